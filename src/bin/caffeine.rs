@@ -1,0 +1,5 @@
+//! `caffeine`: see [`caffeine::server`].
+
+fn main() -> std::process::ExitCode {
+    caffeine::server::main()
+}

@@ -1,0 +1,5 @@
+//! `lab`: see [`caffeine::lab`].
+
+fn main() -> std::process::ExitCode {
+    caffeine::lab::main()
+}

@@ -1,0 +1,5 @@
+//! `loadgen`: see [`caffeine::loadgen`].
+
+fn main() -> std::process::ExitCode {
+    caffeine::loadgen::main()
+}

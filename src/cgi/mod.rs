@@ -1,0 +1,1 @@
+//! From a request to a process: which handler (`route`), with which variables (`meta`), which standard input (`body`), started how (`launch`).

@@ -1,0 +1,1 @@
+//! Service-time distributions: parsed from text, drawn from a seed. Pure.

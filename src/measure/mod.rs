@@ -1,0 +1,3 @@
+//! Numbers: histograms, records and their codecs, statistics, machine facts.
+
+pub mod record;

@@ -1,0 +1,259 @@
+//! The scoreboard: a mapped file with one row of counters per worker.
+//!
+//! Workers write their own row with relaxed atomics; anybody may read at any time, which costs the workers
+//! nothing. It knows numbers only: what they mean for a strategy or a report is for the readers.
+//!
+//! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot.
+//! Each row begins on a cache-line pair of its own, so that workers never share a line.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::sys::map::SharedMap;
+
+/// `"caffsb"` and the layout version in the last two bytes.
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x01");
+/// Size of the header and of a row, in bytes.
+pub const ROW_BYTES: usize = 256;
+
+/// The first [`ROW_BYTES`] bytes of the file.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub struct Header {
+    magic: AtomicU64,
+    rows: AtomicU64,
+    /// When the supervisor started, in ms since the Unix epoch.
+    pub started_ms: AtomicU64,
+    /// Number of the generation of workers that accepts now; the first is 1.
+    pub generation: AtomicU64,
+    /// Worker processes that were started in place of dead ones.
+    pub respawns: AtomicU64,
+    /// 1 from the moment the instance stops: workers empty the accept queues before they leave.
+    pub closing: AtomicU64,
+    /// Workers that the current generation has (slots in use by it).
+    pub workers: AtomicU64,
+    /// Port that the instance listens on.
+    pub port: AtomicU64,
+}
+
+/// What a worker does at the moment ([`Row::state`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No process has this slot.
+    Empty = 0,
+    /// Forked, not yet accepting.
+    Starting = 1,
+    /// Accepting.
+    Running = 2,
+    /// Accepts no more; finishes what it has.
+    Stopping = 3,
+}
+
+impl State {
+    /// The name as `--status` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The counters of one worker slot. A successor of a dead worker goes on counting in the same row.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub struct Row {
+    /// Process id, 0 when the slot is empty.
+    pub pid: AtomicU64,
+    /// A [`State`].
+    pub state: AtomicU64,
+    /// Generation of the worker in the slot.
+    pub generation: AtomicU64,
+    /// Worker's number within its generation, from 0: what handlers see as `CAFFEINE_WORKER`.
+    pub number: AtomicU64,
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Returns from the wait for a connection.
+    pub wakeups: AtomicU64,
+    /// Returns from the wait that found nothing to accept.
+    pub empty_wakeups: AtomicU64,
+    /// Handlers started.
+    pub launched: AtomicU64,
+    /// Handlers that could not be started (fork, clone or exec failed).
+    pub launch_failures: AtomicU64,
+    /// Answers of the worker's own by status class: index 0 is 1xx, 4 is 5xx.
+    pub answered: [AtomicU64; 5],
+    /// Connections closed because a client was too slow.
+    pub timeouts: AtomicU64,
+    /// Connections that the worker itself holds now (half-read, kept alive, lingering).
+    pub open: AtomicU64,
+    /// Handlers running now; counted only where `--max-handlers` needs it.
+    pub running: AtomicU64,
+    /// Time spent on connections between accept and the next wait, in ns.
+    pub busy_ns: AtomicU64,
+}
+
+// Both are `repr(C)` and hold nothing but atomics.
+crate::sys::map::shared!(Header, Row);
+
+const _: () = assert!(size_of::<Header>() <= ROW_BYTES && size_of::<Row>() <= ROW_BYTES);
+
+/// Adds to a counter of one's own row.
+pub fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Relaxed);
+}
+
+/// A mapped scoreboard.
+#[derive(Debug)]
+pub struct Scoreboard {
+    map: SharedMap,
+    rows: usize,
+}
+
+impl Scoreboard {
+    /// Makes a zeroed scoreboard of `rows` rows at `path`, in place of an older one. Readers of the older one
+    /// keep their (dead) mapping: the file is renamed into place.
+    ///
+    /// # Errors
+    /// Those of creating, sizing, renaming and mapping the file.
+    pub fn create(path: &Path, rows: usize) -> io::Result<Self> {
+        let temporary = path.with_extension("new");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        let bytes = (rows + 1) * ROW_BYTES;
+        file.set_len(bytes as u64)?;
+        let board = Self { map: SharedMap::file(&file, bytes, true)?, rows };
+        board.header().rows.store(rows as u64, Relaxed);
+        board.header().magic.store(MAGIC, Relaxed);
+        std::fs::rename(&temporary, path)?;
+        Ok(board)
+    }
+
+    /// Makes a scoreboard in anonymous memory that forked children share (tests, benches).
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn anonymous(rows: usize) -> io::Result<Self> {
+        let board = Self { map: SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows };
+        board.header().rows.store(rows as u64, Relaxed);
+        board.header().magic.store(MAGIC, Relaxed);
+        Ok(board)
+    }
+
+    /// Maps the scoreboard of an instance for reading.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is none of this version (`InvalidData`).
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let bad = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is no scoreboard of this version", path.display()),
+            )
+        };
+        let file = File::open(path)?;
+        let size = usize::try_from(file.metadata()?.len()).map_err(|_| bad())?;
+        if size < ROW_BYTES {
+            return Err(bad());
+        }
+        let board = Self { map: SharedMap::file(&file, size, false)?, rows: size / ROW_BYTES - 1 };
+        let header = board.header();
+        if header.magic.load(Relaxed) != MAGIC || header.rows.load(Relaxed) != board.rows as u64 {
+            return Err(bad());
+        }
+        Ok(board)
+    }
+
+    /// The instance-wide numbers.
+    pub fn header(&self) -> &Header {
+        self.map.at(0)
+    }
+
+    /// How many slots there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The row of a slot.
+    ///
+    /// # Panics
+    /// When `slot` is not below [`Self::rows`].
+    pub fn row(&self, slot: usize) -> &Row {
+        assert!(slot < self.rows, "slot {slot} of {}", self.rows);
+        self.map.at((slot + 1) * ROW_BYTES)
+    }
+
+    /// A copy of the rows whose worker is of the current generation, in the order of the workers' numbers.
+    /// The fields of a row are read one after the other, not at one instant.
+    pub fn snapshot(&self) -> Vec<Counters> {
+        let generation = self.header().generation.load(Relaxed);
+        let mut rows: Vec<_> = (0..self.rows)
+            .map(|slot| Counters::read(self.row(slot)))
+            .filter(|row| row.generation == generation && generation != 0)
+            .collect();
+        rows.sort_by_key(|row| row.worker);
+        rows
+    }
+}
+
+/// The numbers of one [`Row`], read once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)] // the fields are those of `Row`
+pub struct Counters {
+    pub worker: u64,
+    pub pid: u64,
+    pub state: u64,
+    pub generation: u64,
+    pub accepted: u64,
+    pub wakeups: u64,
+    pub empty_wakeups: u64,
+    pub launched: u64,
+    pub launch_failures: u64,
+    pub answered: [u64; 5],
+    pub timeouts: u64,
+    pub open: u64,
+    pub running: u64,
+    pub busy_ns: u64,
+}
+
+impl Counters {
+    fn read(row: &Row) -> Self {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        Self {
+            worker: get(&row.number),
+            pid: get(&row.pid),
+            state: get(&row.state),
+            generation: get(&row.generation),
+            accepted: get(&row.accepted),
+            wakeups: get(&row.wakeups),
+            empty_wakeups: get(&row.empty_wakeups),
+            launched: get(&row.launched),
+            launch_failures: get(&row.launch_failures),
+            answered: std::array::from_fn(|class| get(&row.answered[class])),
+            timeouts: get(&row.timeouts),
+            open: get(&row.open),
+            running: get(&row.running),
+            busy_ns: get(&row.busy_ns),
+        }
+    }
+
+    /// The state's name.
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            1 => State::Starting.name(),
+            2 => State::Running.name(),
+            3 => State::Stopping.name(),
+            _ => State::Empty.name(),
+        }
+    }
+}

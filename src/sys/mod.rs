@@ -1,0 +1,17 @@
+//! System-call wrappers: the only `unsafe` code of the project.
+//!
+//! A wrapper is a few lines, takes and returns owned types, and decides nothing: what to do about an error
+//! is the caller's business. Names are those of the manual pages. Everything here is Linux.
+
+pub mod cstrings;
+pub mod map;
+
+use std::io;
+
+/// Turns the C convention (-1 and `errno`) into a `Result`.
+///
+/// # Errors
+/// The `errno` of the failed call.
+pub(crate) fn cerr<T: PartialOrd + From<i8>>(returned: T) -> io::Result<T> {
+    if returned < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
