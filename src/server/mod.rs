@@ -1,9 +1,12 @@
-//! The server.
+//! The program `caffeine`.
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
 pub mod responders;
+pub mod supervisor;
+mod values;
 
 /// The program `caffeine`.
 pub fn main() -> std::process::ExitCode {

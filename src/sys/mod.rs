@@ -4,7 +4,10 @@
 //! is the caller's business. Names are those of the manual pages. Everything here is Linux.
 
 pub mod cstrings;
+pub mod fs;
+pub mod lock;
 pub mod map;
+pub mod process;
 
 use std::io;
 
