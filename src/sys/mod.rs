@@ -6,8 +6,11 @@
 pub mod cstrings;
 pub mod fdpass;
 pub mod fork;
+pub mod fs;
+pub mod lock;
 pub mod map;
 pub mod net;
+pub mod process;
 pub mod signal;
 pub mod spawn;
 

@@ -41,9 +41,11 @@ impl FromStr for Respond {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, argument) = text.split_once(':').map_or((text, None), |(name, argument)| (name, Some(argument)));
+        let (name, argument) =
+            text.split_once(':').map_or((text, None), |(name, argument)| (name, Some(argument)));
         let distribution = || {
-            let text = argument.ok_or_else(|| format!("'{name}' needs a distribution, as in {name}:exp(1ms)"))?;
+            let text =
+                argument.ok_or_else(|| format!("'{name}' needs a distribution, as in {name}:exp(1ms)"))?;
             text.parse::<Distribution>().map_err(|error| error.to_string())
         };
         match name {
@@ -74,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_responder_is_read_and_written_the_same() {
-        for text in ["cgi", "fixed", "sleep:const(1ms)", "spin:exp(250us)", "sleep:bimodal(0.995,100us,10ms)"] {
+        for text in ["cgi", "fixed", "sleep:const(1ms)", "spin:exp(250us)", "sleep:bimodal(0.995,100us,10ms)"]
+        {
             assert_eq!(text.parse::<Respond>().unwrap().to_string(), text);
         }
     }
