@@ -42,6 +42,11 @@ impl Claim {
             let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
             return Err(Error::Held { name: name.clone(), pid });
         };
+        // What an earlier run counted, and that it stopped, must not be taken for this one's.
+        match std::fs::remove_file(folder.scoreboard()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+            _ => {}
+        }
         let holder = std::process::id();
         write_pid(&file, holder).map_err(unwritable)?;
         Ok(Self { folder, file: RefCell::new(Some(file)), holder })

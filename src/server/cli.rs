@@ -197,7 +197,7 @@ pub struct Layers {
 #[derive(Debug)]
 pub enum Parsed {
     /// Do this.
-    Act(Action, Layers),
+    Act(Action, Box<Layers>),
     /// Print this (help or version) and be done.
     Print(String),
 }
@@ -220,7 +220,7 @@ pub fn parse(
     };
     let environment = environment(&typed, variable)?;
     let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
-    Ok(Parsed::Act(all.action(), Layers { typed, environment }))
+    Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
 }
 
 /// The definition, for completions and the manual page.
