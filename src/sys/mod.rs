@@ -4,7 +4,12 @@
 //! is the caller's business. Names are those of the manual pages. Everything here is Linux.
 
 pub mod cstrings;
+pub mod fdpass;
+pub mod fork;
 pub mod map;
+pub mod net;
+pub mod signal;
+pub mod spawn;
 
 use std::io;
 
