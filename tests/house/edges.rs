@@ -33,10 +33,13 @@ pub fn violations(path: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// `src/server/dist/mod.rs` is the module `["server", "dist"]`. The crate's root is empty.
+/// `src/server/dist/mod.rs` is the module `["server", "dist"]`, `src/dist_tests.rs` is `["dist", "tests"]`.
+/// The crate's root is empty.
 fn module_path(path: &str) -> Vec<&str> {
     let inside = path.trim_start_matches("src/").trim_end_matches(".rs");
-    inside.split('/').filter(|part| !["lib", "mod"].contains(part)).collect()
+    let subject = inside.strip_suffix("_tests");
+    let parts = subject.unwrap_or(inside).split('/').filter(|part| !["lib", "mod"].contains(part));
+    parts.chain(subject.map(|_| "tests")).collect()
 }
 
 /// The top-level modules that a file at `place` names, each with its line.
@@ -131,6 +134,7 @@ mod the_checker {
         assert_eq!(refused("src/sys/map.rs", "use super::super::server;"), ["server"]);
         assert_eq!(refused("src/sys/mod.rs", "mod tests { use super::super::lab; }"), ["lab"]);
         assert_eq!(refused("src/sys/mod.rs", "use crate::*;"), ["*"]);
+        assert_eq!(refused("src/dist_tests.rs", "use super::super::sys;"), ["sys"]);
     }
 
     #[test]
