@@ -77,7 +77,8 @@ impl Spool {
             // A descriptor for reading only; the path in /proc leads to the unlinked file itself.
             return Ok(File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?.into());
         }
-        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+        let seals =
+            SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&self.file, FcntlArg::F_ADD_SEALS(seals))?;
         Ok(self.file.into())
     }

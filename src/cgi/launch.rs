@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -74,8 +74,10 @@ pub struct Client<'a> {
     pub stream: BorrowedFd<'a>,
     /// Whose connection it is.
     pub peer: SocketAddr,
-    /// The body and its length; `None` is /dev/null.
-    pub body: Option<(OwnedFd, u64)>,
+    /// The handler's standard input; `None` is the caller's, /dev/null.
+    pub body: Option<OwnedFd>,
+    /// Bytes in the body, where the request has one.
+    pub content_length: Option<u64>,
 }
 
 /// Finds and starts handlers, for one thread.
@@ -131,7 +133,12 @@ impl<'a> Launcher<'a> {
     ///
     /// # Errors
     /// 404, 403, 400; 500 with the cause when no process could be made or it could not execute the handler.
-    pub fn launch(&mut self, head: &Head<'_, '_>, client: &Client<'_>, pidfd: bool) -> Result<(Started, Rc<Program>), Failure> {
+    pub fn launch(
+        &mut self,
+        head: &Head<'_, '_>,
+        client: &Client<'_>,
+        pidfd: bool,
+    ) -> Result<(Started, Rc<Program>), Failure> {
         if let Some(program) = self.remembered.get(head.path).map(Rc::clone) {
             match self.start(&program, head, client, pidfd) {
                 Ok(started) => return Ok((started, program)),
@@ -163,7 +170,7 @@ impl<'a> Launcher<'a> {
                 route: &program.route,
                 remote_addr: &self.address,
                 remote_port: client.peer.port(),
-                content_length: client.body.as_ref().map(|(_, length)| *length),
+                content_length: client.content_length,
             },
         );
         self.arguments.truncate(0);
@@ -173,7 +180,7 @@ impl<'a> Launcher<'a> {
             arguments: &mut self.arguments,
             environment: &mut self.environment,
             directory: &program.directory,
-            stdin: client.body.as_ref().map(|(file, _)| std::os::fd::AsFd::as_fd(file)),
+            stdin: client.body.as_ref().map(AsFd::as_fd),
             stdout: client.stream,
             alarm_s: self.terms.alarm_s,
             nofile: self.terms.nofile,
@@ -202,5 +209,10 @@ fn probe(path: &Path) -> Kind {
 
 fn may_execute(path: &CStr) -> io::Result<()> {
     use nix::fcntl::AtFlags;
-    Ok(nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::X_OK, AtFlags::AT_EACCESS)?)
+    Ok(nix::unistd::faccessat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        nix::unistd::AccessFlags::X_OK,
+        AtFlags::AT_EACCESS,
+    )?)
 }

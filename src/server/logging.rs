@@ -12,6 +12,8 @@ use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -70,6 +72,16 @@ pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) 
     tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
+/// Opens the file at `path` in place of the present one, under the same descriptor (log rotation).
+///
+/// # Errors
+/// It cannot be opened; the present one stays.
+pub fn reopen(path: &Path) -> io::Result<()> {
+    let Some(log) = LOG.get() else { return Ok(()) };
+    let new = File::options().create(true).append(true).mode(0o600).open(path)?;
+    crate::sys::process::replace(log.file.as_fd(), new.into())
+}
+
 /// Changes the least level that is logged.
 pub fn set_level(level: Level) {
     LEVEL.store(rank(level), Relaxed);
@@ -100,6 +112,13 @@ pub fn become_worker(number: usize) -> io::Result<Option<BorrowedFd<'static>>> {
     let Some(log) = LOG.get() else { return Ok(None) };
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
     Ok(Some(log.flush.get_or_init(|| timer).as_fd()))
+}
+
+/// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.
+pub fn disarm() {
+    if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {
+        let _ = timer.unset();
+    }
 }
 
 /// Writes what is buffered.
@@ -243,7 +262,7 @@ impl fmt::Write for Escape<'_> {
         for &byte in text.as_bytes() {
             match (byte, self.json) {
                 (b'"' | b'\\', _) => self.bytes.extend([b'\\', byte]),
-                (0x20..0x7f, _) | (0x80.., true) => self.bytes.push(byte),
+                (0x20..=0x7e, _) | (0x80.., true) => self.bytes.push(byte),
                 (_, true) => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
                 (_, false) => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
             }

@@ -9,6 +9,7 @@ pub mod responders;
 pub mod supervisor;
 mod table;
 mod values;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -1,34 +1,9 @@
-//! Forking workers and looking after children.
+//! What forked children and those who forked them do besides: live, die and are reaped together.
 
 use std::io;
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid};
-
-/// Which side of a fork we are on.
-#[derive(Debug)]
-pub enum Fork {
-    /// The parent, with the child's pid.
-    Parent(Pid),
-    /// The child.
-    Child,
-}
-
-/// Forks. The caller must have one thread only: that is checked, because the child of a process with several
-/// could wait for ever for a lock that a thread which it does not have holds.
-///
-/// # Errors
-/// `EAGAIN` or `ENOMEM` from the kernel; `Unsupported` when there are several threads.
-pub fn fork() -> io::Result<Fork> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "fork with several threads"));
-    }
-    // SAFETY: there is one thread (checked above), so the child has everything that the parent had.
-    match unsafe { nix::unistd::fork()? } {
-        ForkResult::Parent { child } => Ok(Fork::Parent(child)),
-        ForkResult::Child => Ok(Fork::Child),
-    }
-}
+use nix::unistd::Pid;
 
 /// Makes the kernel kill this process when `parent`, its parent, ends; if it has ended already, leaves at once.
 ///
@@ -77,6 +52,18 @@ pub fn reap() -> Option<(Pid, Fate)> {
 pub fn has_children() -> bool {
     let flags = WaitPidFlag::WNOHANG;
     waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
+}
+
+/// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.
+///
+/// # Errors
+/// Those of `prctl(2)` and `sigaction(2)`.
+pub fn adopt_orphans() -> io::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: installs no handler.
+    unsafe { sigaction(Signal::SIGCHLD, &default)? };
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
 /// Marks every descriptor from 3 on close-on-exec: whatever the program was started with does not reach handlers.

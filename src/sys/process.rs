@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -61,4 +61,13 @@ pub fn standard_streams_to_null() -> io::Result<()> {
     nix::unistd::dup2_stdout(&null)?;
     nix::unistd::dup2_stderr(&null)?;
     Ok(())
+}
+
+/// Makes the descriptor `fd` refer to what `by` refers to (dup3, close-on-exec); what it referred to before is closed.
+///
+/// # Errors
+/// Those of `dup3(2)`.
+pub fn replace(fd: BorrowedFd<'_>, by: OwnedFd) -> io::Result<()> {
+    // SAFETY: both descriptors are open; the number `fd` stays valid for its owner all the time.
+    super::cerr(unsafe { libc::dup3(by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
 }

@@ -115,12 +115,15 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     NULL.store(File::open("/dev/null")?.into_raw_fd(), SeqCst);
     LOG.store(log.as_raw_fd(), SeqCst);
     LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
+    // What this process was started with (nohup, say) is not for handlers.
+    let settable = |signal: &Signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP);
+    let all: Vec<Signal> = Signal::iterator().filter(settable).collect();
+    handle(&all, SigHandler::SigDfl, SaFlags::empty())?;
     handle(&[Signal::SIGTERM], SigHandler::Handler(on_stop), SaFlags::empty())?;
     handle(&[Signal::SIGUSR1], SigHandler::Handler(on_reopen), SaFlags::SA_RESTART)?;
     let nothing = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];
     handle(&nothing, SigHandler::Handler(on_nothing), SaFlags::SA_RESTART)?;
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT)?;
-    handle(&[Signal::SIGQUIT], SigHandler::SigDfl, SaFlags::empty())?;
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 

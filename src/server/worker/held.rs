@@ -3,6 +3,7 @@
 //! [`Held::advance`] goes as far as it can without waiting; who calls it, and when, is the acceptor's and the room's affair.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Shared;
@@ -11,8 +12,9 @@ use super::service::{After, Service};
 use crate::cgi::body::Spool;
 use crate::http::chunked::Decoder;
 use crate::http::refusal::Refusal;
-use crate::http::request::{self, Framing};
+use crate::http::request::{self, Framing, Head};
 use crate::http::response;
+use crate::scoreboard::add;
 use crate::sys::net;
 
 /// After an answer of our own, the client's remaining input is read and dropped for so long...
@@ -21,6 +23,9 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 * 1024;
 /// Reads in a row from one connection, before others get their turn.
 const READS_PER_TURN: usize = 16;
+
+/// The body cannot be kept anywhere.
+const NO_ROOM: Refusal = Refusal::new(500, "the request body could not be stored");
 
 /// What came of an [`advance`](Held::advance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,31 +139,159 @@ impl Held {
     }
 
     fn consume_head(&mut self, service: &mut Service) -> Step {
-        let mut input = std::mem::take(&mut self.input);
+        let input = std::mem::take(&mut self.input);
         let mut slots = request::slots();
-        let (after, used) = match request::parse(&input, &mut slots, &self.shared.limits) {
+        let head = match request::parse(&input, &mut slots, &self.shared.limits) {
+            Ok(Some(head)) => head,
             Ok(None) => {
                 self.input = input;
                 return Step::More;
             }
-            Err(refusal) => (service.refuse(&self.connection, None, &refusal, &""), input.len()),
-            Ok(Some(head)) if head.framing == Framing::None || head.framing == Framing::Length(0) => {
-                let body = (head.framing == Framing::Length(0)).then(|| empty_body()).flatten();
-                (self.whole(service, &head, body), head.len)
-            }
-            Ok(Some(head)) => match self.begin_body(service, &head) {
-                Ok(rest) => {
-                    let spool = if service.is_cgi() { Spool::new().ok() } else { None };
-                    let rest_of_input = input.split_off(head.len);
-                    self.stage = Stage::Body(Body { head: input, spool, rest });
-                    self.input = rest_of_input;
-                    self.deadline = Instant::now() + self.shared.settings.body_timeout;
-                    return Step::Again;
-                }
-                Err(refusal) => (service.refuse(&self.connection, Some(&head), &refusal, &""), input.len()),
-            },
+            Err(refusal) => return self.settle(service.refuse(&self.connection, None, &refusal, &"")),
         };
-        self.input = input.split_off(used.min(input.len()));
+        if !matches!(head.framing, Framing::None | Framing::Length(0)) {
+            return match self.begin_body(service, &head, &input) {
+                Ok(()) => Step::Again,
+                Err(refusal) => self.settle(service.refuse(&self.connection, Some(&head), &refusal, &"")),
+            };
+        }
+        if service.is_cgi() {
+            self.drain();
+        }
+        let length = (head.framing == Framing::Length(0)).then_some(0);
+        let after = service.answer(&self.connection, &head, None, length);
+        self.input = input[head.len..].to_vec();
         self.settle(after)
+    }
+
+    /// The head is there and announces a body: decides whether it is wanted, and asks for it.
+    fn begin_body(
+        &mut self,
+        service: &mut Service,
+        head: &Head<'_, '_>,
+        input: &[u8],
+    ) -> Result<(), Refusal> {
+        service.admit(head)?;
+        let spool = service.is_cgi().then(Spool::new).transpose().map_err(|_| NO_ROOM)?;
+        let rest = match head.framing {
+            Framing::Chunked => Rest::Chunked(Decoder::new(self.shared.limits.body)),
+            Framing::Length(length) => Rest::Length(length),
+            Framing::None => Rest::Length(0),
+        };
+        self.input = input[head.len..].to_vec();
+        // A client that has begun to send does not wait for our consent (RFC 9110 10.1.1).
+        if head.expect_continue && self.input.is_empty() {
+            let _ = net::send(&self.connection.stream, response::CONTINUE);
+        }
+        self.stage = Stage::Body(Body { head: input[..head.len].to_vec(), spool, rest });
+        self.deadline = Instant::now() + self.shared.settings.body_timeout;
+        Ok(())
+    }
+
+    fn consume_body(&mut self, service: &mut Service) -> Step {
+        let input = std::mem::take(&mut self.input);
+        let Stage::Body(body) = &mut self.stage else { return Step::Again };
+        match body.take(&input, &self.shared.spool_directory) {
+            Ok((used, complete)) => {
+                self.input = input[used..].to_vec();
+                if complete { self.finish_body(service) } else { Step::More }
+            }
+            Err(refusal) => {
+                let head = std::mem::take(&mut body.head);
+                let mut slots = request::slots();
+                let head = request::parse(&head, &mut slots, &self.shared.limits).ok().flatten();
+                self.settle(service.refuse(&self.connection, head.as_ref(), &refusal, &""))
+            }
+        }
+    }
+
+    /// The body is whole: answers.
+    fn finish_body(&mut self, service: &mut Service) -> Step {
+        let Stage::Body(Body { head, spool, .. }) = std::mem::replace(&mut self.stage, Stage::Head) else {
+            return Step::Again;
+        };
+        if service.is_cgi() {
+            self.drain();
+        }
+        let mut slots = request::slots();
+        let Ok(Some(head)) = request::parse(&head, &mut slots, &self.shared.limits) else {
+            return Step::Finished;
+        };
+        let length = spool.as_ref().map(Spool::len);
+        let after = match spool.map(Spool::finish).transpose() {
+            Ok(body) => service.answer(&self.connection, &head, body, length),
+            Err(error) => service.refuse(&self.connection, Some(&head), &NO_ROOM, &error),
+        };
+        self.settle(after)
+    }
+
+    /// Drops input that is there beyond the request, so that no RST at the handler's close takes its response along.
+    fn drain(&mut self) {
+        let mut scratch = [0; 4096];
+        let mut budget = LINGER_BYTES / scratch.len();
+        while budget > 0 && net::recv(&self.connection.stream, &mut scratch).is_ok_and(|n| n > 0) {
+            budget -= 1;
+        }
+    }
+
+    /// Goes on after an answer.
+    fn settle(&mut self, after: After) -> Step {
+        match after {
+            After::Close => return Step::Finished,
+            After::KeepAlive => {
+                self.stage = Stage::Head;
+                self.deadline = Instant::now() + self.shared.settings.header_timeout;
+            }
+            After::Linger => {
+                let _ = net::shutdown_write(&self.connection.stream);
+                self.input = Vec::new();
+                self.stage = Stage::Linger { budget: LINGER_BYTES };
+                self.deadline = Instant::now() + LINGER;
+            }
+        }
+        Step::Again
+    }
+
+    /// The deadline has passed. A client that was in the middle of a request is told so.
+    pub fn timed_out(&mut self, service: &mut Service) -> Progress {
+        if self.is_idle() || matches!(self.stage, Stage::Linger { .. }) {
+            return Progress::Finished;
+        }
+        add(&self.shared.row().timeouts, 1);
+        let refusal = match self.stage {
+            Stage::Head => Refusal::new(408, "the request head took too long"),
+            _ => Refusal::new(408, "the request body made no progress"),
+        };
+        match self.settle(service.refuse(&self.connection, None, &refusal, &"")) {
+            Step::Finished => Progress::Finished,
+            _ => Progress::Waiting,
+        }
+    }
+}
+
+impl Body {
+    /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
+    fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
+        let mut used = 0;
+        loop {
+            let (piece, consumed, complete) = match &mut self.rest {
+                Rest::Length(left) => {
+                    let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= n as u64;
+                    (&input[..n], n, *left == 0)
+                }
+                Rest::Chunked(decoder) => {
+                    let progress = decoder.decode(&input[used..])?;
+                    (progress.data, progress.consumed, progress.finished)
+                }
+            };
+            if let Some(spool) = &mut self.spool {
+                spool.write(piece, directory).map_err(|_| NO_ROOM)?;
+            }
+            used += consumed;
+            if complete || consumed == 0 || matches!(self.rest, Rest::Length(_)) {
+                return Ok((used, complete));
+            }
+        }
     }
 }

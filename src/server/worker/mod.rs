@@ -53,7 +53,7 @@ pub struct Post<'a> {
     /// Settings of the generation, with the bound port.
     pub settings: &'a Settings,
     /// The instance's scoreboard.
-    pub board: Scoreboard,
+    pub board: &'static Scoreboard,
     /// The strategy of the generation.
     pub strategy: &'a dyn Strategy,
     /// All listening sockets.
@@ -69,10 +69,12 @@ pub struct Post<'a> {
 struct Shared {
     settings: Settings,
     limits: Limits,
-    board: Scoreboard,
+    board: &'static Scoreboard,
     slot: usize,
     number: usize,
     nofile: Option<(u64, u64)>,
+    /// `SERVER_NAME` where the client names no host.
+    server_name: String,
     spool_directory: PathBuf,
     /// What occupies the worker before a measuring answer; one at a time, as a worker does one thing at a time.
     occupy: Option<Mutex<Occupy>>,
@@ -116,6 +118,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         limits: Limits { body: post.settings.max_body, ..Limits::default() },
         occupy: post.settings.respond.occupy(seed).map(Mutex::new),
+        server_name: post.settings.bind.to_string(),
         settings: post.settings.clone(),
         board: post.board,
         slot: post.slot,
@@ -132,7 +135,14 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     row.open.store(0, Relaxed);
     row.running.store(0, Relaxed);
     row.state.store(State::Running as u64, Relaxed);
-    Ok(Worker { shared, room, acceptor, sockets: post.sockets, service: Service::new(shared, room, false), buffer: vec![0; READ_BYTES] })
+    Ok(Worker {
+        shared,
+        room,
+        acceptor,
+        sockets: post.sockets,
+        service: Service::new(shared, room, false),
+        buffer: vec![0; READ_BYTES],
+    })
 }
 
 #[derive(Debug)]
@@ -194,7 +204,7 @@ impl Worker {
         let mut slots = request::slots();
         let head = request::parse(&self.buffer[..n], &mut slots, &self.shared.limits).ok()??;
         let whole = head.framing == Framing::None && (head.len == n || self.service.is_cgi());
-        whole.then(|| self.service.answer(connection, &head, None))
+        whole.then(|| self.service.answer(connection, &head, None, None))
     }
 
     /// Goes on with a connection that is not the usual case, and leaves it to the room if it would have to wait.

@@ -1,8 +1,9 @@
 //! From a whole request to its answer: a launched handler, a measuring answer, or a refusal. One per thread.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
@@ -57,8 +58,15 @@ impl Service {
         };
         let alarm_s = settings.handler_timeout.map_or(0, whole_seconds);
         let terms = Terms { instance, alarm_s, nofile: shared.nofile, clear_mask: signals_blocked };
-        let answers = |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
-        Self { shared, room, launcher: Launcher::new(terms), fixed: answers(false), fixed_heads: answers(true) }
+        let answers =
+            |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
+        Self {
+            shared,
+            room,
+            launcher: Launcher::new(terms),
+            fixed: answers(false),
+            fixed_heads: answers(true),
+        }
     }
 
     /// Whether requests go to handlers.
@@ -74,18 +82,41 @@ impl Service {
         if self.is_cgi() { self.launcher.find(head.path).map(drop) } else { Ok(()) }
     }
 
-    /// Answers a whole request. `body` is the standard input for a handler.
-    pub fn answer(&mut self, connection: &Connection, head: &Head<'_, '_>, body: Option<(OwnedFd, u64)>) -> After {
-        if self.is_cgi() { self.launch(connection, head, body) } else { self.measure(connection, head) }
+    /// Answers a whole request. `body` is a handler's standard input (/dev/null without one),
+    /// `length` its `CONTENT_LENGTH`.
+    pub fn answer(
+        &mut self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+    ) -> After {
+        if self.is_cgi() {
+            self.launch(connection, head, body, length)
+        } else {
+            self.measure(connection, head)
+        }
     }
 
-    fn launch(&mut self, connection: &Connection, head: &Head<'_, '_>, body: Option<(OwnedFd, u64)>) -> After {
+    fn launch(
+        &mut self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+    ) -> After {
         let row = self.shared.row();
         let limit = self.shared.settings.max_handlers;
         if limit.is_some_and(|limit| !self.reserve(limit)) {
-            return self.refuse(connection, Some(head), &Refusal::new(503, "too many handlers are running"), &"");
+            return self.refuse(
+                connection,
+                Some(head),
+                &Refusal::new(503, "too many handlers are running"),
+                &"",
+            );
         }
-        let client = Client { stream: connection.stream.as_fd(), peer: connection.peer, body };
+        let client =
+            Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
         let begun = Instant::now();
         match self.launcher.launch(head, &client, limit.is_some()) {
             Ok((started, program)) => {
@@ -97,7 +128,7 @@ impl Service {
                     peer = %connection.peer,
                     method = head.method,
                     target = head.target,
-                    handler = %Path::new(&program.route.script_name).display(),
+                    handler = %OsStr::from_bytes(&program.route.script_name).display(),
                     outcome = "launched",
                     pid = started.pid,
                     launch_us = micros(begun.elapsed()),
@@ -149,12 +180,19 @@ impl Service {
     }
 
     /// Sends an answer of our own.
-    pub fn refuse(&self, connection: &Connection, head: Option<&Head<'_, '_>>, refusal: &Refusal, cause: &dyn Display) -> After {
+    pub fn refuse(
+        &self,
+        connection: &Connection,
+        head: Option<&Head<'_, '_>>,
+        refusal: &Refusal,
+        cause: &dyn Display,
+    ) -> After {
         let answer = response::refuse(refusal, head.is_some_and(|head| head.method == "HEAD"));
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(refusal.status);
         let cause = cause.to_string();
-        let reason = if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
+        let reason =
+            if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
         let (method, target) = head.map_or(("-", "-"), |head| (head.method, head.target));
         let peer = connection.peer;
         if refusal.status == 500 {
