@@ -14,8 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::sys::fork::{Fork, fork};
-use crate::sys::process::{Pidfd, standard_streams_to_null};
+use crate::sys::process::{Pidfd, fork_single_threaded, standard_streams_to_null};
 
 type Words = Rc<RefCell<Option<PipeWriter>>>;
 
@@ -56,7 +55,7 @@ pub fn foreground() -> Ready {
 /// No pipe or no process could be made.
 pub fn detach() -> io::Result<Detached> {
     let (reader, writer) = io::pipe()?;
-    if let Fork::Parent(daemon) = fork()? {
+    if let Some(daemon) = fork_single_threaded()? {
         drop(writer);
         return Ok(Detached::Launcher(outcome(reader, daemon)?));
     }

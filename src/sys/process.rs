@@ -1,4 +1,4 @@
-//! Processes: pidfds, and a daemon's standard streams.
+//! Processes: pidfds, and the fork of a program that has one thread.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid};
 
 use super::cerr;
 
@@ -48,6 +49,21 @@ impl Pidfd {
 impl AsFd for Pidfd {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// fork(2), for a process with one thread: the child may then do whatever it likes. `None` is the child.
+///
+/// # Errors
+/// Those of `fork`, or an error when the process has more than one thread (or `/proc` cannot be read).
+pub fn fork_single_threaded() -> io::Result<Option<Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("fork in a process of several threads"));
+    }
+    // SAFETY: no other thread exists whose locks the child could find taken for ever (checked above).
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
     }
 }
 
