@@ -79,7 +79,7 @@ impl Settings {
             port: Some(self.port),
             bind: Some(self.bind),
             workers: Some(self.workers),
-            listener: Some(self.listener.clone()),
+            listener: Some(self.listener),
             respond: Some(self.respond.clone()),
             path: Some(self.path.clone()),
             backlog: Some(self.backlog),
