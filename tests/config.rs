@@ -87,7 +87,7 @@ fn every_error_in_a_file_names_file_line_and_key() {
 #[test]
 fn settings_are_recorded_as_they_can_be_read_again() {
     let sandbox = Sandbox::new();
-    let source = "name = \"lab\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
+    let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
                   max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\n\
                   log-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
     let file = sandbox.write("c.toml", source);

@@ -35,6 +35,26 @@ fn a_daemon_that_cannot_listen_says_so_through_its_launcher() {
 }
 
 #[test]
+fn a_daemon_that_dies_without_a_word_is_reported() {
+    let sandbox = Sandbox::new();
+    // A log that is a pipe without a reader holds up the start until the test has found the daemon.
+    let log = sandbox.write(".local/state/caffeine/lab/log", "");
+    std::fs::remove_file(&log).unwrap();
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::thread::scope(|scope| {
+        let launcher =
+            scope.spawn(|| sandbox.caffeine(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"]));
+        let mut daemon = None;
+        eventually("the daemon has its name", || {
+            daemon = sandbox.folder("lab").process().unwrap();
+            daemon.is_some()
+        });
+        daemon.unwrap().1.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+        launcher.join().unwrap().fails(1, "was killed by SIGKILL before it was ready");
+    });
+}
+
+#[test]
 fn a_daemon_leaves_terminal_directory_and_session_of_its_launcher() {
     let sandbox = Sandbox::new();
     sandbox.start_daemon("lab", &[]);

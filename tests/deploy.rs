@@ -79,7 +79,7 @@ fn an_unreadable_file_is_refused() {
     }
     let sandbox = Sandbox::new();
     let source = sandbox.write("secret", "");
-    fs::set_permissions(source, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(source, Permissions::from_mode(0o0)).unwrap();
     sandbox.caffeine(&["-d", "secret"]).fails(1, "secret: Permission denied");
 }
 

@@ -2,8 +2,10 @@
 //!
 //! A test never sleeps for a condition: [`eventually`] waits for it, with a deadline that only a failure meets.
 
+mod http;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use caffeine::scoreboard::Scoreboard;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+pub use http::{Response, connect, get, raw};
 
 /// Longer than anything takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -120,12 +124,11 @@ impl Sandbox {
     /// is ready.
     #[track_caller]
     pub fn start(&self, arguments: &[&str]) -> Server {
-        let has = |names: [&str; 2]| arguments.iter().any(|argument| names.contains(argument));
         let mut command = self.command(arguments);
-        if !has(["-p", "--port"]) {
+        if !arguments.iter().any(|argument| ["-p", "--port"].contains(argument)) {
             command.args(["--port", "0"]);
         }
-        if !has(["--bind", "--bind"]) {
+        if !arguments.contains(&"--bind") {
             command.args(["--bind", "127.0.0.1"]);
         }
         Server::spawn(command, self.state_dir())
@@ -176,14 +179,14 @@ impl Outcome {
     /// It must have ended with status 0.
     #[track_caller]
     pub fn succeeds(self) -> Self {
-        assert_eq!(self.code, Some(0), "{self:#?}");
+        assert_eq!(self.code, Some(0), "{}: {self:#?}", self.what);
         self
     }
 
     /// It must have ended with this status and one line on standard error with this text in it.
     #[track_caller]
     pub fn fails(self, code: i32, text: &str) -> Self {
-        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert_eq!(self.code, Some(code), "{}: {self:#?}", self.what);
         assert!(
             self.stderr.starts_with("caffeine: ") && self.stderr.contains(text),
             "no {text:?} in {self:#?}"
@@ -335,63 +338,6 @@ pub fn port_of(ready: &str) -> u16 {
     let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
     let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
     port.unwrap_or_else(|| panic!("no ready line: {ready:?}"))
-}
-
-#[track_caller]
-pub fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    stream
-}
-
-#[track_caller]
-pub fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = connect(port);
-    stream.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
-}
-
-#[track_caller]
-pub fn get(port: u16, target: &str) -> Response {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    Response::parse(&raw(port, request.as_bytes()))
-}
-
-/// A response that ended with its connection.
-#[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Response {
-    #[track_caller]
-    pub fn parse(bytes: &[u8]) -> Self {
-        let text = || String::from_utf8_lossy(&bytes[..bytes.len().min(500)]).into_owned();
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        let end = end.unwrap_or_else(|| panic!("no response: {:?}", text()));
-        let head = String::from_utf8_lossy(&bytes[..end]);
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no status line: {:?}", text()));
-        let header = |line: &str| {
-            line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        };
-        Self { status, headers: lines.filter_map(header).collect(), body: bytes[end + 4..].to_vec() }
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
 }
 
 /// A shell handler that answers 200 with this text.

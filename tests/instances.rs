@@ -195,6 +195,20 @@ fn two_stops_wait_for_the_same_graceful_end() {
 }
 
 #[test]
+fn a_stop_that_takes_longer_than_grace_allows_says_what_is_left_to_do() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-n", "lab", "-w", "1", "--grace", "0s"]);
+    server.signal(Signal::SIGSTOP);
+    let advice = format!(
+        "(pid {0}) is still stopping after 5 s; wait with --stop again, or end it with `kill -QUIT {0}`",
+        server.pid()
+    );
+    sandbox.caffeine(&["-n", "lab", "--stop"]).fails(1, &advice);
+    server.signal(Signal::SIGCONT);
+    sandbox.caffeine(&["-n", "lab", "--stop"]);
+}
+
+#[test]
 fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
@@ -202,9 +216,11 @@ fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
     let mut server = sandbox.start(&["-n", "lab", "-p", &port]);
     let workers = server.worker_pids();
     assert_eq!(workers.len(), 4);
+    let client = server.connect();
     server.signal(Signal::SIGKILL);
     server.wait();
     eventually("the workers are gone", || workers.iter().all(|&pid| !is_alive(pid)));
+    drop(client);
     let again = sandbox.start(&["-n", "lab", "-p", &port]);
     assert_eq!(again.get("/hello").text(), "hello");
 }
@@ -214,9 +230,10 @@ fn status_shows_a_line_for_each_worker() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&["-n", "lab", "-w", "2"]);
-    for _ in 0..5 {
-        server.get("/hello");
+    for _ in 0..4 {
+        assert_eq!(server.get("/hello").status, 200);
     }
+    assert_eq!(server.post("/hello", b"ignored").header("content-type"), Some("text/plain"));
     let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
     assert!(status.contains("accepted 5, launched 5"), "{status}");
     assert!(status.lines().all(|line| line.len() <= 80), "{status}");

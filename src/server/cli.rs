@@ -98,25 +98,25 @@ struct Actions {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[allow(missing_docs)] // the help texts say it
 pub struct Options {
-    /// Port to listen on; 0 takes a free one [default: 8080]
+    /// Port; 0 takes a free one [default: 8080]
     #[arg(short, long, allow_negative_numbers = true, help_heading = "Server")]
     pub port: Option<u16>,
-    /// Address to listen on, IPv4 or IPv6 [default: 0.0.0.0]
+    /// Address, IPv4 or IPv6 [default: 0.0.0.0]
     #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
     pub bind: Option<IpAddr>,
     /// Worker processes [default: 4]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = "Server")]
     pub workers: Option<usize>,
-    /// How new connections are spread over the workers [default: inherited]
+    /// How connections are spread [default: inherited]
     #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
     pub listener: Option<Choice>,
-    /// What a worker does with a request: cgi launches a handler; the others are for measuring [default: cgi]
+    /// What a worker does with a request; all but cgi (launch a handler) are for measuring [default: cgi]
     #[arg(long, value_name = "WHAT", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
     pub respond: Option<Respond>,
 
-    /// Base directory of the handlers [default: ~/.config/caffeine/]
+    /// Directory of the handlers [default: ~/.config/caffeine/]
     #[arg(long, value_name = "DIR", help_heading = "Handlers")]
     pub path: Option<PathBuf>,
 
@@ -132,7 +132,7 @@ pub struct Options {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// What the log tells: DEBUG, INFO, WARN, ERROR [default: INFO]
+    /// DEBUG, INFO, WARN or ERROR [default: INFO]
     #[arg(long, value_name = "LEVEL", value_parser = values::level, help_heading = "Logs")]
     #[serde(deserialize_with = "level", serialize_with = "display")]
     pub log_level: Option<tracing::Level>,
@@ -141,29 +141,29 @@ pub struct Options {
     #[serde(deserialize_with = "log_format", serialize_with = "log_format_text")]
     pub log_format: Option<Format>,
 
-    /// Connections that wait for a worker at most [default: 4096]
+    /// Length of the accept queue [default: 4096]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub backlog: Option<u32>,
-    /// Handlers that run at once at most; beyond it 503; 0 is none [default: 0]
+    /// Handlers at once; beyond it 503; 0 is no limit [default: 0]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_handlers: Option<u64>,
     /// Largest request body [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
     #[serde(deserialize_with = "size")]
     pub max_body: Option<u64>,
-    /// Time for a request's head, from accept on [default: 10s]
+    /// Time for a request's head [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub header_timeout: Option<Duration>,
-    /// Longest time without a byte of a request's body [default: 30s]
+    /// Longest time without a byte of its body [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub body_timeout: Option<Duration>,
-    /// Longest run of a handler, in whole seconds; 0s is none [default: 0s]
+    /// Longest run of a handler, in whole seconds; 0s is no limit [default: 0s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub handler_timeout: Option<Duration>,
-    /// How long a stop waits for running handlers [default: 30s]
+    /// How long a stop waits for handlers [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub grace: Option<Duration>,
