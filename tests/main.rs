@@ -1,3 +1,10 @@
 //! The tests, as scripts over one harness.
 
-mod house;
+mod cli; // the command line and its misuse
+mod config; // settings: precedence, files, errors
+mod daemon; // going into the background
+mod deploy; // handlers put in place, also under load
+mod harness; // temporary folders, servers, requests
+mod house; // the module edges
+mod instances; // names, pid files, start, stop, list
+mod logs; // printing, following, emptying
