@@ -109,17 +109,29 @@ pub fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
 
 /// The curve in the `.hgrm` text form that HdrHistogram's plotters read, values in milliseconds.
 pub fn hgrm(histogram: &Histogram) -> String {
-    let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut text =
+        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     let mut total = 0;
     for step in histogram.iter_quantiles(STEPS_PER_HALVING) {
         total += step.count_since_last_iteration();
         let (value, quantile) = (us(step.value_iterated_to()) / 1000.0, step.quantile_iterated_to());
         let _ = write!(text, "{value:>12.6} {quantile:>14.12} {total:>10}");
-        let _ = if quantile < 1.0 { writeln!(text, " {:>14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
+        let _ =
+            if quantile < 1.0 { writeln!(text, " {:>14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
     }
     let ms = |ns: f64| ns / 1e6;
-    let _ = writeln!(text, "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]", ms(histogram.mean()), ms(histogram.stdev()));
-    let _ = writeln!(text, "#[Max     = {:12.6}, Total count    = {:12}]", ms(histogram.max() as f64), histogram.len());
+    let _ = writeln!(
+        text,
+        "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
+        ms(histogram.mean()),
+        ms(histogram.stdev())
+    );
+    let _ = writeln!(
+        text,
+        "#[Max     = {:12.6}, Total count    = {:12}]",
+        ms(histogram.max() as f64),
+        histogram.len()
+    );
     let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {:12}]", histogram.buckets(), 2048);
     text
 }
