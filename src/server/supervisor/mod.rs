@@ -1,7 +1,7 @@
 //! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
 //!
 //! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
-//! One thread, one loop ([`Supervisor::run`]): reap, read reports, take signals, restore the staff, wait.
+//! One thread, one loop ([`Supervisor::run`]): read reports, take signals and reap, restore the staff, wait.
 
 mod bind;
 mod reload;
@@ -49,6 +49,7 @@ pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> 
     supervisor.hire_generation(1)?;
     let ended = supervisor.run();
     supervisor.kill_all();
+    supervisor.own().stderr.finish();
     ended
 }
 
@@ -104,7 +105,6 @@ struct Own {
 impl Supervisor {
     fn run(&mut self) -> Result<(), Error> {
         loop {
-            self.reap();
             self.read_reports()?;
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
@@ -171,7 +171,9 @@ impl Supervisor {
             }
             Signal::SIGHUP => self.reload(),
             Signal::SIGUSR1 => self.reopen_log(),
-            _ => {} // SIGCHLD: reap() looks at each turn
+            // Only now that its signal is taken: a death before that would be reaped by nobody.
+            Signal::SIGCHLD => self.reap(),
+            _ => {}
         }
     }
 
@@ -274,6 +276,7 @@ impl Supervisor {
         let due = self.staff.iter().filter_map(|member| member.due).map(until).min();
         let gone =
             self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
-        [phase, due, gone].into_iter().flatten().min()
+        let line = self.own.as_ref().and_then(|own| own.stderr.due()).map(until);
+        [phase, due, gone, line].into_iter().flatten().min()
     }
 }
