@@ -1,7 +1,6 @@
 //! What the log says about requests and handlers, in both forms, and that nobody from outside can forge a line.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -169,7 +168,7 @@ fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
     sandbox.handler("hello", says("hello"));
     let mut command = sandbox.command(&["-p", "0", "--bind", "127.0.0.1", "-n", "lab"]);
     let mut child =
-        command.stdout(std::process::Stdio::null()).stderr(OwnedFd::from(pty.slave)).spawn().unwrap();
+        command.stdout(std::process::Stdio::null()).stderr(pty.slave).spawn().unwrap();
     drop(command);
     let mut terminal = std::fs::File::from(pty.master);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
