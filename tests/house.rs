@@ -3,6 +3,7 @@
 
 mod edges;
 mod lexer;
+mod readme;
 
 use std::collections::BTreeSet;
 use std::fs;
