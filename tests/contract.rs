@@ -113,7 +113,7 @@ fn what_waits_in_a_queue_survives_the_death_of_all_workers() {
         let (_sandbox, server) = with_handlers(listener);
         let workers = counters(&server);
         workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
-        eventually("all are stopped", || workers.iter().all(|row| is_stopped(row)));
+        eventually("all are stopped", || workers.iter().all(is_stopped));
         let clients: Vec<_> = (0..40).map(|_| begin(&server, "/hello")).collect();
         workers.iter().for_each(|row| signal(row, Signal::SIGKILL));
         for client in clients {

@@ -38,8 +38,11 @@ Exit codes:
 #[derive(Debug, clap::Parser)]
 #[command(name = "loadgen", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where to: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/
-    #[arg(value_name = "URL")]
+    /// The target.
+    #[arg(
+        value_name = "URL",
+        help = "Where to: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/"
+    )]
     pub url: Option<String>,
 
     /// Connections at once: closed loop (default 16); with --rate the upper bound (default 4096)
@@ -105,6 +108,14 @@ pub struct Args {
     /// No text and no progress: only errors and a verdict that is not OK
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// Print the completions for a shell
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page
+    #[arg(long, exclusive = true)]
+    pub man: bool,
 }
 
 /// Reads `10s`, `500ms`, `250us`, `2m`, `1h` as nanoseconds.

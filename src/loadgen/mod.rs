@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod fault;
 mod meter;
 pub mod pacer;
+mod packaging;
 pub mod plan;
 mod progress;
 pub mod report;
@@ -56,6 +57,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<u8, Error> {
+    if let Some(shell) = args.completions {
+        return print(&packaging::completions(shell)).map(|()| 0);
+    }
+    if args.man {
+        return print(&packaging::man()?).map(|()| 0);
+    }
     let plan = Plan::new(args)?;
     if args.url.is_none() && !args.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);

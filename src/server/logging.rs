@@ -2,7 +2,7 @@
 //!
 //! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is about
 //! to wait, and a write per request would cost more than all its other bookkeeping. The first line into an empty
-//! buffer arms a timer of [`FLUSH_MS`], on which the worker's second thread flushes; a full buffer is flushed at once. So a line
+//! buffer arms a timer of `FLUSH_MS`, on which the worker's second thread flushes; a full buffer is flushed at once. So a line
 //! is in the file 20 ms later at the latest, an idle worker wakes up for nothing, and only `kill -9` can lose those 20 ms.
 //!
 //! One flush is one write to a file opened with O_APPEND, so that lines of several processes never mix. What came from

@@ -1,7 +1,7 @@
 //! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
 //!
 //! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
-//! One thread, one loop ([`Supervisor::run`]): reap, read reports, take signals, restore the staff, wait.
+//! One thread, one loop (`Supervisor::run`): reap, read reports, take signals, restore the staff, wait.
 
 mod bind;
 mod reload;
