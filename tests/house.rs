@@ -57,6 +57,18 @@ fn a_module_uses_only_those_that_the_design_permits() {
 }
 
 #[test]
+fn the_map_in_the_crates_head_is_the_table_of_edges() {
+    let head = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let written: Vec<(&str, Vec<&str>)> = head
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! ")?.split_once(" <"))
+        .map(|(left, uses)| (left.split(' ').next().unwrap(), uses.split_whitespace().collect()))
+        .collect();
+    let real: Vec<_> = edges::EDGES.iter().map(|(module, uses)| (*module, uses.to_vec())).collect();
+    assert_eq!(written, real, "src/lib.rs, then tests/house/edges.rs");
+}
+
+#[test]
 fn a_program_is_three_lines_over_its_module() {
     for (path, text) in sources(&["src/bin"]) {
         let program = path.trim_start_matches("src/bin/").trim_end_matches(".rs");
