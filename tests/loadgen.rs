@@ -317,6 +317,7 @@ fn misuse_is_a_usage_error_that_names_the_option() {
         let output = loadgen(args).assert().code(2).stdout("");
         let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         assert!(stderr.contains(what), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("loadgen: ") && stderr.lines().count() == 1, "{args:?}: {stderr}");
     }
     let output = loadgen(&["--body-file", "/nonexistent/body"]).assert().code(1);
     assert!(String::from_utf8_lossy(&output.get_output().stderr).contains("/nonexistent/body"));

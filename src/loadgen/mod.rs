@@ -47,13 +47,26 @@ const INTERRUPTED: i32 = 130;
 
 /// The program `loadgen`.
 pub fn main() -> ExitCode {
-    run(&Args::parse()).map_or_else(
+    parse().and_then(|args| run(&args)).map_or_else(
         |error| {
             eprintln!("loadgen: {error}");
             ExitCode::from(error.exit_code())
         },
         ExitCode::from,
     )
+}
+
+/// The arguments; help and the version are printed here. Misuse is one line, like every other error.
+fn parse() -> Result<Args, Error> {
+    Args::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        let words: Vec<_> = message.split_whitespace().collect();
+        Error::Usage(format!("{}; try `loadgen --help`", words.join(" ")))
+    })
 }
 
 fn run(args: &Args) -> Result<u8, Error> {

@@ -12,7 +12,7 @@ pub fn completions(shell: clap_complete::Shell) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The manual page, in roff.
+/// The manual page, in roff, flush left: the examples in it are tables.
 ///
 /// # Errors
 /// It cannot be rendered.
@@ -21,5 +21,5 @@ pub fn man() -> Result<String, Error> {
     clap_mangen::Man::new(Args::command())
         .render(&mut text)
         .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(String::from_utf8_lossy(&text).replacen(".SH NAME", ".ad l\n.nh\n.SH NAME", 1))
 }
