@@ -5,6 +5,7 @@
 
 pub mod cstrings;
 pub mod map;
+pub mod tether;
 
 use std::io;
 
