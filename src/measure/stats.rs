@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Resamples of a bootstrap.
+/// Resamples of a bootstrap whose ends are quoted, and random sign patterns of a test.
 pub const RESAMPLES: u64 = 10_000;
 /// Up to this many differences the permutation test goes through all sign patterns.
 const EXACT_SIGNS: usize = 16;
@@ -56,13 +56,13 @@ fn median_in_place(values: &mut [f64]) -> Option<f64> {
     }
 }
 
-/// 95 % percentile-bootstrap interval of the median (Efron 1979), from [`RESAMPLES`] resamples.
+/// 95 % percentile-bootstrap interval of the median (Efron 1979), from `resamples` resamples.
 /// Each resample has a stream of its own, so the result does not depend on how rayon shares them out.
-pub fn bootstrap_median(values: &[f64], seed: u64) -> Option<Interval> {
-    if values.is_empty() {
+pub fn bootstrap_median(values: &[f64], resamples: u64, seed: u64) -> Option<Interval> {
+    if values.is_empty() || resamples == 0 {
         return None;
     }
-    let mut medians: Vec<f64> = (0..RESAMPLES)
+    let mut medians: Vec<f64> = (0..resamples)
         .into_par_iter()
         .map_init(
             || vec![0.0; values.len()],
@@ -301,17 +301,17 @@ mod tests {
     #[test]
     fn the_bootstrap_of_three_values_reaches_from_the_least_to_the_greatest() {
         // All 27 resamples: the median is the least value in 7 of them, far more than 2.5 %.
-        assert_eq!(bootstrap_median(&[3.0, 1.0, 2.0], 9), Some(Interval { low: 1.0, high: 3.0 }));
-        assert_eq!(bootstrap_median(&[], 9), None);
+        assert_eq!(bootstrap_median(&[3.0, 1.0, 2.0], RESAMPLES, 9), Some(Interval { low: 1.0, high: 3.0 }));
+        assert_eq!(bootstrap_median(&[], RESAMPLES, 9), None);
     }
 
     #[test]
     fn the_bootstrap_of_many_values_agrees_with_the_binomial_interval_and_repeats() {
         let values: Vec<f64> = (1..=101).map(f64::from).collect();
-        let interval = bootstrap_median(&values, 7).unwrap();
+        let interval = bootstrap_median(&values, RESAMPLES, 7).unwrap();
         // order statistics of rank 51 -+ 1.96 * sqrt(101) / 2
         close(interval.low, 41.0, 1.5);
         close(interval.high, 61.0, 1.5);
-        assert_eq!(interval, bootstrap_median(&values, 7).unwrap());
+        assert_eq!(interval, bootstrap_median(&values, RESAMPLES, 7).unwrap());
     }
 }

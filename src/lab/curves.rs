@@ -1,0 +1,83 @@
+//! Percentile curves over several runs, from the histograms that the load generator recorded.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+
+use crate::measure::record::RunRecord;
+use crate::measure::stats::{self, Interval};
+
+/// A percentile is drawn as long as so many requests of every run lie beyond it.
+pub const BEYOND: f64 = 5.0;
+/// Curves end at 99.99 % at the latest.
+const FARTHEST: f64 = 4.0;
+/// Steps of a curve per factor of ten in 1/(1-q).
+const STEPS: f64 = 24.0;
+/// Resamples of a band; its ends are drawn, not quoted.
+const RESAMPLES: u64 = 1000;
+
+/// One percentile: where it lies and what it is, in ms, over the runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// log10 of 1/(1-q): 0 is the least request, 1 is 90 %, 2 is 99 %.
+    pub nines: f64,
+    /// Median over the runs.
+    pub median_ms: f64,
+    /// From the least to the greatest run, or the bootstrap interval of the median.
+    pub band_ms: Interval,
+}
+
+/// How far curves go when the runs have so many requests.
+pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
+    let least = completed.min().unwrap_or(0) as f64;
+    (least / BEYOND).max(1.0).log10().min(FARTHEST)
+}
+
+/// The curve of response times over runs, up to `reach`. Runs whose histogram cannot be read are left out.
+pub fn curve<'a>(runs: impl Iterator<Item = &'a RunRecord>, reach: f64, enough: bool, seed: u64) -> Vec<Point> {
+    let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?)).collect();
+    let steps = (reach * STEPS).floor() as u32;
+    let at = |step: u32| {
+        let nines = f64::from(step) / STEPS;
+        let quantile = 1.0 - 10_f64.powf(-nines);
+        let values: Vec<f64> = histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
+        let band = if enough { stats::bootstrap_median(&values, RESAMPLES, seed) } else { Interval::range(&values) };
+        Some(Point { nines, median_ms: stats::median(&values)?, band_ms: band? })
+    };
+    (0..=steps).filter_map(at).collect()
+}
+
+fn decode(text: &str) -> Option<Histogram<u64>> {
+    let bytes = STANDARD.decode(text).ok()?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::fixture;
+
+    fn record(values_ms: impl Iterator<Item = u64>) -> RunRecord {
+        let mut histogram = Histogram::<u64>::new(3).unwrap();
+        values_ms.for_each(|ms| histogram.record(ms * 1_000_000).unwrap());
+        let histograms = [("response".into(), fixture::encode(&histogram))].into();
+        RunRecord { histograms, ..RunRecord::default() }
+    }
+
+    #[test]
+    fn a_curve_has_the_median_and_the_range_over_the_runs() {
+        let runs = [record(1..=1000), record(1001..=2000), record(2001..=3000)];
+        let curve = curve(runs.iter(), reach([1000].into_iter()), false, 1);
+        let p90 = curve.iter().find(|point| point.nines == 1.0).unwrap();
+        assert!((p90.median_ms / 1900.0 - 1.0).abs() < 0.002, "{p90:?}");
+        assert!((p90.band_ms.low / 900.0 - 1.0).abs() < 0.002 && (p90.band_ms.high / 2900.0 - 1.0).abs() < 0.002);
+        assert!(curve.last().unwrap().nines <= (1000.0_f64 / BEYOND).log10());
+    }
+
+    #[test]
+    fn a_run_without_a_readable_histogram_is_left_out() {
+        let broken = RunRecord { histograms: [("response".into(), "?".into())].into(), ..RunRecord::default() };
+        assert!(curve([broken].iter(), 2.0, false, 1).is_empty());
+    }
+}
