@@ -207,7 +207,7 @@ mod tests {
         let message = complaint("duration_s = 1.2", "duration = 1.2");
         assert!(message.starts_with("x.toml:7: unknown field `duration`"), "{message}");
         let message = complaint("closed = 16", "clients = 16");
-        assert!(message.starts_with("x.toml:21: unknown field `clients`"), "{message}");
+        assert!(message.starts_with("x.toml:20: unknown field `clients`"), "{message}");
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
             ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
             ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),
-            ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:25: open_of_capacity: the share"),
+            ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:24: open_of_capacity: the share"),
             ("name = \"half load\"", "name = \"full load\"", "load: two loads are named `full load`"),
             ("\"reuseport\"", "\"inherited\"", "x.toml:14: listener: `inherited` is named twice"),
         ] {
