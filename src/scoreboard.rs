@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::sys::map::SharedMap;
 
@@ -37,6 +37,8 @@ pub struct Header {
     pub workers: AtomicU64,
     /// Port that the instance listens on.
     pub port: AtomicU64,
+    /// Slots that have ever been in use: the rows from there on are all zero.
+    pub slots: AtomicU64,
 }
 
 /// What a worker does at the moment ([`Row::state`]).
@@ -193,12 +195,45 @@ impl Scoreboard {
         self.map.at((slot + 1) * ROW_BYTES)
     }
 
+    /// Sets every counter of a row to 0, for a worker of a new generation.
+    pub fn clear(&self, slot: usize) {
+        let row = self.row(slot);
+        let counters = [
+            &row.pid,
+            &row.state,
+            &row.generation,
+            &row.number,
+            &row.accepted,
+            &row.wakeups,
+            &row.empty_wakeups,
+            &row.launched,
+            &row.launch_failures,
+            &row.timeouts,
+            &row.open,
+            &row.running,
+            &row.busy_ns,
+        ];
+        counters.into_iter().chain(&row.answered).for_each(|counter| counter.store(0, Relaxed));
+    }
+
+    /// Handlers that run now, over all workers; counted only where `--max-handlers` needs it.
+    pub fn running(&self) -> u64 {
+        self.used().map(|row| row.running.load(SeqCst)).sum()
+    }
+
+    /// The rows that have ever been in use.
+    pub fn used(&self) -> impl Iterator<Item = &Row> {
+        let used = usize::try_from(self.header().slots.load(Relaxed)).unwrap_or(self.rows).min(self.rows);
+        (0..used).map(|slot| self.row(slot))
+    }
+
     /// A copy of the rows whose worker is of the current generation, in the order of the workers' numbers.
     /// The fields of a row are read one after the other, not at one instant.
     pub fn snapshot(&self) -> Vec<Counters> {
         let generation = self.header().generation.load(Relaxed);
-        let mut rows: Vec<_> = (0..self.rows)
-            .map(|slot| Counters::read(self.row(slot)))
+        let mut rows: Vec<_> = self
+            .used()
+            .map(Counters::read)
             .filter(|row| row.generation == generation && generation != 0)
             .collect();
         rows.sort_by_key(|row| row.worker);

@@ -1,1 +1,3 @@
 //! The tests, as scripts over one harness.
+
+mod house;

@@ -1,1 +1,8 @@
 //! HTTP/1.1 on bytes: requests, responses, limits. Pure: nothing here reads or writes a socket.
+
+pub mod chunked;
+pub mod limits;
+pub mod refusal;
+pub mod request;
+pub mod response;
+mod target;

@@ -1,5 +1,18 @@
 //! Named instances: where they live, who holds them, their logs, their handlers.
+//!
+//! An instance is a folder `<state-dir>/<name>/` with four files: `pid`, locked while it runs, `config.toml` as
+//! resolved, `log` and `scoreboard`. Nothing here knows what an instance does, or what stands in its
+//! configuration.
 
-/// An instance's name: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name(String);
+pub mod claim;
+pub mod daemon;
+pub mod deploy;
+mod error;
+pub mod logs;
+mod name;
+pub mod registry;
+
+pub use claim::Claim;
+pub use error::Error;
+pub use name::{InvalidName, Name};
+pub use registry::{Folder, Life};

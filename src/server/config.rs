@@ -1,12 +1,15 @@
 //! What an instance was asked to do, after the command line, the environment and the file were put together.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::instance::Name;
+use crate::instance::{Name, registry};
 use crate::listener::Choice;
+use crate::server::cli::{Layers, Options};
+use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
 
@@ -54,9 +57,236 @@ pub struct Settings {
 /// More workers than this are taken for a slip of the finger.
 pub const MAX_WORKERS: usize = 1024;
 
+/// Where the settings come from, to be read again at a reload.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    layers: Layers,
+    started_in: PathBuf,
+}
+
 impl Settings {
     /// Address and port to bind.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
     }
+
+    /// The settings as a configuration file, which [`recorded`] and `--config` read.
+    pub fn to_toml(&self) -> String {
+        let options = Options {
+            name: Some(self.name.clone()),
+            state_dir: Some(self.state_dir.clone()),
+            config: None,
+            port: Some(self.port),
+            bind: Some(self.bind),
+            workers: Some(self.workers),
+            listener: Some(self.listener.clone()),
+            respond: Some(self.respond.clone()),
+            path: Some(self.path.clone()),
+            backlog: Some(self.backlog),
+            max_handlers: self.max_handlers,
+            max_body: Some(self.max_body),
+            header_timeout: Some(self.header_timeout),
+            body_timeout: Some(self.body_timeout),
+            handler_timeout: self.handler_timeout,
+            grace: Some(self.grace),
+            log_level: Some(self.log_level),
+            log_format: Some(self.log_format),
+            env: self.env.clone(),
+        };
+        // Paths were checked to be UTF-8, and sizes to fit, so nothing here is unwritable.
+        toml::to_string(&options).expect("settings fit into TOML")
+    }
+
+    /// Writes the settings to `path`, in place of older ones in one step.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let temporary = path.with_extension("new");
+        std::fs::write(&temporary, self.to_toml())
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(|error| Error::Failed(format!("cannot write {}: {error}", path.display())))
+    }
+}
+
+impl Sources {
+    /// The layers as parsed now; relative paths in them count from the present directory.
+    ///
+    /// # Errors
+    /// The present directory is gone.
+    pub fn new(layers: Layers) -> Result<Self, Error> {
+        let started_in = std::env::current_dir()
+            .map_err(|error| Error::Failed(format!("cannot tell the present directory: {error}")))?;
+        Ok(Self { layers, started_in })
+    }
+
+    /// Whether the option stood on the command line itself.
+    pub fn is_typed(&self, option: &str) -> bool {
+        self.layers.is_typed(option)
+    }
+
+    /// What was asked for, in order of precedence, with absolute paths; nothing is filled in or checked.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no good: then the message names file, line and key.
+    pub fn options(&self) -> Result<Options, Error> {
+        let config = self.layers.over(Options::default())?.config.map(|path| self.started_in.join(path));
+        let file = config.map_or_else(|| Ok(Options::default()), |path| read(&path))?;
+        let mut options = self.layers.over(file)?;
+        for path in [&mut options.path, &mut options.state_dir, &mut options.config].into_iter().flatten() {
+            *path = self.started_in.join(&path);
+        }
+        Ok(options)
+    }
+
+    /// Reads everything anew and puts it together: command line, then `CAFFEINE_*`, then file, then default.
+    ///
+    /// # Errors
+    /// Those of [`Self::options`]; a value out of range; a handlers' directory that was named and is none.
+    pub fn resolve(&self) -> Result<Settings, Error> {
+        let options = self.options()?;
+        let port = options.port.unwrap_or(8080);
+        Ok(Settings {
+            state_dir: utf8(state_dir(&options)?)?,
+            name: options.name.map_or_else(|| unnamed(port), Ok)?,
+            path: handlers_dir(options.path)?,
+            bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            port,
+            workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
+            listener: options.listener.map_or_else(|| "inherited".parse(), Ok).map_err(Error::Usage)?,
+            respond: options.respond.unwrap_or(Respond::Cgi),
+            backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
+            max_handlers: options.max_handlers.filter(|&most| most != 0),
+            max_body: within("max-body", options.max_body.unwrap_or(1 << 30), 0, i64::MAX.cast_unsigned())?,
+            header_timeout: some_time("header-timeout", options.header_timeout, 10)?,
+            body_timeout: some_time("body-timeout", options.body_timeout, 30)?,
+            handler_timeout: whole_seconds(options.handler_timeout)?,
+            grace: options.grace.unwrap_or(DEFAULT_GRACE),
+            log_level: options.log_level.unwrap_or(tracing::Level::INFO),
+            log_format: options.log_format.unwrap_or(Format::Text),
+            env: variables(options.env)?,
+        })
+    }
+}
+
+/// How long a stop waits for running handlers when nothing else was said.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+
+/// The options in a file that [`Settings::save`] wrote.
+///
+/// # Errors
+/// Those of any configuration file.
+pub fn recorded(path: &Path) -> Result<Options, Error> {
+    read(path)
+}
+
+/// The state directory of the options, or the default one.
+///
+/// # Errors
+/// There is no default one, because no home directory is known.
+pub fn state_dir(options: &Options) -> Result<PathBuf, Error> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    options.state_dir.clone().or_else(|| registry::default_state_dir(variable)).ok_or_else(|| {
+        Error::Usage("HOME is not set, so nothing says where instances live; give --state-dir".into())
+    })
+}
+
+/// `~/.config/caffeine`, where the handlers are when nothing else was said.
+fn default_handlers_dir() -> Result<PathBuf, Error> {
+    std::env::home_dir()
+        .filter(|home| home.is_absolute())
+        .map(|home| home.join(".config/caffeine"))
+        .ok_or_else(|| {
+            Error::Usage("HOME is not set, so nothing says where the handlers are; give --path".into())
+        })
+}
+
+/// Only the default directory may be missing here; who needs it makes it.
+fn handlers_dir(given: Option<PathBuf>) -> Result<PathBuf, Error> {
+    let Some(path) = given else { return utf8(default_handlers_dir()?) };
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => utf8(path),
+        Ok(_) => Err(Error::Failed(format!("--path {} is no directory", path.display()))),
+        Err(error) => Err(Error::Failed(format!(
+            "--path {}: {error}; make it with `mkdir -p`, or leave --path out for ~/.config/caffeine",
+            path.display()
+        ))),
+    }
+}
+
+/// A run without a name is called after its port; where the kernel chooses the port, after the process too.
+fn unnamed(port: u16) -> Result<Name, Error> {
+    let name = if port == 0 { format!("port-0-{}", std::process::id()) } else { format!("port-{port}") };
+    name.parse().map_err(|error: crate::instance::InvalidName| Error::Usage(error.to_string()))
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, least: T, most: T) -> Result<T, Error> {
+    if value < least || value > most {
+        return Err(Error::Usage(format!("{key} must be {least} to {most}, not {value}")));
+    }
+    Ok(value)
+}
+
+fn some_time(key: &str, given: Option<Duration>, default_s: u64) -> Result<Duration, Error> {
+    match given.unwrap_or(Duration::from_secs(default_s)) {
+        Duration::ZERO => Err(Error::Usage(format!("{key} must be longer than 0s"))),
+        time => Ok(time),
+    }
+}
+
+fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
+    let given = given.filter(|time| !time.is_zero());
+    if given.is_some_and(|time| time.subsec_nanos() != 0 || time.as_secs() > u64::from(u32::MAX)) {
+        return Err(Error::Usage("handler-timeout must be in whole seconds, such as 10s (0s: none)".into()));
+    }
+    Ok(given)
+}
+
+fn variables(env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let bad = |(name, value): (&String, &String)| {
+        name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+    };
+    match env.iter().find(|&variable| bad(variable)) {
+        Some((name, _)) => {
+            Err(Error::Usage(format!("[env] {name:?}: no variable can have this name or value")))
+        }
+        None => Ok(env),
+    }
+}
+
+fn utf8(path: PathBuf) -> Result<PathBuf, Error> {
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => {
+            Err(Error::Usage(format!("the path {} is not UTF-8, which config.toml must be", path.display())))
+        }
+    }
+}
+
+/// Reads a configuration file. Relative paths in it count from its own directory, and `~/` is the home.
+fn read(path: &Path) -> Result<Options, Error> {
+    let failed = |error: io::Error| {
+        Error::Failed(format!("cannot read the configuration {}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let mut options: Options =
+        toml::from_str(&text).map_err(|error| Error::Usage(explain(path, &text, &error)))?;
+    let base = path.parent().unwrap_or(Path::new("/"));
+    for path in [&mut options.path, &mut options.state_dir].into_iter().flatten() {
+        *path = match (path.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => base.join(&path),
+        };
+    }
+    Ok(options)
+}
+
+/// `FILE:LINE: key: what is wrong`, in one line.
+fn explain(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let number = text[..start].matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let key = line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default();
+    let message = error.message().replace("unknown field", "unknown key").replace('\n', ", ");
+    format!("{}:{number}: {key}{message}", path.display())
 }

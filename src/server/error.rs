@@ -11,6 +11,12 @@ pub enum Error {
     Failed(String),
 }
 
+impl From<crate::instance::Error> for Error {
+    fn from(error: crate::instance::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl Error {
     /// The exit code: 1 failed, 2 usage.
     pub fn exit_code(&self) -> u8 {

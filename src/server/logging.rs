@@ -1,10 +1,322 @@
-//! The log.
+//! The log: every line of an instance, as a `tracing` subscriber that writes text or JSON lines to one file.
+//!
+//! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is about
+//! to wait, and a write per request would cost more than all its other bookkeeping. The first line into an empty
+//! buffer arms a timer of [`FLUSH_MS`], on which the worker's second thread flushes; a full buffer is flushed at once. So a line
+//! is in the file 20 ms later at the latest, an idle worker wakes up for nothing, and only `kill -9` can lose those 20 ms.
+//!
+//! One flush is one write to a file opened with O_APPEND, so that lines of several processes never mix. What came from
+//! outside (targets, methods, a handler's stderr) is escaped: no request can forge a line.
+
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::timer::TimerSetTimeFlags;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, span};
 
 /// Form of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// For people: time, level, process, then `key=value`.
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Longest time that a worker's line waits for company.
+const FLUSH_MS: u64 = 20;
+/// A buffer of this size is flushed at once.
+const FLUSH_BYTES: usize = 8 * 1024;
+
+static LOG: OnceLock<Log> = OnceLock::new();
+static LEVEL: AtomicU8 = AtomicU8::new(2);
+static WORKER: AtomicI64 = AtomicI64::new(-1);
+
+/// Where the lines go.
+#[derive(Debug)]
+struct Log {
+    file: File,
+    /// A terminal that gets a copy.
+    copy: Option<OwnedFd>,
+    format: Format,
+    buffer: Mutex<Buffer>,
+    flush: OnceLock<TimerFd>,
+}
+
+/// Lines that are not yet written, and the text of the second they belong to.
+#[derive(Debug, Default)]
+struct Buffer {
+    lines: Vec<u8>,
+    second: u64,
+    second_text: String,
+}
+
+/// Opens the log for this process and its children, once. `copy` is a terminal for the foreground.
+///
+/// # Errors
+/// There is a log already.
+pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) -> io::Result<()> {
+    set_level(level);
+    let log = Log { file, copy, format, buffer: Mutex::default(), flush: OnceLock::new() };
+    let taken = |_| io::Error::from(io::ErrorKind::AlreadyExists);
+    LOG.set(log).map_err(taken)?;
+    tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
+}
+
+/// Opens the file at `path` in place of the present one, under the same descriptor (log rotation).
+///
+/// # Errors
+/// It cannot be opened; the present one stays.
+pub fn reopen(path: &Path) -> io::Result<()> {
+    let Some(log) = LOG.get() else { return Ok(()) };
+    let new = File::options().create(true).append(true).mode(0o600).open(path)?;
+    crate::sys::process::replace(log.file.as_fd(), new.into())
+}
+
+/// Changes the least level that is logged.
+pub fn set_level(level: Level) {
+    LEVEL.store(rank(level), Relaxed);
+}
+
+fn rank(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
+}
+
+/// The descriptor under which the log is open, for a signal handler that reopens it.
+pub fn descriptor() -> Option<BorrowedFd<'static>> {
+    LOG.get().map(|log| log.file.as_fd())
+}
+
+/// From now on this process is worker `number`: its lines carry the number, and are buffered. Returns the timer on
+/// whose expiry the caller calls [`flush`].
+///
+/// # Errors
+/// Those of `timerfd_create(2)`.
+pub fn become_worker(number: usize) -> io::Result<Option<BorrowedFd<'static>>> {
+    WORKER.store(i64::try_from(number).unwrap_or(i64::MAX), Relaxed);
+    let Some(log) = LOG.get() else { return Ok(None) };
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+    Ok(Some(log.flush.get_or_init(|| timer).as_fd()))
+}
+
+/// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.
+pub fn disarm() {
+    if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {
+        let _ = timer.unset();
+    }
+}
+
+/// Writes what is buffered.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.write_out(&mut log.buffer());
+    }
+}
+
+impl Log {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A full disk must not stop the service: what cannot be written is dropped.
+    fn write_out(&self, buffer: &mut Buffer) {
+        let _ = (&self.file).write_all(&buffer.lines);
+        if let Some(copy) = &self.copy {
+            let _ = nix::unistd::write(copy, &buffer.lines);
+        }
+        buffer.lines.clear();
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut buffer = self.buffer();
+        let was_empty = buffer.lines.is_empty();
+        self.line(&mut buffer, event);
+        match self.flush.get() {
+            Some(_) if buffer.lines.len() >= FLUSH_BYTES => self.write_out(&mut buffer),
+            Some(timer) if was_empty => {
+                let _ = timer.set(
+                    Expiration::OneShot(Duration::from_millis(FLUSH_MS).into()),
+                    TimerSetTimeFlags::empty(),
+                );
+            }
+            Some(_) => {}
+            None => self.write_out(&mut buffer),
+        }
+    }
+
+    fn line(&self, buffer: &mut Buffer, event: &Event<'_>) {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if buffer.second != since_epoch.as_secs() || buffer.second_text.is_empty() {
+            buffer.second = since_epoch.as_secs();
+            buffer.second_text = second_text(since_epoch.as_secs());
+        }
+        let Buffer { lines, second_text, .. } = buffer;
+        let mut out = Line { bytes: lines, json: self.format == Format::Json };
+        out.begin(second_text, since_epoch.subsec_millis(), *event.metadata().level());
+        event.record(&mut out);
+        out.end();
+    }
+}
+
+/// `2026-11-23T01:02:03` in UTC.
+fn second_text(seconds: u64) -> String {
+    let time = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0)).unwrap_or_default();
+    time.to_string().trim_end_matches('Z').to_owned()
+}
+
+/// One line in the making, at the end of the buffer.
+struct Line<'a> {
+    bytes: &'a mut Vec<u8>,
+    json: bool,
+}
+
+impl Line<'_> {
+    fn begin(&mut self, second: &str, millis: u32, level: Level) {
+        let worker = WORKER.load(Relaxed);
+        let result = match (self.json, worker >= 0) {
+            (false, true) => write!(self.bytes, "{second}.{millis:03}Z {level:<5} worker {worker}:"),
+            (false, false) => write!(self.bytes, "{second}.{millis:03}Z {level:<5} supervisor:"),
+            (true, true) => {
+                write!(self.bytes, r#"{{"time":"{second}.{millis:03}Z","level":"{level}","worker":{worker}"#)
+            }
+            (true, false) => write!(self.bytes, r#"{{"time":"{second}.{millis:03}Z","level":"{level}""#),
+        };
+        debug_assert!(result.is_ok(), "a Vec takes everything");
+    }
+
+    fn end(&mut self) {
+        self.bytes.extend_from_slice(if self.json { b"}\n" } else { b"\n" });
+    }
+
+    fn key(&mut self, field: &Field) {
+        match (self.json, field.name()) {
+            (true, name) => self.bytes.extend([b",\"", name.as_bytes(), b"\":"].concat()),
+            (false, "message") => self.bytes.push(b' '),
+            (false, name) => self.bytes.extend([b" ", name.as_bytes(), b"="].concat()),
+        }
+    }
+
+    fn bare(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.key(field);
+        let _ = Escape { bytes: self.bytes, json: self.json }.write_fmt(value);
+    }
+
+    fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.key(field);
+        let start = self.bytes.len();
+        let _ = Escape { bytes: self.bytes, json: self.json }.write_fmt(value);
+        let ambiguous =
+            |text: &[u8]| text.is_empty() || text.iter().any(|byte| matches!(byte, b' ' | b'=' | b'"'));
+        if self.json || (field.name() != "message" && ambiguous(&self.bytes[start..])) {
+            self.bytes.insert(start, b'"');
+            self.bytes.push(b'"');
+        }
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.quoted(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.quoted(field, format_args!("{value:?}"));
+    }
+}
+
+/// Escapes what could end a line, forge a field or confuse a terminal.
+struct Escape<'a> {
+    bytes: &'a mut Vec<u8>,
+    json: bool,
+}
+
+impl fmt::Write for Escape<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            match (byte, self.json) {
+                (b'"' | b'\\', _) => self.bytes.extend([b'\\', byte]),
+                (0x20..=0x7e, _) | (0x80.., true) => self.bytes.push(byte),
+                (_, true) => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
+                (_, false) => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The subscriber: every event goes to [`LOG`]; spans are not used.
+struct Lines;
+
+impl tracing::Subscriber for Lines {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
+        tracing::subscriber::Interest::sometimes() // the level changes with a reload
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        rank(*metadata.level()) <= LEVEL.load(Relaxed)
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if let Some(log) = LOG.get() {
+            log.event(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str, json: bool) -> String {
+        let mut bytes = Vec::new();
+        Escape { bytes: &mut bytes, json }.write_str(text).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_text_can_end_a_line_or_a_quotation() {
+        assert_eq!(escaped("a\nb\"c\\d\x1b[1m\u{e9}", false), r#"a\x0Ab\"c\\d\x1B[1m\xC3\xA9"#);
+        assert_eq!(escaped("a\nb\"c\u{e9}", true), "a\\u000ab\\\"c\u{e9}");
+    }
+
+    #[test]
+    fn a_second_is_written_in_utc() {
+        assert_eq!(second_text(1_700_000_000), "2023-11-14T22:13:20");
+    }
 }

@@ -1,11 +1,73 @@
-//! The server.
+//! The program `caffeine`: what was typed, what it means, what is done, and the one place that reports an error.
 
+mod actions;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
 pub mod responders;
+pub mod supervisor;
+mod table;
+mod values;
+mod worker;
+
+use std::process::ExitCode;
+
+use crate::instance::Claim;
+use crate::instance::daemon::{self, Detached, Outcome, Ready};
+use cli::{Action, Parsed};
+use config::{Settings, Sources};
+use error::Error;
 
 /// The program `caffeine`.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("caffeine: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
+    match cli::parse(std::env::args_os(), |name| std::env::var_os(name))? {
+        Parsed::Print(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Parsed::Act(Action::Start { daemon }, layers) => start(Sources::new(*layers)?, daemon),
+        Parsed::Act(action, layers) => actions::act(&action, &Sources::new(*layers)?),
+    }
+}
+
+/// Starts an instance. In the foreground it returns when the instance has ended; as a daemon, in the launching
+/// process when it is ready, in the daemon when it has ended.
+fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
+    if in_background && sources.options()?.name.is_none() {
+        return Err(actions::needs_name("--daemon"));
+    }
+    let settings = sources.resolve()?;
+    actions::make_default_path(&settings)?;
+    if !in_background {
+        return serve(settings, sources, daemon::foreground());
+    }
+    let detached =
+        daemon::detach().map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
+    match detached {
+        Detached::Launcher(Outcome { code: 0, text }) => {
+            println!("{text}");
+            Ok(())
+        }
+        Detached::Launcher(Outcome { code: 2, text }) => Err(Error::Usage(text)),
+        Detached::Launcher(Outcome { text, .. }) => Err(Error::Failed(text)),
+        Detached::Daemon(ready, failure) => serve(settings, sources, ready)
+            .inspect_err(|error| failure.report(error.exit_code(), &error.to_string())),
+    }
+}
+
+fn serve(settings: Settings, sources: Sources, ready: Ready) -> Result<(), Error> {
+    let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
+    settings.save(&claim.folder().config())?;
+    supervisor::run(settings, sources, claim, ready)
 }

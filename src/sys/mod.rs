@@ -4,7 +4,15 @@
 //! is the caller's business. Names are those of the manual pages. Everything here is Linux.
 
 pub mod cstrings;
+pub mod fdpass;
+pub mod fork;
+pub mod fs;
+pub mod lock;
 pub mod map;
+pub mod net;
+pub mod process;
+pub mod signal;
+pub mod spawn;
 pub mod tether;
 
 use std::io;

@@ -1,0 +1,218 @@
+//! From a request to a running handler: find the program, put its variables together, start it on the client's socket.
+//!
+//! A request without a body is launched *optimistically*: where a path led before is remembered, and execve() itself
+//! tells when that is no longer so. That is safe because the memory can only be wrong in ways that make execve() fail: the
+//! first regular file on a path stays the first unless it is replaced by a directory, removed, or one of the
+//! directories above it becomes a file. So the usual request costs no stat().
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::meta;
+use super::route::{self, Kind, Route};
+use crate::http::refusal::Refusal;
+use crate::http::request::Head;
+use crate::sys::cstrings::CStrings;
+use crate::sys::spawn::{Order, SpawnError, Spawner, Started};
+
+/// What handlers find as `PATH`.
+pub const HANDLER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// `SERVER_SOFTWARE`.
+pub const SOFTWARE: &str = concat!("caffeine/", env!("CARGO_PKG_VERSION"));
+/// Paths that are remembered; beyond that the memory starts anew.
+const REMEMBERED: usize = 4096;
+
+/// How all handlers of a worker are started.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The variables that every handler gets, and the base directory.
+    pub instance: meta::Instance<'a>,
+    /// Seconds that a handler may run; 0 is for ever.
+    pub alarm_s: u32,
+    /// `RLIMIT_NOFILE` (soft, hard) for handlers, where the worker's is another.
+    pub nofile: Option<(u64, u64)>,
+    /// Whether the launching thread blocks signals, which handlers must not inherit.
+    pub clear_mask: bool,
+}
+
+/// A handler that was found.
+#[derive(Debug)]
+pub struct Program {
+    /// Where the request's path led.
+    pub route: Route,
+    file: CString,
+    directory: CString,
+}
+
+/// Why there is no running handler: what the client is told, and what the log is told beside it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The answer.
+    pub refusal: Refusal,
+    /// The system's reason, when it is not the client's.
+    pub cause: Option<SpawnError>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, cause: None }
+    }
+}
+
+/// What a launch is made from, besides the request's head.
+#[derive(Debug)]
+pub struct Client<'a> {
+    /// The connection: the handler's standard output.
+    pub stream: BorrowedFd<'a>,
+    /// Whose connection it is.
+    pub peer: SocketAddr,
+    /// The handler's standard input; `None` is the caller's, /dev/null.
+    pub body: Option<OwnedFd>,
+    /// Bytes in the body, where the request has one.
+    pub content_length: Option<u64>,
+}
+
+/// Finds and starts handlers, for one thread.
+#[derive(Debug)]
+pub struct Launcher<'a> {
+    terms: Terms<'a>,
+    environment: CStrings,
+    constant: usize,
+    arguments: CStrings,
+    remembered: HashMap<String, Rc<Program>>,
+    spawner: Spawner,
+    address: String,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Launcher<'a> {
+    /// One that starts the handlers below the base directory of `terms`.
+    pub fn new(terms: Terms<'a>) -> Self {
+        let mut environment = CStrings::default();
+        meta::fixed(&mut environment, &terms.instance);
+        Self {
+            terms,
+            constant: environment.len(),
+            environment,
+            arguments: CStrings::default(),
+            remembered: HashMap::new(),
+            spawner: Spawner::default(),
+            address: String::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Where `path` leads now, looked up in the file system.
+    ///
+    /// # Errors
+    /// 404, 403 or 400.
+    pub fn find(&mut self, path: &str) -> Result<Rc<Program>, Refusal> {
+        self.remembered.remove(path);
+        let route = route::resolve(self.terms.instance.base, path, &mut probe)?;
+        let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes());
+        let (Ok(file), Ok(directory)) = (c_path(&route.handler), c_path(&route.directory)) else {
+            return Err(Refusal::new(404, "no such handler"));
+        };
+        let program = Rc::new(Program { route, file, directory });
+        if self.remembered.len() >= REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(path.to_owned(), Rc::clone(&program));
+        Ok(program)
+    }
+
+    /// Starts the handler for a request. The client's descriptor is left open for the caller to close.
+    ///
+    /// # Errors
+    /// 404, 403, 400; 500 with the cause when no process could be made or it could not execute the handler.
+    pub fn launch(
+        &mut self,
+        head: &Head<'_, '_>,
+        client: &Client<'_>,
+        pidfd: bool,
+    ) -> Result<(Started, Rc<Program>), Failure> {
+        if let Some(program) = self.remembered.get(head.path).map(Rc::clone) {
+            match self.start(&program, head, client, pidfd) {
+                Ok(started) => return Ok((started, program)),
+                Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno))),
+                Err(SpawnError::Exec(_)) => {} // perhaps it is elsewhere now
+            }
+        }
+        let program = self.find(head.path)?;
+        let started = self.start(&program, head, client, pidfd).map_err(failed)?;
+        Ok((started, program))
+    }
+
+    fn start(
+        &mut self,
+        program: &Program,
+        head: &Head<'_, '_>,
+        client: &Client<'_>,
+        pidfd: bool,
+    ) -> Result<Started, SpawnError> {
+        self.address.clear();
+        let _ = write!(self.address, "{}", client.peer.ip());
+        self.environment.truncate(self.constant);
+        meta::request(
+            &mut self.environment,
+            &mut self.scratch,
+            &self.terms.instance,
+            &meta::Request {
+                head,
+                route: &program.route,
+                remote_addr: &self.address,
+                remote_port: client.peer.port(),
+                content_length: client.content_length,
+            },
+        );
+        self.arguments.truncate(0);
+        self.arguments.push(&[program.file.to_bytes()]);
+        let order = Order {
+            program: &program.file,
+            arguments: &mut self.arguments,
+            environment: &mut self.environment,
+            directory: &program.directory,
+            stdin: client.body.as_ref().map(AsFd::as_fd),
+            stdout: client.stream,
+            alarm_s: self.terms.alarm_s,
+            nofile: self.terms.nofile,
+            clear_mask: self.terms.clear_mask,
+        };
+        self.spawner.spawn(order, pidfd)
+    }
+}
+
+fn failed(cause: SpawnError) -> Failure {
+    Failure { refusal: Refusal::new(500, "the handler could not be started"), cause: Some(cause) }
+}
+
+/// What is at a path, links followed; executable is what this process may execute.
+fn probe(path: &Path) -> Kind {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Kind::Directory,
+        Ok(found) if found.is_file() => {
+            let c_path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+            Kind::File { executable: found.permissions().mode() & 0o111 != 0 && may_execute(&c_path).is_ok() }
+        }
+        Ok(_) => Kind::Other,
+        Err(_) => Kind::Missing,
+    }
+}
+
+fn may_execute(path: &CStr) -> io::Result<()> {
+    use nix::fcntl::AtFlags;
+    Ok(nix::unistd::faccessat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        nix::unistd::AccessFlags::X_OK,
+        AtFlags::AT_EACCESS,
+    )?)
+}

@@ -1,0 +1,200 @@
+//! The environment of a handler: the meta-variables of RFC 3875, section 4.1, and nothing of the server's own
+//! environment. Pure: it fills a list of strings and does not know who executes what with it.
+//!
+//! Which header fields become `HTTP_*` (section 4.1.18): all but
+//! - names with anything but letters, digits and `-`: `X_A` and `X-A` would be one variable, and nobody can name the others;
+//! - `Proxy`, which would be `HTTP_PROXY` and steer the handler's own requests (CVE-2016-5385);
+//! - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it came: the handler gets it decoded, with `CONTENT_LENGTH`.
+//!
+//! `Authorization` is passed on. The RFC would have it removed, for servers that check it themselves; this one
+//! checks nobody, so the handler is the one it is addressed to. `Connection` and `Upgrade` are passed on too, since the handler owns
+//! the connection.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::route::Route;
+use crate::http::request::Head;
+use crate::sys::cstrings::CStrings;
+
+/// What of the environment belongs to the instance and the worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    /// `CAFFEINE_INSTANCE`.
+    pub name: &'a str,
+    /// `SERVER_SOFTWARE`, such as `caffeine/0.1.0`.
+    pub software: &'a str,
+    /// `PATH`, unless `extra` has one.
+    pub path_var: &'a str,
+    /// `SERVER_PORT`: the port that is listened on.
+    pub port: u16,
+    /// `SERVER_NAME` when the client names no host.
+    pub server_name_default: &'a str,
+    /// The base directory of the handlers, for `PATH_TRANSLATED`.
+    pub base: &'a Path,
+    /// `CAFFEINE_WORKER`.
+    pub worker: u64,
+    /// The `[env]` table of the configuration; what [`check_variable`] refuses is left out.
+    pub extra: &'a BTreeMap<String, String>,
+}
+
+/// One request, ready to be launched.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// The head as parsed.
+    pub head: &'r Head<'r, 'r>,
+    /// Its handler.
+    pub route: &'r Route,
+    /// `REMOTE_ADDR`: the address of the peer, without brackets.
+    pub remote_addr: &'r str,
+    /// `REMOTE_PORT`.
+    pub remote_port: u16,
+    /// `CONTENT_LENGTH`: the bytes of the decoded body; `None` when there is no body.
+    pub content_length: Option<u64>,
+}
+
+/// The variables that are the server's to set, beside all `HTTP_*`.
+const RESERVED: &[&str] = &[
+    "AUTH_TYPE",
+    "CAFFEINE_INSTANCE",
+    "CAFFEINE_WORKER",
+    "CONTENT_LENGTH",
+    "CONTENT_TYPE",
+    "GATEWAY_INTERFACE",
+    "PATH_INFO",
+    "PATH_TRANSLATED",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "REMOTE_IDENT",
+    "REMOTE_PORT",
+    "REMOTE_USER",
+    "REQUEST_METHOD",
+    "REQUEST_URI",
+    "SCRIPT_FILENAME",
+    "SCRIPT_NAME",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+];
+
+/// Whether the `[env]` table may set `name` to `value`. `PATH` is allowed: it replaces the fixed one.
+///
+/// # Errors
+/// Why not: a name that no environment can hold, a meta-variable of the request, or a NUL.
+pub fn check_variable(name: &str, value: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(format!("{name:?} is no name of a variable: it must not be empty or contain '=' or NUL"));
+    }
+    if name.starts_with("HTTP_") || RESERVED.contains(&name) {
+        return Err(format!("{name} is set by the server for each request; choose another name"));
+    }
+    if value.contains('\0') {
+        return Err(format!("the value of {name} contains a NUL"));
+    }
+    Ok(())
+}
+
+/// Appends the part that is the same for all requests of a worker.
+pub fn fixed(env: &mut CStrings, instance: &Instance) {
+    if !instance.extra.contains_key("PATH") {
+        set(env, "PATH", instance.path_var.as_bytes());
+    }
+    for (name, value) in instance.extra {
+        if check_variable(name, value).is_ok() {
+            set(env, name, value.as_bytes());
+        }
+    }
+    set(env, "GATEWAY_INTERFACE", b"CGI/1.1");
+    set(env, "SERVER_SOFTWARE", instance.software.as_bytes());
+    set(env, "SERVER_PORT", instance.port.to_string().as_bytes());
+    set(env, "CAFFEINE_INSTANCE", instance.name.as_bytes());
+    set(env, "CAFFEINE_WORKER", instance.worker.to_string().as_bytes());
+}
+
+/// Appends the part that belongs to one request. `scratch` is room for putting strings together; keep it, and
+/// nothing is allocated once it is warm.
+pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, request: &Request) {
+    let Request { head, route, .. } = *request;
+    set(env, "SERVER_PROTOCOL", if head.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
+    set(env, "SERVER_NAME", head.host_name().unwrap_or(instance.server_name_default).as_bytes());
+    set(env, "REQUEST_METHOD", head.method.as_bytes());
+    set(env, "REQUEST_URI", head.target.as_bytes());
+    set(env, "QUERY_STRING", head.query.as_bytes());
+    set(env, "SCRIPT_NAME", &route.script_name);
+    set(env, "SCRIPT_FILENAME", route.handler.as_os_str().as_bytes());
+    if let Some(info) = &route.path_info {
+        set(env, "PATH_INFO", info);
+        if stays_inside(info) {
+            env.push(&[b"PATH_TRANSLATED=", instance.base.as_os_str().as_bytes(), info]);
+        }
+    }
+    set(env, "REMOTE_ADDR", request.remote_addr.as_bytes());
+    set_number(env, scratch, "REMOTE_PORT", request.remote_port.into());
+    if let Some(length) = request.content_length {
+        set_number(env, scratch, "CONTENT_LENGTH", length);
+    }
+    if let Some(kind) = head.header("content-type") {
+        set(env, "CONTENT_TYPE", kind);
+    }
+    header_fields(env, scratch, head);
+}
+
+fn set(env: &mut CStrings, name: &str, value: &[u8]) {
+    env.push(&[name.as_bytes(), b"=", value]);
+}
+
+fn set_number(env: &mut CStrings, scratch: &mut Vec<u8>, name: &str, value: u64) {
+    scratch.clear();
+    // Writing to memory does not fail.
+    let _ = write!(scratch, "{name}={value}");
+    env.push(&[scratch]);
+}
+
+/// Whether `PATH_INFO` below the base is still below the base. A handler that opens `PATH_TRANSLATED` should
+/// not have to check; where it would lead out, the variable is left out.
+fn stays_inside(info: &[u8]) -> bool {
+    !info.split(|&byte| byte == b'/').any(|segment| segment == b"..")
+}
+
+/// Appends `HTTP_*`. Fields of one name become one variable (RFC 9110, section 5.3), in the place of the first.
+fn header_fields(env: &mut CStrings, scratch: &mut Vec<u8>, head: &Head) {
+    for (at, header) in head.headers.iter().enumerate() {
+        let same = |other: &&httparse::Header| other.name.eq_ignore_ascii_case(header.name);
+        if !is_passed_on(header.name) || head.headers[..at].iter().any(|other| same(&other)) {
+            continue;
+        }
+        scratch.clear();
+        scratch.extend_from_slice(b"HTTP_");
+        scratch.extend(
+            header.name.bytes().map(|byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }),
+        );
+        scratch.push(b'=');
+        if header.name.eq_ignore_ascii_case("host") {
+            // The host of the target wins over that of the field (RFC 9112, section 3.2.2).
+            scratch.extend_from_slice(head.host.unwrap_or_default().as_bytes());
+        } else {
+            scratch.extend_from_slice(header.value);
+        }
+        // Cookies have a separator of their own (RFC 6265, section 5.4).
+        let separator: &[u8] = if header.name.eq_ignore_ascii_case("cookie") { b"; " } else { b", " };
+        for other in head.headers[at + 1..].iter().filter(same) {
+            scratch.extend_from_slice(separator);
+            scratch.extend_from_slice(other.value);
+        }
+        env.push(&[scratch]);
+    }
+}
+
+fn is_passed_on(name: &str) -> bool {
+    const KEPT_BACK: [&str; 4] = ["proxy", "content-type", "content-length", "transfer-encoding"];
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !KEPT_BACK.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
+#[cfg(test)]
+#[path = "meta_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! From the path of a request to the handler that answers it. Pure: the file system is asked through `probe`
+//! alone, and never about anything outside the base directory.
+//!
+//! The path is split at each raw `/`, and each segment is decoded once. Segments are then walked from the base directory; the
+//! first regular file is the handler, and the rest is its `PATH_INFO`. A path that ends at a directory, with or without a
+//! slash, means the `index` in it; a missing entry is never handed to an `index` above it, so that 404 stays 404.
+//!
+//! Up to the handler a segment never resolves (404) when, decoded, it is empty, begins with `.` (`..`, hidden files, half-deployed
+//! ones), or holds a `/`, a `\` or a NUL. Behind the handler anything but NUL goes: it is the handler's own name space.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::http::refusal::{Refusal, bad};
+
+/// The handler of a directory.
+const INDEX: &str = "index";
+
+const NOT_FOUND: Refusal = Refusal::new(404, "there is no handler of this name");
+
+/// What is found at a path, with symbolic links followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File {
+        /// Whether this process may execute it.
+        executable: bool,
+    },
+    /// A directory.
+    Directory,
+    /// A FIFO, a socket or a device: no handler, and nothing to be opened.
+    Other,
+    /// Nothing, or nothing that may be looked at.
+    Missing,
+}
+
+/// Where a request goes. The decoded parts are bytes, for file names need not be UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The file to execute: an absolute path, as the base is.
+    pub handler: PathBuf,
+    /// The directory it is in.
+    pub directory: PathBuf,
+    /// The URL path of the handler, decoded; begins with `/`, and names the `index` of a directory.
+    pub script_name: Vec<u8>,
+    /// What follows it, decoded; begins with `/`. `None` if nothing does.
+    pub path_info: Option<Vec<u8>>,
+}
+
+/// Finds the handler below `base` for `path`, which is percent-encoded.
+///
+/// # Errors
+/// 400 for an incomplete escape anywhere and for a NUL in what would be `PATH_INFO`; 403 for a file that is not executable;
+/// 404 for everything that is no regular file, and for the path `*`.
+pub fn resolve(base: &Path, path: &str, probe: &mut dyn FnMut(&Path) -> Kind) -> Result<Route, Refusal> {
+    if !escapes_are_complete(path.as_bytes()) {
+        return Err(bad("the path has an incomplete percent escape"));
+    }
+    let mut rest = path.strip_prefix('/').ok_or(NOT_FOUND)?;
+    let mut here = PathBuf::with_capacity(base.as_os_str().len() + path.len() + 1 + INDEX.len());
+    here.push(base);
+    while !rest.is_empty() {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let name = decode(&rest[..end]);
+        if !is_plain(&name) {
+            return Err(NOT_FOUND);
+        }
+        here.push(OsStr::from_bytes(&name));
+        match probe(&here) {
+            Kind::File { executable } => return found(base, here, executable, &rest[end..]),
+            Kind::Directory => rest = rest.get(end + 1..).unwrap_or(""),
+            Kind::Other | Kind::Missing => return Err(NOT_FOUND),
+        }
+    }
+    here.push(INDEX);
+    match probe(&here) {
+        Kind::File { executable } => found(base, here, executable, ""),
+        Kind::Directory | Kind::Other | Kind::Missing => Err(NOT_FOUND),
+    }
+}
+
+fn found(base: &Path, handler: PathBuf, executable: bool, rest: &str) -> Result<Route, Refusal> {
+    if !executable {
+        return Err(Refusal::new(403, "the handler is not executable"));
+    }
+    let path_info = match decode(rest) {
+        info if info.contains(&0) => return Err(bad("the path has a NUL")),
+        info if info.is_empty() => None,
+        info => Some(info.into_owned()),
+    };
+    // Only whole plain names were appended to the base, so both are there.
+    let directory = handler.parent().unwrap_or(base).to_owned();
+    let below = handler.strip_prefix(base).unwrap_or(&handler).as_os_str().as_bytes();
+    let script_name = [b"/", below].concat();
+    Ok(Route { directory, script_name, path_info, handler })
+}
+
+/// Whether a decoded segment can be a name below the directory that was reached.
+fn is_plain(name: &[u8]) -> bool {
+    !matches!(name, [] | [b'.', ..]) && !name.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0))
+}
+
+/// Whether two hex digits follow each `%`.
+fn escapes_are_complete(path: &[u8]) -> bool {
+    path.iter()
+        .enumerate()
+        .filter(|&(_, &byte)| byte == b'%')
+        .all(|(at, _)| hex_pair(&path[at + 1..]).is_some())
+}
+
+fn hex_pair(digits: &[u8]) -> Option<u8> {
+    let digit = |&byte: &u8| char::from(byte).to_digit(16);
+    let value = digit(digits.first()?)? << 4 | digit(digits.get(1)?)?;
+    u8::try_from(value).ok()
+}
+
+/// Replaces each escape by its byte, once. Without an escape nothing is copied.
+fn decode(text: &str) -> Cow<'_, [u8]> {
+    let bytes = text.as_bytes();
+    let Some(first) = bytes.iter().position(|&byte| byte == b'%') else {
+        return Cow::Borrowed(bytes);
+    };
+    let mut decoded = Vec::with_capacity(bytes.len());
+    decoded.extend_from_slice(&bytes[..first]);
+    let mut at = first;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = if byte == b'%' { hex_pair(&bytes[at + 1..]) } else { None };
+        decoded.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    Cow::Owned(decoded)
+}
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

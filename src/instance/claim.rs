@@ -1,0 +1,105 @@
+//! The claim on a name: the locked pid file of a running instance.
+//!
+//! The lock is the truth and the number a hint: a pid file that is stale, empty or garbage is simply locked and
+//! written anew. The file is never removed, so two starters always contend for the same lock, and no start can
+//! remove the file of its successor.
+//!
+//! The locks belong to the open file description (see [`crate::sys::lock`]), so forked children hold them too,
+//! and an instance would seem to run as long as one of them lives: workers call [`Claim::close_in_child`].
+
+use std::cell::RefCell;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::registry::{CLAIMED, PID_WRITTEN};
+use super::{Error, Folder, Life, Name};
+use crate::sys::lock::try_lock_byte;
+
+/// A name that this process holds. Dropped, the name is free again; so it is when the process dies in any way.
+#[derive(Debug)]
+pub struct Claim {
+    folder: Folder,
+    file: RefCell<Option<File>>,
+    holder: u32,
+}
+
+impl Claim {
+    /// Takes the name and writes this process's number into the pid file. The state directory and the folder
+    /// are made when missing, for the user alone.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when an instance of this name runs; [`Error::File`] when the state cannot be written.
+    pub fn acquire(state_dir: &Path, name: &Name) -> Result<Self, Error> {
+        let folder = Folder::new(state_dir, name);
+        let unwritable = |error| {
+            Error::file("write the state of the instance in", folder.dir())(error)
+                .or("choose another with --state-dir")
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.dir()).map_err(unwritable)?;
+        let Some(file) = lock(&folder.pid()).map_err(unwritable)? else {
+            let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
+            return Err(Error::Held { name: name.clone(), pid });
+        };
+        // What an earlier run counted, and that it stopped, must not be taken for this one's.
+        match std::fs::remove_file(folder.scoreboard()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+            _ => {}
+        }
+        let holder = std::process::id();
+        write_pid(&file, holder).map_err(unwritable)?;
+        Ok(Self { folder, file: RefCell::new(Some(file)), holder })
+    }
+
+    /// The instance's folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Closes the copy of the lock that a forked child has, and leaves the name to its parent.
+    pub fn close_in_child(&self) {
+        self.file.take();
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        // A forked child that forgot to let go must not empty the file of the parent.
+        if self.holder == std::process::id() {
+            // Only tidiness: without the lock the number counts for nothing.
+            let _ = file.set_len(0);
+        }
+    }
+}
+
+/// Opens and locks the pid file; `None` when another process has the lock.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        if !try_lock_byte(&file, CLAIMED)? {
+            return Ok(None);
+        }
+        // Somebody may have removed the folder by hand in between: a lock on a nameless file protects nothing.
+        let (ours, named) = (file.metadata()?, std::fs::metadata(path));
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+/// Writes the number, then takes the lock that vouches for it: no reader can take an old number for this one.
+fn write_pid(file: &File, pid: u32) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all_at(format!("{pid}\n").as_bytes(), 0)?;
+    try_lock_byte(file, PID_WRITTEN)?;
+    Ok(())
+}

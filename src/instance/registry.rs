@@ -1,0 +1,166 @@
+//! The state directory: which instances there are, and which of them run.
+//!
+//! Whether an instance runs is asked of the lock on its pid file and of nothing else; asking never takes the
+//! lock, so looking can never make a start fail.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Error, Name};
+use crate::scoreboard::Scoreboard;
+use crate::sys::lock::is_byte_locked;
+use crate::sys::process::Pidfd;
+
+/// Locked from the moment a process has the name.
+pub(super) const CLAIMED: i64 = 0;
+/// Locked from the moment the number in the file is that process's.
+pub(super) const PID_WRITTEN: i64 = 1;
+
+/// The state directory when none is given: `$XDG_STATE_HOME/caffeine`, else `$HOME/.local/state/caffeine`.
+/// `None` when neither variable holds an absolute path (XDG Base Directory Specification).
+pub fn default_state_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(base.join("caffeine"))
+}
+
+/// The folder of one instance, whether it exists or not.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    name: Name,
+    dir: PathBuf,
+}
+
+/// Whether an instance runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// No process holds the name.
+    Gone,
+    /// A process holds the name and has not yet written its number.
+    Starting,
+    /// The process with this number holds the name.
+    Running(u32),
+}
+
+impl Folder {
+    /// The folder of `name` in `state_dir`.
+    pub fn new(state_dir: &Path, name: &Name) -> Self {
+        Self { name: name.clone(), dir: state_dir.join(name.as_str()) }
+    }
+
+    /// The instance.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The pid file.
+    pub fn pid(&self) -> PathBuf {
+        self.dir.join("pid")
+    }
+
+    /// The configuration as resolved at the last start or reload.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config.toml")
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// The scoreboard.
+    pub fn scoreboard(&self) -> PathBuf {
+        self.dir.join("scoreboard")
+    }
+
+    /// Whether the instance was ever started.
+    pub fn exists(&self) -> bool {
+        self.pid().exists()
+    }
+
+    /// Whether the instance runs, and as which process.
+    ///
+    /// # Errors
+    /// The pid file exists and cannot be read or asked for its lock.
+    pub fn life(&self) -> Result<Life, Error> {
+        let path = self.pid();
+        let look = || {
+            let file = match File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Life::Gone),
+                opened => opened?,
+            };
+            if !is_byte_locked(&file, CLAIMED)? {
+                return Ok(Life::Gone);
+            }
+            // Read the number only after its lock was seen: it is written before that lock is taken.
+            if !is_byte_locked(&file, PID_WRITTEN)? {
+                return Ok(Life::Starting);
+            }
+            Ok(io::read_to_string(file)?.trim().parse().map_or(Life::Starting, Life::Running))
+        };
+        look().map_err(Error::file("read the pid file", &path))
+    }
+
+    /// The running process, safe to signal; `None` when there is none (any more, or yet).
+    ///
+    /// # Errors
+    /// Those of [`Self::life`], or the process cannot be opened.
+    pub fn process(&self) -> Result<Option<(u32, Pidfd)>, Error> {
+        let Life::Running(pid) = self.life()? else { return Ok(None) };
+        let process = match Pidfd::open(pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+            opened => opened.map_err(Error::file("open the process of", &self.pid()))?,
+        };
+        // The number could have changed hands before it was opened. If its owner still holds the lock now,
+        // it did not.
+        Ok((self.life()? == Life::Running(pid)).then_some((pid, process)))
+    }
+}
+
+/// All instances that were ever started in `state_dir`, by name. A state directory that does not exist has none.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn all(state_dir: &Path) -> Result<Vec<Folder>, Error> {
+    let read = || {
+        let entries = match std::fs::read_dir(state_dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Name>().ok()));
+        }
+        names.sort();
+        Ok(names)
+    };
+    let names = read().map_err(|error| {
+        Error::file("read the state directory", state_dir)(error).or("choose another with --state-dir")
+    })?;
+    Ok(names.iter().map(|name| Folder::new(state_dir, name)).filter(Folder::exists).collect())
+}
+
+/// The instances that run, by name. One that cannot be looked at (another user's) is left out.
+///
+/// # Errors
+/// Those of [`all`].
+pub fn running(state_dir: &Path) -> Result<Vec<Folder>, Error> {
+    let runs = |folder: &Folder| !matches!(folder.life(), Ok(Life::Gone) | Err(_));
+    Ok(all(state_dir)?.into_iter().filter(runs).collect())
+}
+
+/// The running instance that listens on `port`, for the message about a port in use.
+pub fn owner_of_port(state_dir: &Path, port: u16) -> Option<Name> {
+    let listens = |folder: &Folder| {
+        Scoreboard::open(&folder.scoreboard())
+            .is_ok_and(|board| board.header().port.load(Relaxed) == u64::from(port))
+    };
+    running(state_dir).ok()?.iter().find(|folder| listens(folder)).map(|folder| folder.name().clone())
+}

@@ -1,0 +1,110 @@
+//! `reuseport`: one socket per worker in one SO_REUSEPORT group; the kernel's hash of the 4-tuple picks the socket.
+//!
+//! Mechanism: `reciprocal_scale(hash(addresses, ports), n)` over the group (socket(7), lwn.net/Articles/542629); each worker
+//! blocks in accept() on its own socket. One system call per connection.
+//! Promises: even in the mean, no contention on one queue; no loss on a crash, because all workers hold all sockets and the
+//! successor goes on with the same one (in the literature, where each worker holds only its own, a crash resets its queue).
+//! Does not promise work conservation: a busy or stuck worker still gets its share, which waits for it.
+//!
+//! When a reload has made workers fewer, sockets stay open (closing one resets its queue) and each worker serves its
+//! own and those that came after: socket i belongs to worker i mod n.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy, socket};
+use crate::scoreboard::{Row, add};
+use crate::sys::net;
+use crate::sys::signal::Interruptible;
+
+/// The line in the table.
+pub const ENTRY: Entry = Entry {
+    name: "reuseport",
+    arguments: &[],
+    sockets: SocketCount::PerWorker,
+    spread: Spread::Hash,
+    work_conserving: false,
+    summary: "one socket per worker: the kernel's hash of addresses and ports decides, blind to busy workers",
+    open: |_, _| Ok(Box::new(Reuseport)),
+};
+
+#[derive(Debug)]
+struct Reuseport;
+
+impl Strategy for Reuseport {
+    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
+        let own: Vec<&OwnedFd> = seat.sockets.iter().skip(seat.worker).step_by(seat.workers).collect();
+        if let [only] = own[..] {
+            return Ok(Box::new(One { listener: Interruptible::new(only.as_fd())? }));
+        }
+        Several::acceptor(&own)
+    }
+}
+
+/// The usual case: a worker with one socket.
+#[derive(Debug)]
+struct One {
+    listener: Interruptible,
+}
+
+impl Acceptor for One {
+    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
+        let accepted = socket::accept(self.listener.as_fd());
+        add(&row.wakeups, 1);
+        accepted
+    }
+}
+
+/// After workers became fewer: a worker with more than one socket. They are made non-blocking, since for a moment the worker
+/// of the generation before may accept from the same ones. `epoll` gathers them, so that there is one thing to interrupt.
+#[derive(Debug)]
+struct Several {
+    ready: Interruptible,
+    listeners: Vec<OwnedFd>,
+    next: usize,
+}
+
+impl Several {
+    fn acceptor(own: &[&OwnedFd]) -> io::Result<Box<dyn Acceptor>> {
+        use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        for listener in own {
+            net::set_nonblocking(listener.as_fd(), true)?;
+            epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        }
+        let listeners = own.iter().map(|listener| listener.try_clone()).collect::<io::Result<_>>()?;
+        Ok(Box::new(Self { ready: Interruptible::new(epoll.0.as_fd())?, listeners, next: 0 }))
+    }
+
+    /// Takes a connection from whichever socket has one, beginning after the one that gave the last.
+    fn take(&mut self) -> io::Result<Accepted> {
+        for _ in 0..self.listeners.len() {
+            self.next = (self.next + 1) % self.listeners.len();
+            match net::accept(self.listeners[self.next].as_fd()) {
+                Ok((stream, peer)) => return Ok(Accepted { stream, peer }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Acceptor for Several {
+    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
+        loop {
+            // poll() on the epoll descriptor: unlike epoll_wait it also works on the /dev/null that a signal puts there.
+            poll(&mut [PollFd::new(self.ready.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+            if crate::sys::signal::stopped() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            add(&row.wakeups, 1);
+            match self.take() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => add(&row.empty_wakeups, 1),
+                taken => return taken,
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Listening sockets: bound so that exactly one start wins the port, and taken out of service without a loss.
+//!
+//! The first socket of an instance is bound *without* SO_REUSEPORT, so that any other listener on the port is
+//! EADDRINUSE, a reuseport group of the same user's included; it gets SO_REUSEPORT once it listens. Its siblings bind
+//! with it. All have SO_REUSEADDR (connections in TIME_WAIT do not hold the port), TCP_NODELAY (inherited by what is
+//! accepted) and TCP_DEFER_ACCEPT (a quick client's request is there when `accept()` returns).
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use socket2::{Domain, Socket, Type};
+
+use super::Accepted;
+use crate::sys::net;
+
+/// Seconds that a connection without data is kept from the accept queue: 1 is the least, and ends after about 1.02 s.
+const DEFER_ACCEPT_S: i32 = 1;
+
+/// Binds the first socket of an instance and listens.
+///
+/// # Errors
+/// `AddrInUse` when anybody listens on the port; `PermissionDenied` for a privileged one; others of bind(2).
+pub fn first(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = unbound(address)?;
+    listen(&socket, address, backlog)?;
+    socket.set_reuse_port(true)?;
+    Ok(socket.into())
+}
+
+/// Binds one more socket into the reuseport group of [`first`], at the address it got.
+///
+/// # Errors
+/// Those of bind(2).
+pub fn sibling(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = unbound(address)?;
+    socket.set_reuse_port(true)?;
+    listen(&socket, address, backlog)?;
+    Ok(socket.into())
+}
+
+fn unbound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    net::set_defer_accept(socket.as_fd(), DEFER_ACCEPT_S)?;
+    Ok(socket)
+}
+
+fn listen(socket: &Socket, address: SocketAddr, backlog: u32) -> io::Result<()> {
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
+/// Address and port that a socket is bound to.
+///
+/// # Errors
+/// Those of getsockname(2).
+pub fn local_address(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    let address = socket2::SockRef::from(&socket).local_addr()?;
+    address.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Handshakes on `port` that are under way (SYN received, or held back by TCP_DEFER_ACCEPT), from /proc/net/tcp{,6}.
+///
+/// # Errors
+/// The files cannot be read.
+pub fn half_open(port: u16) -> io::Result<usize> {
+    const SYN_RECV: &str = "03";
+    let mut count = 0;
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // A kernel without IPv6 has no tcp6.
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        let local_port = format!(":{port:04X}");
+        count += text
+            .lines()
+            .filter(|line| {
+                let mut fields = line.split_ascii_whitespace().skip(1);
+                fields.next().is_some_and(|local| local.ends_with(&local_port))
+                    && fields.nth(1) == Some(SYN_RECV)
+            })
+            .count();
+    }
+    Ok(count)
+}
+
+/// Blocking accept, as the strategies do it. A signal, and an [alias](crate::sys::signal::Interruptible) that a signal has
+/// replaced, are both `Interrupted`. A socket that somebody made non-blocking is waited for all the same.
+///
+/// # Errors
+/// `Interrupted`, and those of accept4(2).
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
+    loop {
+        match net::accept(listener) {
+            Ok((stream, peer)) => return Ok(Accepted { stream, peer }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_readable(listener)?,
+            Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until `fd` is readable.
+///
+/// # Errors
+/// `Interrupted` after a signal.
+pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::NONE)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    fn any() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    #[test]
+    fn a_second_start_on_the_port_is_refused_and_a_sibling_is_not() {
+        let first_socket = first(any(), 16).unwrap();
+        let address = local_address(first_socket.as_fd()).unwrap();
+        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let sibling_socket = sibling(address, 16).unwrap();
+        assert_eq!(local_address(sibling_socket.as_fd()).unwrap(), address);
+        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_foreign_reuseport_group_is_not_joined() {
+        let foreign = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        foreign.set_reuse_port(true).unwrap();
+        foreign.bind(&any().into()).unwrap();
+        foreign.listen(1).unwrap();
+        let address = foreign.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_socket_out_of_service_still_finishes_handshakes_that_had_begun() {
+        let socket = first(any(), 16).unwrap();
+        let address = local_address(socket.as_fd()).unwrap();
+        // Connected as the client sees it, but held back until its first byte (TCP_DEFER_ACCEPT).
+        let mut client = TcpStream::connect(address).unwrap();
+        assert_eq!(half_open(address.port()).unwrap(), 1);
+        net::refuse_new_connections(socket.as_fd()).unwrap();
+        let late = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        client.write_all(b"x").unwrap();
+        let accepted = accept(socket.as_fd()).unwrap();
+        assert_eq!(accepted.peer, client.local_addr().unwrap());
+        assert_eq!(half_open(address.port()).unwrap(), 0);
+    }
+}

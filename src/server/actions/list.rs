@@ -1,0 +1,54 @@
+//! `--list-instances`: what runs here.
+
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::print;
+use crate::instance::{Folder, Life, registry};
+use crate::scoreboard::Scoreboard;
+use crate::server::config::recorded;
+use crate::server::error::Error;
+use crate::server::table::{Align, table, uptime};
+
+const COLUMNS: [(&str, Align); 6] = [
+    ("NAME", Align::Left),
+    ("PID", Align::Right),
+    ("ADDRESS", Align::Left),
+    ("WORKERS", Align::Right),
+    ("LISTENER", Align::Left),
+    ("UPTIME", Align::Right),
+];
+
+/// Prints a table of the running instances.
+pub fn list(state_dir: &Path) -> Result<(), Error> {
+    let rows: Vec<_> = registry::running(state_dir)?.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return print(&format!("no instance is running in {}\n", state_dir.display()));
+    }
+    print(&table(&COLUMNS, &rows))
+}
+
+/// A line; one that ended between the look at its lock and this has none. What an instance has not said yet is `-`.
+fn row(folder: &Folder) -> Option<[String; 6]> {
+    let pid = match folder.life().ok()? {
+        Life::Gone => return None,
+        Life::Starting => "-".into(),
+        Life::Running(pid) => pid.to_string(),
+    };
+    let options = recorded(&folder.config()).unwrap_or_default();
+    let board = Scoreboard::open(&folder.scoreboard()).ok();
+    let header = board.as_ref().map(Scoreboard::header);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let port = header.map(|header| header.port.load(Relaxed)).filter(|&port| port != 0);
+    let address = options.bind.zip(port).map(|(bind, port)| {
+        if bind.is_ipv6() { format!("[{bind}]:{port}") } else { format!("{bind}:{port}") }
+    });
+    Some([
+        folder.name().to_string(),
+        pid,
+        or_dash(address),
+        or_dash(header.map(|header| header.workers.load(Relaxed).to_string())),
+        or_dash(options.listener.map(|listener| listener.to_string())),
+        or_dash(header.map(|header| uptime(header.started_ms.load(Relaxed)))),
+    ])
+}

@@ -1,0 +1,24 @@
+//! `--log`, `--follow` and `--reset-logs`: also of an instance that has ended.
+
+use std::io;
+
+use super::unknown;
+use crate::instance::{Folder, logs};
+use crate::server::error::Error;
+
+/// Prints the log, and goes on printing when asked to.
+pub fn print(folder: &Folder, follow: bool) -> Result<(), Error> {
+    known(folder)?;
+    let mut out = io::stdout().lock();
+    if follow { logs::follow(folder, &mut out) } else { logs::print(folder, &mut out) }.map_err(Error::from)
+}
+
+/// Empties the log.
+pub fn reset(folder: &Folder) -> Result<(), Error> {
+    known(folder)?;
+    logs::reset(folder).map_err(Error::from)
+}
+
+fn known(folder: &Folder) -> Result<(), Error> {
+    if folder.log().exists() { Ok(()) } else { Err(unknown(folder, "there is no log of an instance")) }
+}

@@ -1,0 +1,103 @@
+//! What `caffeine` does besides serving: one small function per action, in a file of its name.
+
+mod deploy;
+mod list;
+mod logs;
+mod reload;
+mod shell;
+mod status;
+mod stop;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::instance::{Folder, Life, registry};
+use crate::server::cli::Action;
+use crate::server::config::{self, Settings, Sources};
+use crate::server::error::Error;
+use crate::sys::process::Pidfd;
+
+/// Does everything but `Action::Start`.
+///
+/// # Errors
+/// Those of the action.
+pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
+    match action {
+        Action::Start { .. } => Ok(()),
+        Action::Stop => stop::stop(&named(sources, "--stop")?),
+        Action::ListInstances => list::list(&config::state_dir(&sources.options()?)?),
+        Action::Status => status::status(&named(sources, "--status")?),
+        Action::Reload => reload::reload(&named(sources, "--reload")?),
+        Action::Deploy(source) => deploy::deploy(source, sources),
+        Action::Log { follow } => logs::print(&named(sources, "--log")?, *follow),
+        Action::ResetLogs => logs::reset(&named(sources, "--reset-logs")?),
+        Action::Completions(shell) => shell::completions(*shell),
+        Action::Man => shell::man(),
+    }
+}
+
+/// The default handlers' directory appears when it is first needed; one that was named has to be there already.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_default_path(settings: &Settings) -> Result<(), Error> {
+    let path = settings.path.display();
+    if !settings.path.exists() {
+        std::fs::create_dir_all(&settings.path).map_err(|error| {
+            Error::Failed(format!("cannot make {path}: {error}; give another with --path"))
+        })?;
+        eprintln!("caffeine: made {path} for handlers; put a first one there with `caffeine --deploy FILE`");
+    }
+    Ok(())
+}
+
+/// The folder of the instance that was named.
+fn named(sources: &Sources, action: &str) -> Result<Folder, Error> {
+    let options = sources.options()?;
+    let state_dir = config::state_dir(&options)?;
+    let name = options.name.as_ref().ok_or_else(|| needs_name(action))?;
+    Ok(Folder::new(&state_dir, name))
+}
+
+/// An action on one instance needs to be told which.
+pub(super) fn needs_name(action: &str) -> Error {
+    Error::Usage(format!(
+        "{action} needs the name of an instance: `caffeine --name NAME {action}` (--list-instances shows those running)"
+    ))
+}
+
+/// The message for an instance that does not run, or never did: it tells which ones could be meant.
+fn unknown(folder: &Folder, what: &str) -> Error {
+    let state_dir = folder.dir().parent().unwrap_or(Path::new("/"));
+    let running = registry::running(state_dir).unwrap_or_default();
+    let names: Vec<_> = running.iter().map(|folder| folder.name().as_str()).collect();
+    let names =
+        if names.is_empty() { "none is running".into() } else { format!("running: {}", names.join(", ")) };
+    Error::Failed(format!("{what} named {} in {}; {names}", folder.name(), state_dir.display()))
+}
+
+/// The process of an instance that must be running. One that starts just now has a moment to say its number.
+fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
+    for _ in 0..100 {
+        if let Some(process) = folder.process()? {
+            return Ok(process);
+        }
+        if folder.life()? == Life::Gone {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(unknown(folder, "no instance is running"))
+}
+
+/// Prints to standard output. A reader who has left is no error.
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

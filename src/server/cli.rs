@@ -1,0 +1,342 @@
+//! The command line: what was typed, and nothing of what it means. clap ends here.
+//!
+//! [`Options`] is the one list of settings: each is an option, a `CAFFEINE_*` variable and a key of the
+//! configuration file, of the same name and type.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::instance::Name;
+use crate::listener::Choice;
+use crate::server::error::Error;
+use crate::server::logging::Format;
+use crate::server::responders::Respond;
+use crate::server::values;
+
+const AFTER_HELP: &str = "\
+Each setting can also stand in the environment (CAFFEINE_PORT=8080) or in the configuration file \
+(port = 8080); the command line counts before the environment, that before the file. The file alone has \
+a table [env] of variables for the handlers.
+
+First steps:
+  caffeine --deploy hello.sh          put a handler into ~/.config/caffeine/
+  caffeine                            serve it: http://localhost:8080/hello.sh
+  caffeine -n lab -p 8081 --daemon    another instance, in the background
+  caffeine -n lab --stop              stop it
+
+Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens the log.";
+
+/// Serves programs over HTTP: pre-forked workers, and one disposable process per request.
+#[derive(Debug, Parser)]
+#[command(name = "caffeine", version, after_help = AFTER_HELP, max_term_width = 80, disable_help_flag = true)]
+struct Typed {
+    #[command(flatten)]
+    actions: Actions,
+    #[command(flatten)]
+    options: Options,
+    /// Run in the background; return when the workers listen, or say why they do not
+    #[arg(short = 'D', long, help_heading = "Instances", conflicts_with = "Actions")]
+    daemon: bool,
+    /// With --log: go on printing as the log grows
+    #[arg(short, long, help_heading = "Logs", requires = "log")]
+    follow: bool,
+    /// Print this help
+    #[arg(short, long, action = clap::ArgAction::HelpShort, help_heading = "About")]
+    help: Option<bool>,
+}
+
+/// Without any of these, the server starts.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Actions {
+    /// Stop the named instance and wait until it is gone
+    #[arg(short, long, help_heading = "Instances")]
+    stop: bool,
+    /// List the running instances
+    #[arg(short = 'L', long, help_heading = "Instances")]
+    list_instances: bool,
+    /// Show the counters of the named instance's workers, live on a terminal
+    #[arg(long, help_heading = "Instances")]
+    status: bool,
+    /// Let the named instance read its configuration again, without losing a connection
+    #[arg(long, help_heading = "Instances")]
+    reload: bool,
+    /// Copy a handler or a directory of handlers to where the named instance finds it, or to --path
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
+    deploy: Option<PathBuf>,
+    /// Print the log of the named instance
+    #[arg(short, long, help_heading = "Logs")]
+    log: bool,
+    /// Empty the log of the named instance, also while it runs
+    #[arg(long, help_heading = "Logs")]
+    reset_logs: bool,
+    /// Print the completions for a shell
+    #[arg(long, value_name = "SHELL", help_heading = "About")]
+    completions: Option<clap_complete::Shell>,
+    /// Print the manual page
+    #[arg(long, help_heading = "About")]
+    man: bool,
+}
+
+/// The settings, each of which may be missing.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[group(skip)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[allow(missing_docs)] // the help texts say it
+pub struct Options {
+    /// Name of the instance
+    #[arg(short, long, help_heading = "Instances")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub name: Option<Name>,
+    /// Where instances live [default: ~/.local/state/caffeine]
+    #[arg(long, value_name = "DIR", help_heading = "Instances")]
+    pub state_dir: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(short, long, value_name = "FILE", help_heading = "Instances")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Port to listen on; 0 takes a free one [default: 8080]
+    #[arg(short, long, allow_negative_numbers = true, help_heading = "Server")]
+    pub port: Option<u16>,
+    /// Address to listen on, IPv4 or IPv6 [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
+    pub bind: Option<IpAddr>,
+    /// Worker processes [default: 4]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = "Server")]
+    pub workers: Option<usize>,
+    /// How new connections are spread over the workers [default: inherited]
+    #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub listener: Option<Choice>,
+    /// What a worker does with a request: cgi launches a handler; the others are for measuring [default: cgi]
+    #[arg(long, value_name = "WHAT", help_heading = "Server")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub respond: Option<Respond>,
+
+    /// Base directory of the handlers [default: ~/.config/caffeine/]
+    #[arg(long, value_name = "DIR", help_heading = "Handlers")]
+    pub path: Option<PathBuf>,
+
+    /// Connections that wait for a worker at most [default: 4096]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub backlog: Option<u32>,
+    /// Handlers that run at once at most; beyond it 503; 0 is none [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_handlers: Option<u64>,
+    /// Largest request body [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
+    #[serde(deserialize_with = "size")]
+    pub max_body: Option<u64>,
+    /// Time for a request's head, from accept on [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub header_timeout: Option<Duration>,
+    /// Longest time without a byte of a request's body [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub body_timeout: Option<Duration>,
+    /// Longest run of a handler, in whole seconds; 0s is none [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub handler_timeout: Option<Duration>,
+    /// How long a stop waits for running handlers [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub grace: Option<Duration>,
+
+    /// What the log tells: DEBUG, INFO, WARN, ERROR [default: INFO]
+    #[arg(long, value_name = "LEVEL", value_parser = values::level, help_heading = "Logs")]
+    #[serde(deserialize_with = "level", serialize_with = "display")]
+    pub log_level: Option<tracing::Level>,
+    /// Form of the log lines: text or json [default: text]
+    #[arg(long, value_name = "FORM", value_parser = values::log_format, help_heading = "Logs")]
+    #[serde(deserialize_with = "log_format", serialize_with = "log_format_text")]
+    pub log_format: Option<Format>,
+
+    /// Variables for the handlers: only in the file.
+    #[arg(skip)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// What the program is to do.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // as on the command line
+pub enum Action {
+    Start { daemon: bool },
+    Stop,
+    ListInstances,
+    Status,
+    Reload,
+    Deploy(PathBuf),
+    Log { follow: bool },
+    ResetLogs,
+    Completions(clap_complete::Shell),
+    Man,
+}
+
+/// The settings that were typed, and those of the environment, kept so that a reload can lay them over a new
+/// version of the file.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    typed: ArgMatches,
+    environment: ArgMatches,
+}
+
+/// What [`parse`] found.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Do this.
+    Act(Action, Box<Layers>),
+    /// Print this (help or version) and be done.
+    Print(String),
+}
+
+/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
+/// empty ones count as missing.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Error> {
+    let typed = match command().try_get_matches_from(arguments) {
+        Ok(typed) => typed,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Parsed::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
+    };
+    let environment = environment(&typed, variable)?;
+    let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
+    Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
+}
+
+/// The definition, for completions and the manual page.
+pub fn command() -> Command {
+    Typed::command()
+}
+
+impl Typed {
+    fn action(self) -> Action {
+        match self.actions {
+            Actions { stop: true, .. } => Action::Stop,
+            Actions { list_instances: true, .. } => Action::ListInstances,
+            Actions { status: true, .. } => Action::Status,
+            Actions { reload: true, .. } => Action::Reload,
+            Actions { deploy: Some(source), .. } => Action::Deploy(source),
+            Actions { log: true, .. } => Action::Log { follow: self.follow },
+            Actions { reset_logs: true, .. } => Action::ResetLogs,
+            Actions { completions: Some(shell), .. } => Action::Completions(shell),
+            Actions { man: true, .. } => Action::Man,
+            _ => Action::Start { daemon: self.daemon },
+        }
+    }
+}
+
+impl Layers {
+    /// Lays the environment over the file's options, and the typed ones over both.
+    ///
+    /// # Errors
+    /// None for what [`parse`] returned.
+    pub fn over(&self, mut file: Options) -> Result<Options, Error> {
+        for layer in [&self.environment, &self.typed] {
+            file.update_from_arg_matches(layer).map_err(|error| Error::Usage(one_line(&error)))?;
+        }
+        Ok(file)
+    }
+
+    /// Whether an option stood on the command line itself.
+    pub fn is_typed(&self, option: &str) -> bool {
+        self.typed.value_source(option) == Some(ValueSource::CommandLine)
+    }
+}
+
+/// The settings in the environment, read by the definitions of the command line. One that was typed as well
+/// is not looked at, so that a bad variable can be overruled.
+fn environment(typed: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Result<ArgMatches, Error> {
+    let settings = Options::augment_args(Command::new("environment").no_binary_name(true));
+    let mut arguments = Vec::new();
+    for setting in settings.get_arguments() {
+        let Some(long) = setting.get_long() else { continue };
+        let name = format!("CAFFEINE_{}", long.replace('-', "_").to_uppercase());
+        let Some(value) = variable(&name).filter(|value| !value.is_empty()) else { continue };
+        if typed.value_source(setting.get_id().as_str()).is_some() {
+            continue;
+        }
+        let mut argument = OsString::from(format!("--{long}="));
+        argument.push(value);
+        if let Err(error) = settings.clone().try_get_matches_from([&argument]) {
+            return Err(Error::Usage(format!("in the environment, {name}: {}", one_line(&error))));
+        }
+        arguments.push(argument);
+    }
+    settings.try_get_matches_from(arguments).map_err(|error| Error::Usage(one_line(&error)))
+}
+
+/// clap's message without its usage and advice to read the help.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
+    let message = message.split("\n\nFor more").next().unwrap_or_default();
+    message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn parsed<'de, T, D, E>(from: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    E: std::fmt::Display,
+{
+    parse(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
+}
+
+fn text<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    parsed(from, T::from_str)
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    parsed(from, values::duration)
+}
+
+fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<tracing::Level>, D::Error> {
+    parsed(from, values::level)
+}
+
+fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Format>, D::Error> {
+    parsed(from, values::log_format)
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    match toml::Value::deserialize(from)? {
+        toml::Value::Integer(bytes) => u64::try_from(bytes).map(Some).map_err(D::Error::custom),
+        toml::Value::String(text) => values::size(&text).map(Some).map_err(D::Error::custom),
+        other => Err(D::Error::custom(format!("a {} is no size", other.type_str()))),
+    }
+}
+
+fn display<S: Serializer, T: std::fmt::Display>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(T::to_string).serialize(to)
+}
+
+#[allow(clippy::ref_option)] // serde's signature
+fn time_text<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(values::duration_text).serialize(to)
+}
+
+#[allow(clippy::ref_option)]
+fn log_format_text<S: Serializer>(format: &Option<Format>, to: S) -> Result<S::Ok, S::Error> {
+    format.map(values::log_format_text).serialize(to)
+}

@@ -1,0 +1,52 @@
+//! Binding the instance's port, with errors that say who has it and what to do.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::instance::registry;
+use crate::listener::socket;
+use crate::server::config::Settings;
+use crate::server::error::Error;
+
+/// Binds the sockets that the strategy of `settings` needs. With port 0, the first one's is everybody's.
+///
+/// # Errors
+/// The port is taken, privileged, or the address is not ours.
+pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
+    let explain = |error: io::Error| Error::Failed(explain(settings, &error));
+    let mut sockets = vec![socket::first(settings.address(), settings.backlog).map_err(explain)?];
+    grow(&mut sockets, settings).map_err(explain)?;
+    Ok(sockets)
+}
+
+/// Adds siblings until there are as many as the strategy needs.
+///
+/// # Errors
+/// Those of binding.
+pub(super) fn grow(sockets: &mut Vec<OwnedFd>, settings: &Settings) -> io::Result<()> {
+    let address = socket::local_address(sockets[0].as_fd())?;
+    while sockets.len() < settings.listener.entry.sockets.of(settings.workers) {
+        sockets.push(socket::sibling(address, settings.backlog)?);
+    }
+    Ok(())
+}
+
+fn explain(settings: &Settings, error: &io::Error) -> String {
+    let address = settings.address();
+    let port = settings.port;
+    match error.kind() {
+        io::ErrorKind::AddrInUse => match registry::owner_of_port(&settings.state_dir, port) {
+            Some(owner) => format!(
+                "port {port} is in use by the instance {owner}; stop it with caffeine -n {owner} --stop, or choose another with --port"
+            ),
+            None => format!("port {port} is in use by another program; choose another with --port"),
+        },
+        io::ErrorKind::PermissionDenied => format!(
+            "port {port} is privileged; choose one from 1024 on with --port, or give the program CAP_NET_BIND_SERVICE"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{} is not an address of this machine; see ip address, and --bind", settings.bind)
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    }
+}

@@ -1,0 +1,279 @@
+//! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
+//!
+//! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
+//! One thread, one loop ([`Supervisor::run`]): reap, read reports, take signals, restore the staff, wait.
+
+mod bind;
+mod reload;
+mod staff;
+mod start;
+mod stderr;
+
+use std::io::{PipeReader, PipeWriter, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+
+use crate::instance::Claim;
+use crate::instance::daemon::Ready;
+use crate::listener::{Strategy, socket};
+use crate::scoreboard::Scoreboard;
+use crate::server::config::{Settings, Sources};
+use crate::server::error::Error;
+use crate::sys::fdpass::Parking;
+use crate::sys::{fork, net};
+use staff::Member;
+use stderr::Collector;
+
+/// A stop waits so long for handshakes that had begun when it came: longer than TCP_DEFER_ACCEPT holds a connection.
+const HALF_OPEN: Duration = Duration::from_millis(1500);
+/// Workers end themselves after the grace period; this much later they are killed.
+const OVERTIME: Duration = Duration::from_secs(1);
+/// How often the supervisor looks while something is under way.
+const TICK: Duration = Duration::from_millis(20);
+/// How often it passes on the turn of workers that are stopped or dead.
+const GONE_TICK: Duration = Duration::from_millis(100);
+
+/// Runs an instance until it is stopped.
+///
+/// # Errors
+/// It cannot listen, or its workers cannot start: the reason, for the user.
+pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> Result<(), Error> {
+    let mut supervisor = start::open(settings, sources, claim, ready)?;
+    supervisor.hire_generation(1)?;
+    let ended = supervisor.run();
+    supervisor.kill_all();
+    ended
+}
+
+/// One generation of workers: started together, with the same settings.
+#[derive(Debug)]
+struct Generation {
+    number: u64,
+    settings: Rc<Settings>,
+    strategy: Rc<dyn Strategy>,
+}
+
+/// What the instance is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Serving, or about to.
+    Running,
+    /// No new connections; handshakes that had begun are being completed.
+    Closing { until: Instant },
+    /// Workers finish what they have.
+    Stopping { until: Instant },
+}
+
+#[derive(Debug)]
+struct Supervisor {
+    sources: Sources,
+    claim: Claim,
+    address: SocketAddr,
+    board: &'static Scoreboard,
+    /// `RLIMIT_NOFILE` as it was, for handlers, where ours is higher now.
+    nofile: Option<(u64, u64)>,
+    generations: Vec<Generation>,
+    /// The generation that serves; a younger one is only starting.
+    current: u64,
+    reload_again: bool,
+    staff: Vec<Member>,
+    phase: Phase,
+    ready: Option<Ready>,
+    /// What a forked worker closes at once.
+    own: Option<Own>,
+    reports: PipeWriter,
+    handlers_stderr: PipeWriter,
+}
+
+/// Descriptors that are the supervisor's alone.
+#[derive(Debug)]
+struct Own {
+    parking: Parking,
+    signals: SignalFd,
+    reports: PipeReader,
+    stderr: Collector,
+}
+
+impl Supervisor {
+    fn run(&mut self) -> Result<(), Error> {
+        loop {
+            self.reap();
+            self.read_reports()?;
+            while let Some(signal) = self.next_signal() {
+                self.act(signal);
+            }
+            self.advance();
+            self.restore();
+            if self.staff.is_empty() {
+                tracing::info!("stopped");
+                return Ok(());
+            }
+            self.wait();
+        }
+    }
+
+    fn own(&mut self) -> &mut Own {
+        self.own.as_mut().expect("only a worker gives it up, and a worker does not come back here")
+    }
+
+    /// Takes note of every child that ended or was stopped. Strangers are a dead worker's handlers: reaped, no more.
+    fn reap(&mut self) {
+        while let Some((pid, fate)) = fork::reap() {
+            if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
+                self.fared(index, fate);
+            }
+        }
+    }
+
+    /// Workers report that they accept, or why they cannot.
+    fn read_reports(&mut self) -> Result<(), Error> {
+        let mut text = String::new();
+        // Ends with WouldBlock; what came until then is in `text`. A report is one write of less than PIPE_BUF.
+        let _ = self.own().reports.read_to_string(&mut text);
+        for line in text.lines() {
+            let mut words = line.splitn(3, ' ');
+            let (Some(kind), Some(pid)) = (words.next(), words.next().and_then(|pid| pid.parse().ok()))
+            else {
+                continue;
+            };
+            let Some(member) = self.staff.iter_mut().find(|member| member.has_pid(pid)) else { continue };
+            match kind {
+                "ready" => member.ready = true,
+                _ => {
+                    let (generation, reason) =
+                        (member.generation, words.next().unwrap_or("for no known reason").to_owned());
+                    self.cannot_start(generation, &reason)?;
+                }
+            }
+        }
+        self.promote();
+        Ok(())
+    }
+
+    fn next_signal(&mut self) -> Option<Signal> {
+        let info = self.own().signals.read_signal().ok()??;
+        Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
+    }
+
+    fn act(&mut self, signal: Signal) {
+        match signal {
+            Signal::SIGTERM | Signal::SIGINT if self.phase == Phase::Running => self.close(),
+            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT => {
+                tracing::warn!("{signal}: ending at once");
+                self.phase = Phase::Stopping { until: Instant::now() };
+            }
+            Signal::SIGHUP => self.reload(),
+            Signal::SIGUSR1 => self.reopen_log(),
+            _ => {} // SIGCHLD: reap() looks at each turn
+        }
+    }
+
+    /// First half of a graceful stop: new connections are refused, queued and half-open ones are still served.
+    fn close(&mut self) {
+        tracing::info!("stopping: no new connections");
+        self.board.header().closing.store(1, SeqCst);
+        self.phase = Phase::Closing { until: Instant::now() + HALF_OPEN };
+        self.with_sockets(|_, sockets| {
+            for listener in sockets.iter() {
+                if let Err(error) = net::refuse_new_connections(listener.as_fd()) {
+                    tracing::warn!("cannot close the accept queue to new connections: {error}");
+                }
+            }
+        });
+    }
+
+    /// Second half: workers take what is left in the queues, finish it, and end.
+    fn dismiss(&mut self) {
+        let grace = self.generations.last().map_or(Duration::ZERO, |generation| generation.settings.grace);
+        self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
+        if let Ok(sockets) = self.own().parking.take() {
+            for listener in &sockets {
+                // Now an empty queue is told from one that a worker would wait for.
+                let _ = net::set_nonblocking(listener.as_fd(), true);
+            }
+        }
+        self.staff.retain(|member| member.pid.is_some());
+        self.staff.iter().for_each(|member| member.signal(Signal::SIGTERM));
+    }
+
+    /// What time alone brings about.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        match self.phase {
+            Phase::Running => {}
+            Phase::Closing { until } => {
+                if now >= until || socket::half_open(self.address.port()).is_ok_and(|count| count == 0) {
+                    self.dismiss();
+                }
+            }
+            Phase::Stopping { until } if now >= until => self.kill_all(),
+            Phase::Stopping { .. } => {}
+        }
+        for member in self.staff.iter().filter(|member| member.stopped || member.pid.is_none()) {
+            if let Some(generation) =
+                self.generations.iter().find(|generation| generation.number == member.generation)
+            {
+                generation.strategy.gone(member.number);
+            }
+        }
+    }
+
+    /// Ends every worker and its handlers at once.
+    fn kill_all(&mut self) {
+        self.staff.iter().for_each(Member::kill_group);
+        self.staff.retain(|member| member.pid.is_some());
+    }
+
+    fn reopen_log(&mut self) {
+        let path = self.claim.folder().log();
+        if let Err(error) = crate::server::logging::reopen(&path) {
+            tracing::error!("cannot reopen {}: {error}; the old file goes on being used", path.display());
+        }
+        self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));
+    }
+
+    /// Lends out the parked sockets.
+    fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) {
+        let mut sockets = match self.own().parking.take() {
+            Ok(sockets) => sockets,
+            Err(error) => return tracing::error!("cannot get at the listening sockets: {error}"),
+        };
+        work(self, &mut sockets);
+        if let Err(error) = self.own().parking.put(sockets) {
+            tracing::error!("cannot park the listening sockets: {error}");
+        }
+    }
+
+    /// Sleeps until a signal, a report, a line of a handler's stderr, or the next thing that time brings about.
+    fn wait(&mut self) {
+        let limit = self.next_wake_up();
+        let timeout =
+            limit.map_or(PollTimeout::NONE, |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
+        let own = self.own();
+        let mut fds = [own.signals.as_fd(), own.reports.as_fd(), own.stderr.as_fd()]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let _ = poll(&mut fds, timeout);
+        self.own().stderr.collect();
+    }
+
+    fn next_wake_up(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let until = |instant: Instant| instant.saturating_duration_since(now) + Duration::from_millis(1);
+        let phase = match self.phase {
+            Phase::Running => None,
+            Phase::Closing { .. } => Some(TICK),
+            Phase::Stopping { until: end } => Some(until(end)),
+        };
+        let due = self.staff.iter().filter_map(|member| member.due).map(until).min();
+        let gone =
+            self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
+        [phase, due, gone].into_iter().flatten().min()
+    }
+}

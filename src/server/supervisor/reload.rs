@@ -1,0 +1,143 @@
+//! Generations: the first one's start, and a reload, in which a new one starts before the old one leaves.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use nix::sys::signal::Signal;
+
+use super::{Phase, Supervisor, bind};
+use crate::server::config::Settings;
+use crate::server::error::Error;
+use crate::server::logging;
+
+impl Supervisor {
+    /// Lets the first generation begin.
+    pub(super) fn hire_generation(&mut self, number: u64) -> Result<(), Error> {
+        let Some(index) = self.generations.iter().position(|generation| generation.number == number) else {
+            return Ok(());
+        };
+        let generation = self.generations.remove(index);
+        self.begin(generation).map_err(Error::Failed)
+    }
+
+    fn youngest(&self) -> u64 {
+        self.generations.iter().map(|generation| generation.number).max().unwrap_or(0)
+    }
+
+    /// SIGHUP: reads the configuration anew and starts a generation with it. If anything is wrong, the old one goes on.
+    pub(super) fn reload(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        if self.ready.is_some() || self.youngest() > self.current {
+            self.reload_again = true;
+            return;
+        }
+        if let Err(reason) = self.try_reload() {
+            tracing::error!("reload refused, the old configuration stays: {reason}");
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let mut settings = self.sources.resolve().map_err(|error| error.to_string())?;
+        let old = self.current_settings().ok_or("there is no generation to replace")?;
+        // The port that was bound, where any would do.
+        if settings.port == 0 {
+            settings.port = old.port;
+        }
+        settings.name.clone_from(&old.name);
+        if let Some(what) = fixed_difference(&old, &settings) {
+            return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
+        }
+        let generation = Self::new_generation(self.youngest() + 1, Rc::new(settings))?;
+        let mut grown = Ok(());
+        let settings = Rc::clone(&generation.settings);
+        self.with_sockets(|_, sockets| {
+            grown = bind::grow(sockets, &settings);
+        });
+        grown.map_err(|error| format!("cannot bind more sockets: {error}"))?;
+        tracing::info!("reload: generation {} begins with {} workers", generation.number, settings.workers);
+        logging::set_level(settings.log_level);
+        self.begin(generation)
+    }
+
+    fn current_settings(&self) -> Option<Rc<Settings>> {
+        let current = self.generations.iter().find(|generation| generation.number == self.current)?;
+        Some(Rc::clone(&current.settings))
+    }
+
+    /// When all workers of the youngest generation accept, it is the current one, and older ones leave.
+    pub(super) fn promote(&mut self) {
+        let youngest = self.youngest();
+        let announced = self.ready.is_none() && youngest == self.current;
+        let accepting = |number| {
+            self.staff.iter().filter(|member| member.generation == number).all(|member| member.ready)
+        };
+        if announced || !accepting(youngest) {
+            return;
+        }
+        self.current = youngest;
+        let Some(settings) = self.current_settings() else { return };
+        self.board.header().workers.store(settings.workers as u64, Relaxed);
+        self.board.header().generation.store(youngest, SeqCst);
+        self.announce(&settings);
+        self.retire_older(youngest);
+        if std::mem::take(&mut self.reload_again) {
+            self.reload();
+        }
+    }
+
+    fn announce(&mut self, settings: &Settings) {
+        let Settings { name, workers, listener, .. } = settings;
+        let line = format!("{name} ready on {}, {workers} workers, {listener}", self.address);
+        tracing::info!("{line}");
+        match self.ready.take() {
+            Some(ready) => ready.ready(&format!("caffeine: {line}")),
+            None => {
+                if let Err(error) = settings.save(&self.claim.folder().config()) {
+                    tracing::warn!("{error}");
+                }
+            }
+        }
+    }
+
+    fn retire_older(&mut self, than: u64) {
+        for member in self.staff.iter_mut().filter(|member| member.generation < than && !member.retiring) {
+            member.retiring = true;
+            member.signal(Signal::SIGTERM);
+        }
+        // Places that wait for a successor are not filled any more.
+        self.staff.retain(|member| member.pid.is_some() || !member.retiring);
+    }
+
+    /// A worker says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
+    /// successor is tried again.
+    pub(super) fn cannot_start(&mut self, generation: u64, reason: &str) -> Result<(), Error> {
+        if self.ready.is_some() {
+            return Err(Error::Failed(format!("the workers cannot start: {reason}")));
+        }
+        tracing::error!("a worker of generation {generation} cannot start: {reason}");
+        if generation > self.current {
+            tracing::error!("reload given up, the old workers go on");
+            for member in self.staff.iter_mut().filter(|member| member.generation == generation) {
+                member.retiring = true;
+                member.kill_group();
+            }
+            self.staff.retain(|member| member.pid.is_some() || !member.retiring);
+            self.generations.retain(|candidate| candidate.number != generation);
+        }
+        Ok(())
+    }
+}
+
+/// What a reload cannot change, if it would have to.
+fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
+    [
+        (old.bind != new.bind, "the address (bind)"),
+        (old.port != new.port, "the port"),
+        (old.listener != new.listener, "the listener strategy"),
+        (old.state_dir != new.state_dir, "the state directory (state-dir)"),
+    ]
+    .into_iter()
+    .find_map(|(differs, what)| differs.then_some(what))
+}

@@ -1,0 +1,127 @@
+//! From settings to a supervisor that is ready to fork: descriptors, limits, log, sockets, state on disk, in this order.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::stderr::Collector;
+use super::{Own, Phase, Supervisor, bind};
+use crate::instance::Claim;
+use crate::instance::daemon::Ready;
+use crate::listener::socket;
+use crate::scoreboard::Scoreboard;
+use crate::server::config::{MAX_WORKERS, Settings, Sources};
+use crate::server::error::Error;
+use crate::server::logging;
+use crate::sys::fdpass::Parking;
+use crate::sys::{fork, net};
+
+/// The signals that the supervisor acts on.
+const SIGNALS: [Signal; 6] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+
+/// Prepares everything up to the first fork.
+///
+/// # Errors
+/// The reason, for the user.
+pub(super) fn open(
+    mut settings: Settings,
+    sources: Sources,
+    claim: Claim,
+    ready: Ready,
+) -> Result<Supervisor, Error> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| Error::Failed(format!("cannot {what}: {error}"))
+    };
+    fork::close_on_exec_from_3().map_err(failed("keep descriptors from handlers"))?;
+    // Before anything else, in case somebody gets trigger happy.
+    let signals = block_signals().map_err(failed("take signals"))?;
+    fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;
+    let nofile = raise_descriptor_limit().map_err(failed("raise the limit on open files"))?;
+    let sockets = bind::bind(&settings)?;
+    let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
+    settings.port = address.port();
+    open_log(&claim.folder().log(), &settings)?;
+    let folder = claim.folder();
+    settings.save(&folder.config())?;
+    let board = open_scoreboard(&folder.scoreboard(), &settings)?;
+    let (stderr, handlers_stderr) = io::pipe().map_err(failed("make a pipe"))?;
+    let (reports_in, reports) = io::pipe().map_err(failed("make a pipe"))?;
+    for end in [stderr.as_fd(), reports_in.as_fd()] {
+        net::set_nonblocking(end, true).map_err(failed("set up a pipe"))?;
+    }
+    let mut parking = Parking::new().map_err(failed("make a socketpair"))?;
+    parking.put(sockets).map_err(failed("park the listening sockets"))?;
+    tracing::info!(
+        "starting {} on {address}: {} workers, {}",
+        settings.name,
+        settings.workers,
+        settings.listener
+    );
+    let generation = Supervisor::new_generation(1, Rc::new(settings)).map_err(Error::Failed)?;
+    Ok(Supervisor {
+        sources,
+        claim,
+        address,
+        board,
+        nofile,
+        generations: vec![generation],
+        current: 1,
+        reload_again: false,
+        staff: Vec::new(),
+        phase: Phase::Running,
+        ready: Some(ready),
+        own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr) }),
+        reports,
+        handlers_stderr,
+    })
+}
+
+fn block_signals() -> io::Result<SignalFd> {
+    let set: SigSet = SIGNALS.into_iter().collect();
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+/// Raises the soft limit to the hard one. Returns the limits as they were when that changed anything.
+fn raise_descriptor_limit() -> io::Result<Option<(u64, u64)>> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft == hard {
+        return Ok(None);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(Some((soft, hard)))
+}
+
+fn open_log(path: &Path, settings: &Settings) -> Result<(), Error> {
+    let failed =
+        |error: io::Error| Error::Failed(format!("cannot write the log {}: {error}", path.display()));
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    let copy: Option<OwnedFd> = io::IsTerminal::is_terminal(&io::stderr())
+        .then(|| io::stderr().as_fd().try_clone_to_owned())
+        .transpose()
+        .map_err(failed)?;
+    logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
+}
+
+fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {
+    // Room for a full generation and another that is finishing; rows that are never used take no memory.
+    let board = Scoreboard::create(path, 2 * MAX_WORKERS)
+        .map_err(|error| Error::Failed(format!("cannot write the scoreboard {}: {error}", path.display())))?;
+    let header = board.header();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    header.started_ms.store(u64::try_from(now.as_millis()).unwrap_or(0), Relaxed);
+    header.port.store(u64::from(settings.port), Relaxed);
+    header.workers.store(settings.workers as u64, Relaxed);
+    Ok(Box::leak(Box::new(board)))
+}

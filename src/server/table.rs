@@ -1,0 +1,84 @@
+//! Text tables, and numbers short enough for them. Pure but for the clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// On which side of its column a cell stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A heading and the rows, in columns as wide as their widest cell, two blanks apart.
+pub fn table<const N: usize>(columns: &[(&str, Align); N], rows: &[[String; N]]) -> String {
+    let headings = columns.map(|(heading, _)| heading.to_owned());
+    let lines: Vec<_> = std::iter::once(&headings).chain(rows).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<_> = (0..N)
+            .map(|column| match columns[column].1 {
+                Align::Left => format!("{:<width$}", line[column], width = widths[column]),
+                Align::Right => format!("{:>width$}", line[column], width = widths[column]),
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A count in at most six characters: `999999`, `1000k`, `12.3M`.
+pub fn count(n: u64) -> String {
+    match n {
+        0..1_000_000 => n.to_string(),
+        1_000_000..10_000_000 => format!("{}k", n / 1_000),
+        10_000_000..10_000_000_000 => format!("{:.1}M", n as f64 / 1e6),
+        _ => format!("{:.1}G", n as f64 / 1e9),
+    }
+}
+
+/// The time since a moment in ms of the Unix epoch: `12s`, `3m05s`, `2h07m`, `5d03h`.
+pub fn uptime(since_ms: u64) -> String {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    span(u64::try_from(now_ms).unwrap_or(0).saturating_sub(since_ms) / 1_000)
+}
+
+fn span(s: u64) -> String {
+    match s {
+        0..60 => format!("{s}s"),
+        60..3_600 => format!("{}m{:02}s", s / 60, s % 60),
+        3_600..86_400 => format!("{}h{:02}m", s / 3_600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86_400, s / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".into(), "10".into()], ["long".into(), "9".into()]];
+        let text = table(&[("NAME", Align::Left), ("N", Align::Right)], &rows);
+        assert_eq!(text, "NAME   N\na     10\nlong   9\n");
+    }
+
+    #[test]
+    fn counts_stay_within_six_characters() {
+        for (n, text) in [(0, "0"), (999_999, "999999"), (1_234_567, "1234k"), (12_345_678, "12.3M")] {
+            assert_eq!(count(n), text);
+        }
+        assert_eq!(count(12_345_678_901), "12.3G");
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        for (s, text) in [(5, "5s"), (65, "1m05s"), (7_620, "2h07m"), (442_800, "5d03h")] {
+            assert_eq!(span(s), text);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A connection that is not served in one go: its head or body is still coming, it is kept alive, or it lingers.
+//!
+//! [`Held::advance`] goes as far as it can without waiting; who calls it, and when, is the acceptor's and the room's affair.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::connection::Connection;
+use super::service::{After, Service};
+use crate::cgi::body::Spool;
+use crate::http::chunked::Decoder;
+use crate::http::refusal::Refusal;
+use crate::http::request::{self, Framing, Head};
+use crate::http::response;
+use crate::scoreboard::add;
+use crate::sys::net;
+
+/// After an answer of our own, the client's remaining input is read and dropped for so long...
+const LINGER: Duration = Duration::from_secs(1);
+/// ...and up to so many bytes.
+const LINGER_BYTES: usize = 64 * 1024;
+/// Reads in a row from one connection, before others get their turn.
+const READS_PER_TURN: usize = 16;
+
+/// The body cannot be kept anywhere.
+const NO_ROOM: Refusal = Refusal::new(500, "the request body could not be stored");
+
+/// What came of an [`advance`](Held::advance).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing to do until the client sends more, or the deadline passes.
+    Waiting,
+    /// The connection can be closed.
+    Finished,
+}
+
+/// A connection, how far it has come, and until when it may stay so.
+#[derive(Debug)]
+pub struct Held {
+    /// The connection.
+    pub connection: Connection,
+    /// When [`timed_out`](Held::timed_out) is due.
+    pub deadline: Instant,
+    /// Bytes that came and are not yet used.
+    input: Vec<u8>,
+    stage: Stage,
+    shared: &'static Shared,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head,
+    Body(Body),
+    Linger { budget: usize },
+}
+
+/// A request whose body is still coming.
+#[derive(Debug)]
+struct Body {
+    /// The bytes of its head, parsed once more when the body is there.
+    head: Vec<u8>,
+    /// Where the body goes; `None` where nobody reads it.
+    spool: Option<Spool>,
+    rest: Rest,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Length(u64),
+    Chunked(Decoder),
+}
+
+/// What to do after the input so far was used.
+enum Step {
+    More,
+    Again,
+    Finished,
+}
+
+impl Held {
+    /// A new connection, of which `input` was read.
+    pub fn new(connection: Connection, input: &[u8], shared: &'static Shared) -> Self {
+        let deadline = connection.accepted + shared.settings.header_timeout;
+        Self { connection, deadline, input: input.to_vec(), stage: Stage::Head, shared }
+    }
+
+    /// A connection whose request was answered, and which is not to be closed yet.
+    pub fn after(connection: Connection, after: After, shared: &'static Shared) -> Self {
+        let mut held = Self::new(connection, &[], shared);
+        held.settle(after);
+        held
+    }
+
+    /// Whether the client owes us nothing: no byte of a request has come.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Head) && self.input.is_empty()
+    }
+
+    /// Uses what has come, reads what is there, and so on, without waiting. `scratch` is what reads go to.
+    pub fn advance(&mut self, service: &mut Service, scratch: &mut [u8]) -> Progress {
+        for _ in 0..READS_PER_TURN {
+            loop {
+                match self.consume(service) {
+                    Step::Again => {}
+                    Step::More => break,
+                    Step::Finished => return Progress::Finished,
+                }
+            }
+            match net::recv(&self.connection.stream, scratch) {
+                Ok(0) => return Progress::Finished, // the client has left: nothing is owed for half a request
+                Ok(n) => self.received(&scratch[..n]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Waiting,
+                Err(_) => return Progress::Finished,
+            }
+        }
+        Progress::Waiting
+    }
+
+    fn received(&mut self, bytes: &[u8]) {
+        match &mut self.stage {
+            Stage::Head => self.input.extend_from_slice(bytes),
+            Stage::Body(_) => {
+                self.input.extend_from_slice(bytes);
+                self.deadline = Instant::now() + self.shared.settings.body_timeout;
+            }
+            Stage::Linger { budget } => *budget = budget.saturating_sub(bytes.len()),
+        }
+    }
+
+    fn consume(&mut self, service: &mut Service) -> Step {
+        match &mut self.stage {
+            Stage::Head => self.consume_head(service),
+            Stage::Body(_) => self.consume_body(service),
+            Stage::Linger { budget: 0 } => Step::Finished,
+            Stage::Linger { .. } => Step::More,
+        }
+    }
+
+    fn consume_head(&mut self, service: &mut Service) -> Step {
+        let input = std::mem::take(&mut self.input);
+        let mut slots = request::slots();
+        let head = match request::parse(&input, &mut slots, &self.shared.limits) {
+            Ok(Some(head)) => head,
+            Ok(None) => {
+                self.input = input;
+                return Step::More;
+            }
+            Err(refusal) => return self.settle(service.refuse(&self.connection, None, &refusal, &"")),
+        };
+        if !matches!(head.framing, Framing::None | Framing::Length(0)) {
+            return match self.begin_body(service, &head, &input) {
+                Ok(()) => Step::Again,
+                Err(refusal) => self.settle(service.refuse(&self.connection, Some(&head), &refusal, &"")),
+            };
+        }
+        if service.is_cgi() {
+            self.drain();
+        }
+        let length = (head.framing == Framing::Length(0)).then_some(0);
+        let after = service.answer(&self.connection, &head, None, length);
+        self.input = input[head.len..].to_vec();
+        self.settle(after)
+    }
+
+    /// The head is there and announces a body: decides whether it is wanted, and asks for it.
+    fn begin_body(
+        &mut self,
+        service: &mut Service,
+        head: &Head<'_, '_>,
+        input: &[u8],
+    ) -> Result<(), Refusal> {
+        service.admit(head)?;
+        let spool = service.is_cgi().then(Spool::new).transpose().map_err(|_| NO_ROOM)?;
+        let rest = match head.framing {
+            Framing::Chunked => Rest::Chunked(Decoder::new(self.shared.limits.body)),
+            Framing::Length(length) => Rest::Length(length),
+            Framing::None => Rest::Length(0),
+        };
+        self.input = input[head.len..].to_vec();
+        // A client that has begun to send does not wait for our consent (RFC 9110 10.1.1).
+        if head.expect_continue && self.input.is_empty() {
+            let _ = net::send(&self.connection.stream, response::CONTINUE);
+        }
+        self.stage = Stage::Body(Body { head: input[..head.len].to_vec(), spool, rest });
+        self.deadline = Instant::now() + self.shared.settings.body_timeout;
+        Ok(())
+    }
+
+    fn consume_body(&mut self, service: &mut Service) -> Step {
+        let input = std::mem::take(&mut self.input);
+        let Stage::Body(body) = &mut self.stage else { return Step::Again };
+        match body.take(&input, &self.shared.spool_directory) {
+            Ok((used, complete)) => {
+                self.input = input[used..].to_vec();
+                if complete { self.finish_body(service) } else { Step::More }
+            }
+            Err(refusal) => {
+                let head = std::mem::take(&mut body.head);
+                let mut slots = request::slots();
+                let head = request::parse(&head, &mut slots, &self.shared.limits).ok().flatten();
+                self.settle(service.refuse(&self.connection, head.as_ref(), &refusal, &""))
+            }
+        }
+    }
+
+    /// The body is whole: answers.
+    fn finish_body(&mut self, service: &mut Service) -> Step {
+        let Stage::Body(Body { head, spool, .. }) = std::mem::replace(&mut self.stage, Stage::Head) else {
+            return Step::Again;
+        };
+        if service.is_cgi() {
+            self.drain();
+        }
+        let mut slots = request::slots();
+        let Ok(Some(head)) = request::parse(&head, &mut slots, &self.shared.limits) else {
+            return Step::Finished;
+        };
+        let length = spool.as_ref().map(Spool::len);
+        let after = match spool.map(Spool::finish).transpose() {
+            Ok(body) => service.answer(&self.connection, &head, body, length),
+            Err(error) => service.refuse(&self.connection, Some(&head), &NO_ROOM, &error),
+        };
+        self.settle(after)
+    }
+
+    /// Drops input that is there beyond the request, so that no RST at the handler's close takes its response along.
+    fn drain(&mut self) {
+        let mut scratch = [0; 4096];
+        let mut budget = LINGER_BYTES / scratch.len();
+        while budget > 0 && net::recv(&self.connection.stream, &mut scratch).is_ok_and(|n| n > 0) {
+            budget -= 1;
+        }
+    }
+
+    /// Goes on after an answer.
+    fn settle(&mut self, after: After) -> Step {
+        match after {
+            After::Close => return Step::Finished,
+            After::KeepAlive => {
+                self.stage = Stage::Head;
+                self.deadline = Instant::now() + self.shared.settings.header_timeout;
+            }
+            After::Linger => {
+                let _ = net::shutdown_write(&self.connection.stream);
+                self.input = Vec::new();
+                self.stage = Stage::Linger { budget: LINGER_BYTES };
+                self.deadline = Instant::now() + LINGER;
+            }
+        }
+        Step::Again
+    }
+
+    /// The deadline has passed. A client that was in the middle of a request is told so.
+    pub fn timed_out(&mut self, service: &mut Service) -> Progress {
+        if self.is_idle() || matches!(self.stage, Stage::Linger { .. }) {
+            return Progress::Finished;
+        }
+        add(&self.shared.row().timeouts, 1);
+        let refusal = match self.stage {
+            Stage::Head => Refusal::new(408, "the request head took too long"),
+            _ => Refusal::new(408, "the request body made no progress"),
+        };
+        match self.settle(service.refuse(&self.connection, None, &refusal, &"")) {
+            Step::Finished => Progress::Finished,
+            _ => Progress::Waiting,
+        }
+    }
+}
+
+impl Body {
+    /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
+    fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
+        let mut used = 0;
+        loop {
+            let (piece, consumed, complete) = match &mut self.rest {
+                Rest::Length(left) => {
+                    let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= n as u64;
+                    (&input[..n], n, *left == 0)
+                }
+                Rest::Chunked(decoder) => {
+                    let progress = decoder.decode(&input[used..])?;
+                    (progress.data, progress.consumed, progress.finished)
+                }
+            };
+            if let Some(spool) = &mut self.spool {
+                spool.write(piece, directory).map_err(|_| NO_ROOM)?;
+            }
+            used += consumed;
+            if complete || consumed == 0 || matches!(self.rest, Rest::Length(_)) {
+                return Ok((used, complete));
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A worker process: accepts, reads the whole request, starts its handler, and goes back to accepting.
+//!
+//! Two threads. The *acceptor* (this file) blocks in the strategy's accept() and serves at once every request that is there
+//! when accept() returns, as nearly all are (TCP_DEFER_ACCEPT). The *room* ([`room`]) sleeps unless a client is slow: it owns
+//! half-read, kept-alive and lingering connections with their deadlines. So no client, however slow, keeps the acceptor from
+//! its place in the kernel's queue, and neither thread ever waits for a handler.
+
+mod connection;
+mod held;
+mod room;
+mod service;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use connection::Connection;
+use held::{Held, Progress};
+use room::Room;
+use service::{After, Service};
+
+use crate::http::limits::Limits;
+use crate::http::request::{self, Framing};
+use crate::listener::{Acceptor, Seat, Strategy};
+use crate::scoreboard::{Row, Scoreboard, State, add};
+use crate::server::config::Settings;
+use crate::server::logging;
+use crate::server::responders::Occupy;
+use crate::sys::{fork, net, signal};
+
+/// Exit code of a worker that could not start and whose successor could not either.
+pub const EXIT_FATAL: i32 = 70;
+/// A request whose head fits is read with one system call.
+const READ_BYTES: usize = 16 * 1024;
+/// How long an acceptor stands back when the system has no descriptors or memory for a connection.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often a stopping worker looks whether it is done.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What a worker is given by the supervisor that forked it.
+#[derive(Debug)]
+pub struct Post<'a> {
+    /// Its row in the scoreboard.
+    pub slot: usize,
+    /// Its number in its generation.
+    pub number: usize,
+    /// Its generation.
+    pub generation: u64,
+    /// Settings of the generation, with the bound port.
+    pub settings: &'a Settings,
+    /// The instance's scoreboard.
+    pub board: &'static Scoreboard,
+    /// The strategy of the generation.
+    pub strategy: &'a dyn Strategy,
+    /// All listening sockets.
+    pub sockets: Vec<OwnedFd>,
+    /// The instance's folder: the log's place, and that of large bodies.
+    pub log_path: PathBuf,
+    /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.
+    pub nofile: Option<(u64, u64)>,
+}
+
+/// What both threads of a worker see. Lives as long as the process.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    limits: Limits,
+    board: &'static Scoreboard,
+    slot: usize,
+    number: usize,
+    nofile: Option<(u64, u64)>,
+    /// `SERVER_NAME` where the client names no host.
+    server_name: String,
+    spool_directory: PathBuf,
+    /// What occupies the worker before a measuring answer; one at a time, as a worker does one thing at a time.
+    occupy: Option<Mutex<Occupy>>,
+}
+
+impl Shared {
+    fn row(&self) -> &Row {
+        self.board.row(self.slot)
+    }
+}
+
+/// Runs a worker to its end; `ready` is called when it accepts. Never returns and never unwinds: the stack below
+/// belongs to the supervisor that was forked.
+pub fn run(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(|| work(post, ready))).unwrap_or(101);
+    logging::flush();
+    fork::exit_now(code)
+}
+
+fn work(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
+    match set_up(post) {
+        Ok(worker) => {
+            ready(Ok(()));
+            worker.serve()
+        }
+        Err(error) => {
+            ready(Err(error.to_string()));
+            EXIT_FATAL
+        }
+    }
+}
+
+fn set_up(post: Post<'_>) -> io::Result<Worker> {
+    if let Some(log) = logging::descriptor() {
+        signal::install_worker(log, &post.log_path)?;
+    }
+    let flush_timer = logging::become_worker(post.number)?;
+    let seat = Seat { worker: post.number, workers: post.settings.workers, sockets: &post.sockets };
+    let acceptor = post.strategy.acceptor(seat)?;
+    let seed = post.number as u64 + 1;
+    let shared: &'static Shared = Box::leak(Box::new(Shared {
+        limits: Limits { body: post.settings.max_body, ..Limits::default() },
+        occupy: post.settings.respond.occupy(seed).map(Mutex::new),
+        server_name: post.settings.bind.to_string(),
+        settings: post.settings.clone(),
+        board: post.board,
+        slot: post.slot,
+        number: post.number,
+        nofile: post.nofile,
+        spool_directory: post.log_path.parent().unwrap_or(&post.log_path).to_owned(),
+    }));
+    let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));
+    room.start()?;
+    let row = shared.row();
+    row.number.store(post.number as u64, Relaxed);
+    row.generation.store(post.generation, Relaxed);
+    row.pid.store(u64::from(std::process::id()), Relaxed);
+    row.open.store(0, Relaxed);
+    row.running.store(0, Relaxed);
+    row.state.store(State::Running as u64, Relaxed);
+    Ok(Worker {
+        shared,
+        room,
+        acceptor,
+        sockets: post.sockets,
+        service: Service::new(shared, room, false),
+        buffer: vec![0; READ_BYTES],
+    })
+}
+
+#[derive(Debug)]
+struct Worker {
+    shared: &'static Shared,
+    room: &'static Room,
+    acceptor: Box<dyn Acceptor>,
+    sockets: Vec<OwnedFd>,
+    service: Service,
+    buffer: Vec<u8>,
+}
+
+impl Worker {
+    /// Accepts until a stop signal, then finishes what was accepted. Returns the exit code.
+    fn serve(mut self) -> i32 {
+        let row = self.shared.row();
+        while !signal::stopped() {
+            match self.acceptor.accept(row) {
+                Ok(accepted) => self.take(Connection::new(accepted.stream, accepted.peer)),
+                Err(error) => stand_back(&error),
+            }
+        }
+        row.state.store(State::Stopping as u64, Relaxed);
+        self.acceptor.leave();
+        if self.shared.board.header().closing.load(SeqCst) != 0 {
+            self.empty_queues();
+        }
+        let Self { shared, room, acceptor, sockets, .. } = self;
+        drop((acceptor, sockets));
+        finish(shared, room);
+        0
+    }
+
+    /// Serves a new connection as far as it goes without waiting; the room has the rest.
+    fn take(&mut self, connection: Connection) {
+        let row = self.shared.row();
+        add(&row.accepted, 1);
+        add(&row.open, 1);
+        let accepted = connection.accepted;
+        match net::recv(&connection.stream, &mut self.buffer) {
+            Ok(0) => leave(row),
+            Ok(n) => match self.at_once(&connection, n) {
+                Some(After::Close) => leave(row),
+                Some(after) => self.room.admit(Held::after(connection, after, self.shared)),
+                None => self.hold(connection, n),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.hold(connection, 0),
+            Err(_) => leave(row), // the client has left already
+        }
+        add(&row.busy_ns, u64::try_from(accepted.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// The usual case: one whole request without a body, which is all that has come in. `None` when it is not that.
+    fn at_once(&mut self, connection: &Connection, n: usize) -> Option<After> {
+        // A full buffer may not be all of the input, and unread input would cost the client the response (RFC 9112 9.6).
+        if n == self.buffer.len() {
+            return None;
+        }
+        let mut slots = request::slots();
+        let head = request::parse(&self.buffer[..n], &mut slots, &self.shared.limits).ok()??;
+        let whole = head.framing == Framing::None && (head.len == n || self.service.is_cgi());
+        whole.then(|| self.service.answer(connection, &head, None, None))
+    }
+
+    /// Goes on with a connection that is not the usual case, and leaves it to the room if it would have to wait.
+    fn hold(&mut self, connection: Connection, n: usize) {
+        let mut held = Held::new(connection, &self.buffer[..n], self.shared);
+        match held.advance(&mut self.service, &mut self.buffer) {
+            Progress::Waiting => self.room.admit(held),
+            Progress::Finished => leave(self.shared.row()),
+        }
+    }
+
+    /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them.
+    fn empty_queues(&mut self) {
+        for index in 0..self.sockets.len() {
+            while let Ok((stream, peer)) = net::accept(self.sockets[index].as_fd()) {
+                self.take(Connection::new(stream, peer));
+            }
+        }
+    }
+}
+
+/// The worker no longer holds a connection.
+fn leave(row: &Row) {
+    row.open.fetch_sub(1, Relaxed);
+}
+
+/// After an accept() that gave nothing: a signal is no news, a lack of resources needs a moment to pass.
+fn stand_back(error: &io::Error) {
+    match error.raw_os_error() {
+        _ if error.kind() == io::ErrorKind::Interrupted => {}
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+            tracing::warn!("cannot accept for now: {error}");
+            std::thread::sleep(PAUSE);
+        }
+        // The connection was gone before it was accepted (accept(2), "Error handling").
+        _ => tracing::debug!("accept: {error}"),
+    }
+}
+
+/// Waits until every accepted connection is served and every handler has ended, bounded by the grace period.
+fn finish(shared: &Shared, room: &Room) {
+    let deadline = Instant::now() + shared.settings.grace;
+    room.hurry();
+    while !room.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(TICK);
+    }
+    logging::flush();
+    while fork::has_children() && Instant::now() < deadline {
+        std::thread::sleep(TICK);
+    }
+}

@@ -1,0 +1,228 @@
+//! The room: where connections are that the acceptor cannot serve in one go. Owned by the worker's second thread, which
+//! sleeps until one of them moves, a deadline passes, log lines wait to be written, or a counted handler ends.
+//!
+//! The acceptor comes here with one epoll_ctl; it wakes nobody. Deadlines share one timer, armed only while
+//! somebody is here, so that an idle worker makes no wake-ups.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::timer::TimerSetTimeFlags;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
+
+use super::Shared;
+use super::held::{Held, Progress};
+use super::service::Service;
+use crate::server::logging;
+use crate::sys::{fork, signal};
+
+/// What the thread needs: [`Service::answer`] and a launch, with room to spare.
+const STACK_BYTES: usize = 256 * 1024;
+/// One read from a slow client.
+const READ_BYTES: usize = 64 * 1024;
+/// Deadlines are kept to this accuracy.
+const GRAIN: Duration = Duration::from_millis(20);
+/// A stopping worker waits so long for a client that has sent nothing yet.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// The connections that a worker holds, and what wakes its second thread.
+#[derive(Debug)]
+pub struct Room {
+    shared: &'static Shared,
+    epoll: Epoll,
+    timer: TimerFd,
+    flush_timer: Option<RawFd>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    held: HashMap<RawFd, Held>,
+    /// Handlers that are counted: their pidfds.
+    handlers: HashMap<RawFd, OwnedFd>,
+    /// Connections that the thread works on at this moment.
+    taken: usize,
+    /// When the timer is due.
+    armed: Option<Instant>,
+}
+
+impl Room {
+    /// An empty room. `flush_timer` tells when log lines have waited long enough.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn open(shared: &'static Shared, flush_timer: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let timer =
+            TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+        let room = Self {
+            shared,
+            epoll,
+            timer,
+            flush_timer: flush_timer.map(|fd| fd.as_raw_fd()),
+            inside: Mutex::default(),
+        };
+        room.listen_to(room.timer.as_fd())?;
+        flush_timer.map_or(Ok(()), |timer| room.listen_to(timer))?;
+        Ok(room)
+    }
+
+    fn listen_to(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, fd.as_raw_fd() as u64))?)
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a connection. If the system has no memory to watch it, it is closed.
+    pub fn admit(&self, held: Held) {
+        let key = held.connection.stream.as_raw_fd();
+        let mut inside = self.inside();
+        self.arm(&mut inside, held.deadline);
+        // In this order: the thread may wake at once, and waits for the lock to find the connection.
+        let watched = self.listen_to(held.connection.stream.as_fd());
+        match watched {
+            Ok(()) => drop(inside.held.insert(key, held)),
+            Err(error) => {
+                tracing::warn!(peer = %held.connection.peer, "cannot hold a connection: {error}");
+                self.shared.row().open.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Counts a handler as running until its pidfd says that it has ended.
+    pub fn watch(&self, pidfd: OwnedFd) {
+        let mut inside = self.inside();
+        match self.listen_to(pidfd.as_fd()) {
+            Ok(()) => drop(inside.handlers.insert(pidfd.as_raw_fd(), pidfd)),
+            Err(_) => drop(self.shared.row().running.fetch_sub(1, SeqCst)),
+        }
+    }
+
+    /// Whether every connection has been served.
+    pub fn is_empty(&self) -> bool {
+        let inside = self.inside();
+        inside.held.is_empty() && inside.taken == 0
+    }
+
+    /// The worker stops: clients that have sent nothing are not waited for much longer.
+    pub fn hurry(&self) {
+        let mut inside = self.inside();
+        let soon = Instant::now() + HURRY;
+        let idle = inside.held.values_mut().filter(|held| held.is_idle() && held.deadline > soon);
+        idle.for_each(|held| held.deadline = soon);
+        self.arm(&mut inside, soon);
+    }
+
+    /// Sets the timer unless it is due before `deadline` anyway.
+    fn arm(&self, inside: &mut Inside, deadline: Instant) {
+        if inside.armed.is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        let wait = deadline.saturating_duration_since(Instant::now()).max(GRAIN);
+        if self.timer.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty()).is_ok() {
+            inside.armed = Some(deadline);
+        }
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// No thread can be made.
+    pub fn start(&'static self) -> io::Result<()> {
+        let life = move || {
+            let lived = catch_unwind(AssertUnwindSafe(|| self.live()));
+            // Without this thread the worker is none: its successor does better.
+            tracing::error!("the worker's second thread ended: {lived:?}");
+            logging::flush();
+            fork::exit_now(101)
+        };
+        std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES).spawn(life)?;
+        Ok(())
+    }
+
+    fn live(&'static self) -> io::Result<()> {
+        signal::block_all_in_thread()?;
+        let mut service = Service::new(self.shared, self, true);
+        let mut scratch = vec![0; READ_BYTES];
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Err(nix::Error::EINTR) => continue,
+                count => count?,
+            };
+            for event in &events[..count] {
+                let key = event.data() as RawFd;
+                if key == self.timer.as_fd().as_raw_fd() {
+                    self.sweep(&mut service);
+                } else if Some(key) == self.flush_timer {
+                    self.flush();
+                } else {
+                    self.visit(key, &mut service, &mut scratch);
+                }
+            }
+        }
+    }
+
+    fn flush(&self) {
+        logging::disarm();
+        logging::flush();
+    }
+
+    /// Something happened to one connection or handler.
+    fn visit(&self, key: RawFd, service: &mut Service, scratch: &mut [u8]) {
+        let mut inside = self.inside();
+        if let Some(pidfd) = inside.handlers.remove(&key) {
+            drop(pidfd);
+            self.shared.row().running.fetch_sub(1, SeqCst);
+            return;
+        }
+        let Some(mut held) = inside.held.remove(&key) else { return };
+        inside.taken += 1;
+        drop(inside);
+        let progress = held.advance(service, scratch);
+        self.put_back(held, progress);
+    }
+
+    fn put_back(&self, held: Held, progress: Progress) {
+        let mut inside = self.inside();
+        inside.taken -= 1;
+        if progress == Progress::Waiting {
+            self.arm(&mut inside, held.deadline);
+            inside.held.insert(held.connection.stream.as_raw_fd(), held);
+            return;
+        }
+        drop(inside);
+        // Explicitly, because a handler may have the same socket, and closing our descriptor would not end the watch.
+        let _ = self.epoll.delete(held.connection.stream.as_fd());
+        self.shared.row().open.fetch_sub(1, Relaxed);
+    }
+
+    /// The timer is due: deals with every connection whose deadline has passed.
+    fn sweep(&self, service: &mut Service) {
+        let now = Instant::now();
+        let mut inside = self.inside();
+        inside.armed = None;
+        let overdue = |held: &Held| held.deadline <= now;
+        let late: Vec<RawFd> =
+            inside.held.iter().filter(|(_, held)| overdue(held)).map(|(key, _)| *key).collect();
+        let late: Vec<Held> = late.iter().filter_map(|key| inside.held.remove(key)).collect();
+        inside.taken += late.len();
+        match inside.held.values().map(|held| held.deadline).min() {
+            Some(next) => self.arm(&mut inside, next),
+            None => drop(self.timer.unset()),
+        }
+        drop(inside);
+        for mut held in late {
+            let progress = held.timed_out(service);
+            self.put_back(held, progress);
+        }
+    }
+}

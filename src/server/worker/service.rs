@@ -1,0 +1,219 @@
+//! From a whole request to its answer: a launched handler, a measuring answer, or a refusal. One per thread.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::connection::Connection;
+use super::room::Room;
+use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
+use crate::cgi::meta;
+use crate::http::refusal::Refusal;
+use crate::http::request::Head;
+use crate::http::response;
+use crate::scoreboard::add;
+use crate::server::responders::Respond;
+use crate::sys::net;
+
+/// What becomes of a connection after its request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Our copy is closed; a handler may have its own.
+    Close,
+    /// Another request may come.
+    KeepAlive,
+    /// We have said all; what the client still sends is drained for a while, so that no RST eats our answer.
+    Linger,
+}
+
+/// Answers requests for one thread of a worker.
+#[derive(Debug)]
+pub struct Service {
+    shared: &'static Shared,
+    room: &'static Room,
+    launcher: Launcher<'static>,
+    /// The measuring answers: index 1 keeps the connection alive.
+    fixed: [Vec<u8>; 2],
+    fixed_heads: [Vec<u8>; 2],
+}
+
+impl Service {
+    /// One for the calling thread; `signals_blocked` tells that handlers must not inherit its signal mask.
+    pub fn new(shared: &'static Shared, room: &'static Room, signals_blocked: bool) -> Self {
+        let settings = &shared.settings;
+        let instance = meta::Instance {
+            name: settings.name.as_str(),
+            software: SOFTWARE,
+            path_var: HANDLER_PATH,
+            port: settings.port,
+            server_name_default: &shared.server_name,
+            base: &settings.path,
+            worker: shared.number as u64,
+            extra: &settings.env,
+        };
+        let alarm_s = settings.handler_timeout.map_or(0, whole_seconds);
+        let terms = Terms { instance, alarm_s, nofile: shared.nofile, clear_mask: signals_blocked };
+        let answers =
+            |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
+        Self {
+            shared,
+            room,
+            launcher: Launcher::new(terms),
+            fixed: answers(false),
+            fixed_heads: answers(true),
+        }
+    }
+
+    /// Whether requests go to handlers.
+    pub fn is_cgi(&self) -> bool {
+        self.shared.settings.respond == Respond::Cgi
+    }
+
+    /// Whether the body of this request is worth reading.
+    ///
+    /// # Errors
+    /// The refusal that is owed now, before the body.
+    pub fn admit(&mut self, head: &Head<'_, '_>) -> Result<(), Refusal> {
+        if self.is_cgi() { self.launcher.find(head.path).map(drop) } else { Ok(()) }
+    }
+
+    /// Answers a whole request. `body` is a handler's standard input (/dev/null without one),
+    /// `length` its `CONTENT_LENGTH`.
+    pub fn answer(
+        &mut self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+    ) -> After {
+        if self.is_cgi() {
+            self.launch(connection, head, body, length)
+        } else {
+            self.measure(connection, head)
+        }
+    }
+
+    fn launch(
+        &mut self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+    ) -> After {
+        let row = self.shared.row();
+        let limit = self.shared.settings.max_handlers;
+        if limit.is_some_and(|limit| !self.reserve(limit)) {
+            return self.refuse(
+                connection,
+                Some(head),
+                &Refusal::new(503, "too many handlers are running"),
+                &"",
+            );
+        }
+        let client =
+            Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
+        let begun = Instant::now();
+        match self.launcher.launch(head, &client, limit.is_some()) {
+            Ok((started, program)) => {
+                add(&row.launched, 1);
+                if let Some(pidfd) = started.pidfd {
+                    self.room.watch(pidfd);
+                }
+                tracing::info!(
+                    peer = %connection.peer,
+                    method = head.method,
+                    target = head.target,
+                    handler = %OsStr::from_bytes(&program.route.script_name).display(),
+                    outcome = "launched",
+                    pid = started.pid,
+                    launch_us = micros(begun.elapsed()),
+                );
+                After::Close
+            }
+            Err(failure) => {
+                if limit.is_some() {
+                    row.running.fetch_sub(1, SeqCst);
+                }
+                match failure.cause {
+                    Some(cause) => {
+                        add(&row.launch_failures, 1);
+                        self.refuse(connection, Some(head), &failure.refusal, &cause)
+                    }
+                    None => self.refuse(connection, Some(head), &failure.refusal, &""),
+                }
+            }
+        }
+    }
+
+    /// Counts one handler more, unless the instance has as many as it may. Never lets one too many pass: each worker
+    /// adds first and looks at the sum then.
+    fn reserve(&self, limit: u64) -> bool {
+        let own = &self.shared.row().running;
+        own.fetch_add(1, SeqCst);
+        if self.shared.board.running() <= limit {
+            return true;
+        }
+        own.fetch_sub(1, SeqCst);
+        false
+    }
+
+    fn measure(&mut self, connection: &Connection, head: &Head<'_, '_>) -> After {
+        if let Some(occupy) = &self.shared.occupy {
+            occupy.lock().unwrap_or_else(PoisonError::into_inner).occupy();
+        }
+        let answers = if head.method == "HEAD" { &self.fixed_heads } else { &self.fixed };
+        let answer = &answers[usize::from(head.keep_alive)];
+        let sent = net::send(&connection.stream, answer).is_ok_and(|n| n == answer.len());
+        self.count(200);
+        tracing::info!(
+            peer = %connection.peer,
+            method = head.method,
+            target = head.target,
+            outcome = if sent { "200" } else { "client gone" },
+        );
+        if sent && head.keep_alive { After::KeepAlive } else { After::Close }
+    }
+
+    /// Sends an answer of our own.
+    pub fn refuse(
+        &self,
+        connection: &Connection,
+        head: Option<&Head<'_, '_>>,
+        refusal: &Refusal,
+        cause: &dyn Display,
+    ) -> After {
+        let answer = response::refuse(refusal, head.is_some_and(|head| head.method == "HEAD"));
+        let sent = net::send(&connection.stream, &answer).is_ok();
+        self.count(refusal.status);
+        let cause = cause.to_string();
+        let reason =
+            if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
+        let (method, target) = head.map_or(("-", "-"), |head| (head.method, head.target));
+        let peer = connection.peer;
+        if refusal.status == 500 {
+            tracing::error!(peer = %peer, method, target, outcome = refusal.status, reason);
+        } else {
+            tracing::info!(peer = %peer, method, target, outcome = refusal.status, reason);
+        }
+        if sent { After::Linger } else { After::Close }
+    }
+
+    fn count(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.shared.row().answered[class].fetch_add(1, Relaxed);
+    }
+}
+
+/// `alarm()` knows whole seconds: rounded up, so that 500ms is not for ever.
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

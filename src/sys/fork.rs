@@ -1,0 +1,77 @@
+//! What forked children and those who forked them do besides: live, die and are reaped together.
+
+use std::io;
+
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// Makes the kernel kill this process when `parent`, its parent, ends; if it has ended already, leaves at once.
+///
+/// # Errors
+/// Those of `prctl(2)`.
+pub fn die_with(parent: Pid) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    if nix::unistd::getppid() != parent {
+        exit_now(1);
+    }
+    Ok(())
+}
+
+/// Ends the process at once: no destructor and no `atexit` function of the parent's runs in a forked child.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit only ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// What became of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It ended with this exit code.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+    /// It was stopped (SIGSTOP) and still exists.
+    Stopped,
+    /// It goes on after a stop (SIGCONT).
+    Continued,
+}
+
+/// The next child that ended, was stopped or goes on, without waiting; `None` when there is nothing to tell.
+pub fn reap() -> Option<(Pid, Fate)> {
+    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
+    match waitpid(Pid::from_raw(-1), Some(flags)).ok()? {
+        WaitStatus::Exited(pid, code) => Some((pid, Fate::Exited(code))),
+        WaitStatus::Signaled(pid, signal, _) => Some((pid, Fate::Killed(signal as i32))),
+        WaitStatus::Stopped(pid, _) => Some((pid, Fate::Stopped)),
+        WaitStatus::Continued(pid) => Some((pid, Fate::Continued)),
+        _ => None,
+    }
+}
+
+/// Whether this process has children that still run (auto-reaped ones included).
+pub fn has_children() -> bool {
+    let flags = WaitPidFlag::WNOHANG;
+    waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
+}
+
+/// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.
+///
+/// # Errors
+/// Those of `prctl(2)` and `sigaction(2)`.
+pub fn adopt_orphans() -> io::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: installs no handler.
+    unsafe { sigaction(Signal::SIGCHLD, &default)? };
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Marks every descriptor from 3 on close-on-exec: whatever the program was started with does not reach handlers.
+///
+/// # Errors
+/// Those of `close_range(2)` (Linux 5.11).
+pub fn close_on_exec_from_3() -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC as i32;
+    // SAFETY: sets a flag on descriptors, closes none.
+    super::cerr(unsafe { libc::close_range(3, u32::MAX, flags) }).map(drop)
+}

@@ -1,0 +1,51 @@
+//! Open-file-description locks on single bytes of a file (fcntl_locking(2)), and flock(2) on a directory.
+//!
+//! They belong to the open file description, not to the process: they survive `fork`, where the child holds
+//! them as well, and end when the last descriptor is closed. `F_OFD_GETLK` asks without ever taking the lock.
+
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+
+fn write_lock(at: i64) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: at,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Takes the write lock on the byte at offset `at` (which need not exist); `false` when another description
+/// holds it. The file must be open for writing.
+///
+/// # Errors
+/// Those of `fcntl(F_OFD_SETLK)`: the file system knows no locks, for instance.
+pub fn try_lock_byte(file: &File, at: i64) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&write_lock(at))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether another open file description holds a lock on the byte at offset `at`.
+///
+/// # Errors
+/// Those of `fcntl(F_OFD_GETLK)`.
+pub fn is_byte_locked(file: &File, at: i64) -> io::Result<bool> {
+    let mut lock = write_lock(at);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(lock.l_type != libc::F_UNLCK as i16)
+}
+
+/// Waits for the exclusive flock(2) of a file or directory; it is let go on drop.
+///
+/// # Errors
+/// Those of `flock`.
+pub fn flock_exclusive(file: File) -> io::Result<Flock<File>> {
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
+}

@@ -1,0 +1,126 @@
+//! Sockets: what socket2 and nix leave out, or give only with an extra system call.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::cerr;
+
+/// Accepts one connection with its peer's address; the new descriptor is close-on-exec and blocking.
+///
+/// # Errors
+/// Those of `accept4(2)`.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: `storage` and `len` are valid for writing, and `len` says how much room there is.
+    let fd = cerr(unsafe {
+        libc::accept4(listener.as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len, libc::SOCK_CLOEXEC)
+    })?;
+    // SAFETY: a new descriptor that nobody else owns.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
+    Ok((fd, address(unsafe { storage.assume_init_ref() })))
+}
+
+/// The IP address and port in a socket address; an IPv4-mapped IPv6 address becomes IPv4.
+fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
+    let any = std::ptr::from_ref(storage);
+    if i32::from(storage.ss_family) == libc::AF_INET6 {
+        // SAFETY: the family says that this is a sockaddr_in6, which fits into the storage.
+        let v6 = unsafe { &*any.cast::<libc::sockaddr_in6>() };
+        let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr).to_canonical();
+        return SocketAddr::new(ip, u16::from_be(v6.sin6_port));
+    }
+    // SAFETY: sockaddr_in fits into the storage, and all of it is initialised.
+    let v4 = unsafe { &*any.cast::<libc::sockaddr_in>() };
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr))), u16::from_be(v4.sin_port))
+}
+
+fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: &impl Sized) -> io::Result<()> {
+    // SAFETY: pointer and length describe `value`, which the kernel only reads.
+    cerr(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(value).cast(),
+            size_of_val(value) as libc::socklen_t,
+        )
+    })
+    .map(drop)
+}
+
+/// `TCP_DEFER_ACCEPT`: a connection reaches the accept queue with its first bytes, or after about `seconds`.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: i32) -> io::Result<()> {
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
+}
+
+/// Attaches a filter to a listening socket that drops SYN segments and lets all others through: no handshake
+/// begins any more, those under way and queued connections are not touched.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn refuse_new_connections(listener: BorrowedFd<'_>) -> io::Result<()> {
+    const TCP_FLAGS_OFFSET: u32 = 13;
+    const SYN: u32 = 0x02;
+    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, TCP_FLAGS_OFFSET),
+        statement(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, SYN),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+}
+
+/// Sets or clears `O_NONBLOCK`. It belongs to the open file description: all who share the socket see it.
+///
+/// # Errors
+/// Those of `fcntl(2)`.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let flags = if on { flags | OFlag::O_NONBLOCK } else { flags - OFlag::O_NONBLOCK };
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+/// Reads what is there, without waiting (`WouldBlock`), whatever mode the socket is in. 0 is the end.
+///
+/// # Errors
+/// Those of `recv(2)`.
+pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    recv_raw(socket.as_fd().as_raw_fd(), buffer)
+}
+
+fn recv_raw(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length describe `buffer`, which the kernel only writes.
+    let n = cerr(unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT) })?;
+    Ok(n.unsigned_abs())
+}
+
+/// Sends what fits, without waiting (`WouldBlock`) and without SIGPIPE, whatever mode the socket is in.
+///
+/// # Errors
+/// Those of `send(2)`.
+pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: pointer and length describe `bytes`, which the kernel only reads.
+    let n =
+        cerr(unsafe { libc::send(socket.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) })?;
+    Ok(n.unsigned_abs())
+}
+
+/// Ends our side of the conversation (`SHUT_WR`).
+///
+/// # Errors
+/// Those of `shutdown(2)`.
+pub fn shutdown_write(socket: impl AsFd) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(socket.as_fd().as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
+}

@@ -1,0 +1,136 @@
+//! Signals of a worker: they interrupt its wait for connections without a system call per request.
+//!
+//! A signal that arrives just before `accept()` blocks would be lost if its handler only set a flag. So a worker
+//! waits on an alias ([`Interruptible`]) of its descriptor, and the handler puts `/dev/null` in the alias' place:
+//! a wait that has begun ends with EINTR, one that begins later fails at once.
+
+use std::ffi::{CString, c_int};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+
+const NONE: i32 = -1;
+static ALIASES: [AtomicI32; 8] = [const { AtomicI32::new(NONE) }; 8];
+static NULL: AtomicI32 = AtomicI32::new(NONE);
+static STOP: AtomicBool = AtomicBool::new(false);
+static LOG: AtomicI32 = AtomicI32::new(NONE);
+static LOG_PATH: OnceLock<CString> = OnceLock::new();
+
+/// An alias of a descriptor that a stop signal replaces with `/dev/null`, on which no `accept`, `epoll_wait` or
+/// `read` ever waits. The original stays as it is.
+#[derive(Debug)]
+pub struct Interruptible(OwnedFd);
+
+impl Interruptible {
+    /// Makes an alias of `fd`. A process can have 8 at a time.
+    ///
+    /// # Errors
+    /// `EMFILE`; `OutOfMemory` when there are 8 already.
+    pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let alias = fd.try_clone_to_owned()?;
+        let taken =
+            |place: &AtomicI32| place.compare_exchange(NONE, alias.as_raw_fd(), SeqCst, SeqCst).is_err();
+        if ALIASES.iter().all(taken) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(Self(alias))
+    }
+}
+
+impl AsFd for Interruptible {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Interruptible {
+    fn drop(&mut self) {
+        for place in &ALIASES {
+            let _ = place.compare_exchange(self.0.as_raw_fd(), NONE, SeqCst, SeqCst);
+        }
+    }
+}
+
+/// Whether a stop signal has arrived.
+pub fn stopped() -> bool {
+    STOP.load(SeqCst)
+}
+
+extern "C" fn on_stop(_signal: c_int) {
+    STOP.store(true, SeqCst);
+    let null = NULL.load(SeqCst);
+    for place in &ALIASES {
+        let alias = place.load(SeqCst);
+        if alias != NONE {
+            // SAFETY: async-signal-safe; replaces a descriptor that `Interruptible` owns with an open one.
+            unsafe { libc::dup3(null, alias, libc::O_CLOEXEC) };
+        }
+    }
+}
+
+extern "C" fn on_reopen(_signal: c_int) {
+    let (Some(path), log) = (LOG_PATH.get(), LOG.load(SeqCst)) else { return };
+    // SAFETY: open, dup3 and close are async-signal-safe; the path is a valid C string that is never freed;
+    // errno is put back for the code that was interrupted.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let new = libc::open(
+            path.as_ptr(),
+            libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC,
+            0o600,
+        );
+        if new >= 0 {
+            libc::dup3(new, log, libc::O_CLOEXEC);
+            libc::close(new);
+        }
+        *libc::__errno_location() = errno;
+    }
+}
+
+extern "C" fn on_nothing(_signal: c_int) {}
+
+fn handle(signals: &[Signal], handler: SigHandler, flags: SaFlags) -> io::Result<()> {
+    let action = SigAction::new(handler, flags, SigSet::empty());
+    for &signal in signals {
+        // SAFETY: the handlers above are async-signal-safe and live as long as the program.
+        unsafe { sigaction(signal, &action)? };
+    }
+    Ok(())
+}
+
+/// Sets up a worker's signals and unblocks them all:
+/// TERM interrupts [`Interruptible`] waits, USR1 reopens the log at `log_path` under the same descriptor, INT, HUP, and
+/// PIPE do nothing; children are reaped by the kernel (`SA_NOCLDWAIT`). No signal is *ignored*, since that would
+/// be inherited through `execve`, and none restarts a system call.
+///
+/// # Errors
+/// Those of `sigaction(2)`, or of opening `/dev/null`.
+pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    NULL.store(File::open("/dev/null")?.into_raw_fd(), SeqCst);
+    LOG.store(log.as_raw_fd(), SeqCst);
+    LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
+    // What this process was started with (nohup, say) is not for handlers.
+    let settable = |signal: &Signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP);
+    let all: Vec<Signal> = Signal::iterator().filter(settable).collect();
+    handle(&all, SigHandler::SigDfl, SaFlags::empty())?;
+    handle(&[Signal::SIGTERM], SigHandler::Handler(on_stop), SaFlags::empty())?;
+    handle(&[Signal::SIGUSR1], SigHandler::Handler(on_reopen), SaFlags::SA_RESTART)?;
+    let nothing = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];
+    handle(&nothing, SigHandler::Handler(on_nothing), SaFlags::SA_RESTART)?;
+    handle(&[Signal::SIGCHLD], SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT)?;
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+}
+
+/// Blocks every signal in the calling thread, so that another one gets those of the process.
+///
+/// # Errors
+/// Those of `pthread_sigmask(3)`.
+pub fn block_all_in_thread() -> io::Result<()> {
+    Ok(SigSet::all().thread_set_mask()?)
+}
