@@ -72,7 +72,12 @@ fn measure(spec: &Spec, runner: &Runner, results: &mut Results, allow_debug: boo
     let (cells, runs) = (plan::cells(spec), plan::runs(spec));
     let progress = progress(runs.len() as u64);
     let say = |line: String| if progress.is_hidden() { eprintln!("{line}") } else { progress.println(line) };
-    say(format!("{} runs, about {}; results in {}", runs.len(), minutes(plan::seconds(spec)), results.directory.display()));
+    say(format!(
+        "{} runs, about {}; results in {}",
+        runs.len(),
+        minutes(plan::seconds(spec)),
+        results.directory.display()
+    ));
     let mut capacity = None;
     if spec.load.iter().any(|load| load.open_of_capacity.is_some()) {
         let trial = runner.trial(&cells[0])?;
@@ -116,7 +121,11 @@ fn refuse_debug(run: &RunData, allow_debug: bool) -> Result<()> {
 }
 
 fn progress(runs: u64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(runs), target);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -135,12 +144,14 @@ fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
         println!("{}", page.display());
     }
     match ended {
-        Err(Error::Interrupted(_)) => {
-            Err(Error::Interrupted(format!("interrupted after {count} runs, which are kept in {}", directory.display())))
-        }
-        Ok(()) if whole.is_empty() => {
-            Err(Error::Failed(format!("no run succeeded; {} says why", directory.join(report::PAGE).display())))
-        }
+        Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(
+            "interrupted after {count} runs, which are kept in {}",
+            directory.display()
+        ))),
+        Ok(()) if whole.is_empty() => Err(Error::Failed(format!(
+            "no run succeeded; {} says why",
+            directory.join(report::PAGE).display()
+        ))),
         other => other,
     }
 }

@@ -36,11 +36,17 @@ impl Found {
 pub fn all() -> Vec<Found> {
     let mut found: Vec<Found> = COMPILED_IN
         .iter()
-        .map(|(name, text)| Found { name: (*name).into(), origin: format!("{name} (compiled in)"), text: (*text).into() })
+        .map(|(name, text)| Found {
+            name: (*name).into(),
+            origin: format!("{name} (compiled in)"),
+            text: (*text).into(),
+        })
         .collect();
     for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
         let path = entry.path();
-        let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "toml")) else { continue };
+        let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "toml")) else {
+            continue;
+        };
         let name = stem.to_string_lossy().into_owned();
         if let Ok(text) = fs::read_to_string(&path) {
             found.retain(|other| other.name != name);

@@ -147,7 +147,9 @@ impl Server {
         let deadline = Instant::now() + STOP;
         while self.process.ended().is_none() {
             if Instant::now() > deadline {
-                return Err(self.process.void(&format!("did not stop within {} s of SIGTERM", STOP.as_secs())));
+                return Err(self
+                    .process
+                    .void(&format!("did not stop within {} s of SIGTERM", STOP.as_secs())));
             }
             sleep(TICK);
         }
@@ -181,8 +183,9 @@ pub fn drive(
     interrupt: &Interrupt,
 ) -> Result<(Process, ExitStatus, Vec<u8>), Stop> {
     let output = folder.join("loadgen.stdout");
-    let file = File::create(&output)
-        .map_err(|e| Stop::Void(Void { reason: format!("{}: {e}", output.display()), stderr: String::new() }))?;
+    let file = File::create(&output).map_err(|e| {
+        Stop::Void(Void { reason: format!("{}: {e}", output.display()), stderr: String::new() })
+    })?;
     let mut process = Process::start("loadgen", command.stdout(file), folder)?;
     let deadline = Instant::now() + limit;
     loop {
@@ -218,6 +221,9 @@ mod tests {
         let line = "warning\ncaffeine: lab ready on 127.0.0.1:40001, 4 workers, inherited\n";
         assert_eq!(ready_address(line), "127.0.0.1:40001".parse().ok());
         assert_eq!(ready_address(&line[..line.len() - 1]), None);
-        assert_eq!(ready_address("caffeine: x ready on [::1]:8080, 1 workers, reuseport\n"), "[::1]:8080".parse().ok());
+        assert_eq!(
+            ready_address("caffeine: x ready on [::1]:8080, 1 workers, reuseport\n"),
+            "[::1]:8080".parse().ok()
+        );
     }
 }

@@ -17,8 +17,11 @@ struct Cli {
 }
 
 /// The version, and whether this is a build to measure with.
-const VERSION: &str =
-    if cfg!(debug_assertions) { concat!(env!("CARGO_PKG_VERSION"), " (debug)") } else { env!("CARGO_PKG_VERSION") };
+const VERSION: &str = if cfg!(debug_assertions) {
+    concat!(env!("CARGO_PKG_VERSION"), " (debug)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 #[derive(Debug, Subcommand)]
 enum Action {
@@ -65,7 +68,9 @@ pub fn main() -> ExitCode {
     let done = match &cli.action {
         Action::List => list(),
         Action::Run(run) => campaign::run(run),
-        Action::Report { directory } => report::write(directory).map(|(path, _)| println!("{}", path.display())),
+        Action::Report { directory } => {
+            report::write(directory).map(|(path, _)| println!("{}", path.display()))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

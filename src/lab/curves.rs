@@ -35,14 +35,21 @@ pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
 }
 
 /// The curve of response times over runs, up to `reach`. Runs whose histogram cannot be read are left out.
-pub fn curve<'a>(runs: impl Iterator<Item = &'a RunRecord>, reach: f64, enough: bool, seed: u64) -> Vec<Point> {
+pub fn curve<'a>(
+    runs: impl Iterator<Item = &'a RunRecord>,
+    reach: f64,
+    enough: bool,
+    seed: u64,
+) -> Vec<Point> {
     let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?)).collect();
     let steps = (reach * STEPS).floor() as u32;
     let at = |step: u32| {
         let nines = f64::from(step) / STEPS;
         let quantile = 1.0 - 10_f64.powf(-nines);
-        let values: Vec<f64> = histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
-        let band = if enough { stats::bootstrap_median(&values, RESAMPLES, seed) } else { Interval::range(&values) };
+        let values: Vec<f64> =
+            histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
+        let band =
+            if enough { stats::bootstrap_median(&values, RESAMPLES, seed) } else { Interval::range(&values) };
         Some(Point { nines, median_ms: stats::median(&values)?, band_ms: band? })
     };
     (0..=steps).filter_map(at).collect()
@@ -71,13 +78,16 @@ mod tests {
         let curve = curve(runs.iter(), reach([1000].into_iter()), false, 1);
         let p90 = curve.iter().find(|point| point.nines == 1.0).unwrap();
         assert!((p90.median_ms / 1900.0 - 1.0).abs() < 0.002, "{p90:?}");
-        assert!((p90.band_ms.low / 900.0 - 1.0).abs() < 0.002 && (p90.band_ms.high / 2900.0 - 1.0).abs() < 0.002);
+        assert!(
+            (p90.band_ms.low / 900.0 - 1.0).abs() < 0.002 && (p90.band_ms.high / 2900.0 - 1.0).abs() < 0.002
+        );
         assert!(curve.last().unwrap().nines <= (1000.0_f64 / BEYOND).log10());
     }
 
     #[test]
     fn a_run_without_a_readable_histogram_is_left_out() {
-        let broken = RunRecord { histograms: [("response".into(), "?".into())].into(), ..RunRecord::default() };
+        let broken =
+            RunRecord { histograms: [("response".into(), "?".into())].into(), ..RunRecord::default() };
         assert!(curve([broken].iter(), 2.0, false, 1).is_empty());
     }
 }

@@ -33,7 +33,8 @@ pub fn quick(rounds: u32) -> Data {
 /// Turns a run into one whose server died.
 pub fn void(run: &mut RunData) {
     run.record = None;
-    run.void = Some(Void { reason: "caffeine died under load (signal: 9)".into(), stderr: "last <words>".into() });
+    run.void =
+        Some(Void { reason: "caffeine died under load (signal: 9)".into(), stderr: "last <words>".into() });
 }
 
 fn environment() -> Environment {
@@ -92,7 +93,8 @@ fn run(listener: &str, load: &Load, random: &mut ChaCha8Rng) -> RunData {
             completed,
             rate,
             statuses: [("200".into(), completed)].into(),
-            latency: [("response".into(), summary(&histogram)), ("service".into(), summary(&histogram))].into(),
+            latency: [("response".into(), summary(&histogram)), ("service".into(), summary(&histogram))]
+                .into(),
             histograms: [("response".into(), encode(&histogram))].into(),
             verdict: "OK".into(),
             ..RunRecord::default()
@@ -107,7 +109,13 @@ fn workers(listener: &str, completed: u64, random: &mut ChaCha8Rng) -> Vec<Worke
         let worker = if listener == "reuseport" { random.random_range(0..4) } else { turn as usize % 4 };
         accepted[worker] += 1;
     }
-    let worker = |(worker, accepted)| Worker { worker, accepted, wakeups: accepted, launched: accepted, ..Worker::default() };
+    let worker = |(worker, accepted)| Worker {
+        worker,
+        accepted,
+        wakeups: accepted,
+        launched: accepted,
+        ..Worker::default()
+    };
     (0..).zip(accepted).map(worker).collect()
 }
 

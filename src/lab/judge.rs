@@ -34,8 +34,20 @@ pub struct Metric {
 /// All metrics, in the order of the tables.
 pub const METRICS: [Metric; 6] = [
     Metric { title: "Rate", unit: "requests/s", digits: 0, throughput: true, value: |r| r.rate_per_s },
-    Metric { title: "p50", unit: "ms", digits: 2, throughput: false, value: |r| Some(r.response_p50_us? / 1e3) },
-    Metric { title: "p99", unit: "ms", digits: 2, throughput: false, value: |r| Some(r.response_p99_us? / 1e3) },
+    Metric {
+        title: "p50",
+        unit: "ms",
+        digits: 2,
+        throughput: false,
+        value: |r| Some(r.response_p50_us? / 1e3),
+    },
+    Metric {
+        title: "p99",
+        unit: "ms",
+        digits: 2,
+        throughput: false,
+        value: |r| Some(r.response_p99_us? / 1e3),
+    },
     Metric {
         title: "CPU, whole system",
         unit: "us per connection",
@@ -317,7 +329,8 @@ fn correct(scenes: &mut [Scene], enough: bool) {
     for (comparison, p) in open.iter_mut().zip(adjusted) {
         comparison.p = p;
         if enough && comparison.pairs >= ENOUGH_ROUNDS {
-            let clear = !comparison.interval.contains(0.0) && comparison.median.abs() > comparison.floor && p < ALPHA;
+            let clear =
+                !comparison.interval.contains(0.0) && comparison.median.abs() > comparison.floor && p < ALPHA;
             comparison.call = if clear { Call::Differs } else { Call::Same };
         }
     }
@@ -330,7 +343,8 @@ mod tests {
 
     fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
         let scene = &analysis.scenes[0];
-        let wanted = |c: &&Comparison| scene.results[c.cell].cell.id == cell && METRICS[c.metric].title == metric;
+        let wanted =
+            |c: &&Comparison| scene.results[c.cell].cell.id == cell && METRICS[c.metric].title == metric;
         scene.comparisons.iter().find(wanted).unwrap().clone()
     }
 
@@ -338,7 +352,8 @@ mod tests {
     fn few_rounds_give_estimates_and_no_judgement() {
         let analysis = judge(&fixture::quick(4));
         assert!(!analysis.enough && analysis.rounds == 4);
-        let calls = analysis.scenes.iter().flat_map(|scene| &scene.comparisons).map(|comparison| comparison.call);
+        let calls =
+            analysis.scenes.iter().flat_map(|scene| &scene.comparisons).map(|comparison| comparison.call);
         assert!(calls.into_iter().all(|call| matches!(call, Call::TooFewRounds | Call::Floor)));
     }
 
@@ -394,6 +409,11 @@ mod tests {
             run.record.as_mut().unwrap().statuses = [("404".into(), 100)].into();
         }
         let analysis = judge(&data);
-        assert!(analysis.rows.iter().all(|row| row.verdict == Verdict::Invalid && row.reasons.contains("100 of 404")));
+        assert!(
+            analysis
+                .rows
+                .iter()
+                .all(|row| row.verdict == Verdict::Invalid && row.reasons.contains("100 of 404"))
+        );
     }
 }

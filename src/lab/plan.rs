@@ -136,7 +136,8 @@ mod tests {
         let runs = runs(&quick());
         assert_eq!(runs.len(), 4 * 4 * 2);
         for round in 1..=4 {
-            let mut pairs: Vec<_> = runs.iter().filter(|r| r.round == round).map(|r| (r.cell, r.load)).collect();
+            let mut pairs: Vec<_> =
+                runs.iter().filter(|r| r.round == round).map(|r| (r.cell, r.load)).collect();
             pairs.sort_unstable();
             pairs.dedup();
             assert_eq!(pairs.len(), 8);

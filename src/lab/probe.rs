@@ -23,11 +23,12 @@ impl Moment {
     pub fn read(board: &Scoreboard, supervisor: u32) -> Self {
         let workers = board.snapshot();
         let pids = workers.iter().map(|worker| worker.pid).chain([u64::from(supervisor)]);
-        let server = pids.filter_map(|pid| usage(i32::try_from(pid).ok()?)).fold(Usage::default(), |sum, one| Usage {
-            cpu_s: sum.cpu_s + one.cpu_s,
-            voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
-            involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
-        });
+        let server =
+            pids.filter_map(|pid| usage(i32::try_from(pid).ok()?)).fold(Usage::default(), |sum, one| Usage {
+                cpu_s: sum.cpu_s + one.cpu_s,
+                voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
+                involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
+            });
         Self { workers, kernel: Kernel::read(), server }
     }
 

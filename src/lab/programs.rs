@@ -38,12 +38,14 @@ impl Programs {
 }
 
 fn own_folder() -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|e| Error::Failed(format!("cannot find my own executable: {e}")))?;
+    let own =
+        std::env::current_exe().map_err(|e| Error::Failed(format!("cannot find my own executable: {e}")))?;
     Ok(own.parent().map(Path::to_owned).unwrap_or_default())
 }
 
 fn check(program: &Path, allow_debug: bool) -> Result<()> {
-    let refuse = |why: String| Err(Error::Failed(format!("{} {why}; build with: {BUILD}", program.display())));
+    let refuse =
+        |why: String| Err(Error::Failed(format!("{} {why}; build with: {BUILD}", program.display())));
     if !program.is_file() {
         return refuse("is missing".into());
     }
@@ -59,7 +61,10 @@ fn check(program: &Path, allow_debug: bool) -> Result<()> {
     // They are built together: when this program has debug assertions, so have the ones that lie beside it.
     let beside = own_folder().ok().as_deref() == program.parent();
     if !allow_debug && (text.contains("debug") || beside && cfg!(debug_assertions)) {
-        return refuse("was built with debug assertions, which would be measured too (or allow it: --allow-debug)".into());
+        return refuse(
+            "was built with debug assertions, which would be measured too (or allow it: --allow-debug)"
+                .into(),
+        );
     }
     Ok(())
 }

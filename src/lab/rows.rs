@@ -182,7 +182,12 @@ fn judge(run: &RunData) -> (Verdict, Vec<String>) {
     let Some(record) = &run.record else { return (Verdict::Invalid, vec!["no record".into()]) };
     let mut reasons = record.reasons.clone();
     let statuses = |good: bool| {
-        record.statuses.iter().filter(move |(status, _)| status.starts_with('2') == good).map(|(_, n)| n).sum::<u64>()
+        record
+            .statuses
+            .iter()
+            .filter(move |(status, _)| status.starts_with('2') == good)
+            .map(|(_, n)| n)
+            .sum::<u64>()
     };
     let odd = statuses(false);
     if odd as f64 > INVALID_STATUS * (odd + statuses(true)) as f64 {

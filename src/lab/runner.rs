@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::child::{Server, Stop, drive};
 use super::data::{RunData, SCHEMA, Void};
 use super::error::{Error, Result};
+use super::handlers;
 use super::interrupt::Interrupt;
 use super::plan::Cell;
 use super::probe::{Moment, board};
 use super::programs::Programs;
 use super::spec::{Load, Spec};
-use super::handlers;
 use crate::measure::record::RunRecord;
 
 /// Name of every measured instance; each has a state directory of its own.
@@ -78,7 +78,9 @@ impl<'a> Runner<'a> {
                 "the trial run failed, so the others were not begun: {}\n{}",
                 void.reason, void.stderr
             ))),
-            _ => Err(Error::Failed("no request was answered in the trial run, so the others were not begun".into())),
+            _ => Err(Error::Failed(
+                "no request was answered in the trial run, so the others were not begun".into(),
+            )),
         }
     }
 
@@ -115,7 +117,8 @@ impl<'a> Runner<'a> {
     ) -> std::result::Result<(), Stop> {
         let state = folder.join("state");
         let mut server = Server::start(&mut self.server_command(cell, &state), folder, self.interrupt)?;
-        let board = board(&state, INSTANCE).map_err(|e| server.process.void(&format!("has no scoreboard: {e}")))?;
+        let board =
+            board(&state, INSTANCE).map_err(|e| server.process.void(&format!("has no scoreboard: {e}")))?;
         let before = Moment::read(&board, server.process.pid());
         let mut command = self.load_command(&server, load, capacity);
         let limit = Duration::from_secs_f64(self.spec.warmup_s + self.spec.duration_s) + SLACK;
@@ -131,7 +134,14 @@ impl<'a> Runner<'a> {
     fn server_command(&self, cell: &Cell, state: &Path) -> Command {
         let mut command = Command::new(&self.programs.caffeine);
         command.args(["-n", INSTANCE, "--bind", "127.0.0.1", "-p", "0"]);
-        command.args(["-w", &cell.workers.to_string(), "--listener", &cell.listener, "--respond", &cell.respond]);
+        command.args([
+            "-w",
+            &cell.workers.to_string(),
+            "--listener",
+            &cell.listener,
+            "--respond",
+            &cell.respond,
+        ]);
         command.arg("--state-dir").arg(state);
         command.arg("--path").arg(self.scratch.0.join("handlers"));
         command
@@ -148,7 +158,12 @@ impl<'a> Runner<'a> {
         if let Some(rate) = load.open.or_else(|| load.open_of_capacity.and_then(share)) {
             command.args(["-r", &rate.to_string()]);
         }
-        command.args(["-d", &format!("{}s", self.spec.duration_s), "-w", &format!("{}s", self.spec.warmup_s)]);
+        command.args([
+            "-d",
+            &format!("{}s", self.spec.duration_s),
+            "-w",
+            &format!("{}s", self.spec.warmup_s),
+        ]);
         command.args(["--json", "-", "-q"]);
         command
     }

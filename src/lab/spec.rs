@@ -140,7 +140,9 @@ impl Spec {
         if self.handler.is_none() && respond.iter().any(|r| r == "cgi") {
             return Some(("respond", "`cgi` needs `handler = \"NAME\"`, such as \"hello\"".into()));
         }
-        let twice = |list: &[String]| list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v.clone());
+        let twice = |list: &[String]| {
+            list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v.clone())
+        };
         if let Some(name) = twice(listener) {
             return Some(("listener", format!("`{name}` is named twice")));
         }
@@ -155,7 +157,10 @@ impl Spec {
             let name = &load.name;
             let given = [load.closed.is_some(), load.open.is_some(), load.open_of_capacity.is_some()];
             if given.iter().filter(|given| **given).count() != 1 {
-                return Some(("load", format!("`{name}` needs exactly one of closed, open, open_of_capacity")));
+                return Some((
+                    "load",
+                    format!("`{name}` needs exactly one of closed, open, open_of_capacity"),
+                ));
             }
             if load.closed == Some(0) {
                 return Some(("closed", "0 connections are no load".into()));
@@ -215,7 +220,11 @@ mod tests {
         for (from, to, expected) in [
             ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
             ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
-            ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
+            (
+                "baseline = \"inherited\"",
+                "baseline = \"nginx\"",
+                "x.toml:11: baseline: `nginx` is not one of",
+            ),
             ("workers = [4]", "workers = [0]", "x.toml:15: workers: 0 workers"),
             ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
             ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),

@@ -50,7 +50,8 @@ impl Results {
             fs::write(&path, bytes).map_err(|e| Error::file("write", &path, e))
         };
         write(SPEC, spec_text.as_bytes())?;
-        let json = serde_json::to_vec_pretty(environment).map_err(|e| Error::Failed(format!("machine facts: {e}")))?;
+        let json = serde_json::to_vec_pretty(environment)
+            .map_err(|e| Error::Failed(format!("machine facts: {e}")))?;
         write(MACHINE, &json)?;
         let path = directory.join(RUNS);
         let runs = OpenOptions::new().append(true).create_new(true).open(&path);
@@ -63,7 +64,8 @@ impl Results {
     /// The file cannot be written.
     pub fn append(&mut self, run: &RunData) -> Result<()> {
         let failed = |e: std::io::Error| Error::file("write", &self.directory.join(RUNS), e);
-        let mut line = serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
+        let mut line =
+            serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
         line.push(b'\n');
         self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(failed)
     }
@@ -79,7 +81,10 @@ fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
             Err(e) => return Err(Error::file("make the results folder", &directory, e)),
         }
     }
-    Err(Error::Failed(format!("{} has a hundred results named {stem}: use another --label", parent.display())))
+    Err(Error::Failed(format!(
+        "{} has a hundred results named {stem}: use another --label",
+        parent.display()
+    )))
 }
 
 /// Reads a results folder.

@@ -67,7 +67,11 @@ impl Facts {
     pub fn collect(programs: &Path) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
-            cpuinfo.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':')).map(|l| l.1.trim())
+            cpuinfo
+                .lines()
+                .find(|line| line.starts_with(name))
+                .and_then(|line| line.split_once(':'))
+                .map(|l| l.1.trim())
         };
         let system = nix::sys::utsname::uname().ok();
         let named = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
@@ -206,7 +210,8 @@ mod tests {
     #[test]
     fn the_kernels_files_are_read_by_name() {
         let stat = "cpu  100 1 50 300 20 4 5 6 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\nctxt 77\nprocesses 12\n";
-        let netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 2 3\nIpExt: A\nIpExt: 4\n";
+        let netstat =
+            "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 2 3\nIpExt: A\nIpExt: 4\n";
         let snmp = "Ip: X\nIp: 1\nTcp: RetransSegs InErrs OutRsts\nTcp: 8 0 9\n";
         let kernel = Kernel::parse(stat, netstat, snmp);
         assert_eq!((kernel.busy_s, kernel.idle_s, kernel.steal_s), (1.6, 3.2, 0.06));

@@ -213,7 +213,8 @@ fn ln_gamma(x: f64) -> f64 {
         return (std::f64::consts::PI / (std::f64::consts::PI * x).sin()).ln() - ln_gamma(1.0 - x);
     }
     let x = x - 1.0;
-    let sum = TERMS.iter().zip(1..).fold(0.999_999_999_999_809_9, |sum, (term, i)| sum + term / (x + f64::from(i)));
+    let sum =
+        TERMS.iter().zip(1..).fold(0.999_999_999_999_809_9, |sum, (term, i)| sum + term / (x + f64::from(i)));
     let t = x + 7.5;
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
@@ -271,9 +272,8 @@ mod tests {
     #[test]
     fn the_randomisation_test_gives_fishers_figure_for_darwins_maize() {
         // Fisher, The Design of Experiments (1935), section 21: 1726 of 32768 sign patterns reach the sum of 314.
-        let darwin = [
-            49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0,
-        ];
+        let darwin =
+            [49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0];
         close(sign_flip_p(&darwin, 1), 1726.0 / 32768.0, 1e-12);
     }
 
@@ -282,7 +282,8 @@ mod tests {
         let shifted: Vec<f64> = (0..17).map(|i| f64::from(i) - 7.0).collect();
         let observed: f64 = shifted.iter().sum();
         let reach = (0..1_u32 << 17).filter(|bits| {
-            let sum: f64 = shifted.iter().enumerate().map(|(i, d)| if bits >> i & 1 == 1 { *d } else { -d }).sum();
+            let sum: f64 =
+                shifted.iter().enumerate().map(|(i, d)| if bits >> i & 1 == 1 { *d } else { -d }).sum();
             sum.abs() >= observed
         });
         let (sampled, exact) = (sign_flip_p(&shifted, 3), reach.count() as f64 / f64::from(1 << 17));

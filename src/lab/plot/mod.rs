@@ -119,6 +119,10 @@ impl Canvas<'_> {
 
     /// Writes at the vertical middle of a line.
     fn text(&self, at: Px, text: &str, size: f64, opacity: f64, anchor: Anchor) -> Result<()> {
+        self.write(at, text, (size, FontStyle::Normal), opacity, anchor)
+    }
+
+    fn write(&self, at: Px, text: &str, font: (f64, FontStyle), opacity: f64, anchor: Anchor) -> Result<()> {
         let horizontal = match anchor {
             Anchor::Left => HPos::Left,
             Anchor::Middle => HPos::Center,
@@ -126,7 +130,7 @@ impl Canvas<'_> {
         };
         // The backend divides sizes by 1.24.
         let ink = INK.mix(opacity);
-        let style = TextStyle::from(("sans-serif", size * 1.24 * f64::from(UNITS)))
+        let style = TextStyle::from(("sans-serif", font.0 * 1.24 * f64::from(UNITS), font.1))
             .color(&ink)
             .pos(Pos::new(horizontal, VPos::Center));
         self.area.draw(&Text::new(text.to_owned(), units(at), style)).map_err(failed)
@@ -134,7 +138,7 @@ impl Canvas<'_> {
 
     /// Title and, below it in smaller lines, what is drawn. Returns where the space below begins.
     fn heading(&self, title: &str, lines: &str) -> Result<f64> {
-        self.text((0.0, 11.0), title, 16.0, 1.0, Anchor::Left)?;
+        self.write((0.0, 11.0), title, (16.0, FontStyle::Bold), 1.0, Anchor::Left)?;
         let mut y = 32.0;
         for line in wrap(lines, 12.5, self.width) {
             self.text((0.0, y), &line, 12.5, 0.72, Anchor::Left)?;
@@ -230,7 +234,8 @@ fn figure(width: i32, height: f64, title: &str, draw: impl FnOnce(&Canvas) -> Re
     draw(&canvas)?;
     canvas.area.present().map_err(failed)?;
     drop(canvas);
-    let body = svg.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(body, _)| body);
+    let body =
+        svg.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(body, _)| body);
     let body = body.replace("#010203", "currentColor").replace("\n</text>", "</text>").trim().to_owned();
     let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
     Ok(Figure { width, height, title, body })

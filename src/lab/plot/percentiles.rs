@@ -75,7 +75,8 @@ impl Percentiles {
                 canvas.fill(&upper.chain(lower).collect::<Vec<_>>(), curve.look.colour, 0.14)?;
             }
             for curve in &self.curves {
-                let line: Vec<Px> = curve.points.iter().map(|(u, [middle, ..])| frame.at(*u, *middle)).collect();
+                let line: Vec<Px> =
+                    curve.points.iter().map(|(u, [middle, ..])| frame.at(*u, *middle)).collect();
                 canvas.stroke(&line, curve.look, 2.0)?;
             }
             self.labels(canvas, &frame)
@@ -113,7 +114,13 @@ impl Percentiles {
         }
         canvas.line(&[(frame.left, frame.bottom), (frame.right, frame.bottom)], INK, 0.5, 1.0)?;
         let middle = f64::midpoint(frame.left, frame.right);
-        canvas.text((middle, frame.bottom + 33.0), "share of requests at least as fast", TICK, 0.72, Anchor::Middle)
+        canvas.text(
+            (middle, frame.bottom + 33.0),
+            "share of requests at least as fast",
+            TICK,
+            0.72,
+            Anchor::Middle,
+        )
     }
 
     fn labels(&self, canvas: &Canvas, frame: &Frame) -> Result<()> {
@@ -137,7 +144,8 @@ impl Percentiles {
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     let steps = |factors: &[f64]| -> Vec<f64> {
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all = powers.flat_map(|power| factors.iter().map(move |factor| round(factor * 10_f64.powi(power))));
+        let all =
+            powers.flat_map(|power| factors.iter().map(move |factor| round(factor * 10_f64.powi(power))));
         all.filter(|value| (low..=high).contains(value)).collect()
     };
     let candidates = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]];

@@ -62,7 +62,8 @@ fn shown(scene: &Scene) -> impl Iterator<Item = &CellResult> {
 }
 
 fn percentiles(scene: &Scene, analysis: &Analysis) -> Percentiles {
-    let band = if analysis.enough { "95 % interval of the median" } else { "from the lowest run to the highest" };
+    let band =
+        if analysis.enough { "95 % interval of the median" } else { "from the lowest run to the highest" };
     let runs = scene.results.iter().map(|result| result.used).max().unwrap_or(0);
     let curves = shown(scene).filter(|result| !result.curve.is_empty()).map(|result| Curve {
         label: result.cell.id.clone(),
@@ -96,7 +97,11 @@ fn shares(scene: &Scene) -> Shares {
         })
     };
     let fair = 1.0 / scene.group.workers.max(1) as f64;
-    let dots = if scene.results.iter().any(|result| result.used >= ENOUGH_ROUNDS) { "Dots: runs" } else { "Dots: the runs" };
+    let dots = if scene.results.iter().any(|result| result.used >= ENOUGH_ROUNDS) {
+        "Dots: runs"
+    } else {
+        "Dots: the runs"
+    };
     Shares {
         title: format!("Who gets the connections, {}", scene.load.name),
         note: format!(

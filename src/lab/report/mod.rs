@@ -45,7 +45,8 @@ pub fn write(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
 fn render(name: &str, template: &str, page: &view::Page) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Failed(format!("cannot fill in {name}: {e:#}"));
     let mut environment = Environment::new();
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
+    environment
+        .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
     environment.add_template(name, template).map_err(failed)?;
     environment.get_template(name).and_then(|t| t.render(Serde(page))).map_err(failed)
 }
@@ -69,7 +70,8 @@ fn tables(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     for run in &data.runs {
         for w in &run.workers {
             let run_part = (run.order, run.round, &run.cell, &run.load);
-            let counts = (w.worker, w.accepted, w.wakeups, w.empty_wakeups, w.launched, w.launch_failures, w.busy_ns);
+            let counts =
+                (w.worker, w.accepted, w.wakeups, w.empty_wakeups, w.launched, w.launch_failures, w.busy_ns);
             writer.serialize((run_part, counts)).map_err(failed)?;
         }
     }

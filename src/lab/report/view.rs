@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::figures::Drawn;
 use super::words::{self, number, percent};
 use crate::lab::curves::BEYOND;
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, METRICS, Metric, Scene};
+use crate::lab::judge::{
+    Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, METRICS, Metric, Scene,
+};
 use crate::lab::rows::{INVALID_STATUS, NOISY_STEAL, Row};
 use crate::lab::store::Data;
 
@@ -32,7 +34,8 @@ pub struct SceneView {
     pub title: String,
     pub describe: String,
     pub figures: Vec<Drawn>,
-    pub estimates: Table,
+    pub costs: Table,
+    pub balance: Table,
     pub differences: Table,
 }
 
@@ -58,9 +61,10 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Vec<Vec<Drawn>>) -> Page 
             analysis.rows.len(),
             data.spec.duration_s,
             environment.label,
-            environment.started
+            moment(&environment.started)
         ),
-        debug: data.runs.iter().any(crate::lab::runner::debug_built) || environment.machine.profile == "debug",
+        debug: data.runs.iter().any(crate::lab::runner::debug_built)
+            || environment.machine.profile == "debug",
         answer: words::answer(analysis),
         scenes: analysis.scenes.iter().zip(figures).map(|(s, figures)| scene(s, analysis, figures)).collect(),
         method: method(data, analysis),
@@ -69,19 +73,35 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Vec<Vec<Drawn>>) -> Page 
     }
 }
 
+/// `20261123T013000Z` as `2026-11-23 01:30 UTC`.
+fn moment(stamp: &str) -> String {
+    match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8), stamp.get(9..11), stamp.get(11..13)) {
+        (Some(year), Some(month), Some(day), Some(hour), Some(minute)) => {
+            format!("{year}-{month}-{day} {hour}:{minute} UTC")
+        }
+        _ => stamp.into(),
+    }
+}
+
 fn scene(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>) -> SceneView {
     let group = &scene.group;
     SceneView {
         title: words::capital(&scene.load.name),
-        describe: format!("{}; {} workers, --respond {}", words::load_line(scene), group.workers, group.respond),
+        describe: format!(
+            "{}; {} workers, --respond {}",
+            words::load_line(scene),
+            group.workers,
+            group.respond
+        ),
         figures,
-        estimates: estimates(scene),
+        costs: costs(scene),
+        balance: balance(scene),
         differences: differences(scene, analysis),
     }
 }
 
 fn heading(metric: &Metric) -> String {
-    format!("{}, {}", metric.title, metric.unit)
+    format!("{}\n({})", metric.title, metric.unit)
 }
 
 fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String {
@@ -89,37 +109,43 @@ fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String 
     let digits = metric.digits;
     let mark = if bound && metric.throughput { " client-bound" } else { "" };
     format!(
-        "{} ({} to {}){mark}",
+        "{}{mark}\n({} to {})",
         number(estimate.median, digits),
         number(estimate.interval.low, digits),
         number(estimate.interval.high, digits)
     )
 }
 
-fn estimates(scene: &Scene) -> Table {
+fn costs(scene: &Scene) -> Table {
     let mut head = vec!["Strategy".to_owned(), "Runs".into()];
     head.extend(METRICS.iter().map(heading));
-    head.extend(["Busiest worker", "Max/mean", "Jain", "Spread (CoV)", "p, fair hash"].map(String::from));
     let row = |result: &CellResult| {
         let mut row = vec![result.cell.id.clone(), format!("{}/{}", result.used, result.runs)];
         row.extend(METRICS.iter().zip(&result.estimates).map(|(m, e)| estimate(m, *e, result.client_bound)));
-        match result.spread {
-            Some(s) => row.extend([
-                percent(s.top1_share, 1),
-                format!("{:.3}", s.top1_share * result.cell.workers as f64),
-                format!("{:.4}", s.jain),
-                percent(s.cov, 2),
-                format!("{:.3}", s.p),
-            ]),
-            None => row.extend(["-"; 5].map(String::from)),
-        }
         row
     };
     Table { head, rows: scene.results.iter().map(row).collect() }
 }
 
+fn balance(scene: &Scene) -> Table {
+    let head = ["Strategy", "Busiest worker", "Max/mean", "Spread (CoV)", "Jain", "p, fair hash"];
+    let row = |result: &CellResult| {
+        let s = result.spread?;
+        Some(vec![
+            result.cell.id.clone(),
+            percent(s.top1_share, 2),
+            format!("{:.3}", s.top1_share * result.cell.workers as f64),
+            percent(s.cov, 2),
+            format!("{:.4}", s.jain),
+            format!("{:.3}", s.p),
+        ])
+    };
+    Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
+}
+
 fn differences(scene: &Scene, analysis: &Analysis) -> Table {
-    let head = ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
+    let head =
+        ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
     let row = |c: &Comparison| {
         let floor = if c.floor.is_finite() { format!("{:.1}", c.floor) } else { "-".into() };
         let says = match c.call {
@@ -144,7 +170,11 @@ fn differences(scene: &Scene, analysis: &Analysis) -> Table {
 
 fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     let spec = &data.spec;
-    let range = if analysis.enough { "the 95 % bootstrap interval of the median" } else { "the lowest and the highest run" };
+    let range = if analysis.enough {
+        "the 95 % bootstrap interval of the median"
+    } else {
+        "the lowest and the highest run"
+    };
     vec![
         format!(
             "Every run has a fresh server and {} s of load before the {} s that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
@@ -175,7 +205,15 @@ fn facts(data: &Data) -> Vec<(String, String)> {
         None => "",
     };
     let mut facts = vec![
-        ("Machine".into(), format!("{}, {} cores, {} MiB{virtualised}", machine.cpu, machine.cores, number(machine.memory_mib as f64, 0))),
+        (
+            "Machine".into(),
+            format!(
+                "{}, {} cores, {} MiB{virtualised}",
+                machine.cpu,
+                machine.cores,
+                number(machine.memory_mib as f64, 0)
+            ),
+        ),
         ("Kernel".into(), format!("{} {}", machine.kernel, machine.architecture)),
         ("Programs".into(), format!("caffeine {}, {} build", machine.version, machine.profile)),
     ];
@@ -187,16 +225,33 @@ fn facts(data: &Data) -> Vec<(String, String)> {
     facts.extend(machine.governor.as_ref().map(|governor| ("Governor".into(), governor.clone())));
     facts.push(("Network".into(), "loopback, load generator on the same machine".into()));
     let trial = data.runs.iter().find(|run| run.round == 0).and_then(|run| run.record.as_ref());
-    facts.extend(trial.map(|record| ("Trial run".into(), format!("{} requests/s: 100 % of capacity", number(record.rate, 0)))));
+    facts.extend(trial.map(|record| {
+        ("Trial run".into(), format!("{} requests/s: 100 % of capacity", number(record.rate, 0)))
+    }));
     facts.extend(machine.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));
     facts
 }
 
 fn ledger(rows: &[Row]) -> Table {
-    let head = ["Cell", "Load", "Round", "Verdict", "Requests/s", "p50 ms", "p99 ms", "Errors", "Overflows", "Remarks"];
+    let head = [
+        "Cell",
+        "Load",
+        "Round",
+        "Verdict",
+        "Requests/s",
+        "p50 ms",
+        "p99 ms",
+        "Errors",
+        "Overflows",
+        "Remarks",
+    ];
     let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
     let row = |row: &Row| {
-        let remarks: Vec<&str> = [&row.reasons, &row.error_kinds].into_iter().map(String::as_str).filter(|t| !t.is_empty()).collect();
+        let remarks: Vec<&str> = [&row.reasons, &row.error_kinds]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|t| !t.is_empty())
+            .collect();
         vec![
             row.cell.clone(),
             row.load.clone(),

@@ -1,6 +1,6 @@
 //! The answer in words: sentences that say no more than the judge found.
 
-use crate::lab::judge::{Analysis, Call, CellResult, ENOUGH_ROUNDS, Kind, METRICS, Scene};
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Kind, METRICS, Scene};
 use crate::lab::rows::Verdict;
 
 /// `0.251` as `25.1 %`.
@@ -27,7 +27,7 @@ pub fn number(value: f64, digits: usize) -> String {
 pub fn load_line(scene: &Scene) -> String {
     match scene.offered_per_s {
         Some(rate) if scene.load.open.is_none() => {
-            format!("{} requests/s ({})", number(rate, 0), scene.load.describe())
+            format!("{} requests/s, {}", number(rate, 0), scene.load.describe())
         }
         _ => scene.load.describe(),
     }
@@ -44,17 +44,8 @@ fn list(items: &[String]) -> String {
 
 /// The answer, most important first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
-    let mut sentences: Vec<String> = Vec::new();
-    let many = analysis.scenes.iter().any(|scene| scene.group != analysis.scenes[0].group);
-    for scene in &analysis.scenes {
-        let group = if many { format!(", {} workers, {}", scene.group.workers, scene.group.respond) } else { String::new() };
-        let place = format!("{} ({}{group})", capital(&scene.load.name), load_line(scene));
-        let spread = spread(scene);
-        if !spread.is_empty() {
-            sentences.push(format!("{place}: {spread}."));
-        }
-        sentences.extend(costs(scene).map(|costs| format!("{place}: {costs}.")));
-    }
+    let mut sentences = leads(analysis);
+    sentences.extend(analysis.scenes.iter().filter_map(|scene| figures(scene, analysis)));
     sentences.push(judgement(analysis));
     sentences.extend(left_out(analysis));
     sentences
@@ -66,49 +57,70 @@ pub fn capital(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
+/// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene.
+fn leads(analysis: &Analysis) -> Vec<String> {
+    let spreads: Vec<String> = analysis.scenes.iter().map(spread).collect();
+    match spreads.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+            (!first.is_empty()).then(|| format!("{}.", capital(first))).into_iter().collect()
+        }
+        _ => {
+            let all = analysis.scenes.iter().zip(&spreads).filter(|(_, spread)| !spread.is_empty());
+            all.map(|(scene, spread)| format!("Under {}: {spread}.", place(scene, analysis))).collect()
+        }
+    }
+}
+
+/// A scene's name, with what tells it from others.
+fn place(scene: &Scene, analysis: &Analysis) -> String {
+    let alone = analysis.scenes.iter().all(|other| other.group == scene.group);
+    let group = &scene.group;
+    let more = if alone { String::new() } else { format!(", {} workers, {}", group.workers, group.respond) };
+    format!("{}{more}", scene.load.name)
+}
+
 /// How each strategy spread the connections, strategies of one kind together.
 fn spread(scene: &Scene) -> String {
     let mut parts = Vec::new();
     for kind in [Kind::Turn, Kind::Hash, Kind::Preference] {
-        let members: Vec<String> = scene
-            .results
-            .iter()
-            .filter(|result| !result.cell.twin)
-            .filter_map(|result| Some((result, result.spread.filter(|spread| spread.kind == kind)?)))
-            .map(|(result, spread)| {
-                format!("{} (busiest of {} workers {}, Jain {:.4})", result.cell.id, result.cell.workers, percent(spread.top1_share, 1), spread.jain)
-            })
-            .collect();
+        let is = |result: &&CellResult| {
+            !result.cell.twin && result.spread.is_some_and(|spread| spread.kind == kind)
+        };
+        let members: Vec<String> =
+            scene.results.iter().filter(is).map(|result| result.cell.id.clone()).collect();
+        let one = if members.len() == 1 { "s" } else { "" };
         let what = match kind {
-            Kind::Turn => "more evenly than chance would, as in turn",
-            Kind::Hash => "as evenly as a fair hash",
-            Kind::Preference => "less evenly than a fair hash would",
+            Kind::Turn => format!("spread{one} connections evenly, more so than chance would: in turn"),
+            Kind::Hash => format!("spread{one} them by chance, like a fair hash"),
+            Kind::Preference => format!("prefer{one} some workers to others"),
         };
         if !members.is_empty() {
-            parts.push(format!("{} spread connections {what}", list(&members)));
+            parts.push(format!("{} {what}", list(&members)));
         }
     }
     parts.join("; ")
 }
 
-/// Rate and tail of each strategy.
-fn costs(scene: &Scene) -> Option<String> {
+/// Rate, tail and largest share of each strategy.
+fn figures(scene: &Scene, analysis: &Analysis) -> Option<String> {
     let one = |result: &CellResult| {
-        let rate = (scene.load.closed.is_some() && !result.client_bound)
-            .then(|| result.estimates[0].map(|estimate| format!("{} requests/s, ", number(estimate.median, 0))))
-            .flatten()
-            .unwrap_or_default();
-        let tail = result.estimates[2]?;
-        let cpu = result.estimates[3]?;
-        Some(format!(
-            "{} {rate}p99 {} ms, {} us of CPU per connection",
-            result.cell.id,
-            number(tail.median, METRICS[2].digits),
-            number(cpu.median, 0)
-        ))
+        let rate = result.estimates[0].filter(|_| scene.load.closed.is_some() && !result.client_bound);
+        let rate = rate.map(|rate| format!("{} requests/s, ", number(rate.median, 0))).unwrap_or_default();
+        let tail = number(result.estimates[2]?.median, METRICS[2].digits);
+        let busiest = result.spread.map(|spread| {
+            format!(
+                ", busiest of {} workers {} (Jain {:.4})",
+                result.cell.workers,
+                percent(spread.top1_share, 1),
+                spread.jain
+            )
+        });
+        Some(format!("{} {rate}p99 {tail} ms{}", result.cell.id, busiest.unwrap_or_default()))
     };
-    let parts: Vec<String> = scene.results.iter().filter(|result| !result.cell.twin).filter_map(one).collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+    let parts: Vec<String> =
+        scene.results.iter().filter(|result| !result.cell.twin).filter_map(one).collect();
+    let place = capital(&place(scene, analysis));
+    (!parts.is_empty()).then(|| format!("{place}, {}: {}.", load_line(scene), parts.join("; ")))
 }
 
 /// What may be concluded.
@@ -118,30 +130,33 @@ fn judgement(analysis: &Analysis) -> String {
     }
     if !analysis.enough {
         return format!(
-            "{} {} too few rounds to judge ({ENOUGH_ROUNDS} are needed): the figures are estimates, and no strategy is ranked by them.",
-            analysis.rounds,
-            if analysis.rounds == 1 { "round is" } else { "rounds are" }
+            "Too few rounds to judge ({} of the {ENOUGH_ROUNDS} that it takes): all figures are estimates, and no strategy is ranked by them.",
+            analysis.rounds
         );
     }
     let mut found = Vec::new();
     for scene in &analysis.scenes {
-        for comparison in scene.comparisons.iter().filter(|comparison| comparison.call == Call::Differs) {
-            found.push(format!(
-                "{} of {} under {} differs from {} by {:+.1} % ({:+.1} to {:+.1})",
-                METRICS[comparison.metric].title,
-                scene.results[comparison.cell].cell.id,
-                scene.load.name,
-                scene.results[0].cell.id,
-                comparison.median,
-                comparison.interval.low,
-                comparison.interval.high
-            ));
+        for (cell, result) in scene.results.iter().enumerate() {
+            let differs = |c: &&Comparison| c.cell == cell && c.call == Call::Differs;
+            let each = |c: &Comparison| {
+                let title = METRICS[c.metric].title;
+                format!("{title} {:+.1} % ({:+.1} to {:+.1})", c.median, c.interval.low, c.interval.high)
+            };
+            let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
+            if !all.is_empty() {
+                found.push(format!(
+                    "{} under {}: {}",
+                    result.cell.id,
+                    place(scene, analysis),
+                    all.join(", ")
+                ));
+            }
         }
     }
     if found.is_empty() {
         return format!("No difference from the baseline counts over {} rounds.", analysis.rounds);
     }
-    format!("Over {} rounds: {}.", analysis.rounds, found.join("; "))
+    format!("Differences from the baseline that count over {} rounds: {}.", analysis.rounds, found.join("; "))
 }
 
 /// What is missing or marked.
@@ -150,7 +165,10 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
     let all = analysis.rows.len();
     let mut sentences = Vec::new();
     if count(Verdict::Invalid) > 0 {
-        sentences.push(format!("{} of {all} runs are INVALID and left out; the ledger says why.", count(Verdict::Invalid)));
+        sentences.push(format!(
+            "{} of {all} runs are INVALID and left out; the ledger says why.",
+            count(Verdict::Invalid)
+        ));
     }
     if count(Verdict::ClientBound) > 0 {
         sentences.push(format!(
@@ -159,7 +177,10 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
         ));
     }
     if count(Verdict::Noisy) > 0 {
-        sentences.push(format!("{} of {all} runs were disturbed by other machines on the host (NOISY).", count(Verdict::Noisy)));
+        sentences.push(format!(
+            "{} of {all} runs were disturbed by other machines on the host (NOISY).",
+            count(Verdict::Noisy)
+        ));
     }
     sentences
 }
