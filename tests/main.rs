@@ -1,3 +1,5 @@
 //! The tests, as scripts over one harness.
 
 mod house;
+mod lab;
+mod loadgen;

@@ -1,10 +1,6 @@
 //! Percentile curves over several runs, from the histograms that the load generator recorded.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-
+use crate::measure::histogram::decode;
 use crate::measure::record::RunRecord;
 use crate::measure::stats::{self, Interval};
 
@@ -41,7 +37,7 @@ pub fn curve<'a>(
     enough: bool,
     seed: u64,
 ) -> Vec<Point> {
-    let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?)).collect();
+    let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?).ok()).collect();
     let steps = (reach * STEPS).floor() as u32;
     let at = |step: u32| {
         let nines = f64::from(step) / STEPS;
@@ -55,20 +51,15 @@ pub fn curve<'a>(
     (0..=steps).filter_map(at).collect()
 }
 
-fn decode(text: &str) -> Option<Histogram<u64>> {
-    let bytes = STANDARD.decode(text).ok()?;
-    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::fixture;
+    use crate::measure::histogram;
 
     fn record(values_ms: impl Iterator<Item = u64>) -> RunRecord {
-        let mut histogram = Histogram::<u64>::new(3).unwrap();
-        values_ms.for_each(|ms| histogram.record(ms * 1_000_000).unwrap());
-        let histograms = [("response".into(), fixture::encode(&histogram))].into();
+        let mut values = histogram::new();
+        values_ms.for_each(|ms| histogram::record(&mut values, ms * 1_000_000));
+        let histograms = [("response".into(), histogram::encode(&values))].into();
         RunRecord { histograms, ..RunRecord::default() }
     }
 

@@ -1,9 +1,5 @@
 //! Data of an experiment that never was, for tests: the quick experiment with known shares and latencies.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,8 +7,9 @@ use super::data::{Environment, RunData, SCHEMA, Usage, Void, Worker};
 use super::plan;
 use super::spec::{Load, Spec};
 use super::store::Data;
+use crate::measure::histogram;
 use crate::measure::machine::{Facts, Git, Kernel};
-use crate::measure::record::{Plan, RunRecord, Summary};
+use crate::measure::record::{Plan, RunRecord};
 
 /// The experiment over `rounds` rounds. reuseport is 10 % slower than the others, and spreads like a hash.
 pub fn quick(rounds: u32) -> Data {
@@ -65,10 +62,10 @@ fn run(listener: &str, load: &Load, random: &mut ChaCha8Rng) -> RunData {
     let rate = if load.closed.is_some() { 1600.0 / slow } else { 800.0 } * random.random_range(0.98..1.02);
     let median_ms = if load.closed.is_some() { 9.5 } else { 1.6 } * slow * random.random_range(0.98..1.02);
     let completed = (rate * 1.2) as u64;
-    let mut histogram = Histogram::<u64>::new(3).unwrap();
+    let mut values = histogram::new();
     for _ in 0..completed {
         let tail = -random.random_range(0.001_f64..1.0).ln();
-        histogram.record((median_ms * (0.6 + 0.25 * tail + 0.05 * tail * tail) * 1e6) as u64).unwrap();
+        histogram::record(&mut values, (median_ms * (0.6 + 0.25 * tail + 0.05 * tail * tail) * 1e6) as u64);
     }
     RunData {
         schema: SCHEMA,
@@ -93,9 +90,12 @@ fn run(listener: &str, load: &Load, random: &mut ChaCha8Rng) -> RunData {
             completed,
             rate,
             statuses: [("200".into(), completed)].into(),
-            latency: [("response".into(), summary(&histogram)), ("service".into(), summary(&histogram))]
-                .into(),
-            histograms: [("response".into(), encode(&histogram))].into(),
+            latency: [
+                ("response".into(), histogram::summary(&values)),
+                ("service".into(), histogram::summary(&values)),
+            ]
+            .into(),
+            histograms: [("response".into(), histogram::encode(&values))].into(),
             verdict: "OK".into(),
             ..RunRecord::default()
         }),
@@ -117,24 +117,4 @@ fn workers(listener: &str, completed: u64, random: &mut ChaCha8Rng) -> Vec<Worke
         ..Worker::default()
     };
     (0..).zip(accepted).map(worker).collect()
-}
-
-fn summary(histogram: &Histogram<u64>) -> Summary {
-    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    Summary {
-        count: histogram.len(),
-        p50_us: at(0.5),
-        p90_us: at(0.9),
-        p99_us: at(0.99),
-        p999_us: at(0.999),
-        max_us: at(1.0),
-        ..Summary::default()
-    }
-}
-
-/// As the load generator writes it.
-pub fn encode(histogram: &Histogram<u64>) -> String {
-    let mut bytes = Vec::new();
-    V2DeflateSerializer::new().serialize(histogram, &mut bytes).unwrap();
-    STANDARD.encode(bytes)
 }

@@ -1,6 +1,171 @@
-//! The program `loadgen`.
+//! The program `loadgen`: HTTP load whose latencies can be trusted.
+//!
+//! `cli` (what was typed) becomes a `plan` (what it means); one `engine` per thread carries out its share, taking
+//! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally`; `report`
+//! makes a record and a text of the tallies, with a `verdict` by fixed rules.
+
+pub mod agenda;
+pub mod cli;
+pub mod control;
+pub mod engine;
+pub mod error;
+pub mod exchange;
+pub mod fault;
+mod meter;
+pub mod pacer;
+pub mod plan;
+mod progress;
+pub mod report;
+pub mod tally;
+pub mod target;
+pub mod verdict;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use clap::Parser as _;
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::measure::histogram;
+use crate::measure::record::RunRecord;
+use cli::Args;
+use control::Control;
+use engine::{Engine, Found};
+use error::Error;
+use plan::Plan;
+use tally::Phase;
+
+/// Exit code of a run whose verdict is INVALID.
+const INVALID: u8 = 3;
+/// Exit code after a second Ctrl-C: 128 and the number of SIGINT, as shells have it.
+const INTERRUPTED: i32 = 130;
 
 /// The program `loadgen`.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    run(&Args::parse()).map_or_else(
+        |error| {
+            eprintln!("loadgen: {error}");
+            ExitCode::from(error.exit_code())
+        },
+        ExitCode::from,
+    )
+}
+
+fn run(args: &Args) -> Result<u8, Error> {
+    let plan = Plan::new(args)?;
+    if args.url.is_none() && !args.quiet {
+        eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
+    }
+    let control = Arc::new(Control::new(plan.threads));
+    let interrupted = watch_signals(&control)?;
+    let found = send(&plan, &control, !args.quiet && io::stderr().is_terminal())?;
+    if let Some(why) = control.unreachable() {
+        return Err(Error::Failed(format!(
+            "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
+            plan.target.port
+        )));
+    }
+    let record = report::record(&plan, &found, interrupted());
+    output(args, &record, &found)?;
+    match &record {
+        record if record.verdict == "INVALID" => Ok(INVALID),
+        RunRecord { completed: 0, .. } => {
+            Err(Error::Failed(format!("no request to {} completed", plan.target.url())))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// The first SIGINT or SIGTERM ends the run, which then reports what it has; the second ends the program. Returns
+/// how to ask whether the first has come.
+fn watch_signals(control: &Arc<Control>) -> Result<impl Fn() -> bool + use<>, Error> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let failed = |error: io::Error| Error::Failed(format!("cannot watch for signals: {error}"));
+    // Threads inherit the mask: from here on only the watcher sees these signals.
+    signals.thread_block().map_err(|error| failed(error.into()))?;
+    let interrupted = Arc::new(std::sync::Mutex::new(false));
+    let (seen, control) = (interrupted.clone(), control.clone());
+    let watch = move || {
+        if signals.wait().is_ok() {
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            control.stop();
+        }
+        if signals.wait().is_ok() {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+    Ok(move || *interrupted.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Runs all threads to their end.
+fn send(plan: &Plan, control: &Control, show: bool) -> Result<Vec<Found>, Error> {
+    let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
+    let (done, all_done) = channel::<()>();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = plan
+            .shares()
+            .into_iter()
+            .map(|share| {
+                let done = done.clone();
+                scope.spawn(move || {
+                    let found = Engine::new(plan, &share, control)?.run();
+                    drop(done);
+                    found
+                })
+            })
+            .collect();
+        drop(done);
+        let mut progress = progress::Line::new(plan, show);
+        while let Err(RecvTimeoutError::Timeout) = all_done.recv_timeout(Duration::from_secs(1)) {
+            progress.show(control);
+        }
+        progress.clear();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Found>>| match thread.join() {
+            Ok(found) => found.map_err(failed),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+fn output(args: &Args, record: &RunRecord, found: &[Found]) -> Result<(), Error> {
+    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
+    if let Some(path) = &args.json {
+        let mut json = serde_json::to_string_pretty(record)
+            .map_err(|error| Error::Failed(format!("cannot write the result as JSON: {error}")))?;
+        json.push('\n');
+        if to_stdout { print(&json)? } else { write(path, &json)? }
+    }
+    if let Some(path) = &args.hgrm {
+        let all = histogram::merge(found.iter().map(|found| found.tally.histogram(Phase::Response)));
+        write(path, &histogram::hgrm(&all))?;
+    }
+    if !args.quiet && !to_stdout {
+        print(&report::text(record))?;
+    } else if record.verdict != "OK" {
+        for reason in &record.reasons {
+            eprintln!("loadgen: {}: {reason}", record.verdict);
+        }
+    }
+    Ok(())
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> Result<(), Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |error| Error::Failed(format!("cannot write {}: {error}", path.display()));
+    std::fs::write(path, text).map_err(failed)
 }

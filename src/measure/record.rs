@@ -19,12 +19,25 @@ pub struct RunRecord {
     pub plan: Plan,
     /// Seconds that were measured (warm-up excluded).
     pub duration_s: f64,
-    /// Requests started in the measured time.
+    /// Requests whose intended start lies in the measured time and that were sent. What follows counts these, also
+    /// where they ended later.
     pub started: u64,
-    /// Requests completed with a whole response in the measured time, of any status.
+    /// Requests completed with a whole response, of any status.
     pub completed: u64,
     /// Completed per second of `duration_s`.
     pub rate: f64,
+    /// Arrivals (open loop) that had to wait for one of `plan.connections`.
+    #[serde(default)]
+    pub held: u64,
+    /// Arrivals (open loop) that were due and could not be sent before the run ended.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Requests still on their way when the run was interrupted.
+    #[serde(default)]
+    pub unfinished: u64,
+    /// Whether the run was interrupted before its end.
+    #[serde(default)]
+    pub interrupted: bool,
     /// Bytes received in complete responses, heads included.
     pub bytes: u64,
     /// Failures by kind (`connect-refused`, `reset-before-response`, `short-body`, ...).
@@ -58,12 +71,15 @@ pub struct Plan {
     pub connections: u64,
     /// Offered requests per second (open loop).
     pub rate: Option<f64>,
-    /// `const` (open loop).
+    /// `const` or `poisson` (open loop).
     pub arrivals: Option<String>,
     /// Seed of the schedule.
     pub seed: u64,
-    /// Seconds asked for, warm-up excluded.
+    /// Seconds asked for, warm-up excluded; 0 when the number of requests ends the run.
     pub duration_s: f64,
+    /// Requests after which the run ends.
+    #[serde(default)]
+    pub requests: Option<u64>,
     /// Seconds before the measured time.
     pub warmup_s: f64,
 }

@@ -1,0 +1,73 @@
+//! What the threads of a run share: the start, the wish to stop, and how far they are. Nothing here is touched
+//! once per request.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Barrier, OnceLock};
+
+use crate::sys::clock::monotonic_ns;
+
+/// Time between the last thread being ready and the first request, in ns.
+const LEAD_NS: u64 = 1_000_000;
+
+/// How far one thread is; on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Progress {
+    /// Complete responses, warm-up included.
+    pub completed: AtomicU64,
+    /// Failed requests, warm-up included.
+    pub failed: AtomicU64,
+    /// Connections open now.
+    pub open: AtomicU64,
+}
+
+/// Shared by all threads of a run.
+#[derive(Debug)]
+pub struct Control {
+    /// One for each thread that sends.
+    pub progress: Vec<Progress>,
+    stop: AtomicBool,
+    unreachable: OnceLock<String>,
+    ready: Barrier,
+    origin_ns: OnceLock<u64>,
+}
+
+impl Control {
+    /// For so many threads.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            progress: (0..threads).map(|_| Progress::default()).collect(),
+            stop: AtomicBool::new(false),
+            unreachable: OnceLock::new(),
+            ready: Barrier::new(threads),
+            origin_ns: OnceLock::new(),
+        }
+    }
+
+    /// Waits until all threads are ready and returns the moment at which the run begins, the same for all.
+    pub fn origin_ns(&self) -> u64 {
+        self.ready.wait();
+        *self.origin_ns.get_or_init(|| monotonic_ns() + LEAD_NS)
+    }
+
+    /// Asks all threads to end at once.
+    pub fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
+    /// Whether they were asked to.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// The first connection of all failed: there is no point in going on.
+    pub fn give_up(&self, why: impl FnOnce() -> String) {
+        self.unreachable.get_or_init(why);
+        self.stop();
+    }
+
+    /// Why it was given up, if it was.
+    pub fn unreachable(&self) -> Option<&str> {
+        self.unreachable.get().map(String::as_str)
+    }
+}

@@ -1,0 +1,259 @@
+//! What one thread counts, and how the counts of several become one. It knows numbers and names, not sockets.
+//! Its memory does not depend on the number of requests.
+
+use std::collections::BTreeMap;
+
+use super::exchange::Answer;
+use super::fault::{self, Fault};
+use crate::measure::histogram::{self, Histogram};
+
+/// Workers that are told apart; the rest counts as [`OTHER_WORKERS`].
+const MAX_WORKERS: usize = 4096;
+/// Name of all workers beyond the first [`MAX_WORKERS`].
+const OTHER_WORKERS: &[u8] = b"others";
+
+/// The phases that have a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// From the intended start to the end of the response.
+    Response,
+    /// From the actual start to the end of the response.
+    Service,
+    /// From the actual start until the connection stands.
+    Connect,
+    /// From the actual start to the first byte of the response.
+    FirstByte,
+    /// From the intended to the actual start (open loop only).
+    SendLag,
+}
+
+/// All phases.
+pub const PHASES: [Phase; 5] =
+    [Phase::Response, Phase::Service, Phase::Connect, Phase::FirstByte, Phase::SendLag];
+
+impl Phase {
+    /// The key in the JSON output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::Service => "service",
+            Self::Connect => "connect",
+            Self::FirstByte => "first_byte",
+            Self::SendLag => "send_lag",
+        }
+    }
+}
+
+/// The moments of one request, in ns of one clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moments {
+    /// When it was to start.
+    pub intended: u64,
+    /// When it started.
+    pub started: u64,
+    /// When its connection stood.
+    pub connected: u64,
+    /// When the first byte of the response was read.
+    pub first_byte: u64,
+}
+
+/// The counts of one thread, or of all.
+#[derive(Debug)]
+pub struct Tally {
+    /// Requests started.
+    pub started: u64,
+    /// Requests answered with a complete response.
+    pub completed: u64,
+    /// Bytes of complete responses.
+    pub bytes: u64,
+    /// Arrivals that had to wait because as many connections were open as allowed.
+    pub held: u64,
+    /// Arrivals that were due and had not been sent when the run ended.
+    pub unsent: u64,
+    /// Requests that were still on their way when the run was interrupted.
+    pub unfinished: u64,
+    histograms: [Histogram; PHASES.len()],
+    statuses: [u64; 600],
+    faults: [u64; fault::ALL.len()],
+    examples: BTreeMap<&'static str, String>,
+    workers: BTreeMap<Box<[u8]>, u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            started: 0,
+            completed: 0,
+            bytes: 0,
+            held: 0,
+            unsent: 0,
+            unfinished: 0,
+            histograms: std::array::from_fn(|_| histogram::new()),
+            statuses: [0; 600],
+            faults: [0; fault::ALL.len()],
+            examples: BTreeMap::new(),
+            workers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Tally {
+    /// A request was sent; in an open loop with its send lag in ns.
+    pub fn start(&mut self, lag_ns: Option<u64>) {
+        self.started += 1;
+        if let Some(lag_ns) = lag_ns {
+            self.record(Phase::SendLag, lag_ns);
+        }
+    }
+
+    /// A response is complete.
+    pub fn complete(&mut self, answer: Answer<'_>, moments: Moments, now: u64) {
+        self.completed += 1;
+        self.bytes += answer.bytes;
+        self.statuses[usize::from(answer.status.min(599))] += 1;
+        if let Some(name) = answer.worker {
+            self.count_worker(name);
+        }
+        let Moments { intended, started, connected, first_byte } = moments;
+        self.record(Phase::Response, now.saturating_sub(intended));
+        self.record(Phase::Service, now.saturating_sub(started));
+        self.record(Phase::Connect, connected.saturating_sub(started));
+        self.record(Phase::FirstByte, first_byte.saturating_sub(started));
+    }
+
+    /// A request failed. `example` is only asked for the first time that a kind occurs.
+    pub fn fail(&mut self, fault: Fault, example: impl FnOnce() -> String) {
+        self.faults[fault as usize] += 1;
+        self.examples.entry(fault.name()).or_insert_with(example);
+    }
+
+    fn record(&mut self, phase: Phase, duration_ns: u64) {
+        histogram::record(&mut self.histograms[phase as usize], duration_ns);
+    }
+
+    fn count_worker(&mut self, name: &[u8]) {
+        if let Some(count) = self.workers.get_mut(name) {
+            *count += 1;
+        } else {
+            let name = if self.workers.len() < MAX_WORKERS { name } else { OTHER_WORKERS };
+            *self.workers.entry(name.into()).or_default() += 1;
+        }
+    }
+
+    /// Adds what another thread counted.
+    pub fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.completed += other.completed;
+        self.bytes += other.bytes;
+        self.held += other.held;
+        self.unsent += other.unsent;
+        self.unfinished += other.unfinished;
+        for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
+            *mine = histogram::merge([&*mine, theirs]);
+        }
+        self.statuses.iter_mut().zip(other.statuses).for_each(|(mine, theirs)| *mine += theirs);
+        self.faults.iter_mut().zip(other.faults).for_each(|(mine, theirs)| *mine += theirs);
+        for (kind, example) in &other.examples {
+            self.examples.entry(kind).or_insert_with(|| example.clone());
+        }
+        for (name, count) in &other.workers {
+            *self.workers.entry(name.clone()).or_default() += count;
+        }
+    }
+
+    /// The histogram of a phase.
+    pub fn histogram(&self, phase: Phase) -> &Histogram {
+        &self.histograms[phase as usize]
+    }
+
+    /// How many requests failed, of all kinds.
+    pub fn failed(&self) -> u64 {
+        self.faults.iter().sum()
+    }
+
+    /// How many failed in this way.
+    pub fn count(&self, fault: Fault) -> u64 {
+        self.faults[fault as usize]
+    }
+
+    /// The kinds that occurred, in the order of the phases.
+    pub fn faults(&self) -> impl Iterator<Item = (Fault, u64)> {
+        fault::ALL.into_iter().map(|fault| (fault, self.count(fault))).filter(|(_, count)| *count > 0)
+    }
+
+    /// One example text for a kind that occurred.
+    pub fn example(&self, fault: Fault) -> &str {
+        self.examples.get(fault.name()).map_or("", String::as_str)
+    }
+
+    /// Complete responses by status code.
+    pub fn statuses(&self) -> BTreeMap<String, u64> {
+        let counted = self.statuses.iter().enumerate().filter(|(_, count)| **count > 0);
+        counted.map(|(status, count)| (status.to_string(), *count)).collect()
+    }
+
+    /// Complete responses by worker.
+    pub fn workers(&self) -> BTreeMap<String, u64> {
+        self.workers
+            .iter()
+            .map(|(name, count)| (String::from_utf8_lossy(name).into_owned(), *count))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(worker: &[u8]) -> Answer<'_> {
+        Answer { status: 200, bytes: 10, worker: Some(worker) }
+    }
+
+    #[test]
+    fn response_counts_from_the_intended_start_and_service_from_the_actual_one() {
+        let mut tally = Tally::default();
+        let moments = Moments { intended: 1_000, started: 501_000, connected: 511_000, first_byte: 601_000 };
+        tally.complete(answer(b"1"), moments, 1_001_000);
+        let max = |phase| tally.histogram(phase).max() as f64 / 1000.0;
+        assert!((max(Phase::Response) / 1000.0 - 1.0).abs() < 0.001);
+        assert!((max(Phase::Service) / 500.0 - 1.0).abs() < 0.001);
+        assert!((max(Phase::Connect) / 10.0 - 1.0).abs() < 0.001);
+        assert!((max(Phase::FirstByte) / 100.0 - 1.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_failure_enters_no_histogram_and_keeps_its_first_example() {
+        let mut tally = Tally::default();
+        tally.fail(Fault::ShortBody, || "first".into());
+        tally.fail(Fault::ShortBody, || "second".into());
+        assert_eq!(
+            (tally.failed(), tally.count(Fault::ShortBody), tally.example(Fault::ShortBody)),
+            (2, 2, "first")
+        );
+        assert!(PHASES.iter().all(|phase| tally.histogram(*phase).is_empty()));
+    }
+
+    #[test]
+    fn two_tallies_add_up() {
+        let (mut left, mut right) = (Tally::default(), Tally::default());
+        left.complete(answer(b"a"), Moments::default(), 5);
+        right.complete(answer(b"a"), Moments::default(), 7);
+        right.complete(answer(b"b"), Moments::default(), 7);
+        right.fail(Fault::EarlyEnd, || "x".into());
+        left.add(&right);
+        assert_eq!((left.completed, left.bytes, left.failed()), (3, 30, 1));
+        assert_eq!(left.workers(), BTreeMap::from([("a".into(), 2), ("b".into(), 1)]));
+        assert_eq!(left.statuses(), BTreeMap::from([("200".into(), 3)]));
+        assert_eq!(left.histogram(Phase::Response).len(), 3);
+        assert_eq!(left.example(Fault::EarlyEnd), "x");
+    }
+
+    #[test]
+    fn the_number_of_workers_told_apart_is_bounded() {
+        let mut tally = Tally::default();
+        for worker in 0..MAX_WORKERS + 10 {
+            tally.complete(answer(worker.to_string().as_bytes()), Moments::default(), 1);
+        }
+        assert_eq!(tally.workers()["others"], 10);
+    }
+}

@@ -1,0 +1,166 @@
+//! What is requested: a URL taken apart, and the request as bytes, built once. Pure.
+
+/// Where the requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name or address, without the brackets of IPv6.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The `Host` header's value.
+    pub authority: String,
+    /// Path and query: the request target.
+    pub path: String,
+}
+
+impl Target {
+    /// Takes `[http://]host[:port][/path][?query]` apart; the fragment is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("{url:?} is no URL for a load test: {why}"));
+        let rest = match url.split_once("://") {
+            None => url,
+            Some(("http", rest)) => rest,
+            Some((scheme, _)) => return wrong(&format!("{scheme}:// is not supported, only http://")),
+        };
+        let rest = rest.split('#').next().unwrap_or_default();
+        if rest.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            return wrong("it has a blank or a control character in it; write it as %20");
+        }
+        let (authority, path) = match rest.find(['/', '?']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        if authority.contains('@') {
+            return wrong("user names do not belong in it; use -H 'Authorization: ...'");
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let port = match port.map(str::parse::<u16>) {
+            None => 80,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return wrong("the port must be a number from 1 to 65535"),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() {
+            return wrong("the host is missing; for example http://127.0.0.1:8080/hello");
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Self { host: host.to_owned(), port, authority: authority.to_owned(), path })
+    }
+
+    /// The target as a complete URL.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.authority, self.path)
+    }
+}
+
+/// The bytes of one request, which are the same for all. `headers` were checked by [`parse_header`]; one named
+/// `Host` replaces ours.
+pub fn request_bytes(target: &Target, method: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request += &format!("Host: {}\r\n", target.authority);
+    }
+    request += "Connection: close\r\n";
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
+    request += "\r\n";
+    let mut bytes = request.into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Whether `text` is a token (RFC 9110, section 5.6.2): what methods and header names are made of.
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Takes `Name: value` apart.
+///
+/// # Errors
+/// When it is no header, or one that the generator sets itself.
+pub fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once(':').ok_or_else(|| format!("{text:?} is no header: write 'Name: value'"))?;
+    if !is_token(name) {
+        return Err(format!("{name:?} is no header name"));
+    }
+    if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return Err(format!("the value of {name} contains a line break or NUL"));
+    }
+    if ["connection", "content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(format!("{name} is set by loadgen itself"));
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(url: &str) -> (String, u16, String) {
+        let target = Target::parse(url).unwrap();
+        (target.host, target.port, target.path)
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let expect = |host: &str, port, path: &str| (host.to_owned(), port, path.to_owned());
+        assert_eq!(parts("http://127.0.0.1:8080/a/b?c=d#e"), expect("127.0.0.1", 8080, "/a/b?c=d"));
+        assert_eq!(parts("http://example.org"), expect("example.org", 80, "/"));
+        assert_eq!(parts("localhost:81?x"), expect("localhost", 81, "/?x"));
+        assert_eq!(parts("http://[::1]:9/"), expect("::1", 9, "/"));
+        assert_eq!(parts("[::1]"), expect("::1", 80, "/"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_the_reason() {
+        for (url, why) in [
+            ("https://a/", "https:// is not supported"),
+            ("http://", "host is missing"),
+            ("http://:80/", "host is missing"),
+            ("http://a:0/", "port must be"),
+            ("http://a:99999/", "port must be"),
+            ("http://a:b/", "port must be"),
+            ("http://a/b c", "blank"),
+            ("http://a/b\r\nX: y", "blank"),
+            ("http://me:pw@a/", "user names"),
+        ] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_request_is_complete_and_says_close() {
+        let target = Target::parse("http://a:81/p?q").unwrap();
+        assert_eq!(
+            request_bytes(&target, "GET", &[], b""),
+            b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n"
+        );
+        let headers = [parse_header("host: other").unwrap(), parse_header("X-Y:  z ").unwrap()];
+        assert_eq!(
+            request_bytes(&target, "POST", &headers, b"hi"),
+            b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
+        );
+    }
+
+    #[test]
+    fn headers_that_would_break_the_framing_are_refused() {
+        for header in
+            ["no colon", "a b: c", "A: b\r\nC: d", "Connection: keep-alive", "content-length: 3", ": x"]
+        {
+            assert!(parse_header(header).is_err(), "{header:?}");
+        }
+    }
+}

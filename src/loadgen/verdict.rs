@@ -1,0 +1,142 @@
+//! Whether a run's figures can be used: rules that are fixed before any run, listed in `--help`. Pure.
+
+use super::fault::Fault;
+use super::tally::{Phase, Tally};
+use crate::measure::histogram::summary;
+
+/// Share of a core above which a closed loop may be measuring its own generator.
+const BOUND_SHARE: f64 = 0.9;
+/// Send lag at p99 that is always allowed, in us.
+const LAG_US: f64 = 1000.0;
+/// Send lag at p99 that is allowed as a share of the response time at p99, which contains it.
+const LAG_SHARE: f64 = 0.1;
+/// Share of the arrivals that may be left unsent.
+const UNSENT_SHARE: f64 = 0.02;
+
+/// The judgement of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `OK`, `CLIENT-BOUND` or `INVALID`.
+    pub name: &'static str,
+    /// Why it is not `OK`.
+    pub reasons: Vec<String>,
+}
+
+/// Judges a run. `busiest`: the largest share of a core that one thread used.
+pub fn judge(open_loop: bool, tally: &Tally, busiest: f64) -> Verdict {
+    let mut reasons = own_faults(tally);
+    if tally.started == 0 {
+        reasons.push("no request started in the measured time".into());
+    }
+    if open_loop {
+        reasons.extend(off_plan(tally));
+    }
+    if !reasons.is_empty() {
+        return Verdict { name: "INVALID", reasons };
+    }
+    if !open_loop && busiest > BOUND_SHARE {
+        let reason = format!(
+            "a generator thread used {:.0} % of a core (limit {:.0} %): the throughput may be the generator's, not \
+             the server's",
+            busiest * 100.0,
+            BOUND_SHARE * 100.0
+        );
+        return Verdict { name: "CLIENT-BOUND", reasons: vec![reason] };
+    }
+    Verdict { name: "OK", reasons }
+}
+
+fn own_faults(tally: &Tally) -> Vec<String> {
+    let ours = tally.faults().filter(|(fault, _)| fault.is_ours());
+    ours.map(|(fault, count)| {
+        let what = match fault {
+            Fault::NoDescriptors => "no file descriptor was left (raise it with ulimit -n, or lower -c)",
+            Fault::NoPorts => {
+                "no local port was left (widen net.ipv4.ip_local_port_range, or lower the rate)"
+            }
+            _ => "no socket could be made",
+        };
+        format!("{count} requests could not start because {what}")
+    })
+    .collect()
+}
+
+fn off_plan(tally: &Tally) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let planned = tally.started + tally.unsent;
+    let held = match tally.held {
+        0 => String::new(),
+        held => format!("; {held} arrivals waited for one of the connections of -c"),
+    };
+    if tally.unsent as f64 > planned as f64 * UNSENT_SHARE {
+        reasons
+            .push(format!("{} of {planned} arrivals were not sent in time (limit 2 %){held}", tally.unsent));
+    }
+    let lag_us = summary(tally.histogram(Phase::SendLag)).p99_us;
+    let response_us = summary(tally.histogram(Phase::Response)).p99_us;
+    if lag_us > LAG_US && lag_us > response_us * LAG_SHARE {
+        reasons.push(format!(
+            "requests were sent late: p99 of the send lag is {:.1} ms (limit 1 ms, or a tenth of the response \
+             time's p99, which is {:.1} ms){held}",
+            lag_us / 1000.0,
+            response_us / 1000.0
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loadgen::exchange::Answer;
+    use crate::loadgen::tally::Moments;
+
+    fn tally(requests: u64, lag_ns: u64, response_ns: u64) -> Tally {
+        let mut tally = Tally::default();
+        for _ in 0..requests {
+            tally.start(Some(lag_ns));
+            tally.complete(Answer { status: 200, bytes: 1, worker: None }, Moments::default(), response_ns);
+        }
+        tally
+    }
+
+    fn name(open_loop: bool, tally: &Tally, busiest: f64) -> &'static str {
+        judge(open_loop, tally, busiest).name
+    }
+
+    #[test]
+    fn a_busy_generator_binds_a_closed_loop_only() {
+        let tally = tally(10, 0, 1000);
+        assert_eq!(name(false, &tally, 0.89), "OK");
+        assert_eq!(name(false, &tally, 0.91), "CLIENT-BOUND");
+        assert_eq!(name(true, &tally, 0.91), "OK");
+    }
+
+    #[test]
+    fn a_large_send_lag_voids_an_open_loop_unless_the_response_dwarfs_it() {
+        assert_eq!(name(true, &tally(10, 900_000, 1_000_000), 0.0), "OK");
+        assert_eq!(name(true, &tally(10, 2_000_000, 3_000_000), 0.0), "INVALID");
+        assert_eq!(name(true, &tally(10, 2_000_000, 30_000_000), 0.0), "OK");
+        assert_eq!(name(false, &tally(10, 2_000_000, 3_000_000), 0.0), "OK");
+    }
+
+    #[test]
+    fn arrivals_left_unsent_void_an_open_loop_beyond_two_percent() {
+        let mut tally = tally(98, 0, 1000);
+        tally.unsent = 2;
+        assert_eq!(name(true, &tally, 0.0), "OK");
+        tally.unsent = 3;
+        assert_eq!(name(true, &tally, 0.0), "INVALID");
+    }
+
+    #[test]
+    fn our_own_faults_and_empty_runs_are_void_in_any_loop() {
+        let mut ported = tally(1000, 0, 1000);
+        ported.fail(Fault::NoPorts, String::new);
+        assert!(judge(false, &ported, 0.0).reasons[0].contains("no local port"));
+        assert_eq!(name(false, &Tally::default(), 0.0), "INVALID");
+        let mut refused = tally(1000, 0, 1000);
+        refused.fail(Fault::ConnectRefused, String::new);
+        assert_eq!(name(false, &refused, 0.0), "OK");
+    }
+}

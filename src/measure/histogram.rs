@@ -1,0 +1,207 @@
+//! The one shape of histogram that the whole project uses, its codec, and what is read off it.
+//!
+//! Every histogram counts nanoseconds, with the same bounds and the same precision, so that any two can be merged
+//! without loss. Percentiles are never merged. It does not know what was timed.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+
+use super::record::Summary;
+
+/// Counts of durations in nanoseconds.
+pub type Histogram = hdrhistogram::Histogram<u64>;
+
+/// Smallest duration told apart, in ns.
+pub const LOWEST_NS: u64 = 1;
+/// Largest duration, in ns: 120 s. Longer ones count as this.
+pub const HIGHEST_NS: u64 = 120_000_000_000;
+/// Significant decimal digits: values are exact to 0.1 %.
+pub const DIGITS: u8 = 3;
+
+/// A text that is not a histogram of this project.
+#[derive(Debug, thiserror::Error)]
+#[error("not an HdrHistogram V2 in base64: {0}")]
+pub struct NotAHistogram(String);
+
+/// An empty histogram: about 220 kB, and it never grows.
+///
+/// # Panics
+/// Never: the bounds are constants that the type accepts.
+pub fn new() -> Histogram {
+    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid")
+}
+
+/// Counts one duration; beyond [`HIGHEST_NS`] it counts as that.
+pub fn record(histogram: &mut Histogram, duration_ns: u64) {
+    histogram.saturating_record(duration_ns);
+}
+
+/// All of them in one.
+pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
+    let mut whole = new();
+    for part in parts {
+        // Same bounds, or (a decoded stranger) brought into them.
+        if whole.add(part).is_err() {
+            for step in part.iter_recorded() {
+                whole.saturating_record_n(step.value_iterated_to(), step.count_at_value());
+            }
+        }
+    }
+    whole
+}
+
+/// As HdrHistogram V2 + DEFLATE in base64, which the tools of that project read too.
+///
+/// # Panics
+/// Never: it writes to memory.
+pub fn encode(histogram: &Histogram) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(histogram, &mut bytes).expect("writing to memory");
+    BASE64.encode(bytes)
+}
+
+/// The inverse of [`encode`].
+///
+/// # Errors
+/// When `text` is not base64 or what it holds is not a histogram.
+pub fn decode(text: &str) -> Result<Histogram, NotAHistogram> {
+    let bytes = BASE64.decode(text.trim()).map_err(|error| NotAHistogram(error.to_string()))?;
+    Deserializer::new()
+        .deserialize(&mut bytes.as_slice())
+        .map_err(|error| NotAHistogram(format!("{error:?}")))
+}
+
+/// Percentiles and moments in microseconds; all 0 when nothing was counted.
+pub fn summary(histogram: &Histogram) -> Summary {
+    if histogram.is_empty() {
+        return Summary::default();
+    }
+    let at = |quantile: f64| us(histogram.value_at_quantile(quantile));
+    Summary {
+        count: histogram.len(),
+        min_us: us(histogram.min()),
+        mean_us: histogram.mean() / 1000.0,
+        stdev_us: histogram.stdev() / 1000.0,
+        p50_us: at(0.5),
+        p75_us: at(0.75),
+        p90_us: at(0.9),
+        p99_us: at(0.99),
+        p999_us: at(0.999),
+        p9999_us: at(0.9999),
+        max_us: us(histogram.max()),
+    }
+}
+
+/// Steps between a quantile and the one half as far from 1: how fine [`curve`] and [`hgrm`] are.
+const STEPS_PER_HALVING: u32 = 10;
+
+/// The percentile curve as (quantile, value in us), on a grid that is even in log 1/(1-q) and ends where the data
+/// do, with the maximum at quantile 1.
+pub fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
+    histogram
+        .iter_quantiles(STEPS_PER_HALVING)
+        .map(|step| (step.quantile_iterated_to(), us(step.value_iterated_to())))
+        .collect()
+}
+
+/// The curve in the `.hgrm` text form that HdrHistogram's plotters read, values in milliseconds.
+pub fn hgrm(histogram: &Histogram) -> String {
+    let mut text =
+        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut total = 0;
+    for step in histogram.iter_quantiles(STEPS_PER_HALVING) {
+        total += step.count_since_last_iteration();
+        let (value, quantile) = (us(step.value_iterated_to()) / 1000.0, step.quantile_iterated_to());
+        let _ = write!(text, "{value:>12.6} {quantile:>14.12} {total:>10}");
+        let _ =
+            if quantile < 1.0 { writeln!(text, " {:>14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
+    }
+    let ms = |ns: f64| ns / 1e6;
+    let _ = writeln!(
+        text,
+        "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
+        ms(histogram.mean()),
+        ms(histogram.stdev())
+    );
+    let _ = writeln!(
+        text,
+        "#[Max     = {:12.6}, Total count    = {:12}]",
+        ms(histogram.max() as f64),
+        histogram.len()
+    );
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {:12}]", histogram.buckets(), 2048);
+    text
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(values: impl IntoIterator<Item = u64>) -> Histogram {
+        let mut histogram = new();
+        values.into_iter().for_each(|value| record(&mut histogram, value));
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(values in prop::collection::vec(0..HIGHEST_NS * 2, 0..200)) {
+            let histogram = of(values);
+            prop_assert_eq!(decode(&encode(&histogram)).unwrap(), histogram);
+        }
+
+        #[test]
+        fn merging_equals_counting_together(
+            left in prop::collection::vec(0..HIGHEST_NS, 0..100),
+            right in prop::collection::vec(0..HIGHEST_NS, 0..100),
+        ) {
+            prop_assert_eq!(merge(&[of(left.clone()), of(right.clone())]), of(left.into_iter().chain(right)));
+        }
+    }
+
+    #[test]
+    fn the_summary_of_nothing_is_zero_and_the_curve_of_nothing_is_empty() {
+        assert_eq!(summary(&new()), Summary::default());
+        assert!(curve(&new()).is_empty());
+    }
+
+    #[test]
+    fn the_summary_reads_microseconds_off_nanoseconds() {
+        let summary = summary(&of((1..=1000).map(|ms| ms * 1_000_000)));
+        assert_eq!(summary.count, 1000);
+        assert!((summary.p50_us / 500_000.0 - 1.0).abs() < 0.001, "{summary:?}");
+        assert!((summary.p99_us / 990_000.0 - 1.0).abs() < 0.001, "{summary:?}");
+        assert!((summary.max_us / 1_000_000.0 - 1.0).abs() < 0.001, "{summary:?}");
+    }
+
+    #[test]
+    fn the_curve_rises_to_the_maximum_at_quantile_one() {
+        let histogram = of((1..=10_000).map(|value| value * 1000));
+        let curve = curve(&histogram);
+        assert!(curve.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1));
+        let (quantile, value_us) = *curve.last().unwrap();
+        assert_eq!(quantile, 1.0);
+        assert_eq!(value_us, us(histogram.max()));
+        assert!(curve.len() > 50);
+    }
+
+    #[test]
+    fn garbage_is_no_histogram() {
+        assert!(decode("?").is_err());
+        assert!(decode("aGVsbG8=").unwrap_err().to_string().starts_with("not an HdrHistogram"));
+    }
+
+    #[test]
+    fn the_hgrm_text_ends_at_the_total_count() {
+        let text = hgrm(&of([1_000_000, 2_000_000, 3_000_000]));
+        assert!(text.contains("1.000000000000          3\n"), "{text}");
+    }
+}

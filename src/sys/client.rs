@@ -1,0 +1,32 @@
+//! Waiting for client sockets: what `nix` lacks of epoll. It knows descriptors, not protocols.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use nix::sys::epoll::{Epoll, EpollEvent};
+
+/// `epoll_pwait2` (Linux 5.11): like `epoll_wait`, with a time-out in nanoseconds. Returns how many of `events`
+/// were filled; 0 after the time-out.
+///
+/// # Errors
+/// `EINTR` when a signal handler ran; `ENOSYS` on an older kernel.
+pub fn epoll_wait_ns(epoll: &Epoll, events: &mut [EpollEvent], timeout_ns: u64) -> io::Result<usize> {
+    let timeout = libc::timespec {
+        tv_sec: (timeout_ns / 1_000_000_000) as libc::time_t,
+        tv_nsec: (timeout_ns % 1_000_000_000) as libc::c_long,
+    };
+    // SAFETY: `EpollEvent` is a transparent `epoll_event`; the pointers and the length describe live memory, and
+    // the kernel keeps none of them beyond the call. No signal mask is given.
+    let ready = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.0.as_raw_fd(),
+            events.as_mut_ptr(),
+            events.len() as libc::c_int,
+            &raw const timeout,
+            std::ptr::null::<libc::sigset_t>(),
+            size_of::<u64>(),
+        )
+    };
+    Ok(super::cerr(ready)? as usize)
+}
