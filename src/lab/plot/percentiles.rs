@@ -27,8 +27,8 @@ pub struct Curve {
 const LABEL: f64 = 13.0;
 const TICK: f64 = 12.0;
 /// Percentiles that are named on the axis, by log10 of 1/(1-q).
-const NAMED: [(f64, &str); 6] =
-    [(0.0, "min"), (0.301_03, "50 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")];
+const NAMED: [(f64, &str); 5] =
+    [(std::f64::consts::LOG10_2, "50 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")];
 
 /// From data to px.
 struct Frame {
@@ -36,6 +36,7 @@ struct Frame {
     right: f64,
     top: f64,
     bottom: f64,
+    near: f64,
     reach: f64,
     low: f64,
     high: f64,
@@ -43,7 +44,7 @@ struct Frame {
 
 impl Frame {
     fn x(&self, nines: f64) -> f64 {
-        self.left + (self.right - self.left) * nines / self.reach
+        self.left + (self.right - self.left) * (nines - self.near) / (self.reach - self.near)
     }
 
     fn y(&self, ms: f64) -> f64 {
@@ -85,7 +86,8 @@ impl Percentiles {
 
     fn frame(&self, canvas: &Canvas, top: f64, height: f64) -> Option<Frame> {
         let all = || self.curves.iter().flat_map(|curve| &curve.points);
-        let reach = all().map(|(u, _)| *u).reduce(f64::max).filter(|reach| *reach > 0.0)?;
+        let near = all().map(|(u, _)| *u).reduce(f64::min)?;
+        let reach = all().map(|(u, _)| *u).reduce(f64::max).filter(|reach| *reach > near)?;
         let low = all().map(|(_, [_, low, _])| *low).reduce(f64::min)?.max(1e-3);
         let high = all().map(|(_, [_, _, high])| *high).reduce(f64::max)?.max(low * 1.2);
         let labels = self.curves.iter().map(|curve| text_width(&curve.label, LABEL)).fold(0.0, f64::max);
@@ -94,6 +96,7 @@ impl Percentiles {
             right: canvas.width - labels - 34.0,
             top: top + 12.0,
             bottom: height - 42.0,
+            near,
             reach,
             low: low * 0.9,
             high: high * 1.1,
@@ -107,7 +110,8 @@ impl Percentiles {
             canvas.line(&[(frame.left, y), (frame.right, y)], INK, 0.13, 1.0)?;
             canvas.text((frame.left - 7.0, y), &format!("{ms}"), TICK, 0.72, Anchor::Right)?;
         }
-        for (nines, name) in NAMED.into_iter().filter(|(nines, _)| *nines <= frame.reach) {
+        for (nines, name) in NAMED.into_iter().filter(|(nines, _)| (frame.near..=frame.reach).contains(nines))
+        {
             let x = frame.x(nines);
             canvas.line(&[(x, frame.top), (x, frame.bottom)], INK, 0.13, 1.0)?;
             canvas.text((x, frame.bottom + 14.0), name, TICK, 0.72, Anchor::Middle)?;

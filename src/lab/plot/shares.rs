@@ -40,7 +40,7 @@ impl Shares {
         let columns = (width / 182).clamp(1, 4).min(self.panels.len().max(1) as i32) as usize;
         let rows = self.panels.len().div_ceil(columns).max(1);
         let heading = 66.0 + if width < 500 { 17.0 } else { 0.0 };
-        let height = heading + rows as f64 * PANEL_HEIGHT;
+        let height = heading + rows as f64 * PANEL_HEIGHT - 14.0;
         figure(width, height, &self.title, |canvas| {
             canvas.heading(&self.title, &self.note)?;
             let gap = 22.0;

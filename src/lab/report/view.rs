@@ -117,10 +117,10 @@ fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String 
 }
 
 fn costs(scene: &Scene) -> Table {
-    let mut head = vec!["Strategy".to_owned(), "Runs".into()];
+    let mut head = vec!["Strategy\n(runs that count)".to_owned()];
     head.extend(METRICS.iter().map(heading));
     let row = |result: &CellResult| {
-        let mut row = vec![result.cell.id.clone(), format!("{}/{}", result.used, result.runs)];
+        let mut row = vec![format!("{}\n({} of {})", result.cell.id, result.used, result.runs)];
         row.extend(METRICS.iter().zip(&result.estimates).map(|(m, e)| estimate(m, *e, result.client_bound)));
         row
     };

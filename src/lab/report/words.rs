@@ -90,8 +90,8 @@ fn spread(scene: &Scene) -> String {
             scene.results.iter().filter(is).map(|result| result.cell.id.clone()).collect();
         let one = if members.len() == 1 { "s" } else { "" };
         let what = match kind {
-            Kind::Turn => format!("spread{one} connections evenly, more so than chance would: in turn"),
-            Kind::Hash => format!("spread{one} them by chance, like a fair hash"),
+            Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
+            Kind::Hash => format!("spread{one} connections as a fair hash would, by chance"),
             Kind::Preference => format!("prefer{one} some workers to others"),
         };
         if !members.is_empty() {
