@@ -9,25 +9,30 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
 
 const EXAMPLES: &str = "\
 Examples:
-  loadgen                                        closed loop, 16 connections, 10 s, to the default URL
-  loadgen -c 64 -d 30s http://127.0.0.1:8080/hello
-                                                 how much can it do? (closed loop)
-  loadgen -r 2000 -d 30s http://127.0.0.1:8080/hello
-                                                 how long does it take at 2000 requests/s? (open loop)
-  loadgen -n 1000 --json run.json URL            a thousand requests, the result kept as JSON
+  loadgen                          closed loop to the default URL for 10 s
+  loadgen -c 64 -d 30s URL         how much can it do? (closed loop)
+  loadgen -r 2000 -d 30s URL       how long does it take at 2000 requests/s?
+                                   (open loop)
+  loadgen -n 1000 --json run.json URL
+                                   a thousand requests, the result kept as JSON
 
-Response time counts from the intended start of a request: in an open loop a request that had to wait because the
-server stalled is as slow as a user would have found it. Service time counts from the moment it was really sent.
-Failed requests are counted by kind and never enter the latencies.
+Response time counts from the intended start of a request: in an open loop, a
+request that had to wait because the server stalled is as slow as a user would
+have found it. Service time counts from the moment it was really sent. Failed
+requests are counted by kind and never enter the latencies.
 
 Verdicts:
   OK            the figures can be used
-  CLIENT-BOUND  closed loop, and a thread of loadgen used more than 90 % of a core: the throughput may be ours
-  INVALID       loadgen ran out of descriptors or ports, no request fell into the measured time, or, in an open
-                loop, p99 of the send lag is above 1 ms and above a tenth of p99 of the response time, or more than
-                2 % of the arrivals could not be sent in time
+  CLIENT-BOUND  closed loop, and a thread of loadgen used more than 90 % of a
+                core: the throughput may be the generator's, not the server's
+  INVALID       loadgen ran out of descriptors or ports; or no request fell
+                into the measured time; or, in an open loop, the send lag's p99
+                is above 1 ms and above a tenth of the response time's p99, or
+                more than 2 % of the arrivals could not be sent in time
 
-Exit codes:  0 done   1 failed (nothing listens there, no request completed)   2 usage   3 INVALID";
+Exit codes:
+  0 done   1 failed (nothing listens there, no request completed)   2 usage
+  3 INVALID";
 
 /// Generates HTTP load, one new connection per request, and measures it.
 #[derive(Debug, clap::Parser)]

@@ -16,6 +16,7 @@ use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
 use crate::listener::Choice;
 use crate::server::error::Error;
@@ -38,27 +39,30 @@ Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens t
 
 /// Serves programs over HTTP: pre-forked workers, and one disposable process per request.
 #[derive(Debug, Parser)]
-#[command(name = "caffeine", version, after_help = AFTER_HELP, max_term_width = 80, disable_help_flag = true)]
+#[command(name = "caffeine", version, after_help = AFTER_HELP, max_term_width = 80, disable_help_flag = true, disable_version_flag = true)]
 struct Typed {
     #[command(flatten)]
-    actions: Actions,
-    #[command(flatten)]
     options: Options,
-    /// Run in the background; return when the workers listen, or say why they do not
-    #[arg(short = 'D', long, help_heading = "Instances", conflicts_with = "Actions")]
-    daemon: bool,
+    #[command(flatten)]
+    actions: Actions,
     /// With --log: go on printing as the log grows
-    #[arg(short, long, help_heading = "Logs", requires = "log")]
+    #[arg(short, long, help_heading = "Logs")]
     follow: bool,
+    /// Print the version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version, help_heading = "About")]
+    version: Option<bool>,
     /// Print this help
     #[arg(short, long, action = clap::ArgAction::HelpShort, help_heading = "About")]
     help: Option<bool>,
 }
 
-/// Without any of these, the server starts.
+/// One of these at most; without any, the server starts in the foreground.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Actions {
+    /// Run in the background; return when the workers listen, or say why they do not
+    #[arg(short = 'D', long, help_heading = "Instances")]
+    daemon: bool,
     /// Stop the named instance and wait until it is gone
     #[arg(short, long, help_heading = "Instances")]
     stop: bool,
@@ -94,6 +98,28 @@ struct Actions {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[allow(missing_docs)] // the help texts say it
 pub struct Options {
+    /// Port; 0 takes a free one [default: 8080]
+    #[arg(short, long, allow_negative_numbers = true, help_heading = "Server")]
+    pub port: Option<u16>,
+    /// Address, IPv4 or IPv6 [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
+    pub bind: Option<IpAddr>,
+    /// Worker processes [default: 4]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = "Server")]
+    pub workers: Option<usize>,
+    /// How connections are spread [default: inherited]
+    #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub listener: Option<Choice>,
+    /// What a worker does with a request; all but cgi (launch a handler) are for measuring [default: cgi]
+    #[arg(long, value_name = "WHAT", help_heading = "Server")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub respond: Option<Respond>,
+
+    /// Directory of the handlers [default: ~/.config/caffeine/]
+    #[arg(long, value_name = "DIR", help_heading = "Handlers")]
+    pub path: Option<PathBuf>,
+
     /// Name of the instance
     #[arg(short, long, help_heading = "Instances")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
@@ -106,56 +132,7 @@ pub struct Options {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Port to listen on; 0 takes a free one [default: 8080]
-    #[arg(short, long, allow_negative_numbers = true, help_heading = "Server")]
-    pub port: Option<u16>,
-    /// Address to listen on, IPv4 or IPv6 [default: 0.0.0.0]
-    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
-    pub bind: Option<IpAddr>,
-    /// Worker processes [default: 4]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = "Server")]
-    pub workers: Option<usize>,
-    /// How new connections are spread over the workers [default: inherited]
-    #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
-    pub listener: Option<Choice>,
-    /// What a worker does with a request: cgi launches a handler; the others are for measuring [default: cgi]
-    #[arg(long, value_name = "WHAT", help_heading = "Server")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
-    pub respond: Option<Respond>,
-
-    /// Base directory of the handlers [default: ~/.config/caffeine/]
-    #[arg(long, value_name = "DIR", help_heading = "Handlers")]
-    pub path: Option<PathBuf>,
-
-    /// Connections that wait for a worker at most [default: 4096]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub backlog: Option<u32>,
-    /// Handlers that run at once at most; beyond it 503; 0 is none [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub max_handlers: Option<u64>,
-    /// Largest request body [default: 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
-    #[serde(deserialize_with = "size")]
-    pub max_body: Option<u64>,
-    /// Time for a request's head, from accept on [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
-    pub header_timeout: Option<Duration>,
-    /// Longest time without a byte of a request's body [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
-    pub body_timeout: Option<Duration>,
-    /// Longest run of a handler, in whole seconds; 0s is none [default: 0s]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
-    pub handler_timeout: Option<Duration>,
-    /// How long a stop waits for running handlers [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
-    pub grace: Option<Duration>,
-
-    /// What the log tells: DEBUG, INFO, WARN, ERROR [default: INFO]
+    /// DEBUG, INFO, WARN or ERROR [default: INFO]
     #[arg(long, value_name = "LEVEL", value_parser = values::level, help_heading = "Logs")]
     #[serde(deserialize_with = "level", serialize_with = "display")]
     pub log_level: Option<tracing::Level>,
@@ -163,6 +140,33 @@ pub struct Options {
     #[arg(long, value_name = "FORM", value_parser = values::log_format, help_heading = "Logs")]
     #[serde(deserialize_with = "log_format", serialize_with = "log_format_text")]
     pub log_format: Option<Format>,
+
+    /// Length of the accept queue [default: 4096]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub backlog: Option<u32>,
+    /// Handlers at once; beyond it 503; 0 is no limit [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_handlers: Option<u64>,
+    /// Largest request body [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    #[serde(deserialize_with = "size")]
+    pub max_body: Option<u64>,
+    /// Time for a request's head [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub header_timeout: Option<Duration>,
+    /// Longest time without a byte of its body [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub body_timeout: Option<Duration>,
+    /// Longest run of a handler, in whole seconds; 0s is no limit [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub handler_timeout: Option<Duration>,
+    /// How long a stop waits for handlers [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub grace: Option<Duration>,
 
     /// Variables for the handlers: only in the file.
     #[arg(skip)]
@@ -220,6 +224,9 @@ pub fn parse(
     };
     let environment = environment(&typed, variable)?;
     let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
+    if all.follow && !all.actions.log {
+        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
+    }
     Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
 }
 
@@ -240,7 +247,7 @@ impl Typed {
             Actions { reset_logs: true, .. } => Action::ResetLogs,
             Actions { completions: Some(shell), .. } => Action::Completions(shell),
             Actions { man: true, .. } => Action::Man,
-            _ => Action::Start { daemon: self.daemon },
+            Actions { daemon, .. } => Action::Start { daemon },
         }
     }
 }
@@ -308,7 +315,7 @@ fn text<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
 }
 
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    parsed(from, values::duration)
+    parsed(from, parse_duration)
 }
 
 fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<tracing::Level>, D::Error> {
@@ -322,7 +329,7 @@ fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Format>, D::E
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     match toml::Value::deserialize(from)? {
         toml::Value::Integer(bytes) => u64::try_from(bytes).map(Some).map_err(D::Error::custom),
-        toml::Value::String(text) => values::size(&text).map(Some).map_err(D::Error::custom),
+        toml::Value::String(text) => parse_size(&text).map(Some).map_err(D::Error::custom),
         other => Err(D::Error::custom(format!("a {} is no size", other.type_str()))),
     }
 }
@@ -333,7 +340,7 @@ fn display<S: Serializer, T: std::fmt::Display>(value: &Option<T>, to: S) -> Res
 
 #[allow(clippy::ref_option)] // serde's signature
 fn time_text<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-    time.map(values::duration_text).serialize(to)
+    time.map(format_duration).serialize(to)
 }
 
 #[allow(clippy::ref_option)]

@@ -79,7 +79,7 @@ impl Settings {
             port: Some(self.port),
             bind: Some(self.bind),
             workers: Some(self.workers),
-            listener: Some(self.listener.clone()),
+            listener: Some(self.listener),
             respond: Some(self.respond.clone()),
             path: Some(self.path.clone()),
             backlog: Some(self.backlog),
@@ -153,7 +153,7 @@ impl Sources {
             bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port,
             workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
-            listener: options.listener.map_or_else(|| "inherited".parse(), Ok).map_err(Error::Usage)?,
+            listener: options.listener.unwrap_or_default(),
             respond: options.respond.unwrap_or(Respond::Cgi),
             backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
             max_handlers: options.max_handlers.filter(|&most| most != 0),
@@ -206,9 +206,11 @@ fn handlers_dir(given: Option<PathBuf>) -> Result<PathBuf, Error> {
     let Some(path) = given else { return utf8(default_handlers_dir()?) };
     match std::fs::metadata(&path) {
         Ok(found) if found.is_dir() => utf8(path),
-        Ok(_) => Err(Error::Failed(format!("--path {} is no directory", path.display()))),
+        Ok(_) => {
+            Err(Error::Failed(format!("the handlers' directory {} (path) is no directory", path.display())))
+        }
         Err(error) => Err(Error::Failed(format!(
-            "--path {}: {error}; make it with `mkdir -p`, or leave --path out for ~/.config/caffeine",
+            "the handlers' directory {} (path): {error}; make it, or leave --path out for ~/.config/caffeine",
             path.display()
         ))),
     }

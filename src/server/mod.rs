@@ -68,6 +68,5 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
 
 fn serve(settings: Settings, sources: Sources, ready: Ready) -> Result<(), Error> {
     let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
-    settings.save(&claim.folder().config())?;
     supervisor::run(settings, sources, claim, ready)
 }

@@ -31,13 +31,13 @@ pub fn table<const N: usize>(columns: &[(&str, Align); N], rows: &[[String; N]])
     text
 }
 
-/// A count in at most six characters: `999999`, `1000k`, `12.3M`.
+/// A count in at most five characters: `99999`, `100k`, `12M`.
 pub fn count(n: u64) -> String {
     match n {
-        0..1_000_000 => n.to_string(),
-        1_000_000..10_000_000 => format!("{}k", n / 1_000),
-        10_000_000..10_000_000_000 => format!("{:.1}M", n as f64 / 1e6),
-        _ => format!("{:.1}G", n as f64 / 1e9),
+        0..100_000 => n.to_string(),
+        100_000..10_000_000 => format!("{}k", n / 1_000),
+        10_000_000..10_000_000_000 => format!("{}M", n / 1_000_000),
+        _ => format!("{}G", n / 1_000_000_000),
     }
 }
 
@@ -68,11 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn counts_stay_within_six_characters() {
-        for (n, text) in [(0, "0"), (999_999, "999999"), (1_234_567, "1234k"), (12_345_678, "12.3M")] {
+    fn counts_stay_within_five_characters() {
+        for (n, text) in [(0, "0"), (99_999, "99999"), (1_234_567, "1234k"), (9_999_999_999, "9999M")] {
             assert_eq!(count(n), text);
         }
-        assert_eq!(count(12_345_678_901), "12.3G");
+        assert_eq!(count(12_345_678_901), "12G");
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn base(sources: &Sources) -> Result<PathBuf, Error> {
                 .path
                 .ok_or_else(|| Error::Failed(format!("{} names no path", folder.config().display())));
         }
-        return Err(unknown(&folder, "there never was an instance"));
+        return Err(unknown(&folder, "was never started"));
     }
     let settings = sources.resolve()?;
     make_default_path(&settings)?;

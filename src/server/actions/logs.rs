@@ -20,5 +20,5 @@ pub fn reset(folder: &Folder) -> Result<(), Error> {
 }
 
 fn known(folder: &Folder) -> Result<(), Error> {
-    if folder.log().exists() { Ok(()) } else { Err(unknown(folder, "there is no log of an instance")) }
+    if folder.log().exists() { Ok(()) } else { Err(unknown(folder, "has no log")) }
 }

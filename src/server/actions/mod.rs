@@ -67,14 +67,14 @@ pub(super) fn needs_name(action: &str) -> Error {
     ))
 }
 
-/// The message for an instance that does not run, or never did: it tells which ones could be meant.
-fn unknown(folder: &Folder, what: &str) -> Error {
+/// The message for an instance that does not run, or never did (`why`): it tells which ones could be meant.
+fn unknown(folder: &Folder, why: &str) -> Error {
     let state_dir = folder.dir().parent().unwrap_or(Path::new("/"));
     let running = registry::running(state_dir).unwrap_or_default();
     let names: Vec<_> = running.iter().map(|folder| folder.name().as_str()).collect();
     let names =
         if names.is_empty() { "none is running".into() } else { format!("running: {}", names.join(", ")) };
-    Error::Failed(format!("{what} named {} in {}; {names}", folder.name(), state_dir.display()))
+    Error::Failed(format!("instance {} {why} ({}); {names}", folder.name(), folder.dir().display()))
 }
 
 /// The process of an instance that must be running. One that starts just now has a moment to say its number.
@@ -88,7 +88,7 @@ fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(unknown(folder, "no instance is running"))
+    Err(unknown(folder, "is not running"))
 }
 
 /// Prints to standard output. A reader who has left is no error.

@@ -25,7 +25,7 @@ const COLUMNS: [(&str, Align); 11] = [
     ("4XX", Align::Right),
     ("5XX", Align::Right),
     ("EMPTY", Align::Right),
-    ("BUSY%", Align::Right),
+    ("BUSY", Align::Right),
 ];
 
 /// Prints the counters until the instance ends, or once where standard output is no terminal.
@@ -92,8 +92,14 @@ fn row(worker: &Counters, since_ms: u64) -> [String; 11] {
         count(worker.answered[3]),
         count(worker.answered[4]),
         count(worker.empty_wakeups),
-        format!("{:.1}", worker.busy_ns as f64 / up_ns as f64 * 100.0),
+        percent(worker.busy_ns as f64 / up_ns as f64),
     ]
+}
+
+/// In at most four characters.
+fn percent(share: f64) -> String {
+    let places = usize::from(share < 0.0995);
+    format!("{:.places$}%", share * 100.0)
 }
 
 #[cfg(test)]

@@ -1,0 +1,87 @@
+//! The command line: help, and one clear line for every misuse.
+
+use crate::harness::Sandbox;
+
+#[test]
+fn every_misuse_is_one_line_that_names_the_object() {
+    let sandbox = Sandbox::new();
+    for (arguments, text) in [
+        ("--stop", "--stop needs the name of an instance: `caffeine --name NAME --stop`"),
+        ("-s", "--stop needs the name"),
+        ("--log", "`caffeine --name NAME --log`"),
+        ("--log --follow", "--log needs the name"),
+        ("--reset-logs", "`caffeine --name NAME --reset-logs`"),
+        ("--status", "`caffeine --name NAME --status`"),
+        ("--reload", "`caffeine --name NAME --reload`"),
+        ("-D", "`caffeine --name NAME --daemon`"),
+        ("--follow -n lab", "--follow goes with --log"),
+        ("-n lab --stop --log", "'--stop' cannot be used with '--log'"),
+        ("-n lab --stop --daemon", "'--stop' cannot be used with '--daemon'"),
+        ("-L --deploy x", "'--list-instances' cannot be used with '--deploy"),
+        ("-n lab --path . --deploy x", "give one of the two"),
+        ("--prt 1", "'--port'"),
+        ("hello", "unexpected argument 'hello'"),
+        ("--port 65536", "65536 is not in 0..=65535"),
+        ("--port http", "'http' for '--port"),
+        ("--workers 0", "workers must be 1 to 1024, not 0"),
+        ("--workers -1", "'-1' for '--workers"),
+        ("--workers 100000", "workers must be 1 to 1024, not 100000"),
+        ("--bind localhost", "'localhost' for '--bind"),
+        ("--listener lifo", "inherited, reuseport, round-robin"),
+        ("--respond coffee", "'coffee'"),
+        ("--log-level TRACE", "choose DEBUG, INFO, WARN or ERROR"),
+        ("--log-format xml", "choose text or json"),
+        ("--max-body lots", "'lots'"),
+        ("--header-timeout 10", "'10'"),
+        ("--header-timeout 0s", "header-timeout must be longer than 0s"),
+        ("--handler-timeout 1500ms", "whole seconds"),
+        ("--backlog 0", "backlog must be 1 to"),
+        ("--name ../etc", "\"../etc\" is no instance name"),
+        ("--name=-x", "\"-x\" is no instance name"),
+        ("--name=", "it is empty"),
+        ("--completions cobol", "'cobol'"),
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        sandbox.caffeine(&arguments).fails(2, text);
+    }
+}
+
+#[test]
+fn what_makes_sense_and_is_not_there_is_a_failure() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("file", "");
+    for (arguments, text) in [
+        (["--path", "missing"], "missing (path): No such file"),
+        (["--path", file.to_str().unwrap()], "is no directory"),
+        (["--config", "missing.toml"], "missing.toml: No such file"),
+        (["--state-dir", "file/state"], "choose another with --state-dir"),
+    ] {
+        sandbox.caffeine(&arguments).fails(1, text);
+    }
+}
+
+#[test]
+fn help_and_version_fit_eighty_columns() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.caffeine(&["--help"]).succeeds().stdout;
+    assert_eq!(sandbox.caffeine(&["-h"]).succeeds().stdout, help);
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    for option in
+        ["-n, --name", "-D, --daemon", "-s, --stop", "-L, --list-instances", "-p, --port", "-w, --workers"]
+            .iter()
+            .chain(&["-d, --deploy", "-l, --log", "--log-level", "--reset-logs", "-c, --config", "--path"])
+    {
+        assert!(help.contains(option), "{option} is not in {help}");
+    }
+    assert!(sandbox.caffeine(&["--version"]).succeeds().stdout.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_shell_and_the_packager_get_their_files() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = sandbox.caffeine(&["--completions", shell]).succeeds().stdout;
+        assert!(completions.contains("list-instances"), "{shell}");
+    }
+    assert!(sandbox.caffeine(&["--man"]).succeeds().stdout.contains(".TH caffeine"));
+}

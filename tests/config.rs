@@ -1,0 +1,139 @@
+//! Settings: command line before environment before file before default, and errors that say where.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use caffeine::server::cli::{Parsed, parse};
+use caffeine::server::config::{Settings, Sources, recorded};
+
+use crate::harness::Sandbox;
+
+fn sources(arguments: &[&str], environment: &[(&str, &str)]) -> Sources {
+    let arguments = std::iter::once(&"caffeine").chain(arguments).map(OsString::from);
+    let variable = |name: &str| {
+        environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    match parse(arguments, variable).unwrap() {
+        Parsed::Act(_, layers) => Sources::new(*layers).unwrap(),
+        Parsed::Print(text) => panic!("{text}"),
+    }
+}
+
+fn resolve(arguments: &[&str], environment: &[(&str, &str)]) -> Settings {
+    sources(arguments, environment).resolve().unwrap()
+}
+
+#[test]
+fn the_command_line_counts_before_the_environment_before_the_file() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("c.toml", "port = 1001\nworkers = 11\nbacklog = 111\n");
+    let file = file.to_str().unwrap();
+    let environment = [("CAFFEINE_PORT", "1002"), ("CAFFEINE_WORKERS", "12")];
+
+    let settings = resolve(&["-c", file, "--port", "1003"], &environment);
+    assert_eq!((settings.port, settings.workers, settings.backlog), (1003, 12, 111));
+    assert_eq!(settings.grace, Duration::from_secs(30), "the default");
+}
+
+#[test]
+fn the_configuration_file_can_be_named_in_the_environment() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("c.toml", "port = 1001\n");
+    assert_eq!(resolve(&[], &[("CAFFEINE_CONFIG", file.to_str().unwrap())]).port, 1001);
+}
+
+#[test]
+fn an_empty_variable_and_one_that_is_overruled_do_not_count() {
+    assert_eq!(resolve(&[], &[("CAFFEINE_PORT", "")]).port, 8080);
+    assert_eq!(resolve(&["-p", "1"], &[("CAFFEINE_PORT", "no number")]).port, 1);
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&[]);
+    command.env("CAFFEINE_LOG_LEVEL", "loud");
+    sandbox.run(command).fails(2, "CAFFEINE_LOG_LEVEL: invalid value 'loud'");
+}
+
+#[test]
+fn every_error_in_a_file_names_file_line_and_key() {
+    let sandbox = Sandbox::new();
+    for (contents, text) in [
+        ("\n\nprot = 1", ":3: prot: unknown key `prot`, expected one of"),
+        ("port = \"x\"", ":1: port: invalid type: string \"x\", expected u16"),
+        ("port = 99999", ":1: port: "),
+        ("workers = 4\nworkers = 5", ":2: workers: duplicate key"),
+        ("grace = 30", ":1: grace: invalid type: integer `30`"),
+        ("a\ngrace = \"30s\"", ":1: "),
+        ("name = \"no name\"", ":1: name: \"no name\" is no instance name"),
+        ("listener = \"lifo\"", ":1: listener: "),
+        ("max-body = \"5 elephants\"", ":1: max-body: "),
+        ("max-body = -1", ":1: max-body: "),
+        ("[env]\nA = \"1\"\nB = 2", ":3: B: invalid type: integer `2`"),
+        ("[server]\nport = 1", ":1: unknown key `server`"),
+        ("workers = 0", "workers must be 1 to 1024, not 0"),
+        ("[env]\n\"A=B\" = \"\"", "[env] \"A=B\""),
+    ] {
+        let file = sandbox.write("c.toml", contents);
+        let outcome = sandbox.caffeine(&["--config", "c.toml"]).fails(2, text);
+        if text.starts_with(':') {
+            assert!(outcome.stderr.contains(&format!("{}:", file.display())), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn settings_are_recorded_as_they_can_be_read_again() {
+    let sandbox = Sandbox::new();
+    let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
+                  max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\n\
+                  log-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
+    let file = sandbox.write("c.toml", source);
+    let settings = resolve(&["-c", file.to_str().unwrap()], &[]);
+    let copy = sandbox.path("copy.toml");
+    settings.save(&copy).unwrap();
+    let again = resolve(&["-c", copy.to_str().unwrap()], &[]);
+    assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+    assert_eq!(again.env["GREETING"], "good \"day\"");
+    assert_eq!(recorded(&copy).unwrap().path.unwrap(), settings.path);
+}
+
+#[test]
+fn relative_paths_count_from_where_they_were_written() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("etc/handlers")).unwrap();
+    let file = sandbox.write("etc/c.toml", "path = \"handlers\"\nstate-dir = \"state\"\n");
+    let settings = resolve(&["-c", file.to_str().unwrap()], &[]);
+    assert_eq!(settings.path, sandbox.path("etc/handlers"));
+    assert_eq!(settings.state_dir, sandbox.path("etc/state"));
+    assert_eq!(resolve(&["--path", "src"], &[]).path, Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+}
+
+#[test]
+fn a_reload_reads_the_file_again_and_the_rest_stays() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("c.toml", "port = 1\nworkers = 1\n");
+    let sources = sources(&["-c", file.to_str().unwrap(), "-p", "9"], &[]);
+    assert_eq!(sources.resolve().unwrap().workers, 1);
+    sandbox.write("c.toml", "port = 2\nworkers = 2\n");
+    let settings = sources.resolve().unwrap();
+    assert_eq!((settings.port, settings.workers), (9, 2));
+}
+
+#[test]
+fn a_run_without_a_name_is_called_after_its_port() {
+    assert_eq!(resolve(&["-p", "8081"], &[]).name.as_str(), "port-8081");
+    assert!(resolve(&["-p", "0"], &[]).name.as_str().starts_with("port-0-"));
+}
+
+#[test]
+fn the_default_path_is_made_with_a_word_on_what_to_do_next() {
+    let sandbox = Sandbox::new();
+    std::fs::remove_dir(sandbox.handlers()).unwrap();
+    let server = sandbox.start(&[]);
+    assert!(sandbox.handlers().is_dir());
+    let stderr = server.stop();
+    assert!(stderr.contains("`caffeine --deploy FILE`"), "{stderr}");
+}

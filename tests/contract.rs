@@ -1,0 +1,282 @@
+//! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
+
+use caffeine::listener::{Entry, STRATEGIES, Spread};
+use caffeine::scoreboard::Counters;
+use nix::sys::signal::Signal;
+
+use crate::harness::{Sandbox, Server, eventually};
+use crate::traffic::{begin, counters, half_a_request, signal, under_load};
+
+const WORKERS: usize = 4;
+const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
+const SLOW: &str =
+    "#!/bin/sh\nsleep 1\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
+
+/// Every strategy with every argument, as `--listener` takes it.
+fn everywhere(test: impl Fn(&'static Entry, &str)) {
+    for entry in STRATEGIES {
+        let arguments: Vec<String> = match entry.arguments {
+            [] => vec![entry.name.to_owned()],
+            some => some.iter().map(|argument| format!("{}:{argument}", entry.name)).collect(),
+        };
+        for listener in arguments {
+            eprintln!("--- {listener}");
+            test(entry, &listener);
+        }
+    }
+}
+
+fn fixed(listener: &str) -> (Sandbox, Server) {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["--listener", listener, "--respond", "fixed", "-w", "4"]);
+    (sandbox, server)
+}
+
+fn with_handlers(listener: &str) -> (Sandbox, Server) {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", HELLO);
+    sandbox.handler("slow", SLOW);
+    let server = sandbox.start(&["--listener", listener, "-w", "4"]);
+    (sandbox, server)
+}
+
+fn accepted(server: &Server) -> Vec<u64> {
+    counters(server).iter().map(|row| row.accepted).collect()
+}
+
+/// Connections per worker while `n` requests are made one after the other, each when all workers wait again: a client
+/// has its answer a moment before the worker is back in the queue, and may be faster.
+fn spread_of(server: &Server, n: usize) -> Vec<u64> {
+    let before = accepted(server);
+    let pids = server.worker_pids();
+    for _ in 0..n {
+        assert_eq!(server.get("/hello").status, 200);
+        eventually("all workers wait", || pids.iter().all(|&pid| matches!(state(pid), 'S' | 'T')));
+    }
+    accepted(server).iter().zip(before).map(|(after, before)| after - before).collect()
+}
+
+fn assert_spread(entry: &Entry, counts: &[u64]) {
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    match entry.spread {
+        Spread::Turn => assert!(most - least <= 1, "no exact turn: {counts:?}"),
+        // 4 standard deviations of a binomial share, on each side.
+        Spread::Hash => {
+            let (n, p) = (counts.iter().sum::<u64>() as f64, 1.0 / counts.len() as f64);
+            let (mean, deviation) = (n * p, (n * p * (1.0 - p)).sqrt());
+            let fair = counts.iter().all(|&count| (count as f64 - mean).abs() <= 4.0 * deviation);
+            assert!(fair, "not the spread of a fair hash: {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn every_connection_is_accepted_exactly_once() {
+    everywhere(|_, listener| {
+        let (_sandbox, server) = fixed(listener);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| assert_eq!(server.get("/").status, 200)));
+            }
+        });
+        assert_eq!(accepted(&server).iter().sum::<u64>(), 400, "{:?}", accepted(&server));
+    });
+}
+
+#[test]
+fn connections_fall_on_idle_workers_as_promised() {
+    everywhere(|entry, listener| {
+        let (_sandbox, server) = fixed(listener);
+        assert_spread(entry, &spread_of(&server, 400));
+    });
+}
+
+#[test]
+fn the_spread_is_the_same_while_every_worker_holds_an_idle_connection() {
+    everywhere(|entry, listener| {
+        let (_sandbox, server) = fixed(listener);
+        let mut held = Vec::new();
+        while counters(&server).iter().any(|row| row.open == 0) {
+            held.push(half_a_request(&server));
+            eventually("it is held", || {
+                counters(&server).iter().map(|row| row.open).sum::<u64>() == held.len() as u64
+            });
+            assert!(held.len() < 100, "connections never fell on every worker");
+        }
+        assert_spread(entry, &spread_of(&server, 400));
+    });
+}
+
+#[test]
+fn what_waits_in_a_queue_survives_the_death_of_all_workers() {
+    everywhere(|_, listener| {
+        let (_sandbox, server) = with_handlers(listener);
+        let workers = counters(&server);
+        workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
+        eventually("all are stopped", || workers.iter().all(|row| is_stopped(row)));
+        let clients: Vec<_> = (0..40).map(|_| begin(&server, "/hello")).collect();
+        workers.iter().for_each(|row| signal(row, Signal::SIGKILL));
+        for client in clients {
+            assert_eq!(client.finish().body, b"hello\n");
+        }
+    });
+}
+
+#[test]
+fn what_is_with_a_handler_survives_the_death_of_its_worker() {
+    everywhere(|_, listener| {
+        let (_sandbox, server) = with_handlers(listener);
+        let clients: Vec<_> = (0..8).map(|_| begin(&server, "/slow")).collect();
+        eventually("all are launched", || counters(&server).iter().map(|row| row.launched).sum::<u64>() == 8);
+        counters(&server).iter().for_each(|row| signal(row, Signal::SIGKILL));
+        for client in clients {
+            assert_eq!(client.finish().body, b"hello\n");
+        }
+    });
+}
+
+#[test]
+fn a_killed_worker_loses_at_most_what_it_held_itself() {
+    everywhere(|_, listener| {
+        let (_sandbox, server) = with_handlers(listener);
+        let listeners = sockets(server.worker_pids()[0]);
+        let mut held = 0;
+        let tally = under_load(&server, 6, || {
+            for round in 0..8 {
+                let row = counters(&server).swap_remove(round % WORKERS);
+                // Stopped first, so that it is seen as it is at the moment of its death.
+                signal(&row, Signal::SIGSTOP);
+                eventually("it is stopped", || is_stopped(&row));
+                let own = sockets(pid_of(&row)) - listeners;
+                // One connection may have come out of accept() before the worker could count it.
+                let open = counters(&server)[round % WORKERS].open as usize;
+                assert!(own <= open + 1, "{own} sockets, {open} counted");
+                held += own;
+                signal(&row, Signal::SIGKILL);
+                eventually("it has a successor", || {
+                    let successor = &counters(&server)[round % WORKERS];
+                    successor.pid != row.pid && successor.state == 2
+                });
+            }
+        });
+        assert!(tally.lost() <= held, "{held} held: {tally:?}");
+        assert_eq!(tally.refused(), 0);
+    });
+}
+
+#[test]
+fn a_stop_under_load_loses_nothing() {
+    everywhere(|_, listener| {
+        let (sandbox, server) = with_handlers(listener);
+        let tally = under_load(&server, 6, || {
+            sandbox.caffeine(&["-n", server.name(), "--stop"]).succeeds();
+        });
+        assert_eq!(tally.lost(), 0, "{tally:?}");
+        assert!(tally.refused() > 0, "the load outlived the server");
+    });
+}
+
+#[test]
+fn a_reload_under_load_loses_nothing() {
+    everywhere(|_, listener| {
+        let (sandbox, server) = with_handlers(listener);
+        let tally = under_load(&server, 6, || {
+            for _ in 0..4 {
+                sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
+            }
+        });
+        assert_eq!((tally.lost(), tally.refused()), (0, 0), "{tally:?}");
+    });
+}
+
+#[test]
+fn fewer_and_more_workers_after_a_reload_lose_nothing() {
+    everywhere(|_, listener| {
+        let sandbox = Sandbox::new();
+        sandbox.handler("hello", HELLO);
+        let config =
+            |workers| sandbox.write("lab.toml", format!("workers = {workers}\nlistener = \"{listener}\"\n"));
+        let path = config(4);
+        let server = sandbox.start(&["-n", "lab", "--config", path.to_str().unwrap()]);
+        let tally = under_load(&server, 6, || {
+            for workers in [2, 5, 1] {
+                config(workers);
+                sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
+                assert_eq!(counters(&server).len(), workers);
+            }
+        });
+        assert_eq!((tally.lost(), tally.refused()), (0, 0), "{tally:?}");
+    });
+}
+
+#[test]
+fn a_stopped_worker_does_not_hold_up_the_others() {
+    everywhere(|entry, listener| {
+        if !entry.work_conserving {
+            return eprintln!("not promised");
+        }
+        let (_sandbox, server) = fixed(listener);
+        for stuck in 0..WORKERS {
+            let row = counters(&server).swap_remove(stuck);
+            signal(&row, Signal::SIGSTOP);
+            eventually("it is stopped", || is_stopped(&row));
+            let counts = spread_of(&server, 40);
+            assert_eq!((counts[stuck], counts.iter().sum()), (0, 40), "worker {stuck}: {counts:?}");
+            signal(&row, Signal::SIGCONT);
+            // It takes its part again.
+            eventually("it accepts again", || spread_of(&server, WORKERS)[stuck] > 0);
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_was_told_to_leave_by_hand_is_replaced_and_takes_nothing_along() {
+    everywhere(|_, listener| {
+        let (_sandbox, server) = with_handlers(listener);
+        let busy = begin(&server, "/slow");
+        eventually("it is launched", || counters(&server).iter().map(|row| row.launched).sum::<u64>() == 1);
+        let row = counters(&server).into_iter().find(|row| row.launched == 1).unwrap();
+        signal(&row, Signal::SIGTERM);
+        // Meanwhile it waits for its handler, and the others go on.
+        (0..12).for_each(|_| assert_eq!(server.get("/hello").status, 200));
+        assert_eq!(busy.finish().status, 200);
+        eventually("it has a successor", || {
+            counters(&server).iter().all(|other| other.pid != row.pid && other.state == 2)
+        });
+        (0..12).for_each(|_| assert_eq!(server.get("/hello").status, 200));
+    });
+}
+
+#[test]
+fn idle_workers_notice_every_stop_signal() {
+    everywhere(|_, listener| {
+        let (sandbox, server) = fixed(listener);
+        for _ in 0..10 {
+            sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
+            let pids: Vec<u64> = counters(&server).iter().map(|row| row.pid).collect();
+            eventually("only the new workers are left", || {
+                server.worker_pids().iter().all(|pid| pids.contains(&u64::from(*pid)))
+            });
+        }
+    });
+}
+
+/// The state of a process' main thread: S sleeps, T is stopped.
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
+}
+
+fn is_stopped(row: &Counters) -> bool {
+    state(pid_of(row)) == 'T'
+}
+
+fn pid_of(row: &Counters) -> u32 {
+    u32::try_from(row.pid).unwrap()
+}
+
+/// Sockets that a process has open.
+fn sockets(pid: u32) -> usize {
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    links.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link.starts_with("socket:"))).count()
+}

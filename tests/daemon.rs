@@ -1,0 +1,71 @@
+//! Going into the background: the launching process tells how it went.
+
+use std::net::TcpListener;
+
+use crate::harness::{Sandbox, eventually, get, is_alive, says};
+
+#[test]
+fn a_daemon_serves_when_its_launcher_returns() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let port = sandbox.start_daemon("lab", &[]);
+    assert_eq!(get(port, "/hello").text(), "hello");
+}
+
+#[test]
+fn two_daemons_run_at_once_and_stop_apart() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let (one, two) = (sandbox.start_daemon("one", &[]), sandbox.start_daemon("two", &["-w", "2"]));
+    sandbox.caffeine(&["-n", "one", "--stop"]).succeeds();
+    assert!(std::net::TcpStream::connect(("127.0.0.1", one)).is_err());
+    assert_eq!(get(two, "/hello").text(), "hello");
+    let list = sandbox.caffeine(&["-L"]).succeeds().stdout;
+    assert!(list.contains("two") && !list.contains("one"), "{list}");
+}
+
+#[test]
+fn a_daemon_that_cannot_listen_says_so_through_its_launcher() {
+    let sandbox = Sandbox::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let arguments = ["-n", "lab", "-D", "--bind", "127.0.0.1", "-p", &port];
+    sandbox.caffeine(&arguments).fails(1, &port);
+    assert_eq!(sandbox.caffeine(&["-L"]).succeeds().stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_daemon_that_dies_without_a_word_is_reported() {
+    let sandbox = Sandbox::new();
+    // A log that is a pipe without a reader holds up the start until the test has found the daemon.
+    let log = sandbox.write(".local/state/caffeine/lab/log", "");
+    std::fs::remove_file(&log).unwrap();
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::thread::scope(|scope| {
+        let launcher =
+            scope.spawn(|| sandbox.caffeine(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"]));
+        let mut daemon = None;
+        eventually("the daemon has its name", || {
+            daemon = sandbox.folder("lab").process().unwrap();
+            daemon.is_some()
+        });
+        daemon.unwrap().1.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+        launcher.join().unwrap().fails(1, "was killed by SIGKILL before it was ready");
+    });
+}
+
+#[test]
+fn a_daemon_leaves_terminal_directory_and_session_of_its_launcher() {
+    let sandbox = Sandbox::new();
+    sandbox.start_daemon("lab", &[]);
+    let (pid, _) = sandbox.folder("lab").process().unwrap().unwrap();
+    for stream in 0..3 {
+        let target = std::fs::read_link(format!("/proc/{pid}/fd/{stream}")).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+    assert_eq!(std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap().to_str(), Some("/"));
+    let session = nix::unistd::getsid(Some(crate::harness::pid(pid))).unwrap();
+    assert_eq!(session.as_raw().cast_unsigned(), pid);
+    sandbox.caffeine(&["-n", "lab", "-s"]).succeeds();
+    eventually("the daemon is gone", || !is_alive(pid));
+}

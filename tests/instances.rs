@@ -1,0 +1,289 @@
+//! Instances: one holder for each name and port, whatever stands in the pid file; list, stop, status, reload.
+
+use std::process::{Child, Command, Stdio};
+
+use caffeine::instance::{Claim, Error, Life};
+use nix::sys::signal::Signal;
+
+use crate::harness::{Outcome, Sandbox, eventually, free_port, get, is_alive, names_in, says};
+
+#[test]
+fn a_name_has_one_holder_and_is_free_again_when_that_ends() {
+    let sandbox = Sandbox::new();
+    let name = "lab".parse().unwrap();
+    let claim = Claim::acquire(&sandbox.state_dir(), &name).unwrap();
+    assert_eq!(sandbox.folder("lab").life().unwrap(), Life::Running(std::process::id()));
+    match Claim::acquire(&sandbox.state_dir(), &name) {
+        Err(Error::Held { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+        other => panic!("{other:?}"),
+    }
+    drop(claim);
+    assert_eq!(sandbox.folder("lab").life().unwrap(), Life::Gone);
+    Claim::acquire(&sandbox.state_dir(), &name).unwrap();
+}
+
+#[test]
+fn a_removed_pid_file_is_not_mistaken_for_the_lock() {
+    let sandbox = Sandbox::new();
+    let name = "lab".parse().unwrap();
+    let first = Claim::acquire(&sandbox.state_dir(), &name).unwrap();
+    std::fs::remove_dir_all(first.folder().dir()).unwrap();
+    let second = Claim::acquire(&sandbox.state_dir(), &name).unwrap();
+    drop(first);
+    assert_eq!(second.folder().life().unwrap(), Life::Running(std::process::id()));
+}
+
+#[test]
+fn the_state_is_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
+    for path in [sandbox.state_dir(), claim.folder().dir().to_path_buf(), claim.folder().pid()] {
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn stale_empty_and_garbage_pid_files_do_not_hinder_a_start() {
+    for contents in ["", "garbage\n", "4194303\n", "-1", "0\n", "99999999999999999999", "\0\0\0"] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".local/state/caffeine/lab/pid", contents);
+        sandbox.caffeine(&["-n", "lab", "--stop"]).fails(1, "instance lab is not running");
+        assert!(sandbox.caffeine(&["-L"]).succeeds().stdout.contains("no instance is running"));
+        let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
+        assert_eq!(claim.folder().life().unwrap(), Life::Running(std::process::id()), "{contents:?}");
+    }
+}
+
+/// A program that is none of ours, ended on drop.
+struct Stranger(Child);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_number_that_belongs_to_another_program_now_is_never_signalled() {
+    let sandbox = Sandbox::new();
+    let mut stranger = Stranger(Command::new("sleep").arg("60").spawn().unwrap());
+    sandbox.write(".local/state/caffeine/lab/pid", format!("{}\n", stranger.0.id()));
+    for action in ["--stop", "--reload", "--status"] {
+        sandbox.caffeine(&["-n", "lab", action]).fails(1, "instance lab is not running");
+    }
+    assert!(stranger.0.try_wait().unwrap().is_none());
+}
+
+/// Starts the commands at once; how those ended that did, when all but one have.
+fn race(commands: Vec<Command>) -> Vec<Outcome> {
+    let mut children: Vec<_> = commands
+        .into_iter()
+        .map(|mut command| command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    eventually("all but one end", || {
+        let ended = children.iter_mut().filter_map(|child| child.try_wait().unwrap()).count();
+        ended + 1 >= children.len()
+    });
+    let mut losers = Vec::new();
+    for mut child in children {
+        if child.try_wait().unwrap().is_none() {
+            nix::sys::signal::kill(crate::harness::pid(child.id()), Signal::SIGTERM).unwrap();
+            assert!(child.wait().unwrap().success(), "the winner stops in order");
+            continue;
+        }
+        let output = child.wait_with_output().unwrap();
+        losers.push(Outcome::of("a start", output));
+    }
+    losers
+}
+
+#[test]
+fn of_eight_starts_of_one_name_exactly_one_wins() {
+    let sandbox = Sandbox::new();
+    let start = || sandbox.command(&["-n", "lab", "-p", "0", "-w", "1", "--bind", "127.0.0.1"]);
+    let losers = race((0..8).map(|_| start()).collect());
+    assert_eq!(losers.len(), 7);
+    for loser in losers {
+        loser.fails(1, "instance lab is already running");
+    }
+}
+
+#[test]
+fn of_four_starts_on_one_port_exactly_one_wins() {
+    let sandbox = Sandbox::new();
+    let port = free_port().to_string();
+    let start = |name: &str| sandbox.command(&["-n", name, "-p", &port, "-w", "1", "--bind", "127.0.0.1"]);
+    let losers = race(["a", "b", "c", "d"].map(start).into());
+    assert_eq!(losers.len(), 3);
+    for loser in losers {
+        loser.fails(1, &port);
+    }
+}
+
+#[test]
+fn a_port_that_one_of_ours_has_is_reported_with_its_name() {
+    let sandbox = Sandbox::new();
+    let port = sandbox.start_daemon("lab", &[]).to_string();
+    sandbox.caffeine(&["-n", "other", "-p", &port, "--bind", "127.0.0.1"]).fails(1, "lab");
+}
+
+#[test]
+fn a_port_of_another_program_is_refused_even_where_the_kernel_would_share_it() {
+    let sandbox = Sandbox::new();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(1).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port().to_string();
+    for listener in ["inherited", "reuseport", "round-robin"] {
+        let arguments = ["--listener", listener, "-p", &port, "--bind", "127.0.0.1"];
+        sandbox.caffeine(&arguments).fails(1, &port);
+    }
+}
+
+#[test]
+fn the_list_shows_what_runs() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-n", "lab", "-w", "3", "--listener", "round-robin"]);
+    let list = sandbox.caffeine(&["--list-instances"]).succeeds().stdout;
+    let line: Vec<_> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    let address = format!("127.0.0.1:{}", server.port());
+    assert_eq!(line[..5], ["lab", &server.pid().to_string(), &address, "3", "round-robin"], "{list}");
+    server.stop();
+    assert!(sandbox.caffeine(&["-L"]).succeeds().stdout.starts_with("no instance is running"));
+}
+
+#[test]
+fn an_unknown_instance_is_answered_with_those_that_run() {
+    let sandbox = Sandbox::new();
+    let _server = sandbox.start(&["-n", "lab"]);
+    for action in ["--stop", "--status", "--reload", "--log", "--reset-logs"] {
+        sandbox.caffeine(&["-n", "lob", action]).fails(1, "running: lab");
+    }
+}
+
+#[test]
+fn two_stops_wait_for_the_same_graceful_end() {
+    let sandbox = Sandbox::new();
+    // Answers only when told to, so that the stops find it running.
+    let go = sandbox.path("go");
+    let handler = format!(
+        "#!/bin/sh\nwhile [ ! -e {} ]; do sleep 0.05; done\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nwhole'\n",
+        go.display()
+    );
+    sandbox.handler("slow", handler);
+    let mut server = sandbox.start(&["-n", "lab"]);
+    let (port, board) = (server.port(), server.scoreboard());
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(move || get(port, "/slow").text());
+        eventually("the handler runs", || board.snapshot().iter().any(|row| row.launched == 1));
+        let stop = || sandbox.caffeine(&["-n", "lab", "--stop"]).succeeds();
+        let first = scope.spawn(stop);
+        eventually("it is stopping", || {
+            board.header().closing.load(std::sync::atomic::Ordering::Relaxed) == 1
+        });
+        let second = scope.spawn(stop);
+        eventually("both wait", || !first.is_finished() && !second.is_finished());
+        std::fs::write(&go, "").unwrap();
+        assert_eq!(answer.join().unwrap(), "whole");
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+    assert_eq!(server.wait().0, Some(0));
+}
+
+#[test]
+fn a_stop_that_takes_longer_than_grace_allows_says_what_is_left_to_do() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-n", "lab", "-w", "1", "--grace", "0s"]);
+    server.signal(Signal::SIGSTOP);
+    let advice = format!(
+        "(pid {0}) is still stopping after 5 s; wait with --stop again, or end it with `kill -QUIT {0}`",
+        server.pid()
+    );
+    sandbox.caffeine(&["-n", "lab", "--stop"]).fails(1, &advice);
+    server.signal(Signal::SIGCONT);
+    sandbox.caffeine(&["-n", "lab", "--stop"]);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let port = free_port().to_string();
+    let mut server = sandbox.start(&["-n", "lab", "-p", &port]);
+    let workers = server.worker_pids();
+    assert_eq!(workers.len(), 4);
+    let client = server.connect();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    eventually("the workers are gone", || workers.iter().all(|&pid| !is_alive(pid)));
+    drop(client);
+    let again = sandbox.start(&["-n", "lab", "-p", &port]);
+    assert_eq!(again.get("/hello").text(), "hello");
+}
+
+#[test]
+fn status_shows_a_line_for_each_worker() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = sandbox.start(&["-n", "lab", "-w", "2"]);
+    for _ in 0..4 {
+        assert_eq!(server.get("/hello").status, 200);
+    }
+    assert_eq!(server.post("/hello", b"ignored").header("content-type"), Some("text/plain"));
+    let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
+    assert!(status.contains("accepted 5, launched 5"), "{status}");
+    assert!(status.lines().all(|line| line.len() <= 80), "{status}");
+    for pid in server.worker_pids() {
+        assert!(
+            status.lines().any(|line| line.contains(&pid.to_string()) && line.contains("running")),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_reload_returns_when_the_new_generation_serves() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    sandbox.write("c.toml", "workers = 1\n");
+    let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    let before = server.worker_pids();
+    sandbox.write("c.toml", "workers = 3\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+    let after = server.worker_pids();
+    assert_eq!(after.len(), 3);
+    assert!(after.iter().all(|pid| !before.contains(pid)));
+    assert_eq!(server.get("/hello").text(), "hello");
+}
+
+#[test]
+fn a_refused_reload_points_at_the_log_and_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("c.toml", "workers = 1\n");
+    let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    let before = server.worker_pids();
+    sandbox.write("c.toml", "workerz = 3\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "`caffeine -n lab --log`");
+    assert!(server.log().contains("workerz"), "{}", server.log());
+    assert_eq!(server.worker_pids(), before);
+}
+
+#[test]
+fn an_instance_leaves_its_four_files() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-n", "lab"]);
+    assert_eq!(names_in(server.folder().dir()), ["config.toml", "log", "pid", "scoreboard"]);
+    assert_eq!(server.name(), "lab");
+    let text = std::fs::read_to_string(server.folder().pid()).unwrap();
+    assert_eq!(text, format!("{}\n", server.pid()));
+    server.stop();
+    assert_eq!(
+        std::fs::read_to_string(sandbox.folder("lab").pid()).unwrap(),
+        "",
+        "emptied in an orderly end"
+    );
+}

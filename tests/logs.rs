@@ -1,0 +1,112 @@
+//! The log from outside: printed whole, followed across rotation and emptying, emptied while it runs.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Stdio};
+
+use crate::harness::{Sandbox, eventually, says};
+
+/// An instance that was once here and left a log.
+fn with_log(text: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(".local/state/caffeine/lab/pid", "");
+    sandbox.write(".local/state/caffeine/lab/log", text);
+    sandbox
+}
+
+fn append(sandbox: &Sandbox, text: &str) {
+    let log = sandbox.folder("lab").log();
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(log).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// `caffeine --log --follow`, ended on drop.
+struct Follower {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Follower {
+    fn new(sandbox: &Sandbox) -> Self {
+        let mut child = sandbox.command(&["-n", "lab", "-l", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    fn next(&mut self) -> String {
+        self.lines.next().unwrap().unwrap()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_whole_log_is_printed_also_of_an_instance_that_has_ended() {
+    let text = "a line\n".repeat(100_000);
+    let sandbox = with_log(&text);
+    assert_eq!(sandbox.caffeine(&["-n", "lab", "--log"]).succeeds().stdout, text);
+}
+
+#[test]
+fn the_log_of_an_instance_that_never_was_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.caffeine(&["-n", "lab", "--log"]).fails(1, "instance lab has no log");
+    sandbox.caffeine(&["-n", "lab", "--reset-logs"]).fails(1, "none is running");
+}
+
+#[test]
+fn a_followed_log_goes_on_across_rotation_and_emptying() {
+    let sandbox = with_log("one\n");
+    let mut follower = Follower::new(&sandbox);
+    assert_eq!(follower.next(), "one");
+    append(&sandbox, "two\n");
+    assert_eq!(follower.next(), "two");
+
+    let log = sandbox.folder("lab").log();
+    append(&sandbox, "last of the old\n");
+    std::fs::rename(&log, log.with_extension("1")).unwrap();
+    append(&sandbox, "first of the new\n");
+    assert_eq!(follower.next(), "last of the old");
+    assert_eq!(follower.next(), "first of the new");
+
+    sandbox.caffeine(&["-n", "lab", "--reset-logs"]).succeeds();
+    append(&sandbox, "after\n");
+    assert_eq!(follower.next(), "after");
+}
+
+#[test]
+fn following_ends_quietly_when_the_reader_leaves() {
+    let sandbox = with_log("one\n");
+    let mut child = sandbox
+        .command(&["-n", "lab", "-l", "-f"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut status = None;
+    eventually("the follower ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    let output = child.wait_with_output().unwrap();
+    assert!(status.unwrap().success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn emptying_the_log_of_a_running_instance_keeps_what_comes_after() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = sandbox.start(&["-n", "lab"]);
+    server.get("/hello?before");
+    eventually("the request is in the log", || server.log().contains("/hello?before"));
+    sandbox.caffeine(&["-n", "lab", "--reset-logs"]).succeeds();
+    server.get("/hello?after");
+    eventually("the next one too", || server.log().contains("/hello?after"));
+    let log = server.log();
+    assert!(!log.contains("/hello?before") && !log.contains('\0'), "{log:?}");
+}

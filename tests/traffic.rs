@@ -1,0 +1,119 @@
+//! Clients for tests of the server under load: requests that are begun and finished later, and loads that are tallied.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use caffeine::scoreboard::Counters;
+use nix::sys::signal::{Signal, kill};
+
+use crate::harness::{Response, Server, connect, eventually, pid};
+
+/// The rows of the present generation, by the workers' numbers.
+pub fn counters(server: &Server) -> Vec<Counters> {
+    server.scoreboard().snapshot()
+}
+
+/// Sends a signal to a worker.
+pub fn signal(row: &Counters, signal: Signal) {
+    kill(pid(u32::try_from(row.pid).unwrap()), signal).unwrap();
+}
+
+/// A request that was sent; its answer is read later.
+pub struct Pending(TcpStream);
+
+/// Sends a GET.
+pub fn begin(server: &Server, target: &str) -> Pending {
+    let mut stream = connect(server.port());
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    Pending(stream)
+}
+
+impl Pending {
+    /// Reads the answer to its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Response {
+        let mut answer = Vec::new();
+        self.0.read_to_end(&mut answer).unwrap();
+        Response::parse(&answer)
+    }
+}
+
+/// A client that begins a request and sends no more.
+pub fn half_a_request(server: &Server) -> TcpStream {
+    let mut stream = connect(server.port());
+    stream.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
+    stream
+}
+
+/// What became of the requests of a load.
+#[derive(Debug, Default)]
+pub struct Tally {
+    answered: AtomicUsize,
+    refused: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+impl Tally {
+    /// Nobody listened: a new connection was not taken.
+    pub fn refused(&self) -> usize {
+        self.refused.load(SeqCst)
+    }
+
+    /// A connection was taken, and not answered whole.
+    pub fn lost(&self) -> usize {
+        self.lost.load(SeqCst)
+    }
+
+    fn request(&self, server: &Server) {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", server.port())) else {
+            self.refused.fetch_add(1, SeqCst);
+            return std::thread::sleep(Duration::from_millis(5));
+        };
+        let r = answered(stream);
+        if !matches!(r, Ok(true)) {
+            eprintln!("LOST {r:?}");
+        }
+        let counter = if r.unwrap_or(false) { &self.answered } else { &self.lost };
+        counter.fetch_add(1, SeqCst);
+    }
+}
+
+fn answered(mut stream: TcpStream) -> io::Result<bool> {
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    if !answer.ends_with(b"hello\n") {
+        eprintln!("GOT {:?}", String::from_utf8_lossy(&answer));
+    }
+    Ok(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"hello\n"))
+}
+
+/// Requests from `clients` threads while `during` runs on this one.
+pub fn under_load(server: &Server, clients: usize, during: impl FnOnce()) -> Tally {
+    let (tally, over) = (Tally::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    tally.request(server);
+                }
+            });
+        }
+        // Also when `during` panics, or the threads would go on for ever.
+        let _over = OnDrop(&over);
+        eventually("the load has begun", || tally.answered.load(SeqCst) > 3 * clients);
+        during();
+    });
+    tally
+}
+
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
