@@ -8,6 +8,7 @@
 //! runner            one run: child (processes), probe (counters), handlers (what is served)
 //! data, store       raw data of runs, on disk and back
 //! rows, curves      a run as figures and verdict, runs as curves      pure
+//! metrics           the figures by which strategies are compared      pure
 //! judge             what can be said about it all                     pure
 //! report, plot      words, tables and figures, from the folder alone
 //! ```
@@ -26,6 +27,7 @@ mod fixture;
 mod handlers;
 mod interrupt;
 mod judge;
+mod metrics;
 mod plan;
 mod plot;
 mod probe;

@@ -5,9 +5,8 @@ use serde::Serialize;
 use super::figures::Drawn;
 use super::words::{self, number, percent};
 use crate::lab::curves::BEYOND;
-use crate::lab::judge::{
-    Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, METRICS, Metric, Scene,
-};
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Scene};
+use crate::lab::metrics::{METRICS, Metric};
 use crate::lab::rows::{INVALID_STATUS, NOISY_STEAL, Row};
 use crate::lab::store::Data;
 

@@ -1,6 +1,7 @@
 //! The answer in words: sentences that say no more than the judge found.
 
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Kind, METRICS, Scene};
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Kind, Scene};
+use crate::lab::metrics::METRICS;
 use crate::lab::rows::Verdict;
 
 /// `0.251` as `25.1 %`.
