@@ -50,7 +50,7 @@ pub const METRICS: [Metric; 6] = [
     },
     Metric {
         title: "Switches",
-        unit: "server, per connection",
+        unit: "per connection",
         digits: 2,
         throughput: false,
         value: |r| r.server_switches_per_connection,

@@ -126,6 +126,15 @@ fn costs(scene: &Scene) -> Table {
     Table { head, rows: scene.results.iter().map(row).collect() }
 }
 
+/// A probability to three digits, without a 0 or a 1 that it is not.
+fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p if p > 0.999 => "> 0.999".into(),
+        p => format!("{p:.3}"),
+    }
+}
+
 fn balance(scene: &Scene) -> Table {
     let head = ["Strategy", "Busiest worker", "Max/mean", "Spread (CoV)", "Jain", "p, fair hash"];
     let row = |result: &CellResult| {
@@ -136,7 +145,7 @@ fn balance(scene: &Scene) -> Table {
             format!("{:.3}", s.top1_share * result.cell.workers as f64),
             percent(s.cov, 2),
             format!("{:.4}", s.jain),
-            format!("{:.3}", s.p),
+            probability(s.p),
         ])
     };
     Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
@@ -186,7 +195,7 @@ fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
         ),
         "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
         format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),
-        "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU of the server is that of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
+        "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU and switches of the server are those of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
         "p, fair hash: how often a fair random choice is at least this uneven, over all runs together. Above 0.999: turns are taken. Below 0.001: workers are preferred.".into(),
         format!(
             "Verdicts: INVALID when a program failed, nothing was answered or more than {} of the answers were not 2xx; CLIENT-BOUND when the load generator was the limit; NOISY when the hypervisor took more than {} of the processors.",

@@ -92,8 +92,8 @@ fn spread(scene: &Scene) -> String {
         let one = if members.len() == 1 { "s" } else { "" };
         let what = match kind {
             Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
-            Kind::Hash => format!("spread{one} connections as a fair hash would, by chance"),
-            Kind::Preference => format!("prefer{one} some workers to others"),
+            Kind::Hash => format!("spread{one} connections about as evenly as a fair hash would"),
+            Kind::Preference => format!("spread{one} connections less evenly than a fair hash would"),
         };
         if !members.is_empty() {
             parts.push(format!("{} {what}", list(&members)));
