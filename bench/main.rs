@@ -7,6 +7,7 @@ mod histogram;
 mod launch;
 mod request;
 mod route;
+mod statistics;
 
 use std::time::Duration;
 
@@ -23,6 +24,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = all;
     config = settings();
-    targets = accept::bench, request::bench, route::bench, environment::bench, launch::bench, histogram::bench
+    targets = accept::bench, request::bench, route::bench, environment::bench, launch::bench, histogram::bench, statistics::bench
 }
 criterion_main!(all);

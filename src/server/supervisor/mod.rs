@@ -1,7 +1,7 @@
 //! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
 //!
 //! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
-//! One thread, one loop (`Supervisor::run`): reap, read reports, take signals, restore the staff, wait.
+//! One thread, one loop (`Supervisor::run`): take signals, reap, read reports, restore the staff, wait.
 
 mod bind;
 mod reload;
@@ -104,11 +104,12 @@ struct Own {
 impl Supervisor {
     fn run(&mut self) -> Result<(), Error> {
         loop {
-            self.reap();
-            self.read_reports()?;
+            // Signals first: a SIGCHLD taken after the reaping would be the last word of a child not yet looked at.
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
+            self.reap();
+            self.read_reports()?;
             self.advance();
             self.restore();
             if self.staff.is_empty() {
