@@ -103,6 +103,25 @@ fn handle(signals: &[Signal], handler: SigHandler, flags: SaFlags) -> io::Result
     Ok(())
 }
 
+/// Gives every signal its default action, the real-time ones too. libc keeps two of those for its threads and refuses to
+/// touch them, but a parent can have ignored them all the same; so this is for a process without threads.
+fn all_default() {
+    /// `struct sigaction` as the kernel has it; all zero is `SIG_DFL` without flags.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads `DEFAULT` and writes nothing; no handler is installed. KILL and STOP fail, as they should.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                8usize,
+            )
+        };
+    }
+}
+
 /// Sets up a worker's signals and unblocks them all:
 /// TERM interrupts [`Interruptible`] waits, USR1 reopens the log at `log_path` under the same descriptor, INT, HUP, and
 /// PIPE do nothing; children are reaped by the kernel (`SA_NOCLDWAIT`). No signal is *ignored*, since that would
@@ -116,9 +135,7 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     LOG.store(log.as_raw_fd(), SeqCst);
     LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
     // What this process was started with (nohup, say) is not for handlers.
-    let settable = |signal: &Signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP);
-    let all: Vec<Signal> = Signal::iterator().filter(settable).collect();
-    handle(&all, SigHandler::SigDfl, SaFlags::empty())?;
+    all_default();
     handle(&[Signal::SIGTERM], SigHandler::Handler(on_stop), SaFlags::empty())?;
     handle(&[Signal::SIGUSR1], SigHandler::Handler(on_reopen), SaFlags::SA_RESTART)?;
     let nothing = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];

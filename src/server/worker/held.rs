@@ -100,14 +100,16 @@ impl Held {
 
     /// Uses what has come, reads what is there, and so on, without waiting. `scratch` is what reads go to.
     pub fn advance(&mut self, service: &mut Service, scratch: &mut [u8]) -> Progress {
-        for _ in 0..READS_PER_TURN {
-            loop {
-                match self.consume(service) {
-                    Step::Again => {}
-                    Step::More => break,
-                    Step::Finished => return Progress::Finished,
-                }
+        let mut reads = 0;
+        loop {
+            if self.use_input(service) == Progress::Finished {
+                return Progress::Finished;
             }
+            // Only here may others get their turn: for input that was read but not used nobody would wake us.
+            if reads == READS_PER_TURN {
+                return Progress::Waiting;
+            }
+            reads += 1;
             match net::recv(&self.connection.stream, scratch) {
                 Ok(0) => return Progress::Finished, // the client has left: nothing is owed for half a request
                 Ok(n) => self.received(&scratch[..n]),
@@ -115,7 +117,16 @@ impl Held {
                 Err(_) => return Progress::Finished,
             }
         }
-        Progress::Waiting
+    }
+
+    fn use_input(&mut self, service: &mut Service) -> Progress {
+        loop {
+            match self.consume(service) {
+                Step::Again => {}
+                Step::More => return Progress::Waiting,
+                Step::Finished => return Progress::Finished,
+            }
+        }
     }
 
     fn received(&mut self, bytes: &[u8]) {
