@@ -40,7 +40,13 @@ fn the_option_tables_are_those_of_the_program() {
 #[test]
 fn the_strategies_are_those_of_the_table() {
     let section = README.split("\n## Strategies\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let written: Vec<_> = rows(section, "").flat_map(|cells| quoted(cells[0]).next()).collect();
-    let real: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
+    let written: Vec<(&str, Vec<&str>)> = rows(section, "")
+        .map(|cells| {
+            let arguments =
+                quoted(cells[2]).filter_map(|word| word.split_once(':').map(|(_, argument)| argument));
+            (quoted(cells[0]).next().unwrap(), arguments.collect())
+        })
+        .collect();
+    let real: Vec<_> = STRATEGIES.iter().map(|entry| (entry.name, entry.arguments.to_vec())).collect();
     assert_eq!(written, real, "README, then caffeine::listener::STRATEGIES");
 }
