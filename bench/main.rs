@@ -1,2 +1,29 @@
-//! Criterion benches.
-fn main() {}
+//! The benches: what one step of a request costs, apart from all others. `cargo bench` takes about a minute;
+//! `cargo bench --bench caffeine -- --test` runs each once. What a whole server does is measured by `lab`.
+
+mod accept;
+mod environment;
+mod histogram;
+mod launch;
+mod request;
+mod route;
+mod statistics;
+
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Short, because there are many: a difference below a few percent is not for these benches to show.
+fn settings() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(50)
+}
+
+criterion_group! {
+    name = all;
+    config = settings();
+    targets = accept::bench, request::bench, route::bench, environment::bench, launch::bench, histogram::bench, statistics::bench
+}
+criterion_main!(all);

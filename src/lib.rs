@@ -1,5 +1,151 @@
 //! Caffeine: a pre-forking web server with one disposable process per request, and the testbed for
 //! one question: how should new connections be spread over worker processes?
+//!
+//! This page is the way in: what there is, how it fits together, and what always holds. Each module's own head says
+//! what it is and what it refuses to know.
+//!
+//! # From a bird's eye
+//!
+//! Three programs over one library. They know each other by what they write, not by calls:
+//!
+//! - `caffeine` ([`server`]) serves. A *supervisor* forks *workers*; a worker accepts connections and starts one
+//!   *handler*, any executable, per request. The handler's standard output is the client's connection.
+//! - `loadgen` (`src/loadgen`) sends requests and times them. It writes a record: JSON, with whole histograms.
+//! - `lab` (`src/lab`) starts the other two again and again, reads the records and the server's scoreboard, and
+//!   writes a report.
+//!
+//! # The processes, and who holds what
+//!
+//! ```text
+//! supervisor   parking (a socketpair with the listening sockets in flight), pid lock, signalfd, log,
+//!  |           both ends of two pipes: reports of workers, standard error of handlers
+//!  +- worker   the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
+//!  |   |       2 is the handlers' pipe
+//!  |   +- handler   0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
+//!  |   +- handler
+//!  +- worker
+//! ```
+//!
+//! The supervisor binds, but has no listening descriptor while workers run: it sends the sockets to itself through a
+//! socketpair and leaves them there ([`sys::fdpass::Parking`]). A descriptor in flight keeps its socket open, and
+//! nobody can accept from it. They are taken out for a moment to fork a worker, to add sockets, and to stop.
+//!
+//! The pid file's lock belongs to the open file, which a fork shares; so a worker closes its copy first of all, and the
+//! lock ends with the supervisor. Every descriptor from 3 on is close-on-exec, so a handler inherits three.
+//! Workers die with their supervisor (`PR_SET_PDEATHSIG`), and then no socket is left: the port is free. A handler
+//! outlives both and finishes its response; the supervisor adopts the handlers of a worker that died.
+//!
+//! All share one mapped file, the [`scoreboard`]: a row of counters per worker, written with relaxed atomics, read by
+//! `--status` and `lab` without the server noticing.
+//!
+//! # The life of a connection
+//!
+//! 1. **Queue.** The kernel finishes the handshake and, since the sockets have `TCP_DEFER_ACCEPT`, waits for the first
+//!    bytes (for about a second at most) before it puts the connection into an accept queue.
+//! 2. **Accept.** The strategy ([`listener`]) decides which worker gets it: [`listener::Acceptor::accept`]
+//!    is the one place where a worker waits for connections.
+//! 3. **Head.** One `recv` that does not wait. Nearly always the whole request is there, is parsed in place
+//!    ([`http::request`]) and served at once. If not, the connection goes to the worker's other thread.
+//! 4. **Body.** Read whole before anything is launched, into a sealed memory file or, when large, an unlinked file
+//!    ([`cgi::body`]): a slow sender costs a descriptor, not a process. 403 and 404 are said before the body is read.
+//! 5. **Launch.** The path leads to a file ([`cgi::route`]), the request becomes an environment ([`cgi::meta`]), and
+//!    [`sys::spawn`] starts the program: `clone3`, a few system calls in the child, `execve`.
+//! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the
+//!    handler does. The kernel reaps it. An answer of the server's own ends with `SHUT_WR` and a bounded drain, so that
+//!    no RST overtakes it.
+//!
+//! A worker is two threads. The *acceptor* blocks in accept() and does steps 2, 3, 5 and 6 of every request that is there
+//! in one piece. The *room* sleeps in epoll until somebody is slow: it owns half-read, kept-alive and lingering
+//! connections with their deadlines, and goes through the same steps when they move. So no client keeps a worker from
+//! its place in the kernel's queue, which is what the turn of `inherited` rests on, and neither thread ever waits
+//! for a handler.
+//!
+//! # Why nothing is lost
+//!
+//! The rule behind it all: *a queue lives as long as one descriptor of its socket does*, so no listening socket is closed
+//! while a connection may wait in it.
+//!
+//! - **A worker dies.** The others and the parking hold the same sockets, and a successor is forked with them: at once, or
+//!   with a growing pause if it keeps dying. What waits in a queue waits on, even when all workers are dead; what was
+//!   with a handler is the handler's. Lost is what the worker itself held half-read: its row's `open`.
+//!   What it held of the strategy (a turn) is given back by [`listener::Strategy::gone`].
+//! - **Reload** (SIGHUP). Settings are read anew and a second *generation* is forked beside the first. When all of it
+//!   accepts, the old workers get SIGTERM and finish what they hold. If anything is wrong, the old ones go on. Sockets
+//!   are added when workers become more, and kept when they become fewer.
+//! - **Stop** (SIGTERM), in two phases. *Closing*: a socket filter drops every SYN
+//!   ([`sys::net::refuse_new_connections`]), while workers still serve the queues and the handshakes that had begun, until
+//!   none is under way or 1.5 s have passed. *Stopping*: the sockets become non-blocking and the workers get SIGTERM; each
+//!   empties every queue, finishes what it holds, waits for its handlers within the grace period, and ends.
+//! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
+//!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
+//! - **Deploy.** Files are renamed into place and directories exchanged ([`instance::deploy`]): a request meets the old
+//!   handler or the new one.
+//!
+//! # Modules
+//!
+//! A module uses those after `<` and no others; `tests/house.rs` checks it.
+//!
+//! ```text
+//! lab          experiments: plan, run, judge, draw         < measure dist sys scoreboard
+//! loadgen      schedule, client, verdict, record           < measure dist http sys
+//! server       command line, supervisor, worker            < instance cgi listener dist http scoreboard sys
+//! instance     names, pid locks, daemons, logs, deploy     < sys scoreboard
+//! cgi          route, environment, body, launch            < http sys
+//! listener     the contract and one file per strategy      < sys scoreboard
+//! measure      histograms, records, statistics             < sys
+//! dist         distributions of times, seeded              <
+//! http         requests, responses, limits; pure on bytes  <
+//! scoreboard   counters in a mapped file                   < sys
+//! sys          system calls; the only unsafe code          <
+//! ```
+//!
+//! Where to look first: a strategy is one file in [`listener`]; a status that the server answers itself is a
+//! [`http::refusal::Refusal`]; an option is a field of [`server::cli::Options`]; a signal is a line in
+//! [`server::supervisor`]; what a message on stderr looks like is decided in [`server::error`] and its counterparts.
+//!
+//! # Invariants
+//!
+//! 1. The supervisor never accepts and never reads a request.
+//! 2. A worker never waits for a handler, nor for a client while another one could be served.
+//! 3. A request is read whole before its handler is launched.
+//! 4. A handler finds three descriptors, default signals, an empty mask, and no variable of the server's environment.
+//! 5. Every connection is accepted exactly once; none that waits is lost by a death, a reload or a stop.
+//! 6. `unsafe` stands in [`sys`] only, and `sys` decides nothing.
+//! 7. [`http`], [`dist`], routing, meta-variables, pacing and statistics are pure: bytes and numbers in and out.
+//! 8. The lock on the pid file is the truth about whether an instance runs; the number in it is a hint.
+//! 9. An idle server makes no wake-ups.
+//! 10. Histograms are merged, percentiles never; raw data are kept, and reports redrawn from them.
+//!
+//! # Words
+//!
+//! **Serving**
+//! - *instance*: one supervisor with its workers, a name, and a folder of state.
+//! - *supervisor*, *worker*, *handler*: the parent, the process that accepts, the process that answers one request.
+//! - *generation*: workers started together with the same settings; a reload begins a new one.
+//! - *listening socket*, *accept queue*, *backlog*: where connections arrive, the finished ones that wait in it, and how
+//!   many may.
+//! - *reuseport group*: sockets bound to one port with `SO_REUSEPORT`; the kernel picks one per connection by a hash.
+//! - *strategy*: who gets the next connection; *acceptor*: the worker's side of it.
+//! - *turn*: the right to accept next, passing from worker to worker; also a spread in which no two idle workers' counts
+//!   differ by more than one.
+//! - *work-conserving*: no connection waits for a busy worker while another one is idle.
+//! - *thundering herd*, *empty wake-up*: many are woken for one connection; a wake-up that found nothing to accept.
+//! - *scoreboard*: the counters of an instance; a *row* is one worker's.
+//! - *parking*: the place where the supervisor keeps listening sockets without holding them.
+//! - *room*: where a worker keeps connections that it cannot serve in one go.
+//! - *refusal*: an answer of the server's own. *Linger*: reading on for a moment after it, so that it arrives.
+//!
+//! **Measuring**
+//! - *closed loop*: a fixed number of clients, each sends when its last response is there; it asks how much can be done.
+//! - *open loop*: requests start by a schedule, whatever the server does; it asks how long it takes.
+//! - *intended start*: when the schedule says a request begins; *send lag*: how much later it was really sent.
+//! - *response time*: from the intended start; *service time*: from the actual one.
+//! - *coordinated omission*: the error of a generator that waits while the server stalls and so never times the requests
+//!   that would have waited.
+//! - *run*, *cell*, *round*: one measurement; one combination of factors; one run of every cell, in shuffled order.
+//! - *A/A*: the same thing measured against itself: what difference the machine alone makes.
+//! - *Jain's index*: (Σx)² / nΣx² of the workers' counts: 1 when all are equal, 1/n when one has everything.
+//! - *top-1 share*, *coefficient of variation*: the busiest worker's part; standard deviation over mean.
 
 pub mod cgi;
 pub mod dist;

@@ -49,9 +49,12 @@ fn accepted(server: &Server) -> Vec<u64> {
 fn spread_of(server: &Server, n: usize) -> Vec<u64> {
     let before = accepted(server);
     let pids = server.worker_pids();
+    let all_wait =
+        || eventually("all workers wait", || pids.iter().all(|&pid| matches!(state(pid), 'S' | 'T')));
+    all_wait();
     for _ in 0..n {
         assert_eq!(server.get("/hello").status, 200);
-        eventually("all workers wait", || pids.iter().all(|&pid| matches!(state(pid), 'S' | 'T')));
+        all_wait();
     }
     accepted(server).iter().zip(before).map(|(after, before)| after - before).collect()
 }
@@ -113,7 +116,7 @@ fn what_waits_in_a_queue_survives_the_death_of_all_workers() {
         let (_sandbox, server) = with_handlers(listener);
         let workers = counters(&server);
         workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
-        eventually("all are stopped", || workers.iter().all(|row| is_stopped(row)));
+        eventually("all are stopped", || workers.iter().all(is_stopped));
         let clients: Vec<_> = (0..40).map(|_| begin(&server, "/hello")).collect();
         workers.iter().for_each(|row| signal(row, Signal::SIGKILL));
         for client in clients {
@@ -278,5 +281,9 @@ fn pid_of(row: &Counters) -> u32 {
 /// Sockets that a process has open.
 fn sockets(pid: u32) -> usize {
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
-    links.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link.starts_with("socket:"))).count()
+    links
+        .filter(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+        })
+        .count()
 }

@@ -3,6 +3,7 @@
 
 mod edges;
 mod lexer;
+mod readme;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,6 +54,18 @@ fn a_module_uses_only_those_that_the_design_permits() {
     let files = sources(&["src"]).into_iter().filter(|(path, _)| !path.starts_with("src/bin/"));
     let found = files.flat_map(|(path, text)| edges::violations(&path, &text)).collect();
     none("the edges stand in tests/house/edges.rs:", found);
+}
+
+#[test]
+fn the_map_in_the_crates_head_is_the_table_of_edges() {
+    let head = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let written: Vec<(&str, Vec<&str>)> = head
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! ")?.split_once(" <"))
+        .map(|(left, uses)| (left.split(' ').next().unwrap(), uses.split_whitespace().collect()))
+        .collect();
+    let real: Vec<_> = edges::EDGES.iter().map(|(module, uses)| (*module, uses.to_vec())).collect();
+    assert_eq!(written, real, "src/lib.rs, then tests/house/edges.rs");
 }
 
 #[test]

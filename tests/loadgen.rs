@@ -1,11 +1,11 @@
 //! `loadgen` against a server that does what the test says: answers, stalls, resets, short bodies, garbage.
 
+mod scripted;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command as StdCommand, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -13,92 +13,7 @@ use caffeine::measure::histogram;
 use caffeine::measure::record::RunRecord;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-const OK: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\nConnection: close\r\n\r\nok";
-
-/// A server whose behaviour is a function of one connection and its number, one connection after the other.
-struct Scripted {
-    address: SocketAddr,
-    served: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Scripted {
-    fn new(behave: impl Fn(TcpStream, u64) + Send + 'static) -> Self {
-        Self::until(u64::MAX, behave)
-    }
-
-    /// Stops listening after so many connections.
-    fn until(connections: u64, behave: impl Fn(TcpStream, u64) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (served, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, stop) = (served.clone(), over.clone());
-        let thread = std::thread::spawn(move || {
-            for number in 0..connections {
-                let (stream, _) = listener.accept().unwrap();
-                if stop.load(Relaxed) {
-                    break;
-                }
-                behave(stream, number);
-                counter.fetch_add(1, Relaxed);
-            }
-        });
-        Self { address, served, over, thread: Some(thread) }
-    }
-
-    fn answering(response: &'static [u8]) -> Self {
-        Self::new(move |stream, _| answer(stream, response))
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/some/path?q", self.address)
-    }
-
-    fn wait_for(&self, served: u64) {
-        while self.served.load(Relaxed) < served {
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Scripted {
-    fn drop(&mut self) {
-        self.over.store(true, Relaxed);
-        let _ = TcpStream::connect(self.address);
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
-}
-
-/// Reads the head of a request; empty when the client left.
-fn read_head(stream: &mut TcpStream) -> String {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|bytes| bytes == 1) {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
-}
-
-fn answer(mut stream: TcpStream, response: &[u8]) {
-    read_head(&mut stream);
-    let _ = stream.write_all(response);
-}
-
-/// Answers, then resets the connection instead of closing it.
-fn answer_and_reset(mut stream: TcpStream, response: &[u8]) {
-    read_head(&mut stream);
-    let _ = stream.write_all(response);
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-}
-
-/// Answers and holds the connection until the client leaves.
-fn answer_and_hold(mut stream: TcpStream, response: &[u8]) {
-    read_head(&mut stream);
-    let _ = stream.write_all(response);
-    let _ = stream.read(&mut [0]);
-}
+use scripted::{OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
 fn loadgen(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
@@ -402,7 +317,16 @@ fn misuse_is_a_usage_error_that_names_the_option() {
         let output = loadgen(args).assert().code(2).stdout("");
         let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         assert!(stderr.contains(what), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("loadgen: ") && stderr.lines().count() == 1, "{args:?}: {stderr}");
     }
     let output = loadgen(&["--body-file", "/nonexistent/body"]).assert().code(1);
     assert!(String::from_utf8_lossy(&output.get_output().stderr).contains("/nonexistent/body"));
+}
+
+#[test]
+fn the_packager_gets_a_manual_page_and_completions() {
+    let man = loadgen(&["--man"]).assert().success();
+    assert!(String::from_utf8_lossy(&man.get_output().stdout).contains(".TH loadgen 1"));
+    let completions = loadgen(&["--completions", "bash"]).assert().success();
+    assert!(String::from_utf8_lossy(&completions.get_output().stdout).contains("--warmup"));
 }

@@ -10,6 +10,7 @@ mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges
 mod instances; // names, pid files, start, stop, list
+mod lab; // experiments from a file to a report
 mod loadgen; // the load generator against scripted servers
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying

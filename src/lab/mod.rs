@@ -1,6 +1,41 @@
-//! The program `lab`.
+//! The program `lab`: experiments from a file to a report.
+//!
+//! ```text
+//! catalogue, spec   which experiment, and what its file says
+//! plan              cells and the order of runs                       pure
+//! campaign          lab run: all of it in order
+//! programs          the caffeine and loadgen to measure
+//! runner            one run: child (processes), probe (counters), handlers (what is served)
+//! data, store       raw data of runs, on disk and back
+//! rows, curves      a run as figures and verdict, runs as curves      pure
+//! metrics           the figures by which strategies are compared      pure
+//! judge             what can be said about it all                     pure
+//! report, plot      words, tables and figures, from the folder alone
+//! ```
+//!
+//! The runner never draws, the report never runs anything, a figure never computes.
 
-/// The program `lab`.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+mod campaign;
+mod catalogue;
+mod child;
+mod cli;
+mod curves;
+mod data;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod handlers;
+mod interrupt;
+mod judge;
+mod metrics;
+mod plan;
+mod plot;
+mod probe;
+mod programs;
+mod report;
+mod rows;
+mod runner;
+mod spec;
+mod store;
+
+pub use cli::main;

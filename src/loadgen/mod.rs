@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod fault;
 mod meter;
 pub mod pacer;
+mod packaging;
 pub mod plan;
 mod progress;
 pub mod report;
@@ -46,7 +47,7 @@ const INTERRUPTED: i32 = 130;
 
 /// The program `loadgen`.
 pub fn main() -> ExitCode {
-    run(&Args::parse()).map_or_else(
+    parse().and_then(|args| run(&args)).map_or_else(
         |error| {
             eprintln!("loadgen: {error}");
             ExitCode::from(error.exit_code())
@@ -55,7 +56,26 @@ pub fn main() -> ExitCode {
     )
 }
 
+/// The arguments; help and the version are printed here. Misuse is one line, like every other error.
+fn parse() -> Result<Args, Error> {
+    Args::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        let words: Vec<_> = message.split_whitespace().collect();
+        Error::Usage(format!("{}; try `loadgen --help`", words.join(" ")))
+    })
+}
+
 fn run(args: &Args) -> Result<u8, Error> {
+    if let Some(shell) = args.completions {
+        return print(&packaging::completions(shell)).map(|()| 0);
+    }
+    if args.man {
+        return print(&packaging::man()?).map(|()| 0);
+    }
     let plan = Plan::new(args)?;
     if args.url.is_none() && !args.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);

@@ -1,4 +1,6 @@
 //! Numbers: histograms, records and their codecs, statistics, machine facts.
 
 pub mod histogram;
+pub mod machine;
 pub mod record;
+pub mod stats;

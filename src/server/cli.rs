@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
-use crate::listener::Choice;
+use crate::listener::{Choice, STRATEGIES};
 use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
@@ -30,12 +30,20 @@ Each setting can also stand in the environment (CAFFEINE_PORT=8080) or in the co
 a table [env] of variables for the handlers.
 
 First steps:
-  caffeine --deploy hello.sh          put a handler into ~/.config/caffeine/
-  caffeine                            serve it: http://localhost:8080/hello.sh
-  caffeine -n lab -p 8081 --daemon    another instance, in the background
-  caffeine -n lab --stop              stop it
+  caffeine --deploy hello       put a handler into ~/.config/caffeine/
+  caffeine                      serve it: http://localhost:8080/hello
+  caffeine -n lab -p 8081 -D    another instance, in the background
+  caffeine -n lab -l -f         watch its log
+  caffeine -n lab -s            stop it
 
-Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens the log.";
+Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens the log.
+
+Files:
+  ~/.config/caffeine/           handlers
+  ~/.local/state/caffeine/NAME/ an instance: its pid, its log, config.toml
+                                as resolved, its scoreboard
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 /// Serves programs over HTTP: pre-forked workers, and one disposable process per request.
 #[derive(Debug, Parser)]
@@ -75,7 +83,7 @@ struct Actions {
     /// Let the named instance read its configuration again, without losing a connection
     #[arg(long, help_heading = "Instances")]
     reload: bool,
-    /// Copy a handler or a directory of handlers to where the named instance finds it, or to --path
+    /// Copy a handler or a directory of handlers to the named instance, to --path, or to the default directory
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
     deploy: Option<PathBuf>,
     /// Print the log of the named instance
@@ -111,7 +119,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
     pub listener: Option<Choice>,
-    /// What a worker does with a request; all but cgi (launch a handler) are for measuring [default: cgi]
+    /// What a worker does: cgi launches handlers; for measuring: fixed, sleep:DIST, spin:DIST [default: cgi]
     #[arg(long, value_name = "WHAT", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
     pub respond: Option<Respond>,
@@ -230,9 +238,11 @@ pub fn parse(
     Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
 }
 
-/// The definition, for completions and the manual page.
+/// The definition, for completions and the manual page. The strategies are those of the table.
 pub fn command() -> Command {
-    Typed::command()
+    let names: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
+    let help = format!("How connections are spread: {} [default: {}]", names.join(", "), Choice::default());
+    Typed::command().mut_arg("listener", |listener| listener.help(help))
 }
 
 impl Typed {
@@ -297,7 +307,8 @@ fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
     let message = message.split("\n\nFor more").next().unwrap_or_default();
-    message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let lines: Vec<_> = message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").replace("invalid digit found in string", "it is no whole number")
 }
 
 fn parsed<'de, T, D, E>(from: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>

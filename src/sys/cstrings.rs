@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 /// An argument or environment list. The block is kept between uses: [`truncate`](Self::truncate) back to the
-/// fixed part, push what this request adds, take the [`pointers`](Self::pointers). No allocation once warm.
+/// fixed part, push what this request adds, take the `pointers`. No allocation once warm.
 #[derive(Debug, Default)]
 pub struct CStrings {
     block: Vec<u8>,

@@ -15,6 +15,7 @@ pub mod net;
 pub mod process;
 pub mod signal;
 pub mod spawn;
+pub mod tether;
 
 use std::io;
 

@@ -2,7 +2,7 @@
 //!
 //! # Why this is sound
 //! `vfork()` cannot be called from Rust: it returns twice into the same frame. Here the child never returns: it
-//! begins in [`child`], a function of its own on a stack of its own, and ends in `execve` or `_exit`.
+//! begins in `child`, a function of its own on a stack of its own, and ends in `execve` or `_exit`.
 //! - `CLONE_VM | CLONE_VFORK`: the calling thread sleeps until the child has left the shared memory, so everything
 //!   that the child reads (borrowed in [`Order`]) outlives it, and its one write (the error) is ordered before our read.
 //! - `CLONE_CLEAR_SIGHAND`: handlers are reset, so none of ours can run in the child.

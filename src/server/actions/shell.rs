@@ -11,11 +11,11 @@ pub fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
     print(&String::from_utf8_lossy(&text))
 }
 
-/// Prints the manual page.
+/// Prints the manual page, flush left: the examples in it are tables.
 pub fn man() -> Result<(), Error> {
     let mut text = Vec::new();
     clap_mangen::Man::new(command())
         .render(&mut text)
         .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))?;
-    print(&String::from_utf8_lossy(&text))
+    print(&String::from_utf8_lossy(&text).replacen(".SH NAME", ".ad l\n.nh\n.SH NAME", 1))
 }

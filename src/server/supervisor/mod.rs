@@ -1,7 +1,7 @@
 //! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
 //!
 //! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
-//! One thread, one loop ([`Supervisor::run`]): read reports, take signals and reap, restore the staff, wait.
+//! One thread, one loop (`Supervisor::run`): take signals, reap, read reports, restore the staff, wait.
 
 mod bind;
 mod reload;
@@ -105,10 +105,12 @@ struct Own {
 impl Supervisor {
     fn run(&mut self) -> Result<(), Error> {
         loop {
-            self.read_reports()?;
+            // Signals first: a SIGCHLD taken after the reaping would be the last word of a child not yet looked at.
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
+            self.reap();
+            self.read_reports()?;
             self.advance();
             self.restore();
             if self.staff.is_empty() {
@@ -171,9 +173,7 @@ impl Supervisor {
             }
             Signal::SIGHUP => self.reload(),
             Signal::SIGUSR1 => self.reopen_log(),
-            // Only now that its signal is taken: a death before that would be reaped by nobody.
-            Signal::SIGCHLD => self.reap(),
-            _ => {}
+            _ => {} // SIGCHLD: reap() looks at each turn
         }
     }
 

@@ -160,7 +160,7 @@ impl Supervisor {
             }
             _ => tracing::error!("worker {number} (pid {pid}) ended: {fate:?}"),
         }
-        let pause = member.pause();
+        let pause = if expected { Duration::ZERO } else { member.pause() };
         if !pause.is_zero() {
             tracing::error!(
                 "worker {number} keeps dying within a second of its start; next try in {} ms",

@@ -2,13 +2,14 @@
 //!
 //! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is about
 //! to wait, and a write per request would cost more than all its other bookkeeping. The first line into an empty
-//! buffer arms a timer of [`FLUSH_MS`], on which the worker's second thread flushes; a full buffer is flushed at once. So a line
+//! buffer arms a timer of `FLUSH_MS`, on which the worker's second thread flushes; a full buffer is flushed at once. So a line
 //! is in the file 20 ms later at the latest, an idle worker wakes up for nothing, and only `kill -9` can lose those 20 ms.
 //!
 //! One flush is one write to a file opened with O_APPEND, so that lines of several processes never mix. What came from
 //! outside (targets, methods, a handler's stderr) is escaped: no request can forge a line.
 
-use std::fmt::{self, Write as _};
+mod line;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,9 +19,9 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use line::Line;
 use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, span};
 
 /// Form of the log lines.
@@ -166,7 +167,8 @@ impl Log {
             buffer.second_text = second_text(since_epoch.as_secs());
         }
         let Buffer { lines, second_text, .. } = buffer;
-        let mut out = Line { bytes: lines, json: self.format == Format::Json };
+        let worker = WORKER.load(Relaxed);
+        let mut out = Line { bytes: lines, json: self.format == Format::Json, worker };
         out.begin(second_text, since_epoch.subsec_millis(), *event.metadata().level());
         event.record(&mut out);
         out.end();
@@ -177,98 +179,6 @@ impl Log {
 fn second_text(seconds: u64) -> String {
     let time = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0)).unwrap_or_default();
     time.to_string().trim_end_matches('Z').to_owned()
-}
-
-/// One line in the making, at the end of the buffer.
-struct Line<'a> {
-    bytes: &'a mut Vec<u8>,
-    json: bool,
-}
-
-impl Line<'_> {
-    fn begin(&mut self, second: &str, millis: u32, level: Level) {
-        let worker = WORKER.load(Relaxed);
-        let result = match (self.json, worker >= 0) {
-            (false, true) => write!(self.bytes, "{second}.{millis:03}Z {level:<5} worker {worker}:"),
-            (false, false) => write!(self.bytes, "{second}.{millis:03}Z {level:<5} supervisor:"),
-            (true, true) => {
-                write!(self.bytes, r#"{{"time":"{second}.{millis:03}Z","level":"{level}","worker":{worker}"#)
-            }
-            (true, false) => write!(self.bytes, r#"{{"time":"{second}.{millis:03}Z","level":"{level}""#),
-        };
-        debug_assert!(result.is_ok(), "a Vec takes everything");
-    }
-
-    fn end(&mut self) {
-        self.bytes.extend_from_slice(if self.json { b"}\n" } else { b"\n" });
-    }
-
-    fn key(&mut self, field: &Field) {
-        match (self.json, field.name()) {
-            (true, name) => self.bytes.extend([b",\"", name.as_bytes(), b"\":"].concat()),
-            (false, "message") => self.bytes.push(b' '),
-            (false, name) => self.bytes.extend([b" ", name.as_bytes(), b"="].concat()),
-        }
-    }
-
-    fn bare(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.key(field);
-        let _ = Escape { bytes: self.bytes, json: self.json }.write_fmt(value);
-    }
-
-    fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.key(field);
-        let start = self.bytes.len();
-        let _ = Escape { bytes: self.bytes, json: self.json }.write_fmt(value);
-        let ambiguous =
-            |text: &[u8]| text.is_empty() || text.iter().any(|byte| matches!(byte, b' ' | b'=' | b'"'));
-        if self.json || (field.name() != "message" && ambiguous(&self.bytes[start..])) {
-            self.bytes.insert(start, b'"');
-            self.bytes.push(b'"');
-        }
-    }
-}
-
-impl Visit for Line<'_> {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.bare(field, format_args!("{value}"));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(field, format_args!("{value}"));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(field, format_args!("{value}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.quoted(field, format_args!("{value}"));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.quoted(field, format_args!("{value:?}"));
-    }
-}
-
-/// Escapes what could end a line, forge a field or confuse a terminal.
-struct Escape<'a> {
-    bytes: &'a mut Vec<u8>,
-    json: bool,
-}
-
-impl fmt::Write for Escape<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            match (byte, self.json) {
-                (b'"' | b'\\', _) => self.bytes.extend([b'\\', byte]),
-                (0x20..=0x7e, _) | (0x80.., true) => self.bytes.push(byte),
-                (_, true) => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
-                (_, false) => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The subscriber: every event goes to [`LOG`]; spans are not used.
@@ -301,22 +211,8 @@ impl tracing::Subscriber for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn escaped(text: &str, json: bool) -> String {
-        let mut bytes = Vec::new();
-        Escape { bytes: &mut bytes, json }.write_str(text).unwrap();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[test]
-    fn no_text_can_end_a_line_or_a_quotation() {
-        assert_eq!(escaped("a\nb\"c\\d\x1b[1m\u{e9}", false), r#"a\x0Ab\"c\\d\x1B[1m\xC3\xA9"#);
-        assert_eq!(escaped("a\nb\"c\u{e9}", true), "a\\u000ab\\\"c\u{e9}");
-    }
-
     #[test]
     fn a_second_is_written_in_utc() {
-        assert_eq!(second_text(1_700_000_000), "2023-11-14T22:13:20");
+        assert_eq!(super::second_text(1_700_000_000), "2023-11-14T22:13:20");
     }
 }

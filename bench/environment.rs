@@ -1,0 +1,59 @@
+//! The environment of a handler: from a parsed head to the block of strings for `execve`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use caffeine::cgi::launch::{HANDLER_PATH, SOFTWARE, Terms};
+use caffeine::cgi::meta::{self, Instance, Request};
+use caffeine::cgi::route::{Kind, resolve};
+use caffeine::http::limits::Limits;
+use caffeine::http::request;
+use caffeine::sys::cstrings::CStrings;
+use criterion::Criterion;
+
+use crate::request::{LARGE, SMALL};
+
+/// How a worker would launch handlers below `base`.
+pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'a> {
+    let instance = Instance {
+        name: "bench",
+        software: SOFTWARE,
+        path_var: HANDLER_PATH,
+        port: 8080,
+        server_name_default: "localhost",
+        base,
+        worker: 0,
+        extra,
+    };
+    Terms { instance, alarm_s: 0, nofile: None, clear_mask: false }
+}
+
+/// The part that belongs to one request, behind the part that belongs to the worker.
+pub fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("environment");
+    let (base, extra) = (Path::new("/srv/handlers"), BTreeMap::new());
+    let instance = terms(base, &extra).instance;
+    for (name, text) in [("small", SMALL), ("large", LARGE)] {
+        group.bench_function(name, |bencher| {
+            let mut slots = request::slots();
+            let head = request::parse(text.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
+            let route = resolve(base, head.path, &mut |_| Kind::File { executable: true }).unwrap();
+            let request = Request {
+                head: &head,
+                route: &route,
+                remote_addr: "127.0.0.1",
+                remote_port: 54321,
+                content_length: None,
+            };
+            let (mut environment, mut scratch) = (CStrings::default(), Vec::new());
+            meta::fixed(&mut environment, &instance);
+            let constant = environment.len();
+            bencher.iter(|| {
+                environment.truncate(constant);
+                meta::request(&mut environment, &mut scratch, &instance, &request);
+                environment.len()
+            });
+        });
+    }
+    group.finish();
+}

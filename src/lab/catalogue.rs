@@ -1,0 +1,76 @@
+//! The experiments that there are: files in ./experiments, then the copies compiled in.
+
+use std::fs;
+use std::path::Path;
+
+use super::error::{Error, Result};
+use super::spec::Spec;
+
+/// Experiments and their text at build time.
+const COMPILED_IN: &[(&str, &str)] = &[("quick", include_str!("../../experiments/quick.toml"))];
+/// Where files are looked for, relative to the working directory.
+const FOLDER: &str = "experiments";
+
+/// An experiment that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name: the file's name without `.toml`.
+    pub name: String,
+    /// Where it was found.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Found {
+    /// The parsed experiment.
+    ///
+    /// # Errors
+    /// See [`Spec::parse`].
+    pub fn spec(&self) -> Result<Spec> {
+        Spec::parse(&self.text, &self.origin)
+    }
+}
+
+/// All experiments, by name.
+pub fn all() -> Vec<Found> {
+    let mut found: Vec<Found> = COMPILED_IN
+        .iter()
+        .map(|(name, text)| Found {
+            name: (*name).into(),
+            origin: format!("{name} (compiled in)"),
+            text: (*text).into(),
+        })
+        .collect();
+    for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "toml")) else {
+            continue;
+        };
+        let name = stem.to_string_lossy().into_owned();
+        if let Ok(text) = fs::read_to_string(&path) {
+            found.retain(|other| other.name != name);
+            found.push(Found { name, origin: path.display().to_string(), text });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// The experiment of this name, or of this path when it ends in `.toml`.
+///
+/// # Errors
+/// There is none, or its file cannot be read.
+pub fn find(name: &str) -> Result<Found> {
+    let path = Path::new(name);
+    if path.extension().is_some_and(|e| e == "toml") {
+        let text = fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(Found { name: stem, origin: name.into(), text });
+    }
+    let known = all();
+    known.iter().find(|found| found.name == name).cloned().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|found| found.name.as_str()).collect();
+        Error::Usage(format!("no experiment `{name}`; there are: {} (lab list)", names.join(", ")))
+    })
+}

@@ -1,0 +1,36 @@
+//! What can go wrong, told apart by exit code only: the text says the rest.
+
+use std::path::Path;
+
+/// An error with a message for people: object, reason, way out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command or the experiment is wrong: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It could not be done: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The user stopped it: exit code 130.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl Error {
+    /// A failure to do something to a file: `cannot write results/x: Permission denied`.
+    pub fn file(doing: &str, path: &Path, why: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("cannot {doing} {}: {why}", path.display()))
+    }
+
+    /// The code that the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Interrupted(_) => 130,
+        }
+    }
+}
+
+/// Result of the lab's functions.
+pub type Result<T> = std::result::Result<T, Error>;

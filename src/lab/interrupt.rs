@@ -1,0 +1,36 @@
+//! Ctrl-C as data: a signal asks the runner to stop; the runner decides when.
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::cell::Cell;
+
+/// SIGINT, SIGTERM and SIGHUP, held back and asked for.
+#[derive(Debug)]
+pub struct Interrupt {
+    signals: SignalFd,
+    seen: Cell<bool>,
+}
+
+impl Interrupt {
+    /// Holds the signals back from now on in this thread and those that it starts. Call it before there are others.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn hold() -> nix::Result<Self> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { signals, seen: Cell::new(false) })
+    }
+
+    /// Whether one of them came.
+    pub fn came(&self) -> bool {
+        if matches!(self.signals.read_signal(), Ok(Some(_))) {
+            self.seen.set(true);
+        }
+        self.seen.get()
+    }
+}

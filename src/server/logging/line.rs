@@ -1,0 +1,191 @@
+//! One log line: text for people or a JSON object, escaped so that nothing from outside can forge another. Knows bytes only.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use tracing::Level;
+use tracing::field::{Field, Visit};
+
+/// One line in the making, at the end of the buffer.
+pub(super) struct Line<'a> {
+    /// Where it is written.
+    pub bytes: &'a mut Vec<u8>,
+    /// As a JSON object, or as text.
+    pub json: bool,
+    /// The worker that says it; negative for the supervisor.
+    pub worker: i64,
+}
+
+impl Line<'_> {
+    /// Time, level and process. Put together by hand: this is once per request.
+    pub fn begin(&mut self, second: &str, millis: u32, level: Level) {
+        let [time, level_key, after_level] =
+            if self.json { [r#"{"time":""#, r#"Z","level":""#, "\""] } else { ["", "Z ", ""] };
+        self.push(time);
+        self.push(second);
+        self.bytes.push(b'.');
+        self.bytes.extend([100, 10, 1].map(|unit| b'0' + (millis / unit % 10) as u8));
+        self.push(level_key);
+        self.push(if self.json { level.as_str() } else { padded(level) });
+        self.push(after_level);
+        match (self.json, self.worker >= 0) {
+            (true, false) => {}
+            (false, false) => self.push(" supervisor:"),
+            (_, true) => {
+                self.push(if self.json { ",\"worker\":" } else { " worker " });
+                self.decimal(self.worker.unsigned_abs());
+                self.push(if self.json { "" } else { ":" });
+            }
+        }
+    }
+
+    /// Ends the line.
+    pub fn end(&mut self) {
+        self.push(if self.json { "}\n" } else { "\n" });
+    }
+
+    fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn decimal(&mut self, mut value: u64) {
+        let start = self.bytes.len();
+        loop {
+            self.bytes.push(b'0' + (value % 10) as u8);
+            value /= 10;
+            if value == 0 {
+                return self.bytes[start..].reverse();
+            }
+        }
+    }
+
+    fn key(&mut self, field: &Field) {
+        let [before, after] = match (self.json, field.name()) {
+            (true, _) => [",\"", "\":"],
+            (false, "message") => return self.push(" "),
+            (false, _) => [" ", "="],
+        };
+        self.push(before);
+        self.push(field.name());
+        self.push(after);
+    }
+
+    fn quoted(&mut self, field: &Field, write: impl FnOnce(&mut Escape<'_>) -> fmt::Result) {
+        self.key(field);
+        let start = self.bytes.len();
+        let _ = write(&mut Escape { bytes: self.bytes, json: self.json });
+        let ambiguous =
+            |text: &[u8]| text.is_empty() || text.iter().any(|byte| matches!(byte, b' ' | b'=' | b'"'));
+        if self.json || (field.name() != "message" && ambiguous(&self.bytes[start..])) {
+            self.bytes.insert(start, b'"');
+            self.bytes.push(b'"');
+        }
+    }
+}
+
+/// The level in five characters.
+fn padded(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARN ",
+        Level::INFO => "INFO ",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.key(field);
+        self.decimal(value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.key(field);
+        self.push(if value < 0 { "-" } else { "" });
+        self.decimal(value.unsigned_abs());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.key(field);
+        self.push(if value { "true" } else { "false" });
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.quoted(field, |out| out.write_str(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.quoted(field, |out| write!(out, "{value:?}"));
+    }
+}
+
+/// Escapes what could end a line, forge a field or confuse a terminal.
+struct Escape<'a> {
+    bytes: &'a mut Vec<u8>,
+    json: bool,
+}
+
+impl fmt::Write for Escape<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let json = self.json;
+        let plain = |byte: &u8| {
+            matches!(byte, b' '..=b'~' if !matches!(byte, b'"' | b'\\')) || (json && *byte >= 0x80)
+        };
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let run = rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len());
+            self.bytes.extend_from_slice(&rest[..run]);
+            let Some((&byte, after)) = rest[run..].split_first() else { break };
+            match byte {
+                b'"' | b'\\' => self.bytes.extend([b'\\', byte]),
+                _ if json => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
+                _ => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str, json: bool) -> String {
+        let mut bytes = Vec::new();
+        Escape { bytes: &mut bytes, json }.write_str(text).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_text_can_end_a_line_or_a_quotation() {
+        assert_eq!(escaped("a\nb\"c\\d\x1b[1m\u{e9}", false), r#"a\x0Ab\"c\\d\x1B[1m\xC3\xA9"#);
+        assert_eq!(escaped("a\nb\"c\u{e9}", true), "a\\u000ab\\\"c\u{e9}");
+        assert_eq!(escaped("\x7f", true), "\\u007f");
+    }
+
+    #[test]
+    fn a_line_begins_with_time_level_and_process() {
+        let begun = |json| {
+            let mut bytes = Vec::new();
+            let mut line = Line { bytes: &mut bytes, json, worker: 12 };
+            line.begin("2026-11-23T01:02:03", 45, Level::WARN);
+            line.end();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(begun(false), "2026-11-23T01:02:03.045Z WARN  worker 12:\n");
+        assert_eq!(begun(true), "{\"time\":\"2026-11-23T01:02:03.045Z\",\"level\":\"WARN\",\"worker\":12}\n");
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        let mut bytes = Vec::new();
+        let mut line = Line { bytes: &mut bytes, json: false, worker: -1 };
+        for value in [0, 7, 10, 1_234_567, u64::MAX] {
+            line.decimal(value);
+            line.push(" ");
+        }
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!("0 7 10 1234567 {} ", u64::MAX));
+    }
+}

@@ -1,0 +1,283 @@
+//! The program `lab` from the outside: real runs, runs that go wrong, and what is left of them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const TINY: &str = r#"
+question = "Does it work?"
+rounds = 1
+warmup_s = 0.1
+duration_s = 0.3
+seed = 1
+handler = "hello"
+baseline = "inherited"
+[factors]
+listener = ["inherited", "reuseport"]
+workers = [2]
+[[load]]
+name = "closed"
+closed = 4
+[[load]]
+name = "open"
+open_of_capacity = 0.1
+"#;
+
+/// A folder with an experiment, where results and everything temporary go.
+struct Bench(TempDir);
+
+impl Bench {
+    fn new(experiment: &str) -> Self {
+        let bench = Self(tempfile::tempdir().unwrap());
+        fs::write(bench.path("tiny.toml"), experiment).unwrap();
+        fs::create_dir(bench.path("tmp")).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn lab(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+        command.current_dir(self.0.path()).env("TMPDIR", self.path("tmp")).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.lab(arguments).output().unwrap()
+    }
+
+    /// The only results folder of the experiment.
+    fn results(&self) -> PathBuf {
+        let mut all = fs::read_dir(self.path("results/tiny")).unwrap();
+        let only = all.next().unwrap().unwrap().path();
+        assert!(all.next().is_none());
+        only
+    }
+
+    /// Puts a program into `bin`, which answers to `--version` and otherwise does what `script` says.
+    fn stand_in(&self, name: &str, version: &str, script: &str) {
+        let (folder, path) = (self.path("bin"), self.path("bin").join(name));
+        fs::create_dir_all(folder).unwrap();
+        let version = format!("[ \"$1\" = --version ] && {{ echo {name} {version}; exit; }}");
+        fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Processes whose command line names this folder's temporary one: servers and handlers of runs.
+    fn running(&self) -> Vec<String> {
+        let tmp = self.path("tmp").to_str().unwrap().to_owned();
+        let lines = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        lines
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains(&tmp))
+            .collect()
+    }
+
+    fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition(&self.running()) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.running());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts an experiment of long runs and waits until a server of it is up.
+    fn begin_long_run(&self) -> Child {
+        let mut lab = self.lab(&["run", "tiny.toml", "--allow-debug"]);
+        let lab = lab.stdout(Stdio::null()).spawn().unwrap();
+        self.wait_until("no server came up", |running| {
+            running.iter().any(|line| line.contains("--state-dir"))
+        });
+        lab
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn rows(directory: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(directory.join("runs.csv")).unwrap();
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+fn read_all(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| {
+            if path.is_dir() { read_all(&path) } else { vec![(path.clone(), fs::read(&path).unwrap())] }
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_real_experiment_runs_from_the_file_to_the_report_and_leaves_nothing_running() {
+    let bench = Bench::new(TINY);
+    let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--label", "here"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let directory = bench.results();
+    assert!(directory.file_name().unwrap().to_str().unwrap().ends_with("Z-here"));
+    assert!(text(&output.stdout).contains("Too few rounds to judge (1 of"));
+    let rows = rows(&directory);
+    assert_eq!(rows.len(), 6);
+    for row in &rows {
+        assert!(row["completed"].parse::<u64>().unwrap() > 0, "{row:?}");
+        assert!(row["accepted"].parse::<u64>().unwrap() >= row["completed"].parse().unwrap(), "{row:?}");
+        assert!(row["server_cpu_us_per_connection"].parse::<f64>().unwrap() > 0.0, "{row:?}");
+    }
+    assert_eq!(bench.running(), Vec::<String>::new());
+    assert_eq!(fs::read_dir(bench.path("tmp")).unwrap().count(), 0);
+    for name in ["spec.toml", "machine.json", "runs.jsonl", "workers.csv", "report.html", "report.md"] {
+        assert!(directory.join(name).is_file(), "{name}");
+    }
+
+    let before = read_all(&directory);
+    let output = bench.run(&["report", directory.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(before == read_all(&directory));
+}
+
+#[test]
+fn the_experiments_are_listed_with_their_time() {
+    let output = Bench::new("").run(&["list"]);
+    let list = text(&output.stdout);
+    assert!(
+        output.status.success() && list.starts_with("quick") && list.contains(" s  Three ways"),
+        "{list}"
+    );
+}
+
+#[test]
+fn a_wrong_experiment_is_named_with_file_line_and_key() {
+    let bench = Bench::new(&TINY.replace("rounds = 1", "round = 1"));
+    let output = bench.run(&["run", "tiny.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).starts_with("lab: tiny.toml:3: unknown field `round`"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = bench.run(&["run", "nonesuch"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no experiment `nonesuch`; there are: quick"));
+    assert!(!bench.path("results").exists());
+}
+
+#[test]
+fn programs_that_are_missing_or_of_another_version_are_refused_with_the_way_out() {
+    let bench = Bench::new(TINY);
+    fs::create_dir(bench.path("bin")).unwrap();
+    let output = bench.run(&["run", "tiny.toml", "--programs", "bin"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("bin/caffeine is missing; build with: cargo build --release"), "{said}");
+    bench.stand_in("caffeine", "9.9.9", "exit 1");
+    let said = text(&bench.run(&["run", "tiny.toml", "--programs", "bin"]).stderr);
+    assert!(said.contains("says it is `caffeine 9.9.9`"), "{said}");
+    assert!(!bench.path("results").exists());
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn programs_with_debug_assertions_are_refused_with_the_way_out() {
+    let bench = Bench::new(TINY);
+    let output = bench.run(&["run", "tiny.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("debug assertions") && said.contains("cargo build --release"), "{said}");
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error_before_the_first_run() {
+    let bench = Bench::new(TINY);
+    let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--results", "tiny.toml/results"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("cannot make the results folder tiny.toml/results"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_server_that_dies_voids_its_run_with_its_stderr_shown_and_the_rest_goes_on() {
+    let bench = Bench::new(&TINY.replace("open_of_capacity = 0.1", "open = 50.0"));
+    let real = Path::new(env!("CARGO_BIN_EXE_caffeine")).display();
+    let script =
+        format!("case \"$*\" in *reuseport*) echo out of luck >&2; exit 3;; *) exec {real} \"$@\";; esac");
+    bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), &script);
+    symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
+    let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("caffeine ended before it was ready (exit status: 3)\n    | out of luck"),
+        "{said}"
+    );
+    let directory = bench.results();
+    let rows = rows(&directory);
+    let void: Vec<_> =
+        rows.iter().filter(|row| row["reasons"].contains("ended before it was ready")).collect();
+    assert!(
+        void.len() == 2 && void.iter().all(|row| row["cell"] == "reuseport" && row["verdict"] == "INVALID")
+    );
+    assert!(rows.iter().filter(|row| row["cell"] != "reuseport").all(|row| row["completed"] != "0"));
+    // A busy machine may void others too.
+    let invalid = rows.iter().filter(|row| row["verdict"] == "INVALID").count();
+    let page = fs::read_to_string(directory.join("report.html")).unwrap();
+    assert!(page.contains(&format!("{invalid} of 6 runs are INVALID")));
+}
+
+#[test]
+fn a_generator_that_gives_no_record_voids_its_run() {
+    let bench = Bench::new(&TINY.replace("open_of_capacity = 0.1", "open = 50.0"));
+    fs::create_dir(bench.path("bin")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_caffeine"), bench.path("bin/caffeine")).unwrap();
+    bench.stand_in("loadgen", env!("CARGO_PKG_VERSION"), "echo tired >&2; exit 1");
+    let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("loadgen gave no record (exit status: 1)") && said.contains("    | tired"),
+        "{said}"
+    );
+    assert!(said.contains("no run succeeded"), "{said}");
+    assert_eq!(bench.running(), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_ends_everything_and_keeps_the_results_folder() {
+    let bench = Bench::new(&TINY.replace("duration_s = 0.3", "duration_s = 60.0"));
+    let lab = bench.begin_long_run();
+    kill(Pid::from_raw(lab.id() as i32), Signal::SIGINT).unwrap();
+    let output = lab.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupted after 0 runs, which are kept in results/tiny/"));
+    assert_eq!(bench.running(), Vec::<String>::new());
+    assert_eq!(fs::read_dir(bench.path("tmp")).unwrap().count(), 0);
+    assert!(bench.results().join("spec.toml").is_file());
+}
+
+#[test]
+fn a_killed_lab_takes_its_processes_along() {
+    let bench = Bench::new(&TINY.replace("duration_s = 0.3", "duration_s = 60.0"));
+    let mut lab = bench.begin_long_run();
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    bench.wait_until("something outlived the lab", <[String]>::is_empty);
+}
