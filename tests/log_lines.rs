@@ -167,8 +167,7 @@ fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let mut command = sandbox.command(&["-p", "0", "--bind", "127.0.0.1", "-n", "lab"]);
-    let mut child =
-        command.stdout(std::process::Stdio::null()).stderr(pty.slave).spawn().unwrap();
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(pty.slave).spawn().unwrap();
     drop(command);
     let mut terminal = std::fs::File::from(pty.master);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);

@@ -15,6 +15,8 @@ mod loadgen; // the load generator against scripted servers
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
-mod requests; // every status on the wire, and clients that misbehave
+mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
+mod statuses; // every status of our own on the wire
+mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
