@@ -194,10 +194,9 @@ fn a_worker_that_keeps_dying_is_replaced_ever_more_slowly_and_the_log_says_so() 
 
 #[test]
 fn a_supervisor_that_is_killed_takes_its_workers_along_and_frees_the_port() {
-    let (sandbox, mut server) = with_hello(&["-n", "lab"]);
+    let (sandbox, server) = with_hello(&["-n", "lab"]);
     let (workers, port) = (server.worker_pids(), server.port());
     server.signal(Signal::SIGKILL);
-    server.wait();
     eventually("the workers are gone", || workers.iter().all(|&worker| !is_alive(worker)));
     let again = sandbox.start(&["-n", "lab", "-p", &port.to_string()]);
     assert_eq!(again.get("/hello").text(), "hello");
