@@ -39,6 +39,8 @@ pub struct Header {
     pub port: AtomicU64,
     /// Slots that have ever been in use: the rows from there on are all zero.
     pub slots: AtomicU64,
+    /// Reloads that were refused or given up.
+    pub refused: AtomicU64,
 }
 
 /// What a worker does at the moment ([`Row::state`]).

@@ -124,7 +124,14 @@ impl Sandbox {
     /// is ready.
     #[track_caller]
     pub fn start(&self, arguments: &[&str]) -> Server {
+        self.start_with(arguments, |_| {})
+    }
+
+    /// As [`Self::start`], after a last word on its environment or limits.
+    #[track_caller]
+    pub fn start_with(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Server {
         let mut command = self.command(arguments);
+        prepare(&mut command);
         if !arguments.iter().any(|argument| ["-p", "--port"].contains(argument)) {
             command.args(["--port", "0"]);
         }

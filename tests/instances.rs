@@ -267,7 +267,8 @@ fn a_refused_reload_points_at_the_log_and_changes_nothing() {
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
     let before = server.worker_pids();
     sandbox.write("c.toml", "workerz = 3\n");
-    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "`caffeine -n lab --log`");
+    let outcome = sandbox.caffeine(&["-n", "lab", "--reload"]);
+    outcome.fails(1, "refused the new configuration and goes on with the old one; its log tells why: `caffeine -n lab --log`");
     assert!(server.log().contains("workerz"), "{}", server.log());
     assert_eq!(server.worker_pids(), before);
 }

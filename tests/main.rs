@@ -1,14 +1,22 @@
 //! The tests, as scripts over one harness.
 
 mod cli; // the command line and its misuse
+mod clients; // slow, idle, broken and leaving clients
 mod config; // settings: precedence, files, errors
 mod contract; // what every listener strategy must keep
 mod daemon; // going into the background
 mod deploy; // handlers put in place, also under load
+mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges
 mod instances; // names, pid files, start, stop, list
 mod lab; // experiments from a file to a report
 mod loadgen; // the load generator against scripted servers
+mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
+mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
+mod requests; // targets, bodies, one request per connection
+mod responders; // the answers for measuring
+mod statuses; // every status of our own on the wire
+mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load

@@ -54,6 +54,17 @@ pub fn has_children() -> bool {
     waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
 }
 
+/// Kills everything in this process' group but itself. For a process that leads its group and is about to end.
+///
+/// # Errors
+/// It cannot leave the group; nothing is killed then.
+pub fn kill_rest_of_group() -> io::Result<()> {
+    use nix::unistd::{getpgid, getpgrp, getppid, setpgid};
+    let group = getpgrp();
+    setpgid(Pid::from_raw(0), getpgid(Some(getppid()))?)?;
+    Ok(nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL)?)
+}
+
 /// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::instance::Folder;
 use crate::scoreboard::{Scoreboard, State};
 use crate::server::error::Error;
 
-/// Workers start within milliseconds; a refused configuration shows by nothing happening.
+/// Workers start within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends SIGHUP to the instance and waits until all workers of a new generation accept.
@@ -22,12 +22,15 @@ pub fn reload(folder: &Folder) -> Result<(), Error> {
             "instance {name} (pid {pid}) {why}; its log tells why: `caffeine -n {name} --log`"
         ))
     };
-    let before = generation(folder);
+    let (before, refused_before) = (generation(folder), refused(folder));
     process.signal(Signal::SIGHUP).map_err(|error| failed(format!("cannot be signalled ({error})")))?;
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if generation(folder) > before && all_running(folder) {
             return Ok(());
+        }
+        if refused(folder) > refused_before {
+            return Err(failed("refused the new configuration and goes on with the old one".into()));
         }
         if process.wait(20).unwrap_or(false) {
             return Err(failed("ended instead of reloading".into()));
@@ -38,6 +41,10 @@ pub fn reload(folder: &Folder) -> Result<(), Error> {
 
 fn generation(folder: &Folder) -> u64 {
     Scoreboard::open(&folder.scoreboard()).map_or(0, |board| board.header().generation.load(Relaxed))
+}
+
+fn refused(folder: &Folder) -> u64 {
+    Scoreboard::open(&folder.scoreboard()).map_or(0, |board| board.header().refused.load(Relaxed))
 }
 
 fn all_running(folder: &Folder) -> bool {

@@ -49,6 +49,7 @@ pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> 
     supervisor.hire_generation(1)?;
     let ended = supervisor.run();
     supervisor.kill_all();
+    supervisor.own().stderr.finish();
     ended
 }
 
@@ -275,6 +276,7 @@ impl Supervisor {
         let due = self.staff.iter().filter_map(|member| member.due).map(until).min();
         let gone =
             self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
-        [phase, due, gone].into_iter().flatten().min()
+        let line = self.own.as_ref().and_then(|own| own.stderr.due()).map(until);
+        [phase, due, gone, line].into_iter().flatten().min()
     }
 }

@@ -35,6 +35,7 @@ impl Supervisor {
         }
         if let Err(reason) = self.try_reload() {
             tracing::error!("reload refused, the old configuration stays: {reason}");
+            self.board.header().refused.fetch_add(1, SeqCst);
         }
     }
 
@@ -119,6 +120,7 @@ impl Supervisor {
         tracing::error!("a worker of generation {generation} cannot start: {reason}");
         if generation > self.current {
             tracing::error!("reload given up, the old workers go on");
+            self.board.header().refused.fetch_add(1, SeqCst);
             for member in self.staff.iter_mut().filter(|member| member.generation == generation) {
                 member.retiring = true;
                 member.kill_group();

@@ -2,38 +2,71 @@
 
 use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 /// A line that is longer than this is cut into several.
 const LINE_BYTES: usize = 4096;
+/// A line without an end is logged when so long nothing more of it has come.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Collects lines from the pipe.
 #[derive(Debug)]
 pub(super) struct Collector {
     pipe: PipeReader,
     partial: Vec<u8>,
+    /// When the unfinished line is logged as it is.
+    due: Option<Instant>,
 }
 
 impl Collector {
     /// Reads from the non-blocking end of a pipe.
     pub fn new(pipe: PipeReader) -> Self {
-        Self { pipe, partial: Vec::new() }
+        Self { pipe, partial: Vec::new(), due: None }
     }
 
-    /// Logs every whole line that has come.
+    /// When [`collect`](Self::collect) has something to do although nothing comes.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Logs every whole line that has come, and one that nobody finishes.
     pub fn collect(&mut self) {
         let mut piece = [0; LINE_BYTES];
         while let Ok(n @ 1..) = self.pipe.read(&mut piece) {
             self.partial.extend_from_slice(&piece[..n]);
             self.log_lines();
+            self.due = (!self.partial.is_empty()).then(|| Instant::now() + PATIENCE);
         }
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.log_rest();
+        }
+    }
+
+    /// Logs what has come, as the last of all.
+    pub fn finish(&mut self) {
+        self.collect();
+        if !self.partial.is_empty() {
+            self.log_rest();
+        }
+    }
+
+    fn log_rest(&mut self) {
+        log(&self.partial);
+        self.partial.clear();
+        self.due = None;
     }
 
     fn log_lines(&mut self) {
         while let Some((length, skip)) = next_line(&self.partial) {
-            tracing::warn!(stream = "stderr", "{}", String::from_utf8_lossy(&self.partial[..length]));
+            log(&self.partial[..length]);
             self.partial.drain(..skip);
         }
     }
+}
+
+/// The mark stands before the text, which could contain one itself.
+fn log(line: &[u8]) {
+    tracing::warn!(stream = "stderr", message = %String::from_utf8_lossy(line));
 }
 
 /// Length of the first line, and how much to drop with its end; `None` when there is no whole one.

@@ -21,6 +21,9 @@ use crate::sys::net;
 const LINGER: Duration = Duration::from_secs(1);
 /// ...and up to so many bytes.
 const LINGER_BYTES: usize = 64 * 1024;
+/// An unfinished head is parsed again when a line of it has ended or so much more has come: a client that sends it
+/// byte by byte must not have it parsed as often.
+const WORTH_PARSING: usize = 1024;
 /// Reads in a row from one connection, before others get their turn.
 const READS_PER_TURN: usize = 16;
 
@@ -45,6 +48,8 @@ pub struct Held {
     pub deadline: Instant,
     /// Bytes that came and are not yet used.
     input: Vec<u8>,
+    /// How much of `input` was parsed as a head that is not whole.
+    parsed: usize,
     stage: Stage,
     shared: &'static Shared,
 }
@@ -83,7 +88,7 @@ impl Held {
     /// A new connection, of which `input` was read.
     pub fn new(connection: Connection, input: &[u8], shared: &'static Shared) -> Self {
         let deadline = connection.accepted + shared.settings.header_timeout;
-        Self { connection, deadline, input: input.to_vec(), stage: Stage::Head, shared }
+        Self { connection, deadline, input: input.to_vec(), parsed: 0, stage: Stage::Head, shared }
     }
 
     /// A connection whose request was answered, and which is not to be closed yet.
@@ -150,12 +155,17 @@ impl Held {
     }
 
     fn consume_head(&mut self, service: &mut Service) -> Step {
+        let news = &self.input[self.parsed..];
+        if self.parsed > 0 && news.len() < WORTH_PARSING && !news.contains(&b'\n') {
+            return Step::More;
+        }
         let input = std::mem::take(&mut self.input);
+        self.parsed = 0;
         let mut slots = request::slots();
         let head = match request::parse(&input, &mut slots, &self.shared.limits) {
             Ok(Some(head)) => head,
             Ok(None) => {
-                self.input = input;
+                (self.parsed, self.input) = (input.len(), input);
                 return Step::More;
             }
             Err(refusal) => return self.settle(service.refuse(&self.connection, None, &refusal, &"")),

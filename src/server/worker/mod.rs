@@ -252,7 +252,23 @@ fn finish(shared: &Shared, room: &Room) {
         std::thread::sleep(TICK);
     }
     logging::flush();
-    while fork::has_children() && Instant::now() < deadline {
+    while fork::has_children() {
+        if Instant::now() >= deadline {
+            return out_of_time(shared);
+        }
         std::thread::sleep(TICK);
+    }
+}
+
+/// Handlers still run when the grace period is over. They end with the instance, but do not need this worker: where only
+/// it leaves (after a reload, say), they go on.
+fn out_of_time(shared: &Shared) {
+    if shared.board.header().closing.load(SeqCst) == 0 {
+        return;
+    }
+    tracing::warn!("the grace period is over: handlers that still run are killed");
+    logging::flush();
+    if let Err(error) = fork::kill_rest_of_group() {
+        tracing::error!("cannot kill them: {error}");
     }
 }

@@ -1,0 +1,139 @@
+//! The answers for measuring: which worker, and connections that are kept alive.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Response, Sandbox, Server, eventually};
+
+const RESPONDERS: [&str; 3] = ["fixed", "sleep:const(1ms)", "spin:const(1ms)"];
+
+fn everywhere(test: impl Fn(&Server, &str)) {
+    for responder in RESPONDERS {
+        let sandbox = Sandbox::new();
+        test(&sandbox.start(&["-w", "2", "--respond", responder]), responder);
+    }
+}
+
+/// The next answer on a connection that may go on: status line and header fields, and the body.
+fn next(reader: &mut impl BufRead, has_body: bool) -> Response {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_ne!(reader.read_until(b'\n', &mut head).unwrap(), 0, "the connection ended: {head:?}");
+    }
+    let mut response = Response::parse(&head);
+    let length = response.header("content-length").unwrap().parse().unwrap();
+    response.body = vec![0; if has_body { length } else { 0 }];
+    reader.read_exact(&mut response.body).unwrap();
+    response
+}
+
+fn open(server: &Server) -> (TcpStream, BufReader<TcpStream>) {
+    let stream = server.connect();
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    (stream, reader)
+}
+
+#[test]
+fn every_answer_names_its_worker() {
+    everywhere(|server, responder| {
+        let mut seen = std::collections::BTreeSet::new();
+        eventually("both workers have answered", || {
+            let response = server.get("/anything/at/all?x");
+            assert_eq!((response.status, response.text().as_str()), (200, "hello\n"), "{responder}");
+            seen.insert(response.header("caffeine-worker").unwrap().to_owned());
+            seen.len() == 2
+        });
+        assert!(seen.iter().eq(["0", "1"]), "{responder}: {seen:?}");
+    });
+}
+
+#[test]
+fn a_connection_is_kept_alive_when_asked_and_closed_otherwise() {
+    everywhere(|server, responder| {
+        for (kept, request) in [
+            (true, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (true, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+            (false, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+            (false, "GET / HTTP/1.0\r\n\r\n"),
+        ] {
+            let (mut stream, mut reader) = open(server);
+            let said = if kept { "keep-alive" } else { "close" };
+            for _ in 0..if kept { 3 } else { 1 } {
+                stream.write_all(request.as_bytes()).unwrap();
+                let response = next(&mut reader, true);
+                assert_eq!(response.header("connection"), Some(said), "{responder}, {request}");
+            }
+            if !kept {
+                assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "{responder}, {request}");
+            }
+        }
+        eventually("connections that their clients closed are let go", || {
+            server.scoreboard().snapshot().iter().all(|row| row.open == 0)
+        });
+    });
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_order() {
+    everywhere(|server, responder| {
+        let (mut stream, mut reader) = open(server);
+        let mut requests = Vec::new();
+        for i in 0..50 {
+            let method = if i % 3 == 0 { "HEAD" } else { "GET" };
+            write!(requests, "{method} /{i} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        requests.extend(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(&requests).unwrap();
+        let first = next(&mut reader, false);
+        for i in 1..50 {
+            let response = next(&mut reader, i % 3 != 0);
+            assert_eq!(response.header("caffeine-worker"), first.header("caffeine-worker"), "{responder}");
+            assert_eq!(response.text(), if i % 3 == 0 { "" } else { "hello\n" });
+        }
+        assert_eq!(next(&mut reader, true).header("connection"), Some("close"), "{responder}");
+        assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn bodies_are_read_and_dropped() {
+    everywhere(|server, responder| {
+        let (mut stream, mut reader) = open(server);
+        let large = vec![b'x'; 3 << 20];
+        for _ in 0..2 {
+            write!(stream, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", large.len()).unwrap();
+            stream.write_all(&large).unwrap();
+            assert_eq!(next(&mut reader, true).status, 200, "{responder}");
+            let chunked =
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+            stream.write_all(chunked.as_bytes()).unwrap();
+            assert_eq!(next(&mut reader, true).status, 200, "{responder}");
+        }
+    });
+}
+
+#[test]
+fn a_kept_connection_that_stays_silent_is_closed_without_a_word() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["--respond", "fixed", "--header-timeout", "200ms"]);
+    let (mut stream, mut reader) = open(&server);
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    next(&mut reader, true);
+    assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn a_worker_is_occupied_for_the_time_that_was_drawn() {
+    for responder in ["sleep:const(50ms)", "spin:const(50ms)"] {
+        let sandbox = Sandbox::new();
+        let server = sandbox.start(&["-w", "1", "--respond", responder]);
+        let begun = Instant::now();
+        for _ in 0..4 {
+            server.get("/");
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(200), "{responder}: {:?}", begun.elapsed());
+        let busy: u64 = server.scoreboard().snapshot().iter().map(|row| row.busy_ns).sum();
+        assert!(busy >= 150_000_000, "{responder}: busy for {busy} ns");
+    }
+}
