@@ -24,7 +24,7 @@ impl Launch {
         arguments.push(&[b"true"]);
         environment.push(&[b"PATH=/usr/bin:/bin"]);
         let null = File::options().write(true).open("/dev/null").unwrap();
-        Self { spawner: Spawner::default(), arguments, environment, null }
+        Self { spawner: Spawner::new().unwrap(), arguments, environment, null }
     }
 
     fn start(&mut self) -> Pid {

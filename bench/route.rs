@@ -27,7 +27,7 @@ pub fn bench(criterion: &mut Criterion) {
         std::fs::set_permissions(&handler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let variables = Default::default();
         let mut launcher =
-            caffeine::cgi::launch::Launcher::new(crate::environment::terms(base.path(), &variables));
+            caffeine::cgi::launch::Launcher::new(crate::environment::terms(base.path(), &variables)).unwrap();
         bencher.iter(|| launcher.find(black_box(PATH)).is_ok());
     });
     group.finish();

@@ -95,19 +95,22 @@ pub struct Launcher<'a> {
 
 impl<'a> Launcher<'a> {
     /// One that starts the handlers below the base directory of `terms`.
-    pub fn new(terms: Terms<'a>) -> Self {
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(terms: Terms<'a>) -> io::Result<Self> {
         let mut environment = CStrings::default();
         meta::fixed(&mut environment, &terms.instance);
-        Self {
+        Ok(Self {
             terms,
             constant: environment.len(),
             environment,
             arguments: CStrings::default(),
             remembered: HashMap::new(),
-            spawner: Spawner::default(),
+            spawner: Spawner::new()?,
             address: String::new(),
             scratch: Vec::new(),
-        }
+        })
     }
 
     /// Where `path` leads now, looked up in the file system.

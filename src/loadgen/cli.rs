@@ -9,7 +9,7 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
 
 const EXAMPLES: &str = "\
 Examples:
-  loadgen                        closed loop to the default URL for 10 s
+  loadgen                        closed loop, default URL, for 10 s
   loadgen -c 64 -d 30s URL       how much can it do? (closed loop)
   loadgen -r 2000 -d 30s URL     how long does it take at 2000/s?
                                  (open loop)
@@ -23,9 +23,9 @@ the latencies.
 
 Verdicts:
   OK            the figures can be used
-  CLIENT-BOUND  closed loop, and a thread of loadgen used more than 90 %
-                of a core: the throughput may be the generator's, not
-                the server's
+  CLIENT-BOUND  closed loop, and a thread of loadgen used more than
+                90 % of a core: the throughput may be the generator's,
+                not the server's
   INVALID       loadgen ran out of descriptors or ports; or no request
                 fell into the measured time; or, in an open loop, the
                 send lag's p99 is above 1 ms and above a tenth of the

@@ -40,8 +40,8 @@ Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens t
 
 Files:
   ~/.config/caffeine/           handlers
-  ~/.local/state/caffeine/NAME/ an instance: its pid, its log, config.toml
-                                as resolved, its scoreboard
+  ~/.local/state/caffeine/NAME/ an instance: pid, log, scoreboard,
+                                config.toml as resolved
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 

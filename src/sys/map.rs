@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 /// A `MAP_SHARED` mapping, unmapped on drop. A new one is zeroed.
 ///
@@ -82,6 +83,89 @@ impl SharedMap {
         // as long as `self`.
         unsafe { self.start.cast::<u8>().add(offset).cast::<T>().as_ref() }
     }
+}
+
+/// Private zeroed memory of its own pages: what is never touched takes no memory, unlike a zeroed `Vec`, which the
+/// allocator may have to clear. For buffers that are large and mostly used in part.
+#[derive(Debug)]
+pub struct Pages {
+    start: NonNull<libc::c_void>,
+    len: NonZeroUsize,
+}
+
+// SAFETY: plain memory with one owner.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    /// Maps `len` bytes.
+    ///
+    /// # Errors
+    /// `ENOMEM`, or `EINVAL` for a length of 0.
+    pub fn new(len: usize) -> io::Result<Self> {
+        let len = NonZeroUsize::new(len).ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
+        let start = unsafe {
+            mmap_anonymous(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)?
+        };
+        Ok(Self { start, len })
+    }
+}
+
+impl Deref for Pages {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is that long, readable, initialised to zero, and borrowed from its only owner.
+        unsafe { std::slice::from_raw_parts(self.start.cast().as_ptr(), self.len.get()) }
+    }
+}
+
+impl DerefMut for Pages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and writable.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast().as_ptr(), self.len.get()) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours, and no reference outlives `self`.
+        let _ = unsafe { munmap(self.start, self.len.get()) };
+    }
+}
+
+/// Makes all threads allocate from one heap: a second one of its own would cost a thread that rarely runs more memory
+/// than it ever uses (mallopt(3)). Call it before there are threads.
+pub fn share_one_heap() {
+    // SAFETY: sets a parameter of the allocator.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// Lets go of the pages of program code that were needed to start and are not needed any more; those that are come
+/// back from the page cache when they are next executed. Only mappings that are executable and not writable are touched:
+/// they are never changed in memory, so that nothing is lost.
+///
+/// # Errors
+/// `/proc/self/maps` cannot be read.
+pub fn forget_code() -> io::Result<()> {
+    for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp")) = (fields.next(), fields.next()) else { continue };
+        // Of files only: the kernel's own pages (vdso) are none of ours.
+        if !fields.nth(3).is_some_and(|path| path.starts_with('/')) {
+            continue;
+        }
+        let parse = |text| usize::from_str_radix(text, 16).ok();
+        let Some((Some(start), Some(end))) =
+            range.split_once('-').map(|(start, end)| (parse(start), parse(end)))
+        else {
+            continue;
+        };
+        let Some(start_address) = NonNull::new(start as *mut libc::c_void) else { continue };
+        // SAFETY: a private, unmodified mapping of a file: pages that are dropped are read from the file again.
+        let _ = unsafe { madvise(start_address, end - start, MmapAdvise::MADV_DONTNEED) };
+    }
+    Ok(())
 }
 
 impl Drop for SharedMap {

@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::cstrings::CStrings;
+use super::map::Pages;
 
 /// Room for [`child`], which needs a few hundred bytes (more in unoptimised builds).
 const STACK_BYTES: usize = 32 * 1024;
@@ -83,16 +84,18 @@ struct Task {
 /// Starts processes, one at a time. Each thread that launches has its own.
 #[derive(Debug)]
 pub struct Spawner {
-    stack: Box<[u128]>,
-}
-
-impl Default for Spawner {
-    fn default() -> Self {
-        Self { stack: vec![0; STACK_BYTES / size_of::<u128>()].into_boxed_slice() }
-    }
+    stack: Pages,
 }
 
 impl Spawner {
+    /// One with a stack of its own.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { stack: Pages::new(STACK_BYTES)? })
+    }
+
     /// Starts a process and returns as soon as it executes its program, or could not.
     ///
     /// # Errors
@@ -118,10 +121,10 @@ impl Spawner {
             pidfd: &raw mut pidfd as u64,
             exit_signal: libc::SIGCHLD as u64,
             stack: self.stack.as_mut_ptr() as u64,
-            stack_size: size_of_val(&*self.stack) as u64,
+            stack_size: self.stack.len() as u64,
             ..CloneArgs::default()
         };
-        // SAFETY: see the head of this file; the stack is 16-byte aligned (u128), used by nobody else (&mut self), and
+        // SAFETY: see the head of this file; the stack is page-aligned, used by nobody else (&mut self), and
         // `task` with all that it points to lives until the call returns, which is after the child left this memory.
         let pid = unsafe { clone3_call(&raw const args, child, (&raw mut task).cast()) };
         if pid < 0 {
@@ -280,7 +283,7 @@ mod tests {
             nofile: Some((99, 100)),
             clear_mask: true,
         };
-        Spawner::default().spawn(order, false)?;
+        Spawner::new().unwrap().spawn(order, false)?;
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).unwrap();
@@ -321,7 +324,7 @@ mod tests {
             nofile: None,
             clear_mask: false,
         };
-        let started = Spawner::default().spawn(order, true).unwrap();
+        let started = Spawner::new().unwrap().spawn(order, true).unwrap();
         let pidfd = started.pidfd.unwrap();
         let mut poll = [nix::poll::PollFd::new(pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut poll, 10_000u16).unwrap(), 1);

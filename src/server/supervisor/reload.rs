@@ -93,7 +93,10 @@ impl Supervisor {
         let line = format!("{name} ready on {}, {workers} workers, {listener}", self.address);
         tracing::info!("{line}");
         match self.ready.take() {
-            Some(ready) => ready.ready(&format!("caffeine: {line}")),
+            Some(ready) => {
+                ready.ready(&format!("caffeine: {line}"));
+                let _ = crate::sys::map::forget_code();
+            }
             None => {
                 if let Err(error) = settings.save(&self.claim.folder().config()) {
                     tracing::warn!("{error}");

@@ -30,6 +30,7 @@ use crate::scoreboard::{Row, Scoreboard, State, add};
 use crate::server::config::Settings;
 use crate::server::logging;
 use crate::server::responders::Occupy;
+use crate::sys::map::{self, Pages};
 use crate::sys::{fork, net, signal};
 
 /// Exit code of a worker that could not start and whose successor could not either.
@@ -127,6 +128,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         spool_directory: post.log_path.parent().unwrap_or(&post.log_path).to_owned(),
     }));
     let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));
+    map::share_one_heap();
     room.start()?;
     let row = shared.row();
     row.number.store(post.number as u64, Relaxed);
@@ -140,8 +142,8 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         room,
         acceptor,
         sockets: post.sockets,
-        service: Service::new(shared, room, false),
-        buffer: vec![0; READ_BYTES],
+        service: Service::new(shared, room, false)?,
+        buffer: Pages::new(READ_BYTES)?,
     })
 }
 
@@ -152,7 +154,7 @@ struct Worker {
     acceptor: Box<dyn Acceptor>,
     sockets: Vec<OwnedFd>,
     service: Service,
-    buffer: Vec<u8>,
+    buffer: Pages,
 }
 
 impl Worker {

@@ -20,6 +20,7 @@ use super::Shared;
 use super::held::{Held, Progress};
 use super::service::Service;
 use crate::server::logging;
+use crate::sys::map::{self, Pages};
 use crate::sys::{fork, signal};
 
 /// What the thread needs: [`Service::answer`] and a launch, with room to spare.
@@ -150,9 +151,11 @@ impl Room {
 
     fn live(&'static self) -> io::Result<()> {
         signal::block_all_in_thread()?;
-        let mut service = Service::new(self.shared, self, true);
-        let mut scratch = vec![0; READ_BYTES];
+        let mut service = Service::new(self.shared, self, true)?;
+        let mut scratch = Pages::new(READ_BYTES)?;
         let mut events = [EpollEvent::empty(); 64];
+        // This thread is the last to be set up, and the start is most of the code that a worker ever runs.
+        let _ = map::forget_code();
         loop {
             let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
                 Err(nix::Error::EINTR) => continue,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::PoisonError;
@@ -44,7 +45,10 @@ pub struct Service {
 
 impl Service {
     /// One for the calling thread; `signals_blocked` tells that handlers must not inherit its signal mask.
-    pub fn new(shared: &'static Shared, room: &'static Room, signals_blocked: bool) -> Self {
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(shared: &'static Shared, room: &'static Room, signals_blocked: bool) -> io::Result<Self> {
         let settings = &shared.settings;
         let instance = meta::Instance {
             name: settings.name.as_str(),
@@ -60,13 +64,13 @@ impl Service {
         let terms = Terms { instance, alarm_s, nofile: shared.nofile, clear_mask: signals_blocked };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
-        Self {
+        Ok(Self {
             shared,
             room,
-            launcher: Launcher::new(terms),
+            launcher: Launcher::new(terms)?,
             fixed: answers(false),
             fixed_heads: answers(true),
-        }
+        })
     }
 
     /// Whether requests go to handlers.
