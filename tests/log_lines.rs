@@ -139,7 +139,13 @@ fn a_last_line_without_an_end_is_not_lost() {
 
 #[test]
 fn no_request_can_forge_a_line_or_reach_the_terminal() {
-    let (_sandbox, server) = with_handlers(&[]);
+    let (sandbox, server) = with_handlers(&[]);
+    // The name of a handler is logged decoded: the one way for a control byte from outside into a line.
+    sandbox.handler("two\n2030-01-01 lines \x1b[2J\u{e9}", says("odd"));
+    let odd = b"GET /two%0a2030-01-01%20lines%20%1b[2J%c3%a9 HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert!(server.raw(odd).ends_with(b"odd"));
+    let line = lines(&server, "/two%0a", 1).remove(0);
+    assert!(line.contains(r#" handler="/two\x0A2030-01-01 lines \x1B[2J\xC3\xA9" "#), "{line}");
     let forgeries: [&[u8]; 7] = [
         b"GET /%0a2030-01-01T00:00:00.000Z%20forged HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /hello?\"%20outcome=forged HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -152,7 +158,9 @@ fn no_request_can_forge_a_line_or_reach_the_terminal() {
     for forgery in forgeries {
         server.raw(forgery);
     }
-    lines(&server, "peer=", forgeries.len());
+    lines(&server, "peer=", forgeries.len() + 1);
+    let line = lines(&server, "outcome=forged", 1).remove(0);
+    assert!(line.contains(r#" target="/hello?\"%20outcome=forged" "#), "{line}");
     let log = std::fs::read(server.folder().log()).unwrap();
     assert!(log.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n')), "{}", String::from_utf8_lossy(&log));
     for line in String::from_utf8(log).unwrap().lines() {
