@@ -135,7 +135,12 @@ impl Scoreboard {
             .mode(0o600)
             .open(&temporary)?;
         let bytes = (rows + 1) * ROW_BYTES;
-        file.set_len(bytes as u64)?;
+        // Really there, not a hole: a full disk is an error now, and not SIGBUS at the first use of a row.
+        nix::fcntl::posix_fallocate(
+            &file,
+            0,
+            i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?,
+        )?;
         let board = Self { map: SharedMap::file(&file, bytes, true)?, rows };
         board.header().rows.store(rows as u64, Relaxed);
         board.header().magic.store(MAGIC, Relaxed);

@@ -6,6 +6,7 @@ mod config; // settings: precedence, files, errors
 mod contract; // what every listener strategy must keep
 mod daemon; // going into the background
 mod deploy; // handlers put in place, also under load
+mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges

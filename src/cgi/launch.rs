@@ -28,7 +28,9 @@ pub const HANDLER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// `SERVER_SOFTWARE`.
 pub const SOFTWARE: &str = concat!("caffeine/", env!("CARGO_PKG_VERSION"));
 /// Paths that are remembered; beyond that the memory starts anew.
-const REMEMBERED: usize = 4096;
+const REMEMBERED: usize = 1024;
+/// Longer paths are looked up each time: the memory stays below 1 MB whatever clients ask for.
+const REMEMBERED_BYTES: usize = 128;
 
 /// How all handlers of a worker are started.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +130,9 @@ impl<'a> Launcher<'a> {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.clear();
         }
-        self.remembered.insert(path.to_owned(), Rc::clone(&program));
+        if path.len() <= REMEMBERED_BYTES {
+            self.remembered.insert(path.to_owned(), Rc::clone(&program));
+        }
         Ok(program)
     }
 

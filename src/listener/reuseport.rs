@@ -36,10 +36,11 @@ struct Reuseport;
 impl Strategy for Reuseport {
     fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
         let own: Vec<&OwnedFd> = seat.sockets.iter().skip(seat.worker).step_by(seat.workers).collect();
-        if let [only] = own[..] {
-            return Ok(Box::new(One { listener: Interruptible::new(only.as_fd())? }));
+        match own[..] {
+            [] => Err(io::Error::other("fewer sockets than workers")),
+            [only] => Ok(Box::new(One { listener: Interruptible::new(only.as_fd())? })),
+            _ => Several::acceptor(&own),
         }
-        Several::acceptor(&own)
     }
 }
 

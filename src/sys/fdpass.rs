@@ -1,7 +1,7 @@
 //! Descriptors through Unix sockets (`SCM_RIGHTS`), and the parking place made of them.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
@@ -9,80 +9,117 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 /// A message carries at most 253 descriptors (unix(7)).
 const PER_MESSAGE: usize = 253;
 
-/// Sends descriptors, with one byte of data per message. The receiver gets duplicates.
+/// Sends at most [`PER_MESSAGE`] descriptors with one byte of data.
 ///
 /// # Errors
 /// Those of `sendmsg(2)`; `ETOOMANYREFS` when more are in flight than `RLIMIT_NOFILE` allows.
-pub fn send(socket: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    for chunk in fds.chunks(PER_MESSAGE) {
-        let raw: Vec<RawFd> = chunk.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&raw)];
-        sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"f")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
-    }
+fn send(socket: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"f")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
-/// Receives `count` descriptors that were sent with [`send`], close-on-exec.
+/// Duplicates of the descriptors in the first message, which stays where it is (MSG_PEEK); close-on-exec.
 ///
 /// # Errors
-/// Those of `recvmsg(2)`; `UnexpectedEof` when fewer came.
-pub fn receive(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
+/// Those of `recvmsg(2)`; `EMFILE` when there is no room for `count`.
+fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut byte = [0u8];
+    let mut space = nix::cmsg_space!([RawFd; PER_MESSAGE]);
+    let mut data = [IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut space), flags)?;
     let mut fds = Vec::with_capacity(count);
-    while fds.len() < count {
-        let mut byte = [0u8];
-        let mut space = nix::cmsg_space!([RawFd; PER_MESSAGE]);
-        let mut data = [IoSliceMut::new(&mut byte)];
-        let message =
-            recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
-        let before = fds.len();
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = control {
-                // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
-                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-            }
-        }
-        if fds.len() == before {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+    for header in message.cmsgs()? {
+        let ControlMessageOwned::ScmRights(raw) = header else { continue };
+        // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
+        fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
     }
-    Ok(fds)
+    if fds.len() == count { Ok(fds) } else { Err(io::Error::from_raw_os_error(libc::EMFILE)) }
 }
 
-/// Descriptors that are kept open without being held: they are in flight in a socketpair of the process' own.
+/// Descriptors that are kept open without being held: they are in flight in socketpairs of the process' own.
 /// While they are parked it has no such descriptor, and can neither accept from one nor leak one to a child.
-#[derive(Debug)]
+/// Copies are taken by looking at the message without receiving it, so that no error can lose what is parked.
+#[derive(Debug, Default)]
 pub struct Parking {
-    entrance: UnixStream,
+    lots: Vec<Lot>,
+}
+
+/// One message in flight.
+#[derive(Debug)]
+struct Lot {
+    _entrance: UnixStream,
     exit: UnixStream,
     count: usize,
 }
 
 impl Parking {
-    /// An empty place.
+    /// Parks `fds` beside those that are there, and closes them.
     ///
     /// # Errors
-    /// Those of `socketpair(2)`.
-    pub fn new() -> io::Result<Self> {
-        let (entrance, exit) = UnixStream::pair()?;
-        Ok(Self { entrance, exit, count: 0 })
-    }
-
-    /// Parks `fds` and closes them.
-    ///
-    /// # Errors
-    /// Those of [`send`].
-    pub fn put(&mut self, fds: Vec<OwnedFd>) -> io::Result<()> {
-        use std::os::fd::AsFd;
-        send(&self.entrance, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>())?;
-        self.count += fds.len();
+    /// Those of `socketpair(2)` and `sendmsg(2)`; `ETOOMANYREFS` when the user has more in flight than
+    /// `RLIMIT_NOFILE` allows. Then none of them is parked.
+    pub fn park(&mut self, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let mut lots = Vec::new();
+        for chunk in fds.chunks(PER_MESSAGE) {
+            let (entrance, exit) = UnixStream::pair()?;
+            send(&entrance, &chunk.iter().map(AsFd::as_fd).collect::<Vec<_>>())?;
+            lots.push(Lot { _entrance: entrance, exit, count: chunk.len() });
+        }
+        self.lots.append(&mut lots);
         Ok(())
     }
 
-    /// Takes all parked descriptors out, in the order in which they went in.
+    /// Copies of all parked descriptors, in the order in which they were parked.
     ///
     /// # Errors
-    /// Those of [`receive`].
-    pub fn take(&mut self) -> io::Result<Vec<OwnedFd>> {
-        receive(&self.exit, std::mem::take(&mut self.count))
+    /// `EMFILE`; those of `recvmsg(2)`. What is parked stays so.
+    pub fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut fds = Vec::new();
+        for lot in &self.lots {
+            fds.extend(peek(&lot.exit, lot.count)?);
+        }
+        Ok(fds)
+    }
+
+    /// Lets go of everything that is parked.
+    pub fn clear(&mut self) {
+        self.lots.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inode(fd: &impl AsFd) -> u64 {
+        nix::sys::stat::fstat(fd).unwrap().st_ino
+    }
+
+    #[test]
+    fn what_is_parked_can_be_copied_again_and_again_in_order() {
+        let fds: Vec<OwnedFd> = (0..300).map(|_| UnixStream::pair().unwrap().0.into()).collect();
+        let inodes: Vec<u64> = fds.iter().map(inode).collect();
+        let mut parking = Parking::default();
+        let mut fds = fds.into_iter();
+        parking.park(fds.by_ref().take(290).collect()).unwrap();
+        parking.park(fds.collect()).unwrap();
+        for _ in 0..3 {
+            assert_eq!(parking.copies().unwrap().iter().map(inode).collect::<Vec<_>>(), inodes);
+        }
+    }
+
+    #[test]
+    fn what_is_parked_stays_open_until_it_is_let_go() {
+        use std::io::Read;
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut parking = Parking::default();
+        parking.park(vec![near.into()]).unwrap();
+        far.set_nonblocking(true).unwrap();
+        assert_eq!(far.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        parking.clear();
+        assert_eq!(far.read(&mut [0]).unwrap(), 0, "the last holder is gone");
     }
 }

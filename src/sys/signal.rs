@@ -140,6 +140,8 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     handle(&[Signal::SIGUSR1], SigHandler::Handler(on_reopen), SaFlags::SA_RESTART)?;
     let nothing = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];
     handle(&nothing, SigHandler::Handler(on_nothing), SaFlags::SA_RESTART)?;
+    // A log at its size limit, or a terminal that is somebody else's: then the write fails, and no more.
+    handle(&[Signal::SIGXFSZ, Signal::SIGTTOU], SigHandler::Handler(on_nothing), SaFlags::empty())?;
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT)?;
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }

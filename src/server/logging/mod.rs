@@ -15,7 +15,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +41,7 @@ const FLUSH_BYTES: usize = 8 * 1024;
 static LOG: OnceLock<Log> = OnceLock::new();
 static LEVEL: AtomicU8 = AtomicU8::new(2);
 static WORKER: AtomicI64 = AtomicI64::new(-1);
+static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Where the lines go.
 #[derive(Debug)]
@@ -122,8 +123,14 @@ pub fn disarm() {
     }
 }
 
+/// Lets lines gather until [`flush`] or a full buffer, in a process that otherwise writes each at once.
+pub fn hold() {
+    HELD.store(true, Relaxed);
+}
+
 /// Writes what is buffered.
 pub fn flush() {
+    HELD.store(false, Relaxed);
     if let Some(log) = LOG.get() {
         log.write_out(&mut log.buffer());
     }
@@ -156,6 +163,7 @@ impl Log {
                 );
             }
             Some(_) => {}
+            None if HELD.load(Relaxed) && buffer.lines.len() < FLUSH_BYTES => {}
             None => self.write_out(&mut buffer),
         }
     }

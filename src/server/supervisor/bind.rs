@@ -15,20 +15,18 @@ use crate::server::error::Error;
 pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let explain = |error: io::Error| Error::Failed(explain(settings, &error));
     let mut sockets = vec![socket::first(settings.address(), settings.backlog).map_err(explain)?];
-    grow(&mut sockets, settings).map_err(explain)?;
+    sockets.append(&mut siblings(&sockets, settings).map_err(explain)?);
     Ok(sockets)
 }
 
-/// Adds siblings until there are as many as the strategy needs.
+/// The siblings that are missing beside `sockets` for what the strategy needs.
 ///
 /// # Errors
 /// Those of binding.
-pub(super) fn grow(sockets: &mut Vec<OwnedFd>, settings: &Settings) -> io::Result<()> {
+pub(super) fn siblings(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let address = socket::local_address(sockets[0].as_fd())?;
-    while sockets.len() < settings.listener.entry.sockets.of(settings.workers) {
-        sockets.push(socket::sibling(address, settings.backlog)?);
-    }
-    Ok(())
+    let needed = settings.listener.entry.sockets.of(settings.workers);
+    (sockets.len()..needed).map(|_| socket::sibling(address, settings.backlog)).collect()
 }
 
 fn explain(settings: &Settings, error: &io::Error) -> String {

@@ -84,6 +84,8 @@ struct Supervisor {
     /// The generation that serves; a younger one is only starting.
     current: u64,
     reload_again: bool,
+    /// Sockets that the current generation serves, where it has more than it asked for.
+    served: usize,
     staff: Vec<Member>,
     phase: Phase,
     ready: Option<Ready>,
@@ -182,6 +184,9 @@ impl Supervisor {
         tracing::info!("stopping: no new connections");
         self.board.header().closing.store(1, SeqCst);
         self.phase = Phase::Closing { until: Instant::now() + HALF_OPEN };
+        if self.staff.iter().all(|member| member.pid.is_none()) {
+            self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
+        }
         self.with_sockets(|_, sockets| {
             for listener in sockets.iter() {
                 if let Err(error) = net::refuse_new_connections(listener.as_fd()) {
@@ -195,12 +200,13 @@ impl Supervisor {
     fn dismiss(&mut self) {
         let grace = self.generations.last().map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
-        if let Ok(sockets) = self.own().parking.take() {
-            for listener in &sockets {
+        self.with_sockets(|_, sockets| {
+            for listener in sockets.iter() {
                 // Now an empty queue is told from one that a worker would wait for.
                 let _ = net::set_nonblocking(listener.as_fd(), true);
             }
-        }
+        });
+        self.own().parking.clear();
         self.staff.retain(|member| member.pid.is_some());
         self.staff.iter().for_each(|member| member.signal(Signal::SIGTERM));
     }
@@ -211,7 +217,10 @@ impl Supervisor {
         match self.phase {
             Phase::Running => {}
             Phase::Closing { until } => {
-                if now >= until || socket::half_open(self.address.port()).is_ok_and(|count| count == 0) {
+                // Somebody must be there to empty the queues.
+                let staffed = self.staff.iter().any(|member| member.ready);
+                let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
+                if now >= until || (staffed && quiet()) {
                     self.dismiss();
                 }
             }
@@ -241,16 +250,17 @@ impl Supervisor {
         self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));
     }
 
-    /// Lends out the parked sockets.
-    fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) {
-        let mut sockets = match self.own().parking.take() {
-            Ok(sockets) => sockets,
-            Err(error) => return tracing::error!("cannot get at the listening sockets: {error}"),
-        };
-        work(self, &mut sockets);
-        if let Err(error) = self.own().parking.put(sockets) {
-            tracing::error!("cannot park the listening sockets: {error}");
+    /// Copies of the listening sockets, for as long as `work` takes. `false` when there are none to be had now: nothing is
+    /// lost by that, and it can be tried again.
+    fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) -> bool {
+        match self.own().parking.copies() {
+            Ok(mut sockets) => work(self, &mut sockets),
+            Err(error) => {
+                tracing::error!("cannot get at the listening sockets: {error}");
+                return false;
+            }
         }
+        true
     }
 
     /// Sleeps until a signal, a report, a line of a handler's stderr, or the next thing that time brings about.

@@ -17,7 +17,9 @@ impl Supervisor {
             return Ok(());
         };
         let generation = self.generations.remove(index);
-        self.begin(generation).map_err(Error::Failed)
+        self.take_places(&generation).map_err(Error::Failed)?;
+        self.begin(generation);
+        Ok(())
     }
 
     fn youngest(&self) -> u64 {
@@ -29,9 +31,16 @@ impl Supervisor {
         if self.phase != Phase::Running {
             return;
         }
-        if self.ready.is_some() || self.youngest() > self.current {
+        if self.ready.is_some() {
             self.reload_again = true;
             return;
+        }
+        if self.youngest() > self.current {
+            tracing::warn!(
+                "another reload comes before generation {} was ready: it is given up",
+                self.youngest()
+            );
+            self.give_up(self.youngest());
         }
         if let Err(reason) = self.try_reload() {
             tracing::error!("reload refused, the old configuration stays: {reason}");
@@ -51,15 +60,26 @@ impl Supervisor {
             return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
         }
         let generation = Self::new_generation(self.youngest() + 1, Rc::new(settings))?;
-        let mut grown = Ok(());
         let settings = Rc::clone(&generation.settings);
-        self.with_sockets(|_, sockets| {
-            grown = bind::grow(sockets, &settings);
-        });
-        grown.map_err(|error| format!("cannot bind more sockets: {error}"))?;
+        // Places first: a socket in the group gets connections at once, and somebody must come to serve it.
+        self.take_places(&generation)?;
+        if let Err(reason) = self.grow(&settings) {
+            self.staff.retain(|member| member.generation != generation.number);
+            return Err(reason);
+        }
         tracing::info!("reload: generation {} begins with {} workers", generation.number, settings.workers);
         logging::set_level(settings.log_level);
-        self.begin(generation)
+        self.begin(generation);
+        Ok(())
+    }
+
+    /// Binds the sockets that are still missing for these settings, and parks them beside the others.
+    fn grow(&mut self, settings: &Settings) -> Result<(), String> {
+        let sockets =
+            self.own().parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
+        let more = bind::siblings(&sockets, settings)
+            .map_err(|error| format!("cannot bind more sockets: {error}"))?;
+        self.own().parking.park(more).map_err(|error| format!("cannot park more sockets: {error}"))
     }
 
     fn current_settings(&self) -> Option<Rc<Settings>> {
@@ -121,17 +141,42 @@ impl Supervisor {
             return Err(Error::Failed(format!("the workers cannot start: {reason}")));
         }
         tracing::error!("a worker of generation {generation} cannot start: {reason}");
-        if generation > self.current {
+        if generation > self.current && self.generations.iter().any(|known| known.number == generation) {
             tracing::error!("reload given up, the old workers go on");
             self.board.header().refused.fetch_add(1, SeqCst);
-            for member in self.staff.iter_mut().filter(|member| member.generation == generation) {
-                member.retiring = true;
-                member.kill_group();
-            }
-            self.staff.retain(|member| member.pid.is_some() || !member.retiring);
-            self.generations.retain(|candidate| candidate.number != generation);
+            self.give_up(generation);
+            self.serve_all_sockets(generation);
         }
         Ok(())
+    }
+
+    /// Ends a generation that is not the current one. Those of its workers that accept already finish what they have.
+    fn give_up(&mut self, generation: u64) {
+        for member in self.staff.iter_mut().filter(|member| member.generation == generation) {
+            member.retiring = true;
+            member.signal(Signal::SIGTERM);
+        }
+        self.staff.retain(|member| member.pid.is_some() || !member.retiring);
+        self.generations.retain(|candidate| candidate.number != generation);
+    }
+
+    /// After a generation that would have had more workers: its sockets are in the group already, and connections
+    /// come to them. A generation of the old size that knows of them serves them all.
+    fn serve_all_sockets(&mut self, failed: u64) {
+        let Some(settings) = self.current_settings() else { return };
+        let sockets = self.own().parking.copies().map_or(0, |sockets| sockets.len());
+        if sockets <= settings.listener.entry.sockets.of(settings.workers).max(self.served) {
+            return;
+        }
+        self.served = sockets;
+        let generation = Self::new_generation(failed + 1, settings)
+            .and_then(|generation| self.take_places(&generation).map(|()| generation));
+        match generation {
+            Ok(generation) => self.begin(generation),
+            Err(reason) => {
+                tracing::error!("{sockets} sockets, not all are served; try another reload: {reason}")
+            }
+        }
     }
 }
 

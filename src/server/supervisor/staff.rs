@@ -102,7 +102,12 @@ impl Supervisor {
         self.staff.iter().for_each(|member| taken[member.slot] = true);
         let free: Vec<usize> = (0..taken.len()).filter(|&slot| !taken[slot]).take(workers).collect();
         if free.len() < workers {
-            return Err("too many workers of earlier generations are still finishing".into());
+            let rows = self.board.rows();
+            return Err(format!(
+                "the scoreboard has {rows} rows, {} are free and {workers} are needed; wait until earlier workers have \
+                 finished, or stop the instance and start it again",
+                free.len()
+            ));
         }
         for (number, slot) in free.into_iter().enumerate() {
             self.board.clear(slot);
@@ -152,6 +157,9 @@ impl Supervisor {
         let row = self.board.row(member.slot);
         row.pid.store(0, Relaxed);
         row.state.store(State::Empty as u64, Relaxed);
+        // What it counted as its own is nobody's now: its handlers go on uncounted.
+        row.open.store(0, Relaxed);
+        row.running.store(0, SeqCst);
         let expected = member.retiring || self.phase != Phase::Running;
         match fate {
             Fate::Exited(0) if expected => tracing::debug!("worker {number} (pid {pid}) has finished"),
@@ -182,11 +190,15 @@ impl Supervisor {
         if due.is_empty() {
             return;
         }
-        self.with_sockets(|supervisor, sockets| {
-            for index in due {
+        let places = due.clone();
+        let lent = self.with_sockets(|supervisor, sockets| {
+            for index in places {
                 supervisor.spawn(index, sockets);
             }
         });
+        if !lent {
+            due.iter().for_each(|&index| self.staff[index].due = Some(now + FIRST_PAUSE));
+        }
     }
 
     fn spawn(&mut self, index: usize, sockets: &mut Vec<OwnedFd>) {
@@ -267,9 +279,8 @@ impl Supervisor {
         });
     }
 
-    /// Makes the first or the next generation, and lets it begin.
-    pub(super) fn begin(&mut self, generation: Generation) -> Result<(), String> {
-        self.take_places(&generation)?;
+    /// Lets a generation begin that has its places.
+    pub(super) fn begin(&mut self, generation: Generation) {
         tracing::debug!(
             "generation {} begins with {} workers",
             generation.number,
@@ -277,7 +288,6 @@ impl Supervisor {
         );
         self.generations.push(generation);
         self.restore();
-        Ok(())
     }
 
     /// Makes a generation from settings.

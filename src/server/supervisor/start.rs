@@ -25,6 +25,8 @@ use crate::server::logging;
 use crate::sys::fdpass::Parking;
 use crate::sys::{fork, net};
 
+/// A scoreboard has so many rows at least: 64 kB.
+const LEAST_ROWS: usize = 255;
 /// The signals that the supervisor acts on.
 const SIGNALS: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
@@ -60,8 +62,8 @@ pub(super) fn open(
     for end in [stderr.as_fd(), reports_in.as_fd()] {
         net::set_nonblocking(end, true).map_err(failed("set up a pipe"))?;
     }
-    let mut parking = Parking::new().map_err(failed("make a socketpair"))?;
-    parking.put(sockets).map_err(failed("park the listening sockets"))?;
+    let mut parking = Parking::default();
+    parking.park(sockets).map_err(failed("park the listening sockets"))?;
     tracing::info!(
         "starting {} on {address}: {} workers, {}",
         settings.name,
@@ -78,6 +80,7 @@ pub(super) fn open(
         generations: vec![generation],
         current: 1,
         reload_again: false,
+        served: 0,
         staff: Vec::new(),
         phase: Phase::Running,
         ready: Some(ready),
@@ -90,6 +93,8 @@ pub(super) fn open(
 fn block_signals() -> io::Result<SignalFd> {
     let set: SigSet = SIGNALS.into_iter().collect();
     set.thread_block()?;
+    // A log at its size limit is an error of write(), and a terminal may be written to from the background.
+    [Signal::SIGXFSZ, Signal::SIGTTOU].into_iter().collect::<SigSet>().thread_block()?;
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
@@ -107,16 +112,24 @@ fn open_log(path: &Path, settings: &Settings) -> Result<(), Error> {
     let failed =
         |error: io::Error| Error::Failed(format!("cannot write the log {}: {error}", path.display()));
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
-    let copy: Option<OwnedFd> = io::IsTerminal::is_terminal(&io::stderr())
-        .then(|| io::stderr().as_fd().try_clone_to_owned())
-        .transpose()
-        .map_err(failed)?;
+    let copy = terminal();
     logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
 }
 
+/// The terminal on standard error, if it is one: opened anew so that it can be non-blocking, since a terminal that nobody
+/// reads must not stop the server.
+fn terminal() -> Option<OwnedFd> {
+    if !io::IsTerminal::is_terminal(&io::stderr()) {
+        return None;
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    OpenOptions::new().write(true).custom_flags(flags).open("/proc/self/fd/2").ok().map(OwnedFd::from)
+}
+
 fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {
-    // Room for a full generation and another that is finishing; rows that are never used take no memory.
-    let board = Scoreboard::create(path, 2 * MAX_WORKERS)
+    // Room for a generation, one that is finishing, and more workers after a reload.
+    let rows = (4 * settings.workers).clamp(LEAST_ROWS, 2 * MAX_WORKERS);
+    let board = Scoreboard::create(path, rows)
         .map_err(|error| Error::Failed(format!("cannot write the scoreboard {}: {error}", path.display())))?;
     let header = board.header();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

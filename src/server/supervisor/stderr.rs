@@ -4,8 +4,14 @@ use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use crate::server::logging;
+
 /// A line that is longer than this is cut into several.
 const LINE_BYTES: usize = 4096;
+/// One read.
+const READ_BYTES: usize = 16 * 1024;
+/// Reads in a row before signals and workers are looked at again.
+const READS_PER_TURN: usize = 8;
 /// A line without an end is logged when so long nothing more of it has come.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -29,10 +35,13 @@ impl Collector {
         self.due
     }
 
-    /// Logs every whole line that has come, and one that nobody finishes.
+    /// Logs every whole line that has come, and one that nobody finishes. Reads a bounded amount: a handler that never stops
+    /// writing must not keep the supervisor from its signals.
     pub fn collect(&mut self) {
-        let mut piece = [0; LINE_BYTES];
-        while let Ok(n @ 1..) = self.pipe.read(&mut piece) {
+        let mut piece = [0; READ_BYTES];
+        logging::hold();
+        for _ in 0..READS_PER_TURN {
+            let Ok(n @ 1..) = self.pipe.read(&mut piece) else { break };
             self.partial.extend_from_slice(&piece[..n]);
             self.log_lines();
             self.due = (!self.partial.is_empty()).then(|| Instant::now() + PATIENCE);
@@ -40,6 +49,7 @@ impl Collector {
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.log_rest();
         }
+        logging::flush();
     }
 
     /// Logs what has come, as the last of all.
@@ -57,10 +67,12 @@ impl Collector {
     }
 
     fn log_lines(&mut self) {
-        while let Some((length, skip)) = next_line(&self.partial) {
-            log(&self.partial[..length]);
-            self.partial.drain(..skip);
+        let mut start = 0;
+        while let Some((length, skip)) = next_line(&self.partial[start..]) {
+            log(&self.partial[start..start + length]);
+            start += skip;
         }
+        self.partial.drain(..start);
     }
 }
 

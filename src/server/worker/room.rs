@@ -107,6 +107,20 @@ impl Room {
         }
     }
 
+    /// Counts off the handlers that have ended, without waiting for the thread to do so.
+    pub fn discharge(&self) {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let ended = |pidfd: &OwnedFd| {
+            let mut fd = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fd, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        let mut inside = self.inside();
+        let before = inside.handlers.len();
+        inside.handlers.retain(|_, pidfd| !ended(pidfd));
+        let gone = before - inside.handlers.len();
+        self.shared.row().running.fetch_sub(gone as u64, SeqCst);
+    }
+
     /// Whether every connection has been served.
     pub fn is_empty(&self) -> bool {
         let inside = self.inside();

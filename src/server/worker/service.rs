@@ -19,7 +19,12 @@ use crate::http::request::Head;
 use crate::http::response;
 use crate::scoreboard::add;
 use crate::server::responders::Respond;
-use crate::sys::net;
+use crate::sys::{net, signal};
+
+/// At the limit of handlers, the worker looks so often whether one has just ended...
+const SECOND_LOOKS: usize = 4;
+/// ...with this pause.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// What becomes of a connection after its request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,14 +160,19 @@ impl Service {
     }
 
     /// Counts one handler more, unless the instance has as many as it may. Never lets one too many pass: each worker
-    /// adds first and looks at the sum then.
+    /// adds first and looks at the sum then. A client sees the end of a response a moment before its handler is gone, so that
+    /// the one who comes next is not turned away at once.
     fn reserve(&self, limit: u64) -> bool {
         let own = &self.shared.row().running;
-        own.fetch_add(1, SeqCst);
-        if self.shared.board.running() <= limit {
-            return true;
+        for _ in 0..SECOND_LOOKS {
+            own.fetch_add(1, SeqCst);
+            if self.shared.board.running() <= limit {
+                return true;
+            }
+            own.fetch_sub(1, SeqCst);
+            std::thread::sleep(MOMENT);
+            self.room.discharge();
         }
-        own.fetch_sub(1, SeqCst);
         false
     }
 
@@ -171,7 +181,9 @@ impl Service {
             occupy.lock().unwrap_or_else(PoisonError::into_inner).occupy();
         }
         let answers = if head.method == "HEAD" { &self.fixed_heads } else { &self.fixed };
-        let answer = &answers[usize::from(head.keep_alive)];
+        // A worker that leaves says so, rather than close on a client that counts on it.
+        let keep_alive = head.keep_alive && !signal::stopped();
+        let answer = &answers[usize::from(keep_alive)];
         let sent = net::send(&connection.stream, answer).is_ok_and(|n| n == answer.len());
         self.count(200);
         tracing::info!(
@@ -180,7 +192,7 @@ impl Service {
             target = head.target,
             outcome = if sent { "200" } else { "client gone" },
         );
-        if sent && head.keep_alive { After::KeepAlive } else { After::Close }
+        if sent && keep_alive { After::KeepAlive } else { After::Close }
     }
 
     /// Sends an answer of our own.
