@@ -5,9 +5,8 @@
 //! a wait that has begun ends with EINTR, one that begins later fails at once.
 
 use std::ffi::{CString, c_int};
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
@@ -16,7 +15,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signa
 
 const NONE: i32 = -1;
 static ALIASES: [AtomicI32; 8] = [const { AtomicI32::new(NONE) }; 8];
-static NULL: AtomicI32 = AtomicI32::new(NONE);
+/// `/dev/null` in a worker: its standard input.
+const NULL: i32 = 0;
 static STOP: AtomicBool = AtomicBool::new(false);
 static LOG: AtomicI32 = AtomicI32::new(NONE);
 static LOG_PATH: OnceLock<CString> = OnceLock::new();
@@ -63,12 +63,11 @@ pub fn stopped() -> bool {
 
 extern "C" fn on_stop(_signal: c_int) {
     STOP.store(true, SeqCst);
-    let null = NULL.load(SeqCst);
     for place in &ALIASES {
         let alias = place.load(SeqCst);
         if alias != NONE {
             // SAFETY: async-signal-safe; replaces a descriptor that `Interruptible` owns with an open one.
-            unsafe { libc::dup3(null, alias, libc::O_CLOEXEC) };
+            unsafe { libc::dup3(NULL, alias, libc::O_CLOEXEC) };
         }
     }
 }
@@ -122,16 +121,15 @@ fn all_default() {
     }
 }
 
-/// Sets up a worker's signals and unblocks them all:
+/// Sets up a worker's signals and unblocks them all; its standard input must be `/dev/null`.
 /// TERM interrupts [`Interruptible`] waits, USR1 reopens the log at `log_path` under the same descriptor, INT, HUP, and
 /// PIPE do nothing; children are reaped by the kernel (`SA_NOCLDWAIT`). No signal is *ignored*, since that would
 /// be inherited through `execve`, and none restarts a system call.
 ///
 /// # Errors
-/// Those of `sigaction(2)`, or of opening `/dev/null`.
+/// Those of `sigaction(2)`.
 pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
-    NULL.store(File::open("/dev/null")?.into_raw_fd(), SeqCst);
     LOG.store(log.as_raw_fd(), SeqCst);
     LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
     // What this process was started with (nohup, say) is not for handlers.

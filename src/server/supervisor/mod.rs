@@ -91,8 +91,9 @@ struct Supervisor {
     ready: Option<Ready>,
     /// What a forked worker closes at once.
     own: Option<Own>,
-    reports: PipeWriter,
-    handlers_stderr: PipeWriter,
+    /// The ends of two pipes that workers write to: reports, and handlers' standard error. A worker gives both up: each
+    /// descriptor that it has is copied and closed again at every launch.
+    workers_ends: Option<(PipeWriter, PipeWriter)>,
 }
 
 /// Descriptors that are the supervisor's alone.

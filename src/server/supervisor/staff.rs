@@ -236,11 +236,15 @@ impl Supervisor {
         self.own = None;
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());
+        let Some((mut reports, stderr)) = self.workers_ends.take() else {
+            fork::exit_now(worker::EXIT_FATAL)
+        };
         let set_up = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
             .map_err(std::io::Error::from)
             .and_then(|()| fork::die_with(supervisor))
             .and_then(|()| crate::sys::process::standard_streams_to_null())
-            .and_then(|()| Ok(nix::unistd::dup2_stderr(&self.handlers_stderr)?));
+            .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
+        drop(stderr);
         let Some(Generation { settings, strategy, .. }) = self
             .generations
             .iter()
@@ -261,8 +265,7 @@ impl Supervisor {
             nofile: self.nofile,
         };
         let pid = std::process::id();
-        let mut reports = &self.reports;
-        worker::run(post, |started| {
+        worker::run(post, move |started| {
             let line = match started {
                 Ok(()) => format!("ready {pid}\n"),
                 Err(reason) => format!("failed {pid} {}\n", reason.replace('\n', " ")),

@@ -85,8 +85,7 @@ pub(super) fn open(
         phase: Phase::Running,
         ready: Some(ready),
         own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr) }),
-        reports,
-        handlers_stderr,
+        workers_ends: Some((reports, handlers_stderr)),
     })
 }
 
