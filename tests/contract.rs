@@ -180,6 +180,26 @@ fn a_stop_under_load_loses_nothing() {
 }
 
 #[test]
+fn a_stop_serves_what_still_waits_in_the_queues() {
+    everywhere(|_, listener| {
+        let (_sandbox, mut server) = with_handlers(listener);
+        let workers = counters(&server);
+        workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
+        eventually("all are stopped", || workers.iter().all(is_stopped));
+        let clients: Vec<_> = (0..20).map(|_| begin(&server, "/hello")).collect();
+        server.signal(Signal::SIGTERM);
+        eventually("the workers were told to stop", || {
+            workers.iter().all(|row| has_pending(pid_of(row), Signal::SIGTERM))
+        });
+        workers.iter().for_each(|row| signal(row, Signal::SIGCONT));
+        for client in clients {
+            assert_eq!(client.finish().body, b"hello\n");
+        }
+        assert_eq!(server.wait().0, Some(0));
+    });
+}
+
+#[test]
 fn a_reload_under_load_loses_nothing() {
     everywhere(|_, listener| {
         let (sandbox, server) = with_handlers(listener);
@@ -268,6 +288,14 @@ fn idle_workers_notice_every_stop_signal() {
 fn state(pid: u32) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
+}
+
+/// Whether a signal waits to be delivered to a process (proc(5), ShdPnd).
+fn has_pending(pid: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal as u32 - 1)) != 0
 }
 
 fn is_stopped(row: &Counters) -> bool {

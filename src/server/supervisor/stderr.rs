@@ -17,16 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Collects lines from the pipe.
 #[derive(Debug)]
-pub(super) struct Collector {
-    pipe: PipeReader,
+pub(super) struct Collector<R = PipeReader> {
+    pipe: R,
     partial: Vec<u8>,
     /// When the unfinished line is logged as it is.
     due: Option<Instant>,
 }
 
-impl Collector {
+impl<R: Read> Collector<R> {
     /// Reads from the non-blocking end of a pipe.
-    pub fn new(pipe: PipeReader) -> Self {
+    pub fn new(pipe: R) -> Self {
         Self { pipe, partial: Vec::new(), due: None }
     }
 
@@ -98,7 +98,30 @@ impl AsFd for Collector {
 
 #[cfg(test)]
 mod tests {
-    use super::next_line;
+    use super::*;
+
+    /// A handler that never stops writing.
+    struct Flood {
+        reads: usize,
+    }
+
+    impl Read for Flood {
+        fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+            self.reads += 1;
+            assert!(self.reads < 1000, "collecting does not end");
+            piece.fill(b'\n');
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn a_flood_is_collected_in_turns() {
+        let mut collector = Collector::new(Flood { reads: 0 });
+        collector.collect();
+        assert_eq!(collector.pipe.reads, READS_PER_TURN);
+        collector.collect();
+        assert_eq!(collector.pipe.reads, 2 * READS_PER_TURN);
+    }
 
     #[test]
     fn lines_end_at_a_newline_or_when_they_are_too_long() {
