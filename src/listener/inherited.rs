@@ -7,11 +7,10 @@
 //! Does not promise: a turn under load, when workers find the queue non-empty and do not wait at all.
 
 use std::io;
-
-use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy, socket};
-use crate::scoreboard::{Row, add};
-use crate::sys::signal::Interruptible;
 use std::os::fd::AsFd;
+
+use super::socket::Blocking;
+use super::{Acceptor, Entry, Seat, SocketCount, Spread, Strategy};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -29,19 +28,6 @@ struct Inherited;
 
 impl Strategy for Inherited {
     fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
-        Ok(Box::new(Blocking { listener: Interruptible::new(seat.sockets[0].as_fd())? }))
-    }
-}
-
-#[derive(Debug)]
-struct Blocking {
-    listener: Interruptible,
-}
-
-impl Acceptor for Blocking {
-    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
-        let accepted = socket::accept(self.listener.as_fd());
-        add(&row.wakeups, 1);
-        accepted
+        Blocking::acceptor(seat.sockets[0].as_fd())
     }
 }

@@ -14,7 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy, socket};
+use super::socket::Blocking;
+use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy};
 use crate::scoreboard::{Row, add};
 use crate::sys::net;
 use crate::sys::signal::Interruptible;
@@ -38,23 +39,9 @@ impl Strategy for Reuseport {
         let own: Vec<&OwnedFd> = seat.sockets.iter().skip(seat.worker).step_by(seat.workers).collect();
         match own[..] {
             [] => Err(io::Error::other("fewer sockets than workers")),
-            [only] => Ok(Box::new(One { listener: Interruptible::new(only.as_fd())? })),
+            [only] => Blocking::acceptor(only.as_fd()),
             _ => Several::acceptor(&own),
         }
-    }
-}
-
-/// The usual case: a worker with one socket.
-#[derive(Debug)]
-struct One {
-    listener: Interruptible,
-}
-
-impl Acceptor for One {
-    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
-        let accepted = socket::accept(self.listener.as_fd());
-        add(&row.wakeups, 1);
-        accepted
     }
 }
 

@@ -11,8 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Socket, Type};
 
-use super::Accepted;
+use super::{Accepted, Acceptor};
+use crate::scoreboard::{Row, add};
 use crate::sys::net;
+use crate::sys::signal::Interruptible;
 
 /// Seconds that a connection without data is kept from the accept queue: 1 is the least, and ends after about 1.02 s.
 const DEFER_ACCEPT_S: i32 = 1;
@@ -102,11 +104,32 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
     }
 }
 
-/// Waits until `fd` is readable.
-///
-/// # Errors
-/// `Interrupted` after a signal.
-pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// The worker's side of every strategy whose workers block in accept() on one socket.
+#[derive(Debug)]
+pub struct Blocking {
+    listener: Interruptible,
+}
+
+impl Blocking {
+    /// Accepts from `listener`.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn acceptor(listener: BorrowedFd<'_>) -> io::Result<Box<dyn Acceptor>> {
+        Ok(Box::new(Self { listener: Interruptible::new(listener)? }))
+    }
+}
+
+impl Acceptor for Blocking {
+    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
+        let accepted = accept(self.listener.as_fd());
+        add(&row.wakeups, 1);
+        accepted
+    }
+}
+
+/// Waits until `fd` is readable; `Interrupted` after a signal.
+fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::NONE)?;
     Ok(())

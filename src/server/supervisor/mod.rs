@@ -45,8 +45,9 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// It cannot listen, or its workers cannot start: the reason, for the user.
 pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> Result<(), Error> {
-    let mut supervisor = start::open(settings, sources, claim, ready)?;
-    supervisor.hire_generation(1)?;
+    let (mut supervisor, first) = start::open(settings, sources, claim, ready)?;
+    supervisor.take_places(&first).map_err(Error::Failed)?;
+    supervisor.begin(first);
     let ended = supervisor.run();
     supervisor.kill_all();
     supervisor.own().stderr.finish();

@@ -11,17 +11,6 @@ use crate::server::error::Error;
 use crate::server::logging;
 
 impl Supervisor {
-    /// Lets the first generation begin.
-    pub(super) fn hire_generation(&mut self, number: u64) -> Result<(), Error> {
-        let Some(index) = self.generations.iter().position(|generation| generation.number == number) else {
-            return Ok(());
-        };
-        let generation = self.generations.remove(index);
-        self.take_places(&generation).map_err(Error::Failed)?;
-        self.begin(generation);
-        Ok(())
-    }
-
     fn youngest(&self) -> u64 {
         self.generations.iter().map(|generation| generation.number).max().unwrap_or(0)
     }

@@ -190,9 +190,8 @@ impl Supervisor {
         if due.is_empty() {
             return;
         }
-        let places = due.clone();
         let lent = self.with_sockets(|supervisor, sockets| {
-            for index in places {
+            for &index in &due {
                 supervisor.spawn(index, sockets);
             }
         });

@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::stderr::Collector;
-use super::{Own, Phase, Supervisor, bind};
+use super::{Generation, Own, Phase, Supervisor, bind};
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
 use crate::listener::socket;
@@ -31,7 +31,7 @@ const LEAST_ROWS: usize = 255;
 const SIGNALS: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
 
-/// Prepares everything up to the first fork.
+/// Prepares everything up to the first fork: the supervisor, and the generation that it begins with.
 ///
 /// # Errors
 /// The reason, for the user.
@@ -40,7 +40,7 @@ pub(super) fn open(
     sources: Sources,
     claim: Claim,
     ready: Ready,
-) -> Result<Supervisor, Error> {
+) -> Result<(Supervisor, Generation), Error> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Error::Failed(format!("cannot {what}: {error}"))
@@ -71,13 +71,13 @@ pub(super) fn open(
         settings.listener
     );
     let generation = Supervisor::new_generation(1, Rc::new(settings)).map_err(Error::Failed)?;
-    Ok(Supervisor {
+    let supervisor = Supervisor {
         sources,
         claim,
         address,
         board,
         nofile,
-        generations: vec![generation],
+        generations: Vec::new(),
         current: 1,
         reload_again: false,
         served: 0,
@@ -86,7 +86,8 @@ pub(super) fn open(
         ready: Some(ready),
         own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr) }),
         workers_ends: Some((reports, handlers_stderr)),
-    })
+    };
+    Ok((supervisor, generation))
 }
 
 fn block_signals() -> io::Result<SignalFd> {
