@@ -77,12 +77,12 @@ fn run(args: &Args) -> Result<u8, Error> {
         return print(&packaging::man()?).map(|()| 0);
     }
     let plan = Plan::new(args)?;
-    if args.url.is_none() && !args.quiet {
+    if args.url.is_none() && !args.output.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
     }
     let control = Arc::new(Control::new(plan.threads));
     let interrupted = watch_signals(&control)?;
-    let found = send(&plan, &control, !args.quiet && io::stderr().is_terminal())?;
+    let found = send(&plan, &control, !args.output.quiet && io::stderr().is_terminal())?;
     if let Some(why) = control.unreachable() {
         return Err(Error::Failed(format!(
             "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
@@ -154,18 +154,18 @@ fn send(plan: &Plan, control: &Control, show: bool) -> Result<Vec<Found>, Error>
 }
 
 fn output(args: &Args, record: &RunRecord, found: &[Found]) -> Result<(), Error> {
-    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
-    if let Some(path) = &args.json {
+    let to_stdout = args.output.json.as_deref() == Some(Path::new("-"));
+    if let Some(path) = &args.output.json {
         let mut json = serde_json::to_string_pretty(record)
             .map_err(|error| Error::Failed(format!("cannot write the result as JSON: {error}")))?;
         json.push('\n');
         if to_stdout { print(&json)? } else { write(path, &json)? }
     }
-    if let Some(path) = &args.hgrm {
+    if let Some(path) = &args.output.hgrm {
         let all = histogram::merge(found.iter().map(|found| found.tally.histogram(Phase::Response)));
         write(path, &histogram::hgrm(&all))?;
     }
-    if !args.quiet && !to_stdout {
+    if !args.output.quiet && !to_stdout {
         print(&report::text(record))?;
     } else if record.verdict != "OK" {
         for reason in &record.reasons {

@@ -4,6 +4,9 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::cli::connections::ConnectionArgs;
+use super::cli::output::OutputArgs;
+use super::cli::schedule::ScheduleArgs;
 use super::cli::{Args, DEFAULT_URL};
 use super::error::Error;
 use super::pacer::Schedule;
@@ -17,6 +20,8 @@ const OPEN_CONNECTIONS: usize = 4096;
 const OTHER_DESCRIPTORS: usize = 64;
 /// Highest rate that is taken seriously, per second.
 const MAX_RATE: f64 = 1e6;
+/// Shortest interval, in ns: at each end of one the threads hand over what they counted.
+const MIN_INTERVAL_NS: u64 = 100_000_000;
 /// Measured time, if neither that nor a number of requests is given, in ns.
 const DURATION_NS: u64 = 10_000_000_000;
 
@@ -56,6 +61,8 @@ pub struct Plan {
     pub timeout_ns: u64,
     /// Seed of the schedule.
     pub seed: u64,
+    /// Length of the intervals that the run is cut into, in ns.
+    pub interval_ns: u64,
 }
 
 /// What one thread does of a plan.
@@ -80,18 +87,21 @@ impl Plan {
         let target = Target::parse(args.url.as_deref().unwrap_or(DEFAULT_URL)).map_err(Error::Usage)?;
         let body = body(args)?;
         let method =
-            args.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.into());
+            args.request.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.into());
         if !is_token(&method) {
             return Err(Error::Usage(format!("{method:?} is no HTTP method")));
         }
-        let headers = args.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
+        let headers =
+            args.request.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
         let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
-        check_numbers(args)?;
-        let load = match args.rate {
+        check_numbers(&args.connections, &args.schedule, &args.output)?;
+        let load = match args.schedule.rate {
             None => Load::Closed,
-            Some(rate) => Load::Open(Schedule { arrivals: args.arrivals, rate, seed: args.seed }),
+            Some(rate) => {
+                Load::Open(Schedule { arrivals: args.schedule.arrivals, rate, seed: args.schedule.seed })
+            }
         };
-        let connections = connections(args.connections, load)?;
+        let connections = connections(args.connections.connections, load)?;
         Ok(Self {
             address: resolve(&target)?,
             request: request_bytes(&target, &method, &headers, &body.unwrap_or_default()),
@@ -99,12 +109,13 @@ impl Plan {
             target,
             load,
             connections,
-            threads: args.threads.min(connections),
-            duration_ns: args.duration.or(args.requests.is_none().then_some(DURATION_NS)),
-            warmup_ns: args.warmup,
-            requests: args.requests,
-            timeout_ns: args.timeout,
-            seed: args.seed,
+            threads: args.connections.threads.min(connections),
+            duration_ns: args.schedule.duration.or(args.schedule.requests.is_none().then_some(DURATION_NS)),
+            warmup_ns: args.schedule.warmup,
+            requests: args.schedule.requests,
+            timeout_ns: args.connections.timeout,
+            seed: args.schedule.seed,
+            interval_ns: args.output.interval,
         })
     }
 
@@ -123,15 +134,25 @@ impl Plan {
     }
 }
 
-fn check_numbers(args: &Args) -> Result<(), Error> {
+fn check_numbers(
+    connections: &ConnectionArgs,
+    schedule: &ScheduleArgs,
+    output: &OutputArgs,
+) -> Result<(), Error> {
     let wrong = |text: &str| Err(Error::Usage(text.into()));
-    match args {
-        Args { connections: Some(0), .. } => wrong("--connections must be at least 1"),
-        Args { threads: 0 | 1025.., .. } => wrong("--threads must be from 1 to 1024"),
-        Args { requests: Some(0), .. } => wrong("--requests must be at least 1"),
-        Args { duration: Some(0), .. } => wrong("--duration must be above 0"),
-        Args { timeout: 0, .. } => wrong("--timeout must be above 0"),
-        Args { rate: Some(rate), .. } if !(*rate > 0.0 && *rate <= MAX_RATE) => {
+    match connections {
+        ConnectionArgs { connections: Some(0), .. } => return wrong("--connections must be at least 1"),
+        ConnectionArgs { threads: 0 | 1025.., .. } => return wrong("--threads must be from 1 to 1024"),
+        ConnectionArgs { timeout: 0, .. } => return wrong("--timeout must be above 0"),
+        _ => {}
+    }
+    if output.interval < MIN_INTERVAL_NS {
+        return wrong("--interval must be at least 100ms");
+    }
+    match schedule {
+        ScheduleArgs { requests: Some(0), .. } => wrong("--requests must be at least 1"),
+        ScheduleArgs { duration: Some(0), .. } => wrong("--duration must be above 0"),
+        ScheduleArgs { rate: Some(rate), .. } if !(*rate > 0.0 && *rate <= MAX_RATE) => {
             wrong("--rate must be above 0 and at most 1000000 per second")
         }
         _ => Ok(()),
@@ -139,8 +160,8 @@ fn check_numbers(args: &Args) -> Result<(), Error> {
 }
 
 fn body(args: &Args) -> Result<Option<Vec<u8>>, Error> {
-    let Some(path) = &args.body_file else {
-        return Ok(args.body.clone().map(String::into_bytes));
+    let Some(path) = &args.request.body_file else {
+        return Ok(args.request.body.clone().map(String::into_bytes));
     };
     let failed = |error| Error::Failed(format!("cannot read the body from {}: {error}", path.display()));
     std::fs::read(path).map(Some).map_err(failed)

@@ -1,0 +1,101 @@
+//! The command line of `loadgen`, as typed: one struct of options per file and per heading of `--help`. What it
+//! means is `plan`'s business; clap ends here.
+
+pub mod connections;
+pub mod duration;
+pub mod output;
+pub mod request;
+pub mod schedule;
+pub mod search;
+
+use connections::ConnectionArgs;
+use output::OutputArgs;
+use request::RequestArgs;
+use schedule::ScheduleArgs;
+use search::SearchArgs;
+
+/// Where requests go when no URL is given.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen                        closed loop, default URL, for 10 s
+  loadgen -c 64 -d 30s URL       how much can it do? (closed loop)
+  loadgen -r 2000 -d 30s URL     how long does it take at 2000/s?
+                                 (open loop)
+  loadgen -n 1000 --json F URL   a thousand requests, the result in F
+
+Response time counts from the intended start of a request: in an open
+loop, a request that had to wait because the server stalled is as slow
+as a user would have found it. Service time counts from the moment it
+was really sent. Failed requests are counted by kind and never enter
+the latencies.
+
+Verdicts:
+  OK            the figures can be used
+  CLIENT-BOUND  closed loop, and a thread of loadgen used more than
+                90 % of a core: the throughput may be the generator's,
+                not the server's
+  INVALID       loadgen ran out of descriptors or ports; or no request
+                fell into the measured time; or, in an open loop, the
+                send lag's p99 is above 1 ms and above a tenth of the
+                response time's p99, or more than 2 % of the arrivals
+                could not be sent in time
+
+Exit codes:
+  0 done   1 failed (nothing listens there, no request completed)
+  2 usage  3 INVALID";
+
+/// Generates HTTP load, one new connection per request, and measures it.
+#[derive(Debug, clap::Parser)]
+#[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
+pub struct Args {
+    /// The target.
+    #[arg(
+        value_name = "URL",
+        help = "Where to: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/"
+    )]
+    pub url: Option<String>,
+
+    /// Who sends.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+
+    /// When.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+
+    /// What.
+    #[command(flatten)]
+    pub request: RequestArgs,
+
+    /// Which figures are wanted.
+    #[command(flatten)]
+    pub search: SearchArgs,
+
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Print the completions for a shell
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page
+    #[arg(long, exclusive = true)]
+    pub man: bool,
+
+    /// Print this help
+    #[arg(short, long, action = clap::ArgAction::HelpShort)]
+    pub help: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+}
