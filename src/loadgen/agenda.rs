@@ -90,15 +90,21 @@ impl Agenda {
 
     /// Measured arrivals that were due before `until` and were not taken. It goes through them.
     pub fn unsent(&mut self, until: u64) -> u64 {
-        let mut unsent = 0;
-        while let Some(next) = self.next.filter(|next| *next < until.min(self.window.end) && self.left > 0) {
-            if next >= self.window.begin {
-                self.left -= 1;
-                unsent += 1;
+        self.pass(until).1
+    }
+
+    /// Arrivals that were due before `until` and were not taken: of the warm-up, and measured ones. It goes through
+    /// them.
+    pub fn pass(&mut self, until: u64) -> (u64, u64) {
+        let (mut early, mut due) = (0, 0);
+        while let Some(next) = self.next.filter(|next| *next < until.min(self.window.end)) {
+            if next >= self.window.begin && self.left == 0 {
+                break;
             }
-            self.advance();
+            *(if next < self.window.begin { &mut early } else { &mut due }) += 1;
+            self.take(next);
         }
-        unsent
+        (early, due)
     }
 }
 

@@ -2,7 +2,7 @@
 //! once per request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Barrier, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 
 use crate::sys::clock::monotonic_ns;
 
@@ -21,11 +21,28 @@ pub struct Progress {
     pub open: AtomicU64,
 }
 
+/// Whether somebody wants the program to end. It outlives the runs of a program that makes several.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicBool);
+
+impl Interrupt {
+    /// It shall end.
+    pub fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether it shall.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Shared by all threads of a run.
 #[derive(Debug)]
 pub struct Control {
     /// One for each thread that sends.
     pub progress: Vec<Progress>,
+    interrupt: Arc<Interrupt>,
     stop: AtomicBool,
     unreachable: OnceLock<String>,
     ready: Barrier,
@@ -33,9 +50,10 @@ pub struct Control {
 }
 
 impl Control {
-    /// For so many threads.
-    pub fn new(threads: usize) -> Self {
+    /// For so many threads, which end early when `interrupt` is set.
+    pub fn new(threads: usize, interrupt: Arc<Interrupt>) -> Self {
         Self {
+            interrupt,
             progress: (0..threads).map(|_| Progress::default()).collect(),
             stop: AtomicBool::new(false),
             unreachable: OnceLock::new(),
@@ -55,9 +73,14 @@ impl Control {
         self.stop.store(true, Relaxed);
     }
 
-    /// Whether they were asked to.
+    /// Whether they were asked to, or the program is to end.
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(Relaxed)
+        self.stop.load(Relaxed) || self.is_interrupted()
+    }
+
+    /// Whether the program is to end.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
     }
 
     /// The first connection of all failed: there is no point in going on.

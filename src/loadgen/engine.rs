@@ -19,9 +19,12 @@ use super::agenda::{Agenda, Window};
 use super::control::Control;
 use super::exchange::Exchange;
 use super::fault::Fault;
+use super::interval::Cuts;
 use super::meter::Meter;
 use super::plan::{Load, Plan, Share};
-use super::tally::{Moments, Tally};
+use super::recorder::{Recorder, Wire};
+use super::session::ThreadUse;
+use super::tally::Moments;
 use crate::sys::client::epoll_wait_ns;
 use crate::sys::clock::{exact_timers, monotonic_ns};
 
@@ -33,21 +36,6 @@ const BUFFER: usize = 64 * 1024;
 const TICK_NS: u64 = 50_000_000;
 /// How long a slot of a closed loop rests after it got no connection, in ns: a dead server is not hammered.
 const REST_NS: u64 = 1_000_000;
-
-/// What a thread found.
-#[derive(Debug)]
-pub struct Found {
-    /// Its counts.
-    pub tally: Tally,
-    /// The times of its run.
-    pub window: Window,
-    /// When it sent its last request or, where later, the last response came in.
-    pub finished: u64,
-    /// CPU time used in the measured time, in ns.
-    pub cpu_ns: u64,
-    /// How long that was, in ns.
-    pub wall_ns: u64,
-}
 
 /// One connection at a time.
 #[derive(Debug)]
@@ -83,15 +71,15 @@ pub struct Engine<'a> {
     failed: u64,
     finished: u64,
     buffer: Vec<u8>,
-    tally: Tally,
+    recorder: Recorder,
 }
 
 impl<'a> Engine<'a> {
-    /// Prepares everything, then waits for the other threads.
+    /// Prepares everything, then waits for the other threads. What is counted goes over `wire`.
     ///
     /// # Errors
     /// Those of `epoll_create`.
-    pub fn new(plan: &'a Plan, share: &Share, control: &'a Control) -> io::Result<Self> {
+    pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, wire: Wire) -> io::Result<Self> {
         let timers = exact_timers();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let address = SockaddrStorage::from(plan.address);
@@ -104,7 +92,7 @@ impl<'a> Engine<'a> {
             counted: false,
         };
         let slots: Vec<Slot> = (0..share.connections).map(|_| slot()).collect();
-        let (buffer, tally) = (vec![0; BUFFER], Tally::default());
+        let buffer = vec![0; BUFFER];
         // The others wait for this thread, even where it has failed.
         let window = Window::new(plan, control.origin_ns());
         timers?;
@@ -126,7 +114,12 @@ impl<'a> Engine<'a> {
             failed: 0,
             finished: window.begin,
             buffer,
-            tally,
+            recorder: Recorder::new(
+                share.shard as usize,
+                matches!(plan.load, Load::Open(_)),
+                Cuts::new(window, plan.interval_ns),
+                wire,
+            ),
         })
     }
 
@@ -134,7 +127,7 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// Those of `epoll_wait`.
-    pub fn run(mut self) -> io::Result<Found> {
+    pub fn run(mut self) -> io::Result<ThreadUse> {
         let mut events = [EpollEvent::empty(); EVENTS];
         let check_ns = (self.plan.timeout_ns / 20).clamp(REST_NS, 2 * TICK_NS);
         let mut next_check = self.window.origin + check_ns;
@@ -144,6 +137,7 @@ impl<'a> Engine<'a> {
             let now = monotonic_ns();
             meter.read(now, self.agenda.is_over())?;
             self.publish();
+            self.recorder.tick(now);
             if self.control.is_stopped() || (self.agenda.is_over() && self.free.len() == self.slots.len()) {
                 break;
             }
@@ -165,11 +159,11 @@ impl<'a> Engine<'a> {
         }
         let now = monotonic_ns();
         meter.read(now, true)?;
-        self.tally.unsent = self.agenda.unsent(now);
-        self.tally.unfinished =
+        let unfinished =
             self.slots.iter().filter(|slot| slot.socket.is_some() && slot.counted).count() as u64;
+        self.recorder.finish(now, self.agenda.unsent(now), unfinished);
         let (cpu_ns, wall_ns) = meter.used();
-        Ok(Found { tally: self.tally, window: self.window, finished: self.finished, cpu_ns, wall_ns })
+        Ok(ThreadUse { window: self.window, finished: self.finished, cpu_ns, wall_ns })
     }
 
     /// How long there is nothing to do unless a socket becomes ready, in ns.
@@ -199,10 +193,7 @@ impl<'a> Engine<'a> {
             slot.counted = intended >= self.window.begin;
             slot.exchange.reset();
             (slot.sent, slot.reset) = (0, false);
-            if slot.counted {
-                self.tally.start(paced.then(|| now - intended));
-                self.tally.held += u64::from(paced && intended < self.freed_at);
-            }
+            self.recorder.start(slot.counted, intended, now, paced && intended < self.freed_at);
             if let Err(error) = self.open(index) {
                 self.fail_connect(index, &error);
             }
@@ -303,8 +294,8 @@ impl<'a> Engine<'a> {
                 self.completed += 1;
                 if slot.counted {
                     self.finished = now;
-                    self.tally.complete(answer, slot.moments, now);
                 }
+                self.recorder.tally(slot.counted, now).complete(answer, slot.moments, now);
                 self.release(index, now, false);
             }
             Err(fault) => self.fail(index, fault, String::new),
@@ -325,14 +316,14 @@ impl<'a> Engine<'a> {
         let slot = &self.slots[index];
         if slot.counted {
             self.finished = now;
-            let after_ms = (now - slot.moments.started) as f64 / 1e6;
-            let received = slot.exchange.received();
-            self.tally.fail(fault, || {
-                let detail = detail();
-                let separator = if detail.is_empty() { "" } else { "; " };
-                format!("{detail}{separator}after {after_ms:.1} ms, {received} bytes received")
-            });
         }
+        let after_ms = (now - slot.moments.started) as f64 / 1e6;
+        let received = slot.exchange.received();
+        self.recorder.tally(slot.counted, now).fail(fault, || {
+            let detail = detail();
+            let separator = if detail.is_empty() { "" } else { "; " };
+            format!("{detail}{separator}after {after_ms:.1} ms, {received} bytes received")
+        });
         self.release(index, now, fault.is_before_connection());
     }
 

@@ -1,22 +1,27 @@
 //! The program `loadgen`: HTTP load whose latencies can be trusted.
 //!
 //! `cli` (what was typed) becomes a `plan` (what it means); one `engine` per thread carries out its share, taking
-//! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally`; `report`
-//! makes a record and a text of the tallies, with a `verdict` by fixed rules.
+//! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally` that its
+//! `recorder` hands over interval by interval. `collect` brings the tallies of all threads together, for whoever watches
+//! the `session`; `report` makes a record and a text of them, with a `verdict` by fixed rules.
 
 pub mod agenda;
 pub mod cli;
+pub mod collect;
 pub mod control;
 pub mod engine;
 pub mod error;
 pub mod exchange;
 pub mod fault;
+pub mod interval;
 mod meter;
 pub mod pacer;
 mod packaging;
 pub mod plan;
 mod progress;
+pub mod recorder;
 pub mod report;
+pub mod session;
 pub mod tally;
 pub mod target;
 pub mod verdict;
@@ -24,9 +29,7 @@ pub mod verdict;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
@@ -34,10 +37,10 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::measure::histogram;
 use crate::measure::record::RunRecord;
 use cli::Args;
-use control::Control;
-use engine::{Engine, Found};
+use control::{Control, Interrupt};
 use error::Error;
 use plan::Plan;
+use session::Findings;
 use tally::Phase;
 
 /// Exit code of a run whose verdict is INVALID.
@@ -80,17 +83,18 @@ fn run(args: &Args) -> Result<u8, Error> {
     if args.url.is_none() && !args.output.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
     }
-    let control = Arc::new(Control::new(plan.threads));
-    let interrupted = watch_signals(&control)?;
-    let found = send(&plan, &control, !args.output.quiet && io::stderr().is_terminal())?;
+    let control = Arc::new(Control::new(plan.threads, watch_signals()?));
+    let mut progress = progress::Line::new(&plan, !args.output.quiet && io::stderr().is_terminal());
+    let findings = session::carry_out(&plan, &control, &mut |snapshot| progress.show(snapshot))?;
+    progress.clear();
     if let Some(why) = control.unreachable() {
         return Err(Error::Failed(format!(
             "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
             plan.target.port
         )));
     }
-    let record = report::record(&plan, &found, interrupted());
-    output(args, &record, &found)?;
+    let record = report::record(&plan, &findings);
+    output(args, &record, &findings)?;
     match &record {
         record if record.verdict == "INVALID" => Ok(INVALID),
         RunRecord { completed: 0, .. } => {
@@ -100,60 +104,27 @@ fn run(args: &Args) -> Result<u8, Error> {
     }
 }
 
-/// The first SIGINT or SIGTERM ends the run, which then reports what it has; the second ends the program. Returns
-/// how to ask whether the first has come.
-fn watch_signals(control: &Arc<Control>) -> Result<impl Fn() -> bool + use<>, Error> {
+/// The first SIGINT or SIGTERM ends the run, which then reports what it has; the second ends the program.
+fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     let failed = |error: io::Error| Error::Failed(format!("cannot watch for signals: {error}"));
     // Threads inherit the mask: from here on only the watcher sees these signals.
     signals.thread_block().map_err(|error| failed(error.into()))?;
-    let interrupted = Arc::new(std::sync::Mutex::new(false));
-    let (seen, control) = (interrupted.clone(), control.clone());
+    let interrupt = Arc::new(Interrupt::default());
+    let seen = interrupt.clone();
     let watch = move || {
         if signals.wait().is_ok() {
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            control.stop();
+            seen.set();
         }
         if signals.wait().is_ok() {
             std::process::exit(INTERRUPTED);
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
-    Ok(move || *interrupted.lock().unwrap_or_else(PoisonError::into_inner))
+    Ok(interrupt)
 }
 
-/// Runs all threads to their end.
-fn send(plan: &Plan, control: &Control, show: bool) -> Result<Vec<Found>, Error> {
-    let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
-    let (done, all_done) = channel::<()>();
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = plan
-            .shares()
-            .into_iter()
-            .map(|share| {
-                let done = done.clone();
-                scope.spawn(move || {
-                    let found = Engine::new(plan, &share, control)?.run();
-                    drop(done);
-                    found
-                })
-            })
-            .collect();
-        drop(done);
-        let mut progress = progress::Line::new(plan, show);
-        while let Err(RecvTimeoutError::Timeout) = all_done.recv_timeout(Duration::from_secs(1)) {
-            progress.show(control);
-        }
-        progress.clear();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Found>>| match thread.join() {
-            Ok(found) => found.map_err(failed),
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        threads.into_iter().map(join).collect()
-    })
-}
-
-fn output(args: &Args, record: &RunRecord, found: &[Found]) -> Result<(), Error> {
+fn output(args: &Args, record: &RunRecord, findings: &Findings) -> Result<(), Error> {
     let to_stdout = args.output.json.as_deref() == Some(Path::new("-"));
     if let Some(path) = &args.output.json {
         let mut json = serde_json::to_string_pretty(record)
@@ -162,8 +133,7 @@ fn output(args: &Args, record: &RunRecord, found: &[Found]) -> Result<(), Error>
         if to_stdout { print(&json)? } else { write(path, &json)? }
     }
     if let Some(path) = &args.output.hgrm {
-        let all = histogram::merge(found.iter().map(|found| found.tally.histogram(Phase::Response)));
-        write(path, &histogram::hgrm(&all))?;
+        write(path, &histogram::hgrm(findings.tally.histogram(Phase::Response)))?;
     }
     if !args.output.quiet && !to_stdout {
         print(&report::text(record))?;

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::engine::Found;
 use super::plan::{Load, Plan};
-use super::tally::{PHASES, Phase, Tally};
+use super::session::{Findings, ThreadUse};
+use super::tally::{PHASES, Phase};
 use super::verdict::judge;
 use crate::measure::histogram;
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
-/// Puts together what the threads of `plan` found. `interrupted`: the run was stopped before its end.
-pub fn record(plan: &Plan, found: &[Found], interrupted: bool) -> RunRecord {
-    let mut tally = Tally::default();
-    found.iter().for_each(|found| tally.add(&found.tally));
+/// Puts together what a run of `plan` found.
+pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
+    let Findings { tally, found, interrupted, .. } = findings;
+    let interrupted = *interrupted;
     let duration_s = duration_s(plan, found, interrupted);
     let share =
-        |found: &Found| if found.wall_ns == 0 { 0.0 } else { found.cpu_ns as f64 / found.wall_ns as f64 };
+        |found: &ThreadUse| if found.wall_ns == 0 { 0.0 } else { found.cpu_ns as f64 / found.wall_ns as f64 };
     let busiest = found.iter().map(share).fold(0.0, f64::max);
-    let verdict = judge(matches!(plan.load, Load::Open(_)), &tally, busiest);
+    let verdict = judge(matches!(plan.load, Load::Open(_)), tally, busiest);
     let per_fault = |text: &dyn Fn(_) -> String| -> BTreeMap<String, String> {
         tally.faults().map(|(fault, _)| (fault.name().to_owned(), text(fault))).collect()
     };
@@ -59,7 +59,7 @@ pub fn record(plan: &Plan, found: &[Found], interrupted: bool) -> RunRecord {
 
 /// How long was measured: as planned; up to the interruption; or, where a number of requests ended the run, until
 /// the last of them was answered (closed loop) or the next would have been due (open loop).
-fn duration_s(plan: &Plan, found: &[Found], interrupted: bool) -> f64 {
+fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let planned = plan.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9);
     let last_ns =
         found.iter().map(|found| found.finished.saturating_sub(found.window.begin)).max().unwrap_or(0);

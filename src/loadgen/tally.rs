@@ -149,16 +149,33 @@ impl Tally {
         self.unsent += other.unsent;
         self.unfinished += other.unfinished;
         for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
-            *mine = histogram::merge([&*mine, theirs]);
+            histogram::add(mine, theirs);
         }
         self.statuses.iter_mut().zip(other.statuses).for_each(|(mine, theirs)| *mine += theirs);
         self.faults.iter_mut().zip(other.faults).for_each(|(mine, theirs)| *mine += theirs);
         for (kind, example) in &other.examples {
             self.examples.entry(kind).or_insert_with(|| example.clone());
         }
-        for (name, count) in &other.workers {
-            *self.workers.entry(name.clone()).or_default() += count;
+        for (name, count) in other.workers.iter().filter(|(_, count)| **count > 0) {
+            if let Some(mine) = self.workers.get_mut(name) {
+                *mine += count;
+            } else {
+                self.workers.insert(name.clone(), *count);
+            }
         }
+    }
+
+    /// Begins anew. Memory is kept, that of the names of workers too.
+    pub fn clear(&mut self) {
+        let Self { started, completed, bytes, held, unsent, unfinished, .. } = self;
+        for count in [started, completed, bytes, held, unsent, unfinished] {
+            *count = 0;
+        }
+        self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(histogram::clear);
+        self.statuses.fill(0);
+        self.faults.fill(0);
+        self.examples.clear();
+        self.workers.values_mut().for_each(|count| *count = 0);
     }
 
     /// The histogram of a phase.
@@ -196,6 +213,7 @@ impl Tally {
     pub fn workers(&self) -> BTreeMap<String, u64> {
         self.workers
             .iter()
+            .filter(|(_, count)| **count > 0)
             .map(|(name, count)| (String::from_utf8_lossy(name).into_owned(), *count))
             .collect()
     }

@@ -42,15 +42,23 @@ pub fn record(histogram: &mut Histogram, duration_ns: u64) {
 /// All of them in one.
 pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
     let mut whole = new();
-    for part in parts {
-        // Same bounds, or (a decoded stranger) brought into them.
-        if whole.add(part).is_err() {
-            for step in part.iter_recorded() {
-                whole.saturating_record_n(step.value_iterated_to(), step.count_at_value());
-            }
+    parts.into_iter().for_each(|part| add(&mut whole, part));
+    whole
+}
+
+/// Adds the counts of `part` to `whole`.
+pub fn add(whole: &mut Histogram, part: &Histogram) {
+    // Same bounds, or (a decoded stranger) brought into them.
+    if !part.is_empty() && whole.add(part).is_err() {
+        for step in part.iter_recorded() {
+            whole.saturating_record_n(step.value_iterated_to(), step.count_at_value());
         }
     }
-    whole
+}
+
+/// Begins anew; memory is kept.
+pub fn clear(histogram: &mut Histogram) {
+    histogram.reset();
 }
 
 /// As HdrHistogram V2 + DEFLATE in base64, which the tools of that project read too.

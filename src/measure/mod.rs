@@ -3,4 +3,5 @@
 pub mod histogram;
 pub mod machine;
 pub mod record;
+pub mod series;
 pub mod stats;

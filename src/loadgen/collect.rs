@@ -1,0 +1,213 @@
+//! What the threads of a run counted, brought together interval by interval: each interval once all threads are past
+//! it, and the total of the measured time. It keeps one tally per interval under way and one for the total, however
+//! many requests there are. It knows neither sockets nor files.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+
+use super::agenda::{Agenda, Window};
+use super::control::Control;
+use super::interval::{Cuts, Interval};
+use super::plan::{Load, Plan};
+use super::recorder::Batch;
+use super::tally::{Phase, Tally};
+use crate::measure::histogram::summary;
+use crate::measure::series::IntervalSummary;
+
+/// How a run stands when an interval is complete.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    /// What is carried out.
+    pub plan: &'a Plan,
+    /// The end of the interval in ns since the origin of the run.
+    pub elapsed_ns: u64,
+    /// Whether the interval is one of the warm-up.
+    pub warmup: bool,
+    /// The newest complete interval.
+    pub last: &'a Interval,
+    /// All requests of the measured time so far.
+    pub total: &'a Tally,
+    /// Connections open now.
+    pub open: u64,
+    /// The largest share of a core that one thread used lately, 0 to 1.
+    pub busiest_thread: f64,
+}
+
+/// An interval that not all threads are past.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Tallies, and the threads that they go back to.
+    measured: Option<(Box<Tally>, usize)>,
+    warmup: Option<(Box<Tally>, usize)>,
+}
+
+/// Brings together what the threads hand over.
+#[derive(Debug)]
+pub struct Collector<'a> {
+    plan: &'a Plan,
+    control: &'a Control,
+    returns: Vec<Sender<Box<Tally>>>,
+    /// Known with the first batch.
+    cuts: Option<Cuts>,
+    /// The intervals from `first` on.
+    pending: VecDeque<Pending>,
+    first: u64,
+    /// Per thread: the interval that it counts in now.
+    reached: Vec<u64>,
+    busy: Vec<f64>,
+    until: u64,
+    /// One per thread, to count what was planned; empty in a closed loop.
+    agendas: Vec<Agenda>,
+    total: Tally,
+    summaries: Vec<IntervalSummary>,
+}
+
+impl<'a> Collector<'a> {
+    /// For the threads of `plan`; `returns`: where each takes empty tallies from.
+    pub fn new(plan: &'a Plan, control: &'a Control, returns: Vec<Sender<Box<Tally>>>) -> Self {
+        let threads = returns.len();
+        Self {
+            plan,
+            control,
+            returns,
+            cuts: None,
+            pending: VecDeque::new(),
+            first: 0,
+            reached: vec![0; threads],
+            busy: vec![0.0; threads],
+            until: 0,
+            agendas: Vec::new(),
+            total: Tally::default(),
+            summaries: Vec::new(),
+        }
+    }
+
+    /// Takes in what a thread handed over; `observe` sees the intervals that are complete with it.
+    pub fn take(&mut self, batch: Batch, observe: &mut dyn FnMut(&Snapshot<'_>)) {
+        let cuts = *self.cuts.get_or_insert(batch.cuts);
+        if self.agendas.is_empty() && matches!(self.plan.load, Load::Open(_)) {
+            let agenda = |share: &_| Agenda::new(self.plan, share, cuts.window());
+            self.agendas = self.plan.shares().iter().map(agenda).collect();
+        }
+        let Batch { thread, index, next, until, measured, warmup, busy, .. } = batch;
+        self.reached[thread] = next;
+        self.busy[thread] = busy;
+        self.until = self.until.max(until);
+        let offset = index.saturating_sub(self.first) as usize;
+        while self.pending.len() <= offset {
+            self.pending.push_back(Pending::default());
+        }
+        let pending = &mut self.pending[offset];
+        for (mine, theirs) in [(&mut pending.measured, measured), (&mut pending.warmup, warmup)] {
+            match (mine.as_mut(), theirs) {
+                (_, None) => {}
+                (None, Some(tally)) => *mine = Some((tally, thread)),
+                (Some((whole, _)), Some(tally)) => {
+                    whole.add(&tally);
+                    give_back(&self.returns, thread, tally);
+                }
+            }
+        }
+        let complete = self.reached.iter().copied().min().unwrap_or(0);
+        // Those of a run that has ended are `finish`'s: only it knows which one is the last.
+        while complete != u64::MAX && self.first < complete {
+            self.complete_first(&cuts, u64::MAX, observe);
+        }
+    }
+
+    /// All threads have ended: the last intervals, then everything of the measured time and the course of the run.
+    pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>) {
+        if let Some(cuts) = self.cuts {
+            let last = self.until;
+            // A thread that jumped over intervals has left some without a batch.
+            while self.first < cuts.index(last) {
+                self.complete_first(&cuts, last, observe);
+            }
+            // What comes after the end is an interval only if something ended in it.
+            let rest =
+                self.pending.front().is_some_and(|rest| rest.measured.is_some() || rest.warmup.is_some());
+            if rest || (last > cuts.bounds(self.first).0 && last < cuts.window().end) {
+                self.complete_first(&cuts, last, observe);
+            }
+        }
+        (self.total, self.summaries)
+    }
+
+    /// The first interval that is not complete yet is; it ends at `last` where that comes first.
+    fn complete_first(&mut self, cuts: &Cuts, last: u64, observe: &mut dyn FnMut(&Snapshot<'_>)) {
+        let index = self.first;
+        self.first += 1;
+        let Pending { measured, warmup } = self.pending.pop_front().unwrap_or_default();
+        let (begin, end) = cuts.bounds(index);
+        let end = end.min(last).max(begin);
+        let (early, due) = self.offered(end);
+        let is_warmup = cuts.is_warmup(index);
+        if is_warmup || warmup.is_some() {
+            self.emit(cuts.window(), (index, begin, end), true, warmup, early, observe);
+        }
+        if !is_warmup {
+            self.emit(cuts.window(), (index, begin, end), false, measured, due, observe);
+        }
+    }
+
+    /// The arrivals due before `until` that were not counted yet: of the warm-up, and of the measured time.
+    fn offered(&mut self, until: u64) -> (u64, u64) {
+        let passed = self.agendas.iter_mut().map(|agenda| agenda.pass(until));
+        passed.fold((0, 0), |sum, (early, due)| (sum.0 + early, sum.1 + due))
+    }
+
+    fn emit(
+        &mut self,
+        window: Window,
+        (index, begin, end): (u64, u64, u64),
+        warmup: bool,
+        tally: Option<(Box<Tally>, usize)>,
+        offered: u64,
+        observe: &mut dyn FnMut(&Snapshot<'_>),
+    ) {
+        let (tally, owner) = tally.unwrap_or_default();
+        if !warmup {
+            self.total.add(&tally);
+        }
+        let (begin_ns, end_ns) = (begin - window.origin, end - window.origin);
+        let interval = Interval { index, begin_ns, end_ns, warmup, tally, offered };
+        let open = self.control.progress.iter().map(|progress| progress.open.load(Relaxed)).sum();
+        self.summaries.push(summarise(&interval, open, matches!(self.plan.load, Load::Open(_))));
+        observe(&Snapshot {
+            plan: self.plan,
+            elapsed_ns: end_ns,
+            warmup,
+            last: &interval,
+            total: &self.total,
+            open,
+            busiest_thread: self.busy.iter().copied().fold(0.0, f64::max),
+        });
+        give_back(&self.returns, owner, interval.tally);
+    }
+}
+
+fn give_back(returns: &[Sender<Box<Tally>>], thread: usize, mut tally: Box<Tally>) {
+    tally.clear();
+    // A thread that has ended needs none.
+    let _ = returns[thread].send(tally);
+}
+
+fn summarise(interval: &Interval, open: u64, paced: bool) -> IntervalSummary {
+    let Interval { begin_ns, end_ns, warmup, ref tally, offered, .. } = *interval;
+    let length_s = (end_ns - begin_ns) as f64 / 1e9;
+    IntervalSummary {
+        begin_s: begin_ns as f64 / 1e9,
+        end_s: end_ns as f64 / 1e9,
+        warmup,
+        offered: paced.then_some(offered),
+        started: tally.started,
+        completed: tally.completed,
+        failed: tally.failed(),
+        errors: tally.faults().map(|(fault, count)| (fault.name().into(), count)).collect::<BTreeMap<_, _>>(),
+        rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
+        response: summary(tally.histogram(Phase::Response)),
+        service: summary(tally.histogram(Phase::Service)),
+        open,
+    }
+}

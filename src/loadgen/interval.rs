@@ -1,0 +1,104 @@
+//! The run cut into intervals: of the warm-up, of the measured time, and of what comes after it. Pure: the caller
+//! brings the clock.
+
+use super::agenda::Window;
+use super::tally::Tally;
+
+/// What all threads did in one interval.
+#[derive(Debug)]
+pub struct Interval {
+    /// Which, from 0. One in which requests of the warm-up ended after it comes twice: with their counts, and with
+    /// those of the measured time.
+    pub index: u64,
+    /// Its begin in ns since the origin of the run.
+    pub begin_ns: u64,
+    /// Its end in ns since the origin of the run; the last one ends with the run.
+    pub end_ns: u64,
+    /// Whether the counts are those of requests intended before the measured time.
+    pub warmup: bool,
+    /// What was started and what ended in it, all threads together.
+    pub tally: Box<Tally>,
+    /// Arrivals planned in it; 0 in a closed loop.
+    pub offered: u64,
+}
+
+/// Where the cuts are. Each of the three parts begins with a whole interval; the last one of a part may be shorter.
+#[derive(Clone, Copy, Debug)]
+pub struct Cuts {
+    window: Window,
+    length_ns: u64,
+}
+
+impl Cuts {
+    /// Intervals of `length_ns` (above 0) over `window`.
+    pub fn new(window: Window, length_ns: u64) -> Self {
+        Self { window, length_ns }
+    }
+
+    /// The times of the run.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// How many intervals lie before the measured time, and how many in it.
+    fn counts(&self) -> (u64, u64) {
+        let Window { origin, begin, end } = self.window;
+        let count = |length: u64| length.div_ceil(self.length_ns);
+        (count(begin - origin), if end == u64::MAX { u64::MAX } else { count(end - begin) })
+    }
+
+    /// The interval that `at` lies in; what is before the origin counts to the first.
+    pub fn index(&self, at: u64) -> u64 {
+        let Window { origin, begin, end } = self.window;
+        let (warm, measured) = self.counts();
+        match at {
+            at if at < begin => at.saturating_sub(origin) / self.length_ns,
+            at if at < end => warm + (at - begin) / self.length_ns,
+            at => warm.saturating_add(measured).saturating_add((at - end) / self.length_ns),
+        }
+    }
+
+    /// Begin and end of an interval, on the clock of the window.
+    pub fn bounds(&self, index: u64) -> (u64, u64) {
+        let Window { origin, begin, end } = self.window;
+        let (warm, measured) = self.counts();
+        let (from, number, limit) = match index {
+            index if index < warm => (origin, index, begin),
+            index if index - warm < measured => (begin, index - warm, end),
+            index => (end, index - warm - measured, u64::MAX),
+        };
+        let low = from.saturating_add(number.saturating_mul(self.length_ns));
+        (low, low.saturating_add(self.length_ns).min(limit))
+    }
+
+    /// Whether an interval lies before the measured time.
+    pub fn is_warmup(&self, index: u64) -> bool {
+        index < self.counts().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_intervals_follow_each_other_without_a_gap_and_each_holds_its_moments(
+            origin in 0u64..1000, warmup in 0u64..500, duration in prop::option::of(1u64..500),
+            length in 1u64..300, at in 0u64..2500,
+        ) {
+            let begin = origin + warmup;
+            let end = duration.map_or(u64::MAX, |duration| begin + duration);
+            let cuts = Cuts::new(Window { origin, begin, end }, length);
+            let index = cuts.index(at.max(origin));
+            let (low, high) = cuts.bounds(index);
+            prop_assert!(low <= at.max(origin) && at.max(origin) < high);
+            prop_assert!(high - low <= length);
+            prop_assert_eq!(cuts.bounds(index + 1).0, high);
+            prop_assert_eq!(cuts.is_warmup(index), low < begin);
+            prop_assert!(high <= begin || low >= begin, "the begin of the measured time is a cut");
+            prop_assert!(high <= end || low >= end, "its end is one too");
+        }
+    }
+}

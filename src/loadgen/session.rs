@@ -1,0 +1,89 @@
+//! One run: threads that send, and the collector of what they count. It prints nothing and writes nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::{self, ScopedJoinHandle};
+
+use super::agenda::Window;
+use super::collect::{Collector, Snapshot};
+use super::control::Control;
+use super::engine::Engine;
+use super::error::Error;
+use super::plan::Plan;
+use super::recorder::Wire;
+use super::tally::Tally;
+use crate::measure::series::IntervalSummary;
+
+/// Empty tallies that each thread can take at once: it hands over at most one of each kind per interval.
+const SPARE_TALLIES: usize = 2;
+
+/// What one thread needed.
+#[derive(Clone, Debug)]
+pub struct ThreadUse {
+    /// The times of its run.
+    pub window: Window,
+    /// When it sent its last request or, where later, the last response came in.
+    pub finished: u64,
+    /// CPU time used in the measured time, in ns.
+    pub cpu_ns: u64,
+    /// How long that was, in ns.
+    pub wall_ns: u64,
+}
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Findings {
+    /// All requests of the measured time.
+    pub tally: Tally,
+    /// The course of the run, in the order of time, warm-up included.
+    pub intervals: Vec<IntervalSummary>,
+    /// One for each thread.
+    pub found: Vec<ThreadUse>,
+    /// The run was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// Runs all threads of `plan` to their end; `observe` sees every interval, in order, as soon as it is complete.
+///
+/// # Errors
+/// A thread could not go on. That the server cannot be reached is no error here: see [`Control::unreachable`].
+pub fn carry_out(
+    plan: &Plan,
+    control: &Arc<Control>,
+    observe: &mut dyn FnMut(&Snapshot<'_>),
+) -> Result<Findings, Error> {
+    let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
+    let (to, batches) = channel();
+    thread::scope(|scope| {
+        let mut returns = Vec::new();
+        let mut threads = Vec::new();
+        for share in plan.shares() {
+            let (empty, back) = channel();
+            for _ in 0..SPARE_TALLIES {
+                let _ = empty.send(Box::default());
+            }
+            returns.push(empty);
+            let wire = Wire { to: to.clone(), back };
+            threads.push(scope.spawn(move || {
+                let used = Engine::new(plan, &share, control, wire).and_then(Engine::run);
+                if used.is_err() {
+                    control.stop();
+                }
+                used
+            }));
+        }
+        drop(to);
+        let mut collector = Collector::new(plan, control, returns);
+        for batch in batches {
+            collector.take(batch, observe);
+        }
+        let (tally, intervals) = collector.finish(observe);
+        let join = |thread: ScopedJoinHandle<'_, io::Result<ThreadUse>>| match thread.join() {
+            Ok(used) => used.map_err(failed),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let found = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
+        Ok(Findings { tally, intervals, found, interrupted: control.is_interrupted() })
+    })
+}
