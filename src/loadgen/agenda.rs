@@ -42,9 +42,12 @@ pub struct Agenda {
 impl Agenda {
     /// What `share` of `plan` has to send in `window`.
     pub fn new(plan: &Plan, share: &Share, window: Window) -> Self {
-        let pacer = match plan.load {
+        let pacer = match &plan.load {
             Load::Closed => None,
-            Load::Open(schedule) => Some(schedule.shard(share.shard, share.shards)),
+            Load::Open(schedule) => {
+                let first = plan.part.index * share.shards;
+                Some(schedule.shard(first + share.shard, plan.part.of * share.shards))
+            }
         };
         let left = share.requests.unwrap_or(u64::MAX);
         let mut agenda = Self { window, left, pacer, next: None, is_over: false };

@@ -46,6 +46,7 @@ pub struct Control {
     stop: AtomicBool,
     unreachable: OnceLock<String>,
     ready: Barrier,
+    not_before: AtomicU64,
     origin_ns: OnceLock<u64>,
 }
 
@@ -58,6 +59,7 @@ impl Control {
             stop: AtomicBool::new(false),
             unreachable: OnceLock::new(),
             ready: Barrier::new(threads),
+            not_before: AtomicU64::new(0),
             origin_ns: OnceLock::new(),
         }
     }
@@ -65,7 +67,12 @@ impl Control {
     /// Waits until all threads are ready and returns the moment at which the run begins, the same for all.
     pub fn origin_ns(&self) -> u64 {
         self.ready.wait();
-        *self.origin_ns.get_or_init(|| monotonic_ns() + LEAD_NS)
+        *self.origin_ns.get_or_init(|| (monotonic_ns() + LEAD_NS).max(self.not_before.load(Relaxed)))
+    }
+
+    /// The run is not to begin before `at_ns` of the monotonic clock. To be said before threads wait for each other.
+    pub fn wait_until(&self, at_ns: u64) {
+        self.not_before.store(at_ns, Relaxed);
     }
 
     /// Asks all threads to end at once.

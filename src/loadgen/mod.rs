@@ -18,12 +18,15 @@ mod meter;
 pub mod pacer;
 mod packaging;
 pub mod plan;
+pub mod profile;
 mod progress;
 pub mod recorder;
 pub mod report;
 pub mod session;
 pub mod tally;
 pub mod target;
+pub mod timing;
+pub mod trace;
 pub mod verdict;
 
 use std::io::{self, IsTerminal as _, Write as _};

@@ -5,48 +5,115 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::profile::Profile;
+use super::trace::Trace;
+
 /// How arrivals follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
-    /// At equal intervals.
+    /// At equal intervals; where the rate changes, at equal parts of its integral.
     Const,
-    /// Independently of each other: exponential intervals, drawn from the seed.
+    /// Independently of each other: exponential intervals, drawn from the seed; where the rate changes, in the time
+    /// that is stretched by it.
     Poisson,
+    /// So many at once, at the mean rate.
+    Burst(u64),
 }
 
 impl Arrivals {
+    /// Reads `const`, `poisson` or `burst:N`.
+    ///
+    /// # Errors
+    /// What should have been written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "const" => Ok(Self::Const),
+            None if text == "poisson" => Ok(Self::Poisson),
+            Some(("burst", size)) => match size.parse() {
+                Ok(size @ 1..=1_000_000) => Ok(Self::Burst(size)),
+                _ => Err("a burst is 1 to 1000000 arrivals: burst:10".into()),
+            },
+            _ => Err("write const, poisson or burst:N".into()),
+        }
+    }
+
     /// The name, as on the command line.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Const => "const",
-            Self::Poisson => "poisson",
+            Self::Const => "const".into(),
+            Self::Poisson => "poisson".into(),
+            Self::Burst(size) => format!("burst:{size}"),
         }
     }
 }
 
-/// What is to be sent when, by all threads together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
-    /// How arrivals follow each other.
-    pub arrivals: Arrivals,
-    /// Requests per second, above 0.
-    pub rate: f64,
-    /// Seed of random arrivals.
-    pub seed: u64,
+/// What is to be sent when, by all threads (and processes) together.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Schedule {
+    /// By a rate.
+    Rate {
+        /// How arrivals follow each other.
+        arrivals: Arrivals,
+        /// The rate over time.
+        profile: Profile,
+        /// Seed of random arrivals.
+        seed: u64,
+    },
+    /// As recorded.
+    Replay(Trace),
 }
 
 impl Schedule {
-    /// The intended starts of shard `shard` of `shards`, in ns after the origin, ascending, without end. The shards
-    /// together are the whole schedule: equal intervals are dealt out in turn, and independent Poisson streams of
-    /// rate/n add up to one of the whole rate.
-    pub fn shard(self, shard: u64, shards: u64) -> Pacer {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+    /// The intended starts of shard `shard` of `shards`, in ns after the origin, ascending. The shards together are
+    /// the whole schedule: arrivals of known number are dealt out in turn, and independent Poisson streams of rate/n
+    /// add up to one of the whole rate.
+    pub fn shard(&self, shard: u64, shards: u64) -> Pacer {
+        let seed = if let Self::Rate { seed, .. } = self { *seed } else { 0 };
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(shard);
-        let mut pacer = Pacer { schedule: self, shard, shards, index: 0, elapsed_s: 0.0, random };
-        if self.arrivals == Arrivals::Poisson {
-            pacer.elapsed_s = pacer.interval_s();
+        Pacer { schedule: self.clone(), next: shard, shards, planned: 0.0, last_ns: 0, random }
+    }
+
+    /// The name of its arrivals in every output.
+    pub fn arrivals(&self) -> String {
+        match self {
+            Self::Rate { arrivals, .. } => arrivals.name(),
+            Self::Replay(_) => "replay".into(),
         }
-        pacer
+    }
+
+    /// The mean rate of the whole from `begin_ns` to `end_ns` after the origin, per second; without an end, at the end
+    /// of all.
+    pub fn mean_rate(&self, begin_ns: u64, end_ns: Option<u64>) -> f64 {
+        match self {
+            Self::Rate { profile, .. } => {
+                profile.mean(begin_ns as f64 / 1e9, end_ns.map_or(f64::INFINITY, |end| end as f64 / 1e9))
+            }
+            Self::Replay(trace) => {
+                let end_ns = end_ns.unwrap_or(trace.length_ns());
+                let count = trace.times().iter().filter(|time| (begin_ns..end_ns).contains(*time)).count();
+                if end_ns > begin_ns { count as f64 * 1e9 / (end_ns - begin_ns) as f64 } else { 0.0 }
+            }
+        }
+    }
+}
+
+impl Schedule {
+    /// How long after `begin_ns` the first arrival is due that follows so many others, in seconds; `None`: never. For
+    /// random arrivals it is the planned mean.
+    pub fn span_s(&self, begin_ns: u64, arrivals: u64) -> Option<f64> {
+        let begin_s = begin_ns as f64 / 1e9;
+        match self {
+            Self::Rate { profile, .. } => profile
+                .time_of_s(profile.arrivals_before(begin_s) + arrivals as f64)
+                .map(|at_s| at_s - begin_s),
+            Self::Replay(trace) => {
+                let before = trace.times().partition_point(|time| *time < begin_ns);
+                let index = before + usize::try_from(arrivals).ok()?;
+                let at_ns = trace.times().get(index).copied().unwrap_or(trace.length_ns());
+                Some(at_ns.saturating_sub(begin_ns) as f64 / 1e9)
+            }
+        }
     }
 }
 
@@ -54,97 +121,43 @@ impl Schedule {
 #[derive(Clone, Debug)]
 pub struct Pacer {
     schedule: Schedule,
-    shard: u64,
+    /// Number of the next arrival in the whole schedule, where arrivals have one.
+    next: u64,
     shards: u64,
-    index: u64,
-    elapsed_s: f64,
+    /// Position of the last random arrival, in arrivals planned.
+    planned: f64,
+    last_ns: u64,
     random: ChaCha8Rng,
-}
-
-impl Pacer {
-    fn interval_s(&mut self) -> f64 {
-        // 1 - u lies in (0, 1], so that the logarithm is finite.
-        let unit: f64 = 1.0 - self.random.random::<f64>();
-        -unit.ln() * self.shards as f64 / self.schedule.rate
-    }
 }
 
 impl Iterator for Pacer {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        let at_s = match self.schedule.arrivals {
-            // From the index, so that rounding does not add up.
-            Arrivals::Const => (self.index * self.shards + self.shard) as f64 / self.schedule.rate,
-            Arrivals::Poisson => {
-                let at_s = self.elapsed_s;
-                self.elapsed_s += self.interval_s();
-                at_s
+        let number = self.next;
+        let at_ns = match &self.schedule {
+            Schedule::Replay(trace) => *trace.times().get(usize::try_from(number).ok()?)?,
+            Schedule::Rate { arrivals, profile, .. } => {
+                let planned = match arrivals {
+                    // From the number, so that rounding does not add up.
+                    Arrivals::Const => number as f64,
+                    Arrivals::Burst(size) => (number - number % size) as f64,
+                    Arrivals::Poisson => {
+                        // 1 - u lies in (0, 1], so that the logarithm is finite.
+                        let unit: f64 = 1.0 - self.random.random::<f64>();
+                        self.planned -= unit.ln() * self.shards as f64;
+                        self.planned
+                    }
+                };
+                (profile.time_of_s(planned)? * 1e9) as u64
             }
         };
-        self.index += 1;
-        Some((at_s * 1e9) as u64)
+        self.next += self.shards;
+        self.last_ns = self.last_ns.max(at_ns);
+        Some(self.last_ns)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn schedule(arrivals: Arrivals, rate: f64, seed: u64) -> Schedule {
-        Schedule { arrivals, rate, seed }
-    }
-
-    proptest! {
-        #[test]
-        fn starts_never_go_back(
-            rate in 0.1f64..1e6, seed: u64, shards in 1u64..9, poisson: bool,
-        ) {
-            let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Const };
-            for shard in 0..shards {
-                let starts: Vec<u64> = schedule(arrivals, rate, seed).shard(shard, shards).take(200).collect();
-                prop_assert!(starts.is_sorted());
-            }
-        }
-
-        #[test]
-        fn shards_of_equal_intervals_are_the_whole(rate in 0.1f64..1e6, shards in 1u64..9) {
-            let whole = schedule(Arrivals::Const, rate, 0);
-            let mut dealt: Vec<u64> = (0..shards).flat_map(|shard| whole.shard(shard, shards).take(50)).collect();
-            dealt.sort_unstable();
-            prop_assert_eq!(dealt, whole.shard(0, 1).take(50 * shards as usize).collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn equal_intervals_do_not_drift(rate in 1f64..1e6, index in 0usize..100_000) {
-            let start = schedule(Arrivals::Const, rate, 0).shard(0, 1).nth(index).unwrap();
-            prop_assert!((start as f64 - index as f64 / rate * 1e9).abs() <= 1.0 + start as f64 * 1e-12);
-        }
-    }
-
-    #[test]
-    fn the_seed_decides_and_shards_differ() {
-        let take = |seed, shard| {
-            schedule(Arrivals::Poisson, 1000.0, seed).shard(shard, 2).take(100).collect::<Vec<_>>()
-        };
-        assert_eq!(take(1, 0), take(1, 0));
-        assert_ne!(take(1, 0), take(2, 0));
-        assert_ne!(take(1, 0), take(1, 1));
-    }
-
-    #[test]
-    fn poisson_arrivals_have_the_rate_and_the_spread_of_their_kind() {
-        let starts: Vec<u64> = schedule(Arrivals::Poisson, 1000.0, 7).shard(0, 1).take(100_000).collect();
-        let intervals: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
-        let mean = intervals.iter().sum::<f64>() / intervals.len() as f64;
-        let variance =
-            intervals.iter().map(|interval| (interval - mean).powi(2)).sum::<f64>() / intervals.len() as f64;
-        assert!((mean / 1e6 - 1.0).abs() < 0.02, "mean {mean}");
-        assert!(
-            (variance.sqrt() / mean - 1.0).abs() < 0.02,
-            "coefficient of variation {}",
-            variance.sqrt() / mean
-        );
-    }
-}
+#[path = "pacer_tests.rs"]
+mod tests;

@@ -6,11 +6,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::cli::connections::ConnectionArgs;
 use super::cli::output::OutputArgs;
-use super::cli::schedule::ScheduleArgs;
 use super::cli::{Args, DEFAULT_URL};
 use super::error::Error;
 use super::pacer::Schedule;
 use super::target::{Target, is_token, parse_header, request_bytes};
+use super::timing::{Part, Timing};
 
 /// Connections of a closed loop, if not given.
 const CLOSED_CONNECTIONS: usize = 16;
@@ -18,15 +18,11 @@ const CLOSED_CONNECTIONS: usize = 16;
 const OPEN_CONNECTIONS: usize = 4096;
 /// Descriptors that are not connections: the standard ones, epoll, output files.
 const OTHER_DESCRIPTORS: usize = 64;
-/// Highest rate that is taken seriously, per second.
-const MAX_RATE: f64 = 1e6;
 /// Shortest interval, in ns: at each end of one the threads hand over what they counted.
 const MIN_INTERVAL_NS: u64 = 100_000_000;
-/// Measured time, if neither that nor a number of requests is given, in ns.
-const DURATION_NS: u64 = 10_000_000_000;
 
 /// When requests start.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Load {
     /// As soon as the one before on the same connection slot has ended.
     Closed,
@@ -61,6 +57,10 @@ pub struct Plan {
     pub timeout_ns: u64,
     /// Seed of the schedule.
     pub seed: u64,
+    /// Which part of the whole load this process is.
+    pub part: Part,
+    /// When the first request is due, on the monotonic clock, in ns; without it, at once.
+    pub start_ns: Option<u64>,
     /// Length of the intervals that the run is cut into, in ns.
     pub interval_ns: u64,
 }
@@ -94,27 +94,24 @@ impl Plan {
         let headers =
             args.request.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
         let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
-        check_numbers(&args.connections, &args.schedule, &args.output)?;
-        let load = match args.schedule.rate {
-            None => Load::Closed,
-            Some(rate) => {
-                Load::Open(Schedule { arrivals: args.schedule.arrivals, rate, seed: args.schedule.seed })
-            }
-        };
-        let connections = connections(args.connections.connections, load)?;
+        check_numbers(&args.connections, &args.output)?;
+        let timing = Timing::new(&args.schedule)?;
+        let connections = connections(args.connections.connections, &timing.load)?;
         Ok(Self {
             address: resolve(&target)?,
             request: request_bytes(&target, &method, &headers, &body.unwrap_or_default()),
             head_request: method == "HEAD",
             target,
-            load,
+            load: timing.load,
             connections,
             threads: args.connections.threads.min(connections),
-            duration_ns: args.schedule.duration.or(args.schedule.requests.is_none().then_some(DURATION_NS)),
-            warmup_ns: args.schedule.warmup,
-            requests: args.schedule.requests,
+            duration_ns: timing.duration_ns,
+            warmup_ns: timing.warmup_ns,
+            requests: timing.requests,
             timeout_ns: args.connections.timeout,
             seed: args.schedule.seed,
+            part: timing.part,
+            start_ns: timing.start_ns,
             interval_ns: args.output.interval,
         })
     }
@@ -134,27 +131,13 @@ impl Plan {
     }
 }
 
-fn check_numbers(
-    connections: &ConnectionArgs,
-    schedule: &ScheduleArgs,
-    output: &OutputArgs,
-) -> Result<(), Error> {
+fn check_numbers(connections: &ConnectionArgs, output: &OutputArgs) -> Result<(), Error> {
     let wrong = |text: &str| Err(Error::Usage(text.into()));
     match connections {
-        ConnectionArgs { connections: Some(0), .. } => return wrong("--connections must be at least 1"),
-        ConnectionArgs { threads: 0 | 1025.., .. } => return wrong("--threads must be from 1 to 1024"),
-        ConnectionArgs { timeout: 0, .. } => return wrong("--timeout must be above 0"),
-        _ => {}
-    }
-    if output.interval < MIN_INTERVAL_NS {
-        return wrong("--interval must be at least 100ms");
-    }
-    match schedule {
-        ScheduleArgs { requests: Some(0), .. } => wrong("--requests must be at least 1"),
-        ScheduleArgs { duration: Some(0), .. } => wrong("--duration must be above 0"),
-        ScheduleArgs { rate: Some(rate), .. } if !(*rate > 0.0 && *rate <= MAX_RATE) => {
-            wrong("--rate must be above 0 and at most 1000000 per second")
-        }
+        ConnectionArgs { connections: Some(0), .. } => wrong("--connections must be at least 1"),
+        ConnectionArgs { threads: 0 | 1025.., .. } => wrong("--threads must be from 1 to 1024"),
+        ConnectionArgs { timeout: 0, .. } => wrong("--timeout must be above 0"),
+        _ if output.interval < MIN_INTERVAL_NS => wrong("--interval must be at least 100ms"),
         _ => Ok(()),
     }
 }
@@ -176,7 +159,7 @@ fn resolve(target: &Target) -> Result<SocketAddr, Error> {
 
 /// Checks the two budgets that bound connections at once. Over time ports do not run out: a response is read to
 /// the end of its connection, so that the server closes first and TIME_WAIT lies on its side, not on our ports.
-fn connections(asked: Option<usize>, load: Load) -> Result<usize, Error> {
+fn connections(asked: Option<usize>, load: &Load) -> Result<usize, Error> {
     let descriptors = raise_descriptors().saturating_sub(OTHER_DESCRIPTORS);
     let (ports, range) = local_ports();
     let default = match load {
@@ -229,8 +212,8 @@ mod tests {
     fn without_a_word_it_is_a_closed_loop_to_the_default_url() {
         let plan = plan(&[]).unwrap();
         assert_eq!(plan.target.url(), DEFAULT_URL);
-        assert_eq!((plan.load, plan.connections, plan.threads), (Load::Closed, 16, 1));
-        assert_eq!((plan.duration_ns, plan.requests), (Some(DURATION_NS), None));
+        assert_eq!((&plan.load, plan.connections, plan.threads), (&Load::Closed, 16, 1));
+        assert_eq!((plan.duration_ns, plan.requests), (Some(10_000_000_000), None));
     }
 
     #[test]
@@ -250,7 +233,7 @@ mod tests {
     #[test]
     fn a_plan_beyond_the_local_ports_is_refused_with_the_arithmetic() {
         let (ports, _) = local_ports();
-        let error = connections(Some(1_000_000), Load::Closed).unwrap_err().to_string();
+        let error = connections(Some(1_000_000), &Load::Closed).unwrap_err().to_string();
         assert!(error.contains("1000064 file descriptors") || error.contains(&ports.to_string()), "{error}");
     }
 }

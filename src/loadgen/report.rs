@@ -64,19 +64,25 @@ fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let last_ns =
         found.iter().map(|found| found.finished.saturating_sub(found.window.begin)).max().unwrap_or(0);
     let wall_ns = found.iter().map(|found| found.wall_ns).max().unwrap_or(0);
-    let measured = match (plan.load, plan.requests) {
+    let measured = match (&plan.load, plan.requests) {
         _ if interrupted => wall_ns as f64 / 1e9,
         (_, None) => planned,
         (Load::Closed, Some(_)) => last_ns as f64 / 1e9,
-        (Load::Open(schedule), Some(requests)) => requests as f64 / schedule.rate,
+        (Load::Open(schedule), Some(requests)) => {
+            schedule.span_s(plan.warmup_ns, requests * plan.part.of).unwrap_or(planned)
+        }
     };
     measured.min(planned)
 }
 
 fn plan_record(plan: &Plan) -> record::Plan {
-    let (model, rate, arrivals) = match plan.load {
+    let (model, rate, arrivals) = match &plan.load {
         Load::Closed => ("closed", None, None),
-        Load::Open(schedule) => ("open", Some(schedule.rate), Some(schedule.arrivals.name().to_owned())),
+        Load::Open(schedule) => {
+            let end_ns = plan.duration_ns.map(|duration| plan.warmup_ns + duration);
+            let whole = schedule.mean_rate(plan.warmup_ns, end_ns);
+            ("open", Some(whole / plan.part.of as f64), Some(schedule.arrivals()))
+        }
     };
     record::Plan {
         url: plan.target.url(),

@@ -54,6 +54,9 @@ pub fn carry_out(
     observe: &mut dyn FnMut(&Snapshot<'_>),
 ) -> Result<Findings, Error> {
     let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
+    if let Some(start_ns) = plan.start_ns {
+        control.wait_until(start_ns);
+    }
     let (to, batches) = channel();
     thread::scope(|scope| {
         let mut returns = Vec::new();

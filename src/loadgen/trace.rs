@@ -1,0 +1,122 @@
+//! Arrival times that were recorded elsewhere: text in, times out. Pure.
+
+use std::sync::Arc;
+
+/// Arrival times, in ns after the first one, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    times: Arc<[u64]>,
+}
+
+impl Trace {
+    /// Reads one time per line in seconds (`12.5`), ascending; empty lines and what follows a `#` are skipped. Any
+    /// moment can be 0, such as that of Unix: times count from the first one. `stretch` times as long: 2 is half the
+    /// rate.
+    ///
+    /// # Errors
+    /// What is wrong, with the number of the line.
+    pub fn parse(text: &str, stretch: f64) -> Result<Self, String> {
+        if !(stretch > 0.0 && stretch.is_finite()) {
+            return Err("--stretch must be above 0".into());
+        }
+        let mut times: Vec<u64> = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let time = seconds_ns(line)
+                .ok_or_else(|| format!("line {number}: {line:?} is no time in seconds, such as 12.5"))?;
+            if times.last().is_some_and(|last| *last > time) {
+                return Err(format!("line {number}: {line} is before the time above it; sort them"));
+            }
+            times.push(time);
+        }
+        let (Some(first), Some(last)) = (times.first().copied(), times.last()) else {
+            return Err("no times are in it".into());
+        };
+        if *last == first {
+            return Err("at least two different times are needed".into());
+        }
+        let times: Arc<[u64]> =
+            times.iter().map(|time| ((time - first) as f64 * stretch).round() as u64).collect();
+        if times[times.len() - 1] == 0 {
+            return Err("--stretch leaves no time between the first and the last arrival".into());
+        }
+        Ok(Self { times })
+    }
+
+    /// The times, in ns after the first.
+    pub fn times(&self) -> &[u64] {
+        &self.times
+    }
+
+    /// How long it is, in ns: to when one more arrival would be due, if they came at equal intervals.
+    pub fn length_ns(&self) -> u64 {
+        let (last, count) = (self.times[self.times.len() - 1], self.times.len() as f64);
+        (last as f64 * count / (count - 1.0)).ceil().max((last + 1) as f64) as u64
+    }
+}
+
+/// Reads decimal seconds without losing digits; those beyond the ninth are cut off.
+pub fn seconds_ns(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<9.9}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_count_from_the_first_whatever_its_clock() {
+        let trace =
+            Trace::parse("# a trace\n1700000000.25\n\n1700000000.250000001 # next\n1700000002\n", 1.0)
+                .unwrap();
+        assert_eq!(trace.times(), [0, 1, 1_750_000_000]);
+        assert_eq!(trace.length_ns(), 2_625_000_000);
+        assert_eq!(Trace::parse("0\n1", 0.5).unwrap().times(), [0, 500_000_000]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_line() {
+        for (text, why) in [
+            ("1\nx\n", "line 2: \"x\" is no time"),
+            ("1\n\n0.5", "line 3: 0.5 is before"),
+            ("-1", "line 1"),
+            ("1.\n", "line 1"),
+            ("# nothing", "no times"),
+            ("5\n5", "two different"),
+        ] {
+            let error = Trace::parse(text, 1.0).unwrap_err();
+            assert!(error.contains(why), "{text:?}: {error}");
+        }
+        for stretch in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Trace::parse("0\n1", stretch).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(mut times in prop::collection::vec(0u64..10_000_000_000, 2..50)) {
+            times.sort_unstable();
+            times.push(times[times.len() - 1] + 1);
+            let lines = times.iter().map(|time| format!("{}.{:09}\n", time / 1_000_000_000, time % 1_000_000_000));
+            let trace = Trace::parse(&lines.collect::<String>(), 1.0).unwrap();
+            let expected: Vec<u64> = times.iter().map(|time| time - times[0]).collect();
+            prop_assert_eq!(trace.times(), expected);
+            prop_assert!(trace.length_ns() > trace.times()[times.len() - 1]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[0-9.# x\n]{0,40}", stretch in 0.0f64..3.0) {
+            let _ = Trace::parse(&text, stretch);
+        }
+    }
+}
