@@ -12,8 +12,10 @@ use super::interval::{Cuts, Interval};
 use super::plan::{Load, Plan};
 use super::recorder::Batch;
 use super::tally::{Phase, Tally};
+use super::verdict::BOUND_SHARE;
 use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
+use crate::sys::clock::{monotonic_ns, realtime_ns};
 
 /// How a run stands when an interval is complete.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub struct Snapshot<'a> {
     pub open: u64,
     /// The largest share of a core that one thread used lately, 0 to 1.
     pub busiest_thread: f64,
+    /// The summary of `last`, as it goes into the record.
+    pub summary: &'a IntervalSummary,
+    /// When the first request was due, in ns since 1970.
+    pub start_unix_ns: u64,
 }
 
 /// An interval that not all threads are past.
@@ -57,6 +63,7 @@ pub struct Collector<'a> {
     reached: Vec<u64>,
     busy: Vec<f64>,
     until: u64,
+    start_unix_ns: u64,
     /// One per thread, to count what was planned; empty in a closed loop.
     agendas: Vec<Agenda>,
     total: Tally,
@@ -77,6 +84,7 @@ impl<'a> Collector<'a> {
             reached: vec![0; threads],
             busy: vec![0.0; threads],
             until: 0,
+            start_unix_ns: 0,
             agendas: Vec::new(),
             total: Tally::default(),
             summaries: Vec::new(),
@@ -85,10 +93,9 @@ impl<'a> Collector<'a> {
 
     /// Takes in what a thread handed over; `observe` sees the intervals that are complete with it.
     pub fn take(&mut self, batch: Batch, observe: &mut dyn FnMut(&Snapshot<'_>)) {
-        let cuts = *self.cuts.get_or_insert(batch.cuts);
-        if self.agendas.is_empty() && matches!(self.plan.load, Load::Open(_)) {
-            let agenda = |share: &_| Agenda::new(self.plan, share, cuts.window());
-            self.agendas = self.plan.shares().iter().map(agenda).collect();
+        let cuts = batch.cuts;
+        if self.cuts.replace(cuts).is_none() {
+            self.begin(cuts.window());
         }
         let Batch { thread, index, next, until, measured, warmup, busy, .. } = batch;
         self.reached[thread] = next;
@@ -116,8 +123,19 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// All threads have ended: the last intervals, then everything of the measured time and the course of the run.
-    pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>) {
+    /// The times of the run are known now.
+    fn begin(&mut self, window: Window) {
+        // The origin lies in the past: something was handed over since.
+        self.start_unix_ns = realtime_ns().saturating_sub(monotonic_ns().saturating_sub(window.origin));
+        if matches!(self.plan.load, Load::Open(_)) {
+            let agenda = |share: &_| Agenda::new(self.plan, share, window);
+            self.agendas = self.plan.shares().iter().map(agenda).collect();
+        }
+    }
+
+    /// All threads have ended: the last intervals, then everything of the measured time, the course of the run, and
+    /// when its first request was due, in ns since 1970.
+    pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>, u64) {
         if let Some(cuts) = self.cuts {
             let last = self.until;
             // A thread that jumped over intervals has left some without a batch.
@@ -131,7 +149,7 @@ impl<'a> Collector<'a> {
                 self.complete_first(&cuts, last, observe);
             }
         }
-        (self.total, self.summaries)
+        (self.total, self.summaries, self.start_unix_ns)
     }
 
     /// The first interval that is not complete yet is; it ends at `last` where that comes first.
@@ -173,7 +191,15 @@ impl<'a> Collector<'a> {
         let (begin_ns, end_ns) = (begin - window.origin, end - window.origin);
         let interval = Interval { index, begin_ns, end_ns, warmup, tally, offered };
         let open = self.control.progress.iter().map(|progress| progress.open.load(Relaxed)).sum();
-        self.summaries.push(summarise(&interval, open, matches!(self.plan.load, Load::Open(_))));
+        let busiest_thread = self.busy.iter().copied().fold(0.0, f64::max);
+        let paced = matches!(self.plan.load, Load::Open(_));
+        let summary = IntervalSummary {
+            open,
+            busiest_thread,
+            client_bound: !paced && busiest_thread > BOUND_SHARE,
+            interrupted: self.control.is_interrupted(),
+            ..summarise(&interval, paced)
+        };
         observe(&Snapshot {
             plan: self.plan,
             elapsed_ns: end_ns,
@@ -181,8 +207,11 @@ impl<'a> Collector<'a> {
             last: &interval,
             total: &self.total,
             open,
-            busiest_thread: self.busy.iter().copied().fold(0.0, f64::max),
+            busiest_thread,
+            summary: &summary,
+            start_unix_ns: self.start_unix_ns,
         });
+        self.summaries.push(summary);
         give_back(&self.returns, owner, interval.tally);
     }
 }
@@ -193,7 +222,7 @@ fn give_back(returns: &[Sender<Box<Tally>>], thread: usize, mut tally: Box<Tally
     let _ = returns[thread].send(tally);
 }
 
-fn summarise(interval: &Interval, open: u64, paced: bool) -> IntervalSummary {
+fn summarise(interval: &Interval, paced: bool) -> IntervalSummary {
     let Interval { begin_ns, end_ns, warmup, ref tally, offered, .. } = *interval;
     let length_s = (end_ns - begin_ns) as f64 / 1e9;
     IntervalSummary {
@@ -208,6 +237,6 @@ fn summarise(interval: &Interval, open: u64, paced: bool) -> IntervalSummary {
         rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
         response: summary(tally.histogram(Phase::Response)),
         service: summary(tally.histogram(Phase::Service)),
-        open,
+        ..IntervalSummary::default()
     }
 }

@@ -19,7 +19,6 @@ use super::agenda::{Agenda, Window};
 use super::control::Control;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::interval::Cuts;
 use super::meter::Meter;
 use super::plan::{Load, Plan, Share};
 use super::recorder::{Recorder, Wire};
@@ -114,12 +113,7 @@ impl<'a> Engine<'a> {
             failed: 0,
             finished: window.begin,
             buffer,
-            recorder: Recorder::new(
-                share.shard as usize,
-                matches!(plan.load, Load::Open(_)),
-                Cuts::new(window, plan.interval_ns),
-                wire,
-            ),
+            recorder: Recorder::new(plan, share, window, wire),
         })
     }
 
@@ -161,9 +155,9 @@ impl<'a> Engine<'a> {
         meter.read(now, true)?;
         let unfinished =
             self.slots.iter().filter(|slot| slot.socket.is_some() && slot.counted).count() as u64;
-        self.recorder.finish(now, self.agenda.unsent(now), unfinished);
+        let spans = self.recorder.finish(now, self.agenda.unsent(now), unfinished);
         let (cpu_ns, wall_ns) = meter.used();
-        Ok(ThreadUse { window: self.window, finished: self.finished, cpu_ns, wall_ns })
+        Ok(ThreadUse { window: self.window, finished: self.finished, cpu_ns, wall_ns, spans })
     }
 
     /// How long there is nothing to do unless a socket becomes ready, in ns.

@@ -3,7 +3,8 @@
 //! `cli` (what was typed) becomes a `plan` (what it means); one `engine` per thread carries out its share, taking
 //! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally` that its
 //! `recorder` hands over interval by interval. `collect` brings the tallies of all threads together, for whoever watches
-//! the `session`; `report` makes a record and a text of them, with a `verdict` by fixed rules.
+//! the `session`; `report` makes a record of them, with a `verdict` by fixed rules, and `text` shows it; `files` are what
+//! was asked for beside. `merge` makes one record of several.
 
 pub mod agenda;
 pub mod cli;
@@ -13,7 +14,9 @@ pub mod engine;
 pub mod error;
 pub mod exchange;
 pub mod fault;
+pub mod files;
 pub mod interval;
+pub mod merge;
 mod meter;
 pub mod pacer;
 mod packaging;
@@ -23,8 +26,10 @@ mod progress;
 pub mod recorder;
 pub mod report;
 pub mod session;
+pub mod spans;
 pub mod tally;
 pub mod target;
+pub mod text;
 pub mod timing;
 pub mod trace;
 pub mod verdict;
@@ -37,13 +42,13 @@ use std::sync::Arc;
 use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::measure::histogram;
-use crate::measure::record::RunRecord;
-use cli::Args;
+use crate::measure::record::{RunRecord, SCHEMA};
+use cli::merge::MergeArgs;
+use cli::{Args, Command};
 use control::{Control, Interrupt};
 use error::Error;
+use files::Files;
 use plan::Plan;
-use session::Findings;
 use tally::Phase;
 
 /// Exit code of a run whose verdict is INVALID.
@@ -82,13 +87,20 @@ fn run(args: &Args) -> Result<u8, Error> {
     if args.man {
         return print(&packaging::man()?).map(|()| 0);
     }
+    if let Some(Command::Merge(merge)) = &args.command {
+        return run_merge(merge);
+    }
     let plan = Plan::new(args)?;
+    let mut files = Files::open(&args.output)?;
     if args.url.is_none() && !args.output.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
     }
     let control = Arc::new(Control::new(plan.threads, watch_signals()?));
     let mut progress = progress::Line::new(&plan, !args.output.quiet && io::stderr().is_terminal());
-    let findings = session::carry_out(&plan, &control, &mut |snapshot| progress.show(snapshot))?;
+    let findings = session::carry_out(&plan, &control, &mut |snapshot| {
+        files.interval(snapshot);
+        progress.show(snapshot);
+    })?;
     progress.clear();
     if let Some(why) = control.unreachable() {
         return Err(Error::Failed(format!(
@@ -97,14 +109,63 @@ fn run(args: &Args) -> Result<u8, Error> {
         )));
     }
     let record = report::record(&plan, &findings);
-    output(args, &record, &findings)?;
-    match &record {
+    tell(&record, args.output.json.as_deref(), args.output.quiet)?;
+    files.finish(&record, findings.tally.histogram(Phase::Response))?;
+    exit_code(&record)
+}
+
+fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
+    let records = args.files.iter().map(|path| read_record(path)).collect::<Result<Vec<_>, _>>()?;
+    let misfits = merge::misfits(&records);
+    if !misfits.is_empty() && !args.force {
+        let why = misfits.join("; ");
+        return Err(Error::Failed(format!(
+            "these results do not belong together: {why} (--force merges them)"
+        )));
+    }
+    let files = Files::open_merged(args)?;
+    let merged = merge::merge(&records, misfits);
+    let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
+    tell(&record, args.json.as_deref(), args.quiet)?;
+    files.finish(&record, &response)?;
+    exit_code(&record)
+}
+
+fn read_record(path: &Path) -> Result<merge::Named, Error> {
+    let shown = path.display();
+    let failed = |why: String| Error::Failed(format!("cannot read the result in {shown}: {why}"));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let record: RunRecord = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    match record.schema {
+        1..=SCHEMA => Ok((shown.to_string(), record)),
+        schema => Err(failed(format!("its schema {schema} is newer than this program; use a newer one"))),
+    }
+}
+
+fn exit_code(record: &RunRecord) -> Result<u8, Error> {
+    match record {
         record if record.verdict == "INVALID" => Ok(INVALID),
-        RunRecord { completed: 0, .. } => {
-            Err(Error::Failed(format!("no request to {} completed", plan.target.url())))
+        RunRecord { completed: 0, plan, .. } => {
+            Err(Error::Failed(format!("no request to {} completed", plan.url)))
         }
         _ => Ok(0),
     }
+}
+
+/// The result on standard output: as JSON where `json` is `-`, else as text unless `quiet`.
+fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Error> {
+    let to_stdout = json == Some(Path::new("-"));
+    if to_stdout {
+        print(&files::as_json(record)?)?;
+    }
+    if !quiet && !to_stdout {
+        print(&text::text(record))?;
+    } else if record.verdict != "OK" {
+        for reason in &record.reasons {
+            eprintln!("loadgen: {}: {reason}", record.verdict);
+        }
+    }
+    Ok(())
 }
 
 /// The first SIGINT or SIGTERM ends the run, which then reports what it has; the second ends the program.
@@ -127,27 +188,6 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     Ok(interrupt)
 }
 
-fn output(args: &Args, record: &RunRecord, findings: &Findings) -> Result<(), Error> {
-    let to_stdout = args.output.json.as_deref() == Some(Path::new("-"));
-    if let Some(path) = &args.output.json {
-        let mut json = serde_json::to_string_pretty(record)
-            .map_err(|error| Error::Failed(format!("cannot write the result as JSON: {error}")))?;
-        json.push('\n');
-        if to_stdout { print(&json)? } else { write(path, &json)? }
-    }
-    if let Some(path) = &args.output.hgrm {
-        write(path, &histogram::hgrm(findings.tally.histogram(Phase::Response)))?;
-    }
-    if !args.output.quiet && !to_stdout {
-        print(&report::text(record))?;
-    } else if record.verdict != "OK" {
-        for reason in &record.reasons {
-            eprintln!("loadgen: {}: {reason}", record.verdict);
-        }
-    }
-    Ok(())
-}
-
 /// Writes to standard output; a reader that has gone away is no failure.
 fn print(text: &str) -> Result<(), Error> {
     match io::stdout().write_all(text.as_bytes()) {
@@ -156,9 +196,4 @@ fn print(text: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error| Error::Failed(format!("cannot write {}: {error}", path.display()));
-    std::fs::write(path, text).map_err(failed)
 }

@@ -82,6 +82,11 @@ impl Schedule {
         }
     }
 
+    /// The rate over time, if that is what it goes by.
+    pub fn profile(&self) -> Option<&Profile> {
+        if let Self::Rate { profile, .. } = self { Some(profile) } else { None }
+    }
+
     /// The mean rate of the whole from `begin_ns` to `end_ns` after the origin, per second; without an end, at the end
     /// of all.
     pub fn mean_rate(&self, begin_ns: u64, end_ns: Option<u64>) -> f64 {

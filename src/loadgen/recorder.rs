@@ -7,7 +7,10 @@
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender};
 
+use super::agenda::Window;
 use super::interval::Cuts;
+use super::plan::{Load, Plan, Share};
+use super::spans::Spans;
 use super::tally::Tally;
 use crate::sys::clock::thread_cpu_ns;
 
@@ -73,18 +76,21 @@ pub struct Recorder {
     end: u64,
     measured: Page,
     warmup: Page,
+    /// Absent where arrivals are not random.
+    spans: Option<Spans>,
     wire: Wire,
     /// When something was last handed over, and the CPU time of the thread by then, in ns.
     last: (u64, u64),
 }
 
 impl Recorder {
-    /// For thread `thread`; `paced`: in an open loop, where there is a send lag.
-    pub fn new(thread: usize, paced: bool, cuts: Cuts, wire: Wire) -> Self {
-        let origin = cuts.window().origin;
+    /// For the thread that does `share` of `plan` in `window`.
+    pub fn new(plan: &Plan, share: &Share, window: Window, wire: Wire) -> Self {
+        let (origin, cuts) = (window.origin, Cuts::new(window, plan.interval_ns));
         Self {
-            thread,
-            paced,
+            thread: share.shard as usize,
+            paced: matches!(plan.load, Load::Open(_)),
+            spans: Spans::new(plan, share, origin),
             cuts,
             index: 0,
             end: cuts.bounds(0).1,
@@ -107,6 +113,9 @@ impl Recorder {
         let tally = self.tally(counted, now);
         tally.start(lag_ns);
         tally.held += u64::from(held);
+        if let Some(spans) = self.spans.as_mut().filter(|_| counted) {
+            spans.sent(now);
+        }
     }
 
     /// Hands over what was counted when the interval has ended.
@@ -119,8 +128,8 @@ impl Recorder {
     }
 
     /// The thread has ended. `unsent`: measured arrivals that were due and not sent; `unfinished`: measured requests
-    /// that were still on their way.
-    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) {
+    /// that were still on their way. Returns a sample of the times between sends, where arrivals are random.
+    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> Option<Spans> {
         self.tick(now);
         if unsent + unfinished > 0 {
             let tally = self.measured.write();
@@ -128,6 +137,7 @@ impl Recorder {
             tally.unfinished += unfinished;
         }
         self.hand_over(u64::MAX, now);
+        self.spans
     }
 
     fn hand_over(&mut self, next: u64, now: u64) {

@@ -1,59 +1,102 @@
-//! What the run found, as a record and as text. It counts nothing and sends nothing.
+//! What the run found, as a record. It counts nothing, sends nothing and prints nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::plan::{Load, Plan};
 use super::session::{Findings, ThreadUse};
-use super::tally::{PHASES, Phase};
+use super::tally::{PHASES, Tally};
 use super::verdict::judge;
+use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
 use crate::measure::histogram;
-use crate::measure::record::{self, Generator, RunRecord, Summary};
+use crate::measure::record::{self, ArrivalsTest, Clock, Generator, RunRecord};
+use crate::sys::clock::discipline;
 
 /// Puts together what a run of `plan` found.
 pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     let Findings { tally, found, interrupted, .. } = findings;
-    let interrupted = *interrupted;
-    let duration_s = duration_s(plan, found, interrupted);
-    let share =
-        |found: &ThreadUse| if found.wall_ns == 0 { 0.0 } else { found.cpu_ns as f64 / found.wall_ns as f64 };
-    let busiest = found.iter().map(share).fold(0.0, f64::max);
-    let verdict = judge(matches!(plan.load, Load::Open(_)), tally, busiest);
-    let per_fault = |text: &dyn Fn(_) -> String| -> BTreeMap<String, String> {
-        tally.faults().map(|(fault, _)| (fault.name().to_owned(), text(fault))).collect()
-    };
-    let phases = || PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
+    let open_loop = matches!(plan.load, Load::Open(_));
+    let duration_s = duration_s(plan, found, *interrupted);
+    let per_s = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
+    let generator = generator(found);
+    let arrivals_test = arrivals_test(found);
+    let verdict = judge(open_loop, tally, generator.busiest_thread, arrivals_test.as_ref());
     RunRecord {
-        schema: 1,
+        schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
         profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
         plan: plan_record(plan),
         duration_s,
         started: tally.started,
         completed: tally.completed,
-        rate: if duration_s > 0.0 { tally.completed as f64 / duration_s } else { 0.0 },
+        rate: per_s(tally.completed),
+        offered_rate: open_loop.then(|| per_s(tally.started + tally.unsent)),
+        sent_rate: per_s(tally.started),
         held: tally.held,
         unsent: tally.unsent,
         unfinished: tally.unfinished,
-        interrupted,
+        interrupted: *interrupted,
         bytes: tally.bytes,
-        errors: tally.faults().map(|(fault, count)| (fault.name().into(), count)).collect(),
-        examples: per_fault(&|fault| tally.example(fault).to_owned()),
-        statuses: tally.statuses(),
-        workers: tally.workers(),
-        latency: phases()
-            .map(|phase| (phase.name().into(), histogram::summary(tally.histogram(phase))))
-            .collect(),
-        histograms: phases()
-            .map(|phase| (phase.name().into(), histogram::encode(tally.histogram(phase))))
-            .collect(),
-        generator: Generator {
-            threads: found.len() as u64,
-            cpu_s: found.iter().map(|found| found.cpu_ns as f64 / 1e9).sum(),
-            busiest_thread: busiest,
-        },
+        intervals: findings.intervals.clone(),
+        arrivals_test,
+        clock: clock(findings.start_unix_ns),
+        generator,
         verdict: verdict.name.into(),
         reasons: verdict.reasons,
+        ..counts(tally)
+    }
+}
+
+/// What a tally says by name.
+fn counts(tally: &Tally) -> RunRecord {
+    let phases = || {
+        let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
+        recorded.map(|phase| (phase.name().to_owned(), tally.histogram(phase)))
+    };
+    let example = |fault| tally.example(fault).to_owned();
+    RunRecord {
+        errors: tally.faults().map(|(fault, count)| (fault.name().into(), count)).collect(),
+        examples: tally.faults().map(|(fault, _)| (fault.name().into(), example(fault))).collect(),
+        statuses: tally.statuses(),
+        workers: tally.workers(),
+        latency: phases().map(|(name, histogram)| (name, histogram::summary(histogram))).collect(),
+        histograms: phases().map(|(name, all)| (name, histogram::encode(all))).collect::<BTreeMap<_, _>>(),
+        ..RunRecord::default()
+    }
+}
+
+fn generator(found: &[ThreadUse]) -> Generator {
+    let share =
+        |used: &ThreadUse| if used.wall_ns == 0 { 0.0 } else { used.cpu_ns as f64 / used.wall_ns as f64 };
+    Generator {
+        threads: found.len() as u64,
+        cpu_s: found.iter().map(|used| used.cpu_ns as f64 / 1e9).sum(),
+        busiest_thread: found.iter().map(share).fold(0.0, f64::max),
+    }
+}
+
+/// The samples of all threads, which send at the same rate, as one.
+fn arrivals_test(found: &[ThreadUse]) -> Option<ArrivalsTest> {
+    let samples: Vec<_> =
+        found.iter().filter_map(|used| Some(used.spans.as_ref()?.probabilities())).collect();
+    let arrivals_per_span = samples.first()?.1;
+    let sample: Vec<f64> = samples.into_iter().flat_map(|(sample, _)| sample).collect();
+    let statistic = anderson_darling(&sample)?;
+    Some(ArrivalsTest {
+        statistic,
+        limit: TOLERANCE * CRITICAL,
+        sample: sample.len() as u64,
+        arrivals_per_span,
+    })
+}
+
+fn clock(start_unix_ns: u64) -> Clock {
+    let known = discipline().ok();
+    Clock {
+        start_unix_s: start_unix_ns as f64 / 1e9,
+        synchronised: known.map(|state| state.synchronised),
+        offset_us: known.map(|state| state.offset_us),
+        estimated_error_us: known.map(|state| state.estimated_error_us),
+        max_error_us: known.map(|state| state.max_error_us),
     }
 }
 
@@ -61,9 +104,8 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
 /// the last of them was answered (closed loop) or the next would have been due (open loop).
 fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let planned = plan.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9);
-    let last_ns =
-        found.iter().map(|found| found.finished.saturating_sub(found.window.begin)).max().unwrap_or(0);
-    let wall_ns = found.iter().map(|found| found.wall_ns).max().unwrap_or(0);
+    let last_ns = found.iter().map(|used| used.finished.saturating_sub(used.window.begin)).max().unwrap_or(0);
+    let wall_ns = found.iter().map(|used| used.wall_ns).max().unwrap_or(0);
     let measured = match (&plan.load, plan.requests) {
         _ if interrupted => wall_ns as f64 / 1e9,
         (_, None) => planned,
@@ -76,191 +118,26 @@ fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
 }
 
 fn plan_record(plan: &Plan) -> record::Plan {
-    let (model, rate, arrivals) = match &plan.load {
-        Load::Closed => ("closed", None, None),
-        Load::Open(schedule) => {
-            let end_ns = plan.duration_ns.map(|duration| plan.warmup_ns + duration);
-            let whole = schedule.mean_rate(plan.warmup_ns, end_ns);
-            ("open", Some(whole / plan.part.of as f64), Some(schedule.arrivals()))
-        }
-    };
+    let (mut model, mut rate, mut arrivals, mut profile) = ("closed", None, None, None);
+    if let Load::Open(schedule) = &plan.load {
+        let end_ns = plan.duration_ns.map(|duration| plan.warmup_ns + duration);
+        model = "open";
+        rate = Some(schedule.mean_rate(plan.warmup_ns, end_ns) / plan.part.of as f64);
+        arrivals = Some(schedule.arrivals());
+        profile = schedule.profile().map(|profile| profile.text().to_owned());
+    }
     record::Plan {
         url: plan.target.url(),
         model: model.into(),
         connections: plan.connections as u64,
         rate,
+        profile,
         arrivals,
+        shard: plan.part.name(),
         seed: plan.seed,
         duration_s: plan.duration_ns.unwrap_or(0) as f64 / 1e9,
         requests: plan.requests,
         warmup_s: plan.warmup_ns as f64 / 1e9,
-    }
-}
-
-/// The summary for people, at most 80 columns wide where names and reasons permit.
-pub fn text(record: &RunRecord) -> String {
-    let mut text = String::new();
-    let _ = write_head(&mut text, record);
-    let _ = write_latency(&mut text, record);
-    let _ = write_counts(&mut text, record);
-    let _ = write_end(&mut text, record);
-    text
-}
-
-fn write_head(text: &mut String, record: &RunRecord) -> std::fmt::Result {
-    let plan = &record.plan;
-    writeln!(text, "loadgen {}: {}", record.version, plan.url)?;
-    let threads = match record.generator.threads {
-        1 => "1 thread".to_owned(),
-        threads => format!("{threads} threads"),
-    };
-    match (plan.rate, &plan.arrivals) {
-        (Some(rate), Some(arrivals)) => writeln!(
-            text,
-            "  open loop, {rate} requests/s ({arrivals}), at most {} connections, {threads}",
-            plan.connections
-        )?,
-        _ => writeln!(text, "  closed loop, {} connections, {threads}", plan.connections)?,
-    }
-    let interrupted = if record.interrupted { ", interrupted" } else { "" };
-    writeln!(
-        text,
-        "  new connection per request; {} measured after {} s of warm-up{interrupted}\n",
-        time(record.duration_s * 1e6),
-        plan.warmup_s
-    )?;
-    let failed: u64 = record.errors.values().sum();
-    let megabytes = if record.duration_s > 0.0 { record.bytes as f64 / record.duration_s / 1e6 } else { 0.0 };
-    writeln!(
-        text,
-        "  requests   {} completed, {failed} failed, {:.1}/s, {megabytes:.2} MB/s",
-        record.completed, record.rate
-    )?;
-    for (count, what) in [
-        (record.held, "arrivals waited for a free connection (-c)"),
-        (record.unsent, "arrivals were due and could not be sent"),
-        (record.unfinished, "requests were still on their way when the run was interrupted"),
-    ] {
-        if count > 0 {
-            writeln!(text, "             {count} {what}")?;
-        }
-    }
-    writeln!(text)
-}
-
-fn write_latency(text: &mut String, record: &RunRecord) -> std::fmt::Result {
-    if record.latency.is_empty() {
-        return Ok(());
-    }
-    writeln!(
-        text,
-        "  {:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "mean", "p50", "p90", "p99", "p99.9", "max"
-    )?;
-    for phase in PHASES {
-        let Some(summary) = record.latency.get(phase.name()) else { continue };
-        // In a closed loop a request starts when it is sent: the two are one.
-        if phase == Phase::Service && record.plan.model == "closed" {
-            continue;
-        }
-        let Summary { mean_us, p50_us, p90_us, p99_us, p999_us, max_us, .. } = *summary;
-        write!(text, "  {:<10}", phase.name().replace('_', " "))?;
-        for value_us in [mean_us, p50_us, p90_us, p99_us, p999_us, max_us] {
-            write!(text, " {:>9}", time(value_us))?;
-        }
-        writeln!(text)?;
-    }
-    writeln!(text)
-}
-
-/// A time with three or four digits and its unit.
-fn time(value_us: f64) -> String {
-    let (value, unit) = match value_us {
-        us if us < 1000.0 => (us, "us"),
-        us if us < 1e6 => (us / 1e3, "ms"),
-        us => (us / 1e6, "s"),
-    };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.digits$} {unit}")
-}
-
-fn write_counts(text: &mut String, record: &RunRecord) -> std::fmt::Result {
-    let mut label = "errors";
-    for (kind, count) in &record.errors {
-        let example = record.examples.get(kind).map_or("", String::as_str);
-        writeln!(text, "  {label:<10} {kind}: {count} (first: {example})")?;
-        label = "";
-    }
-    let statuses = record.statuses.iter().map(|(status, count)| format!("{status}: {count}"));
-    write_list(text, "statuses", statuses, "  ")?;
-    let whole = record.workers.values().sum::<u64>() as f64;
-    let mut workers: Vec<_> = record.workers.iter().collect();
-    workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.as_str().to_owned()));
-    let share = |count: u64| count as f64 / whole * 100.0;
-    let workers =
-        workers.into_iter().map(|(name, count)| format!("{name}: {count} ({:.1} %)", share(*count)));
-    write_list(text, "workers", workers, "  ")
-}
-
-/// `label` and the items behind it, as many in a line as fit into 80 columns.
-fn write_list(
-    text: &mut String,
-    label: &str,
-    items: impl Iterator<Item = String>,
-    between: &str,
-) -> std::fmt::Result {
-    let mut line = format!("  {label:<10}");
-    let empty = line.len();
-    for item in items {
-        if line.len() > empty && line.len() + between.len() + item.len() > 80 {
-            writeln!(text, "{line}")?;
-            line = " ".repeat(empty);
-        }
-        let gap = if line.len() > empty { between } else { " " };
-        line = line + gap + &item;
-    }
-    if line.len() > empty { writeln!(text, "{line}") } else { Ok(()) }
-}
-
-fn write_end(text: &mut String, record: &RunRecord) -> std::fmt::Result {
-    let Generator { cpu_s, busiest_thread, .. } = record.generator;
-    let per_100k = match record.completed {
-        0 => String::new(),
-        completed => format!(" ({:.2} per 100,000 requests)", cpu_s / completed as f64 * 1e5),
-    };
-    writeln!(
-        text,
-        "  generator  {cpu_s:.2} CPU s{per_100k}, busiest thread at {:.0} %",
-        busiest_thread * 100.0
-    )?;
-    writeln!(text, "  verdict    {}", record.verdict)?;
-    for reason in &record.reasons {
-        write_list(text, "", reason.split(' ').map(str::to_owned), " ")?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_keep_three_digits_and_name_their_unit() {
-        assert_eq!(
-            [0.0, 9.876, 12.34, 999.9, 1000.0, 56_780.0, 1e6, 59.9e6].map(time),
-            ["0.00 us", "9.88 us", "12.3 us", "1000 us", "1.00 ms", "56.8 ms", "1.00 s", "59.9 s"]
-        );
-    }
-
-    #[test]
-    fn the_text_fits_into_80_columns_and_lists_workers_in_their_order() {
-        let mut record =
-            RunRecord { completed: 10, duration_s: 1.0, verdict: "OK".into(), ..RunRecord::default() };
-        record.workers = (0..12).map(|worker| (worker.to_string(), 10_000)).collect();
-        record.latency.insert("response".into(), Summary { p50_us: 1.0, ..Summary::default() });
-        record.plan.model = "closed".into();
-        let text = text(&record);
-        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
-        assert!(text.find("  9: 10000").unwrap() < text.find("  10: 10000").unwrap(), "{text}");
+        interval_s: plan.interval_ns as f64 / 1e9,
     }
 }

@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::plan::Plan;
 use super::recorder::Wire;
+use super::spans::Spans;
 use super::tally::Tally;
 use crate::measure::series::IntervalSummary;
 
@@ -29,6 +30,8 @@ pub struct ThreadUse {
     pub cpu_ns: u64,
     /// How long that was, in ns.
     pub wall_ns: u64,
+    /// A sample of the times between its sends, where arrivals are random.
+    pub spans: Option<Spans>,
 }
 
 /// What a run found.
@@ -42,6 +45,8 @@ pub struct Findings {
     pub found: Vec<ThreadUse>,
     /// The run was stopped before its end.
     pub interrupted: bool,
+    /// When the first request was due, in ns since 1970.
+    pub start_unix_ns: u64,
 }
 
 /// Runs all threads of `plan` to their end; `observe` sees every interval, in order, as soon as it is complete.
@@ -81,12 +86,13 @@ pub fn carry_out(
         for batch in batches {
             collector.take(batch, observe);
         }
-        let (tally, intervals) = collector.finish(observe);
+        let (tally, intervals, start_unix_ns) = collector.finish(observe);
         let join = |thread: ScopedJoinHandle<'_, io::Result<ThreadUse>>| match thread.join() {
             Ok(used) => used.map_err(failed),
             Err(panic) => std::panic::resume_unwind(panic),
         };
         let found = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
-        Ok(Findings { tally, intervals, found, interrupted: control.is_interrupted() })
+        let interrupted = control.is_interrupted();
+        Ok(Findings { tally, intervals, found, interrupted, start_unix_ns })
     })
 }

@@ -3,9 +3,10 @@
 use super::fault::Fault;
 use super::tally::{Phase, Tally};
 use crate::measure::histogram::summary;
+use crate::measure::record::ArrivalsTest;
 
 /// Share of a core above which a closed loop may be measuring its own generator.
-const BOUND_SHARE: f64 = 0.9;
+pub const BOUND_SHARE: f64 = 0.9;
 /// Send lag at p99 that is always allowed, in us.
 const LAG_US: f64 = 1000.0;
 /// Send lag at p99 that is allowed as a share of the response time at p99, which contains it.
@@ -22,14 +23,15 @@ pub struct Verdict {
     pub reasons: Vec<String>,
 }
 
-/// Judges a run. `busiest`: the largest share of a core that one thread used.
-pub fn judge(open_loop: bool, tally: &Tally, busiest: f64) -> Verdict {
+/// Judges a run. `busiest`: the largest share of a core that one thread used; `arrivals`: the test of random arrivals.
+pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&ArrivalsTest>) -> Verdict {
     let mut reasons = own_faults(tally);
     if tally.started == 0 {
         reasons.push("no request started in the measured time".into());
     }
     if open_loop {
         reasons.extend(off_plan(tally));
+        reasons.extend(arrivals.and_then(misfit));
     }
     if !reasons.is_empty() {
         return Verdict { name: "INVALID", reasons };
@@ -85,6 +87,16 @@ fn off_plan(tally: &Tally) -> Vec<String> {
     reasons
 }
 
+fn misfit(test: &ArrivalsTest) -> Option<String> {
+    let ArrivalsTest { statistic, limit, sample, .. } = test;
+    (statistic > limit).then(|| {
+        format!(
+            "arrivals do not fit the plan: the Anderson-Darling statistic of {sample} spans between sends is \
+             {statistic:.1} (limit {limit:.1}); use more threads (-t) or a lower rate"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +113,7 @@ mod tests {
     }
 
     fn name(open_loop: bool, tally: &Tally, busiest: f64) -> &'static str {
-        judge(open_loop, tally, busiest).name
+        judge(open_loop, tally, busiest, None).name
     }
 
     #[test]
@@ -130,10 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn arrivals_that_do_not_fit_void_an_open_loop() {
+        let test = |statistic| ArrivalsTest { statistic, limit: 4.984, sample: 1000, arrivals_per_span: 1 };
+        let judged = |statistic| judge(true, &tally(10, 0, 1000), 0.0, Some(&test(statistic)));
+        assert_eq!(judged(4.9).name, "OK");
+        assert!(judged(5.0).reasons[0].starts_with("arrivals do not fit the plan"), "{:?}", judged(5.0));
+    }
+
+    #[test]
     fn our_own_faults_and_empty_runs_are_void_in_any_loop() {
         let mut ported = tally(1000, 0, 1000);
         ported.fail(Fault::NoPorts, String::new);
-        assert!(judge(false, &ported, 0.0).reasons[0].contains("no local port"));
+        assert!(judge(false, &ported, 0.0, None).reasons[0].contains("no local port"));
         assert_eq!(name(false, &Tally::default(), 0.0), "INVALID");
         let mut refused = tally(1000, 0, 1000);
         refused.fail(Fault::ConnectRefused, String::new);

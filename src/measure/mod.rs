@@ -1,6 +1,8 @@
 //! Numbers: histograms, records and their codecs, statistics, machine facts.
 
+pub mod arrivals;
 pub mod histogram;
+pub mod hlog;
 pub mod machine;
 pub mod record;
 pub mod series;

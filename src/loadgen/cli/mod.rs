@@ -3,12 +3,14 @@
 
 pub mod connections;
 pub mod duration;
+pub mod merge;
 pub mod output;
 pub mod request;
 pub mod schedule;
 pub mod search;
 
 use connections::ConnectionArgs;
+use merge::MergeArgs;
 use output::OutputArgs;
 use request::RequestArgs;
 use schedule::ScheduleArgs;
@@ -23,7 +25,18 @@ Examples:
   loadgen -c 64 -d 30s URL       how much can it do? (closed loop)
   loadgen -r 2000 -d 30s URL     how long does it take at 2000/s?
                                  (open loop)
+  loadgen -r 100..2000 -d 60s URL
+                                 from 100/s to 2000/s within a minute
+  loadgen -r 500@10s,900@20s --arrivals poisson --csv F URL
+                                 two steps, one row per second in F
+  loadgen --replay times.txt --stretch 0.5 URL
+                                 recorded arrivals at twice the rate
   loadgen -n 1000 --json F URL   a thousand requests, the result in F
+
+  Two machines that start together, each with half of the rate:
+  loadgen -r 4000 --shard 1/2 --start-at T --json a.json URL
+  loadgen -r 4000 --shard 2/2 --start-at T --json b.json URL
+  loadgen merge a.json b.json    (T: $(($(date +%s) + 10)) on both)
 
 Response time counts from the intended start of a request: in an open
 loop, a request that had to wait because the server stalled is as slow
@@ -40,7 +53,9 @@ Verdicts:
                 fell into the measured time; or, in an open loop, the
                 send lag's p99 is above 1 ms and above a tenth of the
                 response time's p99, or more than 2 % of the arrivals
-                could not be sent in time
+                could not be sent in time, or Poisson arrivals were
+                not sent as such (Anderson-Darling test, twice the
+                critical value of 5 %)
 
 Exit codes:
   0 done   1 failed (nothing listens there, no request completed)
@@ -49,7 +64,16 @@ Exit codes:
 /// Generates HTTP load, one new connection per request, and measures it.
 #[derive(Debug, clap::Parser)]
 #[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    subcommand_value_name = "merge"
+)]
 pub struct Args {
+    /// What to do instead of sending.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// The target.
     #[arg(
         value_name = "URL",
@@ -88,6 +112,13 @@ pub struct Args {
     /// Print this help
     #[arg(short, long, action = clap::ArgAction::HelpShort)]
     pub help: Option<bool>,
+}
+
+/// What can be done instead of sending.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make one result of those that several processes wrote with --json
+    Merge(MergeArgs),
 }
 
 #[cfg(test)]

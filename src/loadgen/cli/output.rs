@@ -16,6 +16,15 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<PathBuf>,
 
+    /// Write one row per interval to FILE as CSV: counts, rates, percentiles of response and service (microseconds)
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// Write the histograms of every interval to FILE as an HdrHistogram interval log: the response without a tag, Tag=
+    /// service, connect, first_byte, send_lag; those of the warm-up as warmup, warmup_service ...
+    #[arg(long, value_name = "FILE")]
+    pub hlog: Option<PathBuf>,
+
     /// Length of the intervals that the run is cut into
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration_ns)]
     pub interval: u64,

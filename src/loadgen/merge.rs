@@ -1,0 +1,194 @@
+//! Several records that become one: what several processes found of one plan. Pure. Histograms are merged and rates
+//! added; percentiles are read off the merged histograms, and never averaged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::timing::Part;
+use crate::measure::histogram::{self, Histogram, NotAHistogram};
+use crate::measure::record::{self, Clock, RunRecord, Source};
+
+/// Farthest that the parts of one run may begin apart, in seconds.
+const APART_S: f64 = 1.0;
+/// Verdicts, the worst last.
+const VERDICTS: [&str; 3] = ["OK", "CLIENT-BOUND", "INVALID"];
+
+/// A record and the name of its file.
+pub type Named = (String, RunRecord);
+
+/// Why records do not belong together; nothing when they do.
+pub fn misfits(records: &[Named]) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(((first_file, first), others)) = records.split_first() else { return found };
+    for (file, other) in others {
+        let plans = facts(&first.plan).into_iter().zip(facts(&other.plan));
+        for ((name, left), (_, right)) in plans.filter(|(left, right)| left != right) {
+            found.push(format!("{name} is {left} in {first_file} and {right} in {file}"));
+        }
+    }
+    found.extend(shards(records));
+    let starts = || records.iter().map(|(_, record)| record.clock.start_unix_s);
+    let apart_s = starts().fold(f64::MIN, f64::max) - starts().fold(f64::MAX, f64::min);
+    if apart_s > APART_S {
+        found.push(format!("they began {apart_s:.1} s apart (use --start-at)"));
+    }
+    found
+}
+
+/// What the parts of one plan have in common.
+fn facts(plan: &record::Plan) -> [(&'static str, String); 9] {
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
+    [
+        ("the target", plan.url.clone()),
+        ("the loop", plan.model.clone()),
+        ("the rate", shown(&plan.profile)),
+        ("the kind of arrivals", shown(&plan.arrivals)),
+        ("the seed", plan.seed.to_string()),
+        ("the warm-up", format!("{} s", plan.warmup_s)),
+        ("the duration", format!("{} s", plan.duration_s)),
+        ("the interval", format!("{} s", plan.interval_s)),
+        ("the number of shards", Part::parse(&plan.shard).map_or(1, |part| part.of).to_string()),
+    ]
+}
+
+fn shards(records: &[Named]) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let mut found = Vec::new();
+    let mut number = 1;
+    for (file, record) in records {
+        let part = Part::parse(&record.plan.shard).unwrap_or(Part { index: 0, of: 1 });
+        number = number.max(part.of);
+        if let Some(other) = seen.insert(part.index, file) {
+            found.push(format!("{other} and {file} are both shard {} (use --shard)", part.name()));
+        }
+    }
+    let missing: Vec<String> = (0..number)
+        .filter(|index| !seen.contains_key(index))
+        .take(10)
+        .map(|index| (index + 1).to_string())
+        .collect();
+    if !missing.is_empty() {
+        found.push(format!("of {number} shards these are missing: {}", missing.join(", ")));
+    }
+    found
+}
+
+/// All of `records` as one, and its response times. `misfits` are added to the reasons of the verdict.
+///
+/// # Errors
+/// A file whose histogram cannot be decoded.
+///
+/// # Panics
+/// Without any record.
+pub fn merge(
+    records: &[Named],
+    misfits: Vec<String>,
+) -> Result<(RunRecord, Histogram), (String, NotAHistogram)> {
+    let histograms = merged_histograms(records)?;
+    let first = &records[0].1;
+    let all = || records.iter().map(|(_, record)| record);
+    let sum = |of: fn(&RunRecord) -> u64| all().map(of).sum::<u64>();
+    let rates = |of: fn(&RunRecord) -> Option<f64>| all().map(of).sum::<Option<f64>>();
+    let maps = |of: fn(&RunRecord) -> &BTreeMap<String, u64>| added(all().map(of));
+    let own_reasons = records
+        .iter()
+        .flat_map(|(file, record)| record.reasons.iter().map(move |reason| format!("{file}: {reason}")));
+    let merged = RunRecord {
+        schema: record::SCHEMA,
+        version: first.version.clone(),
+        profile: if all().all(|record| record.profile == first.profile) { &first.profile } else { "debug" }
+            .into(),
+        plan: plan(records),
+        duration_s: all().map(|record| record.duration_s).fold(0.0, f64::max),
+        started: sum(|record| record.started),
+        completed: sum(|record| record.completed),
+        rate: all().map(|record| record.rate).sum(),
+        offered_rate: rates(|record| record.offered_rate),
+        sent_rate: all().map(|record| record.sent_rate).sum(),
+        held: sum(|record| record.held),
+        unsent: sum(|record| record.unsent),
+        unfinished: sum(|record| record.unfinished),
+        interrupted: all().any(|record| record.interrupted),
+        bytes: sum(|record| record.bytes),
+        errors: maps(|record| &record.errors),
+        examples: all().rev().flat_map(|record| record.examples.clone()).collect(),
+        statuses: maps(|record| &record.statuses),
+        workers: maps(|record| &record.workers),
+        latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
+        histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
+        intervals: Vec::new(),
+        arrivals_test: all()
+            .filter_map(|record| record.arrivals_test.clone())
+            .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),
+        clock: clock(records),
+        sources: records.iter().map(|(file, record)| source(file, record)).collect(),
+        generator: record::Generator {
+            threads: sum(|record| record.generator.threads),
+            cpu_s: all().map(|record| record.generator.cpu_s).sum(),
+            busiest_thread: all().map(|record| record.generator.busiest_thread).fold(0.0, f64::max),
+        },
+        verdict: worst(all().map(|record| record.verdict.as_str()), !misfits.is_empty()).into(),
+        reasons: misfits.into_iter().chain(own_reasons).collect(),
+    };
+    let response = histograms.into_iter().find(|(name, _)| name == "response");
+    Ok((merged, response.map_or_else(histogram::new, |(_, response)| response)))
+}
+
+fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (String, NotAHistogram)> {
+    let mut merged = BTreeMap::new();
+    for (file, record) in records {
+        for (name, text) in &record.histograms {
+            let part = histogram::decode(text).map_err(|error| (file.clone(), error))?;
+            histogram::add(merged.entry(name.clone()).or_insert_with(histogram::new), &part);
+        }
+    }
+    Ok(merged)
+}
+
+fn added<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut whole = BTreeMap::new();
+    for (name, count) in maps.flatten() {
+        *whole.entry(name.clone()).or_default() += count;
+    }
+    whole
+}
+
+fn plan(records: &[Named]) -> record::Plan {
+    let all = || records.iter().map(|(_, record)| &record.plan);
+    record::Plan {
+        connections: all().map(|plan| plan.connections).sum(),
+        rate: all().map(|plan| plan.rate).sum(),
+        requests: all().map(|plan| plan.requests).sum(),
+        shard: "1/1".into(),
+        ..records[0].1.plan.clone()
+    }
+}
+
+/// The first start, with the least that any of the clocks can be trusted.
+fn clock(records: &[Named]) -> Clock {
+    let clocks = || records.iter().map(|(_, record)| &record.clock);
+    let worst = clocks().max_by_key(|clock| clock.max_error_us).cloned().unwrap_or_default();
+    Clock { start_unix_s: clocks().map(|clock| clock.start_unix_s).fold(f64::MAX, f64::min), ..worst }
+}
+
+fn source(file: &str, record: &RunRecord) -> Source {
+    Source {
+        file: file.to_owned(),
+        shard: record.plan.shard.clone(),
+        start_unix_s: record.clock.start_unix_s,
+        duration_s: record.duration_s,
+        completed: record.completed,
+        rate: record.rate,
+        verdict: record.verdict.clone(),
+    }
+}
+
+/// The worst of some verdicts; one that is not known is as bad as any.
+fn worst<'a>(verdicts: impl Iterator<Item = &'a str>, misfit: bool) -> &'static str {
+    let rank = |verdict| VERDICTS.iter().position(|known| *known == verdict).unwrap_or(VERDICTS.len() - 1);
+    let worst = verdicts.map(rank).collect::<BTreeSet<_>>().last().copied().unwrap_or(VERDICTS.len() - 1);
+    if misfit { "INVALID" } else { VERDICTS[worst] }
+}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

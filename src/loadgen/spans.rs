@@ -1,0 +1,160 @@
+//! A sample of the times between the sends of one thread, to be tested against the plan. Pure, and of constant size.
+//!
+//! What is tested is what was sent, not what was intended. Times count in planned arrivals (the integral of the rate),
+//! so that ramps and steps become a process of rate 1. They are measured over as many arrivals as take a millisecond
+//! on average: on that scale the send lag is judged too, and nothing can send two requests in the time of one. Up
+//! to 1000 requests per second and thread these are the gaps between one request and the next. The sample is drawn
+//! evenly from all of them and does not grow, so that a long run is not refused for what a short one may do.
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::pacer::{Arrivals, Schedule};
+use super::plan::{Load, Plan, Share};
+use super::profile::Profile;
+use crate::measure::arrivals;
+
+/// Values in the sample of all threads together.
+const SAMPLE: usize = 1024;
+/// Fewest values in the sample of one thread.
+const FEWEST: usize = 64;
+/// Time that the arrivals of one span take on average, in seconds.
+const SPAN_S: f64 = 1e-3;
+
+/// The spans of one thread.
+#[derive(Clone, Debug)]
+pub struct Spans {
+    profile: Profile,
+    origin_ns: u64,
+    /// Threads, of all processes, among which the plan is divided.
+    shards: f64,
+    /// Arrivals per span.
+    arrivals: u32,
+    /// Arrivals since the last span ended.
+    seen: u32,
+    /// Planned arrivals at its end.
+    last: Option<f64>,
+    spans: u64,
+    sample: Vec<f64>,
+    capacity: usize,
+    random: ChaCha8Rng,
+}
+
+impl Spans {
+    /// For the thread of `share`, if its arrivals are to be random at all.
+    pub fn new(plan: &Plan, share: &Share, origin_ns: u64) -> Option<Self> {
+        let Load::Open(Schedule::Rate { arrivals: Arrivals::Poisson, profile, seed }) = &plan.load else {
+            return None;
+        };
+        let shards = (plan.part.of * share.shards) as f64;
+        let capacity = (SAMPLE / share.shards as usize).max(FEWEST);
+        let mut random = ChaCha8Rng::seed_from_u64(!*seed);
+        random.set_stream(share.shard);
+        Some(Self {
+            origin_ns,
+            shards,
+            arrivals: (profile.peak() / shards * SPAN_S).ceil().max(1.0) as u32,
+            profile: profile.clone(),
+            seen: 0,
+            last: None,
+            spans: 0,
+            sample: Vec::with_capacity(capacity),
+            capacity,
+            random,
+        })
+    }
+
+    /// A measured request was sent at `now`.
+    pub fn sent(&mut self, now: u64) {
+        self.seen += 1;
+        if self.last.is_some() && self.seen < self.arrivals {
+            return;
+        }
+        let at_s = now.saturating_sub(self.origin_ns) as f64 / 1e9;
+        let planned = self.profile.arrivals_before(at_s) / self.shards;
+        if let Some(last) = self.last.replace(planned) {
+            self.keep(planned - last);
+        }
+        self.seen = 0;
+    }
+
+    /// Keeps each of the spans so far with the same probability (algorithm R, Vitter 1985).
+    fn keep(&mut self, span: f64) {
+        self.spans += 1;
+        if self.sample.len() < self.capacity {
+            self.sample.push(span);
+        } else if let Some(kept) = self.sample.get_mut(self.random.random_range(0..self.spans) as usize) {
+            *kept = span;
+        }
+    }
+
+    /// The sample as probabilities, which are uniform between 0 and 1 if the arrivals fit the plan; and the arrivals
+    /// per span.
+    pub fn probabilities(&self) -> (Vec<f64>, u32) {
+        let probability = |span: &f64| arrivals::poisson_span_p(self.arrivals, *span);
+        (self.sample.iter().map(probability).collect(), self.arrivals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
+    use clap::Parser as _;
+
+    /// The statistic of a run of `args` in which each arrival was sent when `sent` says.
+    fn statistic(args: &[&str], sent: impl Fn(u64) -> u64) -> f64 {
+        let args = [&["loadgen", "-w", "0s", "--arrivals", "poisson", "-t", "2", "-d", "20s"], args].concat();
+        let plan = Plan::new(&crate::loadgen::cli::Args::parse_from(args)).unwrap();
+        let Load::Open(schedule) = &plan.load else { unreachable!() };
+        let sample: Vec<f64> = plan
+            .shares()
+            .iter()
+            .flat_map(|share| {
+                let mut spans = Spans::new(&plan, share, 0).unwrap();
+                let pacer = schedule.shard(share.shard, share.shards);
+                pacer.take_while(|due| *due < 20_000_000_000).for_each(|due| spans.sent(sent(due)));
+                spans.probabilities().0
+            })
+            .collect();
+        assert!(sample.len() <= SAMPLE);
+        anderson_darling(&sample).unwrap()
+    }
+
+    const LIMIT: f64 = TOLERANCE * CRITICAL;
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn arrivals_sent_as_planned_fit_at_any_rate_and_in_ramps() {
+        for rate in ["50", "1000", "9000", "100..3000", "200,50,1000"] {
+            let statistic = statistic(&["-r", rate], |due| due);
+            assert!(statistic < LIMIT, "{rate}: {statistic}");
+        }
+    }
+
+    #[test]
+    fn a_lateness_that_the_send_lag_permits_is_accepted() {
+        assert!(statistic(&["-r", "6000"], |due| due + due % 97_000) < LIMIT);
+    }
+
+    #[test]
+    fn arrivals_sent_in_batches_do_not_fit() {
+        assert!(statistic(&["-r", "500"], |due| due.next_multiple_of(10 * MS)) > LIMIT);
+        assert!(statistic(&["-r", "6000"], |due| due.next_multiple_of(5 * MS)) > LIMIT);
+    }
+
+    #[test]
+    fn arrivals_at_another_rate_do_not_fit() {
+        assert!(statistic(&["-r", "1000"], |due| due / 10 * 13) > LIMIT);
+    }
+
+    #[test]
+    fn only_random_arrivals_are_tested() {
+        for args in
+            [&["loadgen"][..], &["loadgen", "-r", "10"], &["loadgen", "-r", "10", "--arrivals", "burst:2"]]
+        {
+            let plan = Plan::new(&crate::loadgen::cli::Args::parse_from(args)).unwrap();
+            assert!(Spans::new(&plan, &plan.shares()[0], 0).is_none());
+        }
+    }
+}
