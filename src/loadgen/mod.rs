@@ -197,3 +197,6 @@ fn print(text: &str) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod stall_tests;

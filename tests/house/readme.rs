@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use caffeine::listener::STRATEGIES;
+use caffeine::loadgen::cli::Args;
 use caffeine::server::cli;
+use clap::CommandFactory as _;
 
 const README: &str = include_str!("../../README.md");
 
@@ -18,23 +20,29 @@ fn rows<'a>(text: &'a str, first: &'a str) -> impl Iterator<Item = Vec<&'a str>>
     rows.map(|line| line.split('|').skip(1).collect())
 }
 
-#[test]
-fn the_option_tables_are_those_of_the_program() {
-    let written: BTreeMap<String, Option<String>> = rows(README, "--")
-        .map(|cells| {
-            let long = quoted(cells[0]).next().unwrap().to_string();
-            (long, quoted(cells[1]).next().map(String::from))
-        })
-        .collect();
-    let mut command = cli::command();
+/// Long options and their short forms in the tables of `text`.
+fn written(text: &str) -> BTreeMap<String, Option<String>> {
+    let option = |cells: Vec<&str>| {
+        let long = quoted(cells[0]).next().unwrap().to_string();
+        (long, quoted(cells[1]).next().map(String::from))
+    };
+    rows(text, "--").map(option).collect()
+}
+
+/// Long options and their short forms on a command line.
+fn real(mut command: clap::Command) -> BTreeMap<String, Option<String>> {
     command.build();
-    let real: BTreeMap<String, Option<String>> = command
-        .get_arguments()
-        .filter_map(|option| {
-            Some((format!("--{}", option.get_long()?), option.get_short().map(|short| format!("-{short}"))))
-        })
-        .collect();
-    assert_eq!(written, real, "README, then caffeine --help");
+    let options = command.get_arguments().filter_map(|option| {
+        Some((format!("--{}", option.get_long()?), option.get_short().map(|short| format!("-{short}"))))
+    });
+    options.collect()
+}
+
+#[test]
+fn the_option_tables_are_those_of_the_programs() {
+    let (serving, measuring) = README.split_once("\n## Measuring\n").unwrap();
+    assert_eq!(written(serving), real(cli::command()), "README, then caffeine --help");
+    assert_eq!(written(measuring), real(Args::command()), "README, then loadgen --help");
 }
 
 #[test]

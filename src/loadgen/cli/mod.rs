@@ -61,13 +61,15 @@ Exit codes:
   0 done   1 failed (nothing listens there, no request completed)
   2 usage  3 INVALID";
 
+const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FILE>...";
+
 /// Generates HTTP load, one new connection per request, and measures it.
 #[derive(Debug, clap::Parser)]
 #[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
 #[command(
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    subcommand_value_name = "merge"
+    override_usage = USAGE
 )]
 pub struct Args {
     /// What to do instead of sending.
@@ -102,15 +104,15 @@ pub struct Args {
     pub output: OutputArgs,
 
     /// Print the completions for a shell
-    #[arg(long, value_name = "SHELL", exclusive = true)]
+    #[arg(long, help_heading = "Other", value_name = "SHELL", exclusive = true)]
     pub completions: Option<clap_complete::Shell>,
 
     /// Print the manual page
-    #[arg(long, exclusive = true)]
+    #[arg(long, exclusive = true, help_heading = "Other")]
     pub man: bool,
 
     /// Print this help
-    #[arg(short, long, action = clap::ArgAction::HelpShort)]
+    #[arg(help_heading = "Other", short, long, action = clap::ArgAction::HelpShort)]
     pub help: Option<bool>,
 }
 

@@ -1,0 +1,333 @@
+//! What `loadgen` writes, and the schedules it follows, against a server of scripted behaviour.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as StdCommand, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use assert_cmd::Command;
+use caffeine::measure::record::RunRecord;
+use caffeine::measure::{histogram, hlog};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::loadgen::scripted::{OK, Scripted, answer};
+
+fn loadgen(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(args);
+    command
+}
+
+/// A folder whose paths are short to name.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+
+    fn record(&self, name: &str) -> RunRecord {
+        serde_json::from_str(&self.read(name)).unwrap()
+    }
+}
+
+/// Runs without a warm-up and returns the record.
+fn run(server: &Scripted, args: &[&str]) -> RunRecord {
+    let output = loadgen(args).args(["-w", "0s", "--json", "-", &server.url()]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
+}
+
+/// The rows of a CSV text by column.
+fn rows(text: &str) -> Vec<BTreeMap<&str, &str>> {
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    lines.map(|cells| header.iter().copied().zip(cells).collect()).collect()
+}
+
+#[test]
+fn steps_ramps_and_bursts_have_as_many_arrivals_as_their_rates_say() {
+    let server = Scripted::answering(OK);
+    for (args, arrivals, rate) in [
+        (&["-r", "100@200ms,0@50ms,300@100ms"][..], 50, 50.0 / 0.35),
+        (&["-r", "0..400", "-d", "400ms"], 80, 200.0),
+        (&["-r", "100,300", "-d", "200ms", "-t", "2"], 40, 200.0),
+        (&["-r", "200", "-d", "200ms", "--arrivals", "burst:8"], 40, 200.0),
+    ] {
+        let record = run(&server, args);
+        assert_eq!(record.started + record.unsent, arrivals, "{args:?}: {record:#?}");
+        assert!((record.plan.rate.unwrap() - rate).abs() < 1e-6, "{args:?}: {:?}", record.plan.rate);
+        assert_eq!(record.plan.profile.as_deref(), Some(args[1]));
+    }
+}
+
+#[test]
+fn a_replay_sends_the_arrivals_of_its_file_and_ends_with_them() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    let times: String =
+        (0..20).map(|number| format!("{}.5 # request {number}\n", 1_700_000_000 + number)).collect();
+    fs::write(folder.path("times"), times).unwrap();
+    let record = run(&server, &["--replay", &folder.path("times"), "--stretch", "0.01", "-t", "2"]);
+    assert_eq!(record.started + record.unsent, 20, "{record:#?}");
+    assert_eq!((record.plan.arrivals.as_deref(), record.duration_s), (Some("replay"), 0.2));
+    fs::write(folder.path("times"), "1\nnonsense\n").unwrap();
+    let failed = loadgen(&["--replay", &folder.path("times"), &server.url()]).assert().code(2);
+    assert!(String::from_utf8_lossy(&failed.get_output().stderr).contains("line 2: \"nonsense\""));
+}
+
+#[test]
+fn poisson_arrivals_are_tested_against_their_plan() {
+    let record = run(&Scripted::answering(OK), &["-r", "200", "--arrivals", "poisson", "-n", "60"]);
+    let test = record.arrivals_test.expect("60 arrivals are enough");
+    assert_eq!((test.arrivals_per_span, test.limit), (1, 4.984));
+    assert!((50..60).contains(&test.sample) && test.statistic > 0.0, "{test:?}");
+    let refused = record.reasons.iter().any(|reason| reason.contains("arrivals do not fit the plan"));
+    assert_eq!(refused, test.statistic > test.limit, "{:?}", record.reasons);
+    assert_eq!(run(&Scripted::answering(OK), &["-r", "200", "-n", "30"]).arrivals_test, None);
+}
+
+#[test]
+fn rows_and_interval_histograms_add_up_to_the_record() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    let (json, csv, log, hgrm) =
+        (folder.path("a.json"), folder.path("a.csv"), folder.path("a.hlog"), folder.path("a.hgrm"));
+    fs::write(&csv, "old text that is longer than any header ".repeat(100)).unwrap();
+    let files = ["--json", &json, "--csv", &csv, "--hlog", &log, "--hgrm", &hgrm, "-q", &server.url()];
+    loadgen(&["-r", "200", "-d", "450ms", "-w", "150ms", "--interval", "100ms"])
+        .args(files)
+        .output()
+        .unwrap();
+    let record = folder.record("a.json");
+    let text = folder.read("a.csv");
+    let rows = rows(&text);
+    let sum = |column: &str, warmup: &str| -> u64 {
+        let rows = rows.iter().filter(|row| row["warmup"] == warmup);
+        rows.map(|row| row[column].parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((sum("offered", "true"), sum("offered", "false")), (30, 90), "{text}");
+    assert_eq!((sum("started", "false"), sum("completed", "false")), (record.started, record.completed));
+    assert_eq!(sum("short-body", "false"), 0);
+    assert!(sum("completed", "true") > 0, "the warm-up has rows too");
+    assert_eq!((rows[0]["begin_s"], rows[1]["end_s"]), ("0.000000", "0.150000"), "the warm-up ends at a cut");
+    assert_eq!(record.intervals.len(), rows.len());
+
+    let read = hlog::parse(&folder.read("a.hlog")).unwrap();
+    let merged = |tag: Option<&str>| {
+        histogram::merge(
+            read.lines.iter().filter(|line| line.tag.as_deref() == tag).map(|line| &line.histogram),
+        )
+    };
+    assert_eq!(histogram::encode(&merged(None)), record.histograms["response"]);
+    for phase in ["service", "connect", "first_byte", "send_lag"] {
+        assert_eq!(histogram::encode(&merged(Some(phase))), record.histograms[phase], "{phase}");
+    }
+    assert_eq!(merged(Some("warmup")).len(), sum("completed", "true"));
+    assert!((read.start_unix_s.unwrap() - record.clock.start_unix_s).abs() < 0.01);
+    assert!(read.comments.iter().any(|comment| comment.starts_with("Verdict: ")), "{:?}", read.comments);
+    assert!(folder.read("a.hgrm").contains("#[Verdict: "));
+}
+
+#[test]
+fn the_columns_of_the_csv_are_these() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    loadgen(&["-n", "3", "-w", "0s", "-q", "--csv", &folder.path("a.csv"), &server.url()]).assert().success();
+    insta::assert_snapshot!(folder.read("a.csv").lines().next().unwrap().replace(',', "\n"));
+}
+
+/// The shape of a value: numbers become 0, long texts and those of the machine a word.
+fn normalised(value: Value, key: &str) -> Value {
+    match value {
+        _ if key == "clock" || key == "version" || key == "profile" && value != "200" => {
+            Value::from(format!("<{key}>"))
+        }
+        Value::Number(_) => Value::from(0),
+        Value::Bool(_) => Value::from(false),
+        Value::String(text) if text.starts_with("HISTFA") => Value::from("<histogram>"),
+        Value::String(text) if text.starts_with("http://") => Value::from("<url>"),
+        Value::Array(_) if key == "reasons" => Value::from("<reasons>"),
+        Value::String(_) if key == "verdict" => Value::from("<verdict>"),
+        Value::Array(items) => items.into_iter().take(1).map(|item| normalised(item, key)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name.clone(), normalised(value, &name))).collect()
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn the_fields_of_the_json_are_these() {
+    let server = Scripted::answering(OK);
+    let args = ["-r", "200", "--arrivals", "poisson", "-n", "40", "-w", "0s", "--json", "-"];
+    let output = loadgen(&args).arg(server.url()).output().unwrap();
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["schema"], 2);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&normalised(value, "")).unwrap());
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_an_error_before_the_first_request() {
+    let server = Scripted::answering(OK);
+    for option in ["--json", "--hgrm", "--csv", "--hlog"] {
+        let failed =
+            loadgen(&[option, "/nonexistent/folder/file", "-n", "1", &server.url()]).assert().code(1);
+        let stderr = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+        assert!(stderr.starts_with("loadgen: cannot write /nonexistent/folder/file: "), "{stderr}");
+    }
+    assert_eq!(server.served.load(Relaxed), 0);
+}
+
+#[test]
+fn a_run_that_never_began_leaves_an_old_result_alone() {
+    let folder = Folder::new();
+    fs::write(folder.path("a.json"), "old").unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    loadgen(&["--json", &folder.path("a.json"), &format!("127.0.0.1:{port}")]).assert().code(1);
+    assert_eq!(folder.read("a.json"), "old");
+}
+
+#[test]
+fn an_interrupted_run_has_its_intervals_and_says_so_everywhere() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["-c", "2", "-d", "1h", "-w", "0s", "--interval", "100ms", "--json", &folder.path("a.json")])
+        .args([
+            "--csv",
+            &folder.path("a.csv"),
+            "--hlog",
+            &folder.path("a.hlog"),
+            "--hgrm",
+            &folder.path("a.hgrm"),
+        ])
+        .arg(server.url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let rows_of = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().lines().count();
+    while rows_of(Path::new(&folder.path("a.csv")).into()) < 3 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("of warm-up, interrupted"));
+    let record = folder.record("a.json");
+    assert!(record.interrupted && record.intervals.last().unwrap().interrupted, "{record:#?}");
+    let measured = record.intervals.iter().map(|interval| interval.completed);
+    assert_eq!(measured.sum::<u64>(), record.completed);
+    let text = folder.read("a.csv");
+    assert_eq!(rows(&text).last().unwrap()["interrupted"], "true", "{text}");
+    assert!(
+        folder.read("a.hlog").contains("#[Interrupted]\n")
+            && folder.read("a.hgrm").contains("#[Interrupted]\n")
+    );
+}
+
+#[test]
+fn shards_that_start_together_merge_into_the_whole() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    let start =
+        (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(600)).as_secs_f64();
+    let start = format!("{start:.3}");
+    let parts = ["1/2", "2/2"].map(|shard| {
+        let json = folder.path(&format!("{}.json", &shard[..1]));
+        StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
+            .args(["-r", "100", "-d", "300ms", "-w", "0s", "-q", "--start-at", &start, "--shard", shard])
+            .args(["--json", &json, &server.url()])
+            .spawn()
+            .unwrap()
+    });
+    for mut part in parts {
+        part.wait().unwrap();
+    }
+    let (first, second) = (folder.record("1.json"), folder.record("2.json"));
+    for record in [&first, &second] {
+        assert_eq!((record.started + record.unsent, record.plan.rate), (15, Some(50.0)), "{record:#?}");
+        assert!(
+            (record.clock.start_unix_s - start.parse::<f64>().unwrap()).abs() < 0.1,
+            "{:?}",
+            record.clock
+        );
+    }
+    let (one, two) = (folder.path("1.json"), folder.path("2.json"));
+    let told =
+        loadgen(&["merge", &one, &two, "--json", &folder.path("m.json"), "--hgrm", &folder.path("m.hgrm")])
+            .output()
+            .unwrap();
+    let text = String::from_utf8_lossy(&told.stdout);
+    assert!(text.contains("merged of 2 records") && text.contains("100 requests/s (const)"), "{text}");
+    let merged = folder.record("m.json");
+    assert_eq!(merged.completed, first.completed + second.completed);
+    assert_eq!((merged.plan.rate, merged.sources.len()), (Some(100.0), 2));
+    assert_eq!(merged.latency["response"].count, merged.completed);
+    assert!(folder.read("m.hgrm").contains("#[Max "));
+
+    let refused = loadgen(&["merge", &one, &one]).assert().code(1);
+    let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("are both shard 1/2") && stderr.contains("--force"), "{stderr}");
+    loadgen(&["merge", "--force", "-q", &one, &one]).assert().code(3);
+}
+
+#[test]
+fn what_cannot_be_merged_is_named() {
+    let folder = Folder::new();
+    fs::write(folder.path("a.json"), "{}").unwrap();
+    for (name, why) in [("a.json", "missing field"), ("none.json", "No such file")] {
+        let failed = loadgen(&["merge", &folder.path(name)]).assert().code(1);
+        let stderr = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(name) && stderr.contains(why) && stderr.lines().count() == 1, "{stderr}");
+    }
+    loadgen(&["merge"]).assert().code(2);
+}
+
+#[test]
+fn a_stall_slows_all_that_came_in_it_however_many_connections_there_are() {
+    const STALLED: u64 = 20;
+    let server = Scripted::new(|stream, number| {
+        if number == STALLED {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        answer(stream, OK);
+    });
+    let record = run(&server, &["-r", "200", "-n", "150"]);
+    assert_eq!(record.completed, 150, "{record:#?}");
+    // By the schedule: k = 0..=60 were due at least 200 ms before the stall ended. All could connect, so that their
+    // service times show it too.
+    for phase in ["response", "service"] {
+        let times = histogram::decode(&record.histograms[phase]).unwrap();
+        let slow = times.count_between(199_000_000, times.high());
+        assert!(slow >= 55, "{phase}: {slow} slow");
+    }
+}
+
+#[test]
+fn misuse_of_the_schedule_is_a_usage_error_that_names_the_option() {
+    for (args, what) in [
+        (&["-r", "1..x"][..], "--rate"),
+        (&["-r", "1@1s,2"], "--rate"),
+        (&["-r", "1@1s", "-d", "1s"], "--duration"),
+        (&["-r", "1", "--arrivals", "burst"], "--arrivals"),
+        (&["-r", "1", "--replay", "x"], "--replay"),
+        (&["--stretch", "2"], "--replay"),
+        (&["--replay", "/dev/null", "--stretch", "0"], "--stretch"),
+        (&["--shard", "3/2"], "--shard"),
+        (&["-n", "1", "--shard", "2/2"], "--shard"),
+        (&["--start-at", "1000"], "--start-at"),
+        (&["--interval", "1ms"], "--interval"),
+        (&["-c", "1", "merge", "x"], "merge"),
+    ] {
+        let failed = loadgen(args).assert().code(2).stdout("");
+        let stderr = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(what) && stderr.lines().count() == 1, "{args:?}: {stderr}");
+    }
+}
