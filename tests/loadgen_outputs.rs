@@ -324,7 +324,8 @@ fn misuse_of_the_schedule_is_a_usage_error_that_names_the_option() {
         (&["-n", "1", "--shard", "2/2"], "--shard"),
         (&["--start-at", "1000"], "--start-at"),
         (&["--interval", "1ms"], "--interval"),
-        (&["-c", "1", "merge", "x"], "merge"),
+        (&["-c", "1", "merge", "x"], "subcommand"),
+        (&["--csv", "-"], "--csv"),
     ] {
         let failed = loadgen(args).assert().code(2).stdout("");
         let stderr = String::from_utf8(failed.get_output().stderr.clone()).unwrap();

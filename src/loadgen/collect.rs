@@ -240,3 +240,7 @@ fn summarise(interval: &Interval, paced: bool) -> IntervalSummary {
         ..IntervalSummary::default()
     }
 }
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

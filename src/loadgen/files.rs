@@ -25,8 +25,15 @@ struct Out {
 }
 
 impl Out {
-    fn open(path: &Option<PathBuf>) -> Result<Option<Self>, Error> {
-        let Some(path) = path.clone().filter(|path| path != Path::new("-")) else { return Ok(None) };
+    /// Standard output is not for files: only JSON can go there, and not through here.
+    fn open(option: &str, path: Option<&Path>) -> Result<Option<Self>, Error> {
+        let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
+        if path == Path::new("-") {
+            if option == "--json" {
+                return Ok(None);
+            }
+            return Err(Error::Usage(format!("{option} - is not supported; give a file, or /dev/stdout")));
+        }
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| unwritable(&path, &error))?;
         Ok(Some(Self { path, file, begun: false, failure: None }))
@@ -70,10 +77,10 @@ impl Files {
     /// One cannot be written.
     pub fn open(args: &OutputArgs) -> Result<Self, Error> {
         Ok(Self {
-            json: Out::open(&args.json)?,
-            hgrm: Out::open(&args.hgrm)?,
-            csv: Out::open(&args.csv)?,
-            hlog: Out::open(&args.hlog)?,
+            json: Out::open("--json", args.json.as_deref())?,
+            hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,
+            csv: Out::open("--csv", args.csv.as_deref())?,
+            hlog: Out::open("--hlog", args.hlog.as_deref())?,
         })
     }
 
@@ -82,25 +89,33 @@ impl Files {
     /// # Errors
     /// One cannot be written.
     pub fn open_merged(args: &MergeArgs) -> Result<Self, Error> {
-        Ok(Self { json: Out::open(&args.json)?, hgrm: Out::open(&args.hgrm)?, csv: None, hlog: None })
+        Ok(Self {
+            json: Out::open("--json", args.json.as_deref())?,
+            hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,
+            csv: None,
+            hlog: None,
+        })
     }
 
     /// An interval is complete.
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
+        self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         if let Some(csv) = &mut self.csv {
-            let kinds = fault::ALL.map(fault::Fault::name);
-            if !csv.begun {
-                csv.write(&series::csv_header(&kinds));
-            }
-            csv.write(&series::csv_row(snapshot.summary, &kinds));
+            csv.write(&series::csv_row(snapshot.summary, &fault::ALL.map(fault::Fault::name)));
         }
         if let Some(log) = &mut self.hlog {
-            if !log.begun {
-                let comment =
-                    format!("loadgen {}: {}", env!("CARGO_PKG_VERSION"), snapshot.plan.target.url());
-                log.write(&hlog::header(&comment, snapshot.start_unix_ns as f64 / 1e9));
-            }
             log.write(&log_lines(snapshot));
+        }
+    }
+
+    /// Writes what stands above the first interval, once.
+    fn begin(&mut self, url: &str, start_unix_s: f64) {
+        if let Some(csv) = self.csv.as_mut().filter(|csv| !csv.begun) {
+            csv.write(&series::csv_header(&fault::ALL.map(fault::Fault::name)));
+        }
+        if let Some(log) = self.hlog.as_mut().filter(|log| !log.begun) {
+            let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));
+            log.write(&hlog::header(&comment, start_unix_s));
         }
     }
 
@@ -109,13 +124,15 @@ impl Files {
     /// # Errors
     /// The first file that could not be written.
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
+        // A run that was stopped in its first interval has none.
+        self.begin(&record.plan.url, record.clock.start_unix_s);
         if let Some(json) = &mut self.json {
             json.write(&as_json(record)?);
         }
         if let Some(hgrm) = &mut self.hgrm {
             hgrm.write(&histogram::hgrm(response));
         }
-        for remarked in [&mut self.hgrm, &mut self.hlog].into_iter().flatten().filter(|out| out.begun) {
+        for remarked in [&mut self.hgrm, &mut self.hlog].into_iter().flatten() {
             for remark in remarks(record) {
                 remarked.write(&hlog::comment(&remark));
             }
@@ -159,4 +176,38 @@ pub fn as_json(record: &RunRecord) -> Result<String, Error> {
     let json = serde_json::to_string_pretty(record);
     json.map(|json| json + "\n")
         .map_err(|error| Error::Failed(format!("cannot write the result as JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_has_no_place_for_it_says_that_the_client_was_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let out = |name: &str| Out::open("--x", Some(&path(name))).unwrap();
+        let record = RunRecord {
+            verdict: "CLIENT-BOUND".into(),
+            reasons: vec!["busy".into()],
+            interrupted: true,
+            ..RunRecord::default()
+        };
+        let files = Files { json: None, hgrm: out("hgrm"), csv: out("csv"), hlog: out("hlog") };
+        files.finish(&record, &histogram::new()).unwrap();
+        for name in ["hgrm", "hlog"] {
+            let text = std::fs::read_to_string(path(name)).unwrap();
+            assert!(text.ends_with("#[Interrupted]\n#[Verdict: CLIENT-BOUND; busy]\n"), "{name}: {text}");
+        }
+        assert!(std::fs::read_to_string(path("csv")).unwrap().contains(",client_bound,interrupted,"));
+    }
+
+    #[test]
+    fn a_device_that_is_full_is_named_at_the_end() {
+        let full = Out::open("--csv", Some(Path::new("/dev/full"))).unwrap();
+        let files = Files { json: None, hgrm: None, csv: full, hlog: None };
+        let error = files.finish(&RunRecord::default(), &histogram::new()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /dev/full: "), "{error}");
+        assert_eq!(Out::open("--csv", Some(Path::new("-"))).unwrap_err().exit_code(), 2);
+    }
 }

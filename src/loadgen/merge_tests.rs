@@ -101,6 +101,8 @@ fn a_broken_histogram_is_named_by_its_file() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
     #[test]
     fn the_merged_percentiles_are_those_of_all_times_in_one_record(
         parts in prop::collection::vec(prop::collection::vec(1u64..10_000_000_000, 1..50), 1..6),

@@ -1,0 +1,93 @@
+//! Whatever threads hand over, in whatever order: every interval comes once and in its order, and nothing is lost.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use clap::Parser as _;
+use proptest::prelude::*;
+
+use super::*;
+use crate::loadgen::cli::Args;
+use crate::loadgen::control::Interrupt;
+use crate::loadgen::exchange::Answer;
+use crate::loadgen::recorder::{Recorder, Wire};
+use crate::loadgen::tally::Moments;
+
+const MS: u64 = 1_000_000;
+const ORIGIN: u64 = 7_000 * MS;
+
+/// What one thread does: requests of the warm-up or not, and when each ends, in ms after the origin.
+type Requests = Vec<(bool, u64)>;
+
+fn requests() -> impl Strategy<Value = Requests> {
+    prop::collection::vec((any::<bool>(), 0u64..2500), 0..30).prop_map(|mut requests| {
+        requests.sort_by_key(|(_, end)| *end);
+        // What belongs to the measured time cannot end before it begins.
+        requests.into_iter().map(|(warmup, end)| (warmup || end < 300, end)).collect()
+    })
+}
+
+/// What the collector makes of `threads`, of which each ends 2.6 s after the origin or where `ends` says.
+fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>) {
+    let count = threads.len().to_string();
+    let args = ["loadgen", "-t", &count, "-w", "300ms", "-d", "2s", "--interval", "250ms"];
+    let plan = Plan::new(&Args::parse_from(args)).unwrap();
+    let control = Control::new(threads.len(), Arc::new(Interrupt::default()));
+    let window = Window::new(&plan, ORIGIN);
+    let mut returns = Vec::new();
+    let mut queues: Vec<VecDeque<Batch>> = Vec::new();
+    for (share, requests) in plan.shares().iter().zip(threads) {
+        let ((to, batches), (empty, back)) = (channel(), channel());
+        returns.push(empty);
+        let mut recorder = Recorder::new(&plan, share, window, Wire { to, back });
+        for (warmup, end) in requests {
+            let answer = Answer { status: 200, bytes: 1, worker: None };
+            let now = ORIGIN + end * MS;
+            recorder.tally(!warmup, now).complete(answer, Moments::default(), 1);
+        }
+        recorder.finish(ORIGIN + 2600 * MS, 0, 0);
+        queues.push(batches.into_iter().collect());
+    }
+    let mut collector = Collector::new(&plan, &control, returns);
+    let mut seen = Vec::new();
+    let mut observe = |snapshot: &Snapshot<'_>| seen.push((snapshot.last.index, snapshot.last.warmup));
+    let turns = order.iter().map(|turn| turn % threads.len()).chain((0..threads.len()).cycle());
+    for thread in turns {
+        if queues.iter().all(VecDeque::is_empty) {
+            break;
+        }
+        if let Some(batch) = queues[thread].pop_front() {
+            collector.take(batch, &mut observe);
+        }
+    }
+    let (total, summaries, _) = collector.finish(&mut observe);
+    assert!(seen.is_sorted_by_key(|(index, warmup)| (*index, !warmup)), "{seen:?}");
+    (total.completed, summaries)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_interval_comes_once_in_order_and_nothing_is_lost(
+        threads in prop::collection::vec(requests(), 1..4), order in prop::collection::vec(0usize..4, 0..40),
+    ) {
+        let (total, intervals) = collect(&threads, &order);
+        let all = || threads.iter().flatten();
+        prop_assert_eq!(total, all().filter(|(warmup, _)| !warmup).count() as u64);
+        for warmup in [true, false] {
+            let of_kind = || intervals.iter().filter(move |interval| interval.warmup == warmup);
+            let ended = all().filter(|(early, _)| *early == warmup).count() as u64;
+            prop_assert_eq!(of_kind().map(|interval| interval.completed).sum::<u64>(), ended);
+            for interval in of_kind() {
+                let (begin, end) = (interval.begin_s * 1e3, interval.end_s * 1e3);
+                let inside = |time: u64| (begin.round() as u64..end.round() as u64).contains(&time);
+                let counted = all().filter(|(early, at)| *early == warmup && inside(*at)).count() as u64;
+                prop_assert_eq!(interval.completed, counted, "{} to {} ms", begin, end);
+            }
+        }
+        let measured: Vec<_> = intervals.iter().filter(|interval| !interval.warmup).collect();
+        prop_assert!(measured.windows(2).all(|pair| pair[0].end_s == pair[1].begin_s));
+        prop_assert!(measured.len() >= 8, "empty ones too");
+    }
+}
