@@ -66,7 +66,7 @@ fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn every_interval_comes_once_in_order_and_nothing_is_lost(
