@@ -6,4 +6,5 @@ pub mod hlog;
 pub mod machine;
 pub mod record;
 pub mod series;
+#[cfg(feature = "lab")]
 pub mod stats;
