@@ -116,6 +116,8 @@ pub fn merge(
         latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
         histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
         intervals: Vec::new(),
+        expectations: Vec::new(),
+        search: None,
         arrivals_test: all()
             .filter_map(|record| record.arrivals_test.clone())
             .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),

@@ -13,6 +13,7 @@ pub mod control;
 pub mod engine;
 pub mod error;
 pub mod exchange;
+pub mod expect;
 pub mod fault;
 pub mod files;
 pub mod interval;

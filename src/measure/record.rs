@@ -83,6 +83,65 @@ pub struct RunRecord {
     pub verdict: String,
     /// Why the verdict is not `OK`.
     pub reasons: Vec<String>,
+    /// What was expected of the run, and what it showed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Expectation>,
+    /// The search whose answer this run is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+}
+
+/// One expectation of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// As it was asked for, such as `p99<5ms`.
+    pub text: String,
+    /// What the run showed, in the unit that `text` uses; absent where there was nothing to tell it by.
+    pub value: Option<f64>,
+    /// Whether it was met. Without a value it was not.
+    pub holds: bool,
+}
+
+/// A search for the highest rate that holds an objective.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// What was to hold, such as `p99<5ms`.
+    pub objectives: Vec<String>,
+    /// `found`, `above` (holds as far as it was tried), `none` (broken even at the lowest rate) or `generator` (the
+    /// generator reached its limit before the objective broke).
+    pub outcome: String,
+    /// The answer: the highest rate, in requests per second, at which every probe held the objective.
+    pub rate: Option<f64>,
+    /// The lower end of the interval for the answer: the highest rate that held in repeated probes.
+    pub lower: Option<f64>,
+    /// The upper end: the lowest rate that did not hold in repeated probes.
+    pub upper: Option<f64>,
+    /// Whether both ends rest on as many probes as they should; if not, the time was over.
+    pub confirmed: bool,
+    /// Whether probes disagreed: one held at a rate above the interval, or broke below it.
+    pub non_monotone: bool,
+    /// Every probe, in the order of time.
+    pub probes: Vec<Probe>,
+}
+
+/// One probe of a search: an open-loop run of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Probe {
+    /// Requests per second, planned and completed.
+    pub offered: f64,
+    pub achieved: f64,
+    /// Response time in us.
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    /// Completed and failed requests.
+    pub completed: u64,
+    pub failed: u64,
+    /// `holds`, `broken` or `generator-limit`.
+    pub verdict: String,
+    /// Why it does not hold.
+    pub reasons: Vec<String>,
 }
 
 /// What was asked for.

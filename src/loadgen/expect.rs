@@ -1,0 +1,261 @@
+//! What a run is expected to show: `p99<5ms`, `errors<1%`, `rate>=1000`. It parses such texts and judges a record by
+//! them. Pure; it knows no files, no exit codes and not why somebody expects it.
+
+use std::str::FromStr;
+
+use super::fault;
+use crate::measure::histogram;
+use crate::measure::record::{self, RunRecord, Summary};
+
+/// What can be compared, for help and for the error about an unknown one.
+pub const METRICS: &str = "p50 p90 p99 p99.9 or any other percentile, min, mean, max (of the response time, or of \
+                           service, connect, first_byte, send_lag: service.p99); rate; errors (or failed), \
+                           errors.KIND, status.404, status.5xx, completed, started, unsent, held, unfinished";
+/// The comparisons, longest first.
+const OPERATORS: [(&str, Compare); 6] = [
+    ("<=", Compare::AtMost),
+    (">=", Compare::AtLeast),
+    ("==", Compare::Is),
+    ("!=", Compare::IsNot),
+    ("<", Compare::Below),
+    (">", Compare::Above),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compare {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+    Is,
+    IsNot,
+}
+
+impl Compare {
+    fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Below => value < bound,
+            Self::AtMost => value <= bound,
+            Self::Above => value > bound,
+            Self::AtLeast => value >= bound,
+            Self::Is => value == bound,
+            Self::IsNot => value != bound,
+        }
+    }
+}
+
+/// What is read off one phase's times.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Point {
+    Min,
+    Mean,
+    Max,
+    /// A percentile, from 0 to 100.
+    Percentile(f64),
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+enum Metric {
+    /// A time of a phase, in us.
+    Time(&'static str, Point),
+    /// Completed requests per second.
+    Rate,
+    Failed,
+    /// Failures of one kind.
+    Fault(&'static str),
+    /// Responses whose status begins so.
+    Status(String),
+    Completed,
+    Started,
+    Unsent,
+    Held,
+    Unfinished,
+}
+
+/// One expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    text: String,
+    metric: Metric,
+    compare: Compare,
+    bound: f64,
+    unit: Unit,
+}
+
+/// In what the bound is written: what one of it is in the unit of the metric (us, per second, requests).
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Unit {
+    One(f64),
+    /// A part in a hundred of the requests that could have counted.
+    Percent,
+}
+
+impl Expectation {
+    /// As it was typed, without spaces.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it asks for little of something that grows with load: a time, failures, arrivals that had to wait. An
+    /// objective of a search has to.
+    pub fn is_upper_bound(&self) -> bool {
+        let grows = !matches!(self.metric, Metric::Rate | Metric::Completed | Metric::Started);
+        let none = self.compare == Compare::Is && self.bound == 0.0;
+        grows && (none || matches!(self.compare, Compare::Below | Compare::AtMost))
+    }
+
+    /// Whether it speaks of failed requests.
+    pub fn is_about_failures(&self) -> bool {
+        matches!(self.metric, Metric::Failed)
+    }
+
+    /// What the run shows of it. A run without what is needed to tell does not meet it.
+    pub fn judge(&self, record: &RunRecord) -> record::Expectation {
+        let value = self.value(record).filter(|value| value.is_finite());
+        let holds = value.is_some_and(|value| self.compare.holds(value, self.bound));
+        record::Expectation { text: self.text.clone(), value, holds }
+    }
+
+    /// In the unit of the bound.
+    fn value(&self, record: &RunRecord) -> Option<f64> {
+        let (count, whole) = match &self.metric {
+            Metric::Time(phase, point) => return Some(time_us(record, phase, *point)? / self.one()),
+            Metric::Rate => return (record.duration_s > 0.0).then_some(record.rate / self.one()),
+            Metric::Failed => (record.errors.values().sum(), record.started),
+            Metric::Fault(kind) => (record.errors.get(*kind).copied().unwrap_or(0), record.started),
+            Metric::Status(begin) => {
+                let alike = record.statuses.iter().filter(|(status, _)| status.starts_with(begin));
+                (alike.map(|(_, count)| count).sum(), record.completed)
+            }
+            Metric::Completed => (record.completed, record.started),
+            Metric::Started => (record.started, record.started + record.unsent),
+            Metric::Unsent => (record.unsent, record.started + record.unsent),
+            Metric::Held => (record.held, record.started + record.unsent),
+            Metric::Unfinished => (record.unfinished, record.started),
+        };
+        let count: u64 = count;
+        match self.unit {
+            Unit::One(one) => Some(count as f64 / one),
+            Unit::Percent => (whole > 0).then(|| count as f64 / whole as f64 * 100.0),
+        }
+    }
+
+    fn one(&self) -> f64 {
+        if let Unit::One(one) = self.unit { one } else { 1.0 }
+    }
+}
+
+fn time_us(record: &RunRecord, phase: &str, point: Point) -> Option<f64> {
+    let summary = record.latency.get(phase).filter(|summary| summary.count > 0)?;
+    let Summary { min_us, mean_us, p50_us, p75_us, p90_us, p99_us, p999_us, p9999_us, max_us, .. } = *summary;
+    let standard =
+        [(50.0, p50_us), (75.0, p75_us), (90.0, p90_us), (99.0, p99_us), (99.9, p999_us), (99.99, p9999_us)];
+    match point {
+        Point::Min => Some(min_us),
+        Point::Mean => Some(mean_us),
+        Point::Max => Some(max_us),
+        Point::Percentile(percent) => {
+            let known = standard.iter().find(|(standard, _)| *standard == percent).map(|(_, us)| *us);
+            known.or_else(|| {
+                let times = histogram::decode(record.histograms.get(phase)?).ok()?;
+                Some(times.value_at_percentile(percent) as f64 / 1000.0)
+            })
+        }
+    }
+}
+
+impl FromStr for Expectation {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let text: String = typed.split_whitespace().collect();
+        let at = text.find(['<', '>', '=', '!']).ok_or("write METRIC, a comparison, and a value: p99<5ms")?;
+        let (name, rest) = text.split_at(at);
+        let (sign, compare) = OPERATORS
+            .into_iter()
+            .find(|(sign, _)| rest.starts_with(sign))
+            .ok_or("the comparisons are < <= > >= == !=")?;
+        let metric = metric(name)?;
+        let (bound, unit) = bound(&rest[sign.len()..], &metric)?;
+        Ok(Self { metric, compare, bound, unit, text })
+    }
+}
+
+fn metric(name: &str) -> Result<Metric, String> {
+    let unknown = || format!("no metric {name:?}; there are {METRICS}");
+    let (group, member) = name.split_once('.').unwrap_or((name, ""));
+    // `p99.9` has a dot, and no group.
+    if let Some(point) = point(name) {
+        return Ok(Metric::Time("response", point));
+    }
+    Ok(match (group, member) {
+        ("rate", "") => Metric::Rate,
+        ("errors" | "failed", "") => Metric::Failed,
+        ("completed", "") => Metric::Completed,
+        ("started", "") => Metric::Started,
+        ("unsent", "") => Metric::Unsent,
+        ("held", "") => Metric::Held,
+        ("unfinished", "") => Metric::Unfinished,
+        ("errors", kind) => {
+            let known = fault::ALL.into_iter().map(fault::Fault::name);
+            Metric::Fault(known.clone().find(|name| *name == kind).ok_or_else(|| {
+                format!("no kind of error {kind:?}; there are {}", known.collect::<Vec<_>>().join(" "))
+            })?)
+        }
+        ("status", class) => Metric::Status(status(class).ok_or_else(unknown)?),
+        (phase, member) => {
+            let phases = ["response", "service", "connect", "first_byte", "send_lag"];
+            let phase = phases.into_iter().find(|name| *name == phase).ok_or_else(unknown)?;
+            Metric::Time(phase, point(member).ok_or_else(unknown)?)
+        }
+    })
+}
+
+fn point(name: &str) -> Option<Point> {
+    match name {
+        "min" => return Some(Point::Min),
+        "mean" => return Some(Point::Mean),
+        "max" => return Some(Point::Max),
+        _ => {}
+    }
+    let digits = name.strip_prefix('p').filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))?;
+    Some(Point::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
+}
+
+/// `404` or `4xx`, as the digits that decide.
+fn status(class: &str) -> Option<String> {
+    let digits = class.strip_suffix("xx").unwrap_or(class);
+    let right = digits.len() == if digits == class { 3 } else { 1 };
+    (right && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.to_owned())
+}
+
+/// Digits with at most one point: no sign, no exponent, no infinity.
+fn plain_number(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn bound(text: &str, metric: &Metric) -> Result<(f64, Unit), String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number = plain_number(number).ok_or_else(|| format!("{text:?} does not begin with a number"))?;
+    let unit = match (metric, unit) {
+        (Metric::Time(..), "us") => Unit::One(1.0),
+        (Metric::Time(..), "ms") => Unit::One(1e3),
+        (Metric::Time(..), "s") => Unit::One(1e6),
+        (Metric::Time(..), _) => return Err(format!("a time needs a unit, us, ms or s: not {text:?}")),
+        (Metric::Rate, "" | "/s") => Unit::One(1.0),
+        (Metric::Rate, _) => {
+            return Err(format!("a rate is a number per second, without a unit: not {text:?}"));
+        }
+        (_, "") => Unit::One(1.0),
+        (_, "%") => Unit::Percent,
+        _ => return Err(format!("a count is a number, or a share in %: not {text:?}")),
+    };
+    Ok((number, unit))
+}
+
+#[cfg(test)]
+#[path = "expect_tests.rs"]
+mod tests;
