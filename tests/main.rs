@@ -14,6 +14,7 @@ mod instances; // names, pid files, start, stop, list
 mod lab; // experiments from a file to a report
 mod loadgen; // the load generator against scripted servers
 mod loadgen_outputs; // what the load generator writes, and its schedules
+mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies

@@ -110,6 +110,11 @@ impl Expectation {
         matches!(self.metric, Metric::Failed)
     }
 
+    /// Whether it speaks of a time.
+    pub fn is_about_time(&self) -> bool {
+        matches!(self.metric, Metric::Time(..))
+    }
+
     /// What the run shows of it. A run without what is needed to tell does not meet it.
     pub fn judge(&self, record: &RunRecord) -> record::Expectation {
         let value = self.value(record).filter(|value| value.is_finite());
@@ -144,6 +149,24 @@ impl Expectation {
     fn one(&self) -> f64 {
         if let Unit::One(one) = self.unit { one } else { 1.0 }
     }
+}
+
+/// Expectations for people: one line each; nothing without any.
+pub fn text(judged: &[record::Expectation]) -> String {
+    let label = |index: usize| if index == 0 { "expected" } else { "" };
+    let lines =
+        judged.iter().enumerate().map(|(index, judged)| format!("  {:<10} {}\n", label(index), line(judged)));
+    lines.collect()
+}
+
+/// One of them.
+pub fn line(judged: &record::Expectation) -> String {
+    let verdict = if judged.holds { "holds" } else { "FAILED" };
+    let value = judged
+        .value
+        .map(|value| format!("{:.3}", value))
+        .unwrap_or_else(|| "no request to tell it by".into());
+    format!("{}: {verdict} ({value})", judged.text)
 }
 
 fn time_us(record: &RunRecord, phase: &str, point: Point) -> Option<f64> {

@@ -124,6 +124,10 @@ impl Files {
     /// # Errors
     /// The first file that could not be written.
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
+        // The runs of a search are its rows.
+        if let (Some(csv), Some(search)) = (&mut self.csv, &record.search) {
+            csv.write(&super::search::csv(search));
+        }
         // A run that was stopped in its first interval has none.
         self.begin(&record.plan.url, record.clock.start_unix_s);
         if let Some(json) = &mut self.json {

@@ -23,9 +23,9 @@ pub mod pacer;
 mod packaging;
 pub mod plan;
 pub mod profile;
-mod progress;
 pub mod recorder;
 pub mod report;
+pub mod search;
 pub mod session;
 pub mod spans;
 pub mod tally;
@@ -34,8 +34,9 @@ pub mod text;
 pub mod timing;
 pub mod trace;
 pub mod verdict;
+pub mod view;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,10 +51,14 @@ use control::{Control, Interrupt};
 use error::Error;
 use files::Files;
 use plan::Plan;
+use session::Findings;
 use tally::Phase;
+use view::View;
 
 /// Exit code of a run whose verdict is INVALID.
 const INVALID: u8 = 3;
+/// Exit code of a run that did not meet an expectation.
+const UNMET: u8 = 4;
 /// Exit code after a second Ctrl-C: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
 
@@ -96,23 +101,47 @@ fn run(args: &Args) -> Result<u8, Error> {
     if args.url.is_none() && !args.output.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
     }
-    let control = Arc::new(Control::new(plan.threads, watch_signals()?));
-    let mut progress = progress::Line::new(&plan, !args.output.quiet && io::stderr().is_terminal());
-    let findings = session::carry_out(&plan, &control, &mut |snapshot| {
-        files.interval(snapshot);
-        progress.show(snapshot);
-    })?;
-    progress.clear();
-    if let Some(why) = control.unreachable() {
-        return Err(Error::Failed(format!(
-            "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
-            plan.target.port
-        )));
-    }
-    let record = report::record(&plan, &findings);
+    let interrupt = watch_signals()?;
+    let mut view = View::open(args.output.quiet, !args.output.no_live, &interrupt);
+    let (mut record, findings) = match &args.search.find_rate {
+        Some(objectives) => {
+            let found = search::find_rate(args, objectives, &interrupt, &mut view)?;
+            (found.record, found.findings)
+        }
+        None => run_once(&plan, &interrupt, &mut files, &mut view)?,
+    };
+    drop(view);
+    record.expectations = args.search.expect.iter().map(|expected| expected.judge(&record)).collect();
     tell(&record, args.output.json.as_deref(), args.output.quiet)?;
     files.finish(&record, findings.tally.histogram(Phase::Response))?;
     exit_code(&record)
+}
+
+/// One run, as planned.
+fn run_once(
+    plan: &Plan,
+    interrupt: &Arc<Interrupt>,
+    files: &mut Files,
+    view: &mut View,
+) -> Result<(RunRecord, Findings), Error> {
+    let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
+    view.begin(plan, "");
+    let findings = session::carry_out(plan, &control, &mut |snapshot| {
+        files.interval(snapshot);
+        view.show(snapshot);
+    })?;
+    match control.unreachable() {
+        Some(why) => Err(unreachable(plan, why)),
+        None => Ok((report::record(plan, &findings), findings)),
+    }
+}
+
+/// The first connection of all failed.
+fn unreachable(plan: &Plan, why: &str) -> Error {
+    Error::Failed(format!(
+        "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
+        plan.target.port
+    ))
 }
 
 fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
@@ -143,9 +172,16 @@ fn read_record(path: &Path) -> Result<merge::Named, Error> {
     }
 }
 
+/// What cannot be used is told from what was not met, and that from what holds nowhere.
 fn exit_code(record: &RunRecord) -> Result<u8, Error> {
+    let search = record.search.as_ref().map(|search| search.outcome.as_str());
     match record {
-        record if record.verdict == "INVALID" => Ok(INVALID),
+        record if record.verdict == "INVALID" && search.is_none() => Ok(INVALID),
+        _ if search == Some("generator") => Ok(INVALID),
+        _ if search == Some("none") => {
+            Err(Error::Failed("no rate holds the objective: see the search above, or lower --rate".into()))
+        }
+        record if record.expectations.iter().any(|expected| !expected.holds) => Ok(UNMET),
         RunRecord { completed: 0, plan, .. } => {
             Err(Error::Failed(format!("no request to {} completed", plan.url)))
         }
@@ -160,11 +196,14 @@ fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Erro
         print(&files::as_json(record)?)?;
     }
     if !quiet && !to_stdout {
-        print(&text::text(record))?;
-    } else if record.verdict != "OK" {
-        for reason in &record.reasons {
-            eprintln!("loadgen: {}: {reason}", record.verdict);
-        }
+        let search = record.search.as_ref().map(search::text).unwrap_or_default();
+        return print(&(text::text(record) + &search + &expect::text(&record.expectations)));
+    }
+    for reason in record.reasons.iter().filter(|_| record.verdict != "OK") {
+        eprintln!("loadgen: {}: {reason}", record.verdict);
+    }
+    for unmet in record.expectations.iter().filter(|expected| !expected.holds) {
+        eprintln!("loadgen: expected {}", expect::line(unmet));
     }
     Ok(())
 }
@@ -182,6 +221,7 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
             seen.set();
         }
         if signals.wait().is_ok() {
+            view::leave();
             std::process::exit(INTERRUPTED);
         }
     };

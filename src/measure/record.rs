@@ -118,7 +118,8 @@ pub struct Search {
     pub upper: Option<f64>,
     /// Whether both ends rest on as many probes as they should; if not, the time was over.
     pub confirmed: bool,
-    /// Whether probes disagreed: one held at a rate above the interval, or broke below it.
+    /// Whether there is more than one place where it could be: most probes of a rate broke though a higher one holds,
+    /// or held though a lower one does not.
     pub non_monotone: bool,
     /// Every probe, in the order of time.
     pub probes: Vec<Probe>,

@@ -32,6 +32,11 @@ Examples:
   loadgen --replay times.txt --stretch 0.5 URL
                                  recorded arrivals at twice the rate
   loadgen -n 1000 --json F URL   a thousand requests, the result in F
+  loadgen --find-rate 'p99<5ms' URL
+                                 what is the highest rate at which 99 %
+                                 of the responses take less than 5 ms?
+  loadgen -r 500 --expect 'p99<20ms' --expect 'errors<0.1%' URL
+                                 exit code 4 if not, for CI
 
   Two machines that start together, each with half of the rate:
   loadgen -r 4000 --shard 1/2 --start-at T --json a.json URL
@@ -58,14 +63,38 @@ Verdicts:
                 critical value of 5 %; a send lag that the response
                 time dwarfs is forgiven there too)
 
+Expectations (--expect) and objectives (--find-rate) are METRIC, one of
+< <= > >= == !=, and a value:
+  p50 p75 p90 p99 p99.9 or any other percentile, min, mean, max
+            of the response time, with us, ms or s: p99<5ms. Of another
+            phase: service.p99, connect.max, first_byte.p90, send_lag.p99
+  rate      completed per second: rate>=1000
+  errors (or failed), errors.KIND, status.404, status.5xx, completed,
+  started, unsent, held, unfinished
+            a number or a share: errors<1%, errors.short-body==0
+What there is no request to tell by does not hold.
+
+--find-rate multiplies the rate by 4 until the objective breaks, halves
+the distance, and repeats runs until the answer lies between a rate that
+always held and one that never did. Unless an objective bounds errors,
+errors<1% is added. Every run ends when its last connection is closed.
+A run that is INVALID, or broke while a thread of loadgen used more than
+90 % of a core, shows the generator's limit, not the server's.
+
+While it runs: a live view on a terminal (NO_COLOR is respected, q ends
+the run early and reports), otherwise a line per interval on standard
+error; with --quiet nothing.
+
 Exit codes:
-  0 done   1 failed (nothing listens there, no request completed)
-  2 usage  3 INVALID";
+  0 done   1 failed (nothing listens there, no request completed, no
+  rate holds the objective)   2 usage   3 INVALID, or --find-rate met
+  the generator's limit first   4 an expectation was not met";
 
 const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FILE>...";
 
 /// Generates HTTP load, one new connection per request, and measures it.
-#[derive(Debug, clap::Parser)]
+#[derive(Clone, Debug, clap::Parser)]
+#[command(group = clap::ArgGroup::new("open_loop").multiple(true))]
 #[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -16,7 +16,8 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<PathBuf>,
 
-    /// Write one row per interval to FILE as CSV: counts, rates, percentiles of response and service (microseconds)
+    /// Write one row per interval to FILE as CSV: counts, rates, percentiles of response and service (microseconds).
+    /// With --find-rate one row per run
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
@@ -28,6 +29,10 @@ pub struct OutputArgs {
     /// Length of the intervals that the run is cut into
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration_ns)]
     pub interval: u64,
+
+    /// Plain lines on standard error, one per interval, instead of the live view on a terminal
+    #[arg(long, conflicts_with = "quiet")]
+    pub no_live: bool,
 
     /// No text and no progress: only errors and a verdict that is not OK
     #[arg(short, long)]

@@ -14,11 +14,11 @@ pub struct ScheduleArgs {
     /// Open loop: start so many requests per second, whatever the server does. A number; a ramp A..B; steps A,B,C of
     /// equal length; or parts with lengths of their own, A@10s,B..C@30s, which are then the duration. The warm-up is at
     /// the first rate
-    #[arg(short, long, value_name = "PER_SECOND", value_parser = RateSpec::parse)]
+    #[arg(short, long, value_name = "PER_SECOND", group = "open_loop", value_parser = RateSpec::parse)]
     pub rate: Option<RateSpec>,
 
     /// How the starts of an open loop follow each other: const, poisson, or burst:N (N at once, at the mean rate)
-    #[arg(long, value_name = "KIND", default_value = "const", requires = "rate", value_parser = Arrivals::parse)]
+    #[arg(long, value_name = "KIND", default_value = "const", requires = "open_loop", value_parser = Arrivals::parse)]
     pub arrivals: Arrivals,
 
     /// Seed of random arrivals

@@ -1,0 +1,250 @@
+//! Which rate to try next, and what is known after each try. Pure: it sees rates and outcomes, no clock, no server.
+//!
+//! Everything follows from the evidence so far, there is no other state. *Levels* are the rates tried, in order. The
+//! *split* is the place between two levels that agrees with most outcomes: those below it should have held, those
+//! above it not. From there: multiply or divide by [`Rules::stride`] until the split lies between two levels; halve
+//! the distance between those, as ratios, until it is at most [`Rules::resolution`]; then repeat on both sides until
+//! one level has held, and one has not, in [`Rules::repeats`] probes without a dissent, and the answer is hardly
+//! beyond them by what all probes say together (see `belief`). Levels that cannot be such an end are passed by in
+//! growing steps, so that a wide region of chance costs few probes and one odd outcome loses nothing.
+
+use super::belief::Belief;
+
+/// What a probe showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The objective held.
+    Holds,
+    /// The server broke it.
+    Broken,
+    /// The generator could not offer the rate, so that nothing is known about the server.
+    Limited,
+}
+
+/// Probes after which a draw is taken for what it is.
+const DRAWN: u32 = 4;
+
+/// How to search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// First rate, per second.
+    pub start: f64,
+    /// Lowest rate that is tried.
+    pub lowest: f64,
+    /// Highest rate that is tried.
+    pub highest: f64,
+    /// Factor between rates until both outcomes were seen, above 1.
+    pub stride: f64,
+    /// Largest distance of the two ends as a share of the rate, where chance permits it.
+    pub resolution: f64,
+    /// Probes without a dissent that make an end of the interval.
+    pub repeats: u32,
+    /// Most probes in all.
+    pub most: u32,
+}
+
+impl Rules {
+    /// The rules of `--find-rate`, beginning at `start`; `lowest`: the rate at which a run is still long enough to say
+    /// anything.
+    pub fn new(start: f64, lowest: f64) -> Self {
+        let highest = 1e6;
+        let lowest = lowest.min(start);
+        Self {
+            start: start.min(highest),
+            lowest,
+            highest,
+            stride: 4.0,
+            resolution: 0.05,
+            repeats: 2,
+            most: 200,
+        }
+    }
+}
+
+/// The probes of one rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// Requests per second.
+    pub rate: f64,
+    /// Probes that held.
+    pub held: u32,
+    /// Probes that broke.
+    pub broken: u32,
+    /// Probes that met the generator's limit.
+    pub limited: u32,
+}
+
+impl Level {
+    /// Probes that did not hold.
+    pub fn against(&self) -> u32 {
+        self.broken + self.limited
+    }
+
+    /// All probes.
+    pub fn probes(&self) -> u32 {
+        self.held + self.against()
+    }
+}
+
+/// What is known of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// The highest level below the split that always held, in as many probes as there should be where there is one.
+    pub answer: Option<Level>,
+    /// The highest level of that kind that the answer is hardly below.
+    pub lower: Option<Level>,
+    /// The lowest level above the split that never held and that the answer is hardly above.
+    pub upper: Option<Level>,
+    /// Nothing is left to try: both ends rest on repeated probes, or lie at the limits of what is tried.
+    pub confirmed: bool,
+    /// Most probes of a rate broke though a higher rate holds, or held though a lower one does not.
+    pub non_monotone: bool,
+    /// What lies above the answer is the generator's limit rather than the server's.
+    pub is_limited: bool,
+}
+
+/// A search under way.
+#[derive(Clone, Debug)]
+pub struct Climb {
+    rules: Rules,
+    /// Ascending.
+    levels: Vec<Level>,
+}
+
+impl Climb {
+    /// Nothing tried yet.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, levels: Vec::new() }
+    }
+
+    /// The rates tried, ascending.
+    pub fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// Notes what a probe at `rate` showed.
+    pub fn note(&mut self, rate: f64, outcome: Outcome) {
+        let at = self.levels.partition_point(|level| level.rate < rate);
+        if self.levels.get(at).is_none_or(|level| level.rate != rate) {
+            self.levels.insert(at, Level { rate, ..Level::default() });
+        }
+        match outcome {
+            Outcome::Holds => self.levels[at].held += 1,
+            Outcome::Broken => self.levels[at].broken += 1,
+            Outcome::Limited => self.levels[at].limited += 1,
+        }
+    }
+
+    /// The rate to try next, with three digits; nothing when all is known that can be.
+    pub fn next(&self) -> Option<f64> {
+        self.exact_next().map(three_digits)
+    }
+
+    fn exact_next(&self) -> Option<f64> {
+        let Rules { start, lowest, highest, stride, resolution, repeats, most } = self.rules;
+        if self.probes() >= most {
+            return None;
+        }
+        let (below, above) = self.levels.split_at(self.split());
+        match (below.last(), above.first()) {
+            (None, None) => Some(start),
+            // A hiccup is more likely than the generator's limit, and nothing is learnt from a draw: ask again.
+            (_, Some(first)) if self.is_doubtful(first) => Some(first.rate),
+            (None, Some(first)) if first.rate > lowest => Some((first.rate / stride).max(lowest)),
+            (Some(last), None) if last.rate < highest => Some((last.rate * stride).min(highest)),
+            // At the limits of what is tried.
+            (None, Some(end)) | (Some(end), None) => (end.probes() < repeats).then_some(end.rate),
+            // Before turning back for good.
+            (Some(last), Some(first)) if first.probes() == 1 && first.rate / last.rate > stride * 0.9 => {
+                Some(first.rate)
+            }
+            (Some(last), Some(first)) if first.rate / last.rate > 1.0 + resolution => {
+                Some((last.rate * first.rate).sqrt())
+            }
+            _ => {
+                let belief = Belief::of(&self.levels, resolution);
+                let down = self.towards(below.iter().rev().copied(), &belief, false);
+                let up = self.towards(above.iter().copied(), &belief, true);
+                let open = [down, up].into_iter().flatten().filter(|(_, probes)| *probes < repeats);
+                open.min_by_key(|(_, probes)| *probes).map(|(rate, _)| rate)
+            }
+        }
+    }
+
+    /// How many levels lie below the place that agrees with most outcomes; of several, the lowest.
+    fn split(&self) -> usize {
+        let agreeing = |split: usize| {
+            let (below, above) = self.levels.split_at(split);
+            below.iter().map(|level| level.held).sum::<u32>() + above.iter().map(Level::against).sum::<u32>()
+        };
+        (0..=self.levels.len()).rev().max_by_key(|split| agreeing(*split)).unwrap_or(0)
+    }
+
+    fn is_doubtful(&self, first: &Level) -> bool {
+        let is_draw = first.held == first.against() && first.probes() < DRAWN;
+        is_draw || (first.probes() == 1 && first.limited == 1)
+    }
+
+    /// The nearest level, going away from the split, that can be an end of the interval or become one by being
+    /// repeated, and how many probes it has had; a new one where those that are there cannot. Nothing where there is
+    /// no room.
+    fn towards(&self, levels: impl Iterator<Item = Level>, belief: &Belief, up: bool) -> Option<(f64, u32)> {
+        let Rules { lowest, highest, resolution, repeats, .. } = self.rules;
+        let further =
+            |rate: f64, step: f64| three_digits(if up { rate * (1.0 + step) } else { rate / (1.0 + step) });
+        let is_before = |rate: f64, other: f64| if up { rate < other } else { rate > other };
+        let mut passed: Option<f64> = None;
+        let mut step = resolution;
+        for level in levels {
+            // The step leads to before the next level: there is a place to try.
+            if let Some(rate) =
+                passed.map(|rate| further(rate, step)).filter(|rate| is_before(*rate, level.rate))
+            {
+                return Some((rate, 0));
+            }
+            let is_unanimous = if up { level.held == 0 } else { level.against() == 0 };
+            if is_unanimous && (level.probes() < repeats || belief.is_beyond(level.rate, up)) {
+                return Some((level.rate, level.probes()));
+            }
+            passed = Some(level.rate);
+            step *= 2.0;
+        }
+        let rate = passed?;
+        let beyond = further(rate, step).clamp(lowest, highest);
+        (beyond != rate).then_some((beyond, 0))
+    }
+
+    /// What the probes so far say.
+    pub fn interval(&self) -> Interval {
+        let (below, above) = self.levels.split_at(self.split());
+        let belief = Belief::of(&self.levels, self.rules.resolution);
+        let held = || below.iter().rev().filter(|level| level.against() == 0);
+        let repeated = held().find(|level| level.probes() >= self.rules.repeats);
+        let lower = held().find(|level| belief.is_beyond(level.rate, false)).or(held().next());
+        let not = || above.iter().filter(|level| level.held == 0);
+        let upper = not().find(|level| belief.is_beyond(level.rate, true)).or(not().next());
+        Interval {
+            answer: repeated.or(held().next()).copied(),
+            lower: lower.copied(),
+            upper: upper.copied(),
+            confirmed: self.next().is_none() && self.probes() < self.rules.most,
+            non_monotone: below.iter().any(|level| level.against() > level.held)
+                || above.iter().any(|level| level.held > level.against()),
+            is_limited: above.first().is_some_and(|level| level.limited > level.broken),
+        }
+    }
+
+    fn probes(&self) -> u32 {
+        self.levels.iter().map(Level::probes).sum()
+    }
+}
+
+/// A rate that can be read and typed again.
+fn three_digits(rate: f64) -> f64 {
+    let unit = 10f64.powf(rate.log10().floor() - 2.0);
+    if unit >= 1.0 { (rate / unit).round() * unit } else { (rate * 100.0).round() / 100.0 }
+}
+
+#[cfg(test)]
+#[path = "climb_tests.rs"]
+mod tests;

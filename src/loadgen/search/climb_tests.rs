@@ -1,0 +1,179 @@
+//! The search against simulated servers whose true answer is known.
+
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+const HUNDRED_LN: f64 = 4.605_170_185_988_092;
+
+/// An M/M/1 queue: the time in it is exponential with rate `capacity - rate`, so its p99 is ln(100) over that. What a
+/// probe measures of it is off by a factor whose logarithm is normal with deviation `noise`.
+struct Server {
+    capacity: f64,
+    bound_s: f64,
+    noise: f64,
+    random: ChaCha8Rng,
+}
+
+impl Server {
+    fn new(capacity: f64, bound_s: f64, noise: f64, seed: u64) -> Self {
+        Self { capacity, bound_s, noise, random: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// The highest rate that holds the bound.
+    fn answer(&self) -> f64 {
+        self.capacity - HUNDRED_LN / self.bound_s
+    }
+
+    fn probe(&mut self, rate: f64) -> Outcome {
+        // Twelve uniform numbers add up to nearly a normal one.
+        let normal = (0..12).map(|_| self.random.random::<f64>()).sum::<f64>() - 6.0;
+        let p99_s = HUNDRED_LN / (self.capacity - rate) * (self.noise * normal).exp();
+        if rate < self.capacity && p99_s < self.bound_s { Outcome::Holds } else { Outcome::Broken }
+    }
+}
+
+/// Searches from 100 per second to the end; returns the number of probes too.
+fn search(mut probe: impl FnMut(f64) -> Outcome) -> (Climb, u32) {
+    let mut climb = Climb::new(Rules::new(100.0, 1.0));
+    while let Some(rate) = climb.next() {
+        climb.note(rate, probe(rate));
+    }
+    let probes = climb.levels().iter().map(Level::probes).sum();
+    (climb, probes)
+}
+
+fn ends(interval: &Interval) -> (f64, f64) {
+    (interval.lower.map_or(0.0, |level| level.rate), interval.upper.map_or(f64::INFINITY, |level| level.rate))
+}
+
+#[test]
+fn the_true_rate_is_in_the_interval_for_nineteen_seeds_of_twenty() {
+    const SEEDS: u64 = 40;
+    for (capacity, bound_s, noise) in [(10_000.0, 0.005, 0.1), (2000.0, 0.005, 0.1), (50.0, 0.3, 0.2)] {
+        let mut found = 0;
+        for seed in 0..SEEDS {
+            let mut server = Server::new(capacity, bound_s, noise, seed);
+            let (climb, probes) = search(|rate| server.probe(rate));
+            let interval = climb.interval();
+            let (lower, upper) = ends(&interval);
+            found += u64::from((lower..=upper).contains(&server.answer()));
+            assert!(probes <= 45, "{probes} probes with seed {seed}: {climb:?}");
+            assert!(interval.confirmed && lower < upper, "{interval:?}");
+            assert!(interval.lower.unwrap().probes() >= 2 && interval.upper.unwrap().probes() >= 2);
+        }
+        assert!(found * 20 >= SEEDS * 19, "{found} of {SEEDS} for capacity {capacity}");
+    }
+}
+
+#[test]
+fn without_noise_the_answer_is_within_the_resolution_in_few_probes() {
+    for capacity in [1000.0, 3333.0, 77_000.0] {
+        let mut server = Server::new(capacity, 0.05, 0.0, 0);
+        let (climb, probes) = search(|rate| server.probe(rate));
+        let interval = climb.interval();
+        let answer = interval.answer.unwrap().rate;
+        assert!(
+            answer <= server.answer() && answer >= server.answer() / 1.06,
+            "{answer} of {}",
+            server.answer()
+        );
+        assert!(probes <= 22 && !interval.non_monotone && !interval.is_limited, "{probes}: {interval:?}");
+    }
+}
+
+#[test]
+fn a_server_that_never_holds_is_asked_down_to_the_lowest_rate() {
+    let (climb, probes) = search(|_| Outcome::Broken);
+    let interval = climb.interval();
+    assert_eq!((interval.answer, interval.lower, interval.is_limited), (None, None, false));
+    assert_eq!(climb.levels()[0].rate, 1.0);
+    assert!(probes <= 8, "{probes}");
+}
+
+#[test]
+fn a_server_that_always_holds_is_asked_up_to_the_highest_rate() {
+    let (climb, probes) = search(|_| Outcome::Holds);
+    let interval = climb.interval();
+    assert_eq!((interval.answer.unwrap().rate, interval.upper), (1e6, None));
+    assert!(probes <= 10, "{probes}");
+}
+
+#[test]
+fn the_limit_of_the_generator_is_told_from_that_of_the_server() {
+    let outcome = |rate| if rate < 5000.0 { Outcome::Holds } else { Outcome::Limited };
+    let interval = search(outcome).0.interval();
+    assert!(interval.is_limited && interval.answer.unwrap().rate > 4500.0, "{interval:?}");
+    let outcome = |rate| {
+        if rate < 5000.0 {
+            Outcome::Holds
+        } else if rate < 20_000.0 {
+            Outcome::Broken
+        } else {
+            Outcome::Limited
+        }
+    };
+    assert!(!search(outcome).0.interval().is_limited);
+}
+
+#[test]
+fn one_hiccup_does_not_decide() {
+    for hiccup in 0..12 {
+        for odd in [Outcome::Limited, Outcome::Broken] {
+            let mut number = 0;
+            let (climb, _) = search(|rate| {
+                number += 1;
+                if number == hiccup + 1 {
+                    odd
+                } else if rate < 5000.0 {
+                    Outcome::Holds
+                } else {
+                    Outcome::Broken
+                }
+            });
+            let (lower, upper) = ends(&climb.interval());
+            assert!(lower < 5000.0 && upper >= 5000.0, "hiccup {hiccup}, {odd:?}: {:?}", climb.interval());
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_fall_with_the_rate_is_shown_as_such() {
+    let of = |dip: Outcome| {
+        let mut climb = Climb::new(Rules::new(100.0, 1.0));
+        let outcomes =
+            [(100.0, Outcome::Holds), (200.0, dip), (400.0, Outcome::Holds), (440.0, Outcome::Broken)];
+        for _ in 0..5 {
+            outcomes
+                .iter()
+                .filter(|(rate, _)| *rate != 200.0)
+                .for_each(|(rate, outcome)| climb.note(*rate, *outcome));
+        }
+        climb.note(200.0, dip);
+        climb.interval()
+    };
+    assert!(of(Outcome::Broken).non_monotone, "{:?}", of(Outcome::Broken));
+    assert!(!of(Outcome::Holds).non_monotone);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn it_ends_within_its_bound_and_rates_stay_in_theirs_whatever_happens(
+        outcomes in prop::collection::vec(0u8..3, 1..40), start in 0.1f64..2e6,
+    ) {
+        let mut climb = Climb::new(Rules { most: 60, ..Rules::new(start, 1.0) });
+        let mut probes = 0;
+        while let Some(rate) = climb.next() {
+            prop_assert!((start.min(1.0)..=1e6).contains(&rate), "{}", rate);
+            let outcome = [Outcome::Holds, Outcome::Broken, Outcome::Limited][usize::from(outcomes[probes % outcomes.len()])];
+            climb.note(rate, outcome);
+            probes += 1;
+        }
+        prop_assert!(probes <= 60);
+        let (lower, upper) = ends(&climb.interval());
+        prop_assert!(lower < upper);
+    }
+}

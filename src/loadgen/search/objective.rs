@@ -1,0 +1,160 @@
+//! What a search is to hold, and what one run says about it. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::climb::Outcome;
+use crate::loadgen::expect::Expectation;
+use crate::loadgen::fault;
+use crate::measure::record::RunRecord;
+
+/// Bound on failures, unless the objectives have one: latencies are those of completed requests only, and a server that
+/// turns most of them away may be quick with the rest.
+const ERRORS: &str = "errors<1%";
+/// Share of a core above which a thread of the generator may be what broke the objective.
+const BUSY: f64 = 0.9;
+
+/// One arrival of so many may be left unsent.
+const UNSENT: u64 = 50;
+
+/// Upper bounds that have to hold all at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objectives(Vec<Expectation>);
+
+impl FromStr for Objectives {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut bounds = text.split(',').map(str::parse).collect::<Result<Vec<Expectation>, String>>()?;
+        if let Some(wrong) = bounds.iter().find(|bound| !bound.is_upper_bound()) {
+            return Err(format!(
+                "{} is no objective: it needs an upper bound on something that grows with the rate, such as p99<5ms",
+                wrong.text()
+            ));
+        }
+        if !bounds.iter().any(Expectation::is_about_failures) {
+            bounds.extend(ERRORS.parse());
+        }
+        Ok(Self(bounds))
+    }
+}
+
+impl fmt::Display for Objectives {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.texts().join(", "))
+    }
+}
+
+impl Objectives {
+    /// Each as it was typed.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|bound| bound.text().to_owned()).collect()
+    }
+
+    /// What a run shows, and why it does not hold.
+    pub fn judge(&self, record: &RunRecord) -> (Outcome, Vec<String>) {
+        let busy = record.generator.busiest_thread;
+        let own_faults =
+            fault::ALL.iter().any(|fault| fault.is_ours() && record.errors.contains_key(fault.name()));
+        let all_sent = record.started > 0 && record.unsent * UNSENT <= record.started;
+        let void = record.verdict == "INVALID";
+        let mut broken: Vec<String> = self
+            .0
+            .iter()
+            .map(|bound| bound.judge(record))
+            .filter(|judged| !judged.holds)
+            .map(|judged| match judged.value {
+                Some(value) => format!("{}: {}", judged.text, short(value)),
+                None => format!("{}: no request to tell it by", judged.text),
+            })
+            .collect();
+        // Late sends only add to the times: an objective that holds in spite of them holds.
+        if broken.is_empty() && (!void || (all_sent && !own_faults)) {
+            return (Outcome::Holds, broken);
+        }
+        if busy > BUSY {
+            broken.push(format!("a thread of the generator used {:.0} % of a core", busy * 100.0));
+            return (Outcome::Limited, broken);
+        }
+        // Late sends excuse times, but no failures. And arrivals that waited because every connection was taken, by a
+        // generator with time to spare, waited for the server.
+        let has_failed = self.0.iter().any(|bound| !bound.is_about_time() && !bound.judge(record).holds);
+        let is_excused = record.held == 0 && (!has_failed || record.started == 0);
+        if void && (is_excused || own_faults) {
+            return (Outcome::Limited, record.reasons.clone());
+        }
+        if void && record.held > 0 {
+            broken.push(format!("all {} connections were taken", record.plan.connections));
+        }
+        (Outcome::Broken, broken)
+    }
+}
+
+/// Three digits.
+pub fn short(value: f64) -> String {
+    let digits = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::record::Summary;
+
+    fn record(p99_us: f64, verdict: &str) -> RunRecord {
+        let response = Summary { count: 100, p99_us, ..Summary::default() };
+        RunRecord {
+            started: 100,
+            completed: 100,
+            verdict: verdict.into(),
+            latency: [("response".into(), response)].into(),
+            ..RunRecord::default()
+        }
+    }
+
+    fn outcome(record: &RunRecord) -> Outcome {
+        "p99<5ms".parse::<Objectives>().unwrap().judge(record).0
+    }
+
+    #[test]
+    fn failures_are_bounded_where_the_objectives_do_not_do_it() {
+        let texts = |text: &str| text.parse::<Objectives>().unwrap().texts();
+        assert_eq!(texts("p99<5ms, p50<1ms"), ["p99<5ms", "p50<1ms", "errors<1%"]);
+        assert_eq!(texts("p99<5ms,failed==0"), ["p99<5ms", "failed==0"]);
+        let mut record = record(1000.0, "OK");
+        assert_eq!(outcome(&record), Outcome::Holds);
+        record.errors.insert("reset-before-response".into(), 1);
+        assert_eq!(outcome(&record), Outcome::Broken);
+    }
+
+    #[test]
+    fn only_upper_bounds_are_objectives() {
+        for text in ["p99>5ms", "rate<100", "p99<5ms,completed>1", "", "p99<5ms,"] {
+            assert!(text.parse::<Objectives>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_objective_is_told_from_a_generator_at_its_limit() {
+        assert_eq!(outcome(&record(6000.0, "OK")), Outcome::Broken);
+        assert_eq!(outcome(&record(6000.0, "INVALID")), Outcome::Limited);
+        assert_eq!(outcome(&record(1000.0, "INVALID")), Outcome::Holds, "late sends only add to the times");
+        let unsent = RunRecord { unsent: 3, ..record(1000.0, "INVALID") };
+        assert_eq!(outcome(&unsent), Outcome::Limited);
+        let mut busy = record(6000.0, "OK");
+        busy.generator.busiest_thread = 0.95;
+        assert_eq!(outcome(&busy), Outcome::Limited);
+        let mut full = record(6000.0, "INVALID");
+        full.held = 10;
+        assert_eq!(outcome(&full), Outcome::Broken, "the connections were taken because the server was slow");
+        let failing = RunRecord { errors: [("early-end".into(), 50)].into(), ..record(6000.0, "INVALID") };
+        assert_eq!(outcome(&failing), Outcome::Broken, "no generator makes a server fail");
+        full.errors.insert("no-ports".into(), 1);
+        assert_eq!(outcome(&full), Outcome::Limited);
+    }
+}

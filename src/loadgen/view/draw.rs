@@ -1,0 +1,290 @@
+//! A course on a screen of any size: what there is room for, the most wanted first. It only writes into a buffer.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Sparkline};
+
+use super::course::{Course, Figures};
+use super::figures::{clock, rate, time};
+use super::heat;
+
+/// Least width of the full form.
+const WIDE: u16 = 72;
+/// Width from which there is room for the send lag.
+const ROOMY: u16 = 100;
+/// Send lag that may void a run, in us.
+const LATE_US: f64 = 1000.0;
+/// Most workers that have a line each.
+const MOST_WORKERS: usize = 16;
+
+/// How things look.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    /// Whether colours are wanted.
+    pub color: bool,
+}
+
+impl Theme {
+    /// Of what is most looked at.
+    pub fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Of labels.
+    pub fn faint(self) -> Style {
+        if self.color { Style::new().fg(Color::DarkGray) } else { Style::new() }
+    }
+
+    /// Of bars.
+    pub fn bar(self) -> Style {
+        if self.color { Style::new().fg(Color::Cyan) } else { Style::new() }
+    }
+
+    /// Of what should not be.
+    pub fn bad(self) -> Style {
+        let style = Style::new().add_modifier(Modifier::BOLD);
+        if self.color { style.fg(Color::Red) } else { style }
+    }
+}
+
+/// Rows handed out from the top.
+struct Rows<'a, 'b> {
+    frame: &'a mut Frame<'b>,
+    left: Rect,
+}
+
+impl Rows<'_, '_> {
+    /// So many rows, or what is left.
+    fn take(&mut self, height: u16) -> Rect {
+        let height = height.min(self.left.height);
+        let area = Rect { height, ..self.left };
+        self.left.y += height;
+        self.left.height -= height;
+        area
+    }
+
+    fn line(&mut self, line: Line<'_>) {
+        let area = self.take(1);
+        self.frame.render_widget(Paragraph::new(line), area);
+    }
+
+    fn gap(&mut self) {
+        self.take(1);
+    }
+}
+
+/// Draws it; `elapsed_ns`: since the run began.
+pub fn draw(frame: &mut Frame<'_>, course: &Course, elapsed_ns: u64, theme: Theme) {
+    let area = frame.area();
+    let mut rows = Rows { left: area, frame };
+    match (area.width, area.height) {
+        (_, 0..3) => rows.line(one_line(course, elapsed_ns)),
+        (WIDE.., 16..) => full(&mut rows, course, elapsed_ns, theme),
+        _ => small(&mut rows, course, elapsed_ns, theme),
+    }
+}
+
+fn full(rows: &mut Rows<'_, '_>, course: &Course, elapsed_ns: u64, theme: Theme) {
+    let width = rows.left.width;
+    let room = usize::from(width).saturating_sub(course.doing.len() + 12);
+    let url: String = course.url.chars().take(room).collect();
+    let gap = usize::from(width).saturating_sub(url.chars().count() + course.doing.chars().count() + 11);
+    rows.line(Line::from(vec![
+        Span::styled(" loadgen  ", theme.strong()),
+        Span::raw(url),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(course.doing.clone(), theme.faint()),
+    ]));
+    rows.line(progress(course, elapsed_ns, width, theme));
+    if course.note.is_empty() {
+        rows.gap();
+    } else {
+        rows.line(Line::from(format!(" {}", course.note)));
+        rows.gap();
+    }
+    rows.line(rates(course, width, theme));
+    sparkline(rows, course, 3, theme);
+    rows.gap();
+    latencies(rows, course, theme);
+    rows.gap();
+    errors(rows, course, theme);
+    workers(rows, course, theme);
+    if rows.left.height > heat::LEAST_HEIGHT {
+        rows.gap();
+        let area = rows.take(rows.left.height);
+        heat::draw(rows.frame.buffer_mut(), area, course, theme);
+    }
+}
+
+/// The rest of the screens: narrow, or low.
+fn small(rows: &mut Rows<'_, '_>, course: &Course, elapsed_ns: u64, theme: Theme) {
+    let total = &course.total.response;
+    let width = rows.left.width;
+    let low = rows.left.height < 6;
+    if low {
+        rows.line(one_line(course, elapsed_ns));
+    } else {
+        rows.line(Line::styled(format!(" {}", course.url), theme.strong()));
+        rows.line(progress(course, elapsed_ns, width, theme));
+    }
+    if !low && !course.note.is_empty() {
+        rows.line(Line::from(format!(" {}", course.note)));
+    }
+    let offered = if course.paced { format!(" of {}", rate(course.offered)) } else { String::new() };
+    rows.line(Line::from(format!(" {}{offered} requests/s, {} open", rate(course.achieved), course.open)));
+    rows.line(Line::from(vec![
+        Span::raw(format!(" p50 {} p99 {} ", time(total.p50_us), time(total.p99_us))),
+        failed(&course.total, theme),
+    ]));
+    if !low {
+        sparkline(rows, course, rows.left.height, theme);
+    }
+}
+
+fn one_line(course: &Course, elapsed_ns: u64) -> Line<'static> {
+    Line::from(format!(
+        " {}  {}/s  p99 {}  {} failed",
+        clock(elapsed_ns),
+        rate(course.achieved),
+        time(course.total.response.p99_us),
+        course.total.failed
+    ))
+}
+
+fn failed(total: &Figures, theme: Theme) -> Span<'static> {
+    let share = total.failed as f64 * 100.0 / ((total.completed + total.failed) as f64).max(1.0);
+    match total.failed {
+        0 => Span::raw("0 failed"),
+        failed if share < 0.1 => Span::styled(format!("{failed} failed (<0.1 %)"), theme.bad()),
+        failed => Span::styled(format!("{failed} failed ({share:.1} %)"), theme.bad()),
+    }
+}
+
+fn progress(course: &Course, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
+    let done = match (course.planned_ns, course.requests) {
+        (Some(planned), _) if planned > 0 => elapsed_ns as f64 / planned as f64,
+        (_, Some(requests)) => (course.total.completed + course.total.failed) as f64 / requests as f64,
+        _ => 0.0,
+    }
+    .clamp(0.0, 1.0);
+    let (stage, left) = match course.planned_ns {
+        _ if elapsed_ns < course.warmup_ns => {
+            ("warm-up", course.planned_ns.map(|planned| planned - elapsed_ns))
+        }
+        Some(planned) if elapsed_ns >= planned => ("waiting for the last responses", None),
+        planned => ("measuring", planned.map(|planned| planned - elapsed_ns)),
+    };
+    let left = left.map(|left| format!(", {} left", clock(left))).unwrap_or_default();
+    let long = width >= WIDE;
+    let cells = if long { 20 } else { usize::from(width / 4) };
+    let filled = (done * cells as f64).round() as usize;
+    let planned = match (course.planned_ns, course.requests) {
+        (Some(planned), _) => format!(" of {}", clock(planned)),
+        (None, Some(requests)) => format!(", {} of {requests}", course.total.completed + course.total.failed),
+        _ => String::new(),
+    };
+    let words = if long { format!(": {stage}{left}") } else { String::new() };
+    let keys = if width >= 30 { "   q ends it" } else { "" };
+    Line::from(vec![
+        Span::raw(" "),
+        Span::styled("█".repeat(filled), theme.bar()),
+        Span::styled("░".repeat(cells - filled), theme.faint()),
+        Span::raw(format!(" {}{planned}{words}", clock(elapsed_ns))),
+        Span::styled(keys, theme.faint()),
+    ])
+}
+
+fn rates(course: &Course, width: u16, theme: Theme) -> Line<'static> {
+    let offered = if course.paced { format!(" of {} offered", rate(course.offered)) } else { String::new() };
+    let busiest = format!("{:.0} %", course.busiest * 100.0);
+    let busy = if course.busiest > 0.9 { theme.bad() } else { Style::new() };
+    let mut line = vec![
+        Span::styled(" rate      ", theme.faint()),
+        Span::styled(format!("{}/s", rate(course.achieved)), theme.strong()),
+        Span::raw(offered),
+        Span::styled("   open ", theme.faint()),
+        Span::raw(format!("{} of {}", course.open, course.connections)),
+        Span::styled("   busiest thread ", theme.faint()),
+        Span::styled(busiest, busy),
+    ];
+    if course.paced && width >= ROOMY {
+        let late = if course.total.lag_us > LATE_US { theme.bad() } else { Style::new() };
+        line.push(Span::styled("   send lag p99 ", theme.faint()));
+        line.push(Span::styled(time(course.total.lag_us), late));
+    }
+    Line::from(line)
+}
+
+fn sparkline(rows: &mut Rows<'_, '_>, course: &Course, height: u16, theme: Theme) {
+    let area = rows.take(height);
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let width = usize::from(area.width);
+    // Whole intervals only: a short one at the end of a part says little about the rate.
+    let rates: Vec<u64> =
+        course.points.iter().filter(|point| point.length_ns > 0).map(|point| point.rate() as u64).collect();
+    let wide = course.columns_per_point(width);
+    let newest = &rates[rates.len().saturating_sub(width / wide)..];
+    let columns: Vec<u64> = newest.iter().flat_map(|rate| vec![*rate; wide]).collect();
+    let top = newest.iter().copied().max().unwrap_or(0).max(course.offered as u64).max(1);
+    rows.frame.render_widget(Sparkline::default().data(&columns).max(top).style(theme.bar()), area);
+}
+
+fn latencies(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
+    let head = ["p50", "p90", "p99", "p99.9", "max", "requests"].map(|name| format!("{name:>10}")).concat();
+    rows.line(Line::styled(format!(" {:<14}{head}", "response time"), theme.faint()));
+    let of = |label: String, summary: &crate::measure::record::Summary| {
+        let values = [summary.p50_us, summary.p90_us, summary.p99_us, summary.p999_us, summary.max_us];
+        let shown = values.map(|us| if summary.count == 0 { "-".to_owned() } else { time(us) });
+        let cells = shown.map(|text| format!("{text:>10}")).concat();
+        format!(" {label:<14}{cells}{:>10}", summary.count)
+    };
+    let last_s = course.last_ns as f64 / 1e9;
+    rows.line(Line::from(of(format!("  last {last_s:.1} s"), &course.last.response)));
+    rows.line(Line::styled(of("  all".into(), &course.total.response), theme.strong()));
+    if course.paced {
+        rows.line(Line::from(of("  service only".into(), &course.total.service)));
+    }
+}
+
+fn errors(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
+    let kinds = course.errors.iter().take(4).map(|(kind, count)| format!("{kind} {count}"));
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    rows.line(Line::from(vec![
+        Span::styled(" errors    ", theme.faint()),
+        failed(&course.total, theme),
+        Span::raw(if kinds.is_empty() { String::new() } else { format!(": {kinds}") }),
+    ]));
+}
+
+fn workers(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
+    let whole: u64 = course.workers.iter().map(|(_, count)| *count).sum();
+    let most = course.workers.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    // Half of the room: the other half is the heat map's.
+    let room = (usize::from(rows.left.height) / 2).min(MOST_WORKERS);
+    let hidden = course.workers.len().saturating_sub(room);
+    let shown = if hidden > 0 { room.saturating_sub(1) } else { course.workers.len() };
+    let cells = usize::from(rows.left.width).saturating_sub(42).min(60);
+    for (index, (name, count)) in course.workers.iter().take(shown).enumerate() {
+        let filled = (*count as f64 / most as f64 * cells as f64).round() as usize;
+        let label = if index == 0 { "workers" } else { "" };
+        let name: String = name.chars().take(10).collect();
+        rows.line(Line::from(vec![
+            Span::styled(format!(" {label:<9} "), theme.faint()),
+            Span::raw(format!("{name:>10} ")),
+            Span::styled("█".repeat(filled), theme.bar()),
+            Span::raw(format!(" {:.1} %", *count as f64 * 100.0 / whole.max(1) as f64)),
+        ]));
+    }
+    if hidden > 0 && room > 0 {
+        rows.line(Line::styled(
+            format!(" {:<21} and {} more", "", course.workers.len() - shown),
+            theme.faint(),
+        ));
+    }
+}
+
+#[cfg(test)]
+#[path = "draw_tests.rs"]
+mod tests;

@@ -1,0 +1,87 @@
+//! Response times over the course of a run: time from left to right, latency upwards, darker where more requests are.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+
+use super::course::{BANDS, Course, Point, band_end_us};
+use super::draw::Theme;
+use super::figures::time;
+
+/// Least height that says something: a title and three bands.
+pub const LEAST_HEIGHT: u16 = 4;
+/// Room for the labels on the left.
+const LABELS: u16 = 11;
+/// From few to most.
+const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];
+/// The same in colour: one hue from dark to bright.
+const COLORS: [u8; 4] = [24, 31, 38, 45];
+
+/// Draws the newest points.
+pub fn draw(buffer: &mut Buffer, area: Rect, course: &Course, theme: Theme) {
+    let columns = usize::from(area.width.saturating_sub(LABELS + 1));
+    let (points, wide) = (&course.points, course.columns_per_point(columns));
+    let newest = &points[points.len().saturating_sub(columns / wide)..];
+    let mut used = [0u64; BANDS];
+    for point in newest {
+        used.iter_mut().zip(point.bands).for_each(|(sum, count)| *sum += u64::from(count));
+    }
+    let Some(high) = used.iter().rposition(|count| *count > 0) else { return };
+    let low = floor(&used);
+    buffer.set_string(area.x + 1, area.y, "response times over time", theme.faint());
+    let rows = usize::from(area.height - 1);
+    let per_row = (high - low + 1).div_ceil(rows);
+    let shown = (high - low + 1).div_ceil(per_row);
+    let bands = |row: usize| {
+        let from = low + row * per_row;
+        // The quickest few are of no interest: they count in the lowest row.
+        (if row == 0 { 0 } else { from })..(from + per_row).min(high + 1)
+    };
+    let count = |point: &Point, row: usize| {
+        point.bands[bands(row)].iter().map(|count| u64::from(*count)).sum::<u64>()
+    };
+    for row in 0..shown {
+        let y = area.y + 1 + (shown - 1 - row) as u16;
+        let label = format!("{:>9} ", time(band_end_us(bands(row).end - 1)));
+        buffer.set_string(area.x, y, label, theme.faint());
+        for (column, point) in newest.iter().enumerate() {
+            let whole: u64 = point.bands.iter().map(|count| u64::from(*count)).sum();
+            if let Some(level) = level(count(point, row), whole) {
+                let style =
+                    if theme.color { Style::new().fg(Color::Indexed(COLORS[level])) } else { Style::new() };
+                buffer.set_string(
+                    area.x + LABELS + (column * wide) as u16,
+                    y,
+                    SHADES[level].repeat(wide),
+                    style,
+                );
+            }
+        }
+    }
+}
+
+/// The band below which there is one response in a hundred at most.
+fn floor(used: &[u64; BANDS]) -> usize {
+    let whole: u64 = used.iter().sum();
+    let mut below = 0;
+    used.iter()
+        .take_while(|count| {
+            below += **count;
+            below * 100 <= whole
+        })
+        .count()
+}
+
+/// The shade of a share: single requests are seen, and from a tenth and a third on it gets darker.
+fn level(count: u64, whole: u64) -> Option<usize> {
+    if count == 0 {
+        return None;
+    }
+    let share = count as f64 / whole.max(1) as f64;
+    Some(match share {
+        0.33.. => 3,
+        0.1.. => 2,
+        0.01.. => 1,
+        _ => 0,
+    })
+}

@@ -1,0 +1,107 @@
+//! What is seen of a run while it goes on: a screen on a terminal, plain lines elsewhere, nothing with `--quiet`. It
+//! takes snapshots that the collector makes anyway; the threads that send know nothing of it.
+
+mod course;
+mod draw;
+pub mod figures;
+mod heat;
+mod lines;
+#[cfg(test)]
+mod samples;
+mod screen;
+
+pub use screen::leave;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use super::collect::Snapshot;
+use super::control::Interrupt;
+use super::plan::Plan;
+use course::Course;
+use screen::Screen;
+
+/// One of the three.
+pub enum View {
+    /// Nothing is shown.
+    Silent,
+    /// Lines on standard error.
+    Lines(Lines),
+    /// The whole terminal.
+    Screen(Screen),
+}
+
+impl View {
+    /// `quiet`: nothing at all; `live`: a screen where there can be one. Its key `q` sets `interrupt`.
+    pub fn open(quiet: bool, live: bool, interrupt: &Arc<Interrupt>) -> Self {
+        if quiet {
+            return Self::Silent;
+        }
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let screen =
+            if live && !dumb && std::io::stderr().is_terminal() { Screen::open(interrupt) } else { None };
+        screen.map_or_else(|| Self::Lines(Lines::default()), Self::Screen)
+    }
+
+    /// A run of `plan` begins; `note`: what it is part of, or nothing.
+    pub fn begin(&mut self, plan: &Plan, note: &str) {
+        let course = || Course::new(plan, note);
+        match self {
+            Self::Silent => {}
+            Self::Lines(lines) => lines.course = Some(Box::new(course())),
+            Self::Screen(screen) => screen.with(|shown| *shown = Some(course())),
+        }
+    }
+
+    /// An interval is complete.
+    pub fn show(&mut self, snapshot: &Snapshot<'_>) {
+        match self {
+            Self::Silent => {}
+            Self::Lines(lines) => lines.show(snapshot),
+            Self::Screen(screen) => screen.with(|course| {
+                if let Some(course) = course {
+                    course.take(snapshot);
+                }
+            }),
+        }
+    }
+
+    /// A run that is part of something has ended; `line` says how, under `head`. A screen shows that where it stands.
+    pub fn note(&mut self, head: &str, line: &str) {
+        if let Self::Lines(lines) = self {
+            lines.print(head, line);
+        }
+    }
+}
+
+/// Lines on standard error.
+#[derive(Default)]
+pub struct Lines {
+    course: Option<Box<Course>>,
+    has_head: bool,
+}
+
+impl Lines {
+    fn print(&mut self, head: &str, line: &str) {
+        if !self.has_head {
+            eprintln!("{head}");
+            self.has_head = true;
+        }
+        eprintln!("{line}");
+    }
+
+    fn show(&mut self, snapshot: &Snapshot<'_>) {
+        let Some(mut course) = self.course.take() else { return };
+        course.take(snapshot);
+        let Snapshot { plan, last, elapsed_ns, total, .. } = *snapshot;
+        let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
+        let is_straggler = last.warmup && last.begin_ns >= plan.warmup_ns;
+        let is_over = course.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
+        // The runs of a search have one line each.
+        if course.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
+            let failed = if last.warmup { last.tally.failed() } else { total.failed() };
+            self.print(lines::HEAD, &lines::line(&course, elapsed_ns, failed, last.warmup));
+        }
+        self.course = Some(course);
+    }
+}

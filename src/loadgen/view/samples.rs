@@ -1,0 +1,62 @@
+//! Courses for tests: what a run of 30 s at 2000 per second might look like.
+
+use clap::Parser as _;
+
+use super::course::Course;
+use crate::loadgen::cli::Args;
+use crate::loadgen::collect::Snapshot;
+use crate::loadgen::exchange::Answer;
+use crate::loadgen::fault::Fault;
+use crate::loadgen::interval::Interval;
+use crate::loadgen::plan::Plan;
+use crate::loadgen::tally::{Moments, Tally};
+use crate::measure::series::IntervalSummary;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// After so many seconds.
+pub fn course(seconds: u64) -> Course {
+    let args = Args::parse_from(["loadgen", "-r", "2000", "-d", "30s", "-c", "256", "127.0.0.1:8080/hello"]);
+    let plan = Plan::new(&args).unwrap();
+    let mut course = Course::new(&plan, "");
+    let mut total = Tally::default();
+    for second in 0..seconds {
+        let warmup = second == 0;
+        let tally = tally(second, warmup);
+        if !warmup {
+            total.add(&tally);
+        }
+        let (begin_ns, end_ns) = (second * SECOND_NS, (second + 1) * SECOND_NS);
+        let last =
+            Interval { index: second, begin_ns, end_ns, warmup, tally: Box::new(tally), offered: 2000 };
+        course.take(&Snapshot {
+            plan: &plan,
+            elapsed_ns: end_ns,
+            warmup,
+            start_unix_ns: 0,
+            last: &last,
+            summary: &IntervalSummary::default(),
+            total: &total,
+            open: 12,
+            busiest_thread: 0.34,
+        });
+    }
+    course
+}
+
+/// 1998 responses of 0 to 2 ms, ten times that in every tenth second, and now and then a failure.
+fn tally(second: u64, warmup: bool) -> Tally {
+    let mut tally = Tally::default();
+    let slow = if second % 10 == 5 { 10 } else { 1 };
+    for request in 0..1998u64 {
+        let worker = (request % 4).to_string();
+        tally.start(Some(20_000));
+        let took_ns = (request + 1) * 1000 * slow * if request > 1970 { 3 } else { 1 };
+        let answer = Answer { status: 200, bytes: 100, worker: Some(worker.as_bytes()) };
+        tally.complete(answer, Moments::default(), took_ns);
+    }
+    if second % 7 == 3 && !warmup {
+        tally.fail(Fault::TimeoutBeforeResponse, String::new);
+    }
+    tally
+}

@@ -1,0 +1,143 @@
+//! The terminal while a view has it: taken, drawn on four times a second by a thread of its own, and given back as it
+//! was, also by a panic and by an exit out of order. Keys that make signals go on making them: Ctrl-C is the
+//! program's business.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread::JoinHandle;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices as Key, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcgetpgrp};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+
+use super::course::Course;
+use super::draw::{Theme, draw};
+use crate::loadgen::control::Interrupt;
+
+/// Time between two pictures, in ms.
+const PERIOD_MS: u16 = 250;
+
+/// The terminal and its settings before it was taken.
+static TAKEN: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+/// Whether it is taken: asked before every picture.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// A screen; it gives the terminal back when it is dropped.
+pub struct Screen {
+    course: Arc<Mutex<Option<Course>>>,
+    /// Closing it ends the thread.
+    end: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Screen {
+    /// Takes the terminal, if there is one and this is the process that it listens to.
+    pub fn open(interrupt: &Arc<Interrupt>) -> Option<Self> {
+        let (ended, end) = io::pipe().ok()?;
+        let tty = take()?;
+        let course = Arc::new(Mutex::new(None));
+        let (shown, interrupt) = (course.clone(), interrupt.clone());
+        let show = move || show(&shown, tty, &ended, &interrupt);
+        let thread = std::thread::Builder::new().name("view".into()).spawn(show);
+        if thread.is_err() {
+            leave();
+        }
+        Some(Self { course, end: Some(end), thread: Some(thread.ok()?) })
+    }
+
+    /// Changes what is shown.
+    pub fn with(&self, change: impl FnOnce(&mut Option<Course>)) {
+        change(&mut lock(&self.course));
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        leave();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread: a picture, then a key or a moment's wait.
+fn show(course: &Mutex<Option<Course>>, mut tty: File, ended: &PipeReader, interrupt: &Interrupt) {
+    let theme = Theme { color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let Ok(mut terminal) = Terminal::new(CrosstermBackend::new(io::stderr())) else { return };
+    loop {
+        let shown = lock(course).clone();
+        if let Some(course) = shown.filter(|_| IS_TAKEN.load(Relaxed)) {
+            let elapsed_ns = course.begun.elapsed().as_nanos() as u64;
+            if terminal.draw(|frame| draw(frame, &course, elapsed_ns, theme)).is_err() {
+                return;
+            }
+        }
+        let mut ready =
+            [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(tty.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut ready, PollTimeout::from(PERIOD_MS));
+        let [over, typed] = ready.map(|ready| ready.any().unwrap_or(false));
+        if over {
+            return;
+        }
+        let mut keys = [0; 64];
+        if typed {
+            match tty.read(&mut keys) {
+                Ok(count) if keys[..count].iter().any(|key| matches!(key, b'q' | b'Q')) => interrupt.set(),
+                // A terminal that has gone away is always ready.
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Takes the terminal and returns it, for its keys. Not from the background, where it would stop the program.
+fn take() -> Option<File> {
+    static HOOK: Once = Once::new();
+    let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+    if tcgetpgrp(&tty).ok()? != getpgrp() {
+        return None;
+    }
+    let before = tcgetattr(&tty).ok()?;
+    let mut settings = before.clone();
+    settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+    // Reads do not wait; a run is neither suspended nor made to dump core by a key.
+    for (key, value) in [(Key::VMIN, 0), (Key::VTIME, 0), (Key::VSUSP, 0), (Key::VQUIT, 0)] {
+        settings.control_chars[key as usize] = value;
+    }
+    let keys = tty.try_clone().ok()?;
+    HOOK.call_once(|| {
+        let then = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            leave();
+            then(panic);
+        }));
+    });
+    tcsetattr(&tty, SetArg::TCSANOW, &settings).ok()?;
+    *lock(&TAKEN) = Some((tty, before));
+    IS_TAKEN.store(true, Relaxed);
+    let _ = execute!(io::stderr(), EnterAlternateScreen, Hide);
+    Some(keys)
+}
+
+/// Gives the terminal back, if it is taken: for whoever ends the program out of order.
+pub fn leave() {
+    IS_TAKEN.store(false, Relaxed);
+    if let Some((tty, before)) = lock(&TAKEN).take() {
+        let _ = execute!(io::stderr(), LeaveAlternateScreen, Show);
+        let _ = tcsetattr(&tty, SetArg::TCSANOW, &before);
+    }
+}
