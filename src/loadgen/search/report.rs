@@ -12,7 +12,7 @@ pub fn line(probe: &Probe) -> String {
     let times = [p50_us, p99_us, p999_us].map(|us| if probe.completed == 0 { "-".into() } else { time(us) });
     let why = reasons.first().map(|why| format!(": {why}")).unwrap_or_default();
     format!(
-        "{:>9} {:>9} {:>9} {:>9} {:>9} {failed:>7}  {verdict}{why}",
+        "{:>8} {:>9} {:>9} {:>9} {:>9} {failed:>7}  {verdict}{why}",
         short(offered),
         short(achieved),
         times[0],
@@ -22,7 +22,7 @@ pub fn line(probe: &Probe) -> String {
 }
 
 /// What stands over the lines.
-pub const HEAD: &str = "  offered  achieved       p50       p99     p99.9  failed  verdict";
+pub const HEAD: &str = " offered  achieved       p50       p99     p99.9  failed  verdict";
 
 /// The search for people: every run by rate, and the answer.
 pub fn text(search: &Search) -> String {
@@ -31,8 +31,9 @@ pub fn text(search: &Search) -> String {
     let mut probes: Vec<_> = search.probes.iter().collect();
     probes.sort_by(|left, right| left.offered.total_cmp(&right.offered));
     for probe in probes {
-        let line: String = line(probe).chars().take(80).collect();
-        let _ = writeln!(text, "{}", line.trim_end());
+        let (whole, brief) = (line(probe), line(&Probe { reasons: Vec::new(), ..probe.clone() }));
+        // A reason that does not fit is in the JSON.
+        let _ = writeln!(text, "{}", if whole.chars().count() <= 80 { whole } else { brief });
     }
     let _ = writeln!(text, "\n  answer     {}", answer(search));
     if !search.confirmed && search.outcome != "none" {
