@@ -1,4 +1,4 @@
-//! One response, from its first byte to the end of its connection: bytes in, state out. Pure: it knows neither
+//! One response, from its first byte to its end or that of its connection: bytes in, state out. Pure: it knows neither
 //! sockets nor clocks, and it does not allocate while responses come in the same shape.
 
 use super::fault::Fault;
@@ -45,6 +45,8 @@ pub struct Exchange {
     head_request: bool,
     bytes: u64,
     status: u16,
+    /// The server is ready for another request on the same connection.
+    keep_alive: bool,
     worker: [u8; WORKER_BYTES],
     worker_len: usize,
 }
@@ -59,6 +61,7 @@ impl Exchange {
             head_request,
             bytes: 0,
             status: 0,
+            keep_alive: false,
             worker,
             worker_len: 0,
         }
@@ -69,6 +72,7 @@ impl Exchange {
         self.state = State::Head;
         self.partial.clear();
         (self.bytes, self.status, self.worker_len) = (0, 0, 0);
+        self.keep_alive = false;
     }
 
     /// Bytes received so far.
@@ -85,6 +89,11 @@ impl Exchange {
     /// end of the connection.
     pub fn is_whole(&self) -> bool {
         matches!(self.state, State::Whole)
+    }
+
+    /// Whether the response is whole and the server keeps the connection open for another request.
+    pub fn is_reusable(&self) -> bool {
+        self.is_whole() && self.keep_alive
     }
 
     /// Takes in the next bytes of the connection, in pieces of any size.
@@ -116,7 +125,7 @@ impl Exchange {
                 return Err("101 without being asked to switch protocols");
             }
             if head.status >= 200 {
-                self.status = head.status;
+                (self.status, self.keep_alive) = (head.status, head.keep_alive);
                 self.keep_worker(head.worker);
                 self.state = match head.framing {
                     ResponseFraming::None | ResponseFraming::Length(0) => State::Whole,
@@ -164,6 +173,15 @@ impl Exchange {
         self.worker[..self.worker_len].copy_from_slice(&name[..self.worker_len]);
     }
 
+    /// What the response has said so far.
+    pub fn answer(&self) -> Answer<'_> {
+        Answer {
+            status: self.status,
+            bytes: self.bytes,
+            worker: (self.worker_len > 0).then_some(&self.worker[..self.worker_len]),
+        }
+    }
+
     /// The connection ended: in good order, or by a reset. A reset after the announced end takes nothing away from
     /// the response.
     ///
@@ -171,11 +189,7 @@ impl Exchange {
     /// What is missing.
     pub fn end(&self, reset: bool) -> Result<Answer<'_>, Fault> {
         match (&self.state, reset) {
-            (State::Whole, _) | (State::UntilClose, false) => Ok(Answer {
-                status: self.status,
-                bytes: self.bytes,
-                worker: (self.worker_len > 0).then_some(&self.worker[..self.worker_len]),
-            }),
+            (State::Whole, _) | (State::UntilClose, false) => Ok(self.answer()),
             (_, true) if !self.has_begun() => Err(Fault::ResetBeforeResponse),
             (_, true) => Err(Fault::ResetInResponse),
             (State::Head, false) => Err(Fault::EarlyEnd),
@@ -301,6 +315,33 @@ mod tests {
         }
         let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_HEAD));
         assert!(run(endless.as_bytes(), &[], false, false).is_err());
+    }
+
+    #[test]
+    fn a_connection_can_be_used_again_when_the_framing_and_the_server_say_so() {
+        for (response, reusable) in [
+            (WHOLE[0], true),
+            (WHOLE[1], false),
+            (WHOLE[3], true),
+            (WHOLE[4], true),
+            (WHOLE[5], true),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", true),
+        ] {
+            let mut exchange = Exchange::new(false);
+            for byte in response.as_bytes() {
+                assert!(!exchange.is_reusable(), "before the end: {response}");
+                exchange.receive(&[*byte]).unwrap();
+            }
+            assert_eq!(exchange.is_reusable(), reusable, "{response}");
+            exchange.reset();
+            assert!(!exchange.is_reusable(), "{response}");
+        }
+        let mut to_head = Exchange::new(true);
+        to_head.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap();
+        assert!(to_head.is_reusable());
     }
 
     #[test]

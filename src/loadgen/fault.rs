@@ -11,7 +11,11 @@ pub enum Fault {
     ConnectTimeout,
     /// Connecting: any other reason, such as no route.
     ConnectFailed,
-    /// Connected; the server's side reset the connection before the first byte of a response.
+    /// A kept connection: the server closed or reset it after the request was sent, without a byte of a response. It
+    /// may have given up an idle connection just as the request set out. A browser would send the request once more;
+    /// a load generator that did so silently would hide what its users meet.
+    ClosedBeforeResponse,
+    /// A new connection: the server's side reset it before the first byte of a response.
     ResetBeforeResponse,
     /// The server's side reset the connection within the response.
     ResetInResponse,
@@ -36,10 +40,11 @@ pub enum Fault {
 }
 
 /// All kinds, in the order of the phases.
-pub const ALL: [Fault; 14] = [
+pub const ALL: [Fault; 15] = [
     Fault::ConnectRefused,
     Fault::ConnectTimeout,
     Fault::ConnectFailed,
+    Fault::ClosedBeforeResponse,
     Fault::ResetBeforeResponse,
     Fault::ResetInResponse,
     Fault::EarlyEnd,
@@ -60,6 +65,7 @@ impl Fault {
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
             Self::ConnectFailed => "connect-failed",
+            Self::ClosedBeforeResponse => "closed-before-response",
             Self::ResetBeforeResponse => "reset-before-response",
             Self::ResetInResponse => "reset-in-response",
             Self::EarlyEnd => "early-end",

@@ -72,6 +72,19 @@ fn shards(records: &[Named]) -> Vec<String> {
     found
 }
 
+fn connections(records: &[Named]) -> record::Connections {
+    let mut whole = record::Connections::default();
+    for record::Connections { opened, reused, reconnects, syn_retransmits } in
+        records.iter().map(|(_, record)| &record.connections)
+    {
+        whole.opened += opened;
+        whole.reused += reused;
+        whole.reconnects += reconnects;
+        whole.syn_retransmits.iter_mut().zip(syn_retransmits).for_each(|(mine, theirs)| *mine += theirs);
+    }
+    whole
+}
+
 /// All of `records` as one, and its response times. `misfits` are added to the reasons of the verdict.
 ///
 /// # Errors
@@ -107,6 +120,7 @@ pub fn merge(
         held: sum(|record| record.held),
         unsent: sum(|record| record.unsent),
         unfinished: sum(|record| record.unfinished),
+        connections: connections(records),
         interrupted: all().any(|record| record.interrupted),
         bytes: sum(|record| record.bytes),
         errors: maps(|record| &record.errors),

@@ -7,8 +7,10 @@
 //! was asked for beside. `merge` makes one record of several.
 
 pub mod agenda;
+pub mod budget;
 pub mod cli;
 pub mod collect;
+pub mod connections;
 pub mod control;
 pub mod engine;
 pub mod error;
@@ -27,6 +29,7 @@ pub mod recorder;
 pub mod report;
 pub mod search;
 pub mod session;
+pub mod sources;
 pub mod spans;
 pub mod tally;
 pub mod target;
@@ -100,6 +103,9 @@ fn run(args: &Args) -> Result<u8, Error> {
     let mut files = Files::open(&args.output)?;
     if args.url.is_none() && !args.output.quiet {
         eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
+    }
+    for warning in plan.warnings.iter().filter(|_| !args.output.quiet) {
+        eprintln!("loadgen: warning: {warning}");
     }
     let interrupt = watch_signals()?;
     let mut view = View::open(args.output.quiet, !args.output.no_live, &interrupt);

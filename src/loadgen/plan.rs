@@ -1,23 +1,23 @@
 //! What the command line means: a run that is known to be possible, or the reason why it is not. It sends nothing.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
+use super::budget::{self, Budget, Facts, Need};
 use super::cli::connections::ConnectionArgs;
 use super::cli::output::OutputArgs;
 use super::cli::{Args, DEFAULT_URL};
+use super::connections::{Persistence, Timeouts};
 use super::error::Error;
 use super::pacer::Schedule;
-use super::target::{Target, is_token, parse_header, request_bytes};
+use super::sources;
+use super::target::{ConnectionHeader, Target, is_token, parse_header, request_bytes};
 use super::timing::{Part, Timing};
+use crate::dist::Distribution;
 
 /// Connections of a closed loop, if not given.
-const CLOSED_CONNECTIONS: usize = 16;
+const CLOSED_CONNECTIONS: u64 = 16;
 /// Upper bound of the connections of an open loop, if not given.
-const OPEN_CONNECTIONS: usize = 4096;
-/// Descriptors that are not connections: the standard ones, epoll, output files.
-const OTHER_DESCRIPTORS: usize = 64;
+const OPEN_CONNECTIONS: u64 = 4096;
 /// Shortest interval, in ns: at each end of one the threads hand over what they counted.
 const MIN_INTERVAL_NS: u64 = 100_000_000;
 
@@ -37,8 +37,10 @@ pub struct Plan {
     pub target: Target,
     /// Where it is.
     pub address: SocketAddr,
-    /// The bytes of each request.
+    /// The bytes of a request after which the connection is to stay open.
     pub request: Vec<u8>,
+    /// Those of one after which the server is to close it.
+    pub last_request: Vec<u8>,
     /// Whether the method is HEAD, whose responses have no body.
     pub head_request: bool,
     /// When requests start.
@@ -53,8 +55,16 @@ pub struct Plan {
     pub warmup_ns: u64,
     /// Measured requests after which the run ends.
     pub requests: Option<u64>,
-    /// Time after which a request has failed, in ns.
-    pub timeout_ns: u64,
+    /// How long a connection is used.
+    pub persistence: Persistence,
+    /// The longest times that are waited.
+    pub timeouts: Timeouts,
+    /// Time between a response and the next request on the same slot (closed loop).
+    pub think: Option<Distribution>,
+    /// Where connections come from, in turn; empty: the kernel chooses.
+    pub sources: Vec<IpAddr>,
+    /// What could become tight, in sentences.
+    pub warnings: Vec<String>,
     /// Seed of the schedule.
     pub seed: u64,
     /// Which part of the whole load this process is.
@@ -96,10 +106,22 @@ impl Plan {
         let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
         check_numbers(&args.connections, &args.output)?;
         let timing = Timing::new(&args.schedule)?;
-        let connections = connections(args.connections.connections, &timing.load)?;
+        let address = resolve(&target)?;
+        let sources = args.connections.sources.as_ref().map(|sources| sources.0.clone()).unwrap_or_default();
+        sources::verify(&sources, address).map_err(|why| Error::Failed(format!("--sources: {why}")))?;
+        let Budget { connections, warnings } = budget(&args.connections, &timing, address, &sources)?;
+        let connections = connections as usize;
+        let body = body.unwrap_or_default();
+        let request = |connection| request_bytes(&target, &method, &headers, &body, connection);
         Ok(Self {
-            address: resolve(&target)?,
-            request: request_bytes(&target, &method, &headers, &body.unwrap_or_default()),
+            address,
+            request: request(ConnectionHeader::KeepAlive),
+            last_request: request(ConnectionHeader::Close),
+            persistence: args.connections.persistence(),
+            timeouts: args.connections.timeouts(),
+            think: args.connections.think,
+            sources,
+            warnings,
             head_request: method == "HEAD",
             target,
             load: timing.load,
@@ -108,7 +130,6 @@ impl Plan {
             duration_ns: timing.duration_ns,
             warmup_ns: timing.warmup_ns,
             requests: timing.requests,
-            timeout_ns: args.connections.timeout,
             seed: args.schedule.seed,
             part: timing.part,
             start_ns: timing.start_ns,
@@ -132,14 +153,11 @@ impl Plan {
 }
 
 fn check_numbers(connections: &ConnectionArgs, output: &OutputArgs) -> Result<(), Error> {
-    let wrong = |text: &str| Err(Error::Usage(text.into()));
-    match connections {
-        ConnectionArgs { connections: Some(0), .. } => wrong("--connections must be at least 1"),
-        ConnectionArgs { threads: 0 | 1025.., .. } => wrong("--threads must be from 1 to 1024"),
-        ConnectionArgs { timeout: 0, .. } => wrong("--timeout must be above 0"),
-        _ if output.interval < MIN_INTERVAL_NS => wrong("--interval must be at least 100ms"),
-        _ => Ok(()),
+    connections.check().map_err(|why| Error::Usage(why.into()))?;
+    if output.interval < MIN_INTERVAL_NS {
+        return Err(Error::Usage("--interval must be at least 100ms".into()));
     }
+    Ok(())
 }
 
 fn body(args: &Args) -> Result<Option<Vec<u8>>, Error> {
@@ -157,46 +175,37 @@ fn resolve(target: &Target) -> Result<SocketAddr, Error> {
     addresses.next().ok_or_else(|| failed("it has no address".into()))
 }
 
-/// Checks the two budgets that bound connections at once. Over time ports do not run out: a response is read to
-/// the end of its connection, so that the server closes first and TIME_WAIT lies on its side, not on our ports.
-fn connections(asked: Option<usize>, load: &Load) -> Result<usize, Error> {
-    let descriptors = raise_descriptors().saturating_sub(OTHER_DESCRIPTORS);
-    let (ports, range) = local_ports();
-    let default = match load {
-        Load::Closed => CLOSED_CONNECTIONS,
-        Load::Open(_) => OPEN_CONNECTIONS,
+/// What the threads may have open at once, and what may become tight.
+fn budget(
+    args: &ConnectionArgs,
+    timing: &Timing,
+    destination: SocketAddr,
+    sources: &[IpAddr],
+) -> Result<Budget, Error> {
+    let facts = Facts::read();
+    let persistence = args.persistence();
+    let per_connection = persistence.requests as f64;
+    let from_loopback = !sources.is_empty() && sources.iter().all(IpAddr::is_loopback);
+    let loopback = destination.ip().is_loopback() || from_loopback;
+    let default_connections = if timing.load == Load::Closed { CLOSED_CONNECTIONS } else { OPEN_CONNECTIONS };
+    let peak_rate = timing.peak_rate((facts.hold_s(loopback) * 1e9) as u64);
+    let warmup_requests = match peak_rate {
+        Some(rate) => Some(rate * timing.warmup_ns as f64 / 1e9),
+        None => (timing.warmup_ns == 0).then_some(0.0),
     };
-    let connections = asked.unwrap_or(default.min(descriptors).min(ports).max(1));
-    if connections > descriptors {
-        return Err(Error::Failed(format!(
-            "{connections} connections need {} file descriptors, but the limit is {} (raise it with ulimit -n, or \
-             lower -c)",
-            connections + OTHER_DESCRIPTORS,
-            descriptors + OTHER_DESCRIPTORS,
-        )));
-    }
-    if connections > ports {
-        return Err(Error::Failed(format!(
-            "{connections} connections to one address need as many local ports, but net.ipv4.ip_local_port_range \
-             ({range}) has {ports} (widen it, or lower -c)"
-        )));
-    }
-    Ok(connections)
-}
-
-/// Raises the soft limit of open files to the hard one and returns what holds now.
-fn raise_descriptors() -> usize {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
-    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
-    usize::try_from(if raised { hard } else { soft }).unwrap_or(usize::MAX)
-}
-
-/// How many local ports there are, and the range as the kernel writes it. Without that file: the kernel's default.
-fn local_ports() -> (usize, String) {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let bounds: Vec<usize> = text.split_whitespace().filter_map(|bound| bound.parse().ok()).collect();
-    let (low, high) = if let [low, high] = bounds[..] { (low, high) } else { (32768, 60999) };
-    ((high + 1).saturating_sub(low), format!("{low} {high}"))
+    let requests = timing.requests.zip(warmup_requests).map(|(requests, warmup)| requests as f64 + warmup);
+    let need = Need {
+        connections: args.connections.map(|connections| connections as u64),
+        default_connections,
+        threads: args.threads as u64,
+        sources: sources.len().max(1) as u64,
+        loopback,
+        client_closes: persistence.client_closes,
+        opened_per_s: peak_rate.map(|rate| rate / per_connection),
+        opened: requests.map(|requests| requests / per_connection),
+        seconds: timing.duration_ns.map(|duration_ns| (timing.warmup_ns + duration_ns) as f64 / 1e9),
+    };
+    budget::check(&need, &facts).map_err(Error::Failed)
 }
 
 #[cfg(test)]
@@ -231,9 +240,62 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_beyond_the_local_ports_is_refused_with_the_arithmetic() {
-        let (ports, _) = local_ports();
-        let error = connections(Some(1_000_000), &Load::Closed).unwrap_err().to_string();
+    fn a_plan_beyond_what_the_machine_has_is_refused_with_the_arithmetic() {
+        let ports = Facts::read().ports();
+        let error = plan(&["-c", "1000000"]).unwrap_err().to_string();
         assert!(error.contains("1000064 file descriptors") || error.contains(&ports.to_string()), "{error}");
+        let often = (ports * 2).to_string();
+        let closing = ["-r", &often, "-d", "2m", "--client-closes"];
+        assert!(plan(&closing).unwrap_err().to_string().contains("in TIME_WAIT hold"));
+        assert!(plan(&["-r", &often, "-d", "2m"]).unwrap().warnings.is_empty(), "the server closes");
+        assert!(plan(&[&closing[..], &["--sources", "127.0.0.2-127.0.0.255"]].concat()).is_ok());
+        assert!(plan(&[&closing[..], &["--requests-per-connection", "1000"]].concat()).is_ok());
+    }
+
+    #[test]
+    fn a_connection_is_used_once_unless_it_is_to_be_kept() {
+        let of = |args: &[&str]| plan(args).unwrap().persistence;
+        assert_eq!(of(&[]), Persistence { requests: 1, client_closes: false });
+        assert_eq!(of(&["-k"]).requests, u64::MAX);
+        assert_eq!(
+            of(&["--requests-per-connection", "7", "--client-closes"]),
+            Persistence { requests: 7, client_closes: true }
+        );
+        let request = |args: &[&str]| String::from_utf8(plan(args).unwrap().last_request).unwrap();
+        assert!(request(&[]).contains("Connection: close"));
+        for wrong in [&["-k", "--requests-per-connection", "7"][..], &["-k", "--client-closes"]] {
+            assert!(Args::try_parse_from([&["loadgen"], wrong].concat()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn time_outs_of_phases_lie_within_that_of_the_whole() {
+        let all = plan(&["--timeout", "3s"]).unwrap().timeouts;
+        assert_eq!(
+            (all.total_ns, all.connect_ns, all.first_byte_ns),
+            (3_000_000_000, 3_000_000_000, 3_000_000_000)
+        );
+        let some = plan(&["--connect-timeout", "1s", "--first-byte-timeout", "20ms"]).unwrap().timeouts;
+        assert_eq!(
+            (some.total_ns, some.connect_ns, some.first_byte_ns),
+            (10_000_000_000, 1_000_000_000, 20_000_000)
+        );
+        assert_eq!(some.shortest_ns(), 20_000_000);
+        for wrong in [["--connect-timeout", "11s"], ["--first-byte-timeout", "0s"]] {
+            assert!(matches!(plan(&wrong), Err(Error::Usage(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn sources_are_tried_out_and_thinking_is_read() {
+        assert_eq!(plan(&["--sources", "127.0.0.2-127.0.0.4"]).unwrap().sources.len(), 3);
+        let error = plan(&["--sources", "192.0.2.1"]).unwrap_err().to_string();
+        assert!(error.contains("--sources: 192.0.2.1 is no address of this machine"), "{error}");
+        assert_eq!(plan(&["--think", "5ms"]).unwrap().think.unwrap().mean().as_millis(), 5);
+        assert_eq!(plan(&["--think", "exp(2ms)"]).unwrap().think.unwrap().mean().as_millis(), 2);
+        assert!(
+            Args::try_parse_from(["loadgen", "-r", "5", "--think", "1s"]).is_err(),
+            "an open loop has a schedule"
+        );
     }
 }

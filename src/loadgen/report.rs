@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connections::Connections;
 use super::plan::{Load, Plan};
 use super::session::{Findings, ThreadUse};
 use super::tally::{PHASES, Tally};
@@ -34,6 +35,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         held: tally.held,
         unsent: tally.unsent,
         unfinished: tally.unfinished,
+        connections: connections_record(tally),
         interrupted: *interrupted,
         bytes: tally.bytes,
         intervals: findings.intervals.clone(),
@@ -139,5 +141,15 @@ fn plan_record(plan: &Plan) -> record::Plan {
         requests: plan.requests,
         warmup_s: plan.warmup_ns as f64 / 1e9,
         interval_s: plan.interval_ns as f64 / 1e9,
+        keep_alive: plan.persistence.requests == u64::MAX,
+        requests_per_connection: Some(plan.persistence.requests).filter(|n| (2..u64::MAX).contains(n)),
+        client_closes: plan.persistence.client_closes,
+        think: plan.think.map(|think| think.to_string()),
+        sources: plan.sources.len() as u64,
     }
+}
+
+fn connections_record(tally: &Tally) -> record::Connections {
+    let Connections { opened, reused, reconnects, syn_retransmits } = tally.connections;
+    record::Connections { opened, reused, reconnects, syn_retransmits }
 }

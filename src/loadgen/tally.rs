@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connections::Connections;
 use super::exchange::Answer;
 use super::fault::{self, Fault};
 use crate::measure::histogram::{self, Histogram};
@@ -51,7 +52,7 @@ pub struct Moments {
     pub intended: u64,
     /// When it started.
     pub started: u64,
-    /// When its connection stood.
+    /// When its connection stood; 0 where it was open before.
     pub connected: u64,
     /// When the first byte of the response was read.
     pub first_byte: u64,
@@ -72,6 +73,8 @@ pub struct Tally {
     pub unsent: u64,
     /// Requests that were still on their way when the run was interrupted.
     pub unfinished: u64,
+    /// What became of connections.
+    pub connections: Connections,
     histograms: [Histogram; PHASES.len()],
     statuses: [u64; 600],
     faults: [u64; fault::ALL.len()],
@@ -88,6 +91,7 @@ impl Default for Tally {
             held: 0,
             unsent: 0,
             unfinished: 0,
+            connections: Connections::default(),
             histograms: std::array::from_fn(|_| histogram::new()),
             statuses: [0; 600],
             faults: [0; fault::ALL.len()],
@@ -117,7 +121,9 @@ impl Tally {
         let Moments { intended, started, connected, first_byte } = moments;
         self.record(Phase::Response, now.saturating_sub(intended));
         self.record(Phase::Service, now.saturating_sub(started));
-        self.record(Phase::Connect, connected.saturating_sub(started));
+        if connected > 0 {
+            self.record(Phase::Connect, connected.saturating_sub(started));
+        }
         self.record(Phase::FirstByte, first_byte.saturating_sub(started));
     }
 
@@ -148,6 +154,7 @@ impl Tally {
         self.held += other.held;
         self.unsent += other.unsent;
         self.unfinished += other.unfinished;
+        self.connections.add(&other.connections);
         for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
             histogram::add(mine, theirs);
         }
@@ -171,6 +178,7 @@ impl Tally {
         for count in [started, completed, bytes, held, unsent, unfinished] {
             *count = 0;
         }
+        self.connections = Connections::default();
         self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(histogram::clear);
         self.statuses.fill(0);
         self.faults.fill(0);

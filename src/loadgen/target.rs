@@ -59,14 +59,32 @@ impl Target {
     }
 }
 
+/// What a request says about its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionHeader {
+    /// It is to be kept open. HTTP/1.1 means that anyway; servers of HTTP/1.0 want to hear it.
+    KeepAlive,
+    /// The server is to close it after the response.
+    Close,
+}
+
 /// The bytes of one request, which are the same for all. `headers` were checked by [`parse_header`]; one named
 /// `Host` replaces ours.
-pub fn request_bytes(target: &Target, method: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+pub fn request_bytes(
+    target: &Target,
+    method: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    connection: ConnectionHeader,
+) -> Vec<u8> {
     let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request += &format!("Host: {}\r\n", target.authority);
     }
-    request += "Connection: close\r\n";
+    request += match connection {
+        ConnectionHeader::KeepAlive => "Connection: keep-alive\r\n",
+        ConnectionHeader::Close => "Connection: close\r\n",
+    };
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
@@ -142,15 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_complete_and_says_close() {
+    fn the_request_is_complete_and_says_what_becomes_of_its_connection() {
         let target = Target::parse("http://a:81/p?q").unwrap();
         assert_eq!(
-            request_bytes(&target, "GET", &[], b""),
+            request_bytes(&target, "GET", &[], b"", ConnectionHeader::Close),
             b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(
+            request_bytes(&target, "GET", &[], b"", ConnectionHeader::KeepAlive),
+            b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: keep-alive\r\n\r\n"
         );
         let headers = [parse_header("host: other").unwrap(), parse_header("X-Y:  z ").unwrap()];
         assert_eq!(
-            request_bytes(&target, "POST", &headers, b"hi"),
+            request_bytes(&target, "POST", &headers, b"hi", ConnectionHeader::Close),
             b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
         );
     }

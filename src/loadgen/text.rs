@@ -5,7 +5,7 @@ use std::fmt::{Result, Write as _};
 
 use super::fault;
 use super::tally::{PHASES, Phase};
-use crate::measure::record::{Generator, RunRecord, Summary};
+use crate::measure::record::{self, Generator, RunRecord, Summary};
 
 /// Longest line.
 const WIDTH: usize = 80;
@@ -41,12 +41,56 @@ fn write_plan(text: &mut String, record: &RunRecord) -> Result {
         sources => writeln!(text, "  merged of {sources} records")?,
     }
     let interrupted = if record.interrupted { ", interrupted" } else { "" };
-    writeln!(
-        text,
-        "  new connection per request; {} measured after {} s of warm-up{interrupted}\n",
+    let how = persistence(plan);
+    let measured = format!(
+        "{} measured after {} s of warm-up{interrupted}",
         time(record.duration_s * 1e6),
         plan.warmup_s
-    )
+    );
+    let gap = if how.len() + measured.len() + 4 > WIDTH { "\n  " } else { " " };
+    writeln!(text, "  {how};{gap}{measured}\n")
+}
+
+/// How connections are used, in words.
+fn persistence(plan: &record::Plan) -> String {
+    let mut text = match plan.requests_per_connection {
+        None if plan.keep_alive => "connections kept".to_owned(),
+        None => "new connection per request".to_owned(),
+        Some(requests) => format!("{requests} requests per connection"),
+    };
+    if plan.client_closes {
+        text += ", closed by us";
+    }
+    if let Some(think) = &plan.think {
+        text += &format!(", think time {think}");
+    }
+    if plan.sources > 0 {
+        text += &format!(", from {} addresses", plan.sources);
+    }
+    text
+}
+
+/// What became of connections, where there is more to say than one per request.
+fn write_connections(text: &mut String, record: &RunRecord) -> Result {
+    let record::Connections { opened, reused, reconnects, syn_retransmits: [_, once, twice, more] } =
+        record.connections;
+    if reused > 0 || reconnects > 0 {
+        let items = [
+            format!("{opened} connections opened,"),
+            format!("{reconnects} of them again;"),
+            format!("{reused} requests on open ones"),
+        ];
+        write_list(text, "", items.into_iter(), " ")?;
+    }
+    if once + twice + more > 0 {
+        let items = [
+            format!("SYNs lost: by {once} connections 1,"),
+            format!("by {twice} 2,"),
+            format!("by {more} 3 or more (a second or more each)"),
+        ];
+        write_list(text, "", items.into_iter(), " ")?;
+    }
+    Ok(())
 }
 
 fn write_rates(text: &mut String, record: &RunRecord) -> Result {
@@ -72,6 +116,7 @@ fn write_rates(text: &mut String, record: &RunRecord) -> Result {
             writeln!(text, "             {count} {what}")?;
         }
     }
+    write_connections(text, record)?;
     if let Some(test) = &record.arrivals_test {
         let fit = if test.statistic > test.limit { "do not fit" } else { "fit" };
         writeln!(

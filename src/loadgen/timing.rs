@@ -137,6 +137,20 @@ impl Timing {
         let start_ns = args.start_at.map(|start| start.resolve(monotonic_ns(), realtime_ns())).transpose()?;
         Ok(Self { load, duration_ns, warmup_ns, requests, part: args.shard, start_ns })
     }
+
+    /// Requests per second of this process in the busiest span of about `span_ns`; `None` where that is not known
+    /// beforehand (closed loop).
+    pub fn peak_rate(&self, span_ns: u64) -> Option<f64> {
+        const LOOKS: u64 = 64;
+        let Load::Open(schedule) = &self.load else { return None };
+        let end_ns = self.duration_ns.map_or(span_ns, |duration_ns| self.warmup_ns + duration_ns);
+        let span_ns = span_ns.min(end_ns).max(1);
+        let rates = (0..=LOOKS).map(|look| {
+            let begin_ns = ((end_ns - span_ns) as f64 * look as f64 / LOOKS as f64) as u64;
+            schedule.mean_rate(begin_ns, Some(begin_ns + span_ns))
+        });
+        Some(rates.fold(0.0, f64::max) / self.part.of as f64)
+    }
 }
 
 fn paced(args: &ScheduleArgs) -> Result<(Load, u64, Option<u64>), Error> {
@@ -215,6 +229,17 @@ mod tests {
         assert_eq!(length(&["-d", "2s"]), (0, Some(2 * S)));
         assert!(usage(&["--replay", file, "-w", "4s"]).contains("leaves nothing"));
         assert_eq!(timing(&["--replay", "/nonexistent/times"]).unwrap_err().exit_code(), 1);
+    }
+
+    #[test]
+    fn the_busiest_span_is_known_beforehand() {
+        let peak = |args: &[&str], span_ns| timing(args).unwrap().peak_rate(span_ns).map(f64::round);
+        assert_eq!(peak(&["-r", "100"], 60 * S), Some(100.0));
+        assert_eq!(peak(&["-r", "100", "-n", "5", "--shard", "2/4"], 60 * S), Some(25.0));
+        assert_eq!(peak(&["-r", "100@90s,400@30s", "-w", "0s"], 60 * S), Some(250.0));
+        assert_eq!(peak(&["-r", "100@90s,400@30s", "-w", "0s"], S), Some(400.0));
+        assert_eq!(peak(&["-r", "0..200", "-d", "10s", "-w", "0s"], 60 * S), Some(100.0));
+        assert_eq!(peak(&["-c", "5"], S), None);
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct RunRecord {
     /// Requests still on their way when the run was interrupted.
     #[serde(default)]
     pub unfinished: u64,
+    /// What became of connections. Since 2.
+    #[serde(default)]
+    pub connections: Connections,
     /// Whether the run was interrupted before its end.
     #[serde(default)]
     pub interrupted: bool,
@@ -176,6 +179,34 @@ pub struct Plan {
     /// Length of the intervals in seconds. Since 2.
     #[serde(default)]
     pub interval_s: f64,
+    /// Whether connections are kept for as long as the server does. Since 2.
+    #[serde(default)]
+    pub keep_alive: bool,
+    /// Requests on one connection at most; absent without `keep_alive`: one. Since 2.
+    #[serde(default)]
+    pub requests_per_connection: Option<u64>,
+    /// Whether `loadgen` closes a connection first, so that TIME_WAIT lies on its side. Since 2.
+    #[serde(default)]
+    pub client_closes: bool,
+    /// Pause between a response and the next request of the same client, as a distribution (closed loop). Since 2.
+    #[serde(default)]
+    pub think: Option<String>,
+    /// How many local addresses connections come from; 0: the kernel chooses. Since 2.
+    #[serde(default)]
+    pub sources: u64,
+}
+
+/// What became of connections, of the requests that are counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Connections that stood.
+    pub opened: u64,
+    /// Requests that found their connection open already.
+    pub reused: u64,
+    /// Connections that replaced one which the server had closed between requests.
+    pub reconnects: u64,
+    /// Of those opened, how many had to send their SYN 0, 1, 2, and 3 or more times again.
+    pub syn_retransmits: [u64; 4],
 }
 
 /// Percentiles of one phase in microseconds, from its histogram.

@@ -1,7 +1,8 @@
-//! Waiting for client sockets: what `nix` lacks of epoll. It knows descriptors, not protocols.
+//! Client sockets: what `nix` lacks for waiting for them, and for asking about them. It decides nothing.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::sys::epoll::{Epoll, EpollEvent};
 
@@ -29,4 +30,25 @@ pub fn epoll_wait_ns(epoll: &Epoll, events: &mut [EpollEvent], timeout_ns: u64) 
         )
     };
     Ok(super::cerr(ready)? as usize)
+}
+
+/// Segments of a TCP connection that had to be sent again so far, SYNs included (`TCP_INFO`).
+///
+/// # Errors
+/// Those of `getsockopt(2)`: it is no TCP socket.
+pub fn total_retransmits(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: `info` and `len` are valid for writing, and `len` says how much room there is.
+    super::cerr(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    })?;
+    // SAFETY: integers only, zeroed at first, then filled by the kernel as far as it goes.
+    Ok(unsafe { info.assume_init() }.tcpi_total_retrans)
 }

@@ -49,6 +49,12 @@ as a user would have found it. Service time counts from the moment it
 was really sent. Failed requests are counted by kind and never enter
 the latencies.
 
+A response on a new connection is over when the server has closed it;
+on one that is kept, with its last byte. A kept connection that the
+server closes between requests is opened again (a reconnect); a request
+on one that ends without a byte of an answer has failed
+(closed-before-response) and is not sent twice.
+
 Verdicts:
   OK            the figures can be used
   CLIENT-BOUND  closed loop, and a thread of loadgen used more than
@@ -92,7 +98,7 @@ Exit codes:
 
 const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FILE>...";
 
-/// Generates HTTP load, one new connection per request, and measures it.
+/// Generates HTTP load, by default with one new connection per request, and measures it.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(group = clap::ArgGroup::new("open_loop").multiple(true))]
 #[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]

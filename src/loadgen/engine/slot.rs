@@ -1,0 +1,255 @@
+//! One slot: a place for one connection at a time, and the request on it. Pure: events in, what follows out. It knows
+//! neither sockets nor clocks, so that a test can bring the events in any order.
+
+use crate::loadgen::connections::{Persistence, Timeouts};
+use crate::loadgen::exchange::Exchange;
+use crate::loadgen::fault::Fault;
+use crate::loadgen::tally::Moments;
+
+/// How far the request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none. A connection may be open for the next one.
+    Idle,
+    /// It waits for its connection.
+    Connecting,
+    /// It has a connection, and is being sent or answered.
+    Exchanging,
+}
+
+/// What a new request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// The connection is open: send.
+    Reuse,
+    /// A connection has to be made. `again`: in place of one that the server closed while nothing was on it.
+    Open {
+        /// See above.
+        again: bool,
+    },
+}
+
+/// What follows from an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing yet.
+    Wait,
+    /// The request is answered. `keep`: the connection serves the next one; otherwise it is to be closed.
+    Complete {
+        /// See above.
+        keep: bool,
+    },
+    /// The request has failed, with a reason where the kind alone does not say it. The connection is to be closed.
+    Fail(Fault, &'static str),
+    /// The connection ended while nothing was on it: it is to be closed, and nothing has failed.
+    Lost,
+}
+
+/// A place for one connection at a time.
+#[derive(Debug)]
+pub struct Slot {
+    stage: Stage,
+    exchange: Exchange,
+    moments: Moments,
+    persistence: Persistence,
+    /// Bytes of the request that are still to be sent.
+    unsent: usize,
+    /// Sending found the connection reset; what had arrived before can still be read.
+    reset: bool,
+    /// The request belongs to the measured time.
+    counted: bool,
+    /// A connection is open.
+    open: bool,
+    /// The last connection was closed by the server while nothing was on it.
+    lost: bool,
+    /// Requests answered on the open connection.
+    answered: u64,
+    /// When the last one was, on the same clock as the moments.
+    idle_since: u64,
+}
+
+impl Slot {
+    /// Empty. `head_request`: responses have no body.
+    pub fn new(head_request: bool, persistence: Persistence) -> Self {
+        Self {
+            stage: Stage::Idle,
+            exchange: Exchange::new(head_request),
+            moments: Moments::default(),
+            persistence,
+            unsent: 0,
+            reset: false,
+            counted: false,
+            open: false,
+            lost: false,
+            answered: 0,
+            idle_since: 0,
+        }
+    }
+
+    /// A request is due at `intended` and starts `now`; `counted`: it belongs to the measured time. Only for an idle
+    /// slot.
+    pub fn begin(&mut self, intended: u64, now: u64, counted: bool) -> Begin {
+        debug_assert_eq!(self.stage, Stage::Idle);
+        self.moments = Moments { intended, started: now, connected: 0, first_byte: 0 };
+        self.exchange.reset();
+        (self.counted, self.reset) = (counted, false);
+        let again = std::mem::take(&mut self.lost);
+        if self.open {
+            self.stage = Stage::Exchanging;
+            return Begin::Reuse;
+        }
+        self.stage = Stage::Connecting;
+        self.answered = 0;
+        Begin::Open { again }
+    }
+
+    /// Whether the request is the last one on its connection.
+    pub fn is_last(&self) -> bool {
+        self.answered + 1 >= self.persistence.requests
+    }
+
+    /// So many bytes of the request are to be sent.
+    pub fn load(&mut self, bytes: usize) {
+        self.unsent = bytes;
+    }
+
+    /// The connection stands.
+    pub fn connect(&mut self, now: u64) {
+        if self.stage == Stage::Connecting {
+            (self.stage, self.open, self.moments.connected) = (Stage::Exchanging, true, now);
+        }
+    }
+
+    /// So many bytes more have been sent. A response may have been complete before.
+    pub fn sent(&mut self, bytes: usize, now: u64) -> Step {
+        self.unsent = self.unsent.saturating_sub(bytes);
+        if self.stage == Stage::Exchanging { self.settle(now) } else { Step::Wait }
+    }
+
+    /// Sending found the connection reset: there is nothing more to send, and no response but what has arrived.
+    pub fn cut(&mut self) {
+        (self.unsent, self.reset) = (0, true);
+    }
+
+    /// Bytes have arrived.
+    pub fn receive(&mut self, bytes: &[u8], now: u64) -> Step {
+        match self.stage {
+            Stage::Idle => self.lose(),
+            Stage::Connecting => Step::Wait,
+            Stage::Exchanging => {
+                if self.moments.first_byte == 0 {
+                    self.moments.first_byte = now;
+                }
+                match self.exchange.receive(bytes) {
+                    Ok(()) => self.settle(now),
+                    Err(why) => self.fail(Fault::BadResponse, why),
+                }
+            }
+        }
+    }
+
+    /// Whether the request is over without the end of its connection: when the connection is to be used again, or
+    /// when it is ours to close.
+    fn settle(&mut self, now: u64) -> Step {
+        if self.unsent > 0 || self.reset || !self.exchange.is_whole() {
+            return Step::Wait;
+        }
+        let keep = !self.is_last() && self.exchange.is_reusable();
+        let done = keep || (self.is_last() && self.persistence.client_closes);
+        if done { self.complete(keep, now) } else { Step::Wait }
+    }
+
+    fn complete(&mut self, keep: bool, now: u64) -> Step {
+        (self.stage, self.open, self.idle_since) = (Stage::Idle, keep, now);
+        self.answered += 1;
+        Step::Complete { keep }
+    }
+
+    /// The connection has ended: in good order, or by a reset.
+    pub fn end(&mut self, reset: bool) -> Step {
+        if self.stage == Stage::Idle {
+            return self.lose();
+        }
+        let reused = self.stage == Stage::Exchanging && self.answered > 0;
+        match self.exchange.end(reset || self.reset).map(drop) {
+            Ok(()) => self.complete(false, 0),
+            Err(_) if reused && !self.exchange.has_begun() => self.fail(Fault::ClosedBeforeResponse, ""),
+            Err(fault) => self.fail(fault, ""),
+        }
+    }
+
+    /// The request has failed. Without a request: the connection is lost.
+    pub fn fail(&mut self, fault: Fault, why: &'static str) -> Step {
+        if self.stage == Stage::Idle {
+            return self.lose();
+        }
+        (self.stage, self.open) = (Stage::Idle, false);
+        Step::Fail(fault, why)
+    }
+
+    /// The idle connection is of no use any more.
+    fn lose(&mut self) -> Step {
+        if !std::mem::replace(&mut self.open, false) {
+            return Step::Wait;
+        }
+        self.lost = true;
+        Step::Lost
+    }
+
+    /// What has taken too long, if something has.
+    pub fn overdue(&self, now: u64, timeouts: &Timeouts) -> Option<Fault> {
+        let Moments { started, connected, first_byte, .. } = self.moments;
+        let passed = |since: u64, limit_ns: u64| now >= since.saturating_add(limit_ns);
+        match self.stage {
+            Stage::Idle => None,
+            Stage::Connecting => {
+                let limit_ns = timeouts.connect_ns.min(timeouts.total_ns);
+                passed(started, limit_ns).then_some(Fault::ConnectTimeout)
+            }
+            Stage::Exchanging if passed(started, timeouts.total_ns) => Some(self.exchange.timed_out()),
+            Stage::Exchanging => {
+                let late = first_byte == 0 && passed(connected.max(started), timeouts.first_byte_ns);
+                late.then_some(Fault::TimeoutBeforeResponse)
+            }
+        }
+    }
+
+    /// The response, as far as it is there.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// When what happened. `connected` is 0 where the connection was open before.
+    pub fn moments(&self) -> Moments {
+        self.moments
+    }
+
+    /// Bytes of the request that are still to be sent.
+    pub fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Whether the request belongs to the measured time.
+    pub fn is_counted(&self) -> bool {
+        self.counted
+    }
+
+    /// Whether a request is under way.
+    pub fn is_busy(&self) -> bool {
+        self.stage != Stage::Idle
+    }
+
+    /// Whether a request is under way that has its connection.
+    pub fn is_connected(&self) -> bool {
+        self.stage == Stage::Exchanging
+    }
+
+    /// Since when an open connection has had nothing to do.
+    pub fn idle_since(&self) -> Option<u64> {
+        (self.stage == Stage::Idle && self.open).then_some(self.idle_since)
+    }
+}
+
+#[cfg(test)]
+#[path = "slot_tests.rs"]
+mod tests;

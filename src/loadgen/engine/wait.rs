@@ -1,0 +1,157 @@
+//! Waiting for sockets without being late for the next start. It knows epoll and the clock; what is due is the
+//! caller's business.
+//!
+//! Three things make a sleeping thread late. The kernel may round its timer (50 us by default: switched off by
+//! [`exact_timers`]). The thread may have to wait for a core, behind a server that is in the middle of its slice: a
+//! short slice of its own lets the scheduler (EEVDF) put it in front ([`short_slice`]), without any privilege. And
+//! an idle core needs a moment to wake up, some 5 to 60 us on a virtual machine. Against that the waiter learns how
+//! late its sleeps end, sleeps so much shorter, and asks for events without sleeping in what is left. That costs CPU
+//! time, so it is bounded: 50 us, and an eighth of the wait. Being late because no core is free cannot be cured like
+//! that, and does not count.
+
+use std::io::{self, ErrorKind};
+
+use nix::sys::epoll::{Epoll, EpollEvent};
+
+use crate::sys::client::epoll_wait_ns;
+use crate::sys::clock::{exact_timers, monotonic_ns, short_slice};
+
+/// Longest time awake before a start, in ns.
+const MAX_LEAD_NS: u64 = 50_000;
+/// Longest time awake before a start, as a part of the wait for it.
+const LEAD_PART: u64 = 8;
+/// A sleep that ended later than this did so because no core was free, in ns.
+const NO_CORE_NS: u64 = 250_000;
+/// What one sleep changes in the estimate, in ns.
+const STEP_NS: u64 = 100;
+/// How much more one late sleep weighs than one in time: 19 makes the estimate the 95th percentile.
+const LATE_WEIGHT: u64 = 19;
+/// Slice of a thread that has times to keep, in ns: the shortest that the kernel grants.
+const SLICE_NS: u64 = 100_000;
+
+/// What ends a wait, beside an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// A time, to be met as closely as possible.
+    Due(u64),
+    /// So many ns, roughly.
+    About(u64),
+}
+
+/// How late sleeps end: pure.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lateness {
+    estimate_ns: u64,
+}
+
+impl Lateness {
+    fn learn(&mut self, late_ns: u64) {
+        if late_ns > NO_CORE_NS {
+            return;
+        }
+        self.estimate_ns = if late_ns > self.estimate_ns {
+            (self.estimate_ns + STEP_NS * LATE_WEIGHT).min(MAX_LEAD_NS)
+        } else {
+            self.estimate_ns.saturating_sub(STEP_NS)
+        };
+    }
+
+    /// How long to be awake before the end of a wait of `wait_ns`.
+    fn lead_ns(self, wait_ns: u64) -> u64 {
+        self.estimate_ns.min(wait_ns / LEAD_PART)
+    }
+}
+
+/// Waits for the events of one epoll set.
+#[derive(Debug)]
+pub struct Waiter {
+    epoll: Epoll,
+    lateness: Lateness,
+    /// The start before which the thread is awake already.
+    awake_for: u64,
+}
+
+impl Waiter {
+    /// For the calling thread. `paced`: it has times to keep.
+    ///
+    /// # Errors
+    /// Those of `prctl(PR_SET_TIMERSLACK)`.
+    pub fn new(epoll: Epoll, paced: bool) -> io::Result<Self> {
+        exact_timers()?;
+        if paced {
+            // A kernel older than 6.12 ignores it; nothing is wrong then but the accuracy, which is measured.
+            let _ = short_slice(SLICE_NS);
+        }
+        Ok(Self { epoll, lateness: Lateness::default(), awake_for: 0 })
+    }
+
+    /// The set.
+    pub fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
+    /// Waits for events; how many there are. It may return before `until` without any: the caller looks at the clock.
+    ///
+    /// # Errors
+    /// Those of `epoll_pwait2`.
+    pub fn wait(&mut self, events: &mut [EpollEvent], now: u64, until: Until) -> io::Result<usize> {
+        let (wait_ns, due) = match until {
+            Until::About(wait_ns) => (wait_ns, None),
+            Until::Due(due) if due == self.awake_for => (0, None),
+            Until::Due(due) => (due.saturating_sub(now), Some(due)),
+        };
+        let sleep_ns = wait_ns - due.map_or(0, |_| self.lateness.lead_ns(wait_ns));
+        let ready = match epoll_wait_ns(&self.epoll, events, sleep_ns) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(0),
+            ready => ready?,
+        };
+        if let (0, Some(due)) = (ready, due) {
+            self.lateness.learn(monotonic_ns().saturating_sub(now + sleep_ns));
+            self.awake_for = due;
+        }
+        Ok(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::epoll::EpollCreateFlags;
+
+    #[test]
+    fn the_lead_becomes_what_sleeps_are_late_by_and_stays_bounded() {
+        let mut lateness = Lateness::default();
+        (0..1000).for_each(|_| lateness.learn(20_000));
+        assert!((18_000..=22_000).contains(&lateness.estimate_ns), "{}", lateness.estimate_ns);
+        (0..1000).for_each(|_| lateness.learn(200_000));
+        assert_eq!(lateness.estimate_ns, MAX_LEAD_NS);
+        (0..1000).for_each(|_| lateness.learn(0));
+        assert_eq!(lateness.estimate_ns, 0);
+        (0..1000).for_each(|_| lateness.learn(10_000_000));
+        assert_eq!(lateness.estimate_ns, 0, "no core was free");
+    }
+
+    #[test]
+    fn the_lead_is_the_percentile_that_it_says() {
+        let mut lateness = Lateness::default();
+        (0..100_000_u64).for_each(|sleep| lateness.learn(sleep * 7919 % 40_000));
+        assert!((34_000..=40_000).contains(&lateness.estimate_ns), "{}", lateness.estimate_ns);
+        assert_eq!(lateness.lead_ns(80_000), 10_000, "an eighth of a short wait");
+        assert_eq!(lateness.lead_ns(0), 0);
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_time_and_never_earlier_than_by_the_lead() {
+        let mut waiter = Waiter::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap(), true).unwrap();
+        let mut events = [EpollEvent::empty(); 4];
+        for _ in 0..20 {
+            let now = monotonic_ns();
+            let due = now + 500_000;
+            assert_eq!(waiter.wait(&mut events, now, Until::Due(due)).unwrap(), 0);
+            assert!(monotonic_ns() + MAX_LEAD_NS >= due);
+            while monotonic_ns() < due {
+                assert_eq!(waiter.wait(&mut events, monotonic_ns(), Until::Due(due)).unwrap(), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Local addresses that connections come from: read from text, and tried out. One destination can be reached from each
+//! of them by as many connections as there are local ports, so more addresses mean more connections. It does not
+//! know what the connections are for.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Socket, Type};
+
+/// More addresses than this are a slip of the pen.
+const MOST: u128 = 65_536;
+
+/// Reads `127.0.0.2`, `127.0.0.2-127.0.0.33`, `127.0.1.0/24`, or several of these with commas between. Of an IPv4 network
+/// of up to 30 bits that is not within 127.0.0.0/8 the first and the last address are left out: they are the network's
+/// own and the broadcast address.
+///
+/// # Errors
+/// What is wrong, and how it is written.
+pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
+    let mut sources = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let range = match (part.split_once('-'), part.split_once('/')) {
+            (Some((first, last)), None) => range(first.trim(), last.trim()),
+            (None, Some((address, bits))) => network(address, bits),
+            _ => one(part).map(|address| (number(address), number(address), address.is_ipv4())),
+        };
+        let (first, last, v4) = range.map_err(|why| {
+            format!("{part:?}: {why}; write 127.0.0.2, 127.0.0.2-127.0.0.33 or 127.0.1.0/24, with commas between several")
+        })?;
+        if last - first >= MOST || sources.len() as u128 + last - first >= MOST {
+            return Err(format!("{text:?} are more than {MOST} addresses"));
+        }
+        sources.extend((first..=last).map(|number| address(number, v4)));
+    }
+    Ok(sources)
+}
+
+fn one(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no IP address"))
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+fn address(number: u128, v4: bool) -> IpAddr {
+    match u32::try_from(number) {
+        Ok(bits) if v4 => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+        _ => IpAddr::V6(Ipv6Addr::from_bits(number)),
+    }
+}
+
+fn range(first: &str, last: &str) -> Result<(u128, u128, bool), String> {
+    let (first, last) = (one(first)?, one(last)?);
+    if first.is_ipv4() != last.is_ipv4() {
+        return Err("one end is IPv4, the other IPv6".into());
+    }
+    if first > last {
+        Err("it ends before it begins".into())
+    } else {
+        Ok((number(first), number(last), first.is_ipv4()))
+    }
+}
+
+fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
+    let base = one(base)?;
+    let width: u32 = if base.is_ipv4() { 32 } else { 128 };
+    let bits: u32 = bits.parse().map_err(|_| format!("/{bits} is no prefix length"))?;
+    let host_bits = width
+        .checked_sub(bits)
+        .ok_or_else(|| format!("/{bits} is longer than an address, which has {width} bits"))?;
+    let mask = 1_u128.checked_shl(host_bits).map_or(u128::MAX, |size| size - 1);
+    let (first, last) = (number(base) & !mask, number(base) | mask);
+    let has_broadcast = base.is_ipv4() && !base.is_loopback() && host_bits >= 2;
+    let edge = u128::from(has_broadcast);
+    Ok((first + edge, last - edge, base.is_ipv4()))
+}
+
+/// Whether this machine lets a socket come from every one of `sources`, on the way to `destination`.
+///
+/// # Errors
+/// Which one does not work, why, and what to do about it.
+pub fn verify(sources: &[IpAddr], destination: SocketAddr) -> Result<(), String> {
+    for source in sources {
+        if source.is_ipv4() != destination.is_ipv4() {
+            return Err(format!("{source} cannot reach {}: one is IPv4, the other IPv6", destination.ip()));
+        }
+        if destination.ip().is_loopback() && !source.is_loopback() {
+            // It would work where the address is the host's own; let the kernel say.
+            continue;
+        }
+        if source.is_loopback() && !destination.ip().is_loopback() {
+            return Err(format!("{source} is a loopback address and does not reach {}", destination.ip()));
+        }
+    }
+    let bind = |source: &IpAddr| -> std::io::Result<()> {
+        let socket = Socket::new(Domain::for_address(destination), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(*source, 0).into())
+    };
+    for source in sources {
+        bind(source).map_err(|error| match error.raw_os_error() {
+            Some(libc::EADDRNOTAVAIL) => {
+                format!("{source} is no address of this machine (add it: ip address add {source} dev ...)")
+            }
+            _ => format!("cannot bind to {source}: {error}"),
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(text: &str) -> Vec<String> {
+        parse(text).unwrap().iter().map(IpAddr::to_string).collect()
+    }
+
+    #[test]
+    fn addresses_ranges_and_networks_are_written_out() {
+        assert_eq!(texts("127.0.0.2"), ["127.0.0.2"]);
+        assert_eq!(texts("127.0.0.254-127.0.1.1"), ["127.0.0.254", "127.0.0.255", "127.0.1.0", "127.0.1.1"]);
+        assert_eq!(texts("127.0.1.8/30, ::1"), ["127.0.1.8", "127.0.1.9", "127.0.1.10", "127.0.1.11", "::1"]);
+        assert_eq!(texts("10.0.0.1/30"), ["10.0.0.1", "10.0.0.2"], "not the broadcast address");
+        assert_eq!(texts("10.0.0.0/31"), ["10.0.0.0", "10.0.0.1"], "a link of two has none");
+        assert_eq!(texts("fe80::fffe-fe80::1:0"), ["fe80::fffe", "fe80::ffff", "fe80::1:0"]);
+        assert_eq!(parse("127.1.0.0/16").unwrap().len(), 65_536);
+    }
+
+    #[test]
+    fn what_is_no_list_of_addresses_is_refused_with_the_reason() {
+        for (text, why) in [
+            ("", "no IP address"),
+            ("localhost", "no IP address"),
+            ("127.0.0.9-127.0.0.2", "ends before"),
+            ("127.0.0.9-::1", "one end is IPv4"),
+            ("127.0.0.0/33", "longer than"),
+            ("127.0.0.0/x", "prefix length"),
+            ("127.0.0.0/8", "more than 65536"),
+            ("::/0", "more than 65536"),
+            ("127.1.0.0/16,127.0.0.1", "more than 65536"),
+            ("127.0.0.2,", "no IP address"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_used_is_named() {
+        let verify =
+            |source: &str, destination: &str| verify(&parse(source).unwrap(), destination.parse().unwrap());
+        verify("127.0.0.2-127.0.0.9", "127.0.0.1:80").unwrap();
+        assert!(verify("::1", "127.0.0.1:80").unwrap_err().contains("::1 cannot reach 127.0.0.1"));
+        assert!(verify("127.0.0.2", "192.0.2.1:80").unwrap_err().contains("127.0.0.2 is a loopback"));
+        assert!(verify("192.0.2.77", "192.0.2.1:80").unwrap_err().contains("192.0.2.77 is no address"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_has_all_addresses_between_its_ends(first: u32, count in 0u32..300) {
+            let last = first.saturating_add(count);
+            let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+            let sources = parse(&format!("{first}-{last}")).unwrap();
+            prop_assert_eq!(sources.len() as u32, last.to_bits() - first.to_bits() + 1);
+            prop_assert!(sources.is_sorted());
+            prop_assert_eq!((sources[0], sources[sources.len() - 1]), (first.into(), last.into()));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[0-9a-f:./, -]{0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}
