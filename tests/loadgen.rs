@@ -22,7 +22,7 @@ fn loadgen(args: &[&str]) -> Command {
 }
 
 /// Runs to the end and returns the record and the exit code.
-fn run(url: &str, args: &[&str]) -> (RunRecord, i32) {
+pub fn run(url: &str, args: &[&str]) -> (RunRecord, i32) {
     let output = loadgen(args).args(["-w", "0s", "--json", "-", url]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     let record = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));

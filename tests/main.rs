@@ -13,6 +13,8 @@ mod house; // the module edges
 mod instances; // names, pid files, start, stop, list
 mod lab; // experiments from a file to a report
 mod loadgen; // the load generator against scripted servers
+mod loadgen_connections; // how it uses connections: kept, lost, from where, how many
+mod loadgen_memory; // that its hot path allocates nothing
 mod loadgen_outputs; // what the load generator writes, and its schedules
 mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
@@ -23,3 +25,7 @@ mod responders; // the answers for measuring
 mod statuses; // every status of our own on the wire
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
+
+/// Counts, for the tests that show what does not allocate.
+#[global_allocator]
+static ALLOCATOR: caffeine::sys::alloc::Counting = caffeine::sys::alloc::Counting;

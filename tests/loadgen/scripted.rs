@@ -11,9 +11,13 @@ use std::time::Duration;
 pub const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\nConnection: close\r\n\r\nok";
 
+/// The same, after which the connection stays open.
+pub const KEEP: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\n\r\nok";
+
 /// A server whose behaviour is a function of one connection and its number, one connection after the other.
 pub struct Scripted {
     pub address: SocketAddr,
+    pub accepted: Arc<AtomicU64>,
     pub served: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -30,17 +34,20 @@ impl Scripted {
         let address = listener.local_addr().unwrap();
         let (served, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, stop) = (served.clone(), over.clone());
+        let accepted = Arc::new(AtomicU64::new(0));
+        let arrivals = accepted.clone();
         let thread = std::thread::spawn(move || {
             for number in 0..connections {
                 let (stream, _) = listener.accept().unwrap();
                 if stop.load(Relaxed) {
                     break;
                 }
+                arrivals.fetch_add(1, Relaxed);
                 behave(stream, number);
                 counter.fetch_add(1, Relaxed);
             }
         });
-        Self { address, served, over, thread: Some(thread) }
+        Self { address, accepted, served, over, thread: Some(thread) }
     }
 
     pub fn answering(response: &'static [u8]) -> Self {

@@ -1,0 +1,77 @@
+//! The hot path of `loadgen` asks for no memory: the engine runs in this process, and its thread's allocations are
+//! counted.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use caffeine::loadgen::cli::Args;
+use caffeine::loadgen::control::Control;
+use caffeine::loadgen::engine::Engine;
+use caffeine::loadgen::plan::Plan;
+use caffeine::loadgen::recorder::Wire;
+use caffeine::sys::alloc::allocations;
+use clap::Parser as _;
+
+use crate::loadgen::scripted::{KEEP, OK, Scripted, read_head};
+
+/// Allocations of a thread that sends so many requests.
+fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
+    let url = server.url();
+    // One interval: what is handed over at the end of each is counted in intervals, not in requests.
+    let args = ["loadgen", "-c", "1", "-w", "0s", "--interval", "1h", "-n", requests, &url];
+    let plan = Plan::new(&Args::parse_from([&args[..], options].concat())).unwrap();
+    let control = Control::new(1, Arc::default());
+    let ((to, batches), (_, back)) = (channel(), channel());
+    std::thread::spawn(move || {
+        let before = allocations();
+        Engine::new(&plan, &plan.shares()[0], &control, Wire { to, back }).unwrap().run().unwrap();
+        let allocated = allocations() - before;
+        let measured = batches.iter().filter_map(|batch| batch.measured);
+        assert_eq!(measured.map(|tally| tally.completed).sum::<u64>(), plan.requests.unwrap());
+        allocated
+    })
+    .join()
+    .unwrap()
+}
+
+/// Ten times the requests, and not one allocation more.
+fn expect_constant(server: &Scripted, options: &[&str]) {
+    let (few, many) = (allocations_of(server, "100", options), allocations_of(server, "1000", options));
+    assert!(few > 0, "nothing is counted");
+    assert_eq!(many, few, "{} allocations per request with {options:?}", (many - few) as f64 / 900.0);
+}
+
+#[test]
+fn a_request_on_a_new_connection_allocates_nothing() {
+    let server = Scripted::answering(OK);
+    expect_constant(&server, &[]);
+    expect_constant(&server, &["-r", "100000"]);
+    expect_constant(&server, &["--sources", "127.0.0.2-127.0.0.9", "--think", "exp(1us)"]);
+}
+
+#[test]
+fn a_request_on_a_kept_connection_allocates_nothing() {
+    let server = Scripted::new(
+        |mut stream, _| {
+            while !read_head(&mut stream).is_empty() && stream.write_all(KEEP).is_ok() {}
+        },
+    );
+    expect_constant(&server, &["-k"]);
+    expect_constant(&server, &["--requests-per-connection", "7", "--client-closes"]);
+}
+
+#[test]
+fn responses_in_pieces_allocate_nothing_once_the_first_has_come() {
+    let server = Scripted::new(|mut stream, _| {
+        stream.set_nodelay(true).unwrap();
+        while !read_head(&mut stream).is_empty() {
+            let (head, rest) = KEEP.split_at(20);
+            let _ = stream.write_all(head).and_then(|()| stream.write_all(rest));
+        }
+    });
+    // How the pieces meet in one read is up to the kernel; the largest piece of a head is soon known.
+    allocations_of(&server, "100", &["-k"]);
+    let (few, many) = (allocations_of(&server, "100", &["-k"]), allocations_of(&server, "1000", &["-k"]));
+    assert!(many <= few + 8, "{few} allocations of 100 requests, {many} of 1000");
+}
