@@ -3,6 +3,7 @@
 
 mod accept;
 mod environment;
+mod exchange;
 mod histogram;
 mod launch;
 mod request;
@@ -24,6 +25,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = all;
     config = settings();
-    targets = accept::bench, request::bench, route::bench, environment::bench, launch::bench, histogram::bench, statistics::bench
+    targets = accept::bench, request::bench, route::bench, environment::bench, launch::bench, histogram::bench, statistics::bench, exchange::bench
 }
 criterion_main!(all);
