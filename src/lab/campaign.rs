@@ -35,6 +35,7 @@ pub fn run(wanted: &Run) -> Result<()> {
         started: jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string(),
         handler: runner.handler.clone(),
         machine: Facts::collect(&programs.folder),
+        ..Environment::default()
     };
     let mut results = Results::create(&wanted.results, &text, &environment)?;
     let ended = measure(&spec, &runner, &mut results, wanted.allow_debug);
@@ -91,7 +92,7 @@ fn measure(spec: &Spec, runner: &Runner, results: &mut Results, allow_debug: boo
         (run.round, run.order) = (planned.round, planned.order);
         results.append(&run)?;
         refuse_debug(&run, allow_debug)?;
-        let row = rows::row(&run, cell);
+        let row = rows::row(&run, cell, &spec.rules);
         let figures = match (row.rate_per_s, row.response_p99_us, &run.void) {
             (Some(rate), Some(p99), None) => format!("{rate:7.0}/s  p99 {:8.2} ms  ", p99 / 1e3),
             _ => String::new(),

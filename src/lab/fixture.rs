@@ -54,6 +54,7 @@ fn environment() -> Environment {
             git: Some(Git { commit: "0123456789ab".into(), dirty: false }),
             ..Facts::default()
         },
+        ..Environment::default()
     }
 }
 

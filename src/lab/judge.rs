@@ -5,9 +5,9 @@
 
 use super::curves::{self, Point};
 use super::data::RunData;
-use super::metrics::{METRICS, Metric};
+use super::metrics::{self, METRICS, Metric};
 use super::plan::{self, Cell, Group};
-use super::rows::{Row, Verdict, row};
+use super::rows::{self, Row, Verdict, row};
 use super::spec::Load;
 use super::store::Data;
 use crate::measure::stats::{self, Balance, Interval};
@@ -50,13 +50,13 @@ pub struct Scene {
 pub struct CellResult {
     /// Which cell.
     pub cell: Cell,
-    /// Runs made.
+    /// Runs made; those that were skipped are not.
     pub runs: usize,
     /// Runs that count.
     pub used: usize,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
-    /// One per [`METRICS`].
+    /// One per metric, in the order of [`metrics::all`]: first those that are compared, [`METRICS`].
     pub estimates: Vec<Option<Estimate>>,
     /// How connections were spread.
     pub spread: Option<Spread>,
@@ -143,7 +143,7 @@ pub fn judge(data: &Data) -> Analysis {
     let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
     let rows: Vec<Row> = runs
         .iter()
-        .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?)))
+        .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?, &data.spec.rules)))
         .collect();
     let rounds = rows.iter().map(|row| row.round).max().unwrap_or(0) as usize;
     let enough = rounds >= ENOUGH_ROUNDS;
@@ -167,18 +167,22 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) ->
     let made: Vec<Vec<Paired>> = group.cells.iter().map(of_cell).collect();
     let used: Vec<Vec<Paired>> = made
         .iter()
-        .map(|runs| runs.iter().filter(|(_, row)| row.verdict != Verdict::Invalid).copied().collect())
+        .map(|runs| runs.iter().filter(|(_, row)| row.verdict.counts()).copied().collect())
         .collect();
     let reach = curves::reach(used.iter().flatten().map(|(_, row)| row.completed));
     let results: Vec<CellResult> = group
         .cells
         .iter()
         .zip(made.iter().zip(&used))
-        .map(|(cell, (made, used))| cell_result(cell, made.len(), used, reach, enough, seed))
+        .map(|(cell, (made, used))| cell_result(cell, began(made), used, reach, enough, seed))
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let comparisons = compare(&results, &used, seed);
     Scene { group: group.clone(), load: load.clone(), offered_per_s, results, comparisons }
+}
+
+fn began(made: &[Paired]) -> usize {
+    made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
 }
 
 fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool, seed: u64) -> CellResult {
@@ -191,14 +195,13 @@ fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bo
         };
         Some(Estimate { median: stats::median(&values)?, interval: interval? })
     };
-    let counts: Vec<Vec<u64>> =
-        used.iter().map(|(run, _)| run.workers.iter().map(|worker| worker.accepted).collect()).collect();
+    let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
     CellResult {
         cell: cell.clone(),
         runs,
         used: used.len(),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
-        estimates: METRICS.iter().map(estimate).collect(),
+        estimates: metrics::all().map(estimate).collect(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
         curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough, seed),

@@ -7,7 +7,8 @@
 //! programs          the caffeine and loadgen to measure
 //! runner            one run: child (processes), probe (counters), handlers (what is served)
 //! data, store       raw data of runs, on disk and back
-//! rows, curves      a run as figures and verdict, runs as curves      pure
+//! rows, verdict       a run as figures, and what it is good for         pure
+//! curves              runs as percentile curves                         pure
 //! metrics           the figures by which strategies are compared      pure
 //! judge             what can be said about it all                     pure
 //! report, plot      words, tables and figures, from the folder alone
@@ -37,5 +38,6 @@ mod rows;
 mod runner;
 mod spec;
 mod store;
+mod verdict;
 
 pub use cli::main;

@@ -2,5 +2,6 @@
 
 pub mod histogram;
 pub mod machine;
+pub mod queueing;
 pub mod record;
 pub mod stats;

@@ -120,6 +120,8 @@ pub struct Balance {
     pub top1_share: f64,
     /// Largest over mean; 1 is perfectly even.
     pub max_over_mean: f64,
+    /// Largest over smallest; a part of nothing counts as one.
+    pub max_over_min: f64,
     /// Coefficient of variation: standard deviation (of the population) over mean; 0 is perfectly even.
     pub cov: f64,
     /// Jain's fairness index (1984): 1 is perfectly even, 1/n is everything in one.
@@ -143,12 +145,14 @@ impl Balance {
         let n = counts.len() as f64;
         let mean = total as f64 / n;
         let largest = counts.iter().copied().max().unwrap_or(0) as f64;
+        let smallest = counts.iter().copied().min().unwrap_or(0).max(1) as f64;
         let squares: f64 = counts.iter().map(|&c| (c as f64).powi(2)).sum();
         let deviations: f64 = counts.iter().map(|&c| (c as f64 - mean).powi(2)).sum();
         let chi_square = deviations / mean;
         Some(Self {
             top1_share: largest / total as f64,
             max_over_mean: largest / mean,
+            max_over_min: largest / smallest,
             cov: (deviations / n).sqrt() / mean,
             jain: (total as f64).powi(2) / (n * squares),
             chi_square,

@@ -7,7 +7,7 @@ use super::words::{self, number, percent};
 use crate::lab::curves::BEYOND;
 use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Scene};
 use crate::lab::metrics::{METRICS, Metric};
-use crate::lab::rows::{INVALID_STATUS, NOISY_STEAL, Row};
+use crate::lab::rows::Row;
 use crate::lab::store::Data;
 
 /// The report.
@@ -199,8 +199,8 @@ fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
         "p, fair hash: how often a fair random choice is at least this uneven, over all runs together. Above 0.999: turns are taken. Below 0.001: workers are preferred.".into(),
         format!(
             "Verdicts: INVALID when a program failed, nothing was answered or more than {} of the answers were not 2xx; CLIENT-BOUND when the load generator was the limit; NOISY when the hypervisor took more than {} of the processors.",
-            percent(INVALID_STATUS, 0),
-            percent(NOISY_STEAL, 0)
+            percent(spec.rules.invalid_status, 0),
+            percent(spec.rules.noisy_steal, 0)
         ),
     ]
 }
