@@ -29,6 +29,7 @@ mod handlers;
 mod interrupt;
 mod judge;
 mod metrics;
+mod peers;
 mod plan;
 mod plot;
 mod probe;
@@ -39,5 +40,6 @@ mod runner;
 mod spec;
 mod store;
 mod verdict;
+mod words;
 
 pub use cli::main;
