@@ -30,33 +30,33 @@ open_of_capacity = 0.1
 "#;
 
 /// A folder with an experiment, where results and everything temporary go.
-struct Bench(TempDir);
+pub struct Bench(TempDir);
 
 impl Bench {
-    fn new(experiment: &str) -> Self {
+    pub fn new(experiment: &str) -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
         fs::write(bench.path("tiny.toml"), experiment).unwrap();
         fs::create_dir(bench.path("tmp")).unwrap();
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn lab(&self, arguments: &[&str]) -> Command {
+    pub fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
         command.current_dir(self.0.path()).env("TMPDIR", self.path("tmp")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.lab(arguments).output().unwrap()
     }
 
     /// The only results folder of the experiment.
-    fn results(&self) -> PathBuf {
+    pub fn results(&self) -> PathBuf {
         let mut all = fs::read_dir(self.path("results/tiny")).unwrap();
         let only = all.next().unwrap().unwrap().path();
         assert!(all.next().is_none());
@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// Puts a program into `bin`, which answers to `--version` and otherwise does what `script` says.
-    fn stand_in(&self, name: &str, version: &str, script: &str) {
+    pub fn stand_in(&self, name: &str, version: &str, script: &str) {
         let (folder, path) = (self.path("bin"), self.path("bin").join(name));
         fs::create_dir_all(folder).unwrap();
         let version = format!("[ \"$1\" = --version ] && {{ echo {name} {version}; exit; }}");
@@ -73,7 +73,7 @@ impl Bench {
     }
 
     /// Processes whose command line names this folder's temporary one: servers and handlers of runs.
-    fn running(&self) -> Vec<String> {
+    pub fn running(&self) -> Vec<String> {
         let tmp = self.path("tmp").to_str().unwrap().to_owned();
         let lines = fs::read_dir("/proc")
             .unwrap()
@@ -85,7 +85,7 @@ impl Bench {
             .collect()
     }
 
-    fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
+    pub fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(&self.running()) {
             assert!(Instant::now() < deadline, "{what}: {:?}", self.running());
@@ -94,7 +94,7 @@ impl Bench {
     }
 
     /// Starts an experiment of long runs and waits until a server of it is up.
-    fn begin_long_run(&self) -> Child {
+    pub fn begin_long_run(&self) -> Child {
         let mut lab = self.lab(&["run", "tiny.toml", "--allow-debug"]);
         let lab = lab.stdout(Stdio::null()).spawn().unwrap();
         self.wait_until("no server came up", |running| {
@@ -104,7 +104,7 @@ impl Bench {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

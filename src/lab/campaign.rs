@@ -1,17 +1,20 @@
 //! `lab run`: from the command line to a results folder and its report.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::child::Patience;
 use super::cli::{Run, minutes};
 use super::data::{Environment, RunData, SCHEMA};
 use super::error::{Error, Result};
 use super::interrupt::Interrupt;
+use super::plan::Cell;
 use super::programs::{BUILD, Programs};
-use super::runner::{Runner, debug_built, explain};
-use super::spec::Spec;
+use super::runner::{Manner, Occasion, Runner, debug_built, explain};
+use super::spec::{Load, Spec};
 use super::store::Results;
 use super::{catalogue, plan, report, rows};
 use crate::measure::machine::Facts;
@@ -27,13 +30,16 @@ pub fn run(wanted: &Run) -> Result<()> {
     let (spec, text) = adjusted(spec, found.text, wanted, &found.origin)?;
     let label = label(wanted.label.as_deref())?;
     let programs = Programs::find(wanted.programs.as_deref(), wanted.allow_debug)?;
-    let runner = Runner::new(&programs, &spec, &interrupt)?;
+    let manner = Manner { patience: Patience::of(wanted.patience), probes: !wanted.no_probes };
+    let runner = Runner::new(&programs, &spec, &interrupt, manner)?;
     let environment = Environment {
         schema: SCHEMA,
         experiment: found.name,
         label,
         started: jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string(),
         handler: runner.handler.clone(),
+        peers: runner.peers(),
+        commands: commands(&spec, &runner),
         machine: Facts::collect(&programs.folder),
         ..Environment::default()
     };
@@ -41,6 +47,15 @@ pub fn run(wanted: &Run) -> Result<()> {
     let ended = measure(&spec, &runner, &mut results, wanted.allow_debug);
     drop(runner);
     finish(&results.directory, ended)
+}
+
+/// What is run for each cell and load; shares of a capacity that is not known yet are left out.
+fn commands(spec: &Spec, runner: &Runner) -> BTreeMap<String, Vec<String>> {
+    let of = |cell: &Cell, load: &Load| runner.commands(cell, load, None).to_vec();
+    let loads = |cell: Cell| {
+        spec.load.iter().map(move |load| (format!("{} / {}", cell.id, load.name), of(&cell, load)))
+    };
+    plan::cells(spec).into_iter().flat_map(loads).collect()
 }
 
 /// The experiment with what the command line changes, and the text that is kept of it.
@@ -81,15 +96,21 @@ fn measure(spec: &Spec, runner: &Runner, results: &mut Results, allow_debug: boo
     ));
     let mut capacity = None;
     if spec.load.iter().any(|load| load.open_of_capacity.is_some()) {
-        let trial = runner.trial(&cells[0])?;
+        let trial = runner.trial(&cells[0], &results.directory)?;
         results.append(&trial)?;
         refuse_debug(&trial, allow_debug)?;
         capacity = trial.record.map(|record| record.rate);
     }
     for planned in runs {
         let (cell, load) = (&cells[planned.cell], &spec.load[planned.load]);
-        let mut run = runner.run(cell, load, capacity)?;
-        (run.round, run.order) = (planned.round, planned.order);
+        let run = runner.run(&Occasion {
+            round: planned.round,
+            order: planned.order,
+            cell,
+            load,
+            capacity,
+            results: &results.directory,
+        })?;
         results.append(&run)?;
         refuse_debug(&run, allow_debug)?;
         let row = rows::row(&run, cell, &spec.rules);
@@ -135,14 +156,21 @@ fn progress(runs: u64) -> ProgressBar {
 /// Writes the report of what there is, and says how it ended.
 fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
     let measured = super::store::load(directory)?.runs.into_iter().filter(|run| run.round > 0);
-    let (whole, void): (Vec<_>, Vec<_>) = measured.partition(|run| run.void.is_none());
+    let (whole, void): (Vec<_>, Vec<_>) =
+        measured.partition(|run| run.void.is_none() && run.skipped.is_none());
     let count = whole.len() + void.len();
     if count > 0 {
-        let (page, answer) = report::write(directory)?;
-        for sentence in answer {
-            println!("{sentence}");
+        match report::write(directory) {
+            Ok((page, answer)) => {
+                for sentence in answer {
+                    println!("{sentence}");
+                }
+                println!("{}", page.display());
+            }
+            // What ended the runs, such as a full disk, says more than that there is no report because of it.
+            Err(_) if ended.is_err() => {}
+            Err(error) => return Err(error),
         }
-        println!("{}", page.display());
     }
     match ended {
         Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(

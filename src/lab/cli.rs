@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::error::{Error, Result};
-use super::{campaign, catalogue, plan, report};
+use super::{campaign, catalogue, guard, plan, report};
 
 /// Runs experiments on how new connections are spread over worker processes, and writes reports.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ const VERSION: &str = if cfg!(debug_assertions) {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// End what a lab that is gone has left behind
+    #[command(hide = true, name = guard::ACTION)]
+    Guard,
     /// List the experiments and the time that they take
     List,
     /// Run an experiment and write its report
@@ -60,12 +63,22 @@ pub struct Run {
     /// Measure programs that were built with debug assertions; the report says so
     #[arg(long)]
     pub allow_debug: bool,
+    /// How long a server may take to get ready, and a load generator beyond its time; half of it to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = patience)]
+    pub patience: f64,
+    /// Record no counters over time and no hiccups (to see what the probes themselves cost)
+    #[arg(long)]
+    pub no_probes: bool,
 }
 
 /// The program `lab`: 0 done, 1 failed, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.action {
+        Action::Guard => {
+            guard::stand();
+            Ok(())
+        }
         Action::List => list(),
         Action::Run(run) => campaign::run(run),
         Action::Report { directory } => {
@@ -79,6 +92,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A time to wait, in seconds.
+fn patience(text: &str) -> std::result::Result<f64, String> {
+    let seconds = text.parse::<f64>().map_err(|e| e.to_string())?;
+    let fits = (0.1..=3600.0).contains(&seconds);
+    fits.then_some(seconds).ok_or_else(|| "must be within 0.1 and 3600".into())
 }
 
 fn list() -> Result<()> {

@@ -5,7 +5,11 @@
 //! plan              cells and the order of runs                       pure
 //! campaign          lab run: all of it in order
 //! programs          the caffeine and loadgen to measure
-//! runner            one run: child (processes), probe (counters), handlers (what is served)
+//! runner            one run: its commands, and what is done in order
+//! server, child     the processes of a run; guard ends them if the lab cannot
+//! peers             other servers: how each is told to do the same work
+//! probe, fault      counters, queues and noise meanwhile; what befalls a worker
+//! handlers          what is served
 //! data, store       raw data of runs, on disk and back
 //! rows, verdict       a run as figures, and what it is good for         pure
 //! curves              runs as percentile curves                         pure
@@ -16,6 +20,7 @@
 //!
 //! The runner never draws, the report never runs anything, a figure never computes.
 
+mod answer;
 mod campaign;
 mod catalogue;
 mod child;
@@ -23,8 +28,10 @@ mod cli;
 mod curves;
 mod data;
 mod error;
+mod fault;
 #[cfg(test)]
 mod fixture;
+mod guard;
 mod handlers;
 mod interrupt;
 mod judge;
@@ -37,6 +44,7 @@ mod programs;
 mod report;
 mod rows;
 mod runner;
+mod server;
 mod spec;
 mod store;
 mod verdict;

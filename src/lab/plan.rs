@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::peers;
 use super::spec::{Fault, FaultKind, Pin, Spec, fault_name};
 
 /// One combination of the factors.
@@ -178,16 +179,10 @@ fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
     cells
 }
 
-/// Whether a peer can do the work of a group: launch a program, or answer at once. Only ours occupy a worker for a
-/// drawn time. What the user's own commands can do is the user's to know.
+/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks.
 fn can(peer: &str, group: &Group) -> bool {
-    let name = peer.split(':').next().unwrap_or_default();
     let stalls = group.fault.is_some_and(|fault| fault.kind == FaultKind::Stall);
-    match (name, group.respond.as_str()) {
-        ("command", _) => !stalls,
-        ("lighttpd" | "apache", "cgi") | (_, "fixed") => true,
-        _ => false,
-    }
+    !stalls && peers::can(peer, &group.respond)
 }
 
 /// All cells of an experiment.

@@ -61,13 +61,18 @@ impl Results {
     /// Adds a run. It is on disk when this returns.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, as on a full disk. The runs before are whole then: no part of this one is left.
     pub fn append(&mut self, run: &RunData) -> Result<()> {
-        let failed = |e: std::io::Error| Error::file("write", &self.directory.join(RUNS), e);
         let mut line =
             serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
         line.push(b'\n');
-        self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(failed)
+        let before = self.runs.metadata().map_or(0, |about| about.len());
+        self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(|e| {
+            let _ = self.runs.set_len(before);
+            let path = self.directory.join(RUNS);
+            let kept = "the runs before it are kept; make room, or use --results DIR on another disk";
+            Error::Failed(format!("cannot write run {} to {}: {e} ({kept})", run.order, path.display()))
+        })
     }
 }
 
@@ -119,4 +124,18 @@ fn load_runs(path: &Path) -> Result<Vec<RunData>> {
         line.clear();
     }
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_what_is_kept_and_the_way_out() {
+        let runs = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut results = Results { directory: "results/x".into(), runs };
+        let error = results.append(&RunData { order: 7, ..RunData::default() }).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write run 7 to results/x/runs.jsonl: No space left"), "{error}");
+        assert!(error.contains("the runs before it are kept; make room"), "{error}");
+    }
 }

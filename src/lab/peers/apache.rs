@@ -28,7 +28,8 @@ const USER: &str = "nobody";
 /// The modules are not where they are looked for; the folder cannot be written, or not be entered by the user that
 /// Apache runs as.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
-    let Some(modules) = FOLDERS.iter().map(Path::new).find(|folder| folder.join("mod_mpm_event.so").is_file())
+    let Some(modules) =
+        FOLDERS.iter().map(Path::new).find(|folder| folder.join("mod_mpm_event.so").is_file())
     else {
         return Err(Refused::Skipped(format!(
             "Apache's mod_mpm_event.so is in none of {}",
@@ -57,13 +58,8 @@ fn configuration(setup: &Setup<'_>, modules: &Path) -> String {
     let Setup { workers, backlog, address, .. } = *setup;
     let folder = setup.folder.display();
     let load = |names: &[&str]| -> String {
-        let line =
-            |name: &&str| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display());
-        names
-            .iter()
-            .filter(|name| modules.join(format!("mod_{name}.so")).is_file())
-            .map(line)
-            .collect()
+        let line = |name: &&str| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display());
+        names.iter().filter(|name| modules.join(format!("mod_{name}.so")).is_file()).map(line).collect()
     };
     let user = if setup.root { format!("User {USER}\nGroup #65534\n") } else { String::new() };
     let work = if setup.handler.is_some() {

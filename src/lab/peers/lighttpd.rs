@@ -37,13 +37,14 @@ fn configuration(setup: &Setup<'_>) -> String {
     };
     format!(
         "server.document-root = \"{folder}/served\"\nserver.bind = \"{ip}\"\nserver.port = {port}\n\
-         server.max-worker = {workers}\nserver.listen-backlog = {backlog}\nserver.max-fds = 16384\n\
+         server.max-worker = {workers}\nserver.listen-backlog = {backlog}\nserver.max-fds = {descriptors}\n\
          server.upload-dirs = (\"{folder}\")\nserver.max-keep-alive-requests = 100000000\n\
          server.max-keep-alive-idle = 10\n{work}",
         folder = setup.folder.display(),
         ip = setup.address.ip(),
         port = setup.address.port(),
         workers = setup.workers,
+        descriptors = setup.descriptors,
         backlog = setup.backlog,
     )
 }

@@ -60,6 +60,17 @@ pub struct Setup<'a> {
     pub folder: &'a Path,
     /// Whether the lab runs as root.
     pub root: bool,
+    /// How many descriptors a process may have.
+    pub descriptors: u64,
+}
+
+/// More descriptors than this no experiment needs, and each costs some servers memory.
+const DESCRIPTORS: u64 = 32_768;
+
+/// For [`Setup::descriptors`]: what the hard limit leaves, within reason.
+pub fn descriptors() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard).clamp(256, DESCRIPTORS)
 }
 
 impl Setup<'_> {
@@ -100,6 +111,7 @@ impl Setup<'_> {
             path: "hello",
             folder,
             root: false,
+            descriptors: 1024,
         }
     }
 }
@@ -169,12 +181,12 @@ const KINDS: &[Kind] = &[
 fn find(name: &str) -> Option<(&'static Kind, &'static str)> {
     let (server, mode) = name.split_once(':').unwrap_or((name, ""));
     let kind = KINDS.iter().find(|kind| kind.name == server)?;
-    let modes = kind.modes.iter().copied();
-    Some((kind, modes.into_iter().find(|known| *known == mode || mode.is_empty() && !name.contains(':'))?))
+    let mut modes = kind.modes.iter().copied();
+    Some((kind, modes.find(|known| *known == mode || !name.contains(':'))?))
 }
 
 /// The names that an experiment can use, `command:NAME` apart.
-pub fn names() -> Vec<String> {
+fn names() -> Vec<String> {
     let all = KINDS.iter().flat_map(|kind| {
         kind.modes.iter().map(|mode| match *mode {
             "" => kind.name.to_owned(),
@@ -195,13 +207,11 @@ pub fn check(name: &str) -> Result<(), String> {
     Err(format!("no peer `{name}`; there are: {}, {TEMPLATE}NAME", names().join(", ")))
 }
 
-/// Whether a peer can do this work (`--respond` of our own server).
+/// Whether a peer can do this work (`--respond` of our own server). What the user's own commands can do is the user's to
+/// know.
 pub fn can(name: &str, respond: &str) -> bool {
-    match respond {
-        "fixed" => true,
-        "cgi" => name.starts_with(TEMPLATE) || find(name).is_some_and(|(kind, _)| kind.cgi),
-        _ => false,
-    }
+    name.starts_with(TEMPLATE)
+        || find(name).is_some_and(|(kind, _)| respond == "fixed" || respond == "cgi" && kind.cgi)
 }
 
 /// Whether a peer's workers are processes, which can be killed and stopped one by one.
@@ -230,16 +240,15 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
     (kind.command)(&Setup { program: &program, mode, ..setup })
 }
 
-/// The versions of the peers among `names` that are installed, by server.
+/// The versions of the peers among `names`, by server, or that they are not installed. Commands of the experiment's own are
+/// left out: nobody knows how to ask them.
 pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String, String> {
-    let mut versions = BTreeMap::new();
-    for (kind, _) in names.into_iter().filter_map(find) {
-        if let Some(program) = installed(kind.programs) {
-            let text = version(&program, kind.version);
-            versions.insert(kind.name.to_owned(), text.lines().next().unwrap_or_default().trim().to_owned());
-        }
-    }
-    versions
+    let kinds = names.into_iter().filter_map(find).map(|(kind, _)| kind);
+    let version_of = |kind: &'static Kind| match installed(kind.programs) {
+        Some(program) => version(&program, kind.version).lines().next().unwrap_or_default().trim().to_owned(),
+        None => "not installed".into(),
+    };
+    kinds.map(|kind| (kind.name.to_owned(), version_of(kind))).collect()
 }
 
 /// What a program says of its version, on whatever stream.
@@ -292,8 +301,8 @@ mod tests {
     #[test]
     fn a_peer_is_offered_the_work_that_it_can_do() {
         assert!(can("nginx:mutex", "fixed") && !can("nginx:mutex", "cgi") && !can("haproxy", "cgi"));
-        assert!(can("lighttpd", "cgi") && can("apache", "cgi") && can("command:x", "cgi"));
-        assert!(!can("apache", "sleep:const(1ms)"));
+        assert!(can("lighttpd", "cgi") && can("apache", "cgi") && can("command:x", "sleep:const(1ms)"));
+        assert!(!can("apache", "sleep:const(1ms)") && !can("caddy", "fixed"));
         assert!(has_worker_processes("apache") && !has_worker_processes("haproxy"));
     }
 

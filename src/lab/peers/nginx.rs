@@ -58,13 +58,15 @@ fn configuration(setup: &Setup<'_>, poll: &str) -> String {
     let temporary: String = kinds.iter().map(|kind| format!("    {kind}_temp_path temporary;\n")).collect();
     format!(
         "{user}daemon off;\nworker_processes {workers};\npid pid;\nlock_file lock;\nerror_log stderr;\n\
-         events {{ worker_connections 16384; accept_mutex {mutex}; {poll} }}\n\
-         worker_rlimit_nofile 16448;\n\
+         events {{ worker_connections {connections}; accept_mutex {mutex}; {poll} }}\n\
+         worker_rlimit_nofile {descriptors};\n\
          http {{\n    access_log off;\n{temporary}\
          \x20   keepalive_timeout 10s;\n    keepalive_requests 1000000000;\n    default_type text/plain;\n\
          \x20   server {{\n        listen {address}{reuseport} backlog={backlog};\n\
          \x20       location / {{ add_header Caffeine-Worker $pid; return 200 \"hello\\n\"; }}\n    }}\n}}\n",
         workers = setup.workers,
+        descriptors = setup.descriptors,
+        connections = setup.descriptors - 64,
         address = setup.address,
         backlog = setup.backlog,
     )

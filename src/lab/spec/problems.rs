@@ -1,7 +1,7 @@
 //! Which values make no experiment, and where in the file they stand.
 
 use super::{Expect, Fault, FaultKind, Load, Spec};
-use crate::lab::metrics;
+use crate::lab::{metrics, peers};
 
 /// Something that makes no experiment.
 #[derive(Debug)]
@@ -119,17 +119,15 @@ fn twice(list: &[String]) -> Option<&String> {
     list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v)
 }
 
-/// Peers that the lab knows how to start, beside `command:NAME`.
-const PEERS: [&str; 7] =
-    ["nginx:exclusive", "nginx:reuseport", "nginx:mutex", "nginx:herd", "lighttpd", "apache", "haproxy"];
-
 fn peers(spec: &Spec) -> Option<Problem> {
     for peer in &spec.factors.peers {
         let why = match peer.strip_prefix("command:") {
             Some(name) if spec.peer.contains_key(name) => continue,
             Some(name) => format!("`{peer}` needs a table [peer.{name}] with its command"),
-            None if PEERS.contains(&peer.as_str()) => continue,
-            None => format!("no peer `{peer}`; there are: {} and command:NAME", PEERS.join(", ")),
+            None => match peers::check(peer) {
+                Ok(()) => continue,
+                Err(why) => why,
+            },
         };
         return Some(Problem::at("peers", why));
     }

@@ -1,6 +1,10 @@
 //! What the lab reads beside the load generator's record: scoreboard, processes, kernel.
 //!
-//! Read once before and once after the load, so that the measured server pays nothing for it.
+//! Here: what is read once before and once after the load. [`series`] and [`noise`] watch meanwhile, from threads of the lab
+//! that cost less than a hundredth of what is measured; the server pays nothing for either.
+
+pub mod noise;
+pub mod series;
 
 use std::path::Path;
 
@@ -19,16 +23,21 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Reads it. `supervisor` is the server's process id.
-    pub fn read(board: &Scoreboard, supervisor: u32) -> Self {
-        let workers = board.snapshot();
-        let pids = workers.iter().map(|worker| worker.pid).chain([u64::from(supervisor)]);
-        let server =
-            pids.filter_map(|pid| usage(i32::try_from(pid).ok()?)).fold(Usage::default(), |sum, one| Usage {
-                cpu_s: sum.cpu_s + one.cpu_s,
-                voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
-                involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
-            });
+    /// Reads it. `supervisor` is the server's first process; without a scoreboard its descendants are the workers.
+    pub fn read(board: Option<&Scoreboard>, supervisor: u32) -> Self {
+        let workers = board.map(Scoreboard::snapshot).unwrap_or_default();
+        let supervisor = i32::try_from(supervisor).unwrap_or(i32::MAX);
+        let pids = match board {
+            Some(_) => {
+                workers.iter().filter_map(|row| i32::try_from(row.pid).ok()).chain([supervisor]).collect()
+            }
+            None => family(supervisor),
+        };
+        let server = pids.into_iter().filter_map(usage).fold(Usage::default(), |sum, one| Usage {
+            cpu_s: sum.cpu_s + one.cpu_s,
+            voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
+            involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
+        });
         Self { workers, kernel: Kernel::read(), server }
     }
 
@@ -76,4 +85,17 @@ fn usage(pid: i32) -> Option<Usage> {
         }
     }
     Some(sum)
+}
+
+/// A process and its descendants.
+fn family(first: i32) -> Vec<i32> {
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(pid) = found.get(at) {
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        found.extend(children.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        at += 1;
+    }
+    found
 }
