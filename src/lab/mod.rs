@@ -3,7 +3,8 @@
 //! ```text
 //! catalogue, spec   which experiment, and what its file says
 //! plan              cells and the order of runs                       pure
-//! campaign          lab run: all of it in order
+//! check             whether that can be done here, with the arithmetic
+//! campaign, suite   lab run: all of it in order, one experiment or several
 //! programs          the caffeine and loadgen to measure
 //! runner            one run: its commands, and what is done in order
 //! server, child     the processes of a run; guard ends them if the lab cannot
@@ -11,10 +12,11 @@
 //! probe, fault      counters, queues and noise meanwhile; what befalls a worker
 //! handlers          what is served
 //! data, store       raw data of runs, on disk and back
-//! rows, verdict       a run as figures, and what it is good for         pure
-//! curves              runs as percentile curves                         pure
-//! metrics           the figures by which strategies are compared      pure
-//! judge             what can be said about it all                     pure
+//! rows, verdict     a run as figures, and what it is good for         pure
+//! curves            runs as percentile curves                         pure
+//! metrics           the figures that are known of a run, by name      pure
+//! judge, expect     what can be said about it all, and about claims   pure
+//! compare           two results folders side by side
 //! report, plot      words, tables and figures, from the folder alone
 //! ```
 //!
@@ -29,6 +31,7 @@ mod curves;
 mod data;
 mod error;
 mod fault;
+mod expect;
 #[cfg(test)]
 mod fixture;
 mod guard;

@@ -158,7 +158,11 @@ mod tests {
             ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
             ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),
             ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:24: open_of_capacity: the share"),
-            ("name = \"half load\"", "name = \"full load\"", "load: two loads are named `full load`"),
+            (
+                "name = \"half load\"",
+                "name = \"full load\"",
+                "x.toml:23: name: two loads are named `full load`",
+            ),
             ("\"reuseport\"", "\"inherited\"", "x.toml:14: listener: `inherited` is named twice"),
         ] {
             let message = complaint(from, to);
