@@ -72,17 +72,20 @@ impl Bench {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Processes whose command line names this folder's temporary one: servers and handlers of runs.
+    /// Processes whose command line names this folder's temporary one, or that work in this folder: servers with their
+    /// workers (some change their command line), load generators and handlers.
     pub fn running(&self) -> Vec<String> {
-        let tmp = self.path("tmp").to_str().unwrap().to_owned();
-        let lines = fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-        lines
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&tmp))
-            .collect()
+        let (own, tmp) = (self.0.path(), self.path("tmp").to_str().unwrap().to_owned());
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()) {
+            let Ok(line) = fs::read(process.join("cmdline")) else { continue };
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let here = fs::read_link(process.join("cwd")).is_ok_and(|folder| folder.starts_with(own));
+            if line.contains(&tmp) || here {
+                found.push(line);
+            }
+        }
+        found
     }
 
     pub fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::lab::{Bench, text};
@@ -160,32 +163,40 @@ fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted
     assert!(samples(run).is_empty() && run["noise"]["hiccup_max_us"] == 0.0, "{run}");
 }
 
-#[test]
-fn a_killed_lab_takes_another_servers_workers_along() {
-    let text_of =
-        experiment("", "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\", \"lighttpd\"]", "closed = 1");
-    if !["/usr/sbin/nginx", "/usr/sbin/lighttpd"].iter().all(|program| Path::new(program).exists()) {
-        eprintln!("skipped: nginx and lighttpd are not installed");
-        return;
-    }
-    // Long runs; ours are over at once, because they do not get ready.
-    let bench = Bench::new(&text_of.replace("duration_s = 0.2", "duration_s = 60.0"));
-    bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), "exit 1");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
-    let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
-    let mut lab =
-        lab.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let is_peer = |line: &String| line.contains("nginx.conf") || line.contains("lighttpd.conf");
-    bench.wait_until("no other server came up", |running| running.iter().any(is_peer));
-    bench.wait_until("the load did not begin", |_| loadgen_children(lab.id()));
-    lab.kill().unwrap();
-    lab.wait().unwrap();
-    bench.wait_until("something outlived the lab", <[String]>::is_empty);
+/// The processes that this one started.
+fn children(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// Whether a child of this process is the load generator.
-fn loadgen_children(pid: u32) -> bool {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let named = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    children.split_whitespace().any(|pid| named(pid).trim() == "loadgen")
+/// The letter of a process' state.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+#[test]
+fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopped_ones_too() {
+    if !Path::new("/usr/sbin/nginx").exists() {
+        eprintln!("skipped: nginx is not installed");
+        return;
+    }
+    let factors = "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\"]\nfault = [\"stop@0s+60s\"]";
+    let long = experiment("", factors, "closed = 1").replace("duration_s = 0.2", "duration_s = 60.0");
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let bench = Bench::new(&long);
+        // Runs of our own are over at once.
+        bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), "exit 1");
+        symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
+        let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+        let mut lab = lab.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let workers = || children(lab.id()).into_iter().flat_map(children).collect::<Vec<_>>();
+        bench.wait_until("no worker was stopped", |_| workers().iter().any(|pid| state(*pid) == Some('T')));
+        let workers = workers();
+        assert_eq!(workers.len(), 2, "{signal}");
+        kill(Pid::from_raw(lab.id().cast_signed()), signal).unwrap();
+        lab.wait().unwrap();
+        bench.wait_until("something outlived the lab", <[String]>::is_empty);
+        assert!(workers.iter().all(|pid| state(*pid).is_none_or(|state| state == 'Z')), "{signal}");
+    }
 }

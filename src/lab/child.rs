@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use super::data::Void;
 use super::guard::Guard;
 use super::interrupt::Interrupt;
+use crate::sys::process::Pidfd;
 use crate::sys::tether::tether;
 
 /// How often a wait looks up.
@@ -49,10 +50,10 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// As `--patience` says.
+    /// As `--patience` says. A server that stops has work to finish, so it is never hurried.
     pub fn of(seconds: f64) -> Self {
         let ready = Duration::from_secs_f64(seconds);
-        Self { ready, stop: ready / 2 }
+        Self { ready, stop: ready.max(Duration::from_secs(5)) }
     }
 }
 
@@ -74,6 +75,7 @@ pub struct Process<'a> {
     child: Child,
     stderr: PathBuf,
     guard: &'a Guard,
+    pidfd: Option<Pidfd>,
 }
 
 impl<'a> Process<'a> {
@@ -87,7 +89,8 @@ impl<'a> Process<'a> {
         let void = |why: std::io::Error| Stop::void(format!("{name} cannot be started ({program}): {why}"));
         let file = File::create(&stderr).map_err(void)?;
         let child = tether(command.stdin(Stdio::null()).stderr(file)).spawn().map_err(void)?;
-        let process = Self { name: name.to_owned(), child, stderr, guard: watch.guard };
+        let pidfd = Pidfd::open(child.id()).ok();
+        let process = Self { name: name.to_owned(), child, stderr, guard: watch.guard, pidfd };
         process.guard.watch(process.nix_pid());
         Ok(process)
     }
@@ -116,6 +119,14 @@ impl<'a> Process<'a> {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits for its end, but not longer than this: a wait that wakes nobody while it lasts.
+    pub fn wait(&self, at_most: Duration) {
+        let ms = u16::try_from(at_most.as_millis()).unwrap_or(u16::MAX).max(1);
+        if self.pidfd.as_ref().is_none_or(|pidfd| pidfd.wait(ms).is_err()) {
+            sleep(TICK);
+        }
     }
 
     /// Asks it to stop.

@@ -63,7 +63,7 @@ pub struct Run {
     /// Measure programs that were built with debug assertions; the report says so
     #[arg(long)]
     pub allow_debug: bool,
-    /// How long a server may take to get ready, and a load generator beyond its time; half of it to stop
+    /// How long a server may take to get ready, and a load generator beyond its time
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = patience)]
     pub patience: f64,
     /// Record no counters over time and no hiccups (to see what the probes themselves cost)

@@ -51,6 +51,12 @@ impl Workers {
     }
 }
 
+/// What became of the request that stalls, and when.
+type Reply = (std::io::Result<Answer>, Instant);
+
+/// How often it is seen whether a killed worker has a successor, and whether a stall is over.
+const LOOK: Duration = Duration::from_millis(10);
+
 #[derive(Debug)]
 enum State {
     Waiting,
@@ -61,7 +67,7 @@ enum State {
         until: Instant,
     },
     /// A request is on its way.
-    Stalled(Receiver<std::io::Result<Answer>>),
+    Stalled(Receiver<Reply>),
     Over,
 }
 
@@ -91,27 +97,27 @@ impl Trouble {
         match &mut self.state {
             State::Waiting => {
                 let left = due.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    self.strike();
+                if !left.is_zero() {
+                    return left;
                 }
-                return left;
+                self.strike();
             }
             State::Killed => self.look_for_successor(),
             State::Stopped { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    self.resume();
+                if !left.is_zero() {
+                    return left;
                 }
-                return left;
+                self.resume();
             }
             State::Stalled(answer) => match answer.try_recv() {
-                Ok(answer) => self.stall_ended(&answer),
+                Ok(reply) => self.stall_ended(&reply),
                 Err(TryRecvError::Disconnected) => self.state = State::Over,
                 Err(TryRecvError::Empty) => {}
             },
             State::Over => return idle,
         }
-        Duration::ZERO
+        LOOK
     }
 
     /// What was done, when the run is over. Nothing goes on after this.
@@ -120,15 +126,19 @@ impl Trouble {
         if let State::Stalled(answer) = &self.state {
             // It is answered in the end, unless the server dies first: the run waits for that, as it would for a client.
             let answer = answer.recv_timeout(Duration::from_millis(self.fault.lasts_ms) + STALL_SLACK);
-            if let Ok(answer) = answer {
-                self.stall_ended(&answer);
+            if let Ok(reply) = answer {
+                self.stall_ended(&reply);
             }
         }
         self.done.take()
     }
 
     fn since_begin(&self) -> f64 {
-        let now = Instant::now();
+        self.at(Instant::now())
+    }
+
+    /// Seconds since the measured time began; negative before.
+    fn at(&self, now: Instant) -> f64 {
         let before = self.begin.saturating_duration_since(now).as_secs_f64();
         now.saturating_duration_since(self.begin).as_secs_f64() - before
     }
@@ -219,7 +229,10 @@ impl Trouble {
         let (send, receive) = channel();
         let lasts = Duration::from_millis(self.fault.lasts_ms);
         let (address, target) = (self.address, format!("/?occupy={}ms", self.fault.lasts_ms));
-        let wait = move || drop(send.send(ask(address, &target, lasts + STALL_SLACK)));
+        let wait = move || {
+            let answer = ask(address, &target, lasts + STALL_SLACK);
+            drop(send.send((answer, Instant::now())));
+        };
         match std::thread::Builder::new().name("stall".into()).spawn(wait) {
             Ok(_) => State::Stalled(receive),
             Err(error) => {
@@ -229,14 +242,14 @@ impl Trouble {
         }
     }
 
-    fn stall_ended(&mut self, answer: &std::io::Result<Answer>) {
-        let now_s = self.since_begin();
+    fn stall_ended(&mut self, (answer, ended): &Reply) {
+        let ended_s = self.at(*ended);
         let workers = self.workers.now();
         self.state = State::Over;
         let Some(done) = &mut self.done else { return };
         match answer {
             Ok(answer) if answer.status == 200 => {
-                done.until_s = Some(now_s);
+                done.until_s = Some(ended_s);
                 done.worker = answer.worker.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default();
                 let pid = workers.iter().find(|(worker, _)| *worker == done.worker).map(|(_, pid)| *pid);
                 done.pid = pid.unwrap_or_default().into();

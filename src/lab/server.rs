@@ -117,7 +117,7 @@ impl<'a> Server<'a> {
                 let waited = self.watch.patience.stop.as_secs_f64();
                 return Err(self.process.void(&format!("did not stop within {waited} s of SIGTERM")));
             }
-            sleep(TICK / 5);
+            self.process.wait(TICK);
         }
         Ok(())
     }

@@ -36,15 +36,11 @@ impl Sampler {
         let mut source = Source::new(board, address, begin);
         let sample = move || {
             let mut samples = vec![source.sample()];
-            let mut next = first_after(Instant::now(), begin, interval);
-            loop {
-                match stopped.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    _ => break,
-                }
+            // After a stall of our own, what was missed stays missed: a gap is seen, a made-up sample is not.
+            let left =
+                || first_after(Instant::now(), begin, interval).saturating_duration_since(Instant::now());
+            while stopped.recv_timeout(left()) == Err(RecvTimeoutError::Timeout) {
                 samples.push(source.sample());
-                // After a stall of our own, what was missed stays missed: a gap is seen, a made-up sample is not.
-                next = first_after(Instant::now(), begin, interval);
             }
             samples.push(source.sample());
             samples

@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitStatus;
-use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::{self, ADDRESS, BACKLOG};
 use super::{INSTANCE, Occasion, Runner};
-use crate::lab::child::{Process, Stop, TICK};
+use crate::lab::child::{Process, Stop};
 use crate::lab::data::RunData;
 use crate::lab::fault::{Trouble, Workers};
 use crate::lab::peers::{self, Refused};
@@ -22,6 +21,9 @@ use crate::scoreboard::Scoreboard;
 
 /// A run that ends with a number of requests may take this many times as long as one that ends with the time.
 const REQUESTS_MAY_TAKE: f64 = 10.0;
+
+/// How often it is seen under load whether the server lives and the user is content.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Runner<'_> {
     pub(super) fn measure(
@@ -162,21 +164,26 @@ impl Runner<'_> {
         let limit = load + self.manner.patience.ready;
         let deadline = Instant::now() + limit;
         loop {
-            let idle = trouble.as_mut().map_or(TICK, |trouble| trouble.advance());
-            if let Some(status) = generator.ended() {
+            let idle = trouble.as_mut().map_or(LOOK, |trouble| trouble.advance());
+            let ended = generator.ended();
+            if ended.is_some_and(|status| !status.success()) {
+                // It may have failed because the server died, of which the kernel tells a moment later.
+                server.process.wait(LOOK);
+            }
+            if let Some(status) = server.process.ended() {
+                return Err(server.process.void(&format!("died under load ({status})")));
+            }
+            if let Some(status) = ended {
                 return Ok(status);
             }
             if self.interrupt.came() {
                 return Err(Stop::Interrupted);
             }
-            if let Some(status) = server.process.ended() {
-                return Err(server.process.void(&format!("died under load ({status})")));
-            }
             if Instant::now() > deadline {
                 return Err(generator.void(&format!("did not end within {:.1} s", limit.as_secs_f64())));
             }
-            // Close to a fault the wait is short, so that it comes when it should.
-            sleep(idle.clamp(TICK / 10, TICK));
+            // The end of the load generator ends the wait at once; a fault that is near makes it short.
+            generator.wait(idle.min(LOOK));
         }
     }
 }
