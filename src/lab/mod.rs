@@ -30,8 +30,8 @@ mod cli;
 mod curves;
 mod data;
 mod error;
-mod fault;
 mod expect;
+mod fault;
 #[cfg(test)]
 mod fixture;
 mod guard;
