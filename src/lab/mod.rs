@@ -16,7 +16,7 @@
 //! curves            runs as percentile curves                         pure
 //! metrics           the figures that are known of a run, by name      pure
 //! judge, expect     what can be said about it all, and about claims   pure
-//! compare           two results folders side by side
+//! compare, likeness two results folders side by side, and whether that is fair   pure
 //! report, plot      words, tables and figures, from the folder alone
 //! ```
 //!
@@ -25,8 +25,10 @@
 mod answer;
 mod campaign;
 mod catalogue;
+mod check;
 mod child;
 mod cli;
+mod compare;
 mod curves;
 mod data;
 mod error;
@@ -38,6 +40,7 @@ mod guard;
 mod handlers;
 mod interrupt;
 mod judge;
+mod likeness;
 mod metrics;
 mod peers;
 mod plan;
@@ -50,6 +53,7 @@ mod runner;
 mod server;
 mod spec;
 mod store;
+mod suite;
 mod verdict;
 mod words;
 

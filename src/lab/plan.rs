@@ -269,4 +269,52 @@ mod tests {
     fn the_quick_experiment_takes_about_a_minute() {
         assert!((45.0..75.0).contains(&seconds(&quick())));
     }
+
+    #[test]
+    fn the_matrix_is_full_and_peers_stand_where_they_can_work() {
+        let mut spec = quick();
+        spec.factors.respond = vec!["fixed".into(), "sleep:const(1ms)".into()];
+        spec.factors.peers = vec!["nginx:exclusive".into()];
+        spec.factors.backlog = vec![128, 4096];
+        spec.factors.fault = vec![None, Some("kill@500ms".parse().unwrap())];
+        let groups = groups(&spec);
+        assert_eq!(groups.len(), 2 * 2 * 2);
+        let titles: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
+        assert_eq!(titles[1], "fixed backlog=128 kill@500ms");
+        assert_eq!(groups[1].cells[4].id, "nginx:exclusive fixed backlog=128 kill@500ms");
+        assert_eq!(groups[1].cells[4].column(), "nginx:exclusive");
+        let columns: Vec<usize> = groups.iter().map(|group| group.cells.len()).collect();
+        assert_eq!(columns, [5, 5, 5, 5, 4, 4, 4, 4]);
+        let levels = [("backlog".to_owned(), "4096".to_owned()), ("fault".to_owned(), "none".to_owned())];
+        assert_eq!(groups.iter().filter(|group| group.has(&levels.clone().into())).count(), 2);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_round_has_every_run_once_in_an_order_that_is_a_function_of_the_seed(
+            seed: u64, rounds in 1..6_u32, workers in 1..4_usize, backlogs in 0..3_u32, loads in 1..4_usize,
+        ) {
+            let mut spec = quick();
+            (spec.seed, spec.rounds) = (seed, rounds);
+            spec.factors.workers = (1..=workers).collect();
+            spec.factors.backlog = (1..=backlogs).map(|n| n * 100).collect();
+            spec.load = vec![spec.load[0].clone(); loads];
+            let (all, cells) = (runs(&spec), cells(&spec));
+            proptest::prop_assert_eq!(&all, &runs(&spec));
+            proptest::prop_assert_eq!(cells.len(), 4 * workers * (backlogs.max(1) as usize));
+            let mut ids: Vec<_> = cells.iter().map(|cell| &cell.id).collect();
+            ids.sort();
+            ids.dedup();
+            proptest::prop_assert_eq!(ids.len(), cells.len());
+            for round in 1..=rounds {
+                let of_round = all.iter().filter(|run| run.round == round);
+                let mut pairs: Vec<_> = of_round.map(|run| (run.cell, run.load)).collect();
+                pairs.sort_unstable();
+                let every: Vec<_> = (0..cells.len()).flat_map(|cell| (0..loads).map(move |load| (cell, load))).collect();
+                proptest::prop_assert_eq!(pairs, every);
+            }
+            spec.rounds += 1;
+            proptest::prop_assert_eq!(&runs(&spec)[..all.len()], &all[..]);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use self::spread::{shares, spread};
 use super::curves::{self, Point};
 use super::data::RunData;
 use super::expect::{self, Claim};
-use super::metrics::{self, METRICS, Metric};
+use super::metrics::{self, Metric};
 use super::plan::{self, Cell, Group};
 use super::rows::{self, Row, Verdict, row};
 use super::spec::Load;
@@ -65,7 +65,8 @@ pub struct CellResult {
     pub used: usize,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
-    /// One per metric, in the order of [`metrics::all`]: first those that are compared, [`METRICS`].
+    /// One per metric, in the order of [`metrics::all`]: first those that are
+    /// compared, [`metrics::METRICS`].
     pub estimates: Vec<Option<Estimate>>,
     /// How connections were spread.
     pub spread: Option<Spread>,

@@ -17,6 +17,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// What stands for the version of a server that is not here.
+pub const NOT_INSTALLED: &str = "not installed";
 /// What every peer answers where no handler is run: as our own `fixed`.
 const FIXED_BODY: &str = "hello\n";
 /// Prefix of peers whose command stands in the experiment.
@@ -246,7 +248,7 @@ pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String
     let kinds = names.into_iter().filter_map(find).map(|(kind, _)| kind);
     let version_of = |kind: &'static Kind| match installed(kind.programs) {
         Some(program) => version(&program, kind.version).lines().next().unwrap_or_default().trim().to_owned(),
-        None => "not installed".into(),
+        None => NOT_INSTALLED.into(),
     };
     kinds.map(|kind| (kind.name.to_owned(), version_of(kind))).collect()
 }
@@ -268,7 +270,7 @@ fn said<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
 }
 
 /// The first of the programs that is there.
-fn installed(programs: &[&str]) -> Option<PathBuf> {
+pub fn installed(programs: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> =
         std::env::split_paths(&path).chain(MORE_FOLDERS.iter().map(PathBuf::from)).collect();

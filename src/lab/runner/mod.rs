@@ -2,6 +2,7 @@
 
 mod command;
 mod measure;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use self::command::Words;
+pub use self::trial::Tried;
 use super::child::{Patience, Stop, Watch};
 use super::data::{RunData, SCHEMA, Void};
 use super::error::{Error, Result};

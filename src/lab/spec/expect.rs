@@ -119,3 +119,30 @@ impl<'de> Deserialize<'de> for Band {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_read_and_written_the_same() {
+        for text in [">= 5", "<= 2", "0.9..1.1", "<= -1"] {
+            assert_eq!(text.parse::<Band>().unwrap().to_string(), text);
+        }
+        for text in ["5", "> 5", "2..1", ">= x", "..", "NaN..NaN", ""] {
+            assert!(text.parse::<Band>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_lies_inside_outside_or_astride() {
+        let band: Band = "1..2".parse().unwrap();
+        let case = |low, high| (band.holds(Interval { low, high }), band.excludes(Interval { low, high }));
+        assert_eq!(
+            (case(1.0, 2.0), case(0.5, 0.9), case(0.5, 1.5)),
+            ((true, false), (false, true), (false, false))
+        );
+        let open: Band = ">= 5".parse().unwrap();
+        assert!(open.holds(Interval { low: 5.0, high: f64::INFINITY }));
+    }
+}

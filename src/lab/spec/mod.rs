@@ -14,8 +14,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::expect::{Band, Expect};
-pub use self::factors::{Factors, Fault, FaultKind, Pin, Sources, fault_name};
+pub use self::expect::Expect;
+pub use self::factors::{Factors, Fault, FaultKind, Pin, fault_name};
 pub use self::load::Load;
 pub use self::rules::Rules;
 use super::error::{Error, Result};
@@ -117,62 +117,4 @@ pub fn located(error: &toml::de::Error, text: &str, origin: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUICK: &str = include_str!("../../../experiments/quick.toml");
-
-    fn complaint(from: &str, to: &str) -> String {
-        let text = QUICK.replacen(from, to, 1);
-        assert_ne!(text, QUICK, "{from} is not in the file");
-        Spec::parse(&text, "x.toml").expect_err("accepted").to_string()
-    }
-
-    #[test]
-    fn the_quick_experiment_is_sound() {
-        let spec = Spec::parse(QUICK, "quick.toml").unwrap();
-        assert_eq!(spec.factors.listener, ["inherited", "reuseport", "round-robin"]);
-        assert_eq!(spec.load.len(), 2);
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let message = complaint("duration_s = 1.2", "duration = 1.2");
-        assert!(message.starts_with("x.toml:7: unknown field `duration`"), "{message}");
-        let message = complaint("closed = 16", "clients = 16");
-        assert!(message.starts_with("x.toml:20: unknown field `clients`"), "{message}");
-    }
-
-    #[test]
-    fn values_that_make_no_experiment_are_named_with_their_line() {
-        for (from, to, expected) in [
-            ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
-            ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
-            (
-                "baseline = \"inherited\"",
-                "baseline = \"nginx\"",
-                "x.toml:11: baseline: `nginx` is not one of",
-            ),
-            ("workers = [4]", "workers = [0]", "x.toml:15: workers: 0 workers"),
-            ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
-            ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
-            ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),
-            ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:24: open_of_capacity: the share"),
-            (
-                "name = \"half load\"",
-                "name = \"full load\"",
-                "x.toml:23: name: two loads are named `full load`",
-            ),
-            ("\"reuseport\"", "\"inherited\"", "x.toml:14: listener: `inherited` is named twice"),
-        ] {
-            let message = complaint(from, to);
-            assert!(message.contains(expected), "{message} instead of {expected}");
-        }
-    }
-
-    #[test]
-    fn broken_toml_is_named_with_its_line() {
-        let message = complaint("rounds = 4", "rounds = ");
-        assert!(message.starts_with("x.toml:5: "), "{message}");
-    }
-}
+mod tests;

@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::Interval;
 use super::tails::{normal_tail, t_quantile_975};
-use super::{Interval, median_in_place};
 
 /// Resamples of a bootstrap whose ends are quoted.
 pub const RESAMPLES: u64 = 10_000;
@@ -22,11 +22,8 @@ pub fn bootstrap_median(values: &[f64], resamples: u64, seed: u64) -> Option<Int
     if values.len() < 6 {
         return Interval::range(values);
     }
-    let mut sample = Vec::with_capacity(values.len());
-    let medians = resampled(resamples, seed, move |random| {
-        draw(values, &mut sample, random);
-        median_in_place(&mut sample).unwrap_or(f64::NAN)
-    });
+    let mut sampler = Sampler::new(values);
+    let medians = resampled(resamples, seed, move |random| sampler.median(random));
     expanded(medians, values.len())
 }
 
@@ -35,20 +32,47 @@ pub fn bootstrap_ratio(of: &[f64], over: &[f64], resamples: u64, seed: u64) -> O
     if of.is_empty() || over.is_empty() {
         return None;
     }
-    let mut sample = Vec::with_capacity(of.len().max(over.len()));
-    let ratios = resampled(resamples, seed, move |random| {
-        draw(of, &mut sample, random);
-        let numerator = median_in_place(&mut sample).unwrap_or(f64::NAN);
-        draw(over, &mut sample, random);
-        numerator / median_in_place(&mut sample).unwrap_or(f64::NAN)
-    });
+    let (mut numerator, mut denominator) = (Sampler::new(of), Sampler::new(over));
+    let ratios =
+        resampled(resamples, seed, move |random| numerator.median(random) / denominator.median(random));
     expanded(ratios, of.len().min(over.len()))
 }
 
-/// Fills `sample` with values drawn with replacement.
-fn draw(values: &[f64], sample: &mut Vec<f64>, random: &mut ChaCha8Rng) {
-    sample.clear();
-    sample.extend((0..values.len()).map(|_| values[random.random_range(0..values.len())]));
+/// Draws resamples of values, by rank: counting ranks is quicker than sorting values.
+#[derive(Clone, Debug)]
+struct Sampler {
+    sorted: Vec<f64>,
+    counts: Vec<u32>,
+}
+
+impl Sampler {
+    fn new(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Self { counts: vec![0; sorted.len()], sorted }
+    }
+
+    /// The median of as many values, drawn with replacement.
+    fn median(&mut self, random: &mut ChaCha8Rng) -> f64 {
+        let n = self.sorted.len() as u32;
+        self.counts.fill(0);
+        for _ in 0..n {
+            self.counts[random.random_range(0..n) as usize] += 1;
+        }
+        // Of an even number the median is the mean of the two in the middle, which may be the same value twice.
+        let (lower, upper) = ((n - 1) / 2, n / 2);
+        f64::midpoint(self.ranked(lower), self.ranked(upper))
+    }
+
+    /// The value that stands at this place of the resample, from 0.
+    fn ranked(&self, place: u32) -> f64 {
+        let mut passed = 0;
+        let rank = self.counts.iter().position(|count| {
+            passed += count;
+            passed > place
+        });
+        self.sorted[rank.unwrap_or(0)]
+    }
 }
 
 /// The sorted statistics of all resamples. Each chunk has a stream of its own, so the result does not depend on how
