@@ -101,7 +101,7 @@ impl Bench {
         let mut lab = self.lab(&["run", "tiny.toml", "--allow-debug"]);
         let lab = lab.stdout(Stdio::null()).spawn().unwrap();
         self.wait_until("no server came up", |running| {
-            running.iter().any(|line| line.contains("--state-dir"))
+            running.iter().any(|line| line.contains("/run/state"))
         });
         lab
     }
@@ -160,7 +160,7 @@ fn the_experiments_are_listed_with_their_time() {
     let output = Bench::new("").run(&["list"]);
     let list = text(&output.stdout);
     assert!(
-        output.status.success() && list.starts_with("quick") && list.contains(" s  Three ways"),
+        output.status.success() && list.contains("\nquick  ") && list.contains(" s  Three ways"),
         "{list}"
     );
 }
@@ -177,7 +177,7 @@ fn a_wrong_experiment_is_named_with_file_line_and_key() {
     );
     let output = bench.run(&["run", "nonesuch"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no experiment `nonesuch`; there are: quick"));
+    assert!(text(&output.stderr).contains("no experiment `nonesuch`; there are: balance, "));
     assert!(!bench.path("results").exists());
 }
 

@@ -39,7 +39,7 @@ pub struct Found {
 #[derive(Clone, Debug)]
 pub enum Experiment {
     /// An experiment.
-    One(Spec),
+    One(Box<Spec>),
     /// Several, run one after the other.
     Suite(Suite),
 }
@@ -76,7 +76,7 @@ impl Found {
         if is_suite {
             Suite::parse(&self.text, &self.origin).map(Experiment::Suite)
         } else {
-            Spec::parse(&self.text, &self.origin).map(Experiment::One)
+            Spec::parse(&self.text, &self.origin).map(Box::new).map(Experiment::One)
         }
     }
 }

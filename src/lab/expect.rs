@@ -7,7 +7,7 @@ use super::judge::{ENOUGH_ROUNDS, Estimate};
 use super::metrics::{self, Metric};
 use super::plan::{self, Cell, Group};
 use super::rows::{Row, Verdict};
-use super::spec::{Expect, Spec};
+use super::spec::Expect;
 use super::store::Data;
 use crate::measure::stats::{self, Interval};
 
@@ -124,7 +124,7 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
     }
     let values = values(metric, &cells, &expect.load, rows);
     claim.rounds = values.len();
-    decide(&mut claim, &values, &data.spec, rounds, rows, &cells);
+    decide(&mut claim, &values, rounds, rows, &cells);
     Some(claim)
 }
 
@@ -160,13 +160,9 @@ fn fit(row: &Row, metric: &Metric) -> bool {
     row.verdict.counts() && !(metric.throughput && row.verdict == Verdict::ClientBound)
 }
 
-fn decide(claim: &mut Claim, values: &[f64], spec: &Spec, rounds: usize, rows: &[Row], cells: &[&Cell]) {
+fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells: &[&Cell]) {
     let enough = values.len() >= ENOUGH_ROUNDS;
-    let interval = if enough {
-        stats::bootstrap_median(values, stats::RESAMPLES, spec.seed)
-    } else {
-        Interval::range(values)
-    };
+    let interval = if enough { stats::bootstrap_median(values) } else { Interval::range(values) };
     claim.ours = stats::median(values).zip(interval).map(|(median, interval)| Estimate { median, interval });
     let band = claim.expect.reproduced;
     (claim.verdict, claim.why) = match claim.ours {

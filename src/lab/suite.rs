@@ -60,7 +60,7 @@ impl Suite {
         let member = |name: &String| {
             let found = catalogue::find(name)?;
             match found.experiment()? {
-                Experiment::One(spec) => Ok((found, spec)),
+                Experiment::One(spec) => Ok((found, *spec)),
                 Experiment::Suite(_) => {
                     Err(Error::Usage(format!("`{name}` is a suite, and a suite has experiments only")))
                 }

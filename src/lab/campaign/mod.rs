@@ -74,7 +74,7 @@ pub fn run(wanted: &Run) -> Result<()> {
         }
         (None, Some(found), Some(Experiment::Suite(suite))) => suite::run(&session, &found, &suite),
         (None, Some(found), Some(Experiment::One(spec))) => {
-            let ended = session.experiment(&found, spec, Place::Fresh)?;
+            let ended = session.experiment(&found, *spec, Place::Fresh)?;
             finish(&ended.directory, ended.how)
         }
         (None, ..) => Err(Error::Usage("say which experiment (lab list)".into())),
@@ -89,7 +89,7 @@ pub fn check(wanted: &cli::Check) -> Result<()> {
     let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
     let found = catalogue::find(&wanted.name)?;
     let members = match found.experiment()? {
-        Experiment::One(spec) => vec![(found, spec)],
+        Experiment::One(spec) => vec![(found, *spec)],
         Experiment::Suite(suite) => suite.members()?,
     };
     let programs = Programs::find(wanted.scope.programs.as_deref(), true)?;

@@ -198,11 +198,9 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
             Tried::Unknown(why) => {
                 found.push(Finding::new(subject, Grade::Refused, format!("{what}: {why}")))
             }
-            Tried::Fails(why) if cell.listener == spec.baseline => {
-                found.push(Finding::new(subject, Grade::Refused, format!("{what}, the baseline: {why}")));
-            }
             Tried::Fails(why) => {
-                let text = format!("{what} does not start, its runs will be void: {why}");
+                let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };
+                let text = format!("{what} does not start, its runs will be void{only}: {why}");
                 found.push(Finding::new(subject, Grade::Aloud, text));
             }
         }
@@ -224,6 +222,6 @@ fn folder(spec: &Spec, target: &Path) -> Vec<Finding> {
     if let Err(why) = access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
         return refuse(format!("{}: {} (--results DIR)", there.display(), why.desc()));
     }
-    let free = statvfs(there).map(|about| about.blocks_available() as u64 * about.fragment_size() as u64);
+    let free = statvfs(there).map(|about| about.blocks_available() * about.fragment_size());
     vec![needs::disk(spec, free.ok(), there)]
 }

@@ -12,6 +12,8 @@ pub use self::compare::{Call, Comparison};
 use self::compare::{compare, correct};
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
+use rayon::prelude::*;
+
 use super::curves::{self, Point};
 use super::data::RunData;
 use super::expect::{self, Claim};
@@ -90,18 +92,17 @@ pub fn judge(data: &Data) -> Analysis {
     let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);
     let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
     let rows: Vec<Row> = runs
-        .iter()
+        .par_iter()
         .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?, &data.spec.rules)))
         .collect();
     let rounds = rows.iter().map(|row| row.round).max().unwrap_or(0) as usize;
     let enough = rounds >= ENOUGH_ROUNDS;
     let paired: Vec<(&RunData, &Row)> = runs.iter().copied().zip(&rows).collect();
-    let mut scenes = Vec::new();
-    for group in plan::groups(&data.spec) {
-        for load in &data.spec.load {
-            scenes.push(scene(&group, load, &paired, enough, data.spec.seed));
-        }
-    }
+    let groups = plan::groups(&data.spec);
+    let places: Vec<(&Group, &Load)> =
+        groups.iter().flat_map(|group| data.spec.load.iter().map(move |load| (group, load))).collect();
+    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, data.spec.seed);
+    let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
     correct(&mut scenes, enough);
     let claims = expect::evaluate(data, &rows, rounds);
     Analysis { rounds, enough, scenes, rows, claims }
@@ -123,7 +124,7 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) ->
         .cells
         .iter()
         .zip(made.iter().zip(&used))
-        .map(|(cell, (made, used))| cell_result(cell, began(made), used, reach, enough, seed))
+        .map(|(cell, (made, used))| cell_result(cell, began(made), used, reach, enough))
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let comparisons = compare(&results, &used, seed);
@@ -134,14 +135,10 @@ fn began(made: &[Paired]) -> usize {
     made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
 }
 
-fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool, seed: u64) -> CellResult {
+fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool) -> CellResult {
     let estimate = |metric: &Metric| {
         let values: Vec<f64> = used.iter().filter_map(|(_, row)| (metric.value)(row)).collect();
-        let interval = if enough {
-            stats::bootstrap_median(&values, stats::RESAMPLES, seed)
-        } else {
-            Interval::range(&values)
-        };
+        let interval = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
         Some(Estimate { median: stats::median(&values)?, interval: interval? })
     };
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
@@ -153,6 +150,6 @@ fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bo
         estimates: metrics::all().map(estimate).collect(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
-        curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough, seed),
+        curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lab::fixture;
+use crate::lab::metrics::METRICS;
 
 fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
     let scene = &analysis.scenes[0];

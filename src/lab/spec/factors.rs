@@ -165,7 +165,7 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 fn time(ms: u64) -> String {
-    if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 /// The level's name: `none`, or the fault as it is written.
