@@ -73,6 +73,7 @@ fn percentiles(scene: &Scene, analysis: &Analysis) -> Percentiles {
             .iter()
             .map(|point| (point.nines, [point.median_ms, point.band_ms.low, point.band_ms.high]))
             .collect(),
+        service: Vec::new(),
     });
     Percentiles {
         title: format!("Response time, {}", scene.load.name),
@@ -92,7 +93,7 @@ fn shares(scene: &Scene) -> Shares {
         Some(Panel {
             label: result.cell.id.clone(),
             look: look(&result.cell.listener, result.cell.twin),
-            notes: [format!("Jain {:.4}", spread.jain), format!("spread {}", percent(spread.cov, 2))],
+            note: format!("Jain {:.4}, spread {}", spread.jain, percent(spread.cov, 2)),
             bars: bars.collect(),
         })
     };
