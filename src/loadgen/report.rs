@@ -54,6 +54,7 @@ pub fn record(plan: &Plan, found: &[Found], interrupted: bool) -> RunRecord {
         },
         verdict: verdict.name.into(),
         reasons: verdict.reasons,
+        ..RunRecord::default()
     }
 }
 
@@ -88,6 +89,7 @@ fn plan_record(plan: &Plan) -> record::Plan {
         duration_s: plan.duration_ns.unwrap_or(0) as f64 / 1e9,
         requests: plan.requests,
         warmup_s: plan.warmup_ns as f64 / 1e9,
+        ..record::Plan::default()
     }
 }
 

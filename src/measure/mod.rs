@@ -4,4 +4,5 @@ pub mod histogram;
 pub mod machine;
 pub mod queueing;
 pub mod record;
+pub mod series;
 pub mod stats;

@@ -1,15 +1,22 @@
 //! What one load-generator run found, as written by `loadgen --json` and read by `lab`.
 //!
-//! Durations that end in `_us` are microseconds, in `_s` seconds. Histograms count nanoseconds.
+//! This is the schema of `--json`: the names in the file are those of the fields here, nested in the same way.
+//! Durations that end in `_us` are microseconds, in `_s` seconds; rates are per second. Histograms count nanoseconds.
+//! Fields marked *since 2* are missing in records of schema 1, which are read as if they had nothing to say.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::series::IntervalSummary;
+
+/// Version of the schema that is written.
+pub const SCHEMA: u32 = 2;
+
 /// One run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Version of this schema: 1.
+    /// Version of this schema: [`SCHEMA`].
     pub schema: u32,
     /// Version of the program that wrote it.
     pub version: String,
@@ -26,6 +33,12 @@ pub struct RunRecord {
     pub completed: u64,
     /// Completed per second of `duration_s`.
     pub rate: f64,
+    /// Open loop: arrivals that were due in the measured time, per second of `duration_s`. Since 2.
+    #[serde(default)]
+    pub offered_rate: Option<f64>,
+    /// Requests sent per second of `duration_s`. Since 2.
+    #[serde(default)]
+    pub sent_rate: f64,
     /// Arrivals (open loop) that had to wait for one of `plan.connections`.
     #[serde(default)]
     pub held: u64,
@@ -52,6 +65,18 @@ pub struct RunRecord {
     pub latency: BTreeMap<String, Summary>,
     /// The same phases as HdrHistogram V2 + DEFLATE in base64, values in ns.
     pub histograms: BTreeMap<String, String>,
+    /// The course of the run; empty in a record that was merged of several. Since 2.
+    #[serde(default)]
+    pub intervals: Vec<IntervalSummary>,
+    /// Whether random arrivals were what they were planned to be. Since 2.
+    #[serde(default)]
+    pub arrivals_test: Option<ArrivalsTest>,
+    /// The wall clock. Since 2.
+    #[serde(default)]
+    pub clock: Clock,
+    /// The records that this one was merged of, in their order. Since 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
     /// The generator itself.
     pub generator: Generator,
     /// `OK`, `CLIENT-BOUND` (closed loop, generator thread above 90 % of a core) or `INVALID`.
@@ -69,10 +94,16 @@ pub struct Plan {
     pub model: String,
     /// Connections at once (closed loop), or the upper bound of an open one.
     pub connections: u64,
-    /// Offered requests per second (open loop).
+    /// Requests per second that this process offers, on average over the measured time (open loop).
     pub rate: Option<f64>,
-    /// `const` or `poisson` (open loop).
+    /// The rate of all processes together, as it was typed (open loop, unless replayed). Since 2.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// `const`, `poisson`, `burst:N` or `replay` (open loop).
     pub arrivals: Option<String>,
+    /// Which process of how many this is, from 1: `1/1`. Since 2.
+    #[serde(default)]
+    pub shard: String,
     /// Seed of the schedule.
     pub seed: u64,
     /// Seconds asked for, warm-up excluded; 0 when the number of requests ends the run.
@@ -82,6 +113,9 @@ pub struct Plan {
     pub requests: Option<u64>,
     /// Seconds before the measured time.
     pub warmup_s: f64,
+    /// Length of the intervals in seconds. Since 2.
+    #[serde(default)]
+    pub interval_s: f64,
 }
 
 /// Percentiles of one phase in microseconds, from its histogram.
@@ -110,4 +144,51 @@ pub struct Generator {
     pub cpu_s: f64,
     /// Largest share of a core that one thread used, 0 to 1.
     pub busiest_thread: f64,
+}
+
+/// The Anderson-Darling test of the actual times of sending against the plan, for Poisson arrivals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArrivalsTest {
+    /// The statistic A^2.
+    pub statistic: f64,
+    /// What it may be: twice the critical value of 5 %.
+    pub limit: f64,
+    /// Spans between sends in the sample.
+    pub sample: u64,
+    /// Arrivals that one span is long: 1 up to 1000 requests per second and thread.
+    pub arrivals_per_span: u32,
+}
+
+/// When the run was, and how far its wall clock can be trusted. No duration is taken from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// When the first request was due, in seconds since 1970.
+    pub start_unix_s: f64,
+    /// Whether the kernel says that something keeps the clock right; `None` when it does not tell.
+    pub synchronised: Option<bool>,
+    /// What is still to be corrected.
+    pub offset_us: Option<i64>,
+    /// Estimated error.
+    pub estimated_error_us: Option<i64>,
+    /// Bound of the error.
+    pub max_error_us: Option<i64>,
+}
+
+/// One of the records that were merged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file.
+    pub file: String,
+    /// Its part of the plan.
+    pub shard: String,
+    /// When it began, in seconds since 1970.
+    pub start_unix_s: f64,
+    /// Seconds that it measured.
+    pub duration_s: f64,
+    /// Requests that it completed, and per second of its own duration.
+    pub completed: u64,
+    /// See `completed`.
+    pub rate: f64,
+    /// Its verdict.
+    pub verdict: String,
 }

@@ -1,0 +1,128 @@
+//! The course of a run: one summary per interval. It knows numbers and names, not where they come from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Summary;
+
+/// What happened in one interval of a run, all threads together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IntervalSummary {
+    /// Its begin, in seconds since the first request was due.
+    pub begin_s: f64,
+    /// Its end, likewise.
+    pub end_s: f64,
+    /// Whether these are the requests of the warm-up. Such ones that end in the measured time have a row of their own
+    /// there.
+    pub warmup: bool,
+    /// Arrivals planned (open loop).
+    pub offered: Option<u64>,
+    /// Requests sent.
+    pub started: u64,
+    /// Requests completed with a whole response, of any status.
+    pub completed: u64,
+    /// Requests failed, of all kinds.
+    pub failed: u64,
+    /// Failures by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// Completed per second.
+    pub rate: f64,
+    /// Response times of those completed.
+    pub response: Summary,
+    /// Service times of those completed.
+    pub service: Summary,
+    /// Connections open at its end.
+    pub open: u64,
+    /// Largest share of a core that one thread of the generator used, 0 to 1.
+    pub busiest_thread: f64,
+    /// Closed loop: `busiest_thread` is so large that the throughput may be the generator's.
+    pub client_bound: bool,
+    /// The run was interrupted in this interval, or before it.
+    pub interrupted: bool,
+}
+
+/// The percentiles of a phase that a row has.
+fn percentiles(summary: &Summary) -> [(&'static str, f64); 6] {
+    [
+        ("p50_us", summary.p50_us),
+        ("p90_us", summary.p90_us),
+        ("p99_us", summary.p99_us),
+        ("p999_us", summary.p999_us),
+        ("p9999_us", summary.p9999_us),
+        ("max_us", summary.max_us),
+    ]
+}
+
+/// The header of the CSV form, with its line feed. `kinds`: the names of all kinds of failure.
+pub fn csv_header(kinds: &[&str]) -> String {
+    let first = ["begin_s", "end_s", "warmup", "offered", "started", "completed", "failed", "rate"];
+    let percentiles = ["response", "service"]
+        .into_iter()
+        .flat_map(|phase| percentiles(&Summary::default()).map(|(name, _)| format!("{phase}_{name}")));
+    let last = ["open", "busiest_thread", "client_bound", "interrupted"];
+    let cells: Vec<String> = first
+        .map(str::to_owned)
+        .into_iter()
+        .chain(percentiles)
+        .chain(last.map(str::to_owned))
+        .chain(kinds.iter().map(|kind| (*kind).to_owned()))
+        .collect();
+    cells.join(",") + "\n"
+}
+
+/// An interval in the CSV form, with its line feed. A phase in which nothing was counted has empty cells.
+pub fn csv_row(interval: &IntervalSummary, kinds: &[&str]) -> String {
+    let IntervalSummary { begin_s, end_s, warmup, offered, started, completed, failed, rate, .. } = interval;
+    let offered = offered.map(|offered| offered.to_string()).unwrap_or_default();
+    let mut row =
+        format!("{begin_s:.6},{end_s:.6},{warmup},{offered},{started},{completed},{failed},{rate:.3}");
+    for summary in [&interval.response, &interval.service] {
+        for (_, value_us) in percentiles(summary) {
+            let cell = if summary.count > 0 { format!("{value_us:.3}") } else { String::new() };
+            row = row + "," + &cell;
+        }
+    }
+    let IntervalSummary { open, busiest_thread, client_bound, interrupted, errors, .. } = interval;
+    row += &format!(",{open},{busiest_thread:.3},{client_bound},{interrupted}");
+    for kind in kinds {
+        row += &format!(",{}", errors.get(*kind).unwrap_or(&0));
+    }
+    row + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_a_cell_for_each_column() {
+        let kinds = ["short-body", "early-end"];
+        let interval = IntervalSummary {
+            begin_s: 1.0,
+            end_s: 2.5,
+            offered: Some(10),
+            started: 9,
+            completed: 7,
+            failed: 2,
+            errors: [("early-end".to_owned(), 2)].into(),
+            rate: 4.667,
+            response: Summary { count: 7, p50_us: 1.5, ..Summary::default() },
+            ..IntervalSummary::default()
+        };
+        let (header, row) = (csv_header(&kinds), csv_row(&interval, &kinds));
+        let columns: BTreeMap<&str, &str> = header.trim().split(',').zip(row.trim().split(',')).collect();
+        assert_eq!(header.split(',').count(), row.split(',').count());
+        assert_eq!(columns.len(), header.split(',').count(), "no name comes twice");
+        for (name, cell) in [
+            ("begin_s", "1.000000"),
+            ("offered", "10"),
+            ("early-end", "2"),
+            ("short-body", "0"),
+            ("response_p50_us", "1.500"),
+            ("service_p50_us", ""),
+        ] {
+            assert_eq!(columns[name], cell, "{name}");
+        }
+    }
+}
