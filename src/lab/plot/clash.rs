@@ -1,8 +1,7 @@
 //! A judge of figures for tests: which texts overlap or leave the sheet. It reads the SVG as a browser would place it.
 
 use super::layout::text_width;
-use super::look::Look;
-use super::{Figure, NARROW, WIDE, look};
+use super::{Figure, Look, NARROW, WIDE, look};
 
 /// Counts of strategies and widths at which every figure is tried.
 pub const COUNTS: [(usize, i32); 8] =

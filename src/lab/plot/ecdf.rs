@@ -48,16 +48,16 @@ impl Ecdf {
         let slowest = ends.fold(0.0, f64::max);
         let again: Vec<_> = AGAIN_MS.into_iter().filter(|(ms, _)| *ms <= slowest * 1.05).collect();
         let uprights: Vec<(f64, String)> = again.iter().map(|(ms, name)| (*ms, (*name).to_owned())).collect();
-        let mut keys = vec![
-            Key { text: "first byte".into(), sample: Sample::Neutral(Pattern::Solid) },
-            Key { text: "connect".into(), sample: Sample::Neutral(Pattern::Dashed) },
-        ];
+        let key = |curve: &Curve| Key { text: curve.label.clone(), sample: Sample::Strategy(curve.look) };
+        let mut keys: Vec<Key> = self.curves.iter().filter(|_| together).map(key).collect();
+        keys.push(Key { text: "first byte".into(), sample: Sample::Neutral(Pattern::Solid) });
+        keys.push(Key { text: "connect".into(), sample: Sample::Neutral(Pattern::Dashed) });
         if !again.is_empty() {
             keys.push(Key { text: "upright: a lost SYN is sent again".into(), sample: Sample::Nothing });
         }
         let panel = |curves: &[Curve], heading| Panel {
             heading,
-            lines: curves.iter().flat_map(|curve| curve.lines(together)).collect(),
+            lines: curves.iter().flat_map(|curve| curve.lines()).collect(),
             uprights: uprights.clone(),
             ..Panel::default()
         };
@@ -74,7 +74,7 @@ impl Ecdf {
             note: self.note.clone(),
             x: Dimension { name: "ms".into(), log: true, ..Dimension::default() },
             y: vec![Dimension {
-                name: "share of requests at least as fast".into(),
+                name: if together { "share of requests at least as fast" } else { "at least as fast" }.into(),
                 ticks: NAMED.map(|(nines, name)| (nines, name.to_owned())).to_vec(),
                 ..Dimension::default()
             }],
@@ -83,14 +83,14 @@ impl Ecdf {
             plot_height: if together { 240.0 } else { 140.0 },
             least_width: 190.0,
             most_columns: 3,
-            labels: together,
+            labels: false,
         };
         lines.draw(width)
     }
 }
 
 impl Curve {
-    fn lines(&self, labelled: bool) -> Vec<Line> {
+    fn lines(&self) -> Vec<Line> {
         let connect = Line {
             look: Some(self.look),
             points: self.connect.clone(),
@@ -98,12 +98,7 @@ impl Curve {
             weight: 1.5,
             ..Line::default()
         };
-        let first_byte = Line {
-            label: if labelled { self.label.clone() } else { String::new() },
-            look: Some(self.look),
-            points: self.first_byte.clone(),
-            ..Line::default()
-        };
+        let first_byte = Line { look: Some(self.look), points: self.first_byte.clone(), ..Line::default() };
         vec![connect, first_byte]
     }
 }

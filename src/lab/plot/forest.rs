@@ -53,11 +53,7 @@ impl Forest {
             middle: change.median,
             low: change.low,
             high: change.high,
-            text: if change.median.abs() >= 100.0 {
-                format!("{:+.0}", change.median)
-            } else {
-                format!("{:+.1}", change.median)
-            },
+            text: signed(change.median),
             full: change.counts,
         };
         let panel = |metric: &Metric| Panel {
@@ -84,11 +80,22 @@ impl Forest {
     }
 }
 
+/// With its sign, and no minus before zero.
+fn signed(percent: f64) -> String {
+    let percent = if percent.abs() < 0.05 { 0.0 } else { percent };
+    if percent.abs() >= 100.0 { format!("{percent:+.0}") } else { format!("{percent:+.1}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::WIDE;
     use super::super::clash::{clashes, strategies};
     use super::*;
+
+    #[test]
+    fn nothing_has_no_minus() {
+        assert_eq!([-0.01, -0.2, 12.34, 250.4].map(signed), ["+0.0", "-0.2", "+12.3", "+250"]);
+    }
 
     #[test]
     fn the_floor_is_shaded_and_what_counts_is_filled() {

@@ -244,6 +244,7 @@ impl Lines {
         for (value, text) in self.x.named(frame.x, most) {
             let (at, half) = (frame.x(value), text_width(&text, TICK) / 2.0);
             canvas.line(&[(at, frame.top), (at, frame.bottom)], INK, 0.13, 1.0)?;
+            let at = at.min(frame.right + 8.0 - half);
             if at - half > free {
                 canvas.text((at, frame.bottom + 13.0), &text, TICK, SOFT, Anchor::Middle)?;
                 free = at + half + 6.0;

@@ -28,7 +28,7 @@ pub mod shares;
 pub mod timeline;
 
 pub use canvas::Figure;
-pub use look::look;
+pub use look::{Look, look};
 
 /// Width in px of a figure on a desk, and in the files.
 pub const WIDE: i32 = 760;

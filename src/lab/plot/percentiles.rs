@@ -72,7 +72,7 @@ impl Percentiles {
             title: self.title.clone(),
             note: self.note.clone(),
             x: Dimension {
-                name: "share of requests at least as fast".into(),
+                name: if together { "share of requests at least as fast" } else { "at least as fast" }.into(),
                 ticks: NAMED.map(|(nines, name)| (nines, name.to_owned())).to_vec(),
                 ..Dimension::default()
             },

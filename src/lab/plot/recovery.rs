@@ -102,7 +102,11 @@ impl Strategy {
         };
         Panel {
             heading: Some((self.label.clone(), Some(self.look))),
-            note: self.note.clone(),
+            note: match measure {
+                0 => self.note.clone(),
+                2 if self.hit.is_empty() => "not counted".into(),
+                _ => String::new(),
+            },
             y: measure,
             lines,
             shades: self.lasted_s.map(|s| (0.0, s)).into_iter().collect(),
