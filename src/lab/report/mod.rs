@@ -6,9 +6,14 @@
 //! words       the answer in sentences          figures   what the plots are given
 //! view        texts and tables of the page     tables    CSV files
 //! templates   from these to HTML and Markdown
+//! summary     a report in short                index     the list of all reports
+//! suite       one table of claims over several experiments
 //! ```
 
 mod figures;
+mod index;
+pub mod suite;
+mod summary;
 mod tables;
 mod templates;
 mod view;
@@ -17,6 +22,7 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use self::summary::Summary;
 use super::error::{Error, Result};
 use super::judge;
 use super::store;
@@ -26,8 +32,8 @@ pub const PAGE: &str = "report.html";
 /// Folder of the figures.
 const PLOTS: &str = "plots";
 
-/// Writes report.html, report.md, plots/*.svg and the CSV files into `directory`, and gives the report's path and the
-/// answer in words.
+/// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, brings the index of the
+/// results up to date, and gives the report's path and the answer in words.
 ///
 /// # Errors
 /// The folder is no results folder, is damaged, or cannot be written.
@@ -41,6 +47,8 @@ pub fn write(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
+    Summary::of(&data, &analysis, &page.answer).write(directory)?;
+    index::after(directory, &data.environment.experiment)?;
     Ok((directory.join(PAGE), page.answer))
 }
 

@@ -8,8 +8,11 @@ use serde::Serialize;
 use crate::lab::error::{Error, Result};
 
 /// What templates share.
-const SHARED: [(&str, &str); 2] =
-    [("style.css", include_str!("style.css")), ("macros.html", include_str!("macros.html"))];
+const SHARED: [(&str, &str); 3] = [
+    ("style.css", include_str!("style.css")),
+    ("macros.html", include_str!("macros.html")),
+    ("macros.md", include_str!("macros.md")),
+];
 
 /// A template with what it shows. In a name that ends in `.html` texts are escaped.
 ///

@@ -1,5 +1,6 @@
 //! What the templates show: texts and tables, in order, formatted.
 
+pub mod claims;
 mod facts;
 mod tables;
 
@@ -24,6 +25,7 @@ pub struct Page {
     pub subtitle: String,
     pub debug: bool,
     pub answer: Vec<String>,
+    pub claims: Vec<claims::ClaimView>,
     pub sections: Vec<Section>,
     /// Whether there are sections enough to need a list of contents.
     pub contents: bool,
@@ -82,7 +84,8 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         ),
         debug: data.runs.iter().any(crate::lab::runner::debug_built)
             || environment.machine.profile == "debug",
-        answer: words::answer(analysis),
+        answer: answer(analysis),
+        claims: claims::views(&analysis.claims, ""),
         contents: analysis.scenes.len() > FEW_SCENES,
         folded: analysis.scenes.len() > FEW_SCENES,
         strip: figures.ledger.clone(),
@@ -93,6 +96,12 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         ledger: tables::ledger(&analysis.rows),
         files: files(data),
     }
+}
+
+/// The answer in words; what came of published claims comes first.
+fn answer(analysis: &Analysis) -> Vec<String> {
+    let claims = claims::sentence(analysis.claims.iter());
+    claims.into_iter().chain(words::answer(analysis)).collect()
 }
 
 /// `20261123T013000Z` as `2026-11-23 01:30 UTC`.
