@@ -121,6 +121,9 @@ pub struct Compare {
     /// Compare them even if they come from different machines or were run with different settings
     #[arg(long)]
     pub force: bool,
+    /// Write the comparison as a page with figures, too
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {

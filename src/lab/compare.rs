@@ -9,6 +9,7 @@ use super::error::{Error, Result};
 use super::judge::{self, Analysis, ENOUGH_ROUNDS, Scene};
 use super::likeness::{self, Difference};
 use super::metrics::{METRICS, Metric};
+use super::report;
 use super::rows::{Row, Verdict};
 use super::spec::Spec;
 use super::store::{self, Data};
@@ -99,6 +100,9 @@ pub fn compare(wanted: &cli::Compare) -> Result<String> {
         )));
     }
     let names = [&wanted.first, &wanted.second].map(|path| path.display().to_string());
+    if let Some(path) = &wanted.page {
+        report::compare_page(path, names.clone(), &comparison)?;
+    }
     Ok(markdown(&comparison, &names))
 }
 

@@ -13,6 +13,7 @@ use super::catalogue::{self, Experiment, Found};
 use super::cli::minutes;
 use super::error::{Error, Result};
 use super::expect::{Claim, ClaimVerdict, together};
+use super::report::suite::Member;
 use super::spec::{Spec, located};
 use super::{judge, plan, report, store};
 
@@ -188,23 +189,16 @@ pub fn claims(directory: &Path) -> Result<Vec<(String, Vec<Claim>)>> {
     begun(directory)?.into_iter().map(of).collect()
 }
 
-/// Writes the suite's report.md.
+/// Writes the suite's report.
 fn write(directory: &Path) -> Result<PathBuf> {
     let (suite, _) = read(directory)?;
-    let claims = claims(directory)?;
-    let mut text = format!("# {}\n\n{}", suite.question, table(&claims));
-    text += "\nOurs: the median over rounds and its 95 % bootstrap interval. Reproduced: the whole interval lies within \
-             what counts as reproduced; not reproduced: all of it lies outside.\n\n";
-    for name in &suite.suite {
-        if claims.iter().any(|(begun, _)| begun == name) {
-            text += &format!("- [{name}]({name}/report.md)\n");
-        } else {
-            text += &format!("- {name}: not begun\n");
-        }
-    }
-    let path = directory.join("report.md");
-    fs::write(&path, text).map_err(|e| Error::file("write", &path, e))?;
-    Ok(path)
+    let mut known = claims(directory)?;
+    let mut member = |name: &String| {
+        let place = known.iter().position(|(begun, _)| begun == name);
+        Member { name: name.clone(), claims: place.map(|place| known.swap_remove(place).1) }
+    };
+    let members: Vec<Member> = suite.suite.iter().map(&mut member).collect();
+    report::suite::write(directory, &suite.question, &members)
 }
 
 /// What came of each claim in a line, and the table with one row per expectation.

@@ -48,6 +48,9 @@ pub struct RunRecord {
     /// Requests still on their way when the run was interrupted.
     #[serde(default)]
     pub unfinished: u64,
+    /// What became of connections. Since 2.
+    #[serde(default)]
+    pub connections: Connections,
     /// Whether the run was interrupted before its end.
     #[serde(default)]
     pub interrupted: bool,
@@ -83,6 +86,66 @@ pub struct RunRecord {
     pub verdict: String,
     /// Why the verdict is not `OK`.
     pub reasons: Vec<String>,
+    /// What was expected of the run, and what it showed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Expectation>,
+    /// The search whose answer this run is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+}
+
+/// One expectation of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// As it was asked for, such as `p99<5ms`.
+    pub text: String,
+    /// What the run showed, in the unit that `text` uses; absent where there was nothing to tell it by.
+    pub value: Option<f64>,
+    /// Whether it was met. Without a value it was not.
+    pub holds: bool,
+}
+
+/// A search for the highest rate that holds an objective.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// What was to hold, such as `p99<5ms`.
+    pub objectives: Vec<String>,
+    /// `found`, `above` (holds as far as it was tried), `none` (broken even at the lowest rate) or `generator` (the
+    /// generator reached its limit before the objective broke).
+    pub outcome: String,
+    /// The answer: the highest rate, in requests per second, at which every probe held the objective.
+    pub rate: Option<f64>,
+    /// The lower end of the interval for the answer: the highest rate that held in repeated probes.
+    pub lower: Option<f64>,
+    /// The upper end: the lowest rate that did not hold in repeated probes.
+    pub upper: Option<f64>,
+    /// Whether both ends rest on as many probes as they should; if not, the time was over.
+    pub confirmed: bool,
+    /// Whether there is more than one place where it could be: most probes of a rate broke though a higher one holds,
+    /// or held though a lower one does not.
+    pub non_monotone: bool,
+    /// Every probe, in the order of time.
+    pub probes: Vec<Probe>,
+}
+
+/// One probe of a search: an open-loop run of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Probe {
+    /// Requests per second, planned and completed.
+    pub offered: f64,
+    pub achieved: f64,
+    /// Response time in us.
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    /// Completed and failed requests.
+    pub completed: u64,
+    pub failed: u64,
+    /// `holds`, `broken` or `generator-limit`.
+    pub verdict: String,
+    /// Why it does not hold.
+    pub reasons: Vec<String>,
 }
 
 /// What was asked for.
@@ -116,6 +179,34 @@ pub struct Plan {
     /// Length of the intervals in seconds. Since 2.
     #[serde(default)]
     pub interval_s: f64,
+    /// Whether connections are kept for as long as the server does. Since 2.
+    #[serde(default)]
+    pub keep_alive: bool,
+    /// Requests on one connection at most; absent without `keep_alive`: one. Since 2.
+    #[serde(default)]
+    pub requests_per_connection: Option<u64>,
+    /// Whether `loadgen` closes a connection first, so that TIME_WAIT lies on its side. Since 2.
+    #[serde(default)]
+    pub client_closes: bool,
+    /// Pause between a response and the next request of the same client, as a distribution (closed loop). Since 2.
+    #[serde(default)]
+    pub think: Option<String>,
+    /// How many local addresses connections come from; 0: the kernel chooses. Since 2.
+    #[serde(default)]
+    pub sources: u64,
+}
+
+/// What became of connections, of the requests that are counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Connections that stood.
+    pub opened: u64,
+    /// Requests that found their connection open already.
+    pub reused: u64,
+    /// Connections that replaced one which the server had closed between requests.
+    pub reconnects: u64,
+    /// Of those opened, how many had to send their SYN 0, 1, 2, and 3 or more times again.
+    pub syn_retransmits: [u64; 4],
 }
 
 /// Percentiles of one phase in microseconds, from its histogram.

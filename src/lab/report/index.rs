@@ -81,16 +81,27 @@ fn report(experiment: &str, folder: &str, summary: Summary) -> Report {
     let place = format!("{experiment}/{folder}");
     let counts: Vec<String> = summary.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
     let member = |name: String| {
-        let link = format!("{place}/{name}/{PAGE}");
+        let link = link(&format!("{place}/{name}/{PAGE}"));
         (name, link)
     };
     Report {
-        link: format!("{place}/{PAGE}"),
+        link: link(&format!("{place}/{PAGE}")),
         title: format!("{}, {}", moment(&summary.started), summary.label),
         answer: summary.answer,
         counts: counts.join(", "),
         members: summary.members.into_iter().map(member).collect(),
     }
+}
+
+/// A path as a link: what has a meaning in one, or none at all, in percent signs.
+pub fn link(path: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    path.bytes().map(encode).collect()
 }
 
 /// The folders in a folder, by name.
@@ -136,6 +147,11 @@ mod tests {
         assert!(at("The newer answer.") < at("The older answer.") && at("The older answer.") < at("Another"));
         assert!(html.contains("href=\"quick/reference/report.html\"") && html.contains("a&lt;b"));
         assert!(html.contains("2 NOISY, 30 OK") && !html.contains("notes"), "{html}");
+    }
+
+    #[test]
+    fn links_lead_to_folders_of_any_name() {
+        assert_eq!(link("a b/c#1/é.html"), "a%20b/c%231/%C3%A9.html");
     }
 
     #[test]

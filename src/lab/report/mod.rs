@@ -8,8 +8,10 @@
 //! templates   from these to HTML and Markdown
 //! summary     a report in short                index     the list of all reports
 //! suite       one table of claims over several experiments
+//! compare     two results folders side by side
 //! ```
 
+mod compare;
 mod figures;
 mod index;
 pub mod suite;
@@ -22,6 +24,7 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use self::compare::write as compare_page;
 use self::summary::Summary;
 use super::error::{Error, Result};
 use super::judge;

@@ -37,6 +37,7 @@ struct MemberView {
     counts: String,
     /// Empty when it was not begun.
     folder: String,
+    link: String,
 }
 
 /// Writes report.html and report.md of a suite into `directory`, from its members' claims and the summaries of their
@@ -63,7 +64,7 @@ pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<Pat
         members: members.iter().filter(|m| m.claims.is_some()).map(|m| m.name.clone()).collect(),
     };
     let of = |member: &Member| {
-        let link = format!("{}/{PAGE}", member.name);
+        let link = index::link(&format!("{}/{PAGE}", member.name));
         self::views(member.claims.as_deref().unwrap_or_default(), &link)
     };
     let page = Page {
@@ -90,6 +91,7 @@ fn member(directory: &Path, member: &Member) -> MemberView {
         question: summary.question,
         answer: summary.answer,
         counts: counts.join(", "),
+        link: index::link(&format!("{}/{PAGE}", member.name)),
         folder: if member.claims.is_some() { member.name.clone() } else { String::new() },
     }
 }

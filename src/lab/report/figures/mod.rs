@@ -126,7 +126,11 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<
     Ok([main, more])
 }
 
-fn both(file: String, title: &str, draw: impl Fn(i32) -> Result<Figure>) -> Result<Drawn> {
+/// A figure in both widths.
+///
+/// # Errors
+/// See `draw`.
+pub fn both(file: String, title: &str, draw: impl Fn(i32) -> Result<Figure>) -> Result<Drawn> {
     let (wide, narrow) = (draw(WIDE)?, draw(NARROW)?);
     Ok(Drawn { file, alt: title.into(), svg: wide.file(), wide: wide.inline(), narrow: narrow.inline() })
 }

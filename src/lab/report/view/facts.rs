@@ -21,9 +21,10 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
         ),
         format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
         format!(
-            "{} runs twice per round under two names (A/A); what it differs from itself is the noise floor. A difference counts when its paired bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
+            "{} runs twice per round under two names (A/A), and a difference is taken from the mean of both; what the two differ by is the noise floor. A difference counts when its bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
             spec.baseline
         ),
+        "Figures over time are medians over runs of what each interval came to; what runs show in the warm-up is drawn and not counted. Depths of accept queues are samples.".into(),
         "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
         format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),
         "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU and switches of the server are those of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
