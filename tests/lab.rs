@@ -30,33 +30,33 @@ open_of_capacity = 0.1
 "#;
 
 /// A folder with an experiment, where results and everything temporary go.
-struct Bench(TempDir);
+pub struct Bench(TempDir);
 
 impl Bench {
-    fn new(experiment: &str) -> Self {
+    pub fn new(experiment: &str) -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
         fs::write(bench.path("tiny.toml"), experiment).unwrap();
         fs::create_dir(bench.path("tmp")).unwrap();
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn lab(&self, arguments: &[&str]) -> Command {
+    pub fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
         command.current_dir(self.0.path()).env("TMPDIR", self.path("tmp")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.lab(arguments).output().unwrap()
     }
 
     /// The only results folder of the experiment.
-    fn results(&self) -> PathBuf {
+    pub fn results(&self) -> PathBuf {
         let mut all = fs::read_dir(self.path("results/tiny")).unwrap();
         let only = all.next().unwrap().unwrap().path();
         assert!(all.next().is_none());
@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// Puts a program into `bin`, which answers to `--version` and otherwise does what `script` says.
-    fn stand_in(&self, name: &str, version: &str, script: &str) {
+    pub fn stand_in(&self, name: &str, version: &str, script: &str) {
         let (folder, path) = (self.path("bin"), self.path("bin").join(name));
         fs::create_dir_all(folder).unwrap();
         let version = format!("[ \"$1\" = --version ] && {{ echo {name} {version}; exit; }}");
@@ -72,20 +72,23 @@ impl Bench {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Processes whose command line names this folder's temporary one: servers and handlers of runs.
-    fn running(&self) -> Vec<String> {
-        let tmp = self.path("tmp").to_str().unwrap().to_owned();
-        let lines = fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-        lines
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&tmp))
-            .collect()
+    /// Processes whose command line names this folder's temporary one, or that work in this folder: servers with their
+    /// workers (some change their command line), load generators and handlers.
+    pub fn running(&self) -> Vec<String> {
+        let (own, tmp) = (self.0.path(), self.path("tmp").to_str().unwrap().to_owned());
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()) {
+            let Ok(line) = fs::read(process.join("cmdline")) else { continue };
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let here = fs::read_link(process.join("cwd")).is_ok_and(|folder| folder.starts_with(own));
+            if line.contains(&tmp) || here {
+                found.push(line);
+            }
+        }
+        found
     }
 
-    fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
+    pub fn wait_until(&self, what: &str, condition: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(&self.running()) {
             assert!(Instant::now() < deadline, "{what}: {:?}", self.running());
@@ -94,17 +97,17 @@ impl Bench {
     }
 
     /// Starts an experiment of long runs and waits until a server of it is up.
-    fn begin_long_run(&self) -> Child {
+    pub fn begin_long_run(&self) -> Child {
         let mut lab = self.lab(&["run", "tiny.toml", "--allow-debug"]);
         let lab = lab.stdout(Stdio::null()).spawn().unwrap();
         self.wait_until("no server came up", |running| {
-            running.iter().any(|line| line.contains("--state-dir"))
+            running.iter().any(|line| line.contains("/run/state"))
         });
         lab
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -157,7 +160,7 @@ fn the_experiments_are_listed_with_their_time() {
     let output = Bench::new("").run(&["list"]);
     let list = text(&output.stdout);
     assert!(
-        output.status.success() && list.starts_with("quick") && list.contains(" s  Three ways"),
+        output.status.success() && list.contains("\nquick  ") && list.contains(" s  Three ways"),
         "{list}"
     );
 }
@@ -174,7 +177,7 @@ fn a_wrong_experiment_is_named_with_file_line_and_key() {
     );
     let output = bench.run(&["run", "nonesuch"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no experiment `nonesuch`; there are: quick"));
+    assert!(text(&output.stderr).contains("no experiment `nonesuch`; there are: balance, "));
     assert!(!bench.path("results").exists());
 }
 

@@ -12,6 +12,9 @@ mod harness; // temporary folders, servers, requests
 mod house; // the module edges
 mod instances; // names, pid files, start, stop, list
 mod lab; // experiments from a file to a report
+mod lab_faults; // what befalls workers, servers and load generators during a run
+mod lab_plans; // checks, parts of experiments, going on, suites, comparisons
+mod lab_runs; // other servers, prefixes, probes
 mod loadgen; // the load generator against scripted servers
 mod loadgen_connections; // how it uses connections: kept, lost, from where, how many
 mod loadgen_memory; // that its hot path allocates nothing

@@ -137,3 +137,15 @@ fn a_worker_is_occupied_for_the_time_that_was_drawn() {
         assert!(busy >= 150_000_000, "{responder}: busy for {busy} ns");
     }
 }
+
+#[test]
+fn a_request_can_ask_for_the_time_that_it_occupies_a_worker() {
+    for responder in ["sleep:const(0s)", "spin:const(0s)"] {
+        let sandbox = Sandbox::new();
+        let server = sandbox.start(&["-w", "1", "--respond", responder]);
+        let begun = Instant::now();
+        assert_eq!(server.get("/x?a&occupy=60ms").status, 200, "{responder}");
+        assert!(begun.elapsed() >= Duration::from_millis(60), "{responder}: {:?}", begun.elapsed());
+        assert_eq!(server.get("/?occupy=long").status, 200, "{responder}");
+    }
+}

@@ -4,10 +4,23 @@ use std::fs;
 use std::path::Path;
 
 use super::error::{Error, Result};
+use super::plan;
 use super::spec::Spec;
+use super::suite::Suite;
 
 /// Experiments and their text at build time.
-const COMPILED_IN: &[(&str, &str)] = &[("quick", include_str!("../../experiments/quick.toml"))];
+const COMPILED_IN: &[(&str, &str)] = &[
+    ("quick", include_str!("../../experiments/quick.toml")),
+    ("balance", include_str!("../../experiments/balance.toml")),
+    ("tail", include_str!("../../experiments/tail.toml")),
+    ("crash", include_str!("../../experiments/crash.toml")),
+    ("claims", include_str!("../../experiments/claims.toml")),
+    ("claim-r5", include_str!("../../experiments/claim-r5.toml")),
+    ("claim-r6", include_str!("../../experiments/claim-r6.toml")),
+    ("claim-r10", include_str!("../../experiments/claim-r10.toml")),
+    ("claim-r12", include_str!("../../experiments/claim-r12.toml")),
+    ("claim-r16", include_str!("../../experiments/claim-r16.toml")),
+];
 /// Where files are looked for, relative to the working directory.
 const FOLDER: &str = "experiments";
 
@@ -22,13 +35,49 @@ pub struct Found {
     pub text: String,
 }
 
-impl Found {
-    /// The parsed experiment.
+/// What a file describes.
+#[derive(Clone, Debug)]
+pub enum Experiment {
+    /// An experiment.
+    One(Box<Spec>),
+    /// Several, run one after the other.
+    Suite(Suite),
+}
+
+impl Experiment {
+    /// Seconds that it takes, about.
     ///
     /// # Errors
-    /// See [`Spec::parse`].
-    pub fn spec(&self) -> Result<Spec> {
-        Spec::parse(&self.text, &self.origin)
+    /// A member of a suite makes no experiment.
+    pub fn seconds(&self) -> Result<f64> {
+        match self {
+            Self::One(spec) => Ok(plan::seconds(spec)),
+            Self::Suite(suite) => suite.seconds(),
+        }
+    }
+
+    /// What it wants to know.
+    pub fn question(&self) -> &str {
+        match self {
+            Self::One(spec) => &spec.question,
+            Self::Suite(suite) => &suite.question,
+        }
+    }
+}
+
+impl Found {
+    /// The parsed experiment. A file with a list `suite` is a suite.
+    ///
+    /// # Errors
+    /// See [`Spec::parse`] and [`Suite::parse`].
+    pub fn experiment(&self) -> Result<Experiment> {
+        let is_suite =
+            toml::from_str::<toml::Table>(&self.text).is_ok_and(|table| table.contains_key("suite"));
+        if is_suite {
+            Suite::parse(&self.text, &self.origin).map(Experiment::Suite)
+        } else {
+            Spec::parse(&self.text, &self.origin).map(Box::new).map(Experiment::One)
+        }
     }
 }
 

@@ -12,8 +12,6 @@ const NEAREST: f64 = std::f64::consts::LOG10_2;
 const FARTHEST: f64 = 4.0;
 /// Steps of a curve per factor of ten in 1/(1-q).
 const STEPS: f64 = 24.0;
-/// Resamples of a band; its ends are drawn, not quoted.
-const RESAMPLES: u64 = 1000;
 
 /// One percentile: where it lies and what it is, in ms, over the runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,12 +31,7 @@ pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
 }
 
 /// The curve of response times over runs, up to `reach`. Runs whose histogram cannot be read are left out.
-pub fn curve<'a>(
-    runs: impl Iterator<Item = &'a RunRecord>,
-    reach: f64,
-    enough: bool,
-    seed: u64,
-) -> Vec<Point> {
+pub fn curve<'a>(runs: impl Iterator<Item = &'a RunRecord>, reach: f64, enough: bool) -> Vec<Point> {
     let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?).ok()).collect();
     let steps = ((reach - NEAREST) * STEPS).floor() as u32;
     let at = |step: u32| {
@@ -46,8 +39,7 @@ pub fn curve<'a>(
         let quantile = 1.0 - 10_f64.powf(-nines);
         let values: Vec<f64> =
             histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
-        let band =
-            if enough { stats::bootstrap_median(&values, RESAMPLES, seed) } else { Interval::range(&values) };
+        let band = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
         Some(Point { nines, median_ms: stats::median(&values)?, band_ms: band? })
     };
     (0..=steps).filter_map(at).collect()
@@ -68,7 +60,7 @@ mod tests {
     #[test]
     fn a_curve_has_the_median_and_the_range_over_the_runs() {
         let runs = [record(1..=1000), record(1001..=2000), record(2001..=3000)];
-        let curve = curve(runs.iter(), reach([1000].into_iter()), false, 1);
+        let curve = curve(runs.iter(), reach([1000].into_iter()), false);
         let p50 = curve[0];
         let near = |value: f64, expected: f64| (value / expected - 1.0).abs() < 0.002;
         assert!(near(p50.median_ms, 1500.0), "{p50:?}");
@@ -80,6 +72,6 @@ mod tests {
     fn a_run_without_a_readable_histogram_is_left_out() {
         let broken =
             RunRecord { histograms: [("response".into(), "?".into())].into(), ..RunRecord::default() };
-        assert!(curve([broken].iter(), 2.0, false, 1).is_empty());
+        assert!(curve([broken].iter(), 2.0, false).is_empty());
     }
 }

@@ -3,31 +3,46 @@
 //! ```text
 //! catalogue, spec   which experiment, and what its file says
 //! plan              cells and the order of runs                       pure
-//! campaign          lab run: all of it in order
+//! check             whether that can be done here, with the arithmetic
+//! campaign, suite   lab run: all of it in order, one experiment or several
 //! programs          the caffeine and loadgen to measure
-//! runner            one run: child (processes), probe (counters), handlers (what is served)
+//! runner            one run: its commands, and what is done in order
+//! server, child     the processes of a run; guard ends them if the lab cannot
+//! peers             other servers: how each is told to do the same work
+//! probe, fault      counters, queues and noise meanwhile; what befalls a worker
+//! handlers          what is served
 //! data, store       raw data of runs, on disk and back
-//! rows, curves      a run as figures and verdict, runs as curves      pure
-//! metrics           the figures by which strategies are compared      pure
-//! judge             what can be said about it all                     pure
+//! rows, verdict     a run as figures, and what it is good for         pure
+//! curves            runs as percentile curves                         pure
+//! metrics           the figures that are known of a run, by name      pure
+//! judge, expect     what can be said about it all, and about claims   pure
+//! compare, likeness two results folders side by side, and whether that is fair   pure
 //! report, plot      words, tables and figures, from the folder alone
 //! ```
 //!
 //! The runner never draws, the report never runs anything, a figure never computes.
 
+mod answer;
 mod campaign;
 mod catalogue;
+mod check;
 mod child;
 mod cli;
+mod compare;
 mod curves;
 mod data;
 mod error;
+mod expect;
+mod fault;
 #[cfg(test)]
 mod fixture;
+mod guard;
 mod handlers;
 mod interrupt;
 mod judge;
+mod likeness;
 mod metrics;
+mod peers;
 mod plan;
 mod plot;
 mod probe;
@@ -35,7 +50,11 @@ mod programs;
 mod report;
 mod rows;
 mod runner;
+mod server;
 mod spec;
 mod store;
+mod suite;
+mod verdict;
+mod words;
 
 pub use cli::main;

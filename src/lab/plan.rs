@@ -1,36 +1,91 @@
 //! From an experiment to the list of its runs. Pure: the order is a function of the seed.
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::spec::Spec;
+use super::peers;
+use super::spec::{Fault, FaultKind, Pin, Spec, fault_name};
 
 /// One combination of the factors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// Name in tables, plots and data.
     pub id: String,
-    /// Strategy, `NAME[:ARG]`.
+    /// Strategy, `NAME[:ARG]`; empty for a peer.
     pub listener: String,
+    /// Another server in the place of ours.
+    #[serde(default)]
+    pub peer: Option<String>,
     /// Worker processes.
     pub workers: usize,
     /// What a worker does with a request.
     pub respond: String,
+    /// Length of the accept queue; none is the server's default.
+    #[serde(default)]
+    pub backlog: Option<u32>,
+    /// Addresses that connections come from; none is the system's choice.
+    #[serde(default)]
+    pub sources: Option<String>,
+    /// Which processors the programs may use.
+    #[serde(default)]
+    pub pin: Pin,
+    /// What happens to one worker while it is measured.
+    #[serde(default)]
+    pub fault: Option<Fault>,
     /// Whether this is the baseline a second time.
     pub twin: bool,
 }
 
-/// What the cells are compared within: same workers, same work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Cell {
+    /// The column that it stands in: its listener or its peer.
+    pub fn column(&self) -> &str {
+        self.peer.as_deref().unwrap_or(&self.listener)
+    }
+}
+
+/// What the cells are compared within: all factors but the column are the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
+    /// What tells it from the other groups, such as `w=12 kill@1s`; empty when it is the only one.
+    pub title: String,
     /// Worker processes.
     pub workers: usize,
     /// What a worker does with a request.
     pub respond: String,
+    /// Length of the accept queue.
+    pub backlog: Option<u32>,
+    /// Addresses that connections come from.
+    pub sources: Option<String>,
+    /// Which processors the programs may use.
+    pub pin: Pin,
+    /// What happens to one worker.
+    pub fault: Option<Fault>,
     /// Baseline first, then its twin, then the others in the order of the file.
     pub cells: Vec<Cell>,
+}
+
+impl Group {
+    /// The level of a factor as it is written; `None` where there is no such factor or it has no levels here.
+    pub fn level(&self, factor: &str) -> Option<String> {
+        Some(match factor {
+            "workers" => self.workers.to_string(),
+            "respond" => self.respond.clone(),
+            "backlog" => self.backlog?.to_string(),
+            "sources" => self.sources.clone()?,
+            "pin" => self.pin.to_string(),
+            "fault" => fault_name(self.fault),
+            _ => return None,
+        })
+    }
+
+    /// Whether it has all these levels.
+    pub fn has(&self, levels: &BTreeMap<String, String>) -> bool {
+        levels.iter().all(|(factor, level)| self.level(factor).as_ref() == Some(level))
+    }
 }
 
 /// One run to be made. `cell` and `load` are positions in the plan.
@@ -46,31 +101,88 @@ pub struct Planned {
     pub load: usize,
 }
 
-/// All cells of an experiment, in groups that are compared within.
+/// The levels of a factor that may have none: then there is one level, that of no choice.
+fn optional<T: Clone>(levels: &[T]) -> Vec<Option<T>> {
+    if levels.is_empty() { vec![None] } else { levels.iter().cloned().map(Some).collect() }
+}
+
+/// All cells of an experiment, in groups that are compared within: the full matrix, workers slowest, faults fastest.
 pub fn groups(spec: &Spec) -> Vec<Group> {
     let factors = &spec.factors;
-    let mut groups = Vec::new();
-    for &workers in &factors.workers {
-        for respond in &factors.respond {
-            let cell = |listener: &String, twin: bool| {
-                let mut id = listener.clone();
-                if factors.workers.len() > 1 {
-                    id += &format!(" w={workers}");
-                }
-                if factors.respond.len() > 1 {
-                    id += &format!(" {respond}");
-                }
-                if twin {
-                    id += " (A/A)";
-                }
-                Cell { id, listener: listener.clone(), workers, respond: respond.clone(), twin }
-            };
-            let mut cells = vec![cell(&spec.baseline, false), cell(&spec.baseline, true)];
-            cells.extend(factors.listener.iter().filter(|l| **l != spec.baseline).map(|l| cell(l, false)));
-            groups.push(Group { workers, respond: respond.clone(), cells });
-        }
+    let sources: Vec<String> = factors.sources.iter().map(ToString::to_string).collect();
+    let mut groups = vec![Group::default()];
+    groups = times(&groups, &factors.workers, |group, level| group.workers = level);
+    groups = times(&groups, &factors.respond, |group, level| group.respond = level);
+    groups = times(&groups, &optional(&factors.backlog), |group, level| group.backlog = level);
+    groups = times(&groups, &optional(&sources), |group, level| group.sources = level);
+    groups = times(&groups, &factors.pin, |group, level| group.pin = level);
+    groups = times(&groups, &factors.fault, |group, level| group.fault = level);
+    for group in &mut groups {
+        group.title = title(group, spec);
+        group.cells = columns(group, spec);
     }
     groups
+}
+
+/// Every group with every level.
+fn times<T: Clone>(groups: &[Group], levels: &[T], set: impl Fn(&mut Group, T)) -> Vec<Group> {
+    let mut product = Vec::new();
+    for group in groups {
+        for level in levels {
+            let mut group = group.clone();
+            set(&mut group, level.clone());
+            product.push(group);
+        }
+    }
+    product
+}
+
+/// The levels of the factors that have several.
+fn title(group: &Group, spec: &Spec) -> String {
+    let factors = &spec.factors;
+    let mut parts = Vec::new();
+    let mut part = |several: bool, text: Option<String>| parts.extend(text.filter(|_| several));
+    part(factors.workers.len() > 1, Some(format!("w={}", group.workers)));
+    part(factors.respond.len() > 1, Some(group.respond.clone()));
+    part(factors.backlog.len() > 1, group.backlog.map(|n| format!("backlog={n}")));
+    part(factors.sources.len() > 1, group.sources.as_ref().map(|sources| format!("from {sources}")));
+    part(factors.pin.len() > 1, Some(format!("pin={}", group.pin)));
+    part(
+        factors.fault.len() > 1,
+        Some(group.fault.map_or_else(|| "no fault".into(), |fault| fault.to_string())),
+    );
+    parts.join(" ")
+}
+
+/// The cells of a group: baseline, its twin, the other listeners, and the peers that can do this group's work.
+fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
+    let cell = |column: &str, peer: bool, twin: bool| {
+        let space = if group.title.is_empty() { "" } else { " " };
+        Cell {
+            id: format!("{column}{space}{}{}", group.title, if twin { " (A/A)" } else { "" }),
+            listener: if peer { String::new() } else { column.to_owned() },
+            peer: peer.then(|| column.to_owned()),
+            workers: group.workers,
+            respond: group.respond.clone(),
+            backlog: group.backlog,
+            sources: group.sources.clone(),
+            pin: group.pin,
+            fault: group.fault,
+            twin,
+        }
+    };
+    let factors = &spec.factors;
+    let mut cells = vec![cell(&spec.baseline, false, false), cell(&spec.baseline, false, true)];
+    let others = factors.listener.iter().filter(|listener| **listener != spec.baseline);
+    cells.extend(others.map(|listener| cell(listener, false, false)));
+    cells.extend(factors.peers.iter().filter(|peer| can(peer, group)).map(|peer| cell(peer, true, false)));
+    cells
+}
+
+/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks.
+fn can(peer: &str, group: &Group) -> bool {
+    let stalls = group.fault.is_some_and(|fault| fault.kind == FaultKind::Stall);
+    !stalls && peers::can(peer, &group.respond)
 }
 
 /// All cells of an experiment.
@@ -94,9 +206,17 @@ pub fn runs(spec: &Spec) -> Vec<Planned> {
     runs
 }
 
-/// Seconds that the experiment takes, with half a second per run for the start and the stop of a server.
+/// Seconds that starts and stops of server and load generator add to a run, about.
+const AROUND_S: f64 = 0.25;
+
+/// Seconds that one run takes, about. One that ends with a number of requests is taken to last as long as the others.
+pub fn run_seconds(spec: &Spec) -> f64 {
+    spec.warmup_s + spec.duration_s + AROUND_S
+}
+
+/// Seconds that the experiment takes, about.
 pub fn seconds(spec: &Spec) -> f64 {
-    runs(spec).len() as f64 * (spec.warmup_s + spec.duration_s + 0.25)
+    runs(spec).len() as f64 * run_seconds(spec)
 }
 
 #[cfg(test)]
@@ -148,5 +268,53 @@ mod tests {
     #[test]
     fn the_quick_experiment_takes_about_a_minute() {
         assert!((45.0..75.0).contains(&seconds(&quick())));
+    }
+
+    #[test]
+    fn the_matrix_is_full_and_peers_stand_where_they_can_work() {
+        let mut spec = quick();
+        spec.factors.respond = vec!["fixed".into(), "sleep:const(1ms)".into()];
+        spec.factors.peers = vec!["nginx:exclusive".into()];
+        spec.factors.backlog = vec![128, 4096];
+        spec.factors.fault = vec![None, Some("kill@500ms".parse().unwrap())];
+        let groups = groups(&spec);
+        assert_eq!(groups.len(), 2 * 2 * 2);
+        let titles: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
+        assert_eq!(titles[1], "fixed backlog=128 kill@500ms");
+        assert_eq!(groups[1].cells[4].id, "nginx:exclusive fixed backlog=128 kill@500ms");
+        assert_eq!(groups[1].cells[4].column(), "nginx:exclusive");
+        let columns: Vec<usize> = groups.iter().map(|group| group.cells.len()).collect();
+        assert_eq!(columns, [5, 5, 5, 5, 4, 4, 4, 4]);
+        let levels = [("backlog".to_owned(), "4096".to_owned()), ("fault".to_owned(), "none".to_owned())];
+        assert_eq!(groups.iter().filter(|group| group.has(&levels.clone().into())).count(), 2);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_round_has_every_run_once_in_an_order_that_is_a_function_of_the_seed(
+            seed: u64, rounds in 1..6_u32, workers in 1..4_usize, backlogs in 0..3_u32, loads in 1..4_usize,
+        ) {
+            let mut spec = quick();
+            (spec.seed, spec.rounds) = (seed, rounds);
+            spec.factors.workers = (1..=workers).collect();
+            spec.factors.backlog = (1..=backlogs).map(|n| n * 100).collect();
+            spec.load = vec![spec.load[0].clone(); loads];
+            let (all, cells) = (runs(&spec), cells(&spec));
+            proptest::prop_assert_eq!(&all, &runs(&spec));
+            proptest::prop_assert_eq!(cells.len(), 4 * workers * (backlogs.max(1) as usize));
+            let mut ids: Vec<_> = cells.iter().map(|cell| &cell.id).collect();
+            ids.sort();
+            ids.dedup();
+            proptest::prop_assert_eq!(ids.len(), cells.len());
+            for round in 1..=rounds {
+                let of_round = all.iter().filter(|run| run.round == round);
+                let mut pairs: Vec<_> = of_round.map(|run| (run.cell, run.load)).collect();
+                pairs.sort_unstable();
+                let every: Vec<_> = (0..cells.len()).flat_map(|cell| (0..loads).map(move |load| (cell, load))).collect();
+                proptest::prop_assert_eq!(pairs, every);
+            }
+            spec.rounds += 1;
+            proptest::prop_assert_eq!(&runs(&spec)[..all.len()], &all[..]);
+        }
     }
 }

@@ -1,48 +1,21 @@
-//! One flat row per run: the figures of a run as they stand in runs.csv, and its verdict by rules fixed beforehand.
+//! One flat row per run: the figures of a run as they stand in runs.csv, and its verdict.
 //!
 //! Pure. A row is about its own run; what rows say together is for the judge.
 
 use serde::Serialize;
 
-use super::data::RunData;
+use super::data::{RunData, Worker};
 use super::plan::Cell;
+use super::spec::{Rules, fault_name};
+use super::verdict;
+pub use super::verdict::Verdict;
+use crate::measure::histogram;
+use crate::measure::queueing::System;
 use crate::measure::record::{RunRecord, Summary};
 use crate::measure::stats::Balance;
 
-/// A run during which the hypervisor took more than this share of the processors is NOISY.
-pub const NOISY_STEAL: f64 = 0.01;
-/// A run with more than this share of answers outside 2xx is INVALID: it measured something else.
-pub const INVALID_STATUS: f64 = 0.01;
-
-/// What a run is good for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Verdict {
-    /// Everything.
-    #[serde(rename = "OK")]
-    Ok,
-    /// Everything but the throughput: the load generator was the limit.
-    #[serde(rename = "CLIENT-BOUND")]
-    ClientBound,
-    /// It counts, and is marked: the machine was disturbed.
-    #[serde(rename = "NOISY")]
-    Noisy,
-    /// Nothing.
-    #[default]
-    #[serde(rename = "INVALID")]
-    Invalid,
-}
-
-impl Verdict {
-    /// The name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::ClientBound => "CLIENT-BOUND",
-            Self::Noisy => "NOISY",
-            Self::Invalid => "INVALID",
-        }
-    }
-}
+/// A response that takes longer has waited for a retransmission, or for somebody who was stuck.
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// One run. Shares are 0 to 1; `_per_connection` divides by the connections accepted, warm-up included on both sides.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -52,8 +25,13 @@ pub struct Row {
     pub round: u32,
     pub cell: String,
     pub listener: String,
+    pub peer: Option<String>,
     pub workers: usize,
     pub respond: String,
+    pub backlog: Option<u32>,
+    pub sources: Option<String>,
+    pub pin: String,
+    pub fault: String,
     pub load: String,
     pub verdict: Verdict,
     pub reasons: String,
@@ -64,18 +42,28 @@ pub struct Row {
     pub completed: u64,
     pub rate_per_s: Option<f64>,
     pub errors: u64,
+    pub error_share: Option<f64>,
     pub error_kinds: String,
+    pub response_mean_us: Option<f64>,
+    pub response_stdev_us: Option<f64>,
     pub response_p50_us: Option<f64>,
     pub response_p90_us: Option<f64>,
+    pub response_p95_us: Option<f64>,
     pub response_p99_us: Option<f64>,
     pub response_p999_us: Option<f64>,
     pub response_max_us: Option<f64>,
+    pub over_1s: Option<u64>,
+    pub service_mean_us: Option<f64>,
     pub service_p50_us: Option<f64>,
     pub service_p90_us: Option<f64>,
     pub service_p99_us: Option<f64>,
     pub service_p999_us: Option<f64>,
     pub service_max_us: Option<f64>,
     pub accepted: u64,
+    pub occupied_us: Option<f64>,
+    pub utilisation: Option<f64>,
+    pub over_shared_theory: Option<f64>,
+    pub over_split_theory: Option<f64>,
     pub system_cpu_us_per_connection: Option<f64>,
     pub server_cpu_us_per_connection: Option<f64>,
     pub system_switches_per_connection: Option<f64>,
@@ -86,9 +74,13 @@ pub struct Row {
     pub listen_overflows: u64,
     pub listen_drops: u64,
     pub retransmits: u64,
+    pub queue_max: Option<u32>,
     pub steal_share: f64,
+    pub hiccup_p99_us: Option<f64>,
+    pub pressure_some: Option<f64>,
     pub top1_share: Option<f64>,
     pub max_over_mean: Option<f64>,
+    pub max_over_min: Option<f64>,
     pub cov: Option<f64>,
     pub jain: Option<f64>,
     pub chi_square: Option<f64>,
@@ -96,59 +88,101 @@ pub struct Row {
 }
 
 /// The row of a run.
-pub fn row(run: &RunData, cell: &Cell) -> Row {
+pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     let mut row = Row {
         order: run.order,
         round: run.round,
         cell: run.cell.clone(),
         listener: cell.listener.clone(),
+        peer: cell.peer.clone(),
         workers: cell.workers,
         respond: cell.respond.clone(),
+        backlog: cell.backlog,
+        sources: cell.sources.clone(),
+        pin: cell.pin.to_string(),
+        fault: fault_name(cell.fault),
         load: run.load.clone(),
         accepted: run.workers.iter().map(|worker| worker.accepted).sum(),
         launch_failures: run.workers.iter().map(|worker| worker.launch_failures).sum(),
         listen_overflows: run.kernel.listen_overflows,
         listen_drops: run.kernel.listen_drops,
         retransmits: run.kernel.retransmits,
-        steal_share: run.kernel.steal_share(),
+        queue_max: run.series.samples.iter().flat_map(|sample| &sample.queue).copied().max(),
+        steal_share: verdict::steal(run),
+        hiccup_p99_us: (run.noise.hiccup_max_us > 0.0).then_some(run.noise.hiccup_p99_us),
+        pressure_some: run.noise.pressure_some,
         ..Row::default()
     };
-    costs(&mut row, run);
-    balance(&mut row, run);
     if let Some(record) = &run.record {
         figures(&mut row, record);
+        tail(&mut row, record);
     }
-    let (verdict, reasons) = judge(run);
+    costs(&mut row, run);
+    balance(&mut row, &counts(run, cell));
+    theory(&mut row, run);
+    let (verdict, reasons) = verdict::judge(run, rules);
     row.verdict = verdict;
     row.reasons = reasons.join("; ");
     row
 }
 
+/// Connections per worker: what the scoreboard says of ours, and of others what their answers named.
+pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
+    if cell.peer.is_none() {
+        return run.workers.iter().map(|worker| worker.accepted).collect();
+    }
+    let named = run.record.iter().flat_map(|record| record.workers.values().copied());
+    let mut counts: Vec<u64> = named.collect();
+    if !counts.is_empty() {
+        counts.resize(counts.len().max(cell.workers), 0);
+    }
+    counts
+}
+
+/// What a connection costs. A server without a scoreboard is taken to have accepted in the warm-up at the rate of the
+/// measured time.
 fn costs(row: &mut Row, run: &RunData) {
-    if row.accepted == 0 {
+    let warmup = run.record.as_ref().map_or(0.0, |r| r.plan.warmup_s / r.duration_s.max(1e-9));
+    let accepted =
+        if row.peer.is_none() { row.accepted as f64 } else { row.completed as f64 * (1.0 + warmup) };
+    if accepted == 0.0 {
         return;
     }
-    let per = |amount: f64| Some(amount / row.accepted as f64);
-    let sum = |of: fn(&super::data::Worker) -> u64| run.workers.iter().map(of).sum::<u64>() as f64;
+    let per = |amount: f64| Some(amount / accepted);
+    let sum = |of: fn(&Worker) -> u64| run.workers.iter().map(of).sum::<u64>() as f64;
     let switches = run.server.voluntary_switches + run.server.involuntary_switches;
     row.system_cpu_us_per_connection = per(run.kernel.busy_s * 1e6);
     row.server_cpu_us_per_connection = per(run.server.cpu_s * 1e6);
     row.system_switches_per_connection = per(run.kernel.context_switches as f64);
     row.server_switches_per_connection = per(switches as f64);
-    row.wakeups_per_connection = per(sum(|worker| worker.wakeups));
-    row.empty_wakeups_per_connection = per(sum(|worker| worker.empty_wakeups));
+    if row.peer.is_none() {
+        row.wakeups_per_connection = per(sum(|worker| worker.wakeups));
+        row.empty_wakeups_per_connection = per(sum(|worker| worker.empty_wakeups));
+        row.occupied_us = per(sum(|worker| worker.busy_ns) / 1e3).filter(|us| *us > 0.0);
+    }
 }
 
-fn balance(row: &mut Row, run: &RunData) {
-    let counts: Vec<u64> = run.workers.iter().map(|worker| worker.accepted).collect();
-    if let Some(balance) = Balance::of(&counts) {
+fn balance(row: &mut Row, counts: &[u64]) {
+    if let Some(balance) = Balance::of(counts) {
         row.top1_share = Some(balance.top1_share);
         row.max_over_mean = Some(balance.max_over_mean);
+        row.max_over_min = Some(balance.max_over_min);
         row.cov = Some(balance.cov);
         row.jain = Some(balance.jain);
         row.chi_square = Some(balance.chi_square);
         row.chi_square_p = Some(balance.chi_square_p);
     }
+}
+
+/// The mean response time of an open loop against what queueing theory makes of the time that workers were occupied.
+fn theory(row: &mut Row, run: &RunData) {
+    let (Some(us), Some(offered_per_s)) = (row.occupied_us, row.offered_per_s) else { return };
+    let workers = run.workers.len() as u32;
+    let system = System { arrivals_per_s: offered_per_s, service_s: us / 1e6, servers: workers };
+    row.utilisation = Some(system.utilisation());
+    let over = |response_s: Option<f64>| Some(row.response_mean_us? / 1e6 / response_s?);
+    (row.over_shared_theory, row.over_split_theory) =
+        (over(system.shared_response_s()), over(system.split_response_s()));
 }
 
 fn figures(row: &mut Row, record: &RunRecord) {
@@ -160,13 +194,18 @@ fn figures(row: &mut Row, record: &RunRecord) {
     row.completed = record.completed;
     row.rate_per_s = Some(record.rate);
     row.errors = record.errors.values().sum();
+    let ended = row.errors + row.completed;
+    row.error_share = (ended > 0).then(|| row.errors as f64 / ended as f64);
     row.error_kinds = kinds.join("; ");
     let of = |phase: &str, value: fn(&Summary) -> f64| record.latency.get(phase).map(value);
+    row.response_mean_us = of("response", |s| s.mean_us);
+    row.response_stdev_us = of("response", |s| s.stdev_us);
     row.response_p50_us = of("response", |s| s.p50_us);
     row.response_p90_us = of("response", |s| s.p90_us);
     row.response_p99_us = of("response", |s| s.p99_us);
     row.response_p999_us = of("response", |s| s.p999_us);
     row.response_max_us = of("response", |s| s.max_us);
+    row.service_mean_us = of("service", |s| s.mean_us);
     row.service_p50_us = of("service", |s| s.p50_us);
     row.service_p90_us = of("service", |s| s.p90_us);
     row.service_p99_us = of("service", |s| s.p99_us);
@@ -174,40 +213,13 @@ fn figures(row: &mut Row, record: &RunRecord) {
     row.service_max_us = of("service", |s| s.max_us);
 }
 
-/// The verdict on a run, and why it is not OK.
-fn judge(run: &RunData) -> (Verdict, Vec<String>) {
-    if let Some(void) = &run.void {
-        return (Verdict::Invalid, vec![void.reason.clone()]);
-    }
-    let Some(record) = &run.record else { return (Verdict::Invalid, vec!["no record".into()]) };
-    let mut reasons = record.reasons.clone();
-    let statuses = |good: bool| {
-        record
-            .statuses
-            .iter()
-            .filter(move |(status, _)| status.starts_with('2') == good)
-            .map(|(_, n)| n)
-            .sum::<u64>()
+/// What only the whole histogram of response times knows.
+fn tail(row: &mut Row, record: &RunRecord) {
+    let text = record.histograms.get("response");
+    let Some(histogram) = text.and_then(|text| histogram::decode(text).ok()).filter(|h| !h.is_empty()) else {
+        return;
     };
-    let odd = statuses(false);
-    if odd as f64 > INVALID_STATUS * (odd + statuses(true)) as f64 {
-        let list: Vec<_> = record.statuses.iter().map(|(status, n)| format!("{n} of {status}")).collect();
-        reasons.push(format!("answers were not what was asked for: {}", list.join(", ")));
-        return (Verdict::Invalid, reasons);
-    }
-    if record.completed == 0 {
-        reasons.push("no request was answered".into());
-        return (Verdict::Invalid, reasons);
-    }
-    let steal = run.kernel.steal_share();
-    if steal > NOISY_STEAL {
-        reasons.push(format!("the hypervisor took {:.1} % of the processors", steal * 100.0));
-    }
-    let verdict = match record.verdict.as_str() {
-        "OK" if steal > NOISY_STEAL => Verdict::Noisy,
-        "OK" => Verdict::Ok,
-        "CLIENT-BOUND" => Verdict::ClientBound,
-        _ => Verdict::Invalid,
-    };
-    (verdict, reasons)
+    row.response_p95_us = Some(histogram.value_at_quantile(0.95) as f64 / 1e3);
+    let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() > SECOND_NS);
+    row.over_1s = Some(slow.map(|step| step.count_at_value()).sum());
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use super::data::{Environment, RunData};
 use super::error::{Error, Result};
 use super::spec::Spec;
+use crate::sys::lock;
 
 /// The experiment as it was run.
-const SPEC: &str = "spec.toml";
+pub const SPEC: &str = "spec.toml";
 /// [`Environment`].
 const MACHINE: &str = "machine.json";
 /// One [`RunData`] per line.
@@ -43,36 +44,86 @@ impl Results {
     pub fn create(base: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
         let parent = base.join(&environment.experiment);
         fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
-        let stem = format!("{}-{}", environment.started, environment.label);
-        let directory = fresh(&parent, &stem)?;
-        let write = |name: &str, bytes: &[u8]| {
-            let path = directory.join(name);
-            fs::write(&path, bytes).map_err(|e| Error::file("write", &path, e))
-        };
-        write(SPEC, spec_text.as_bytes())?;
-        let json = serde_json::to_vec_pretty(environment)
-            .map_err(|e| Error::Failed(format!("machine facts: {e}")))?;
-        write(MACHINE, &json)?;
+        let directory = fresh(&parent, &format!("{}-{}", environment.started, environment.label))?;
+        Self::begin(directory, spec_text, environment)
+    }
+
+    /// The same in `directory`, which is made for it.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be written.
+    pub fn create_at(directory: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
+        fs::create_dir(directory).map_err(|e| Error::file("make the results folder", directory, e))?;
+        Self::begin(directory.to_owned(), spec_text, environment)
+    }
+
+    fn begin(directory: PathBuf, spec_text: &str, environment: &Environment) -> Result<Self> {
+        let path = directory.join(SPEC);
+        fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
+        write_environment(&directory, environment)?;
         let path = directory.join(RUNS);
         let runs = OpenOptions::new().append(true).create_new(true).open(&path);
-        Ok(Self { runs: runs.map_err(|e| Error::file("write", &path, e))?, directory })
+        let runs = runs.map_err(|e| Error::file("write", &path, e))?;
+        Self { directory, runs }.locked()
+    }
+
+    /// Goes on with a folder: a last line that was cut off is removed, and the environment written anew.
+    ///
+    /// # Errors
+    /// It cannot be written; another lab writes to it.
+    pub fn reopen(directory: &Path, environment: &Environment) -> Result<Self> {
+        let path = directory.join(RUNS);
+        let failed = |e: std::io::Error| Error::file("go on with", &path, e);
+        let runs = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let results = Self { directory: directory.to_owned(), runs }.locked()?;
+        let text = fs::read(&path).map_err(failed)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        results.runs.set_len(whole as u64).map_err(failed)?;
+        write_environment(directory, environment)?;
+        Ok(results)
+    }
+
+    /// Makes sure that nobody else writes to it as long as this is there.
+    fn locked(self) -> Result<Self> {
+        let path = self.directory.join(RUNS);
+        match lock::try_lock_byte(&self.runs, 0) {
+            Ok(true) => Ok(self),
+            Ok(false) => Err(Error::Failed(format!("{} is being written by another lab", path.display()))),
+            Err(e) => Err(Error::file("lock", &path, e)),
+        }
     }
 
     /// Adds a run. It is on disk when this returns.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, as on a full disk. The runs before are whole then: no part of this one is left.
     pub fn append(&mut self, run: &RunData) -> Result<()> {
-        let failed = |e: std::io::Error| Error::file("write", &self.directory.join(RUNS), e);
         let mut line =
             serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
         line.push(b'\n');
-        self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(failed)
+        let before = self.runs.metadata().map_or(0, |about| about.len());
+        self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(|e| {
+            let _ = self.runs.set_len(before);
+            let path = self.directory.join(RUNS);
+            let kept = "the runs before it are kept; make room, or use --results DIR on another disk";
+            Error::Failed(format!("cannot write run {} to {}: {e} ({kept})", run.order, path.display()))
+        })
     }
 }
 
+/// Replaces the file at once, so that no interruption leaves half of it.
+fn write_environment(directory: &Path, environment: &Environment) -> Result<()> {
+    let (path, new) = (directory.join(MACHINE), directory.join(format!("{MACHINE}.new")));
+    let json =
+        serde_json::to_vec_pretty(environment).map_err(|e| Error::Failed(format!("machine facts: {e}")))?;
+    fs::write(&new, &json).and_then(|()| fs::rename(&new, &path)).map_err(|e| Error::file("write", &path, e))
+}
+
 /// Makes a folder that was not there.
-fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It cannot be made, or there are a hundred of that name.
+pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     for copy in 1..100 {
         let directory = parent.join(if copy == 1 { stem.to_owned() } else { format!("{stem}-{copy}") });
         match fs::create_dir(&directory) {
@@ -105,18 +156,37 @@ pub fn load(directory: &Path) -> Result<Data> {
     Ok(Data { spec, environment, runs: load_runs(&directory.join(RUNS))? })
 }
 
+/// The runs of a file. One that was repeated counts as it was the last time.
 fn load_runs(path: &Path) -> Result<Vec<RunData>> {
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
     let mut reader = BufReader::new(file);
-    let (mut runs, mut line, mut number) = (Vec::new(), String::new(), 0);
+    let (mut runs, mut line, mut number) = (Vec::<RunData>::new(), String::new(), 0);
     while reader.read_line(&mut line).map_err(|e| Error::file("read", path, e))? > 0 {
         number += 1;
         match serde_json::from_str(&line) {
-            Ok(run) => runs.push(run),
+            Ok(run) => {
+                let run: RunData = run;
+                runs.retain(|earlier| (earlier.round, earlier.order) != (run.round, run.order));
+                runs.push(run);
+            }
             Err(_) if !line.ends_with('\n') => break,
             Err(e) => return Err(Error::Failed(format!("{}:{number}: damaged: {e}", path.display()))),
         }
         line.clear();
     }
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_what_is_kept_and_the_way_out() {
+        let runs = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut results = Results { directory: "results/x".into(), runs };
+        let error = results.append(&RunData { order: 7, ..RunData::default() }).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write run 7 to results/x/runs.jsonl: No space left"), "{error}");
+        assert!(error.contains("the runs before it are kept; make room"), "{error}");
+    }
 }

@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod histogram;
 pub mod hlog;
 pub mod machine;
+pub mod queueing;
 pub mod record;
 pub mod series;
 #[cfg(feature = "lab")]

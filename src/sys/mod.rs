@@ -15,6 +15,7 @@ pub mod map;
 pub mod net;
 pub mod process;
 pub mod signal;
+pub mod sockdiag;
 pub mod spawn;
 pub mod tether;
 

@@ -1,10 +1,12 @@
-//! Ties a child process to the thread that starts it.
+//! Ties a child process to the thread that starts it, and to processors.
 
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
 
 /// Makes the child die (`SIGKILL`) when the thread that starts it dies, for whatever reason, and gives it a process
 /// group of its own and an empty signal mask: `PR_SET_PDEATHSIG` of prctl(2).
@@ -15,4 +17,20 @@ pub fn tether(command: &mut Command) -> &mut Command {
     };
     // SAFETY: between fork and exec the hook makes two system calls and touches no lock and no heap.
     unsafe { command.process_group(0).pre_exec(hook) }
+}
+
+/// Lets the child run on these processors only (sched_setaffinity(2)). The start fails when none of them may be used.
+pub fn pin(command: &mut Command, processors: CpuSet) -> &mut Command {
+    let hook = move || Ok(sched_setaffinity(Pid::from_raw(0), &processors)?);
+    // SAFETY: between fork and exec the hook makes one system call and touches no lock and no heap.
+    unsafe { command.pre_exec(hook) }
+}
+
+/// The numbers of the processors that this process may use.
+///
+/// # Errors
+/// Those of sched_getaffinity(2).
+pub fn processors() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap_or(false)).collect())
 }

@@ -1,6 +1,13 @@
 //! Percentile curves: latency over 1/(1-q), both logarithmic, a line per strategy and a band over its runs.
+//!
+//! Up to six strategies share a panel; beyond, each has its own, with the first one in grey to compare with.
 
-use super::{Anchor, Canvas, Figure, INK, Look, Px, Result, figure, spread_out, text_width};
+use super::TOGETHER;
+use super::canvas::{Figure, Pattern};
+use super::keys::{Key, Sample};
+use super::lines::{Dimension, Line, Lines, Panel};
+use super::look::Look;
+use crate::lab::error::Result;
 
 /// What to draw.
 #[derive(Debug)]
@@ -9,53 +16,32 @@ pub struct Percentiles {
     pub title: String,
     /// What is drawn, in a line or two.
     pub note: String,
-    /// The lines.
+    /// The strategies, the baseline first.
     pub curves: Vec<Curve>,
 }
 
-/// One line with its band.
-#[derive(Debug)]
+/// One strategy.
+#[derive(Clone, Debug)]
 pub struct Curve {
     /// Direct label.
     pub label: String,
-    /// Colour.
+    /// Colour and mark.
     pub look: Look,
-    /// log10 of 1/(1-q), and the middle, the lower and the upper end in ms.
+    /// Response time: log10 of 1/(1-q), and the middle, the lower and the upper end in ms.
     pub points: Vec<(f64, [f64; 3])>,
+    /// Service time: log10 of 1/(1-q) and ms; empty where it is the same.
+    pub service: Vec<(f64, f64)>,
 }
 
-const LABEL: f64 = 13.0;
-const TICK: f64 = 12.0;
 /// Percentiles that are named on the axis, by log10 of 1/(1-q).
-const NAMED: [(f64, &str); 5] =
-    [(std::f64::consts::LOG10_2, "50 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")];
-
-/// From data to px.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    near: f64,
-    reach: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Frame {
-    fn x(&self, nines: f64) -> f64 {
-        self.left + (self.right - self.left) * (nines - self.near) / (self.reach - self.near)
-    }
-
-    fn y(&self, ms: f64) -> f64 {
-        let share = (ms.max(1e-6) / self.low).ln() / (self.high / self.low).ln();
-        self.bottom - (self.bottom - self.top) * share
-    }
-
-    fn at(&self, nines: f64, ms: f64) -> Px {
-        (self.x(nines), self.y(ms))
-    }
-}
+pub const NAMED: [(f64, &str); 6] = [
+    (std::f64::consts::LOG10_2, "50 %"),
+    (1.0, "90 %"),
+    (2.0, "99 %"),
+    (3.0, "99.9 %"),
+    (4.0, "99.99 %"),
+    (5.0, "99.999 %"),
+];
 
 impl Percentiles {
     /// The figure at this width.
@@ -63,128 +49,126 @@ impl Percentiles {
     /// # Errors
     /// None that is known.
     pub fn draw(&self, width: i32) -> Result<Figure> {
-        let height = (f64::from(width) * 0.55).clamp(330.0, 430.0);
-        figure(width, height, &self.title, |canvas| {
-            let top = canvas.heading(&self.title, &self.note)? + 6.0;
-            let Some(frame) = self.frame(canvas, top, height) else {
-                return canvas.text((0.0, top + 20.0), "no run to draw", LABEL, 0.7, Anchor::Left);
-            };
-            self.grid(canvas, &frame)?;
-            for curve in &self.curves {
-                let upper = curve.points.iter().map(|(u, [_, _, high])| frame.at(*u, *high));
-                let lower = curve.points.iter().rev().map(|(u, [_, low, _])| frame.at(*u, *low));
-                canvas.fill(&upper.chain(lower).collect::<Vec<_>>(), curve.look.colour, 0.14)?;
-            }
-            for curve in &self.curves {
-                let line: Vec<Px> =
-                    curve.points.iter().map(|(u, [middle, ..])| frame.at(*u, *middle)).collect();
-                canvas.stroke(&line, curve.look, 2.0)?;
-            }
-            self.labels(canvas, &frame)
-        })
+        self.lines(width).draw(width)
     }
 
-    fn frame(&self, canvas: &Canvas, top: f64, height: f64) -> Option<Frame> {
-        let all = || self.curves.iter().flat_map(|curve| &curve.points);
-        let near = all().map(|(u, _)| *u).reduce(f64::min)?;
-        let reach = all().map(|(u, _)| *u).reduce(f64::max).filter(|reach| *reach > near)?;
-        let low = all().map(|(_, [_, low, _])| *low).reduce(f64::min)?.max(1e-3);
-        let high = all().map(|(_, [_, _, high])| *high).reduce(f64::max)?.max(low * 1.2);
-        let labels = self.curves.iter().map(|curve| text_width(&curve.label, LABEL)).fold(0.0, f64::max);
-        Some(Frame {
-            left: 46.0,
-            right: canvas.width - labels - 34.0,
-            top: top + 12.0,
-            bottom: height - 42.0,
-            near,
-            reach,
-            low: low * 0.9,
-            high: high * 1.1,
-        })
+    fn lines(&self, width: i32) -> Lines {
+        let together = self.curves.len() <= TOGETHER;
+        let panels = if together {
+            vec![Panel { lines: self.curves.iter().flat_map(Curve::lines).collect(), ..Panel::default() }]
+        } else {
+            self.curves.iter().map(|curve| self.alone(curve)).collect()
+        };
+        let mut keys = Vec::new();
+        if self.curves.iter().any(|curve| !curve.service.is_empty()) {
+            keys.push(Key { text: "response time".into(), sample: Sample::Neutral(Pattern::Solid) });
+            keys.push(Key { text: "service time".into(), sample: Sample::Neutral(Pattern::Dashed) });
+        }
+        if let (false, Some(first)) = (together, self.curves.first()) {
+            let text = format!("{}, to compare with", first.label);
+            keys.push(Key { text, sample: Sample::Neutral(Pattern::Dotted) });
+        }
+        Lines {
+            title: self.title.clone(),
+            note: self.note.clone(),
+            x: Dimension {
+                name: if together { "share of requests at least as fast" } else { "at least as fast" }.into(),
+                ticks: NAMED.map(|(nines, name)| (nines, name.to_owned())).to_vec(),
+                ..Dimension::default()
+            },
+            y: vec![Dimension { name: "ms".into(), log: true, ..Dimension::default() }],
+            panels,
+            keys,
+            plot_height: if together { (f64::from(width) * 0.4).clamp(230.0, 310.0) } else { 140.0 },
+            least_width: 165.0,
+            most_columns: 4,
+            labels: together,
+        }
     }
 
-    fn grid(&self, canvas: &Canvas, frame: &Frame) -> Result<()> {
-        canvas.text((0.0, frame.top - 12.0), "ms", TICK, 0.72, Anchor::Left)?;
-        for ms in ticks(frame.low, frame.high) {
-            let y = frame.y(ms);
-            canvas.line(&[(frame.left, y), (frame.right, y)], INK, 0.13, 1.0)?;
-            canvas.text((frame.left - 7.0, y), &format!("{ms}"), TICK, 0.72, Anchor::Right)?;
+    fn alone(&self, curve: &Curve) -> Panel {
+        let first = &self.curves[0];
+        let ghost = Line {
+            points: first.points.iter().map(|(nines, [middle, ..])| (*nines, *middle)).collect(),
+            opacity: 0.6,
+            pattern: Pattern::Dotted,
+            ..Line::default()
+        };
+        let own = curve.lines().into_iter().map(|line| Line { label: String::new(), ..line });
+        Panel {
+            heading: Some((curve.label.clone(), Some(curve.look))),
+            lines: own.chain((curve.label != first.label).then_some(ghost)).collect(),
+            ..Panel::default()
         }
-        for (nines, name) in NAMED.into_iter().filter(|(nines, _)| (frame.near..=frame.reach).contains(nines))
-        {
-            let x = frame.x(nines);
-            canvas.line(&[(x, frame.top), (x, frame.bottom)], INK, 0.13, 1.0)?;
-            canvas.text((x, frame.bottom + 14.0), name, TICK, 0.72, Anchor::Middle)?;
-        }
-        canvas.line(&[(frame.left, frame.bottom), (frame.right, frame.bottom)], INK, 0.5, 1.0)?;
-        let middle = f64::midpoint(frame.left, frame.right);
-        canvas.text(
-            (middle, frame.bottom + 33.0),
-            "share of requests at least as fast",
-            TICK,
-            0.72,
-            Anchor::Middle,
-        )
-    }
-
-    fn labels(&self, canvas: &Canvas, frame: &Frame) -> Result<()> {
-        let ends: Vec<(&Curve, Px)> = self
-            .curves
-            .iter()
-            .filter_map(|curve| curve.points.last().map(|(u, [middle, ..])| (curve, frame.at(*u, *middle))))
-            .collect();
-        let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
-        let placed = spread_out(&wanted, 18.0, frame.top, frame.bottom - 4.0);
-        for ((curve, end), y) in ends.iter().zip(placed) {
-            let x = frame.right + 24.0;
-            canvas.line(&[*end, (x - 4.0, y)], curve.look.colour, 0.8, 1.0)?;
-            canvas.text((x, y), &curve.label, LABEL, 1.0, Anchor::Left)?;
-        }
-        Ok(())
     }
 }
 
-/// Round values between two: 1, 2 and 5 of each power of ten, fewer when there are many.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let steps = |factors: &[f64]| -> Vec<f64> {
-        let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all =
-            powers.flat_map(|power| factors.iter().map(move |factor| round(factor * 10_f64.powi(power))));
-        all.filter(|value| (low..=high).contains(value)).collect()
-    };
-    let candidates = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]];
-    let mut chosen = Vec::new();
-    for factors in candidates {
-        let next = steps(factors);
-        if next.len() > 8 {
-            break;
-        }
-        chosen = next;
+impl Curve {
+    /// Service below response, so that the line that counts stays visible.
+    fn lines(&self) -> Vec<Line> {
+        let line: Vec<(f64, f64)> =
+            self.points.iter().map(|(nines, [middle, ..])| (*nines, *middle)).collect();
+        let named =
+            line.iter().filter(|(nines, _)| NAMED.iter().any(|(name, _)| (name - nines).abs() < 0.02));
+        let marks = named.copied().collect();
+        let service = Line {
+            look: Some(self.look),
+            points: self.service.clone(),
+            pattern: Pattern::Dashed,
+            weight: 1.5,
+            ..Line::default()
+        };
+        let response = Line {
+            label: self.label.clone(),
+            look: Some(self.look),
+            marks,
+            points: line,
+            band: self.points.iter().map(|(nines, [_, low, high])| (*nines, *low, *high)).collect(),
+            ..Line::default()
+        };
+        if self.service.is_empty() { vec![response] } else { vec![service, response] }
     }
-    chosen
-}
-
-/// Without the dust of powers: 0.3, not 0.30000000000000004.
-fn round(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
 
-    #[test]
-    fn ticks_are_round_and_neither_few_nor_many() {
-        for (low, high) in [(0.1, 10.0), (3.0, 30.0), (0.02, 2000.0), (9.0, 20.0)] {
-            let ticks = ticks(low, high);
-            assert!((3..=8).contains(&ticks.len()), "{low} to {high}: {ticks:?}");
+    fn sample(count: usize) -> Percentiles {
+        let curve = |(index, (label, look)): (usize, (String, Look))| {
+            let at = |step: u32| {
+                (0.3 + f64::from(step) / 24.0, 2.0 + index as f64 * 0.2 + f64::from(step * step) / 90.0)
+            };
+            let points = (0..80).map(at).map(|(nines, ms)| (nines, [ms, ms * 0.9, ms * 1.1])).collect();
+            Curve { label, look, points, service: (0..80).map(at).map(|(n, ms)| (n, ms * 0.6)).collect() }
+        };
+        Percentiles {
+            title: "Response time, full load".into(),
+            note: "16 connections at once. Line: median of 12 runs. Band: 95 % interval of the median."
+                .into(),
+            curves: strategies(count).into_iter().enumerate().map(curve).collect(),
         }
-        assert_eq!(ticks(0.25, 6.0), [0.5, 1.0, 2.0, 5.0]);
+    }
+
+    #[test]
+    fn no_two_texts_meet_at_any_count_of_strategies() {
+        for (count, width) in COUNTS {
+            assert_eq!(clashes(&sample(count).draw(width).unwrap()), "", "{count} at {width} px");
+        }
+    }
+
+    #[test]
+    fn response_is_solid_and_service_is_dashed() {
+        let svg = sample(1).draw(super::super::WIDE).unwrap().inline();
+        let dashed =
+            svg.lines().filter(|line| line.contains("#0072B2") && line.contains("dasharray")).count();
+        assert_eq!(dashed, 1);
+        assert!(svg.contains("service time"));
     }
 
     #[test]
     fn a_figure_without_runs_says_so() {
-        let figure = Percentiles { title: "Nothing".into(), note: String::new(), curves: Vec::new() };
-        assert!(figure.draw(super::super::WIDE).unwrap().inline().contains("no run to draw"));
+        assert!(sample(0).draw(super::super::WIDE).unwrap().inline().contains("no run to draw"));
     }
 }

@@ -1,8 +1,17 @@
 //! The answer in words: sentences that say no more than the judge found.
 
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Kind, Scene};
+use super::figures::name;
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Kind, Scene};
 use crate::lab::metrics::METRICS;
 use crate::lab::rows::Verdict;
+
+/// Scenes up to which the answer has figures of each; beyond, they would bury it.
+const MOST_SCENES: usize = 6;
+/// Figures up to which sentences have those of each strategy; beyond, of the least and the greatest.
+const MOST_FIGURES: usize = 8;
+
+/// Strategies with differences that the answer names.
+const MOST_FOUND: usize = 8;
 
 /// `0.251` as `25.1 %`.
 pub fn percent(share: f64, digits: usize) -> String {
@@ -46,8 +55,18 @@ fn list(items: &[String]) -> String {
 /// The answer, most important first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
     let mut sentences = leads(analysis);
-    sentences.extend(analysis.scenes.iter().filter_map(|scene| figures(scene, analysis)));
     sentences.push(judgement(analysis));
+    if analysis.scenes.len() <= MOST_SCENES {
+        let figures: Vec<String> =
+            analysis.scenes.iter().filter_map(|scene| figures(scene, analysis)).collect();
+        let range = if analysis.enough {
+            "In brackets: 95 % bootstrap interval of the median."
+        } else {
+            "In brackets: from the lowest run to the highest."
+        };
+        let explained = (!figures.is_empty()).then(|| range.to_owned());
+        sentences.extend(figures.into_iter().chain(explained));
+    }
     sentences.extend(left_out(analysis));
     sentences
 }
@@ -67,17 +86,15 @@ fn leads(analysis: &Analysis) -> Vec<String> {
         }
         _ => {
             let all = analysis.scenes.iter().zip(&spreads).filter(|(_, spread)| !spread.is_empty());
-            all.map(|(scene, spread)| format!("Under {}: {spread}.", place(scene, analysis))).collect()
+            all.map(|(scene, spread)| format!("Under {}: {spread}.", place(scene))).collect()
         }
     }
 }
 
-/// A scene's name, with what tells it from others.
-fn place(scene: &Scene, analysis: &Analysis) -> String {
-    let alone = analysis.scenes.iter().all(|other| other.group == scene.group);
-    let group = &scene.group;
-    let more = if alone { String::new() } else { format!(", {} workers, {}", group.workers, group.respond) };
-    format!("{}{more}", scene.load.name)
+/// A scene's name, with what tells its group from others.
+fn place(scene: &Scene) -> String {
+    let group = &scene.group.title;
+    if group.is_empty() { scene.load.name.clone() } else { format!("{}, {group}", scene.load.name) }
 }
 
 /// How each strategy spread the connections, strategies of one kind together.
@@ -87,8 +104,7 @@ fn spread(scene: &Scene) -> String {
         let is = |result: &&CellResult| {
             !result.cell.twin && result.spread.is_some_and(|spread| spread.kind == kind)
         };
-        let members: Vec<String> =
-            scene.results.iter().filter(is).map(|result| result.cell.id.clone()).collect();
+        let members: Vec<String> = scene.results.iter().filter(is).map(|result| name(&result.cell)).collect();
         let one = if members.len() == 1 { "s" } else { "" };
         let what = match kind {
             Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
@@ -102,26 +118,58 @@ fn spread(scene: &Scene) -> String {
     parts.join("; ")
 }
 
-/// Rate, tail and largest share of each strategy.
+/// Rate, tail and largest share of each strategy, or of the least and the greatest.
 fn figures(scene: &Scene, analysis: &Analysis) -> Option<String> {
-    let one = |result: &CellResult| {
-        let rate = result.estimates[0].filter(|_| scene.load.closed.is_some() && !result.client_bound);
-        let rate = rate.map(|rate| format!("{} requests/s, ", number(rate.median, 0))).unwrap_or_default();
-        let tail = number(result.estimates[2]?.median, METRICS[2].digits);
-        let busiest = result.spread.map(|spread| {
-            format!(
-                ", busiest of {} workers {} (Jain {:.4})",
-                result.cell.workers,
-                percent(spread.top1_share, 1),
-                spread.jain
-            )
-        });
-        Some(format!("{} {rate}p99 {tail} ms{}", result.cell.id, busiest.unwrap_or_default()))
-    };
-    let parts: Vec<String> =
-        scene.results.iter().filter(|result| !result.cell.twin).filter_map(one).collect();
-    let place = capital(&place(scene, analysis));
+    let own: Vec<&CellResult> =
+        scene.results.iter().filter(|result| !result.cell.twin && result.used > 0).collect();
+    let few = own.len() * analysis.scenes.len() <= MOST_FIGURES;
+    let parts =
+        if few { own.iter().filter_map(|result| each(scene, result)).collect() } else { ends(scene, &own) };
+    let place = capital(&place(scene));
     (!parts.is_empty()).then(|| format!("{place}, {}: {}.", load_line(scene), parts.join("; ")))
+}
+
+/// A value with its interval.
+fn with_interval(estimate: Estimate, digits: usize, unit: &str) -> String {
+    let [middle, low, high] =
+        [estimate.median, estimate.interval.low, estimate.interval.high].map(|value| number(value, digits));
+    format!("{middle} {unit} ({low} to {high})")
+}
+
+fn each(scene: &Scene, result: &CellResult) -> Option<String> {
+    let rate = result.estimates[0].filter(|_| scene.load.closed.is_some() && !result.client_bound);
+    let rate = rate.map(|rate| with_interval(rate, 0, "requests/s") + ", ").unwrap_or_default();
+    let tail = with_interval(result.estimates[2]?, METRICS[2].digits, "ms");
+    let busiest = result.spread.map(|spread| {
+        format!(
+            ", busiest of {} workers {} (Jain {:.4})",
+            result.cell.workers,
+            percent(spread.top1_share, 1),
+            spread.jain
+        )
+    });
+    Some(format!("{} {rate}p99 {tail}{}", name(&result.cell), busiest.unwrap_or_default()))
+}
+
+/// The least and the greatest of each figure.
+fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
+    let mut parts = Vec::new();
+    for index in [0, 2] {
+        let mut known: Vec<(&CellResult, Estimate)> = own
+            .iter()
+            .filter(|result| index != 0 || (scene.load.closed.is_some() && !result.client_bound))
+            .filter_map(|result| Some((*result, result.estimates[index]?)))
+            .collect();
+        known.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
+        let metric = &METRICS[index];
+        let text = |(result, estimate): &(&CellResult, Estimate)| {
+            format!("{} ({})", with_interval(*estimate, metric.digits, metric.unit), name(&result.cell))
+        };
+        if let [least, .., greatest] = known.as_slice() {
+            parts.push(format!("{} from {} to {}", metric.title, text(least), text(greatest)));
+        }
+    }
+    parts
 }
 
 /// What may be concluded.
@@ -145,26 +193,28 @@ fn judgement(analysis: &Analysis) -> String {
             };
             let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
             if !all.is_empty() {
-                found.push(format!(
-                    "{} under {}: {}",
-                    result.cell.id,
-                    place(scene, analysis),
-                    all.join(", ")
-                ));
+                found.push(format!("{} under {}: {}", name(&result.cell), place(scene), all.join(", ")));
             }
         }
     }
     if found.is_empty() {
         return format!("No difference from the baseline counts over {} rounds.", analysis.rounds);
     }
-    format!("Differences from the baseline that count over {} rounds: {}.", analysis.rounds, found.join("; "))
+    let more = found.len().saturating_sub(MOST_FOUND);
+    found.truncate(MOST_FOUND);
+    let rest = if more > 0 { format!("; and {more} more, in the tables below") } else { String::new() };
+    format!(
+        "Differences from the baseline that count over {} rounds: {}{rest}.",
+        analysis.rounds,
+        found.join("; ")
+    )
 }
 
 /// What is missing or marked.
 fn left_out(analysis: &Analysis) -> Vec<String> {
     let count = |verdict: Verdict| analysis.rows.iter().filter(|row| row.verdict == verdict).count();
     let all = analysis.rows.len();
-    let mut sentences = Vec::new();
+    let mut sentences = skipped(analysis);
     if count(Verdict::Invalid) > 0 {
         sentences.push(format!(
             "{} of {all} runs are INVALID and left out; the ledger says why.",
@@ -179,11 +229,24 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
     }
     if count(Verdict::Noisy) > 0 {
         sentences.push(format!(
-            "{} of {all} runs were disturbed by other machines on the host (NOISY).",
+            "{} of {all} runs were disturbed (NOISY); the ledger says by what.",
             count(Verdict::Noisy)
         ));
     }
     sentences
+}
+
+/// What was not run at all, and why.
+fn skipped(analysis: &Analysis) -> Vec<String> {
+    let mut known: Vec<(String, String)> = Vec::new();
+    for row in analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped) {
+        let column = row.peer.clone().unwrap_or_else(|| row.listener.clone());
+        let entry = (column, row.reasons.clone());
+        if !known.contains(&entry) {
+            known.push(entry);
+        }
+    }
+    known.into_iter().map(|(column, why)| format!("{column} was not run: {why}.")).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! `cgi` launches a handler; the others are for measuring: they answer a small fixed 200 that names the worker, at once
 //! (`fixed`), after occupying the worker for a time without using the CPU (`sleep:DIST`), or with using it (`spin:DIST`).
+//! A request to the last two can ask for a time of its own: `?occupy=400ms`.
 
 mod occupy;
 

@@ -1,8 +1,14 @@
 //! Occupies a worker for a drawn time: asleep (more workers than cores can be studied) or spinning (the CPU is the limit).
+//!
+//! A request can ask for a time of its own: `GET /?occupy=400ms` occupies the worker that takes it for just that long, in
+//! the same way, so that an experiment can stall one worker at a moment of its choice.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::dist::{Distribution, Sampler};
+use crate::dist::{Distribution, Sampler, parse_duration};
+
+/// The longest time that a request can ask for.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The worker's source of service times.
 #[derive(Debug)]
@@ -17,9 +23,9 @@ impl Occupy {
         Self { times: time.sampler(seed), spin }
     }
 
-    /// Returns after the next drawn time.
-    pub fn occupy(&mut self) {
-        let time = self.times.next();
+    /// Returns after the time that the request's query asks for, or else after the next drawn one.
+    pub fn occupy(&mut self, query: &str) {
+        let time = asked(query).unwrap_or_else(|| self.times.next());
         if self.spin {
             let end = Instant::now() + time;
             while Instant::now() < end {
@@ -27,6 +33,35 @@ impl Occupy {
             }
         } else {
             std::thread::sleep(time);
+        }
+    }
+}
+
+/// The time in `a=1&occupy=400ms`, an hour at the most; what is no time asks for nothing.
+fn asked(query: &str) -> Option<Duration> {
+    let text = query.split('&').find_map(|pair| pair.strip_prefix("occupy="))?;
+    Some(parse_duration(text).ok()?.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_can_ask_for_a_time() {
+        for (query, expected) in [
+            ("occupy=400ms", Some(Duration::from_millis(400))),
+            ("a=1&occupy=2s&b", Some(Duration::from_secs(2))),
+            ("occupy=0s", Some(Duration::ZERO)),
+            ("occupy=2h", Some(LONGEST)),
+            ("", None),
+            ("occupy", None),
+            ("occupy=", None),
+            ("occupy=-1s", None),
+            ("preoccupy=1s", None),
+            ("occupy=400", None),
+        ] {
+            assert_eq!(asked(query), expected, "{query}");
         }
     }
 }

@@ -178,7 +178,7 @@ impl Service {
 
     fn measure(&mut self, connection: &Connection, head: &Head<'_, '_>) -> After {
         if let Some(occupy) = &self.shared.occupy {
-            occupy.lock().unwrap_or_else(PoisonError::into_inner).occupy();
+            occupy.lock().unwrap_or_else(PoisonError::into_inner).occupy(head.query);
         }
         let answers = if head.method == "HEAD" { &self.fixed_heads } else { &self.fixed };
         // A worker that leaves says so, rather than close on a client that counts on it.

@@ -1,0 +1,94 @@
+//! A process that outlives the lab by a moment, to end what the lab could not: the workers of other servers.
+//!
+//! Our own server takes its workers along when it dies, and it dies with the lab. Others leave theirs behind when they are
+//! killed. So the lab tells the guard about each process group that it starts; when the lab is gone, in whatever way,
+//! the pipe between them ends, and the guard kills the groups that are still there.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// The hidden action of the command line that is the guard.
+pub const ACTION: &str = "guard";
+
+/// The lab's end of the pipe.
+#[derive(Debug)]
+pub struct Guard(Mutex<Child>);
+
+impl Guard {
+    /// Starts the guard: this program again. Call it with the signals of [`super::interrupt::Interrupt`] held back: so
+    /// they are in the guard, and Ctrl-C does not end it before its time.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(ACTION).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).current_dir("/").spawn().map(|child| Self(Mutex::new(child)))
+    }
+
+    /// Tells it about a process group.
+    pub fn watch(&self, group: Pid) {
+        self.tell('+', group);
+    }
+
+    /// The group has ended.
+    pub fn forget(&self, group: Pid) {
+        self.tell('-', group);
+    }
+
+    /// A guard that was killed is missed only if the lab is killed too.
+    fn tell(&self, sign: char, group: Pid) {
+        let mut child = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pipe) = &mut child.stdin {
+            let _ = writeln!(pipe, "{sign}{group}");
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let child = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        drop(child.stdin.take());
+        let _ = child.wait();
+    }
+}
+
+/// What the guard does: waits for the end of its input, then kills what is left.
+pub fn stand() {
+    let mut groups = BTreeSet::new();
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        note(&mut groups, &line);
+    }
+    for group in groups {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+}
+
+/// Groups 0 and 1 would be the guard's own and everybody's.
+fn note(groups: &mut BTreeSet<i32>, line: &str) {
+    match (line.get(..1), line.get(1..).and_then(|number| number.parse().ok())) {
+        (Some("+"), Some(group @ 2..)) => drop(groups.insert(group)),
+        (Some("-"), Some(group)) => drop(groups.remove(&group)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_remembers_groups_until_they_end_and_never_its_own() {
+        let mut groups = BTreeSet::new();
+        for line in ["+100", "+200", "-100", "+0", "+1", "+-5", "x", "", "+", "+300x"] {
+            note(&mut groups, line);
+        }
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), [200]);
+    }
+}

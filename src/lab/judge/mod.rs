@@ -1,0 +1,155 @@
+//! From the rows of an experiment to what can be said about it.
+//!
+//! Pure: the same data and seed give the same analysis. The run is the unit, never the request; cells are compared
+//! within a round. It knows no words, colours or files.
+
+mod compare;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+pub use self::compare::{Call, Comparison};
+use self::compare::{compare, correct};
+pub use self::spread::{Kind, Spread};
+use self::spread::{shares, spread};
+use rayon::prelude::*;
+
+use super::curves::{self, Point};
+use super::data::RunData;
+use super::expect::{self, Claim};
+use super::metrics::{self, Metric};
+use super::plan::{self, Cell, Group};
+use super::rows::{self, Row, Verdict, row};
+use super::spec::Load;
+use super::store::Data;
+use crate::measure::stats::{self, Interval};
+
+/// Fewer rounds than this give estimates and no judgement.
+pub const ENOUGH_ROUNDS: usize = 10;
+/// Everything that can be said.
+#[derive(Debug)]
+pub struct Analysis {
+    /// All runs but the trial, in the order in which they were made.
+    pub rows: Vec<Row>,
+    /// Rounds that were run to the end or in part.
+    pub rounds: usize,
+    /// Whether there are rounds enough to judge.
+    pub enough: bool,
+    /// One per group and load.
+    pub scenes: Vec<Scene>,
+    /// The published claims, in the order of the file.
+    pub claims: Vec<Claim>,
+}
+
+/// Cells that are compared: same workers, same work, same load.
+#[derive(Debug)]
+pub struct Scene {
+    /// The cells.
+    pub group: Group,
+    /// The load.
+    pub load: Load,
+    /// Requests per second that were offered (open loop).
+    pub offered_per_s: Option<f64>,
+    /// Results in the order of the group's cells.
+    pub results: Vec<CellResult>,
+    /// Against the baseline, A/A first.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// One cell under one load.
+#[derive(Debug)]
+pub struct CellResult {
+    /// Which cell.
+    pub cell: Cell,
+    /// Runs made; those that were skipped are not.
+    pub runs: usize,
+    /// Runs that count.
+    pub used: usize,
+    /// Whether the load generator was the limit in a run that counts.
+    pub client_bound: bool,
+    /// One per metric, in the order of [`metrics::all`]: first those that are
+    /// compared, [`metrics::METRICS`].
+    pub estimates: Vec<Option<Estimate>>,
+    /// How connections were spread.
+    pub spread: Option<Spread>,
+    /// Shares of the workers in each run that counts, largest first.
+    pub shares: Vec<Vec<f64>>,
+    /// Percentile curve of the response time.
+    pub curve: Vec<Point>,
+}
+
+/// Median over runs, and from the least to the greatest run (below [`ENOUGH_ROUNDS`]) or the 95 % bootstrap interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Estimate {
+    pub median: f64,
+    pub interval: Interval,
+}
+
+/// Judges an experiment.
+pub fn judge(data: &Data) -> Analysis {
+    let cells = plan::cells(&data.spec);
+    let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);
+    let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
+    let rows: Vec<Row> = runs
+        .par_iter()
+        .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?, &data.spec.rules)))
+        .collect();
+    let rounds = rows.iter().map(|row| row.round).max().unwrap_or(0) as usize;
+    let enough = rounds >= ENOUGH_ROUNDS;
+    let paired: Vec<(&RunData, &Row)> = runs.iter().copied().zip(&rows).collect();
+    let groups = plan::groups(&data.spec);
+    let places: Vec<(&Group, &Load)> =
+        groups.iter().flat_map(|group| data.spec.load.iter().map(move |load| (group, load))).collect();
+    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, data.spec.seed);
+    let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
+    correct(&mut scenes, enough);
+    let claims = expect::evaluate(data, &rows, rounds);
+    Analysis { rounds, enough, scenes, rows, claims }
+}
+
+type Paired<'a> = (&'a RunData, &'a Row);
+
+fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) -> Scene {
+    let of_cell = |cell: &Cell| -> Vec<Paired> {
+        all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name).copied().collect()
+    };
+    let made: Vec<Vec<Paired>> = group.cells.iter().map(of_cell).collect();
+    let used: Vec<Vec<Paired>> = made
+        .iter()
+        .map(|runs| runs.iter().filter(|(_, row)| row.verdict.counts()).copied().collect())
+        .collect();
+    let reach = curves::reach(used.iter().flatten().map(|(_, row)| row.completed));
+    let results: Vec<CellResult> = group
+        .cells
+        .iter()
+        .zip(made.iter().zip(&used))
+        .map(|(cell, (made, used))| cell_result(cell, began(made), used, reach, enough))
+        .collect();
+    let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
+    let comparisons = compare(&results, &used, seed);
+    Scene { group: group.clone(), load: load.clone(), offered_per_s, results, comparisons }
+}
+
+fn began(made: &[Paired]) -> usize {
+    made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
+}
+
+fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool) -> CellResult {
+    let estimate = |metric: &Metric| {
+        let values: Vec<f64> = used.iter().filter_map(|(_, row)| (metric.value)(row)).collect();
+        let interval = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
+        Some(Estimate { median: stats::median(&values)?, interval: interval? })
+    };
+    let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
+    CellResult {
+        cell: cell.clone(),
+        runs,
+        used: used.len(),
+        client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
+        estimates: metrics::all().map(estimate).collect(),
+        spread: spread(&counts),
+        shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
+        curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough),
+    }
+}

@@ -1,0 +1,155 @@
+//! How a strategy looks, everywhere: a colour and a mark. It knows names, and no data.
+//!
+//! Colours are those of Okabe and Ito (2008), told apart by the colour-blind too and visible on light and dark. Seven
+//! do not suffice for all strategies and other servers, so each pair of colour and mark is given once. Names that are
+//! likely to meet in one experiment have different colours; another server has the colour of what it resembles.
+
+use plotters::style::RGBColor;
+
+/// What says *something is wrong* in all figures.
+pub const ALARM: RGBColor = RGBColor(213, 94, 0);
+
+const BLUE: RGBColor = RGBColor(0, 114, 178);
+const VERMILION: RGBColor = RGBColor(213, 94, 0);
+const GREEN: RGBColor = RGBColor(0, 158, 115);
+const PURPLE: RGBColor = RGBColor(204, 121, 167);
+const SKY: RGBColor = RGBColor(86, 180, 233);
+const ORANGE: RGBColor = RGBColor(230, 159, 0);
+const GREY: RGBColor = RGBColor(128, 128, 128);
+
+/// The shape of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mark {
+    Disc,
+    Square,
+    Up,
+    Diamond,
+    Down,
+    Star,
+    Bow,
+}
+
+const MARKS: [Mark; 7] =
+    [Mark::Disc, Mark::Square, Mark::Up, Mark::Diamond, Mark::Down, Mark::Star, Mark::Bow];
+
+impl Mark {
+    /// The outline, for a radius of 1.
+    pub fn corners(self) -> &'static [(f64, f64)] {
+        match self {
+            Self::Disc => &[],
+            Self::Square => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+            Self::Up => &[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
+            Self::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
+            Self::Down => &[(0.0, 1.2), (1.1, -0.8), (-1.1, -0.8)],
+            Self::Star => &[
+                (0.0, -1.4),
+                (0.4, -0.4),
+                (1.4, 0.0),
+                (0.4, 0.4),
+                (0.0, 1.4),
+                (-0.4, 0.4),
+                (-1.4, 0.0),
+                (-0.4, -0.4),
+            ],
+            Self::Bow => &[(-1.1, -1.0), (1.1, 1.0), (1.1, -1.0), (-1.1, 1.0)],
+        }
+    }
+}
+
+/// How a strategy is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Of lines, areas and marks.
+    pub colour: RGBColor,
+    /// Of points.
+    pub mark: Mark,
+    /// For the baseline's second run: marks are hollow and lines thin.
+    pub hollow: bool,
+}
+
+/// Every name that is known, with what stands after the colon where that makes it another thing.
+const LOOKS: [(&str, RGBColor, Mark); 23] = [
+    ("inherited", BLUE, Mark::Disc),
+    ("reuseport", VERMILION, Mark::Square),
+    ("round-robin", GREEN, Mark::Up),
+    ("inherited-exclusive", PURPLE, Mark::Diamond),
+    ("inherited-herd", ORANGE, Mark::Down),
+    ("inherited-rearm", SKY, Mark::Star),
+    ("inherited-delay", GREY, Mark::Disc),
+    ("inherited-mutex", ORANGE, Mark::Square),
+    ("uring", SKY, Mark::Disc),
+    ("uring-multishot", PURPLE, Mark::Star),
+    ("dispatch", GREEN, Mark::Square),
+    ("least-loaded", GREY, Mark::Diamond),
+    ("reuseport-cbpf", VERMILION, Mark::Up),
+    ("reuseport-steal", BLUE, Mark::Diamond),
+    ("reuseport:private", VERMILION, Mark::Diamond),
+    ("round-robin:wait", GREEN, Mark::Diamond),
+    ("nginx:exclusive", PURPLE, Mark::Square),
+    ("nginx:reuseport", VERMILION, Mark::Down),
+    ("nginx:mutex", ORANGE, Mark::Diamond),
+    ("nginx:herd", ORANGE, Mark::Disc),
+    ("lighttpd", SKY, Mark::Up),
+    ("apache", GREEN, Mark::Down),
+    ("haproxy", GREY, Mark::Square),
+];
+
+/// The look of a strategy or another server, `NAME[:ARG]`; `twin` is the baseline's second run.
+pub fn look(name: &str, twin: bool) -> Look {
+    let known = |wanted: &str| LOOKS.iter().find(|(name, ..)| *name == wanted);
+    let plain = name.split(':').next().unwrap_or_default();
+    let (colour, mark) = match (known(name), known(plain)) {
+        (Some((_, colour, mark)), _) => (*colour, *mark),
+        // another argument: its own mark in the strategy's colour
+        (None, Some((_, colour, _))) => (*colour, MARKS[5 + hash(name) % 2]),
+        (None, None) => {
+            let colours = [GREY, SKY, PURPLE, ORANGE, GREEN, BLUE];
+            (colours[hash(name) % colours.len()], MARKS[5 + hash(name) / 8 % 2])
+        }
+    };
+    Look { colour, mark, hollow: twin }
+}
+
+/// A number for a name that is the same everywhere (FNV-1a).
+fn hash(name: &str) -> usize {
+    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
+    name.bytes().fold(2_166_136_261, step) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_look_the_same() {
+        for (index, (name, ..)) in LOOKS.iter().enumerate() {
+            for (other, ..) in &LOOKS[..index] {
+                assert_ne!(look(name, false), look(other, false), "{name} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_strategies_that_meet_first_differ_in_colour() {
+        let colours: Vec<_> = LOOKS[..7].iter().map(|(_, RGBColor(r, g, b), _)| (r, g, b)).collect();
+        assert!((1..7).all(|index| !colours[..index].contains(&colours[index])));
+    }
+
+    #[test]
+    fn a_strategy_keeps_its_colour_with_an_argument_and_as_a_twin() {
+        assert_eq!(look("inherited-rearm:16", false).colour, look("inherited-rearm", false).colour);
+        let (one, twin) = (look("inherited", false), look("inherited", true));
+        assert!(one.colour == twin.colour && one != twin);
+    }
+
+    #[test]
+    fn colours_stand_out_from_a_light_and_a_dark_ground() {
+        let linear = |c: u8| (f64::from(c) / 255.0).powf(2.2);
+        for (name, RGBColor(r, g, b), _) in LOOKS {
+            let light = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+            let (on_white, on_black) = (1.05 / (light + 0.05), (light + 0.05) / 0.059);
+            assert!(on_white > 2.0 && on_black > 3.0, "{name}: {on_white:.1} and {on_black:.1}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The course of runs as the load generator saw it: latency over time, and what a fault does.
+
+use super::runs::{Runs, Track, band_words, together};
+use super::{about, look_of, name, shown};
+use crate::lab::data::{FaultDone, RunData};
+use crate::lab::judge::{CellResult, Scene};
+use crate::lab::plot::recovery::{self, Recovery};
+use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::measure::series::IntervalSummary;
+use crate::measure::stats;
+
+/// Intervals of the measured time that it takes to show a course.
+const LEAST: usize = 4;
+/// Seconds after a fault that are shown at most, and before it at most.
+const AFTER_S: f64 = 6.0;
+const BEFORE_S: f64 = 2.0;
+
+/// The intervals of a run that are whole, with their middles in s since the measured time began.
+fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
+    let (warmup_s, step_s) =
+        run.record.as_ref().map_or((0.0, 0.0), |record| (record.plan.warmup_s, record.plan.interval_s));
+    let all = run.record.iter().flat_map(|record| &record.intervals);
+    let whole = all.filter(move |i| i.end_s - i.begin_s > step_s * 0.6 && i.end_s > i.begin_s);
+    whole.map(move |i| (f64::midpoint(i.begin_s, i.end_s) - warmup_s, i))
+}
+
+fn step_s(runs: &[&RunData]) -> f64 {
+    runs.iter().filter_map(|run| run.record.as_ref()).map(|r| r.plan.interval_s).fold(0.0, f64::max)
+}
+
+/// Latency per interval, in ms. Requests of the warm-up that end later are not part of the measured time.
+fn percentile(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
+    let counted = |at_s: f64, i: &IntervalSummary| i.response.count > 0 && i.warmup == (at_s < 0.0);
+    intervals(run).filter(|(at_s, i)| counted(*at_s, i)).map(|(at_s, i)| (at_s, of(i) / 1e3)).collect()
+}
+
+/// p99 and p50 per interval; `None` where the load generator told no course.
+pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
+    let panel = |result: &CellResult| {
+        let runs = runs.get(&result.cell, scene);
+        let track = |of: fn(&IntervalSummary) -> f64| {
+            together(&runs.iter().map(|run| percentile(run, of)).collect::<Vec<_>>(), step_s(runs))
+        };
+        Strategy {
+            label: name(&result.cell),
+            look: look_of(&result.cell),
+            note: String::new(),
+            tracks: vec![track(|i| i.response.p99_us), track(|i| i.response.p50_us)],
+            alarms_s: Vec::new(),
+        }
+    };
+    let panels: Vec<Strategy> =
+        shown(scene).map(panel).filter(|panel| panel.tracks[0].len() >= LEAST).collect();
+    (!panels.is_empty()).then(|| Timeline {
+        title: format!("Response time over time, {}", about(scene)),
+        note: format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_words(scene)),
+        unit: "ms".into(),
+        log: true,
+        names: vec!["p99".into(), "p50".into()],
+        alarm: String::new(),
+        panels,
+    })
+}
+
+/// Rate, latency and the hit worker's part around a fault; `None` where there was none.
+pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
+    let fault = scene.group.fault?;
+    let strategies: Vec<recovery::Strategy> =
+        shown(scene).filter_map(|result| strategy(result, runs.get(&result.cell, scene))).collect();
+    (!strategies.is_empty()).then(|| Recovery {
+        title: format!("What {fault} on one worker does, {}", scene.load.name),
+        note: format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_words(scene)),
+        strategies,
+    })
+}
+
+fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<recovery::Strategy> {
+    let hit: Vec<(&RunData, &FaultDone)> =
+        runs.iter().filter_map(|run| Some((*run, run.fault.as_ref()?))).collect();
+    let first = hit.first()?.1;
+    let around = |track: Track, fault: &FaultDone| -> Track {
+        let moved = track.into_iter().map(|(at_s, value)| (at_s - fault.at_s, value));
+        moved.filter(|(at_s, _)| (-BEFORE_S..=AFTER_S).contains(at_s)).collect()
+    };
+    let all = |of: &dyn Fn(&RunData, &FaultDone) -> Track, step_s: f64| {
+        let tracks: Vec<Track> = hit.iter().map(|(run, fault)| around(of(run, fault), fault)).collect();
+        together(&tracks, step_s)
+    };
+    let sampled_s = hit.iter().map(|(run, _)| run.series.interval_s).fold(0.0, f64::max);
+    Some(recovery::Strategy {
+        label: name(&result.cell),
+        look: look_of(&result.cell),
+        note: errors(&hit),
+        lasted_s: first.until_s.map(|until_s| until_s - first.at_s),
+        rate: all(&|run, _| rate(run), step_s(runs)),
+        p99_ms: all(&|run, _| percentile(run, |i| i.response.p99_us), step_s(runs)),
+        hit: all(&|run, fault| accepts(run, |worker| worker == fault.worker), sampled_s),
+        others: all(&|run, fault| accepts(run, |worker| worker != fault.worker), sampled_s),
+    })
+}
+
+/// Requests completed per second.
+fn rate(run: &RunData) -> Track {
+    let whole = intervals(run).filter(|(at_s, i)| i.warmup == (*at_s < 0.0));
+    whole.map(|(at_s, i)| (at_s, i.completed as f64 / (i.end_s - i.begin_s))).collect()
+}
+
+/// Connections accepted per second by some workers, on average over them.
+fn accepts(run: &RunData, some: impl Fn(u64) -> bool) -> Track {
+    let first = run.workers.first().map_or(0, |worker| worker.worker);
+    let mut track = Vec::new();
+    for pair in run.series.samples.windows(2) {
+        let seconds = pair[1].at_s - pair[0].at_s;
+        let both = pair[0].accepted.iter().zip(&pair[1].accepted).zip(first..);
+        let counts: Vec<u64> =
+            both.filter(|(_, worker)| some(*worker)).map(|((a, b), _)| b.saturating_sub(*a)).collect();
+        if !counts.is_empty() && seconds > 0.0 {
+            let mean = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
+            track.push((f64::midpoint(pair[0].at_s, pair[1].at_s), mean / seconds));
+        }
+    }
+    track
+}
+
+/// How many requests failed, in words.
+fn errors(hit: &[(&RunData, &FaultDone)]) -> String {
+    let total = |run: &RunData| run.record.as_ref().map(|record| record.errors.values().sum::<u64>() as f64);
+    let totals: Vec<f64> = hit.iter().filter_map(|(run, _)| total(run)).collect();
+    match stats::median(&totals) {
+        None | Some(0.0) => "no errors".into(),
+        Some(errors) => format!("{errors:.0} errors per run"),
+    }
+}

@@ -1,0 +1,39 @@
+//! Shares of the workers, from the judge's results.
+
+use super::super::words::percent;
+use super::{about, look_of, name, shown};
+use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
+use crate::lab::plot::shares::{Panel, Shares};
+use crate::measure::stats;
+
+/// Who gets the connections; `None` when nobody counted them.
+pub fn shares(scene: &Scene) -> Option<Shares> {
+    let panel = |result: &CellResult| {
+        let spread = result.spread?;
+        let rank = |rank: usize| -> Vec<f64> {
+            result.shares.iter().filter_map(|shares| shares.get(rank).copied()).collect()
+        };
+        let workers = result.shares.iter().map(Vec::len).max().unwrap_or(0);
+        let bars = (0..workers).map(|r| (stats::median(&rank(r)).unwrap_or(0.0), rank(r)));
+        Some(Panel {
+            label: name(&result.cell),
+            look: look_of(&result.cell),
+            note: format!("Jain {:.4}, CoV {}", spread.jain, percent(spread.cov, 1)),
+            bars: bars.collect(),
+        })
+    };
+    let fair = 1.0 / scene.group.workers.max(1) as f64;
+    let few = scene.results.iter().all(|result| result.used < ENOUGH_ROUNDS);
+    let panels: Vec<Panel> = shown(scene).filter_map(panel).collect();
+    (!panels.is_empty()).then(|| Shares {
+        title: format!("Who gets the connections, {}", about(scene)),
+        note: format!(
+            "Share of {} workers in %, busiest first. {}. Dashed: the fair share, {}.",
+            scene.group.workers,
+            if few { "Dots: the runs" } else { "Dots: runs" },
+            percent(fair, 1)
+        ),
+        panels,
+        fair,
+    })
+}

@@ -1,0 +1,97 @@
+//! The report of a suite: one table of claims over all its experiments, and the way to their reports.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::summary::Summary;
+use super::view::claims::{ClaimView, sentence, views};
+use super::view::moment;
+use super::{PAGE, index, save, templates};
+use crate::lab::error::Result;
+use crate::lab::expect::Claim;
+
+/// An experiment of a suite.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name, which is that of its folder in the suite's.
+    pub name: String,
+    /// What came of its claims; `None` when it was not begun.
+    pub claims: Option<Vec<Claim>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Page {
+    question: String,
+    subtitle: String,
+    answer: Vec<String>,
+    claims: Vec<ClaimView>,
+    members: Vec<MemberView>,
+}
+
+#[derive(Debug, Serialize)]
+struct MemberView {
+    name: String,
+    question: String,
+    answer: Vec<String>,
+    counts: String,
+    /// Empty when it was not begun.
+    folder: String,
+    link: String,
+}
+
+/// Writes report.html and report.md of a suite into `directory`, from its members' claims and the summaries of their
+/// reports, and brings the index up to date. Gives the page's path.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<PathBuf> {
+    let views: Vec<MemberView> = members.iter().map(|member| self::member(directory, member)).collect();
+    let all = || members.iter().flat_map(|member| member.claims.iter().flatten());
+    let missing: Vec<&str> =
+        members.iter().filter(|member| member.claims.is_none()).map(|member| member.name.as_str()).collect();
+    let mut answer: Vec<String> = sentence(all()).into_iter().collect();
+    if !missing.is_empty() {
+        answer.push(format!("Not begun: {}.", missing.join(", ")));
+    }
+    let first = members.iter().find_map(|member| Summary::read(&directory.join(&member.name)));
+    let summary = Summary {
+        question: question.to_owned(),
+        started: first.as_ref().map(|first| first.started.clone()).unwrap_or_default(),
+        label: first.map(|first| first.label).unwrap_or_default(),
+        answer: answer.clone(),
+        verdicts: std::collections::BTreeMap::new(),
+        members: members.iter().filter(|m| m.claims.is_some()).map(|m| m.name.clone()).collect(),
+    };
+    let of = |member: &Member| {
+        let link = index::link(&format!("{}/{PAGE}", member.name));
+        self::views(member.claims.as_deref().unwrap_or_default(), &link)
+    };
+    let page = Page {
+        question: question.to_owned(),
+        subtitle: format!("{} experiments on {}, {}", views.len(), summary.label, moment(&summary.started)),
+        answer,
+        claims: members.iter().flat_map(of).collect(),
+        members: views,
+    };
+    for (name, template) in [(PAGE, include_str!("suite.html")), ("report.md", include_str!("suite.md"))] {
+        save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
+    }
+    summary.write(directory)?;
+    let parent = directory.parent().and_then(Path::file_name).unwrap_or_default();
+    index::after(directory, &parent.to_string_lossy())?;
+    Ok(directory.join(PAGE))
+}
+
+fn member(directory: &Path, member: &Member) -> MemberView {
+    let summary = Summary::read(&directory.join(&member.name)).unwrap_or_default();
+    let counts: Vec<String> = summary.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+    MemberView {
+        name: member.name.clone(),
+        question: summary.question,
+        answer: summary.answer,
+        counts: counts.join(", "),
+        link: index::link(&format!("{}/{PAGE}", member.name)),
+        folder: if member.claims.is_some() { member.name.clone() } else { String::new() },
+    }
+}

@@ -1,0 +1,31 @@
+//! Fills in the templates: the one place that knows the template engine.
+
+use minijinja::Environment;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::lab::error::{Error, Result};
+
+/// What templates share.
+const SHARED: [(&str, &str); 3] = [
+    ("style.css", include_str!("style.css")),
+    ("macros.html", include_str!("macros.html")),
+    ("macros.md", include_str!("macros.md")),
+];
+
+/// A template with what it shows. In a name that ends in `.html` texts are escaped.
+///
+/// # Errors
+/// The template is broken.
+pub fn render(name: &str, template: &str, content: &impl Serialize) -> Result<String> {
+    let failed = |e: minijinja::Error| Error::Failed(format!("cannot fill in {name}: {e:#}"));
+    let mut environment = Environment::new();
+    environment
+        .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
+    for (name, text) in SHARED {
+        environment.add_template(name, text).map_err(failed)?;
+    }
+    environment.add_template(name, template).map_err(failed)?;
+    environment.get_template(name).and_then(|template| template.render(Serde(content))).map_err(failed)
+}

@@ -1,0 +1,97 @@
+//! Published claims beside what was measured: one row per expectation, for a report and for a suite's.
+
+use serde::Serialize;
+
+use super::super::words::number;
+use crate::lab::expect::{Claim, ClaimVerdict, together};
+
+/// One expectation.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct ClaimView {
+    pub name: String,
+    pub text: String,
+    pub source: String,
+    /// The published figure.
+    pub theirs: String,
+    /// Ours with its interval.
+    pub ours: String,
+    /// What figure it is, and what counts as reproduced.
+    pub asked: String,
+    pub verdict: &'static str,
+    pub why: String,
+    /// How the verdict is coloured.
+    pub class: &'static str,
+    /// The member's report, in a suite's.
+    pub link: String,
+}
+
+/// The rows of these claims; `link` leads to the report that they come from.
+pub fn views(claims: &[Claim], link: &str) -> Vec<ClaimView> {
+    claims.iter().map(|claim| view(claim, link)).collect()
+}
+
+fn view(claim: &Claim, link: &str) -> ClaimView {
+    let expect = &claim.expect;
+    ClaimView {
+        name: expect.claim.clone(),
+        text: expect.text.clone(),
+        source: expect.source.clone(),
+        theirs: expect.published.clone(),
+        ours: ours(claim),
+        asked: format!("{} is {}", claim.figure(), expect.reproduced),
+        verdict: claim.verdict.name(),
+        why: claim.why.clone(),
+        class: match claim.verdict {
+            ClaimVerdict::Reproduced => "good",
+            ClaimVerdict::NotReproduced => "flag",
+            ClaimVerdict::Undecided | ClaimVerdict::NotHere => "open",
+        },
+        link: link.to_owned(),
+    }
+}
+
+fn ours(claim: &Claim) -> String {
+    let Some(ours) = claim.ours else { return "-".into() };
+    let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits.max(2) };
+    let figure = |value: f64| number(value, digits);
+    let text = format!(
+        "{} ({} to {}) {}",
+        figure(ours.median),
+        figure(ours.interval.low),
+        figure(ours.interval.high),
+        claim.unit()
+    );
+    text.trim_end().to_owned()
+}
+
+/// Each claim and the worst verdict on it, in the order in which they come.
+pub fn verdicts<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Vec<(String, ClaimVerdict)> {
+    let mut known: Vec<(String, ClaimVerdict)> = Vec::new();
+    for claim in claims.clone() {
+        let name = &claim.expect.claim;
+        if known.iter().all(|(other, _)| other != name) {
+            let same = claims.clone().filter(|other| other.expect.claim == *name);
+            known.extend(together(same).map(|verdict| (name.clone(), verdict)));
+        }
+    }
+    known
+}
+
+/// What came of the claims, in a sentence; `None` where there are none.
+pub fn sentence<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Option<String> {
+    let verdicts = verdicts(claims);
+    let kinds = [
+        ClaimVerdict::Reproduced,
+        ClaimVerdict::NotReproduced,
+        ClaimVerdict::Undecided,
+        ClaimVerdict::NotHere,
+    ];
+    let part = |kind: ClaimVerdict| {
+        let names: Vec<&str> =
+            verdicts.iter().filter(|(_, verdict)| *verdict == kind).map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} {}", names.join(", "), kind.name()))
+    };
+    let parts: Vec<String> = kinds.into_iter().filter_map(part).collect();
+    (!parts.is_empty()).then(|| format!("Published claims: {}.", parts.join("; ")))
+}

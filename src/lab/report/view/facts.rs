@@ -1,0 +1,119 @@
+//! How it was measured, and where: sentences and facts for the foot of a report.
+
+use super::super::words::{number, percent};
+use crate::lab::curves::BEYOND;
+use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
+use crate::lab::store::Data;
+use crate::measure::stats;
+
+/// The method, a sentence each.
+pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
+    let spec = &data.spec;
+    let range = if analysis.enough {
+        "the 95 % bootstrap interval of the median"
+    } else {
+        "the lowest and the highest run"
+    };
+    vec![
+        format!(
+            "Every run has a fresh server and {} s of load before the {} s that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
+            spec.warmup_s, spec.duration_s, spec.rounds, spec.seed
+        ),
+        format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
+        format!(
+            "{} runs twice per round under two names (A/A), and a difference is taken from the mean of both; what the two differ by is the noise floor. A difference counts when its bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
+            spec.baseline
+        ),
+        "Figures over time are medians over runs of what each interval came to; what runs show in the warm-up is drawn and not counted. Depths of accept queues are samples.".into(),
+        "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
+        format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),
+        "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU and switches of the server are those of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
+        "p, fair hash: how often a fair random choice is at least this uneven, over all runs together. Above 0.999: turns are taken. Below 0.001: workers are preferred.".into(),
+        rules(data),
+    ]
+}
+
+/// The rules by which runs were judged, in words.
+fn rules(data: &Data) -> String {
+    let rules = &data.spec.rules;
+    let mut noisy =
+        vec![format!("the hypervisor took more than {} of the processors", percent(rules.noisy_steal, 0))];
+    noisy.push(format!(
+        "a thread that only sleeps woke up more than {} ms late (p99)",
+        number(rules.noisy_hiccup_p99_us / 1e3, 1)
+    ));
+    if rules.noisy_pressure < 1.0 {
+        noisy.push(format!(
+            "work waited for a processor in more than {} of the time",
+            percent(rules.noisy_pressure, 0)
+        ));
+    }
+    format!(
+        "Verdicts, by rules fixed beforehand: INVALID when a program failed, nothing was answered, more than {} of the requests failed or more than {} of the answers were not 2xx; CLIENT-BOUND when the load generator was the limit; NOISY when {}. INVALID runs are left out, NOISY ones count and are marked.",
+        percent(rules.invalid_errors, 0),
+        percent(rules.invalid_status, 0),
+        noisy.join(", or ")
+    )
+}
+
+/// The environment: names and values.
+pub fn facts(data: &Data) -> Vec<(String, String)> {
+    let (environment, machine) = (&data.environment, &data.environment.machine);
+    let virtualised = match machine.virtualised {
+        Some(true) => ", virtual machine",
+        Some(false) => ", no hypervisor",
+        None => "",
+    };
+    let mut facts = vec![
+        (
+            "Machine".into(),
+            format!(
+                "{}, {} cores, {} MiB{virtualised}",
+                machine.cpu,
+                machine.cores,
+                number(machine.memory_mib as f64, 0)
+            ),
+        ),
+        ("Kernel".into(), format!("{} {}", machine.kernel, machine.architecture)),
+        ("Programs".into(), format!("caffeine {}, {} build", machine.version, machine.profile)),
+    ];
+    if let Some(git) = &machine.git {
+        let dirty = if git.dirty { ", with changes that are not committed" } else { "" };
+        facts.push(("Commit".into(), format!("{}{dirty}", git.commit)));
+    }
+    facts.extend(environment.handler.as_ref().map(|handler| ("Handler".into(), handler.clone())));
+    facts.extend(machine.governor.as_ref().map(|governor| ("Governor".into(), governor.clone())));
+    facts.push(("Network".into(), "loopback, load generator on the same machine".into()));
+    let trial = data.runs.iter().find(|run| run.round == 0).and_then(|run| run.record.as_ref());
+    facts.extend(trial.map(|record| {
+        ("Trial run".into(), format!("{} requests/s: 100 % of capacity", number(record.rate, 0)))
+    }));
+    facts.extend(environment.programs.iter().map(|(name, what)| (name.clone(), what.clone())));
+    facts.extend(environment.peers.iter().map(|(name, what)| (name.clone(), what.clone())));
+    facts.extend(noise(data));
+    facts.extend(machine.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));
+    facts.extend(environment.seeds.iter().map(|(name, seed)| (format!("Seed, {name}"), seed.to_string())));
+    if !environment.resumed.is_empty() {
+        facts.push(("Resumed".into(), environment.resumed.join(", ")));
+    }
+    if !environment.fingerprint.is_empty() {
+        facts.push(("Fingerprint".into(), environment.fingerprint.clone()));
+    }
+    facts
+}
+
+/// How quiet the machine was, over all runs in which somebody listened.
+fn noise(data: &Data) -> Option<(String, String)> {
+    let heard = data.runs.iter().map(|run| run.noise).filter(|noise| noise.hiccup_max_us > 0.0);
+    let late: Vec<f64> = heard.clone().map(|noise| noise.hiccup_p99_us / 1e3).collect();
+    let most = heard.map(|noise| noise.hiccup_max_us / 1e3).fold(0.0, f64::max);
+    let p99 = stats::median(&late)?;
+    Some((
+        "Noise".into(),
+        format!(
+            "a sleeping thread woke up {} ms late (median of the runs' p99), {} ms at most",
+            number(p99, 2),
+            number(most, 1)
+        ),
+    ))
+}

@@ -1,0 +1,184 @@
+//! What the templates show: texts and tables, in order, formatted.
+
+pub mod claims;
+mod facts;
+mod tables;
+
+use serde::Serialize;
+
+use super::figures::{Drawn, Figures, slug};
+use super::words;
+use crate::lab::judge::{Analysis, Scene};
+use crate::lab::plan::Group;
+use crate::lab::store::Data;
+
+/// Scenes up to which all figures are open from the start.
+const FEW_SCENES: usize = 2;
+
+/// The report.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Page {
+    pub experiment: String,
+    pub question: String,
+    pub source: String,
+    pub subtitle: String,
+    pub debug: bool,
+    pub answer: Vec<String>,
+    pub claims: Vec<claims::ClaimView>,
+    pub sections: Vec<Section>,
+    /// Whether there are sections enough to need a list of contents.
+    pub contents: bool,
+    /// Whether figures that explain are folded away.
+    pub folded: bool,
+    pub method: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub commands: Vec<(String, Vec<String>)>,
+    pub strip: Option<Drawn>,
+    pub ledger: Table,
+    /// The files of figures beside the page, for the list of raw data.
+    pub files: Vec<&'static str>,
+}
+
+/// One load of one group, or what several loads say together.
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs)]
+pub struct Section {
+    pub anchor: String,
+    pub title: String,
+    pub describe: String,
+    /// Figures that answer the question.
+    pub figures: Vec<Drawn>,
+    /// Figures that explain the answer.
+    pub more: Vec<Drawn>,
+    pub costs: Table,
+    pub balance: Table,
+    pub differences: Table,
+}
+
+/// A table; the first column is text, the others are figures.
+#[derive(Debug, Default, Serialize)]
+pub struct Table {
+    /// Names of the columns; a line feed begins small print.
+    pub head: Vec<String>,
+    /// The rows, likewise.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Puts the report together.
+pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
+    let environment = &data.environment;
+    let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
+    Page {
+        experiment: environment.experiment.clone(),
+        question: data.spec.question.clone(),
+        source: data.spec.source.clone(),
+        subtitle: format!(
+            "{}: {} rounds, {} runs of {} s on {}, {}",
+            environment.experiment,
+            analysis.rounds,
+            analysis.rows.len(),
+            data.spec.duration_s,
+            environment.label,
+            moment(&environment.started)
+        ),
+        debug: data.runs.iter().any(crate::lab::runner::debug_built)
+            || environment.machine.profile == "debug",
+        answer: answer(analysis),
+        claims: claims::views(&analysis.claims, ""),
+        contents: analysis.scenes.len() > FEW_SCENES,
+        folded: analysis.scenes.len() > FEW_SCENES,
+        strip: figures.ledger.clone(),
+        sections: sections(analysis, figures),
+        method: facts::method(data, analysis),
+        environment: facts::facts(data),
+        commands: commands.collect(),
+        ledger: tables::ledger(&analysis.rows),
+        files: files(data),
+    }
+}
+
+/// The answer in words; what came of published claims comes first.
+fn answer(analysis: &Analysis) -> Vec<String> {
+    let claims = claims::sentence(analysis.claims.iter());
+    claims.into_iter().chain(words::answer(analysis)).collect()
+}
+
+/// `20261123T013000Z` as `2026-11-23 01:30 UTC`.
+pub fn moment(stamp: &str) -> String {
+    match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8), stamp.get(9..11), stamp.get(11..13)) {
+        (Some(year), Some(month), Some(day), Some(hour), Some(minute)) => {
+            format!("{year}-{month}-{day} {hour}:{minute} UTC")
+        }
+        _ => stamp.into(),
+    }
+}
+
+fn files(data: &Data) -> Vec<&'static str> {
+    let mut files =
+        vec!["spec.toml", "machine.json", "runs.jsonl", "runs.csv", "workers.csv", "percentiles.csv"];
+    if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
+        files.push("series.csv");
+    }
+    if data.runs.iter().any(|run| run.record.as_ref().is_some_and(|record| !record.intervals.is_empty())) {
+        files.push("intervals.csv");
+    }
+    if data.runs.iter().any(|run| run.hlog.is_some()) {
+        files.push("intervals/");
+    }
+    files.push("plots/");
+    files
+}
+
+fn sections(analysis: &Analysis, figures: Figures) -> Vec<Section> {
+    let mut together: Vec<(Group, Drawn)> = figures.groups;
+    let mut sections = Vec::new();
+    for (scene, [main, more]) in analysis.scenes.iter().zip(figures.scenes) {
+        if let Some(index) = together.iter().position(|(group, _)| *group == scene.group) {
+            let (group, drawn) = together.remove(index);
+            sections.push(across(&group, drawn));
+        }
+        sections.push(section(scene, analysis, main, more));
+    }
+    for (index, section) in sections.iter_mut().enumerate() {
+        section.anchor = format!("{}-{}", index + 1, slug(&section.title));
+    }
+    sections
+}
+
+/// What the loads of a group say together.
+fn across(group: &Group, drawn: Drawn) -> Section {
+    Section {
+        title: titled("All loads", group),
+        describe: described(group),
+        figures: vec![drawn],
+        ..Section::default()
+    }
+}
+
+fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
+    Section {
+        title: titled(&words::capital(&scene.load.name), &scene.group),
+        describe: format!("{}; {}", words::load_line(scene), described(&scene.group)),
+        figures,
+        more,
+        costs: tables::costs(scene),
+        balance: tables::balance(scene),
+        differences: tables::differences(scene, analysis),
+        ..Section::default()
+    }
+}
+
+fn titled(name: &str, group: &Group) -> String {
+    if group.title.is_empty() { name.into() } else { format!("{name}, {}", group.title) }
+}
+
+/// All levels of a group's factors.
+fn described(group: &Group) -> String {
+    let mut parts = vec![format!("{} workers", group.workers), format!("--respond {}", group.respond)];
+    parts.extend(group.backlog.map(|backlog| format!("backlog {backlog}")));
+    parts.extend(group.sources.as_ref().map(|sources| format!("from {sources}")));
+    parts.extend(group.level("pin").filter(|pin| pin != "none").map(|pin| format!("pin {pin}")));
+    parts.extend(group.fault.map(|fault| format!("{fault} on one worker")));
+    parts.join(", ")
+}

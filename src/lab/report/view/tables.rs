@@ -1,0 +1,125 @@
+//! The tables of a report: costs, balance and differences of a scene, and the run ledger.
+
+use super::super::figures::name;
+use super::super::words::{number, percent};
+use super::Table;
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Estimate, Scene};
+use crate::lab::metrics::{METRICS, Metric};
+use crate::lab::rows::Row;
+
+fn heading(metric: &Metric) -> String {
+    format!("{}\n({})", metric.title, metric.unit)
+}
+
+fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String {
+    let Some(estimate) = estimate else { return "-".into() };
+    let digits = metric.digits;
+    let mark = if bound && metric.throughput { " client-bound" } else { "" };
+    format!(
+        "{}{mark}\n({} to {})",
+        number(estimate.median, digits),
+        number(estimate.interval.low, digits),
+        number(estimate.interval.high, digits)
+    )
+}
+
+/// The metrics by which strategies are compared, with their intervals.
+pub fn costs(scene: &Scene) -> Table {
+    let mut head = vec!["Strategy\n(runs that count)".to_owned()];
+    head.extend(METRICS.iter().map(heading));
+    let row = |result: &CellResult| {
+        let mut row = vec![format!("{}\n({} of {})", name(&result.cell), result.used, result.runs)];
+        row.extend(METRICS.iter().zip(&result.estimates).map(|(m, e)| estimate(m, *e, result.client_bound)));
+        row
+    };
+    Table { head, rows: scene.results.iter().map(row).collect() }
+}
+
+/// A probability to three digits, without a 0 or a 1 that it is not.
+fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p if p > 0.999 => "> 0.999".into(),
+        p => format!("{p:.3}"),
+    }
+}
+
+/// How connections were spread.
+pub fn balance(scene: &Scene) -> Table {
+    let head = ["Strategy", "Busiest worker", "Max/mean", "Spread (CoV)", "Jain", "p, fair hash"];
+    let row = |result: &CellResult| {
+        let s = result.spread?;
+        Some(vec![
+            name(&result.cell),
+            percent(s.top1_share, 2),
+            format!("{:.3}", s.top1_share * result.cell.workers as f64),
+            percent(s.cov, 2),
+            format!("{:.4}", s.jain),
+            probability(s.p),
+        ])
+    };
+    Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
+}
+
+/// Every comparison with the baseline, and what it says.
+pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
+    let head =
+        ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
+    let row = |c: &Comparison| {
+        let floor = if c.floor.is_finite() { format!("{:.1}", c.floor) } else { "-".into() };
+        let says = match c.call {
+            Call::Floor => "noise floor",
+            Call::TooFewRounds => "too few rounds to judge",
+            Call::ClientBound => "client-bound: not ranked",
+            Call::Same => "no difference that counts",
+            Call::Differs => "differs",
+        };
+        vec![
+            name(&scene.results[c.cell].cell),
+            METRICS[c.metric].title.into(),
+            format!("{:+.1}", c.median),
+            format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
+            if c.call == Call::Floor { String::new() } else { floor },
+            if c.call == Call::Floor || !analysis.enough { String::new() } else { format!("{:.3}", c.p) },
+            says.into(),
+        ]
+    };
+    Table { head: head.map(String::from).to_vec(), rows: scene.comparisons.iter().map(row).collect() }
+}
+
+/// Every run in its order.
+pub fn ledger(rows: &[Row]) -> Table {
+    let head = [
+        "Cell",
+        "Load",
+        "Round",
+        "Verdict",
+        "Requests/s",
+        "p50 ms",
+        "p99 ms",
+        "Errors",
+        "Overflows",
+        "Remarks",
+    ];
+    let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
+    let row = |row: &Row| {
+        let remarks: Vec<&str> = [&row.reasons, &row.error_kinds]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|t| !t.is_empty())
+            .collect();
+        vec![
+            row.cell.clone(),
+            row.load.clone(),
+            row.round.to_string(),
+            row.verdict.name().into(),
+            figure(row.rate_per_s, 0),
+            figure(row.response_p50_us.map(|us| us / 1e3), 2),
+            figure(row.response_p99_us.map(|us| us / 1e3), 2),
+            row.errors.to_string(),
+            row.listen_overflows.to_string(),
+            remarks.join("; "),
+        ]
+    };
+    Table { head: head.map(String::from).to_vec(), rows: rows.iter().map(row).collect() }
+}

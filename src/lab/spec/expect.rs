@@ -1,0 +1,148 @@
+//! What an experiment expects: a published claim, the figure that bears on it, and what counts as reproduced.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::measure::stats::Interval;
+
+/// One expectation. Several may belong to one claim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The claim's short name, such as `R5`.
+    pub claim: String,
+    /// The claim in words.
+    pub text: String,
+    /// Who claims it, and where.
+    pub source: String,
+    /// The published figure, in words.
+    pub published: String,
+    /// Name of the metric; see [`super::super::metrics`].
+    pub metric: String,
+    /// The listener or peer that it is about.
+    pub of: String,
+    /// The listener or peer that it is divided by, round by round; without it the value itself is judged.
+    pub over: Option<String>,
+    /// Under which load.
+    pub load: String,
+    /// Levels that pick the group where there are several.
+    #[serde(
+        rename = "where",
+        default,
+        deserialize_with = "levels",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub pick: BTreeMap<String, String>,
+    /// Levels of the group that it is divided by, where they are others than in `where`.
+    #[serde(default, deserialize_with = "levels", skip_serializing_if = "BTreeMap::is_empty")]
+    pub over_where: BTreeMap<String, String>,
+    /// What counts as reproduced.
+    pub reproduced: Band,
+}
+
+/// Levels as texts, whether written as numbers or as texts.
+fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Level {
+        Number(u64),
+        Text(String),
+    }
+    let text = |level| match level {
+        Level::Number(number) => number.to_string(),
+        Level::Text(text) => text,
+    };
+    Ok(BTreeMap::<String, Level>::deserialize(from)?.into_iter().map(|(k, v)| (k, text(v))).collect())
+}
+
+/// A range of figures: `>= 5`, `<= 2`, or `0.9..1.1` with both ends in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Band {
+    /// The least figure, minus infinity when open.
+    pub low: f64,
+    /// The greatest figure, infinity when open.
+    pub high: f64,
+}
+
+impl Band {
+    /// Whether the whole interval lies inside.
+    pub fn holds(self, interval: Interval) -> bool {
+        self.low <= interval.low && interval.high <= self.high
+    }
+
+    /// Whether the whole interval lies outside.
+    pub fn excludes(self, interval: Interval) -> bool {
+        interval.high < self.low || interval.low > self.high
+    }
+}
+
+impl FromStr for Band {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no range of figures; use \">= 5\", \"<= 2\" or \"0.9..1.1\"");
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong);
+        let trimmed = text.trim();
+        let (low, high) = if let Some(low) = trimmed.strip_prefix(">=") {
+            (number(low)?, f64::INFINITY)
+        } else if let Some(high) = trimmed.strip_prefix("<=") {
+            (f64::NEG_INFINITY, number(high)?)
+        } else {
+            let (low, high) = trimmed.split_once("..").ok_or_else(wrong)?;
+            (number(low)?, number(high)?)
+        };
+        if low > high { Err(wrong()) } else { Ok(Self { low, high }) }
+    }
+}
+
+impl fmt::Display for Band {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.low.is_finite(), self.high.is_finite()) {
+            (true, false) => write!(f, ">= {}", self.low),
+            (false, _) => write!(f, "<= {}", self.high),
+            _ => write!(f, "{}..{}", self.low, self.high),
+        }
+    }
+}
+
+impl Serialize for Band {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Band {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_read_and_written_the_same() {
+        for text in [">= 5", "<= 2", "0.9..1.1", "<= -1"] {
+            assert_eq!(text.parse::<Band>().unwrap().to_string(), text);
+        }
+        for text in ["5", "> 5", "2..1", ">= x", "..", "NaN..NaN", ""] {
+            assert!(text.parse::<Band>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_lies_inside_outside_or_astride() {
+        let band: Band = "1..2".parse().unwrap();
+        let case = |low, high| (band.holds(Interval { low, high }), band.excludes(Interval { low, high }));
+        assert_eq!(
+            (case(1.0, 2.0), case(0.5, 0.9), case(0.5, 1.5)),
+            ((true, false), (false, true), (false, false))
+        );
+        let open: Band = ">= 5".parse().unwrap();
+        assert!(open.holds(Interval { low: 5.0, high: f64::INFINITY }));
+    }
+}

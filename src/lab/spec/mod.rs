@@ -1,0 +1,120 @@
+//! An experiment as its file says: what is asked, varied, loaded, repeated and expected.
+//!
+//! Parses and checks; it does not know how a run is made. Errors name the file, the line and the key.
+
+mod expect;
+mod factors;
+mod load;
+mod narrow;
+mod problems;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::expect::Expect;
+pub use self::factors::{Factors, Fault, FaultKind, Pin, fault_name};
+pub use self::load::Load;
+pub use self::rules::Rules;
+use super::error::{Error, Result};
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// What the experiment wants to know; the headline of the report.
+    pub question: String,
+    /// Where the question or the claim comes from.
+    #[serde(default)]
+    pub source: String,
+    /// How often every cell is run.
+    pub rounds: u32,
+    /// Seconds of load before the measured time.
+    pub warmup_s: f64,
+    /// Measured seconds of a run.
+    pub duration_s: f64,
+    /// Length in seconds of the intervals of all series over time.
+    #[serde(default = "quarter")]
+    pub interval_s: f64,
+    /// Seed of the order of the runs, of the load generator and of the bootstrap.
+    pub seed: u64,
+    /// Handler to serve (see [`super::handlers`]), needed where `respond` is `cgi`.
+    pub handler: Option<String>,
+    /// The listener that the others are compared with; it runs twice (A/A).
+    pub baseline: String,
+    /// Words that are put before the server's command, split as a shell would: `taskset -c 0`.
+    pub server_prefix: Option<String>,
+    /// Words that are put before the load generator's command.
+    pub client_prefix: Option<String>,
+    /// By what a run is judged.
+    #[serde(default)]
+    pub rules: Rules,
+    /// What is varied.
+    pub factors: Factors,
+    /// Command templates of peers `command:NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peer: BTreeMap<String, PeerCommand>,
+    /// The loads that each combination is put under.
+    pub load: Vec<Load>,
+    /// Published claims that are put to the test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expect>,
+}
+
+/// Another server, as a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerCommand {
+    /// The command with `{port}`, `{workers}` and `{root}` to be filled in, split as a shell would.
+    pub command: String,
+    /// When it is ready: `tcp`, once it accepts connections.
+    #[serde(default = "tcp")]
+    pub ready: String,
+}
+
+fn tcp() -> String {
+    "tcp".into()
+}
+
+fn quarter() -> f64 {
+    0.25
+}
+
+impl Spec {
+    /// Reads the text of an experiment. `origin` is the file's name for messages.
+    ///
+    /// # Errors
+    /// Broken TOML, unknown or missing keys, values that make no experiment: with file, line and key.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let spec: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
+        match problems::first(&spec) {
+            Some(problem) => Err(Error::Usage(format!(
+                "{origin}:{}: {}: {}",
+                problem.line(text),
+                problem.key,
+                problem.what
+            ))),
+            None => Ok(spec),
+        }
+    }
+
+    /// The experiment in a file.
+    ///
+    /// # Errors
+    /// It cannot be read; see [`Spec::parse`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+}
+
+/// An error of the TOML parser with file and line.
+pub fn located(error: &toml::de::Error, text: &str, origin: &str) -> Error {
+    let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+    Error::Usage(format!("{origin}:{line}: {}", error.message().trim().replace('\n', ": ")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! `--only FACTOR=VALUE`: an experiment with fewer levels.
+
+use super::{Factors, Spec, problems};
+use crate::lab::error::{Error, Result};
+
+impl Spec {
+    /// Keeps only the named levels of the named factors; one factor named several times keeps all that were named. The
+    /// baseline stays. Listeners and peers are columns of one table: naming some drops the others of both.
+    /// Expectations about what is no longer there go too.
+    ///
+    /// # Errors
+    /// No such factor, or no such level of it: with what there is.
+    pub fn narrow(&mut self, only: &[(String, String)]) -> Result<()> {
+        for (factor, level) in only {
+            let levels = self.levels(factor).ok_or_else(|| {
+                Error::Usage(format!(
+                    "--only {factor}={level}: no factor `{factor}`; there are: {}, load",
+                    Factors::NAMES.join(", ")
+                ))
+            })?;
+            if !levels.contains(level) {
+                let list = if levels.is_empty() { "none".into() } else { levels.join(", ") };
+                return Err(Error::Usage(format!(
+                    "--only {factor}={level}: no such level here; `{factor}` has: {list}"
+                )));
+            }
+        }
+        let named = |factor: &str| only.iter().any(|(name, _)| name == factor);
+        let kept = |factor: &str, level: &str| only.iter().any(|(f, l)| f == factor && l == level);
+        let columns = named("listener") || named("peers");
+        let stays = |factor: &str, level: &str| !named(factor) || kept(factor, level);
+        let baseline = self.baseline.clone();
+        let factors = &mut self.factors;
+        if columns {
+            factors.listener.retain(|level| *level == baseline || kept("listener", level));
+            factors.peers.retain(|level| kept("peers", level));
+            let peers = factors.peers.clone();
+            self.peer.retain(|name, _| peers.contains(&format!("command:{name}")));
+        }
+        factors.workers.retain(|level| stays("workers", &level.to_string()));
+        factors.respond.retain(|level| stays("respond", level));
+        factors.backlog.retain(|level| stays("backlog", &level.to_string()));
+        factors.sources.retain(|level| stays("sources", &level.to_string()));
+        factors.pin.retain(|level| stays("pin", &level.to_string()));
+        factors.fault.retain(|level| stays("fault", &super::fault_name(*level)));
+        self.load.retain(|load| stays("load", &load.name));
+        let expectations = std::mem::take(&mut self.expect);
+        let fits = |expect: &super::Expect| problems::expect(self, expect).is_none();
+        let left = expectations.into_iter().filter(fits).collect();
+        self.expect = left;
+        Ok(())
+    }
+
+    /// The levels of a factor, or the names of the loads.
+    fn levels(&self, factor: &str) -> Option<Vec<String>> {
+        if factor == "load" {
+            return Some(self.load.iter().map(|load| load.name.clone()).collect());
+        }
+        self.factors.levels(factor)
+    }
+}

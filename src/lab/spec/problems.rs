@@ -1,0 +1,270 @@
+//! Which values make no experiment, and where in the file they stand.
+
+use super::{Expect, Fault, FaultKind, Load, Spec};
+use crate::lab::{metrics, peers};
+
+/// Something that makes no experiment.
+#[derive(Debug)]
+pub struct Problem {
+    /// The table that the key stands in and which of several that is, from 0: `[[load]]`.
+    table: Option<(&'static str, usize)>,
+    /// The key.
+    pub key: String,
+    /// Why.
+    pub what: String,
+}
+
+impl Problem {
+    fn at(key: &str, what: impl Into<String>) -> Self {
+        Self { table: None, key: key.into(), what: what.into() }
+    }
+
+    fn within(mut self, table: &'static str, index: usize) -> Self {
+        self.table = Some((table, index));
+        self
+    }
+
+    /// The line of the file, 1 when it is nowhere.
+    pub fn line(&self, text: &str) -> usize {
+        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+        let header = |line: &str, name: &str| {
+            let inner = line.trim_start_matches('[');
+            inner.len() < line.len() && inner.strip_prefix(name).is_some_and(|rest| rest.starts_with(']'))
+        };
+        let (from, until) = match self.table {
+            None => (0, lines.len()),
+            Some((name, index)) => {
+                let begins = lines.iter().enumerate().filter(|(_, line)| header(line, name)).nth(index);
+                let from = begins.map_or(0, |(line, _)| line);
+                let ends = lines.iter().skip(from + 1).position(|line| line.starts_with('['));
+                (from, ends.map_or(lines.len(), |more| from + 1 + more))
+            }
+        };
+        let names = |line: &&str| {
+            header(line, &self.key)
+                || line.strip_prefix(self.key.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
+        };
+        1 + lines[from..until].iter().position(names).map_or(from, |line| from + line)
+    }
+}
+
+/// The first problem of an experiment.
+pub fn first(spec: &Spec) -> Option<Problem> {
+    times(spec)
+        .or_else(|| factors(spec))
+        .or_else(|| peers(spec))
+        .or_else(|| faults(spec))
+        .or_else(|| rules(spec))
+        .or_else(|| loads(&spec.load))
+        .or_else(|| {
+            spec.expect.iter().enumerate().find_map(|(i, e)| Some(expect(spec, e)?.within("expect", i)))
+        })
+}
+
+fn times(spec: &Spec) -> Option<Problem> {
+    let odd = |seconds: f64, least: f64| !(least..=3600.0).contains(&seconds);
+    if spec.rounds == 0 {
+        return Some(Problem::at("rounds", "at least 1 round is needed"));
+    }
+    for (key, seconds, least) in [
+        ("duration_s", spec.duration_s, 0.1),
+        ("warmup_s", spec.warmup_s, 0.0),
+        ("interval_s", spec.interval_s, 0.01),
+    ] {
+        if odd(seconds, least) {
+            return Some(Problem::at(key, format!("{seconds} is not within {least} to 3600 seconds")));
+        }
+    }
+    for (key, prefix) in [("server_prefix", &spec.server_prefix), ("client_prefix", &spec.client_prefix)] {
+        if prefix.as_ref().is_some_and(|words| words.trim().is_empty()) {
+            return Some(Problem::at(key, "no command stands in it"));
+        }
+    }
+    None
+}
+
+fn factors(spec: &Spec) -> Option<Problem> {
+    let factors = &spec.factors;
+    for key in ["listener", "workers", "respond", "pin", "fault"] {
+        if factors.levels(key).is_some_and(|levels| levels.is_empty()) {
+            return Some(Problem::at(key, "at least one is needed"));
+        }
+    }
+    for key in super::Factors::NAMES {
+        let levels = factors.levels(key).unwrap_or_default();
+        if let Some(name) = twice(&levels) {
+            return Some(Problem::at(key, format!("`{name}` is named twice")));
+        }
+    }
+    if factors.workers.contains(&0) {
+        return Some(Problem::at("workers", "0 workers serve nobody"));
+    }
+    if factors.backlog.contains(&0) {
+        return Some(Problem::at("backlog", "a queue of 0 takes nobody"));
+    }
+    if !factors.listener.contains(&spec.baseline) {
+        let list = factors.listener.join(", ");
+        return Some(Problem::at(
+            "baseline",
+            format!("`{}` is not one of the listeners ({list})", spec.baseline),
+        ));
+    }
+    if spec.handler.is_none() && factors.respond.iter().any(|r| r == "cgi") {
+        return Some(Problem::at("respond", "`cgi` needs `handler = \"NAME\"`, such as \"hello\""));
+    }
+    None
+}
+
+fn twice(list: &[String]) -> Option<&String> {
+    list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v)
+}
+
+fn peers(spec: &Spec) -> Option<Problem> {
+    for peer in &spec.factors.peers {
+        let why = match peer.strip_prefix("command:") {
+            Some(name) if spec.peer.contains_key(name) => continue,
+            Some(name) => format!("`{peer}` needs a table [peer.{name}] with its command"),
+            None => match peers::check(peer) {
+                Ok(()) => continue,
+                Err(why) => why,
+            },
+        };
+        return Some(Problem::at("peers", why));
+    }
+    for (name, peer) in &spec.peer {
+        let problem = |key: &str, what: String| Problem::at(key, format!("[peer.{name}] {what}"));
+        if !spec.factors.peers.iter().any(|known| known.strip_prefix("command:") == Some(name)) {
+            return Some(problem(
+                &format!("peer.{name}"),
+                format!("is not among the peers (`command:{name}`)"),
+            ));
+        }
+        if !peer.command.contains("{port}") {
+            return Some(problem("command", "does not say `{port}`: where would it listen?".into()));
+        }
+        if peer.ready != "tcp" {
+            return Some(problem("ready", format!("`{}`: there is only `tcp`", peer.ready)));
+        }
+    }
+    None
+}
+
+fn faults(spec: &Spec) -> Option<Problem> {
+    let faults = || spec.factors.fault.iter().flatten();
+    let end = |fault: &Fault| fault.at_ms as f64 / 1e3;
+    if let Some(late) = faults().find(|fault| end(fault) >= spec.duration_s) {
+        let why = format!("`{late}` comes after the measured {} s are over", spec.duration_s);
+        return Some(Problem::at("fault", why));
+    }
+    let busy = |respond: &String| respond.starts_with("sleep:") || respond.starts_with("spin:");
+    let stall = faults().find(|fault| fault.kind == FaultKind::Stall)?;
+    let idle = spec.factors.respond.iter().find(|respond| !busy(respond))?;
+    Some(Problem::at(
+        "fault",
+        format!(
+            "`{stall}` needs workers that a request can occupy: `respond` sleep:DIST or spin:DIST, not `{idle}`"
+        ),
+    ))
+}
+
+fn rules(spec: &Spec) -> Option<Problem> {
+    let odd = spec.rules.each().into_iter().find(|(_, value, share)| {
+        let most = if *share { 1.0 } else { f64::MAX };
+        !(0.0..=most).contains(value)
+    });
+    odd.map(|(key, value, share)| {
+        let range = if share { "a share from 0 to 1" } else { "a time in us from 0" };
+        Problem::at(key, format!("{value} is not {range}")).within("rules", 0)
+    })
+}
+
+fn loads(loads: &[Load]) -> Option<Problem> {
+    if loads.is_empty() {
+        return Some(Problem::at("load", "at least one [[load]] is needed"));
+    }
+    let one = |(index, load): (usize, &Load)| {
+        let twin = loads[..index].iter().any(|other| other.name == load.name);
+        let twin = twin.then(|| Problem::at("name", format!("two loads are named `{}`", load.name)));
+        Some(twin.or_else(|| self::load(load))?.within("load", index))
+    };
+    loads.iter().enumerate().find_map(one)
+}
+
+fn load(load: &Load) -> Option<Problem> {
+    let name = &load.name;
+    let given = [load.closed.is_some(), load.open.is_some(), load.open_of_capacity.is_some()];
+    if given.iter().filter(|given| **given).count() != 1 {
+        return Some(Problem::at(
+            "load",
+            format!("`{name}` needs exactly one of closed, open, open_of_capacity"),
+        ));
+    }
+    let checks = [
+        ("closed", load.closed == Some(0), "0 connections are no load"),
+        ("open", load.open.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())), "the rate must be above 0"),
+        (
+            "open_of_capacity",
+            load.open_of_capacity.is_some_and(|share| !(0.01..=2.0).contains(&share)),
+            "the share must be within 0.01 and 2",
+        ),
+        ("requests", load.requests == Some(0), "0 requests are no load"),
+        (
+            "timeout_s",
+            load.timeout_s.is_some_and(|s| !(s > 0.0 && s <= 3600.0)),
+            "not within 0 to 3600 seconds",
+        ),
+        ("arrivals", load.arrivals.is_some() && load.closed.is_some(), "a closed loop has no arrivals"),
+        ("think", load.think.is_some() && load.closed.is_none(), "only clients of a closed loop think"),
+        (
+            "path",
+            load.path.as_ref().is_some_and(|path| path.chars().any(|c| c.is_whitespace() || c.is_control())),
+            "no path has spaces in it",
+        ),
+    ];
+    checks.into_iter().find(|(_, wrong, _)| *wrong).map(|(key, _, why)| Problem::at(key, why))
+}
+
+/// What is wrong with an expectation.
+pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
+    let columns: Vec<&String> = spec.factors.listener.iter().chain(&spec.factors.peers).collect();
+    let names = |list: &[&String]| list.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    for (key, column) in [("of", Some(&expect.of)), ("over", expect.over.as_ref())] {
+        if let Some(column) = column.filter(|column| !columns.contains(column)) {
+            return Some(Problem::at(
+                key,
+                format!("`{column}` is no listener or peer here ({})", names(&columns)),
+            ));
+        }
+    }
+    if metrics::named(&expect.metric).is_none() {
+        let known: Vec<&str> = metrics::all().map(|metric| metric.name).collect();
+        return Some(Problem::at(
+            "metric",
+            format!("no metric `{}`; there are: {}", expect.metric, known.join(", ")),
+        ));
+    }
+    if !spec.load.iter().any(|load| load.name == expect.load) {
+        let loads: Vec<&String> = spec.load.iter().map(|load| &load.name).collect();
+        return Some(Problem::at("load", format!("no load `{}`; there are: {}", expect.load, names(&loads))));
+    }
+    if expect.over.is_none() && !expect.over_where.is_empty() {
+        return Some(Problem::at("over_where", "there is no `over` that it could be about"));
+    }
+    for (key, pick) in [("where", &expect.pick), ("over_where", &expect.over_where)] {
+        for (factor, level) in pick {
+            let levels = match factor.as_str() {
+                "listener" | "peers" => None,
+                other => spec.factors.levels(other),
+            };
+            let Some(levels) = levels else {
+                let known = "workers, respond, backlog, sources, pin, fault";
+                return Some(Problem::at(key, format!("`{factor}` makes no groups; these do: {known}")));
+            };
+            if !levels.contains(level) {
+                let list = levels.join(", ");
+                return Some(Problem::at(key, format!("`{factor}` has no level `{level}`; it has: {list}")));
+            }
+        }
+    }
+    None
+}

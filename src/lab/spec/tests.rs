@@ -1,0 +1,222 @@
+//! Experiments as files: what is read, and how mistakes are named.
+
+use super::*;
+
+const QUICK: &str = include_str!("../../../experiments/quick.toml");
+
+fn complaint(from: &str, to: &str) -> String {
+    let text = QUICK.replacen(from, to, 1);
+    assert_ne!(text, QUICK, "{from} is not in the file");
+    Spec::parse(&text, "x.toml").expect_err("accepted").to_string()
+}
+
+#[test]
+fn the_quick_experiment_is_sound() {
+    let spec = Spec::parse(QUICK, "quick.toml").unwrap();
+    assert_eq!(spec.factors.listener, ["inherited", "reuseport", "round-robin"]);
+    assert_eq!(spec.load.len(), 2);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let message = complaint("duration_s = 1.2", "duration = 1.2");
+    assert!(message.starts_with("x.toml:7: unknown field `duration`"), "{message}");
+    let message = complaint("closed = 16", "clients = 16");
+    assert!(message.starts_with("x.toml:20: unknown field `clients`"), "{message}");
+}
+
+#[test]
+fn values_that_make_no_experiment_are_named_with_their_line() {
+    for (from, to, expected) in [
+        ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
+        ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
+        ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
+        ("workers = [4]", "workers = [0]", "x.toml:15: workers: 0 workers"),
+        ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
+        ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
+        ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),
+        ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:24: open_of_capacity: the share"),
+        ("name = \"half load\"", "name = \"full load\"", "x.toml:23: name: two loads are named `full load`"),
+        ("\"reuseport\"", "\"inherited\"", "x.toml:14: listener: `inherited` is named twice"),
+    ] {
+        let message = complaint(from, to);
+        assert!(message.contains(expected), "{message} instead of {expected}");
+    }
+}
+
+#[test]
+fn broken_toml_is_named_with_its_line() {
+    let message = complaint("rounds = 4", "rounds = ");
+    assert!(message.starts_with("x.toml:5: "), "{message}");
+}
+
+/// Everything that an experiment can say.
+const ALL: &str = r#"
+question = "Everything?"
+source = "nobody"
+rounds = 10
+warmup_s = 0.5
+duration_s = 2.0
+interval_s = 0.1
+seed = 7
+handler = "hello"
+baseline = "inherited"
+server_prefix = "taskset -c 0"
+client_prefix = "taskset -c 1"
+
+[rules]
+noisy_steal = 0.05
+invalid_errors = 1.0
+
+[factors]
+listener = ["inherited", "reuseport"]
+peers = ["nginx:exclusive", "command:mine"]
+workers = [2, 4]
+respond = ["sleep:const(1ms)"]
+backlog = [128, 4096]
+sources = ["127.0.0.1", "127.0.0.2-127.0.0.33"]
+pin = ["none", "split"]
+fault = ["none", "kill@1s", "stop@500ms+1s", "stall@0.5s+400ms"]
+
+[peer.mine]
+command = "serve --port {port} --workers {workers} {root}"
+
+[[load]]
+name = "closed"
+closed = 8
+think = "exp(10ms)"
+requests = 100
+timeout_s = 3.0
+keep_alive = true
+path = "/x"
+
+[[load]]
+name = "open"
+open = 100.0
+arrivals = "poisson"
+
+[[expect]]
+claim = "X1"
+text = "It is slower"
+source = "somebody 2020"
+published = "2.0"
+metric = "response_p99_ms"
+of = "reuseport"
+over = "inherited"
+load = "open"
+where = { workers = 4, fault = "kill@1s", backlog = 128 }
+over_where = { backlog = 4096 }
+reproduced = ">= 1.5"
+"#;
+
+#[test]
+fn every_key_is_read_and_written_the_same() {
+    let spec = Spec::parse(ALL, "all.toml").unwrap();
+    assert_eq!(spec.rules.noisy_steal, 0.05);
+    assert_eq!(spec.rules.invalid_status, Rules::default().invalid_status);
+    assert_eq!(spec.factors.sources[1].count(), 32);
+    let faults: Vec<_> = spec.factors.fault.iter().map(|fault| fault_name(*fault)).collect();
+    assert_eq!(faults, ["none", "kill@1s", "stop@500ms+1s", "stall@500ms+400ms"]);
+    assert_eq!(spec.expect[0].pick["workers"], "4");
+    assert_eq!(spec.peer["mine"].ready, "tcp");
+    let text = toml::to_string(&spec).unwrap();
+    assert_eq!(Spec::parse(&text, "again.toml").unwrap(), spec, "{text}");
+}
+
+#[test]
+fn mistakes_in_any_key_are_named_with_their_line() {
+    for (from, to, expected) in [
+        ("interval_s = 0.1", "interval_s = 0.0", "7: interval_s: 0 is not within 0.01"),
+        ("client_prefix = \"taskset -c 1\"", "client_prefix = \" \"", "12: client_prefix: no command"),
+        ("noisy_steal = 0.05", "noisy_steal = 5", "15: noisy_steal: 5 is not a share"),
+        ("noisy_steal = 0.05", "noisy = 5", "15: unknown field `noisy`"),
+        (
+            "\"nginx:exclusive\", \"command:mine\"",
+            "\"nginx:lifo\"",
+            "20: peers: no peer `nginx:lifo`; there are: nginx:exclusive",
+        ),
+        ("\"command:mine\"", "\"command:yours\"", "20: peers: `command:yours` needs a table [peer.yours]"),
+        (", \"command:mine\"", "", "28: peer.mine: [peer.mine] is not among the peers"),
+        ("{port}", "8080", "29: command: [peer.mine] does not say `{port}`"),
+        ("backlog = [128, 4096]", "backlog = [128, 128]", "23: backlog: `128` is named twice"),
+        ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is no range"),
+        ("\"split\"", "\"half\"", "25: unknown variant `half`"),
+        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is no fault: a kill does not last"),
+        ("kill@1s", "burn@1s", "26: `burn@1s` is no fault: there are kill, stop and stall"),
+        ("kill@1s", "kill@2s", "26: fault: `kill@2s` comes after the measured 2 s are over"),
+        (
+            "sleep:const(1ms)",
+            "fixed",
+            "26: fault: `stall@500ms+400ms` needs workers that a request can occupy",
+        ),
+        ("closed = 8", "closed = 8\narrivals = \"poisson\"", "34: arrivals: a closed loop has no arrivals"),
+        ("open = 100.0", "open = 100.0\nthink = \"1s\"", "43: think: only clients of a closed loop"),
+        ("path = \"/x\"", "path = \"/x y\"", "38: path: no path has spaces"),
+        (
+            "metric = \"response_p99_ms\"",
+            "metric = \"p99\"",
+            "50: metric: no metric `p99`; there are: rate, ",
+        ),
+        ("of = \"reuseport\"", "of = \"nginx\"", "51: of: `nginx` is no listener or peer here"),
+        ("load = \"open\"", "load = \"half\"", "53: load: no load `half`; there are: closed, open"),
+        (
+            "where = { workers = 4",
+            "where = { workers = 5",
+            "54: where: `workers` has no level `5`; it has: 2, 4",
+        ),
+        ("where = { workers", "where = { cells", "54: where: `cells` makes no groups"),
+        ("over = \"inherited\"\n", "", "54: over_where: there is no `over`"),
+        ("\">= 1.5\"", "\"about 2\"", "56: `about 2` is no range of figures"),
+        ("claim = \"X1\"", "claims = \"X1\"", "46: unknown field `claims`"),
+    ] {
+        let text = ALL.replacen(from, to, 1);
+        assert_ne!(text, ALL, "{from} is not in the file");
+        let message = Spec::parse(&text, "x.toml").expect_err(from).to_string();
+        assert!(message.starts_with(&format!("x.toml:{expected}")), "{message} instead of {expected}");
+    }
+}
+
+fn only(levels: &[(&str, &str)]) -> Result<Spec> {
+    let mut spec = Spec::parse(ALL, "all.toml").unwrap();
+    let levels: Vec<_> = levels.iter().map(|(factor, level)| ((*factor).into(), (*level).into())).collect();
+    spec.narrow(&levels).map(|()| spec)
+}
+
+#[test]
+fn only_some_levels_leave_the_baseline_and_what_can_still_be_expected() {
+    let spec = only(&[("listener", "reuseport"), ("fault", "kill@1s")]).unwrap();
+    assert_eq!(spec.factors.listener, ["inherited", "reuseport"]);
+    assert!(spec.factors.peers.is_empty() && spec.peer.is_empty());
+    assert_eq!((spec.factors.workers.len(), spec.factors.fault.len(), spec.expect.len()), (2, 1, 1));
+    let spec = only(&[("peers", "command:mine"), ("workers", "2"), ("load", "open")]).unwrap();
+    assert_eq!(spec.factors.listener, ["inherited"]);
+    assert_eq!(spec.factors.peers, ["command:mine"]);
+    assert!(spec.load.len() == 1 && spec.expect.is_empty());
+    let text = toml::to_string(&spec).unwrap();
+    assert_eq!(Spec::parse(&text, "again.toml").unwrap(), spec);
+    assert_eq!(only(&[("workers", "2"), ("workers", "4")]).unwrap().factors.workers, [2, 4]);
+}
+
+#[test]
+fn only_what_there_is() {
+    let message = |factor, level| only(&[(factor, level)]).unwrap_err().to_string();
+    assert!(message("worker", "2").contains("no factor `worker`; there are: listener, peers, workers"));
+    assert!(message("workers", "3").contains("no such level here; `workers` has: 2, 4"));
+    assert!(message("load", "full").contains("`load` has: closed, open"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_fault_is_read_as_it_is_written(kind in 0..3_usize, at_ms in 0..3_600_000_u64, lasts_ms in 1..3_600_000_u64) {
+        let kind = [FaultKind::Kill, FaultKind::Stop, FaultKind::Stall][kind];
+        let lasts_ms = if kind == FaultKind::Kill { 0 } else { lasts_ms };
+        let fault = Fault { kind, at_ms, lasts_ms };
+        proptest::prop_assert_eq!(fault.to_string().parse(), Ok(fault));
+    }
+
+    #[test]
+    fn any_text_as_an_experiment_is_an_error_with_its_line(text in "[a-z\\[\\]={}\"0-9.,\n ]{0,200}") {
+        let message = Spec::parse(&text, "x.toml").unwrap_err().to_string();
+        proptest::prop_assert!(message.starts_with("x.toml:"), "{}", message);
+    }
+}

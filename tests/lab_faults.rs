@@ -1,0 +1,117 @@
+//! What befalls workers, servers and load generators during a run, and that the rest goes on.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+
+use crate::lab::{Bench, text};
+use crate::lab_runs::{experiment, made, runs};
+
+#[test]
+fn faults_come_at_their_time_and_are_recorded_as_they_came() {
+    let factors =
+        "respond = [\"sleep:const(1ms)\"]\nfault = [\"kill@50ms\", \"stop@50ms+60ms\", \"stall@50ms+80ms\"]";
+    let bench = Bench::new(&experiment("", factors, "closed = 4\ntimeout_s = 5.0"));
+    let output = made(&bench, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let runs = runs(&bench);
+    let fault = |name: &str| -> &Value { &runs[&format!("inherited {name}")]["fault"] };
+    let time = |fault: &Value, key: &str| fault[key].as_f64().unwrap();
+    for (name, kind) in [("kill@50ms", "kill"), ("stop@50ms+60ms", "stop"), ("stall@50ms+80ms", "stall")] {
+        let fault = fault(name);
+        assert_eq!(fault["kind"], kind, "{fault}");
+        assert!(time(fault, "at_s") >= 0.05 && fault["worker"].as_u64().unwrap() < 2, "{fault}");
+        assert!(fault["pid"].as_u64().unwrap() > 1, "{fault}");
+    }
+    let (kill, stop, stall) = (fault("kill@50ms"), fault("stop@50ms+60ms"), fault("stall@50ms+80ms"));
+    assert!(
+        kill["until_s"].is_null() && kill["note"].as_str().unwrap().starts_with("replaced by process "),
+        "{kill}"
+    );
+    assert!(time(stop, "until_s") >= time(stop, "at_s") + 0.06, "{stop}");
+    assert!(time(stall, "until_s") >= time(stall, "at_s") + 0.08, "{stall}");
+}
+
+#[test]
+fn a_worker_of_another_server_is_killed_and_replaced() {
+    let factors =
+        "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\", \"haproxy\"]\nfault = [\"kill@50ms\"]";
+    let bench = Bench::new(&experiment("", factors, "closed = 4"));
+    let said = text(&made(&bench, &[]).stderr);
+    let runs = runs(&bench);
+    let nginx = &runs["nginx:exclusive"];
+    if nginx["skipped"].is_null() {
+        assert_eq!(nginx["fault"]["kind"], "kill", "{nginx}");
+        assert!(nginx["fault"]["pid"].as_u64().unwrap() > 1, "{nginx}");
+    }
+    let why = runs["haproxy"]["skipped"].as_str().unwrap();
+    assert!(why.contains("haproxy has no worker processes") && said.contains(why), "{said}");
+}
+
+/// The runs that count and the reasons of the others, when the programs are these scripts; `$1` and so on are their
+/// arguments, and `$real` is the real program.
+fn with_stand_ins(text_of: &str, server: &str, generator: &str) -> (usize, Vec<String>) {
+    let bench = Bench::new(text_of);
+    for (name, real, script) in [
+        ("caffeine", env!("CARGO_BIN_EXE_caffeine"), server),
+        ("loadgen", env!("CARGO_BIN_EXE_loadgen"), generator),
+    ] {
+        bench.stand_in(name, env!("CARGO_PKG_VERSION"), &format!("real={real}\n{script}\nexec $real \"$@\""));
+    }
+    let output = made(&bench, &["--programs", "bin", "--patience", "2.5"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let directory = bench.results();
+    assert!(directory.join("report.html").is_file());
+    let lines = std::fs::read_to_string(directory.join("runs.jsonl")).unwrap();
+    let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["void"].take());
+    let (void, good): (Vec<_>, Vec<_>) = all.partition(Value::is_object);
+    let reason = |void: Value| {
+        let part = |key: &str| void[key].as_str().unwrap().to_owned();
+        let reason = part("reason");
+        assert!(said.contains(&format!("{reason}\n    | ")), "{reason} is not shown: {said}");
+        format!("{reason} | {}", part("stderr"))
+    };
+    let mut reasons: Vec<_> = void.into_iter().map(reason).collect();
+    reasons.sort();
+    (good.len(), reasons)
+}
+
+#[test]
+fn a_server_that_never_gets_ready_or_dies_under_load_voids_its_run_and_the_rest_goes_on() {
+    let listeners = "listener = [\"inherited\", \"reuseport\", \"round-robin\"]";
+    let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2")
+        .replace("listener = [\"inherited\"]", listeners);
+    let server = "case \"$*\" in\n*reuseport*) echo still thinking >&2; exec sleep 60;;\n\
+                  *round-robin*) rm -f begun; $real \"$@\" & until [ -e begun ]; do sleep 0.02; done\n\
+                  echo that was it >&2; kill -9 $!; exit 7;; esac";
+    let (good, reasons) = with_stand_ins(&text_of, server, "touch begun");
+    assert_eq!(good, 2, "{reasons:?}");
+    let expected = [
+        "caffeine did not get ready within 2.5 s | still thinking",
+        "caffeine died under load (exit status: 7) | that was it",
+    ];
+    assert_eq!(reasons, expected);
+}
+
+#[test]
+fn a_load_generator_that_hangs_voids_its_run_and_the_rest_goes_on() {
+    let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2");
+    let generator = "if mkdir hung 2>/dev/null; then echo no hurry >&2; exec sleep 60; fi";
+    let (good, reasons) = with_stand_ins(&text_of, "", generator);
+    assert_eq!(reasons, ["loadgen did not end within 2.8 s | no hurry"]);
+    assert_eq!(good, 1);
+}
+
+#[test]
+fn a_peer_that_dies_at_once_voids_its_run_with_its_words() {
+    let factors = "respond = [\"fixed\"]\npeers = [\"command:sick\"]\n[peer.sick]\n\
+                   command = \"sh -c 'echo cannot {port} >&2; exit 4'\"";
+    let bench = Bench::new(&experiment("", factors, "closed = 2"));
+    symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("loadgen")).unwrap();
+    let said = text(&made(&bench, &[]).stderr);
+    assert!(
+        said.contains("command:sick ended before it was ready (exit status: 4)\n    | cannot "),
+        "{said}"
+    );
+}
