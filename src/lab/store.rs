@@ -189,4 +189,30 @@ mod tests {
         assert!(error.starts_with("cannot write run 7 to results/x/runs.jsonl: No space left"), "{error}");
         assert!(error.contains("the runs before it are kept; make room"), "{error}");
     }
+
+    #[test]
+    fn one_lab_at_a_time_writes_to_a_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = base.path().join("x");
+        let environment = Environment::default();
+        let mut results = Results::create_at(&directory, "", &environment).unwrap();
+        results.append(&RunData { order: 1, round: 1, ..RunData::default() }).unwrap();
+        let error = Results::reopen(&directory, &environment).unwrap_err().to_string();
+        assert!(error.ends_with("runs.jsonl is being written by another lab"), "{error}");
+        drop(results);
+        let mut results = Results::reopen(&directory, &environment).unwrap();
+        let again = RunData { order: 1, round: 1, load: "again".into(), ..RunData::default() };
+        results.append(&again).unwrap();
+        assert_eq!(load_runs(&directory.join(RUNS)).unwrap(), [again]);
+        let error = Results::create_at(&directory, "", &environment).unwrap_err().to_string();
+        assert!(error.starts_with("cannot make the results folder "), "{error}");
+    }
+
+    #[test]
+    fn results_of_an_older_version_are_read() {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/quick/reference");
+        let data = load(&kept).unwrap();
+        assert!(!data.runs.is_empty() && data.runs.iter().all(|run| run.record.is_some()));
+        assert!(data.environment.fingerprint.is_empty() || data.environment.schema >= 2);
+    }
 }

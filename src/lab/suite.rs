@@ -89,7 +89,7 @@ pub fn is_suite(directory: &Path) -> bool {
 /// # Errors
 /// A member cannot be run here (before the first one is); the user stopped it; a member failed.
 pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
-    suite.members()?;
+    total(session, &suite.members()?)?;
     let parent = session.wanted.scope.results.join(&found.name);
     fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
     let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
@@ -121,8 +121,8 @@ fn read(directory: &Path) -> Result<(Suite, String)> {
 
 fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()> {
     let members = suite.members()?;
-    let total: f64 = members.iter().map(|(_, spec)| plan::seconds(spec)).sum();
-    eprintln!("{} experiments, about {}; results in {}", members.len(), minutes(total), directory.display());
+    let time = minutes(total(session, &members)?);
+    eprintln!("{} experiments, about {time}; results in {}", members.len(), directory.display());
     let (mut failed, mut interrupted) = (Vec::new(), None);
     for (found, spec) in members {
         let folder = directory.join(&found.name);
@@ -150,6 +150,11 @@ fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()
         None if failed.is_empty() => Ok(()),
         None => Err(Error::Failed(format!("these failed, see above: {}", failed.join(", ")))),
     }
+}
+
+/// Seconds that all members take. Says before the first run what is wrong with one of them.
+fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
+    members.iter().map(|(found, spec)| session.seconds(found, spec.clone())).sum()
 }
 
 /// One experiment: begun, or gone on with.

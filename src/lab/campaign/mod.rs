@@ -16,7 +16,7 @@ use super::programs::Programs;
 use super::runner::{Manner, Runner};
 use super::spec::Spec;
 use super::store::{self, Results};
-use super::{report, suite};
+use super::{plan, report, suite};
 
 /// What all experiments of one command have in common.
 #[derive(Debug)]
@@ -131,6 +131,14 @@ impl<'a> Session<'a> {
 
     fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
         check::findings(spec, runner, target, self.wanted.scope.max_time)
+    }
+
+    /// Seconds that an experiment takes with what the command line changes, about.
+    ///
+    /// # Errors
+    /// What is left of it is no experiment.
+    pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
+        Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
     }
 
     /// Makes all runs of an experiment. The outer result is about what comes before the first run.
