@@ -1,0 +1,397 @@
+"""Measures loadgen beside wrk, ab, h2load and a minimal C client on one and the same server.
+
+Started by generators.sh, which builds the programs. Per round every generator runs once, in shuffled order, against
+one server that stays up; loadgen runs twice (A/A). Ratios are taken within a round against the geometric mean of
+that pair; medians get a bootstrap 95 % interval over the rounds. Where the median of A/A leaves 0.97 to 1.03 the
+block is void. CPU is what the generator's own process used, user and system.
+
+Modes:
+  cost       one connection per request, closed loop: CPU seconds per 100,000 requests and requests/s
+  kept       connections kept alive, closed loop: the same
+  latency    open loop at a constant rate while tcpdump watches the loopback device: service times of loadgen
+             against those between the first SYN and the last byte in the capture (needs root)
+  lag        open loop at half of the closed loop's rate: send lag
+  stall      a server that stalls for 1 s: percentiles against those worked out by hand from the schedule
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+WORKERS = 2
+
+
+def free_port():
+    """A port below the range from which clients draw theirs, so that no client can sit on it."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Running:
+    """A server that listens; gone at the end of the `with`."""
+
+    def __init__(self, argv, port):
+        self.argv, self.port = argv, port
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.__exit__()
+                    sys.exit(f"generators: no server on port {self.port}: {' '.join(self.argv)}")
+                time.sleep(0.01)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+def server(options, port):
+    """The server that all generators meet: the C one, or Caffeine where connections are kept."""
+    if options.mode in ("cost", "lag"):
+        return Running([options.fixed, "block", str(port), str(WORKERS)], port)
+    folder = tempfile.mkdtemp(prefix="caffeine-generators.", dir=options.scratch)
+    command = [options.caffeine, "-n", "generators", "--state-dir", folder, "--path", folder, "--bind", "127.0.0.1"]
+    return Running(command + ["-p", str(port), "-w", str(WORKERS), "--respond", "fixed"], port)
+
+
+# --- Generators -----------------------------------------------------------------------------------------
+
+
+def used(argv, environment=None):
+    """Runs a program; what it wrote, and the CPU seconds that it used."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        return output.read(), usage.ru_utime + usage.ru_stime
+
+
+def record_of(text):
+    """loadgen's record, with its remarks on stderr around it."""
+    return json.JSONDecoder().raw_decode(text[text.index("{\n"):])[0]
+
+
+def number(pattern, text, what):
+    found = re.search(pattern, text)
+    if not found:
+        sys.exit(f"generators: {what} wrote no such figure:\n{text[-2000:]}")
+    return float(found.group(1).replace(",", ""))
+
+
+def run_loadgen(options, port, c, threads, kept):
+    argv = [options.loadgen, f"http://127.0.0.1:{port}/", "-c", str(c), "-t", str(threads), "-w", "0s"]
+    argv += ["-d", f"{options.seconds}s", "--json", "-", "-q"] + (["--keep-alive"] if kept else [])
+    text, cpu = used(argv)
+    record = record_of(text)
+    if record["errors"]:
+        sys.exit(f"generators: loadgen met errors: {record['errors']} {record['examples']}")
+    p99 = record["latency"]["service"]["p99_us"]
+    return record["completed"], record["duration_s"], cpu, record["latency"]["service"]["p50_us"], p99
+
+
+def run_wrk(options, port, c, threads, kept):
+    argv = ["wrk", "-t", str(threads), "-c", str(c), "-d", f"{math.ceil(options.seconds)}s", "--latency"]
+    argv += [] if kept else ["-H", "Connection: close"]
+    text, cpu = used(argv + [f"http://127.0.0.1:{port}/"])
+    unit = {"us": 1, "ms": 1000, "s": 1e6}
+    at = lambda q: (lambda m: float(m.group(1)) * unit[m.group(2)])(re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", text))
+    return number(r"(\d+) requests in", text, "wrk"), number(r"requests in ([\d.]+)s", text, "wrk"), cpu, at(50), at(99)
+
+
+def run_rawload(options, port, c, *_):
+    text, cpu = used([options.rawload, str(port), "/", str(c), str(options.seconds)], dict(os.environ, EXPECT=""))
+    figure = lambda name: number(rf"{name} ([\d.]+)", text, "rawload")
+    return figure("ok"), figure("ok") / figure("rps"), cpu, figure("p50"), figure("p99")
+
+
+def run_ab(options, port, c, _threads, kept):
+    # -t alone stops at 50,000 requests.
+    argv = ["ab", "-q", "-t", str(math.ceil(options.seconds)), "-n", "10000000", "-c", str(c)] + (["-k"] if kept else [])
+    text, cpu = used(argv + [f"http://127.0.0.1:{port}/"])
+    at = lambda q: number(rf"{q}%\s+(\d+)", text, "ab") * 1000
+    return (
+        number(r"Complete requests:\s+(\d+)", text, "ab"),
+        number(r"Time taken for tests:\s+([\d.]+)", text, "ab"),
+        cpu, at(50), at(99),
+    )
+
+
+def run_h2load(options, port, c, threads, _kept):
+    argv = ["h2load", "--h1", "-t", str(threads), "-c", str(c), "-D", str(math.ceil(options.seconds))]
+    text, cpu = used(argv + [f"http://127.0.0.1:{port}/"])
+    unit = {"us": 1, "ms": 1000, "s": 1e6}
+    mean = re.search(r"time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", text)
+    mean_us = float(mean.group(1)) * unit[mean.group(2)] if mean else math.nan
+    done, rate = number(r"(\d+) succeeded", text, "h2load"), number(r"([\d.]+) req/s", text, "h2load")
+    return done, done / rate, cpu, mean_us, math.nan
+
+
+def generators(options):
+    """Name, how to run, threads: those that are installed."""
+    kept = options.mode == "kept"
+    found = [("loadgen A", run_loadgen, 1), ("loadgen B", run_loadgen, 1), ("wrk -t1", run_wrk, 1)]
+    found += [("loadgen -t2", run_loadgen, 2), ("wrk -t2", run_wrk, 2), ("ab", run_ab, 1)]
+    found += [("h2load", run_h2load, 1)] if kept else [("rawload", run_rawload, 1)]
+    installed = lambda name: shutil.which(name.split()[0]) or name.startswith(("loadgen", "rawload"))
+    for name, _, _ in found:
+        if not installed(name):
+            print(f"{name}: not installed, left out")
+    return [one for one in found if installed(one[0])]
+
+
+# --- Side by side ---------------------------------------------------------------------------------------
+
+
+def interval(ratios):
+    """Median and bootstrap 95 % interval over the rounds, from a fixed seed."""
+    draw = random.Random(1)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(4000))
+    return statistics.median(ratios), medians[100], medians[3899]
+
+
+def shown(ratios):
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*interval(ratios))
+
+
+def side_by_side(options):
+    port, shuffle = free_port(), random.Random(options.seed).shuffle
+    contestants, kept = generators(options), options.mode == "kept"
+    with server(options, port):
+        for c in map(int, options.c.split(",")):
+            rounds = []
+            for _ in range(options.rounds):
+                order, row = list(contestants), {}
+                shuffle(order)
+                for name, run, threads in order:
+                    done, seconds, cpu, p50_us, p99_us = run(options, port, c, threads, kept)
+                    row[name] = {"rate": done / seconds, "cpu": cpu / done * 1e5, "p50": p50_us, "p99": p99_us}
+                    time.sleep(0.2)
+                rounds.append(row)
+            yield from table(c, rounds, [name for name, _, _ in contestants])
+
+
+def table(c, rounds, names):
+    pair = lambda row, key: math.sqrt(row["loadgen A"][key] * row["loadgen B"][key])
+    same = {key: [row["loadgen B"][key] / row["loadgen A"][key] for row in rounds] for key in ("rate", "cpu")}
+    valid = 0.97 <= interval(same["rate"])[0] <= 1.03
+    few = f"; {len(rounds)} rounds are too few to judge by" if len(rounds) < 10 else ""
+    yield f"## c={c}, {len(rounds)} rounds"
+    yield ""
+    yield f"A/A rate {shown(same['rate'])}, CPU {shown(same['cpu'])}: {'valid' if valid else 'VOID'}{few}"
+    yield ""
+    yield "| generator | requests/s | p50 us | p99 us | CPU s per 100,000 | loadgen's rate to its | loadgen's CPU to its |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name in names:
+        median = lambda key: statistics.median(row[name][key] for row in rounds)
+        own = "loadgen -t2" if name.endswith("-t2") else None
+        ours = lambda row, key: row[own][key] if own else pair(row, key)
+        ratios = [shown([ours(row, key) / row[name][key] for row in rounds]) for key in ("rate", "cpu")]
+        if name.startswith("loadgen"):
+            ratios = ["", ""]
+        yield (
+            f"| {name} | {median('rate'):.0f} | {median('p50'):.0f} | {median('p99'):.0f} | {median('cpu'):.2f} | "
+            f"{ratios[0]} | {ratios[1]} |"
+        )
+    yield ""
+
+
+# --- Latency against a packet capture -------------------------------------------------------------------
+
+
+def captured_us(path, port):
+    """Time from the first SYN to the last packet with data or FIN from the server, per connection, in us."""
+    begin, end = {}, {}
+    data = path.read_bytes()
+    nano = struct.unpack("<I", data[:4])[0] == 0xA1B23C4D
+    at = 24
+    while at + 16 <= len(data):
+        seconds, fraction, length, _ = struct.unpack("<IIII", data[at:at + 16])
+        frame, at = data[at + 16:at + 16 + length], at + 16 + length
+        ip = frame[14:]
+        if len(ip) < 40 or ip[0] >> 4 != 4 or ip[9] != 6:
+            continue
+        head = (ip[0] & 15) * 4
+        source, target = struct.unpack(">HH", ip[head:head + 4])
+        flags = ip[head + 13]
+        stamp = seconds * 1e6 + fraction / (1000 if nano else 1)
+        if target == port and flags & 0x12 == 0x02:
+            begin.setdefault(source, []).append(stamp)
+        elif source == port and flags & 0x01:
+            end.setdefault(target, []).append(stamp)
+    times = []
+    for client, starts in begin.items():
+        ends = sorted(end.get(client, []))
+        for start in starts:
+            last = next((stamp for stamp in ends if stamp > start), None)
+            times += [last - start] if last else []
+    return sorted(times)
+
+
+def latency(options):
+    port = free_port()
+    yield f"loadgen at {options.rate}/s, one connection per request, and what a capture of the device says (us)"
+    yield ""
+    yield "| round | requests | captured | p50 loadgen | p50 capture | p99 loadgen | p99 capture | difference of the means |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    with server(options, port):
+        for number_of_round in range(1, options.rounds + 1):
+            path = pathlib.Path(options.scratch) / "capture"
+            watch = subprocess.Popen(
+                ["tcpdump", "-i", "lo", "-B", "65536", "-U", "--immediate-mode", "-s", "96", "--time-stamp-precision=nano", "-w", str(path),
+                 f"tcp port {port} and tcp[tcpflags] & (tcp-syn|tcp-fin) != 0"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            )
+            while "listening on" not in (line := watch.stderr.readline()):
+                if not line:
+                    sys.exit("generators: tcpdump cannot capture (it needs root)")
+            argv = [options.loadgen, f"http://127.0.0.1:{port}/", "-r", str(options.rate), "-w", "0s"]
+            text, _ = used(argv + ["-d", f"{options.seconds}s", "--json", "-", "-q"])
+            time.sleep(0.5)
+            watch.send_signal(signal.SIGINT)
+            watch.communicate()
+            record = record_of(text)
+            times, ours = captured_us(path, port), record["latency"]["service"]
+            at = lambda q: times[min(len(times) - 1, math.ceil(q * len(times)) - 1)]
+            yield (
+                f"| {number_of_round} | {record['completed']} | {len(times)} | {ours['p50_us']:.0f} | {at(0.5):.0f} | "
+                f"{ours['p99_us']:.0f} | {at(0.99):.0f} | {ours['mean_us'] - statistics.mean(times):+.1f} |"
+            )
+
+
+# --- Send lag and a stall -------------------------------------------------------------------------------
+
+
+def lag(options):
+    port = free_port()
+    with server(options, port):
+        full = statistics.median(
+            done / seconds for done, seconds, *_ in (run_loadgen(options, port, 16, 1, False) for _ in range(3))
+        )
+        for name, rate in (("half", full / 2), ("a quarter", full / 4)):
+            for arrivals in ("const", "poisson"):
+                lags = []
+                for _ in range(options.rounds):
+                    argv = [options.loadgen, f"http://127.0.0.1:{port}/", "-r", f"{rate:.0f}", "-w", "500ms"]
+                    argv += ["--arrivals", arrivals, "-d", f"{options.seconds}s", "--json", "-", "-q"]
+                    record = record_of(used(argv)[0])
+                    lags.append((record["latency"]["send_lag"], record["verdict"]))
+                verdicts = ", ".join(f"{sum(v == w for _, v in lags)} {w}" for w in sorted({v for _, v in lags}))
+                row = lambda key: "/".join(f"{one[key]:.0f}" for one, _ in sorted(lags, key=lambda pair: pair[0][key]))
+                yield f"{arrivals} at {name} of {full:.0f}/s: send lag us p50 {row('p50_us')}; p99 {row('p99_us')}; {verdicts}"
+
+
+class Stalling(threading.Thread):
+    """Answers at once, one connection after the other, but for one second in which it does nothing."""
+
+    def __init__(self, begin_s, stall_s):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.port, self.begin_s, self.stall_s = self.listener.getsockname()[1], begin_s, stall_s
+
+    def run(self):
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+        started, stalled = None, False
+        while True:
+            connection, _ = self.listener.accept()
+            started = started or time.monotonic()
+            if not stalled and time.monotonic() > started + self.begin_s:
+                stalled = True
+                time.sleep(self.stall_s)
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+
+def stall(options):
+    rate, seconds, pause = 500, 10, 1.0
+    server_thread = Stalling(seconds / 2, pause)
+    server_thread.start()
+    url = f"http://127.0.0.1:{server_thread.port}/"
+    argv = [options.loadgen, url, "-r", str(rate), "-w", "0s", "-d", f"{seconds}s", "--json", "-", "-q"]
+    record = record_of(used(argv)[0])
+    response, service = record["latency"]["response"], record["latency"]["service"]
+    # Requests due in the stall wait for what is left of it: evenly spread from 0 to 1 s.
+    by_hand = lambda q: max(0.0, pause * 1e6 - (1 - q) * rate * seconds / rate * 1e6)
+    yield f"A server that stalls for {pause} s in {seconds} s at {rate}/s, percentiles in ms"
+    yield ""
+    yield "| | p50 | p90 | p99 | p99.9 | max |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    quantiles = (("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99), ("p999_us", 0.999), ("max_us", 1.0))
+    yield "| by hand | " + " | ".join(f"{by_hand(q) / 1e3:.0f}" for _, q in quantiles) + " |"
+    yield "| loadgen, response | " + " | ".join(f"{response[key] / 1e3:.1f}" for key, _ in quantiles) + " |"
+    yield "| loadgen, service | " + " | ".join(f"{service[key] / 1e3:.1f}" for key, _ in quantiles) + " |"
+    if shutil.which("wrk"):
+        again = Stalling(seconds / 2, pause)
+        again.start()
+        text, _ = used(["wrk", "-t1", "-c1", "-d", f"{seconds}s", "--latency", "-H", "Connection: close", "--timeout", "5s",
+                        f"http://127.0.0.1:{again.port}/"])
+        unit = {"us": 1e-3, "ms": 1, "s": 1e3}
+        at = lambda q: (lambda m: float(m.group(1)) * unit[m.group(2)])(re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", text))
+        slowest = re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", text)
+        yield f"| wrk -c1 (closed loop) | {at(50):.1f} | {at(90):.1f} | {at(99):.1f} | | {float(slowest.group(1)) * unit[slowest.group(2)]:.0f} |"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="generators.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("mode", choices=["cost", "kept", "latency", "lag", "stall"])
+    parser.add_argument("--rounds", type=int, default=10, help="default 10; fewer give estimates only")
+    parser.add_argument("--seconds", type=float, default=3, help="length of a run, default 3")
+    parser.add_argument("--c", default="16,64", help="connections at once, default 16,64")
+    parser.add_argument("--rate", type=int, default=1000, help="of latency, per second, default 1000")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of the runs, default 1")
+    parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` ends its server
+    for name in ("fixed", "rawload", "caffeine", "loadgen"):
+        setattr(options, name, str(options.programs / name))
+    options.scratch = str(options.programs)
+    modes = {"cost": side_by_side, "kept": side_by_side, "latency": latency, "lag": lag, "stall": stall}
+    for line in modes[options.mode](options):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
