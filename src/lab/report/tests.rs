@@ -106,6 +106,124 @@ fn a_folder_without_results_is_refused() {
     assert!(error.contains("is no results folder"), "{error}");
 }
 
+fn answer(data: &Data) -> String {
+    let (_base, directory) = folder(data);
+    write(&directory).unwrap().1.join("\n")
+}
+
+#[test]
+fn the_answer_of_many_scenes_stays_short_and_names_what_was_not_run() {
+    insta::assert_snapshot!(answer(&Rich { rounds: 2, ..Rich::default() }.data()));
+}
+
+#[test]
+fn claims_come_first_with_their_verdicts() {
+    let data = Rich { rounds: 10, open: Vec::new(), ..Rich::default() }.data();
+    let (_base, directory) = folder(&data);
+    let (_, answer) = write(&directory).unwrap();
+    insta::assert_snapshot!(answer[0]);
+    let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
+    let table = markdown.split("## Claims").nth(1).unwrap().split("\n## ").next().unwrap();
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn every_plot_that_the_data_support_is_drawn_and_linked() {
+    let data = Rich {
+        rounds: 2,
+        faults: vec!["none", "stop@1s+500ms"],
+        open: vec![400, 800, 1200],
+        ..Rich::default()
+    };
+    let (_base, directory) = folder(&data.data());
+    let (page, _) = write(&directory).unwrap();
+    let drawn: Vec<String> = files(&directory.join("plots"))
+        .into_iter()
+        .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let kinds = [
+        "percentiles-",
+        "shares-",
+        "differences-",
+        "costs-",
+        "heat-",
+        "over-time-",
+        "queues-",
+        "first-byte-",
+        "recovery-",
+        "throughput",
+        "ledger",
+    ];
+    for kind in kinds {
+        assert!(drawn.iter().any(|name| name.starts_with(kind)), "no {kind} in {drawn:?}");
+    }
+    let (markdown, html) =
+        (fs::read_to_string(directory.join("report.md")).unwrap(), fs::read_to_string(page).unwrap());
+    for name in &drawn {
+        assert!(markdown.contains(&format!("(plots/{name})")), "{name}");
+    }
+    // every section can be reached from the list of contents
+    for anchor in html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(html.contains(&format!("id=\"{anchor}\"")), "{anchor}");
+    }
+    assert_eq!(html.matches("<section").count(), html.matches("</section>").count());
+}
+
+#[test]
+fn figures_of_an_earlier_report_are_removed() {
+    let (_base, directory) = folder(&fixture::quick(1));
+    fs::create_dir(directory.join("plots")).unwrap();
+    fs::write(directory.join("plots/old.svg"), "<svg/>").unwrap();
+    write(&directory).unwrap();
+    assert!(!directory.join("plots/old.svg").exists() && directory.join("plots/ledger.svg").exists());
+}
+
+#[test]
+fn the_tables_have_a_row_per_run_worker_sample_interval_and_phase() {
+    let data = Rich { rounds: 1, open: vec![400], peers: Vec::new(), ..Rich::default() }.data();
+    let (_base, directory) = folder(&data);
+    write(&directory).unwrap();
+    let rows = |name: &str| {
+        let mut reader = csv::Reader::from_path(directory.join(name)).unwrap();
+        let columns = reader.headers().unwrap().len();
+        reader.records().map(|record| assert_eq!(record.unwrap().len(), columns)).count()
+    };
+    let runs = data.runs.len();
+    assert_eq!((rows("runs.csv"), rows("workers.csv")), (runs, runs * 4));
+    assert_eq!((rows("series.csv"), rows("intervals.csv")), (runs * 15 * 4, runs * 14));
+    assert_eq!(rows("percentiles.csv"), runs * 4);
+}
+
+#[test]
+fn a_suite_has_one_table_and_leads_to_its_members() {
+    let base = tempfile::tempdir().unwrap();
+    let directory = base.path().join("claims/now");
+    let data = Rich { rounds: 2, open: Vec::new(), ..Rich::default() }.data();
+    let text = toml::to_string(&data.spec).unwrap();
+    let place = Results::create(base.path(), &text, &data.environment);
+    let mut results = place.unwrap();
+    data.runs.iter().for_each(|run| results.append(run).unwrap());
+    fs::create_dir_all(&directory).unwrap();
+    fs::rename(&results.directory, directory.join("one")).unwrap();
+    write(&directory.join("one")).unwrap();
+    let claims = crate::lab::judge::judge(&data).claims;
+    let members = [
+        suite::Member { name: "one".into(), claims: Some(claims) },
+        suite::Member { name: "two".into(), claims: None },
+    ];
+    let html =
+        fs::read_to_string(suite::write(&directory, "Which <claims> hold?", &members).unwrap()).unwrap();
+    assert!(html.contains("Which &lt;claims&gt; hold?") && html.contains("href=\"one/report.html\""));
+    assert!(html.contains("Not begun: two.") && html.matches("not on this machine").count() >= 1);
+    let index = fs::read_to_string(base.path().join("index.html")).unwrap();
+    assert!(
+        index.contains("href=\"claims/now/report.html\"")
+            && index.contains("href=\"claims/now/one/report.html\"")
+    );
+    let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
+    assert!(markdown.contains("[one](one/report.md)") && markdown.contains("two: not begun"), "{markdown}");
+}
+
 /// For the eye: `LAB_FIXTURES=DIR cargo test --lib reports_for_the_eye` leaves reports in DIR.
 #[test]
 fn reports_for_the_eye_are_left_where_they_are_asked_for() {
@@ -139,6 +257,7 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
         ("faulty", faulty.data()),
         ("crowd", crowd.data()),
     ];
+    let mut folders = Vec::new();
     for (name, mut data) in every {
         data.environment.experiment = name.into();
         let text = toml::to_string(&data.spec).unwrap();
@@ -147,5 +266,19 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
         let begin = std::time::Instant::now();
         let (page, _) = write(&results.directory).unwrap();
         println!("{} in {:?}", page.display(), begin.elapsed());
+        folders.push(results.directory);
     }
+    let pair = crate::lab::cli::Compare {
+        first: folders[0].clone(),
+        second: folders[1].clone(),
+        force: true,
+        page: Some(base.join("compare.html")),
+    };
+    crate::lab::compare::compare(&pair).unwrap();
+    let claims = || Some(crate::lab::judge::judge(&store::load(&folders[2]).unwrap()).claims);
+    let suite_folder = base.join("claims/now");
+    fs::create_dir_all(&suite_folder).unwrap();
+    let member = |name: &str, claims| suite::Member { name: name.into(), claims };
+    suite::write(&suite_folder, "Which claims hold here?", &[member("rich", claims()), member("late", None)])
+        .unwrap();
 }

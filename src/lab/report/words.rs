@@ -163,7 +163,7 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
         known.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
         let metric = &METRICS[index];
         let text = |(result, estimate): &(&CellResult, Estimate)| {
-            format!("{} ({})", with_interval(*estimate, metric.digits, metric.unit), name(&result.cell))
+            format!("{} {}", name(&result.cell), with_interval(*estimate, metric.digits, metric.unit))
         };
         if let [least, .., greatest] = known.as_slice() {
             parts.push(format!("{} from {} to {}", metric.title, text(least), text(greatest)));
