@@ -213,7 +213,13 @@ mod tests {
         let dot = |row: usize| {
             let middle = (row as f64 - 3.0) * spread;
             let text = format!("{middle:+.1}");
-            Some(Dot { middle, low: middle - spread, high: middle + spread * 2.0, text, full: row % 2 == 0 })
+            Some(Dot {
+                middle,
+                low: middle - spread,
+                high: middle + spread * 2.0,
+                text,
+                full: row.is_multiple_of(2),
+            })
         };
         let panel = |index: usize| Panel {
             heading: ["Rate", "p50", "p99", "System CPU", "Switches"][index].into(),

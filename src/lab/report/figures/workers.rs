@@ -61,7 +61,7 @@ fn panel(result: &CellResult, run: &RunData, columns: usize) -> heat::Panel {
     let samples = &run.series.samples;
     let stride = (samples.len() - 1).div_ceil(columns).max(1);
     let mut kept: Vec<&Sample> = samples.iter().step_by(stride).collect();
-    if (samples.len() - 1) % stride != 0 {
+    if !(samples.len() - 1).is_multiple_of(stride) {
         kept.extend(samples.last());
     }
     let rate = |worker: usize| {
