@@ -18,8 +18,8 @@ use crate::dist::Distribution;
 const CLOSED_CONNECTIONS: u64 = 16;
 /// Upper bound of the connections of an open loop, if not given.
 const OPEN_CONNECTIONS: u64 = 4096;
-/// Shortest interval, in ns: at each end of one the threads hand over what they counted.
-const MIN_INTERVAL_NS: u64 = 100_000_000;
+/// Shortest interval, in ns: at each end of one the threads hand over what they counted. As short as an experiment may ask.
+const MIN_INTERVAL_NS: u64 = 10_000_000;
 
 /// When requests start.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +155,7 @@ impl Plan {
 fn check_numbers(connections: &ConnectionArgs, output: &OutputArgs) -> Result<(), Error> {
     connections.check().map_err(|why| Error::Usage(why.into()))?;
     if output.interval < MIN_INTERVAL_NS {
-        return Err(Error::Usage("--interval must be at least 100ms".into()));
+        return Err(Error::Usage("--interval must be at least 10ms".into()));
     }
     Ok(())
 }
