@@ -6,36 +6,33 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use caffeine::listener::{Choice, STRATEGIES, Seat, socket};
+use caffeine::listener::socket::{self, Terms};
+use caffeine::listener::{Choice, Seat};
 use caffeine::scoreboard::Scoreboard;
 use criterion::Criterion;
 
 /// A bench for each strategy of the table, with each of its arguments.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("accept");
-    for entry in STRATEGIES {
-        let with_argument = |argument| format!("{}:{argument}", entry.name);
-        let mut names: Vec<String> = entry.arguments.iter().copied().map(with_argument).collect();
-        if names.is_empty() {
-            names.push(entry.name.to_owned());
+    for choice in Choice::all() {
+        if let Err(reason) = choice.available() {
+            eprintln!("{choice} is left out: {reason}");
+            continue;
         }
-        for name in names {
-            let choice: Choice = name.parse().unwrap();
-            group.bench_function(&name, |bencher| {
-                let sockets = [socket::first((Ipv4Addr::LOCALHOST, 0).into(), 64).unwrap()];
-                let address = socket::local_address(sockets[0].as_fd()).unwrap();
-                let board = Scoreboard::anonymous(1).unwrap();
-                let strategy = choice.open(1).unwrap();
-                let mut acceptor =
-                    strategy.acceptor(Seat { worker: 0, workers: 1, sockets: &sockets }).unwrap();
-                bencher.iter(|| {
-                    let client = connect(address);
-                    let accepted = acceptor.accept(board.row(0)).unwrap();
-                    drop(client);
-                    accepted
-                });
+        group.bench_function(choice.to_string(), |bencher| {
+            let sockets = [socket::first((Ipv4Addr::LOCALHOST, 0).into(), Terms::default()).unwrap()];
+            let address = socket::local_address(sockets[0].as_fd()).unwrap();
+            let board = Scoreboard::anonymous(1).unwrap();
+            let strategy = choice.open(1).unwrap();
+            let seat = Seat { worker: 0, workers: 1, sockets: &sockets, terms: Terms::default() };
+            let mut acceptor = strategy.acceptor(seat).unwrap();
+            bencher.iter(|| {
+                let client = connect(address);
+                let accepted = acceptor.accept(board.row(0)).unwrap();
+                drop(client);
+                accepted
             });
-        }
+        });
     }
     group.finish();
 }

@@ -96,7 +96,7 @@ pub struct Row {
     pub timeouts: AtomicU64,
     /// Connections that the worker itself holds now (half-read, kept alive, lingering).
     pub open: AtomicU64,
-    /// Handlers running now; counted only where `--max-handlers` needs it.
+    /// Handlers running now; counted only where `--max-handlers` or the strategy needs it.
     pub running: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
     pub busy_ns: AtomicU64,

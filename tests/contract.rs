@@ -1,6 +1,6 @@
 //! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
 
-use caffeine::listener::{Entry, STRATEGIES, Spread};
+use caffeine::listener::{Choice, Spread, Wait};
 use caffeine::scoreboard::Counters;
 use nix::sys::signal::Signal;
 
@@ -13,16 +13,18 @@ const SLOW: &str =
     "#!/bin/sh\nsleep 1\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
 
 /// Every strategy with every argument, as `--listener` takes it.
-fn everywhere(test: impl Fn(&'static Entry, &str)) {
-    for entry in STRATEGIES {
-        let arguments: Vec<String> = match entry.arguments {
-            [] => vec![entry.name.to_owned()],
-            some => some.iter().map(|argument| format!("{}:{argument}", entry.name)).collect(),
-        };
-        for listener in arguments {
-            eprintln!("--- {listener}");
-            test(entry, &listener);
+fn everywhere(test: impl Fn(&Choice, &str)) {
+    for choice in Choice::all() {
+        let listener = format!("{}:{}", choice.entry.name, choice.argument);
+        let listener = listener.trim_end_matches(':');
+        match choice.available() {
+            Ok(()) => eprintln!("--- {listener}"),
+            Err(reason) => {
+                eprintln!("--- {listener} SKIPPED: {reason}");
+                continue;
+            }
         }
+        test(&choice, listener);
     }
 }
 
@@ -59,9 +61,9 @@ fn spread_of(server: &Server, n: usize) -> Vec<u64> {
     accepted(server).iter().zip(before).map(|(after, before)| after - before).collect()
 }
 
-fn assert_spread(entry: &Entry, counts: &[u64]) {
+fn assert_spread(choice: &Choice, counts: &[u64]) {
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-    match entry.spread {
+    match choice.promises().spread {
         Spread::Turn => assert!(most - least <= 1, "no exact turn: {counts:?}"),
         // 4 standard deviations of a binomial share, on each side.
         Spread::Hash => {
@@ -70,6 +72,10 @@ fn assert_spread(entry: &Entry, counts: &[u64]) {
             let fair = counts.iter().all(|&count| (count as f64 - mean).abs() <= 4.0 * deviation);
             assert!(fair, "not the spread of a fair hash: {counts:?}");
         }
+        Spread::One => {
+            assert!(*most * 10 >= 9 * counts.iter().sum::<u64>(), "not nearly all on one: {counts:?}")
+        }
+        Spread::Race | Spread::Programmed => {}
     }
 }
 
@@ -88,15 +94,15 @@ fn every_connection_is_accepted_exactly_once() {
 
 #[test]
 fn connections_fall_on_idle_workers_as_promised() {
-    everywhere(|entry, listener| {
+    everywhere(|choice, listener| {
         let (_sandbox, server) = fixed(listener);
-        assert_spread(entry, &spread_of(&server, 400));
+        assert_spread(choice, &spread_of(&server, 400));
     });
 }
 
 #[test]
 fn the_spread_is_the_same_while_every_worker_holds_an_idle_connection() {
-    everywhere(|entry, listener| {
+    everywhere(|choice, listener| {
         let (_sandbox, server) = fixed(listener);
         let mut held = Vec::new();
         while counters(&server).iter().any(|row| row.open == 0) {
@@ -106,7 +112,7 @@ fn the_spread_is_the_same_while_every_worker_holds_an_idle_connection() {
             });
             assert!(held.len() < 100, "connections never fell on every worker");
         }
-        assert_spread(entry, &spread_of(&server, 400));
+        assert_spread(choice, &spread_of(&server, 400));
     });
 }
 
@@ -234,8 +240,8 @@ fn fewer_and_more_workers_after_a_reload_lose_nothing() {
 
 #[test]
 fn a_stopped_worker_does_not_hold_up_the_others() {
-    everywhere(|entry, listener| {
-        if !entry.work_conserving {
+    everywhere(|choice, listener| {
+        if !matches!(choice.promises().stopped, Wait::Nothing | Wait::UpToMs(_)) {
             return eprintln!("not promised");
         }
         let (_sandbox, server) = fixed(listener);

@@ -10,17 +10,14 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::socket::Blocking;
-use super::{Acceptor, Entry, Seat, SocketCount, Spread, Strategy};
+use super::{Acceptor, Entry, Seat, Strategy};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "inherited",
-    arguments: &[],
-    sockets: SocketCount::One,
-    spread: Spread::Turn,
-    work_conserving: true,
-    summary: "one socket, workers block in accept(): the longest-waiting one gets the next connection",
+    summary: "workers block in accept(): the one that has waited longest",
     open: |_, _| Ok(Box::new(Inherited)),
+    ..Entry::USUAL
 };
 
 #[derive(Debug)]

@@ -18,22 +18,29 @@
 //! 4. Decide *before* the wait whether to accept: a connection that woke a worker is taken by it.
 //! 5. A worker that dies, is stopped, or leaves takes nothing along that others wait for: [`Strategy::gone`] and
 //!    [`Acceptor::leave`] give it back.
-//! 6. The distribution that the table below promises, with idle workers.
+//! 6. What its line in the table promises ([`Promises`]): the distribution over idle workers, what waits for a busy worker
+//!    or a stopped one, and what is lost by a crash or a departure.
+//! 7. What the kernel or the permissions lack is told before the start ([`Entry::available`]), never found out by a worker.
 //!
 //! Both sides are trait objects: a virtual call is nothing beside `accept()`.
 //!
 //! To add a strategy: write its file, add its line to [`STRATEGIES`].
 
+pub mod choice;
 mod inherited;
+pub mod promises;
 mod reuseport;
 mod round_robin;
 pub mod socket;
+pub mod table;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::str::FromStr;
+
+pub use choice::{Argument, Choice};
+pub use promises::{Loss, Promises, Spread, Wait};
 
 use crate::scoreboard::Row;
 
@@ -45,18 +52,44 @@ pub const STRATEGIES: &[Entry] = &[inherited::ENTRY, reuseport::ENTRY, round_rob
 pub struct Entry {
     /// As in `--listener NAME`.
     pub name: &'static str,
-    /// The arguments that may follow the colon; the first is what the bare name means.
-    pub arguments: &'static [&'static str],
+    /// What may follow the colon.
+    pub argument: Argument,
     /// How many listening sockets it needs.
     pub sockets: SocketCount,
-    /// How connections fall on idle workers.
-    pub spread: Spread,
-    /// Whether a worker that is busy or stuck leaves the other workers' connections alone *and* gets none itself.
-    pub work_conserving: bool,
+    /// What it promises with an argument.
+    pub promises: fn(argument: &str) -> Promises,
+    /// Whether [`Acceptor::more`] can take several connections per wake-up (`--accept-batch`).
+    pub batches: bool,
+    /// Whether it looks at [`Row::running`], so that workers have to count their handlers.
+    pub counts_handlers: bool,
     /// Who gets the next connection, in one line for the user.
     pub summary: &'static str,
-    /// Makes the supervisor's side for so many workers; the argument is one of `arguments`.
+    /// Whether kernel and permissions are enough for it; else what is missing.
+    pub available: fn(argument: &str) -> Result<(), String>,
+    /// Makes the supervisor's side for so many workers; the argument was checked.
     pub open: fn(argument: &str, workers: usize) -> io::Result<Box<dyn Strategy>>,
+}
+
+impl Entry {
+    /// What most strategies are, to be written as `..Entry::USUAL`: one socket, no argument, available everywhere.
+    const USUAL: Self = Self {
+        name: "",
+        argument: Argument::None,
+        sockets: SocketCount::One,
+        promises: |_| Promises {
+            spread: Spread::Turn,
+            busy: Wait::Nothing,
+            stopped: Wait::Nothing,
+            crash: Loss::Nothing,
+            leave: Loss::Nothing,
+            calls: &["accept4"],
+        },
+        batches: false,
+        counts_handlers: false,
+        summary: "",
+        available: |_| Ok(()),
+        open: |_, _| Err(io::ErrorKind::Unsupported.into()),
+    };
 }
 
 /// How many listening sockets an instance has.
@@ -66,25 +99,28 @@ pub enum SocketCount {
     One,
     /// One for each worker, in one reuseport group.
     PerWorker,
+    /// One for each worker, in one reuseport group, that this worker alone opens and holds: the instance's own socket
+    /// is bound, so that the port is taken, and listens no more.
+    Private,
 }
 
 impl SocketCount {
     /// The number for so many workers.
     pub fn of(self, workers: usize) -> usize {
         match self {
-            Self::One => 1,
+            Self::One | Self::Private => 1,
             Self::PerWorker => workers,
         }
     }
-}
 
-/// How the connections of a quiet time fall on idle workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
-    /// In turn: after n connections no two workers' counts differ by more than 1.
-    Turn,
-    /// By a hash of addresses and ports: even in the mean, a multinomial.
-    Hash,
+    /// In a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::PerWorker => "one per worker, held by all",
+            Self::Private => "one per worker, held by it alone",
+        }
+    }
 }
 
 /// The supervisor's side of a strategy, for one generation of workers.
@@ -110,6 +146,8 @@ pub struct Seat<'a> {
     pub workers: usize,
     /// All listening sockets of the instance: at least as many as the strategy asked for, more after workers became fewer.
     pub sockets: &'a [OwnedFd],
+    /// How the instance's sockets are made, for a strategy whose workers open some of their own.
+    pub terms: socket::Terms,
 }
 
 /// The worker's side of a strategy.
@@ -120,8 +158,22 @@ pub trait Acceptor: fmt::Debug + Send {
     /// `Interrupted` after a signal: look at it, then call again or leave. Others are those of `accept4(2)`.
     fn accept(&mut self, row: &Row) -> io::Result<Accepted>;
 
-    /// The worker will not call `accept` again but goes on living: give back what others may wait for.
-    fn leave(&mut self) {}
+    /// One connection more without waiting, if there is one: asked for after each [`accept`](Self::accept), as often as
+    /// `--accept-batch` says, before any of them is served.
+    ///
+    /// # Errors
+    /// Those of `accept4(2)`.
+    fn more(&mut self, row: &Row) -> io::Result<Option<Accepted>> {
+        let _ = row;
+        Ok(None)
+    }
+
+    /// The worker will not call `accept` again but goes on living: give back what others may wait for. Returns connections
+    /// that were accepted for it and that it has not seen yet.
+    fn leave(&mut self, row: &Row) -> Vec<Accepted> {
+        let _ = row;
+        Vec::new()
+    }
 }
 
 /// A connection just accepted.
@@ -133,91 +185,9 @@ pub struct Accepted {
     pub peer: SocketAddr,
 }
 
-/// A strategy as the user names it: `NAME[:ARG]`, checked against the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Choice {
-    /// Its line in the table.
-    pub entry: &'static Entry,
-    /// One of the entry's arguments, or empty where it takes none.
-    pub argument: &'static str,
-}
-
-impl Choice {
-    /// Makes the supervisor's side.
-    ///
-    /// # Errors
-    /// What the strategy cannot get from the system.
-    pub fn open(&self, workers: usize) -> io::Result<Box<dyn Strategy>> {
-        (self.entry.open)(self.argument, workers)
-    }
-}
-
-impl Default for Choice {
-    fn default() -> Self {
-        Self { entry: &STRATEGIES[0], argument: "" }
-    }
-}
-
-impl PartialEq for Choice {
-    fn eq(&self, other: &Self) -> bool {
-        self.entry.name == other.entry.name && self.argument == other.argument
-    }
-}
-
-impl Eq for Choice {}
-
-impl FromStr for Choice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, argument) =
-            text.split_once(':').map_or((text, None), |(name, argument)| (name, Some(argument)));
-        let Some(entry) = STRATEGIES.iter().find(|entry| entry.name == name) else {
-            let known: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
-            return Err(format!("no listener strategy '{name}'; there are: {}", known.join(", ")));
-        };
-        let Some(argument) = argument else {
-            return Ok(Self { entry, argument: entry.arguments.first().copied().unwrap_or("") });
-        };
-        match entry.arguments.iter().find(|known| **known == argument) {
-            Some(argument) => Ok(Self { entry, argument }),
-            None if entry.arguments.is_empty() => {
-                Err(format!("listener strategy '{name}' takes no argument"))
-            }
-            None => Err(format!("listener strategy '{name}' takes one of: {}", entry.arguments.join(", "))),
-        }
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let default = self.entry.arguments.first().copied().unwrap_or("");
-        if self.argument == default {
-            f.write_str(self.entry.name)
-        } else {
-            write!(f, "{}:{}", self.entry.name, self.argument)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_choice_is_read_and_written_the_same() {
-        for text in ["inherited", "reuseport", "round-robin", "round-robin:wait"] {
-            assert_eq!(text.parse::<Choice>().unwrap().to_string(), text);
-        }
-        assert_eq!("round-robin:skip".parse::<Choice>(), "round-robin".parse::<Choice>());
-    }
-
-    #[test]
-    fn a_wrong_choice_says_what_there_is() {
-        assert!("lifo".parse::<Choice>().unwrap_err().contains("inherited, reuseport, round-robin"));
-        assert!("inherited:x".parse::<Choice>().unwrap_err().contains("takes no argument"));
-        assert!("round-robin:x".parse::<Choice>().unwrap_err().contains("skip, wait"));
-    }
 
     #[test]
     fn every_name_is_there_once() {

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::socket::Blocking;
-use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy};
+use super::{Accepted, Acceptor, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait};
 use crate::scoreboard::{Row, add};
 use crate::sys::net;
 use crate::sys::signal::Interruptible;
@@ -23,12 +23,18 @@ use crate::sys::signal::Interruptible;
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "reuseport",
-    arguments: &[],
     sockets: SocketCount::PerWorker,
-    spread: Spread::Hash,
-    work_conserving: false,
-    summary: "one socket per worker: the kernel's hash of addresses and ports decides, blind to busy workers",
+    promises: |_| Promises {
+        spread: Spread::Hash,
+        busy: Wait::Share,
+        stopped: Wait::Share,
+        crash: Loss::Nothing,
+        leave: Loss::Nothing,
+        calls: &["accept4"],
+    },
+    summary: "the kernel's hash of addresses and ports decides, blind to busy workers",
     open: |_, _| Ok(Box::new(Reuseport)),
+    ..Entry::USUAL
 };
 
 #[derive(Debug)]

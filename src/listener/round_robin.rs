@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::{Accepted, Acceptor, Entry, Seat, SocketCount, Spread, Strategy, socket};
+use super::{Accepted, Acceptor, Argument, Entry, Loss, Promises, Seat, Spread, Strategy, Wait, socket};
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
 use crate::sys::signal::{Interruptible, stopped};
@@ -25,14 +25,20 @@ use crate::sys::signal::{Interruptible, stopped};
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "round-robin",
-    arguments: &["skip", "wait"],
-    sockets: SocketCount::One,
-    spread: Spread::Turn,
-    work_conserving: true,
-    summary: "one socket, a turn passes in user space: the next worker, a busy one is skipped (:skip) or waited for (:wait)",
+    argument: Argument::Word(&["skip", "wait"]),
+    promises: |argument| Promises {
+        spread: Spread::Turn,
+        busy: if argument == "skip" { Wait::Nothing } else { Wait::All },
+        stopped: Wait::UpToMs(100),
+        crash: Loss::Nothing,
+        leave: Loss::Nothing,
+        calls: &["read", "accept4", "write"],
+    },
+    summary: "a turn passes in user space: the next worker; a busy one is skipped (`:skip`) or waited for (`:wait`)",
     open: |argument, workers| {
         Ok(Box::new(RoundRobin { table: Arc::new(Table::new(workers, argument == "skip")?) }))
     },
+    ..Entry::USUAL
 };
 
 /// One cache-line pair per word: neighbours do not disturb each other.
@@ -195,9 +201,10 @@ impl Acceptor for Turn {
         accepted
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, _row: &Row) -> Vec<Accepted> {
         self.table.away(self.me);
         // Somebody may have seen us wait a moment ago and handed us the turn meanwhile.
         self.table.pass(self.me);
+        Vec::new()
     }
 }

@@ -16,16 +16,29 @@ use crate::scoreboard::{Row, add};
 use crate::sys::net;
 use crate::sys::signal::Interruptible;
 
-/// Seconds that a connection without data is kept from the accept queue: 1 is the least, and ends after about 1.02 s.
-const DEFER_ACCEPT_S: i32 = 1;
+/// How an instance's listening sockets are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Length of the accept queue.
+    pub backlog: u32,
+    /// Seconds that a connection without data is kept from the accept queue; 0 is not at all. 1 ends after about 1.02 s,
+    /// more are rounded up to 3, 7, 15...
+    pub defer_accept_s: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { backlog: 4096, defer_accept_s: 1 }
+    }
+}
 
 /// Binds the first socket of an instance and listens.
 ///
 /// # Errors
 /// `AddrInUse` when anybody listens on the port; `PermissionDenied` for a privileged one; others of bind(2).
-pub fn first(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
-    let socket = unbound(address)?;
-    listen(&socket, address, backlog)?;
+pub fn first(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
+    let socket = unbound(address, terms)?;
+    listen(&socket, address, terms)?;
     socket.set_reuse_port(true)?;
     Ok(socket.into())
 }
@@ -34,24 +47,32 @@ pub fn first(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// Those of bind(2).
-pub fn sibling(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
-    let socket = unbound(address)?;
+pub fn sibling(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
+    let socket = unbound(address, terms)?;
     socket.set_reuse_port(true)?;
-    listen(&socket, address, backlog)?;
+    listen(&socket, address, terms)?;
     Ok(socket.into())
 }
 
-fn unbound(address: SocketAddr) -> io::Result<Socket> {
+fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    net::set_defer_accept(socket.as_fd(), DEFER_ACCEPT_S)?;
+    set_defer_accept(socket.as_fd(), terms)?;
     Ok(socket)
 }
 
-fn listen(socket: &Socket, address: SocketAddr, backlog: u32) -> io::Result<()> {
+/// Applies what the terms say about late data; a reload may change it.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn set_defer_accept(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
+    net::set_defer_accept(socket, i32::try_from(terms.defer_accept_s).unwrap_or(i32::MAX))
+}
+
+fn listen(socket: &Socket, address: SocketAddr, terms: Terms) -> io::Result<()> {
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+    socket.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
 /// Address and port that a socket is bound to.
@@ -147,12 +168,12 @@ mod tests {
 
     #[test]
     fn a_second_start_on_the_port_is_refused_and_a_sibling_is_not() {
-        let first_socket = first(any(), 16).unwrap();
+        let first_socket = first(any(), Terms::default()).unwrap();
         let address = local_address(first_socket.as_fd()).unwrap();
-        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        let sibling_socket = sibling(address, 16).unwrap();
+        assert_eq!(first(address, Terms::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let sibling_socket = sibling(address, Terms::default()).unwrap();
         assert_eq!(local_address(sibling_socket.as_fd()).unwrap(), address);
-        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(first(address, Terms::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
@@ -162,12 +183,12 @@ mod tests {
         foreign.bind(&any().into()).unwrap();
         foreign.listen(1).unwrap();
         let address = foreign.local_addr().unwrap().as_socket().unwrap();
-        assert_eq!(first(address, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(first(address, Terms::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_socket_out_of_service_still_finishes_handshakes_that_had_begun() {
-        let socket = first(any(), 16).unwrap();
+        let socket = first(any(), Terms::default()).unwrap();
         let address = local_address(socket.as_fd()).unwrap();
         // Connected as the client sees it, but held back until its first byte (TCP_DEFER_ACCEPT).
         let mut client = TcpStream::connect(address).unwrap();

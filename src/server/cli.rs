@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
-use crate::listener::{Choice, STRATEGIES};
+use crate::listener::{Choice, STRATEGIES, table};
 use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
@@ -223,6 +223,10 @@ pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Parsed, Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if asks_for_strategies(&arguments) {
+        return Ok(Parsed::Print(table::text()));
+    }
     let typed = match command().try_get_matches_from(arguments) {
         Ok(typed) => typed,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -238,10 +242,20 @@ pub fn parse(
     Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
 }
 
+/// `--listener help` is a question and no setting.
+fn asks_for_strategies(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
+        || arguments.iter().any(|argument| argument == "--listener=help")
+}
+
 /// The definition, for completions and the manual page. The strategies are those of the table.
 pub fn command() -> Command {
     let names: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
-    let help = format!("How connections are spread: {} [default: {}]", names.join(", "), Choice::default());
+    let help = format!(
+        "How connections are spread; `help` explains: {} [default: {}]",
+        names.join(", "),
+        Choice::default()
+    );
     Typed::command().mut_arg("listener", |listener| listener.help(help))
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::instance::{Name, registry};
-use crate::listener::Choice;
+use crate::listener::{Choice, socket};
 use crate::server::cli::{Layers, Options};
 use crate::server::error::Error;
 use crate::server::logging::Format;
@@ -70,6 +70,11 @@ impl Settings {
         SocketAddr::new(self.bind, self.port)
     }
 
+    /// How listening sockets are made.
+    pub fn terms(&self) -> socket::Terms {
+        socket::Terms { backlog: self.backlog, ..socket::Terms::default() }
+    }
+
     /// The settings as a configuration file, which [`recorded`] and `--config` read.
     pub fn to_toml(&self) -> String {
         let options = Options {
@@ -79,7 +84,7 @@ impl Settings {
             port: Some(self.port),
             bind: Some(self.bind),
             workers: Some(self.workers),
-            listener: Some(self.listener),
+            listener: Some(self.listener.clone()),
             respond: Some(self.respond.clone()),
             path: Some(self.path.clone()),
             backlog: Some(self.backlog),

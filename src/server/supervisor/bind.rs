@@ -14,7 +14,7 @@ use crate::server::error::Error;
 /// The port is taken, privileged, or the address is not ours.
 pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let explain = |error: io::Error| Error::Failed(explain(settings, &error));
-    let mut sockets = vec![socket::first(settings.address(), settings.backlog).map_err(explain)?];
+    let mut sockets = vec![socket::first(settings.address(), settings.terms()).map_err(explain)?];
     sockets.append(&mut siblings(&sockets, settings).map_err(explain)?);
     Ok(sockets)
 }
@@ -26,7 +26,7 @@ pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
 pub(super) fn siblings(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let address = socket::local_address(sockets[0].as_fd())?;
     let needed = settings.listener.entry.sockets.of(settings.workers);
-    (sockets.len()..needed).map(|_| socket::sibling(address, settings.backlog)).collect()
+    (sockets.len()..needed).map(|_| socket::sibling(address, settings.terms())).collect()
 }
 
 fn explain(settings: &Settings, error: &io::Error) -> String {

@@ -113,7 +113,12 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         signal::install_worker(log, &post.log_path)?;
     }
     let flush_timer = logging::become_worker(post.number)?;
-    let seat = Seat { worker: post.number, workers: post.settings.workers, sockets: &post.sockets };
+    let seat = Seat {
+        worker: post.number,
+        workers: post.settings.workers,
+        sockets: &post.sockets,
+        terms: post.settings.terms(),
+    };
     let acceptor = post.strategy.acceptor(seat)?;
     let seed = post.number as u64 + 1;
     let shared: &'static Shared = Box::leak(Box::new(Shared {
@@ -168,7 +173,9 @@ impl Worker {
             }
         }
         row.state.store(State::Stopping as u64, Relaxed);
-        self.acceptor.leave();
+        for accepted in self.acceptor.leave(row) {
+            self.take(Connection::new(accepted.stream, accepted.peer));
+        }
         if self.shared.board.header().closing.load(SeqCst) != 0 {
             self.empty_queues();
         }

@@ -116,6 +116,7 @@ impl Service {
     ) -> After {
         let row = self.shared.row();
         let limit = self.shared.settings.max_handlers;
+        let counts = limit.is_some() || self.shared.settings.listener.entry.counts_handlers;
         if limit.is_some_and(|limit| !self.reserve(limit)) {
             return self.refuse(
                 connection,
@@ -124,10 +125,13 @@ impl Service {
                 &"",
             );
         }
+        if counts && limit.is_none() {
+            row.running.fetch_add(1, SeqCst);
+        }
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
         let begun = Instant::now();
-        match self.launcher.launch(head, &client, limit.is_some()) {
+        match self.launcher.launch(head, &client, counts) {
             Ok((started, program)) => {
                 add(&row.launched, 1);
                 if let Some(pidfd) = started.pidfd {
@@ -145,7 +149,7 @@ impl Service {
                 After::Close
             }
             Err(failure) => {
-                if limit.is_some() {
+                if counts {
                     row.running.fetch_sub(1, SeqCst);
                 }
                 match failure.cause {
