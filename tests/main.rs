@@ -28,6 +28,7 @@ mod responders; // the answers for measuring
 mod statuses; // every status of our own on the wire
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
+mod wire; // hundreds of requests, each with the section that judges it and the answer owed
 
 /// Counts, for the tests that show what does not allocate.
 #[global_allocator]

@@ -123,7 +123,7 @@ fn what_the_server_cannot_do_for_a_request_has_a_status_of_its_own() {
         (431, format!("GET /mark HTTP/1.1\r\nHost: a\r\n{many}\r\n")),
         (417, "POST /mark HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx".into()),
         (501, "POST /mark HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".into()),
-        (501, "POST /mark HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n".into()),
+        (400, "POST /mark HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n".into()),
         (501, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         (505, "GET /mark HTTP/2.0\r\nHost: a\r\n\r\n".into()),
         (505, "GET /mark HTTP/0.9\r\n\r\n".into()),

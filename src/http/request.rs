@@ -244,9 +244,8 @@ impl<'b> Fields<'b> {
             (None, None) => Ok(Framing::None),
             (Some(_), Some(_)) => Err(bad("both Content-Length and Transfer-Encoding are given")),
             (Some(_), None) if minor == 0 => Err(bad("HTTP/1.0 has no Transfer-Encoding")),
-            (Some(b""), None) => Err(bad("Transfer-Encoding is empty")),
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-            (Some(_), None) => Err(Refusal::new(501, "the only transfer coding known here is chunked")),
+            (Some(codings), None) => Err(unknown_coding(codings)),
             (None, Some(digits)) => match decimal(digits) {
                 None => Err(bad("Content-Length is not a number")),
                 Some(length) if length > limits.body => {
@@ -265,6 +264,18 @@ impl<'b> Fields<'b> {
             None => return Err(bad("there is no Host")),
         };
         Ok(authority.or(host))
+    }
+}
+
+/// What to say to a Transfer-Encoding other than `chunked`. Where `chunked` is not the last, or there twice, the body has
+/// no certain end (RFC 9112, section 6.3, item 4); else it is merely unknown (section 6.1).
+fn unknown_coding(codings: &[u8]) -> Refusal {
+    let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let mut codings = codings.rsplit(|&byte| byte == b',');
+    if codings.next().is_some_and(is_chunked) && !codings.any(is_chunked) {
+        Refusal::new(501, "the only transfer coding known here is chunked")
+    } else {
+        bad("Transfer-Encoding does not end with chunked, or has it twice")
     }
 }
 

@@ -295,18 +295,23 @@ fn one_content_length_of_digits_frames_the_body() {
 fn chunked_is_the_only_transfer_coding() {
     assert_eq!(accepted(&with(b"Transfer-Encoding: chunked\r\n")).framing, Framing::Chunked);
     assert_eq!(accepted(&with(b"transfer-encoding:\tCHUNKED \r\n")).framing, Framing::Chunked);
+    for coding in ["gzip, chunked", "identity,CHUNKED", "x-own; a=1, gzip ,\tchunked"] {
+        refused(&with(format!("Transfer-Encoding: {coding}\r\n").as_bytes()), 501);
+    }
+    // Without chunked as the last, and there once, nobody knows where the body ends (RFC 9112, section 6.3).
     for coding in [
         "xchunked",
         "chunkedx",
         "identity",
         "chunked, identity",
-        "gzip, chunked",
         "\"chunked\"",
         "chunked,",
         "chunked;a",
         "gzip",
+        "chunked, chunked",
+        "chunked, gzip, chunked",
     ] {
-        refused(&with(format!("Transfer-Encoding: {coding}\r\n").as_bytes()), 501);
+        refused(&with(format!("Transfer-Encoding: {coding}\r\n").as_bytes()), 400);
     }
     refused(&with(b"Transfer-Encoding: \r\n"), 400);
     refused(&with(b"Transfer-Encoding: \x0bchunked\r\n"), 400);
