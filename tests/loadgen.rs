@@ -115,6 +115,37 @@ fn a_stall_counts_for_every_arrival_that_had_to_wait_for_it() {
 }
 
 #[test]
+fn the_rate_of_a_server_that_is_overrun_is_its_own() {
+    // One at a time and each for 5 ms or more: never above 200 per second, however many are asked for. All of the 300
+    // are answered in the end, most of them after the 500 ms that are measured.
+    let server = Scripted::new(|stream, _| {
+        std::thread::sleep(Duration::from_millis(5));
+        answer(stream, OK);
+    });
+    for limit in [["-d", "500ms"], ["-n", "300"]] {
+        let (record, _) = run(&server.url(), &["-r", "600", limit[0], limit[1]]);
+        assert_eq!((record.completed, record.duration_s), (record.started, 0.5), "{record:#?}");
+        assert!(record.completed >= 200, "{record:#?}");
+        assert!(record.rate <= 200.0 && record.rate > 0.0, "{limit:?}: {}", record.rate);
+    }
+}
+
+#[test]
+fn a_server_that_sends_without_end_keeps_nothing_from_its_time_out() {
+    let server = Scripted::new(|mut stream, number| {
+        if number > 0 {
+            return answer(stream, OK);
+        }
+        read_head(&mut stream);
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(4096);
+        while stream.write_all(&interim).is_ok() {}
+    });
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "2", "--timeout", "300ms"]);
+    assert_eq!(record.errors, [("timeout-in-response".into(), 1)].into(), "{record:#?}");
+    assert_eq!(record.completed, 1);
+}
+
+#[test]
 fn responses_of_every_framing_are_complete() {
     let bodies: [&[u8]; 4] = [
         b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
@@ -300,6 +331,9 @@ fn misuse_is_a_usage_error_that_names_the_option() {
     for (args, what) in [
         (&["https://localhost/"][..], "https://"),
         (&["http://localhost:0/"], "port"),
+        (&["http://[::1"], "brackets"),
+        (&["http://localhost/\u{e4}"], "non-ASCII"),
+        (&["--json", "same", "--csv", "same"], "--json and --csv both name same"),
         (&["-c", "0"], "--connections"),
         (&["-t", "0"], "--threads"),
         (&["-n", "0"], "--requests"),

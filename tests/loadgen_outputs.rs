@@ -85,6 +85,9 @@ fn a_replay_sends_the_arrivals_of_its_file_and_ends_with_them() {
     fs::write(folder.path("times"), "1\nnonsense\n").unwrap();
     let failed = loadgen(&["--replay", &folder.path("times"), &server.url()]).assert().code(2);
     assert!(String::from_utf8_lossy(&failed.get_output().stderr).contains("line 2: \"nonsense\""));
+    fs::write(folder.path("times"), b"1\n2\n\xff\n").unwrap();
+    let failed = loadgen(&["--replay", &folder.path("times"), &server.url()]).assert().code(2);
+    assert!(String::from_utf8_lossy(&failed.get_output().stderr).contains("line 3: "));
 }
 
 #[test]
@@ -231,6 +234,27 @@ fn an_interrupted_run_has_its_intervals_and_says_so_everywhere() {
         folder.read("a.hlog").contains("#[Interrupted]\n")
             && folder.read("a.hgrm").contains("#[Interrupted]\n")
     );
+}
+
+#[test]
+fn a_run_interrupted_while_it_waits_for_its_last_answers_has_measured_all_of_its_time() {
+    let server = Scripted::new(|stream, _| crate::loadgen::scripted::answer_and_hold(stream, b""));
+    let folder = Folder::new();
+    let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["-r", "10", "-d", "300ms", "-w", "0s", "--interval", "50ms", "--json", "-"])
+        .args(["--csv", &folder.path("a.csv"), &server.url()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Six rows of the measured time, and the header.
+    while fs::read_to_string(folder.path("a.csv")).unwrap_or_default().lines().count() < 7 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let record: RunRecord = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((record.duration_s, record.unfinished, record.interrupted), (0.3, 3, true), "{record:#?}");
+    assert_eq!(record.rate, 0.0);
 }
 
 #[test]

@@ -77,6 +77,8 @@ fn misuse_is_a_usage_error_before_anything_is_sent() {
     let server = Scripted::answering(OK);
     for (args, what) in [
         (&["--expect", "p98x<5ms"][..], "first_byte"),
+        (&["--expect", "status.700<1"], "no metric"),
+        (&["--find-rate", "p99<5ms", "--think", "1s"], "--think"),
         (&["--expect", "p99<5"], "unit"),
         (&["--expect", "p99"], "METRIC"),
         (&["--find-rate", "rate>5"], "upper bound"),
@@ -165,6 +167,19 @@ fn off_a_terminal_there_is_a_line_per_interval() {
     assert_eq!(lines.len(), 6, "{stderr}");
     assert!(!stderr.contains('\x1b'), "{stderr}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("verdict"));
+}
+
+#[test]
+fn nobody_has_to_read_the_lines() {
+    let server = Scripted::answering(OK);
+    let (gone, end) = nix::unistd::pipe().unwrap();
+    drop(gone);
+    let output = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["-r", "100", "-n", "10", "-w", "0s", "--interval", "20ms", &server.url()])
+        .stderr(Stdio::from(end))
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("verdict"), "{output:?}");
 }
 
 /// Runs loadgen with a pseudo-terminal as its only terminal, types `keys` once something is drawn and `server` has

@@ -246,11 +246,12 @@ fn point(name: &str) -> Option<Point> {
     Some(Point::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
 }
 
-/// `404` or `4xx`, as the digits that decide.
+/// `404` or `4xx`, as the digits that decide. What is no final status of a response is never counted.
 fn status(class: &str) -> Option<String> {
     let digits = class.strip_suffix("xx").unwrap_or(class);
     let right = digits.len() == if digits == class { 3 } else { 1 };
-    (right && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.to_owned())
+    let begins = digits.starts_with(['2', '3', '4', '5']);
+    (right && begins && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.to_owned())
 }
 
 /// Digits with at most one point: no sign, no exponent, no infinity.

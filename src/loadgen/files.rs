@@ -57,6 +57,22 @@ impl Out {
     }
 }
 
+/// Two results in one file would be neither.
+fn check_apart(named: &[(&str, &Option<PathBuf>)]) -> Result<(), Error> {
+    for (at, (option, path)) in named.iter().enumerate() {
+        let same = |(_, other): &&(&str, &Option<PathBuf>)| path.is_some() && path == other;
+        // What is no regular file, such as /dev/null, can take both.
+        let is_file = path.as_ref().is_some_and(|path| !path.exists() || path.is_file());
+        if let Some((other, _)) = named[..at].iter().find(same).filter(|_| is_file) {
+            let shown = path.as_deref().unwrap_or(Path::new("")).display();
+            return Err(Error::Usage(format!(
+                "{other} and {option} both name {shown}; give each a file of its own"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::Failed(format!("cannot write {}: {error}", path.display()))
 }
@@ -76,6 +92,12 @@ impl Files {
     /// # Errors
     /// One cannot be written.
     pub fn open(args: &OutputArgs) -> Result<Self, Error> {
+        check_apart(&[
+            ("--json", &args.json),
+            ("--hgrm", &args.hgrm),
+            ("--csv", &args.csv),
+            ("--hlog", &args.hlog),
+        ])?;
         Ok(Self {
             json: Out::open("--json", args.json.as_deref())?,
             hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,
@@ -89,6 +111,7 @@ impl Files {
     /// # Errors
     /// One cannot be written.
     pub fn open_merged(args: &MergeArgs) -> Result<Self, Error> {
+        check_apart(&[("--json", &args.json), ("--hgrm", &args.hgrm)])?;
         Ok(Self {
             json: Out::open("--json", args.json.as_deref())?,
             hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,

@@ -35,7 +35,7 @@ pub fn misfits(records: &[Named]) -> Vec<String> {
 }
 
 /// What the parts of one plan have in common.
-fn facts(plan: &record::Plan) -> [(&'static str, String); 9] {
+fn facts(plan: &record::Plan) -> [(&'static str, String); 11] {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
     [
         ("the target", plan.url.clone()),
@@ -46,8 +46,19 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 9] {
         ("the warm-up", format!("{} s", plan.warmup_s)),
         ("the duration", format!("{} s", plan.duration_s)),
         ("the interval", format!("{} s", plan.interval_s)),
+        ("the use of connections", connection_use(plan)),
+        ("the think time", shown(&plan.think)),
         ("the number of shards", Part::parse(&plan.shard).map_or(1, |part| part.of).to_string()),
     ]
+}
+
+fn connection_use(plan: &record::Plan) -> String {
+    let often = match plan.requests_per_connection {
+        None if plan.keep_alive => "kept".to_owned(),
+        None => "new per request".to_owned(),
+        Some(requests) => format!("{requests} requests each"),
+    };
+    if plan.client_closes { often + ", closed by us" } else { often }
 }
 
 fn shards(records: &[Named]) -> Vec<String> {
@@ -77,10 +88,11 @@ fn connections(records: &[Named]) -> record::Connections {
     for record::Connections { opened, reused, reconnects, syn_retransmits } in
         records.iter().map(|(_, record)| &record.connections)
     {
-        whole.opened += opened;
-        whole.reused += reused;
-        whole.reconnects += reconnects;
-        whole.syn_retransmits.iter_mut().zip(syn_retransmits).for_each(|(mine, theirs)| *mine += theirs);
+        let add = |mine: &mut u64, theirs: &u64| *mine = mine.saturating_add(*theirs);
+        add(&mut whole.opened, opened);
+        add(&mut whole.reused, reused);
+        add(&mut whole.reconnects, reconnects);
+        whole.syn_retransmits.iter_mut().zip(syn_retransmits).for_each(|(mine, theirs)| add(mine, theirs));
     }
     whole
 }
@@ -99,7 +111,8 @@ pub fn merge(
     let histograms = merged_histograms(records)?;
     let first = &records[0].1;
     let all = || records.iter().map(|(_, record)| record);
-    let sum = |of: fn(&RunRecord) -> u64| all().map(of).sum::<u64>();
+    // A file may say anything: no sum of it is to end the program.
+    let sum = |of: fn(&RunRecord) -> u64| all().map(of).fold(0, u64::saturating_add);
     let rates = |of: fn(&RunRecord) -> Option<f64>| all().map(of).sum::<Option<f64>>();
     let maps = |of: fn(&RunRecord) -> &BTreeMap<String, u64>| added(all().map(of));
     let own_reasons = records
@@ -163,7 +176,8 @@ fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (
 fn added<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
     let mut whole = BTreeMap::new();
     for (name, count) in maps.flatten() {
-        *whole.entry(name.clone()).or_default() += count;
+        let mine: &mut u64 = whole.entry(name.clone()).or_default();
+        *mine = mine.saturating_add(*count);
     }
     whole
 }
@@ -171,9 +185,12 @@ fn added<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<
 fn plan(records: &[Named]) -> record::Plan {
     let all = || records.iter().map(|(_, record)| &record.plan);
     record::Plan {
-        connections: all().map(|plan| plan.connections).sum(),
+        connections: all().map(|plan| plan.connections).fold(0, u64::saturating_add),
         rate: all().map(|plan| plan.rate).sum(),
-        requests: all().map(|plan| plan.requests).sum(),
+        requests: all()
+            .map(|plan| plan.requests)
+            .reduce(|one, other| Some(one?.saturating_add(other?)))
+            .flatten(),
         shard: "1/1".into(),
         ..records[0].1.plan.clone()
     }

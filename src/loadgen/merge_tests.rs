@@ -76,6 +76,16 @@ fn what_does_not_belong_together_is_named() {
     check(|other| other.plan.shard = "1/2".into(), "both shard 1/2");
     check(|other| other.plan.shard = "1/2".into(), "missing: 2");
     check(|other| other.plan.shard = "2/3".into(), "number of shards");
+    check(
+        |other| other.plan.keep_alive = true,
+        "the use of connections is new per request in a and kept in b",
+    );
+    check(|other| other.plan.client_closes = true, "and new per request, closed by us in b");
+    check(|other| other.plan.requests_per_connection = Some(3), "and 3 requests each in b");
+    check(
+        |other| other.plan.think = Some("const(1s)".into()),
+        "the think time is none in a and const(1s) in b",
+    );
     check(|other| other.clock.start_unix_s = 2.0, "began 2.0 s apart");
     assert!(misfits(&pair()[..1])[0].contains("missing: 2"));
 }
@@ -91,6 +101,23 @@ fn the_verdict_is_the_worst_and_keeps_its_reasons() {
     assert_eq!((forced.verdict.as_str(), forced.reasons), ("INVALID", vec!["odd".to_owned()]));
     records[0].1.verdict = "what?".into();
     assert_eq!(merge(&records, vec![]).unwrap().0.verdict, "INVALID");
+}
+
+#[test]
+fn counts_beyond_all_numbers_end_nothing() {
+    let mut records = pair();
+    for (_, record) in &mut records {
+        (record.completed, record.plan.connections, record.plan.requests) =
+            (u64::MAX, u64::MAX, Some(u64::MAX));
+        record.connections =
+            record::Connections { opened: u64::MAX, syn_retransmits: [u64::MAX; 4], ..Default::default() };
+        record.statuses = [("200".to_owned(), u64::MAX)].into();
+    }
+    let (merged, _) = merge(&records, vec![]).unwrap();
+    assert_eq!(
+        (merged.completed, merged.plan.requests, merged.statuses["200"]),
+        (u64::MAX, Some(u64::MAX), u64::MAX)
+    );
 }
 
 #[test]

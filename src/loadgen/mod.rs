@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod expect;
 pub mod fault;
 pub mod files;
+mod input;
 pub mod interval;
 pub mod merge;
 mod meter;
@@ -69,7 +70,7 @@ const INTERRUPTED: i32 = 130;
 pub fn main() -> ExitCode {
     parse().and_then(|args| run(&args)).map_or_else(
         |error| {
-            eprintln!("loadgen: {error}");
+            remark(&format!("loadgen: {error}"));
             ExitCode::from(error.exit_code())
         },
         ExitCode::from,
@@ -102,10 +103,10 @@ fn run(args: &Args) -> Result<u8, Error> {
     let plan = Plan::new(args)?;
     let mut files = Files::open(&args.output)?;
     if args.url.is_none() && !args.output.quiet {
-        eprintln!("loadgen: no URL given, going to {}", cli::DEFAULT_URL);
+        remark(&format!("loadgen: no URL given, going to {}", cli::DEFAULT_URL));
     }
     for warning in plan.warnings.iter().filter(|_| !args.output.quiet) {
-        eprintln!("loadgen: warning: {warning}");
+        remark(&format!("loadgen: warning: {warning}"));
     }
     let interrupt = watch_signals()?;
     let mut view = View::open(args.output.quiet, !args.output.no_live, &interrupt);
@@ -170,8 +171,8 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
 fn read_record(path: &Path) -> Result<merge::Named, Error> {
     let shown = path.display();
     let failed = |why: String| Error::Failed(format!("cannot read the result in {shown}: {why}"));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let record: RunRecord = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let bytes = input::read(path).map_err(|error| failed(error.to_string()))?;
+    let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     match record.schema {
         1..=SCHEMA => Ok((shown.to_string(), record)),
         schema => Err(failed(format!("its schema {schema} is newer than this program; use a newer one"))),
@@ -206,10 +207,10 @@ fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Erro
         return print(&(text::text(record) + &search + &expect::text(&record.expectations)));
     }
     for reason in record.reasons.iter().filter(|_| record.verdict != "OK") {
-        eprintln!("loadgen: {}: {reason}", record.verdict);
+        remark(&format!("loadgen: {}: {reason}", record.verdict));
     }
     for unmet in record.expectations.iter().filter(|expected| !expected.holds) {
-        eprintln!("loadgen: expected {}", expect::line(unmet));
+        remark(&format!("loadgen: expected {}", expect::line(unmet)));
     }
     Ok(())
 }
@@ -233,6 +234,11 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     };
     std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
     Ok(interrupt)
+}
+
+/// A line on standard error. Nobody may be there to read it; that ends no run.
+fn remark(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Writes to standard output; a reader that has gone away is no failure.

@@ -8,6 +8,7 @@ use super::cli::output::OutputArgs;
 use super::cli::{Args, DEFAULT_URL};
 use super::connections::{Persistence, Timeouts};
 use super::error::Error;
+use super::input;
 use super::pacer::Schedule;
 use super::sources;
 use super::target::{ConnectionHeader, Target, is_token, parse_header, request_bytes};
@@ -165,7 +166,7 @@ fn body(args: &Args) -> Result<Option<Vec<u8>>, Error> {
         return Ok(args.request.body.clone().map(String::into_bytes));
     };
     let failed = |error| Error::Failed(format!("cannot read the body from {}: {error}", path.display()));
-    std::fs::read(path).map(Some).map_err(failed)
+    input::read(path).map(Some).map_err(failed)
 }
 
 fn resolve(target: &Target) -> Result<SocketAddr, Error> {

@@ -29,7 +29,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         duration_s,
         started: tally.started,
         completed: tally.completed,
-        rate: per_s(tally.completed),
+        rate: rate(plan, findings, duration_s),
         offered_rate: open_loop.then(|| per_s(tally.started + tally.unsent)),
         sent_rate: per_s(tally.started),
         held: tally.held,
@@ -102,16 +102,38 @@ fn clock(start_unix_ns: u64) -> Clock {
     }
 }
 
+/// Responses per second that came within the measured time, those to requests of the warm-up among them. What was asked
+/// for in it and came later is left out: a server that an open loop overruns still answers its backlog then, and would
+/// seem to keep up with any rate. Without an end that was planned, all that came until the last one is within.
+fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
+    let planned_s = planned_s(plan);
+    let begin_s = plan.warmup_ns as f64 / 1e9;
+    let end_s = plan.duration_ns.map_or(f64::INFINITY, |duration| (plan.warmup_ns + duration) as f64 / 1e9);
+    let within = findings.intervals.iter().filter(|row| (begin_s..end_s).contains(&row.begin_s));
+    let completed: u64 = within.map(|row| row.completed).sum();
+    let length_s = duration_s.max(last_s(&findings.found)).min(planned_s);
+    if length_s > 0.0 { completed as f64 / length_s } else { 0.0 }
+}
+
+fn planned_s(plan: &Plan) -> f64 {
+    plan.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9)
+}
+
+/// From the begin of the measured time to its last response, or to its last send where that is later.
+fn last_s(found: &[ThreadUse]) -> f64 {
+    let last_ns = found.iter().map(|used| used.finished.saturating_sub(used.window.begin)).max();
+    last_ns.unwrap_or(0) as f64 / 1e9
+}
+
 /// How long was measured: as planned; up to the interruption; or, where a number of requests ended the run, until
 /// the last of them was answered (closed loop) or the next would have been due (open loop).
 fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
-    let planned = plan.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9);
-    let last_ns = found.iter().map(|used| used.finished.saturating_sub(used.window.begin)).max().unwrap_or(0);
-    let wall_ns = found.iter().map(|used| used.wall_ns).max().unwrap_or(0);
+    let planned = planned_s(plan);
+    let stopped_ns = found.iter().map(|used| used.stopped.saturating_sub(used.window.begin)).max();
     let measured = match (&plan.load, plan.requests) {
-        _ if interrupted => wall_ns as f64 / 1e9,
+        _ if interrupted => stopped_ns.unwrap_or(0) as f64 / 1e9,
         (_, None) => planned,
-        (Load::Closed, Some(_)) => last_ns as f64 / 1e9,
+        (Load::Closed, Some(_)) => last_s(found),
         (Load::Open(schedule), Some(requests)) => {
             schedule.span_s(plan.warmup_ns, requests * plan.part.of).unwrap_or(planned)
         }

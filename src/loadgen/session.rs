@@ -26,6 +26,8 @@ pub struct ThreadUse {
     pub window: Window,
     /// When it sent its last request or, where later, the last response came in.
     pub finished: u64,
+    /// When it ended.
+    pub stopped: u64,
     /// CPU time used in the measured time, in ns.
     pub cpu_ns: u64,
     /// How long that was, in ns.

@@ -26,8 +26,8 @@ impl Target {
             Some((scheme, _)) => return wrong(&format!("{scheme}:// is not supported, only http://")),
         };
         let rest = rest.split('#').next().unwrap_or_default();
-        if rest.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return wrong("it has a blank or a control character in it; write it as %20");
+        if rest.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return wrong("it has a blank, a control or a non-ASCII character in it; write it as %20");
         }
         let (authority, path) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
@@ -40,12 +40,16 @@ impl Target {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
             _ => (authority, None),
         };
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if bracketed.is_none() && host.contains([':', '[', ']']) {
+            return wrong("an IPv6 address stands in brackets; for example http://[::1]:8080/hello");
+        }
         let port = match port.map(str::parse::<u16>) {
             None => 80,
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return wrong("the port must be a number from 1 to 65535"),
         };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = bracketed.unwrap_or(host);
         if host.is_empty() {
             return wrong("the host is missing; for example http://127.0.0.1:8080/hello");
         }
@@ -153,6 +157,10 @@ mod tests {
             ("http://a/b c", "blank"),
             ("http://a/b\r\nX: y", "blank"),
             ("http://me:pw@a/", "user names"),
+            ("http://a/\u{e4}", "non-ASCII"),
+            ("http://[::1", "in brackets"),
+            ("http://::1:8080/", "in brackets"),
+            ("http://[]/", "host is missing"),
         ] {
             let error = Target::parse(url).unwrap_err();
             assert!(error.contains(why), "{url}: {error}");

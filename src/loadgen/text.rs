@@ -65,7 +65,8 @@ fn persistence(plan: &record::Plan) -> String {
         text += &format!(", think time {think}");
     }
     if plan.sources > 0 {
-        text += &format!(", from {} addresses", plan.sources);
+        let plural = if plan.sources == 1 { "" } else { "es" };
+        text += &format!(", from {} address{plural}", plan.sources);
     }
     text
 }
@@ -76,15 +77,15 @@ fn write_connections(text: &mut String, record: &RunRecord) -> Result {
         record.connections;
     if reused > 0 || reconnects > 0 {
         let items = [
-            format!("{opened} connections opened,"),
+            format!("{} opened,", plural(opened, "connection")),
             format!("{reconnects} of them again;"),
-            format!("{reused} requests on open ones"),
+            format!("{} on open ones", plural(reused, "request")),
         ];
         write_list(text, "", items.into_iter(), " ")?;
     }
     if once + twice + more > 0 {
         let items = [
-            format!("SYNs lost: by {once} connections 1,"),
+            format!("SYNs lost: by {} 1,", plural(once, "connection")),
             format!("by {twice} 2,"),
             format!("by {more} 3 or more (a second or more each)"),
         ];
@@ -95,13 +96,13 @@ fn write_connections(text: &mut String, record: &RunRecord) -> Result {
 
 fn write_rates(text: &mut String, record: &RunRecord) -> Result {
     let failed: u64 = record.errors.values().sum();
-    let mean = |sum: f64| if record.duration_s > 0.0 { sum / record.duration_s } else { 0.0 };
+    let bytes = if record.completed > 0 { record.bytes as f64 / record.completed as f64 } else { 0.0 };
     writeln!(
         text,
         "  requests   {} completed, {failed} failed, {:.1}/s, {:.2} MB/s",
         record.completed,
         record.rate,
-        mean(record.bytes as f64) / 1e6
+        record.rate * bytes / 1e6
     )?;
     if let Some(offered) = record.offered_rate {
         let share = if offered > 0.0 { record.sent_rate / offered * 100.0 } else { 100.0 };

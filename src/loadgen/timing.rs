@@ -6,6 +6,7 @@ use std::path::Path;
 use super::cli::duration::duration_ns;
 use super::cli::schedule::ScheduleArgs;
 use super::error::Error;
+use super::input;
 use super::pacer::Schedule;
 use super::plan::Load;
 use super::trace::Trace;
@@ -171,8 +172,10 @@ fn paced(args: &ScheduleArgs) -> Result<(Load, u64, Option<u64>), Error> {
 
 fn replay(args: &ScheduleArgs, path: &Path) -> Result<(Load, u64, Option<u64>), Error> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
+    let bytes = input::read(path)
         .map_err(|error| Error::Failed(format!("cannot read the times of --replay from {shown}: {error}")))?;
+    // What is no text is no time either: the line with it is named.
+    let text = String::from_utf8_lossy(&bytes);
     let trace =
         Trace::parse(&text, args.stretch).map_err(|why| Error::Usage(format!("--replay {shown}: {why}")))?;
     let warmup_ns = args.warmup.unwrap_or(0);

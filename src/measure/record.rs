@@ -31,7 +31,8 @@ pub struct RunRecord {
     pub started: u64,
     /// Requests completed with a whole response, of any status.
     pub completed: u64,
-    /// Completed per second of `duration_s`.
+    /// Responses per second that came within the measured time, those to requests of the warm-up among them; those that
+    /// came after its end are left out (open loops that a number of requests ends: until the last one came).
     pub rate: f64,
     /// Open loop: arrivals that were due in the measured time, per second of `duration_s`. Since 2.
     #[serde(default)]

@@ -74,7 +74,9 @@ Expectations (--expect) and objectives (--find-rate) are METRIC, one of
   p50 p75 p90 p99 p99.9 or any other percentile, min, mean, max
             of the response time, with us, ms or s: p99<5ms. Of another
             phase: service.p99, connect.max, first_byte.p90, send_lag.p99
-  rate      completed per second: rate>=1000
+  rate      responses per second that came within the measured time:
+            rate>=1000. Those that came later are completed, but no part
+            of it; so at --rate 1000 it may be 999.9
   errors (or failed), errors.KIND, status.404, status.5xx, completed,
   started, unsent, held, unfinished
             a number or a share: errors<1%, errors.short-body==0

@@ -14,7 +14,7 @@ pub struct SearchArgs {
 
     /// Find the highest rate that holds this, such as 'p99<5ms' or 'p50<1ms,p99.9<20ms', with runs of an open loop,
     /// the first at --rate (default 100)
-    #[arg(long, value_name = "OBJECTIVES", group = "open_loop", conflicts_with_all = ["requests", "replay", "shard", "start_at", "hlog"])]
+    #[arg(long, value_name = "OBJECTIVES", group = "open_loop", conflicts_with_all = ["requests", "replay", "shard", "start_at", "think", "hlog"])]
     pub find_rate: Option<Objectives>,
 
     /// Time for --find-rate; no run begins that would not end in it. A run takes a twentieth of this, a fifth of that

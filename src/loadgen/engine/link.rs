@@ -19,6 +19,9 @@ const SYN_LOST_NS: u64 = 900_000_000;
 /// A connection that was idle for longer than this is looked at before it is used, in ns. One that was not is in the
 /// middle of a conversation: if the server closes it just then, the request on it has met that.
 const STALE_NS: u64 = 1_000_000;
+/// Reads of one connection before the others have their turn: a server that sends without end must not keep the
+/// thread from its schedule and its time-outs. What is left is reported again.
+const MOST_READS: usize = 8;
 
 /// What is waited for on a socket whose request has been sent, or has not.
 fn interest(sent: bool) -> EpollFlags {
@@ -141,7 +144,7 @@ impl Engine<'_> {
     /// Reads what is there. When the peer's end has been announced with the data, a read that does not fill the
     /// buffer was the last one: there is no need to ask again.
     fn receive(&mut self, index: usize, flags: EpollFlags) {
-        loop {
+        for _ in 0..MOST_READS {
             let place = &mut self.places[index];
             let Some(socket) = &place.socket else { return };
             let step = match recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {

@@ -109,6 +109,8 @@ pub struct Course {
     /// Intervals in a point.
     per_point: u32,
     in_last: u32,
+    /// Requests of the warm-up completed in the interval that comes next.
+    stragglers: u64,
     /// Achieved in the last interval, per second.
     pub achieved: f64,
     /// Planned for it, per second (open loop).
@@ -154,6 +156,7 @@ impl Course {
             points: Vec::new(),
             per_point: 1,
             in_last: 1,
+            stragglers: 0,
             achieved: 0.0,
             offered: 0.0,
             last_ns: 0,
@@ -182,9 +185,11 @@ impl Course {
         // Stragglers of the warm-up are no interval of their own; what comes after the end is not the rate.
         let is_straggler = last.warmup && last.begin_ns >= self.warmup_ns;
         let is_over = self.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
-        if !is_straggler && !is_over {
+        if is_straggler {
+            self.stragglers = tally.completed;
+        } else if !is_over {
             self.last_ns = length_ns;
-            self.achieved = per_second(tally.completed, length_ns);
+            self.achieved = per_second(tally.completed + std::mem::take(&mut self.stragglers), length_ns);
             self.offered = per_second(last.offered, length_ns);
             self.last = Figures::of(tally);
         }

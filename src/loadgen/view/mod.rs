@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::collect::Snapshot;
 use super::control::Interrupt;
 use super::plan::Plan;
+use super::remark;
 use course::Course;
 use screen::Screen;
 
@@ -84,10 +85,10 @@ pub struct Lines {
 impl Lines {
     fn print(&mut self, head: &str, line: &str) {
         if !self.has_head {
-            eprintln!("{head}");
+            remark(head);
             self.has_head = true;
         }
-        eprintln!("{line}");
+        remark(line);
     }
 
     fn show(&mut self, snapshot: &Snapshot<'_>) {

@@ -1,0 +1,42 @@
+//! Files that the command line names, read whole. It does not know what is in them.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Largest file that is read, in bytes: something without an end, such as a device, must not eat the machine's memory.
+const MOST: u64 = 1 << 30;
+
+/// The bytes of the file at `path`.
+///
+/// # Errors
+/// Those of opening and reading; a file of more than 1 GiB.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(path, MOST)
+}
+
+fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_refused() {
+        let error = read_up_to(Path::new("/dev/zero"), 1000).unwrap_err();
+        assert!(error.to_string().contains("more than 1000 bytes"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [b'x'; 1000]).unwrap();
+        assert_eq!(read_up_to(&path, 1000).unwrap().len(), 1000);
+        assert!(read_up_to(&path, 999).is_err());
+        assert!(read(Path::new("/nonexistent")).is_err());
+    }
+}
