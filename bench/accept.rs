@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use caffeine::listener::socket::{self, Terms};
-use caffeine::listener::{Choice, Seat};
+use caffeine::listener::{Choice, Seat, Siblings};
 use caffeine::scoreboard::Scoreboard;
 use criterion::Criterion;
 
@@ -19,12 +19,17 @@ pub fn bench(criterion: &mut Criterion) {
             eprintln!("{choice} is left out: {reason}");
             continue;
         }
+        if let Some(process) = choice.entry.auxiliary {
+            eprintln!("{choice} is left out: its {process} is a process, and here is one only");
+            continue;
+        }
         group.bench_function(choice.to_string(), |bencher| {
             let sockets = [socket::first((Ipv4Addr::LOCALHOST, 0).into(), Terms::default()).unwrap()];
             let address = socket::local_address(sockets[0].as_fd()).unwrap();
-            let board = Scoreboard::anonymous(1).unwrap();
+            let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::anonymous(1).unwrap()));
             let strategy = choice.open(1).unwrap();
-            let seat = Seat { worker: 0, workers: 1, sockets: &sockets, terms: Terms::default() };
+            let siblings = Siblings::new(board, 0, vec![0]);
+            let seat = Seat { worker: 0, workers: 1, sockets: &sockets, terms: Terms::default(), siblings };
             let mut acceptor = strategy.acceptor(seat).unwrap();
             bencher.iter(|| {
                 let client = connect(address);

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sys::map::SharedMap;
 
 /// `"caffsb"` and the layout version in the last two bytes.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x01");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x02");
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 256;
 
@@ -41,6 +41,15 @@ pub struct Header {
     pub slots: AtomicU64,
     /// Reloads that were refused or given up.
     pub refused: AtomicU64,
+}
+
+/// What kind of process has a slot ([`Row::role`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A worker.
+    Worker = 0,
+    /// A process that serves a strategy beside the workers; it counts what it accepted to pass on.
+    Auxiliary = 1,
 }
 
 /// What a worker does at the moment ([`Row::state`]).
@@ -80,6 +89,8 @@ pub struct Row {
     pub generation: AtomicU64,
     /// Worker's number within its generation, from 0: what handlers see as `CAFFEINE_WORKER`.
     pub number: AtomicU64,
+    /// A [`Role`].
+    pub role: AtomicU64,
     /// Connections accepted.
     pub accepted: AtomicU64,
     /// Returns from the wait for a connection.
@@ -210,6 +221,7 @@ impl Scoreboard {
             &row.state,
             &row.generation,
             &row.number,
+            &row.role,
             &row.accepted,
             &row.wakeups,
             &row.empty_wakeups,
@@ -237,9 +249,19 @@ impl Scoreboard {
     /// A copy of the rows whose worker is of the current generation, in the order of the workers' numbers.
     /// The fields of a row are read one after the other, not at one instant.
     pub fn snapshot(&self) -> Vec<Counters> {
+        self.current(Role::Worker)
+    }
+
+    /// As [`Self::snapshot`], of the processes that serve the strategy beside the workers.
+    pub fn auxiliaries(&self) -> Vec<Counters> {
+        self.current(Role::Auxiliary)
+    }
+
+    fn current(&self, role: Role) -> Vec<Counters> {
         let generation = self.header().generation.load(Relaxed);
         let mut rows: Vec<_> = self
             .used()
+            .filter(|row| row.role.load(Relaxed) == role as u64)
             .map(Counters::read)
             .filter(|row| row.generation == generation && generation != 0)
             .collect();

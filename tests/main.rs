@@ -5,7 +5,8 @@ mod clients; // slow, idle, broken and leaving clients
 mod config; // settings: precedence, files, errors
 mod contract; // what every listener strategy must keep
 mod daemon; // going into the background
-mod deploy; // handlers put in place, also under load
+mod deploy;
+mod dispatcher; // handlers put in place, also under load
 mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests

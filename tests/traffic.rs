@@ -20,6 +20,12 @@ pub fn signal(row: &Counters, signal: Signal) {
     kill(pid(u32::try_from(row.pid).unwrap()), signal).unwrap();
 }
 
+/// The state of a process' main thread: S sleeps, T is stopped.
+pub fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
+}
+
 /// A request that was sent; its answer is read later.
 pub struct Pending(TcpStream);
 

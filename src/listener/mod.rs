@@ -27,10 +27,14 @@
 //! To add a strategy: write its file, add its line to [`STRATEGIES`].
 
 pub mod choice;
+mod dispatch;
+mod handing;
 mod inherited;
+mod least_loaded;
 pub mod promises;
 mod reuseport;
 mod round_robin;
+mod siblings;
 pub mod socket;
 pub mod table;
 
@@ -41,11 +45,13 @@ use std::os::fd::OwnedFd;
 
 pub use choice::{Argument, Choice};
 pub use promises::{Loss, Promises, Spread, Wait};
+pub use siblings::Siblings;
 
 use crate::scoreboard::Row;
 
 /// The strategies: the one place where they are registered.
-pub const STRATEGIES: &[Entry] = &[inherited::ENTRY, reuseport::ENTRY, round_robin::ENTRY];
+pub const STRATEGIES: &[Entry] =
+    &[inherited::ENTRY, reuseport::ENTRY, round_robin::ENTRY, dispatch::ENTRY, least_loaded::ENTRY];
 
 /// One line of the table.
 #[derive(Debug)]
@@ -62,6 +68,8 @@ pub struct Entry {
     pub batches: bool,
     /// Whether it looks at [`Row::running`], so that workers have to count their handlers.
     pub counts_handlers: bool,
+    /// What its process beside the workers is called, if it has one ([`Strategy::auxiliary`]).
+    pub auxiliary: Option<&'static str>,
     /// Who gets the next connection, in one line for the user.
     pub summary: &'static str,
     /// Whether kernel and permissions are enough for it; else what is missing.
@@ -86,6 +94,7 @@ impl Entry {
         },
         batches: false,
         counts_handlers: false,
+        auxiliary: None,
         summary: "",
         available: |_| Ok(()),
         open: |_, _| Err(io::ErrorKind::Unsupported.into()),
@@ -131,8 +140,24 @@ pub trait Strategy: fmt::Debug {
     /// What the worker cannot get from the system; it is fatal for the start.
     fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>>;
 
-    /// Called in the supervisor when `worker` has died or was stopped (SIGSTOP): pass on what only it held.
+    /// Makes what runs in the process beside the workers, where the table names one. Called in that process, after the
+    /// fork, also in a successor of it.
+    ///
+    /// # Errors
+    /// What it cannot get from the system; it is fatal for the start.
+    fn auxiliary(&self, seat: Seat<'_>) -> io::Result<Box<dyn Auxiliary>> {
+        let _ = seat;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Called in the supervisor when `worker` has died or was stopped (SIGSTOP), and again now and then while it is: pass on
+    /// what only it held.
     fn gone(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// Called in the supervisor when `worker` goes on after a stop (SIGCONT).
+    fn back(&self, worker: usize) {
         let _ = worker;
     }
 }
@@ -148,6 +173,8 @@ pub struct Seat<'a> {
     pub sockets: &'a [OwnedFd],
     /// How the instance's sockets are made, for a strategy whose workers open some of their own.
     pub terms: socket::Terms,
+    /// The rows of all workers of the generation.
+    pub siblings: Siblings,
 }
 
 /// The worker's side of a strategy.
@@ -174,6 +201,19 @@ pub trait Acceptor: fmt::Debug + Send {
         let _ = row;
         Vec::new()
     }
+}
+
+/// The side of a strategy that runs in a process of its own beside the workers. The supervisor watches it as it does
+/// workers, replaces it when it dies or is stopped, and lets the workers of its generation leave after it has left.
+pub trait Auxiliary: fmt::Debug {
+    /// Waits for the next piece of its work, and does it. Counts in `row`.
+    ///
+    /// # Errors
+    /// `Interrupted` after a signal: look at it, then call again or leave. After others it is called again.
+    fn step(&mut self, row: &Row) -> io::Result<()>;
+
+    /// It will not be called again: give away what it has in hand.
+    fn leave(&mut self) {}
 }
 
 /// A connection just accepted.

@@ -39,6 +39,93 @@ fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     if fds.len() == count { Ok(fds) } else { Err(io::Error::from_raw_os_error(libc::EMFILE)) }
 }
 
+/// A pair of connected sockets that keep the bounds of messages (`SOCK_SEQPACKET`); close-on-exec.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn messages() -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Room for one descriptor beside a message, aligned as `cmsghdr` wants it.
+#[repr(C, align(8))]
+struct Beside([u8; 24]);
+
+// SAFETY: arithmetic only.
+const _: () = assert!(unsafe { libc::CMSG_SPACE(size_of::<RawFd>() as u32) } as usize == size_of::<Beside>());
+
+fn message(data: &mut libc::iovec, beside: Option<&mut Beside>) -> libc::msghdr {
+    // SAFETY: plain numbers and pointers, for which all zero means "none".
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = data;
+    message.msg_iovlen = 1;
+    if let Some(beside) = beside {
+        message.msg_control = std::ptr::from_mut(beside).cast();
+        message.msg_controllen = size_of::<Beside>() as _;
+    }
+    message
+}
+
+/// Sends a message, with a descriptor or without, and does not wait. Allocates nothing: it is there for one message per
+/// connection.
+///
+/// # Errors
+/// `WouldBlock` when the receiver's buffer is full; those of `sendmsg(2)`.
+pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]) -> io::Result<()> {
+    let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut beside = Beside([0; 24]);
+    let message = message(&mut data, fd.is_some().then_some(&mut beside));
+    if let Some(fd) = fd {
+        // SAFETY: the message has room for exactly one header with one descriptor behind it (asserted above).
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
+            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
+        }
+    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: all that the message points to is alive, and is only read.
+    super::cerr(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
+}
+
+/// Receives a message: its length, and the descriptor that came with it, close-on-exec. Waits for one if told to.
+///
+/// # Errors
+/// `WouldBlock`; `Interrupted` after a signal; those of `recvmsg(2)`.
+pub fn receive_one(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    wait: bool,
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut data = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut beside = Beside([0; 24]);
+    let mut message = message(&mut data, Some(&mut beside));
+    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    // SAFETY: all that the message points to is alive and ours to write, and the lengths are right.
+    let length = super::cerr(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
+    // SAFETY: the kernel has filled in the headers; one with SCM_RIGHTS has a descriptor behind it that is new and ours.
+    let fd = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (!header.is_null() && (*header).cmsg_type == libc::SCM_RIGHTS)
+            .then(|| OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned()))
+    };
+    Ok((length.unsigned_abs(), fd))
+}
+
+/// Bytes in all messages that wait to be received (`FIONREAD`).
+///
+/// # Errors
+/// Those of `ioctl(2)`.
+pub fn bytes_waiting(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: writes one integer to where the pointer points.
+    super::cerr(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Descriptors that are kept open without being held: they are in flight in socketpairs of the process' own.
 /// While they are parked it has no such descriptor, and can neither accept from one nor leak one to a child.
 /// Copies are taken by looking at the message without receiving it, so that no error can lose what is parked.

@@ -59,7 +59,14 @@ fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
     let workers = board.snapshot();
     let sum = |of: fn(&Counters) -> u64| workers.iter().map(of).sum::<u64>();
     let since = get(&header.started_ms);
-    let rows: Vec<_> = workers.iter().map(|worker| row(worker, since)).collect();
+    let mut rows: Vec<_> = workers.iter().map(|worker| row(worker, since)).collect();
+    // What serves the strategy beside the workers has no number, and its connections are counted where they went.
+    let beside = board.auxiliaries();
+    rows.extend(beside.iter().map(|beside| {
+        let mut cells = row(beside, since);
+        cells[0] = "-".to_owned();
+        cells
+    }));
     format!(
         "{} (pid {pid}) port {}, up {}, generation {}, {} respawned{}\n\
          accepted {}, launched {}, launch failures {}, time-outs {}\n\n{}",

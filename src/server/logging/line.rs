@@ -6,13 +6,18 @@ use std::io::Write as _;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
+/// In the place of a worker's number.
+pub(super) const SUPERVISOR: i64 = -1;
+/// In the place of a worker's number: a process that serves the strategy beside the workers.
+pub(super) const AUXILIARY: i64 = -2;
+
 /// One line in the making, at the end of the buffer.
 pub(super) struct Line<'a> {
     /// Where it is written.
     pub bytes: &'a mut Vec<u8>,
     /// As a JSON object, or as text.
     pub json: bool,
-    /// The worker that says it; negative for the supervisor.
+    /// The worker that says it, or [`SUPERVISOR`] or [`AUXILIARY`].
     pub worker: i64,
 }
 
@@ -28,10 +33,12 @@ impl Line<'_> {
         self.push(level_key);
         self.push(if self.json { level.as_str() } else { padded(level) });
         self.push(after_level);
-        match (self.json, self.worker >= 0) {
-            (true, false) => {}
-            (false, false) => self.push(" supervisor:"),
-            (_, true) => {
+        match (self.json, self.worker) {
+            (true, SUPERVISOR) => {}
+            (false, SUPERVISOR) => self.push(" supervisor:"),
+            (true, AUXILIARY) => self.push(",\"auxiliary\":true"),
+            (false, AUXILIARY) => self.push(" auxiliary:"),
+            _ => {
                 self.push(if self.json { ",\"worker\":" } else { " worker " });
                 self.decimal(self.worker.unsigned_abs());
                 self.push(if self.json { "" } else { ":" });
@@ -181,7 +188,7 @@ mod tests {
     #[test]
     fn numbers_are_decimal() {
         let mut bytes = Vec::new();
-        let mut line = Line { bytes: &mut bytes, json: false, worker: -1 };
+        let mut line = Line { bytes: &mut bytes, json: false, worker: SUPERVISOR };
         for value in [0, 7, 10, 1_234_567, u64::MAX] {
             line.decimal(value);
             line.push(" ");

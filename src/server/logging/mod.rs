@@ -40,7 +40,7 @@ const FLUSH_BYTES: usize = 8 * 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 static LEVEL: AtomicU8 = AtomicU8::new(2);
-static WORKER: AtomicI64 = AtomicI64::new(-1);
+static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Where the lines go.
@@ -114,6 +114,12 @@ pub fn become_worker(number: usize) -> io::Result<Option<BorrowedFd<'static>>> {
     let Some(log) = LOG.get() else { return Ok(None) };
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
     Ok(Some(log.flush.get_or_init(|| timer).as_fd()))
+}
+
+/// From now on this process serves the strategy beside the workers, and its lines say so. Each is written at once: it has
+/// little to say.
+pub fn become_auxiliary() {
+    WORKER.store(line::AUXILIARY, Relaxed);
 }
 
 /// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.

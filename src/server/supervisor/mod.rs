@@ -45,8 +45,8 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// It cannot listen, or its workers cannot start: the reason, for the user.
 pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> Result<(), Error> {
-    let (mut supervisor, first) = start::open(settings, sources, claim, ready)?;
-    supervisor.take_places(&first).map_err(Error::Failed)?;
+    let (mut supervisor, mut first) = start::open(settings, sources, claim, ready)?;
+    supervisor.take_places(&mut first).map_err(Error::Failed)?;
     supervisor.begin(first);
     let ended = supervisor.run();
     supervisor.kill_all();
@@ -60,6 +60,8 @@ struct Generation {
     number: u64,
     settings: Rc<Settings>,
     strategy: Rc<dyn Strategy>,
+    /// Rows of its workers in the scoreboard, by their numbers.
+    slots: Vec<usize>,
 }
 
 /// What the instance is doing.
@@ -210,7 +212,8 @@ impl Supervisor {
         });
         self.own().parking.clear();
         self.staff.retain(|member| member.pid.is_some());
-        self.staff.iter().for_each(|member| member.signal(Signal::SIGTERM));
+        self.staff.iter_mut().for_each(|member| member.retiring = true);
+        self.tell_retiring();
     }
 
     /// What time alone brings about.
@@ -220,7 +223,7 @@ impl Supervisor {
             Phase::Running => {}
             Phase::Closing { until } => {
                 // Somebody must be there to empty the queues.
-                let staffed = self.staff.iter().any(|member| member.ready);
+                let staffed = self.staff.iter().any(|member| member.ready && member.is_worker());
                 let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
                 if now >= until || (staffed && quiet()) {
                     self.dismiss();
@@ -229,13 +232,12 @@ impl Supervisor {
             Phase::Stopping { until } if now >= until => self.kill_all(),
             Phase::Stopping { .. } => {}
         }
-        for member in self.staff.iter().filter(|member| member.stopped || member.pid.is_none()) {
-            if let Some(generation) =
-                self.generations.iter().find(|generation| generation.number == member.generation)
-            {
-                generation.strategy.gone(member.number);
+        for index in 0..self.staff.len() {
+            if self.staff[index].stopped || self.staff[index].pid.is_none() {
+                self.pass_on(index);
             }
         }
+        self.tell_retiring();
     }
 
     /// Ends every worker and its handlers at once.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::sys::signal::Signal;
 
+use super::staff::Member;
 use super::{Phase, Supervisor, bind};
 use crate::server::config::Settings;
 use crate::server::error::Error;
@@ -48,10 +49,10 @@ impl Supervisor {
         if let Some(what) = fixed_difference(&old, &settings) {
             return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
         }
-        let generation = Self::new_generation(self.youngest() + 1, Rc::new(settings))?;
+        let mut generation = Self::new_generation(self.youngest() + 1, Rc::new(settings))?;
         let settings = Rc::clone(&generation.settings);
         // Places first: a socket in the group gets connections at once, and somebody must come to serve it.
-        self.take_places(&generation)?;
+        self.take_places(&mut generation)?;
         if let Err(reason) = self.grow(&settings) {
             self.staff.retain(|member| member.generation != generation.number);
             return Err(reason);
@@ -115,12 +116,43 @@ impl Supervisor {
     }
 
     fn retire_older(&mut self, than: u64) {
-        for member in self.staff.iter_mut().filter(|member| member.generation < than && !member.retiring) {
-            member.retiring = true;
-            member.signal(Signal::SIGTERM);
-        }
+        self.retire(|generation| generation < than);
+    }
+
+    fn retire(&mut self, of: impl Fn(u64) -> bool) {
+        self.staff
+            .iter_mut()
+            .filter(|member| of(member.generation))
+            .for_each(|member| member.retiring = true);
         // Places that wait for a successor are not filled any more.
         self.staff.retain(|member| member.pid.is_some() || !member.retiring);
+        self.tell_retiring();
+    }
+
+    /// Tells those who retire and do not know it yet to leave. Workers leave after the process that serves their strategy:
+    /// then nothing comes after them to what they have emptied.
+    pub(super) fn tell_retiring(&mut self) {
+        let awaited = |member: &Member| !member.is_worker() && member.pid.is_some() && !member.stopped;
+        let awaited: Vec<u64> =
+            self.staff.iter().filter(|member| awaited(member)).map(|member| member.generation).collect();
+        for member in self.staff.iter_mut().filter(|member| member.retiring && !member.told) {
+            if !member.is_worker() || !awaited.contains(&member.generation) {
+                member.told = true;
+                member.signal(Signal::SIGTERM);
+            }
+        }
+        self.end_those_who_serve_nobody();
+    }
+
+    /// One that was stopped may go on and give away what it has in hand; but when the workers it served are gone, nobody
+    /// is left to take it.
+    fn end_those_who_serve_nobody(&self) {
+        let served: Vec<u64> =
+            self.staff.iter().filter(|member| member.is_worker()).map(|member| member.generation).collect();
+        let idle = |member: &&Member| {
+            member.told && member.stopped && !member.is_worker() && !served.contains(&member.generation)
+        };
+        self.staff.iter().filter(idle).for_each(Member::kill_group);
     }
 
     /// A worker says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
@@ -141,11 +173,7 @@ impl Supervisor {
 
     /// Ends a generation that is not the current one. Those of its workers that accept already finish what they have.
     fn give_up(&mut self, generation: u64) {
-        for member in self.staff.iter_mut().filter(|member| member.generation == generation) {
-            member.retiring = true;
-            member.signal(Signal::SIGTERM);
-        }
-        self.staff.retain(|member| member.pid.is_some() || !member.retiring);
+        self.retire(|number| number == generation);
         self.generations.retain(|candidate| candidate.number != generation);
     }
 
@@ -159,7 +187,7 @@ impl Supervisor {
         }
         self.served = sockets;
         let generation = Self::new_generation(failed + 1, settings)
-            .and_then(|generation| self.take_places(&generation).map(|()| generation));
+            .and_then(|mut generation| self.take_places(&mut generation).map(|()| generation));
         match generation {
             Ok(generation) => self.begin(generation),
             Err(reason) => {

@@ -1,4 +1,4 @@
-//! The workers as the supervisor knows them: hired, watched, replaced.
+//! The workers, and the processes that serve them, as the supervisor knows them: hired, watched, replaced.
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::{Generation, Phase, Supervisor};
-use crate::scoreboard::State;
+use crate::listener::Strategy;
+use crate::scoreboard::{Role, State};
 use crate::server::worker::{self, Post};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
@@ -22,21 +23,33 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// ...up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A worker's place, with or without a process in it.
+/// What the process in a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// A worker.
+    Worker,
+    /// It serves the strategy beside the workers; the strategy calls it so.
+    Auxiliary(&'static str),
+}
+
+/// A place for a process, with or without one in it.
 #[derive(Debug)]
 pub(super) struct Member {
     /// Row in the scoreboard.
     pub slot: usize,
-    /// Number within the generation.
+    /// A worker's number within the generation.
     pub number: usize,
+    pub duty: Duty,
     pub generation: u64,
     pub pid: Option<Pid>,
     /// It has reported that it accepts.
     pub ready: bool,
     /// It was stopped (SIGSTOP).
     pub stopped: bool,
-    /// It was told to leave, and is not replaced.
+    /// It is to leave, and is not replaced.
     pub retiring: bool,
+    /// It was told so.
+    pub told: bool,
     started: Instant,
     /// Deaths in a row shortly after the start.
     short_lives: u32,
@@ -45,19 +58,33 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn new(slot: usize, number: usize, generation: u64) -> Self {
+    fn new(slot: usize, number: usize, duty: Duty, generation: u64) -> Self {
         let now = Instant::now();
         Self {
             slot,
             number,
+            duty,
             generation,
             pid: None,
             ready: false,
             stopped: false,
             retiring: false,
+            told: false,
             started: now,
             short_lives: 0,
             due: Some(now),
+        }
+    }
+
+    pub fn is_worker(&self) -> bool {
+        self.duty == Duty::Worker
+    }
+
+    /// What it is called in the log.
+    pub fn title(&self) -> String {
+        match self.duty {
+            Duty::Worker => format!("worker {}", self.number),
+            Duty::Auxiliary(name) => name.to_owned(),
         }
     }
 
@@ -95,40 +122,56 @@ impl Member {
 }
 
 impl Supervisor {
-    /// Makes a place for each worker of a generation; [`restore`](Self::restore) fills them.
-    pub(super) fn take_places(&mut self, generation: &Generation) -> Result<(), String> {
+    /// Makes a place for each worker of a generation, and for the process that serves its strategy, if it has one;
+    /// [`restore`](Self::restore) fills them.
+    pub(super) fn take_places(&mut self, generation: &mut Generation) -> Result<(), String> {
         let workers = generation.settings.workers;
+        let auxiliary = generation.settings.listener.entry.auxiliary;
+        let needed = workers + usize::from(auxiliary.is_some());
         let mut taken = vec![false; self.board.rows()];
         self.staff.iter().for_each(|member| taken[member.slot] = true);
-        let free: Vec<usize> = (0..taken.len()).filter(|&slot| !taken[slot]).take(workers).collect();
-        if free.len() < workers {
+        let mut free: Vec<usize> = (0..taken.len()).filter(|&slot| !taken[slot]).take(needed).collect();
+        if free.len() < needed {
             let rows = self.board.rows();
             return Err(format!(
-                "the scoreboard has {rows} rows, {} are free and {workers} are needed; wait until earlier workers have \
+                "the scoreboard has {rows} rows, {} are free and {needed} are needed; wait until earlier workers have \
                  finished, or stop the instance and start it again",
                 free.len()
             ));
         }
-        for (number, slot) in free.into_iter().enumerate() {
-            self.board.clear(slot);
-            self.board.header().slots.fetch_max(slot as u64 + 1, Relaxed);
-            self.staff.push(Member::new(slot, number, generation.number));
+        if let Some((name, slot)) = auxiliary.zip(free.get(workers).copied()) {
+            self.take_place(Member::new(slot, 0, Duty::Auxiliary(name), generation.number));
         }
+        free.truncate(workers);
+        for (number, &slot) in free.iter().enumerate() {
+            self.take_place(Member::new(slot, number, Duty::Worker, generation.number));
+        }
+        generation.slots = free;
         Ok(())
+    }
+
+    fn take_place(&mut self, member: Member) {
+        self.board.clear(member.slot);
+        let role = if member.is_worker() { Role::Worker } else { Role::Auxiliary };
+        self.board.row(member.slot).role.store(role as u64, Relaxed);
+        self.board.header().slots.fetch_max(member.slot as u64 + 1, Relaxed);
+        self.staff.push(member);
     }
 
     /// Something happened to a worker.
     pub(super) fn fared(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
-        let (number, pid) = (member.number, member.pid.map_or(0, Pid::as_raw));
+        let (title, pid) = (member.title(), member.pid.map_or(0, Pid::as_raw));
         match fate {
             Fate::Continued => {
                 member.stopped = false;
-                return tracing::info!("worker {number} (pid {pid}) goes on");
+                tracing::info!("{title} (pid {pid}) goes on");
+                return self.strategy_of(index, |strategy, worker| strategy.back(worker));
             }
             Fate::Stopped => {
                 member.stopped = true;
-                tracing::warn!("worker {number} (pid {pid}) was stopped by a signal");
+                tracing::warn!("{title} (pid {pid}) was stopped by a signal");
+                self.stand_in(index);
             }
             Fate::Exited(_) | Fate::Killed(_) => self.buried(index, fate),
         }
@@ -141,18 +184,39 @@ impl Supervisor {
     }
 
     /// What a worker that is gone held is passed on to the others.
-    fn pass_on(&self, index: usize) {
+    pub(super) fn pass_on(&self, index: usize) {
+        self.strategy_of(index, |strategy, worker| strategy.gone(worker));
+    }
+
+    /// Tells a worker's strategy about it.
+    fn strategy_of(&self, index: usize, tell: impl Fn(&dyn Strategy, usize)) {
         let member = &self.staff[index];
-        if let Some(generation) =
-            self.generations.iter().find(|generation| generation.number == member.generation)
+        let mut generations = self.generations.iter();
+        if let Some(generation) = generations.find(|generation| generation.number == member.generation)
+            && member.is_worker()
         {
-            generation.strategy.gone(member.number);
+            tell(&*generation.strategy, member.number);
         }
+    }
+
+    /// All workers wait for the one that serves their strategy. Where it was stopped, another takes its place at once; should
+    /// it ever go on, it finishes what it has in hand and ends.
+    fn stand_in(&mut self, index: usize) {
+        let member = &mut self.staff[index];
+        let (duty, generation) = (member.duty, member.generation);
+        if member.is_worker() || member.retiring || self.phase != Phase::Running {
+            return;
+        }
+        let taken = |slot: usize| self.staff.iter().any(|member| member.slot == slot);
+        let Some(slot) = (0..self.board.rows()).find(|&slot| !taken(slot)) else { return };
+        self.staff[index].retiring = true;
+        self.board.header().respawns.fetch_add(1, SeqCst);
+        self.take_place(Member::new(slot, 0, duty, generation));
     }
 
     fn buried(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
-        let (number, pid) = (member.number, member.pid.take().map_or(0, Pid::as_raw));
+        let (title, pid) = (member.title(), member.pid.take().map_or(0, Pid::as_raw));
         (member.ready, member.stopped) = (false, false);
         let row = self.board.row(member.slot);
         row.pid.store(0, Relaxed);
@@ -162,16 +226,16 @@ impl Supervisor {
         row.running.store(0, SeqCst);
         let expected = member.retiring || self.phase != Phase::Running;
         match fate {
-            Fate::Exited(0) if expected => tracing::debug!("worker {number} (pid {pid}) has finished"),
+            Fate::Exited(0) if expected => tracing::debug!("{title} (pid {pid}) has finished"),
             Fate::Killed(signal) => {
-                tracing::error!("worker {number} (pid {pid}) was killed by signal {signal}")
+                tracing::error!("{title} (pid {pid}) was killed by signal {signal}")
             }
-            _ => tracing::error!("worker {number} (pid {pid}) ended: {fate:?}"),
+            _ => tracing::error!("{title} (pid {pid}) ended: {fate:?}"),
         }
         let pause = if expected { Duration::ZERO } else { member.pause() };
         if !pause.is_zero() {
             tracing::error!(
-                "worker {number} keeps dying within a second of its start; next try in {} ms",
+                "{title} keeps dying within a second of its start; next try in {} ms",
                 pause.as_millis()
             );
         }
@@ -207,21 +271,21 @@ impl Supervisor {
         self.board.row(slot).state.store(State::Starting as u64, Relaxed);
         let supervisor = nix::unistd::getpid();
         match fork_single_threaded() {
-            Ok(None) => self.become_worker(index, supervisor, std::mem::take(sockets)),
+            Ok(None) => self.become_member(index, supervisor, std::mem::take(sockets)),
             Ok(Some(pid)) => {
                 let member = &mut self.staff[index];
                 (member.pid, member.started, member.due) = (Some(pid), Instant::now(), None);
                 if again {
                     self.board.header().respawns.fetch_add(1, SeqCst);
                 }
-                tracing::debug!("worker {} has pid {pid}", member.number);
+                tracing::debug!("{} has pid {pid}", member.title());
             }
             Err(error) => {
                 let member = &mut self.staff[index];
                 member.due = Some(Instant::now() + FIRST_PAUSE);
                 tracing::error!(
-                    "cannot fork worker {}: {error}; next try in {} ms",
-                    member.number,
+                    "cannot fork {}: {error}; next try in {} ms",
+                    member.title(),
                     FIRST_PAUSE.as_millis()
                 );
             }
@@ -229,9 +293,9 @@ impl Supervisor {
     }
 
     /// The child's side of [`spawn`](Self::spawn).
-    fn become_worker(&mut self, index: usize, supervisor: Pid, sockets: Vec<OwnedFd>) -> ! {
+    fn become_member(&mut self, index: usize, supervisor: Pid, sockets: Vec<OwnedFd>) -> ! {
         let member = &self.staff[index];
-        let (slot, number, generation) = (member.slot, member.number, member.generation);
+        let (slot, number, duty, generation) = (member.slot, member.number, member.duty, member.generation);
         self.own = None;
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());
@@ -244,7 +308,7 @@ impl Supervisor {
             .and_then(|()| crate::sys::process::standard_streams_to_null())
             .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
         drop(stderr);
-        let Some(Generation { settings, strategy, .. }) = self
+        let Some(Generation { settings, strategy, slots, .. }) = self
             .generations
             .iter()
             .find(|candidate| candidate.number == generation)
@@ -259,18 +323,23 @@ impl Supervisor {
             settings,
             board: self.board,
             strategy: &**strategy,
+            slots: slots.clone(),
             sockets,
             log_path: self.claim.folder().log(),
             nofile: self.nofile,
         };
         let pid = std::process::id();
-        worker::run(post, move |started| {
+        let report = move |started: Result<(), String>| {
             let line = match started {
                 Ok(()) => format!("ready {pid}\n"),
                 Err(reason) => format!("failed {pid} {}\n", reason.replace('\n', " ")),
             };
             let _ = reports.write_all(line.as_bytes());
-        })
+        };
+        match duty {
+            Duty::Worker => worker::run(post, report),
+            Duty::Auxiliary(_) => worker::auxiliary::run(post, report),
+        }
     }
 
     /// Generations without workers are history.
@@ -300,6 +369,6 @@ impl Supervisor {
         let strategy = settings.listener.open(settings.workers).map_err(|error| {
             format!("listener strategy {} cannot be used here: {error}", settings.listener)
         })?;
-        Ok(Generation { number, settings, strategy: strategy.into() })
+        Ok(Generation { number, settings, strategy: strategy.into(), slots: Vec::new() })
     }
 }

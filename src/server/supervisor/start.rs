@@ -128,7 +128,7 @@ fn terminal() -> Option<OwnedFd> {
 
 fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {
     // Room for a generation, one that is finishing, and more workers after a reload.
-    let rows = (4 * settings.workers).clamp(LEAST_ROWS, 2 * MAX_WORKERS);
+    let rows = (4 * settings.workers).clamp(LEAST_ROWS, 2 * MAX_WORKERS + LEAST_ROWS);
     let board = Scoreboard::create(path, rows)
         .map_err(|error| Error::Failed(format!("cannot write the scoreboard {}: {error}", path.display())))?;
     let header = board.header();

@@ -5,6 +5,7 @@
 //! half-read, kept-alive and lingering connections with their deadlines. So no client, however slow, keeps the acceptor from
 //! its place in the kernel's queue, and neither thread ever waits for a handler.
 
+pub mod auxiliary;
 mod connection;
 mod held;
 mod room;
@@ -25,7 +26,7 @@ use service::{After, Service};
 
 use crate::http::limits::Limits;
 use crate::http::request::{self, Framing};
-use crate::listener::{Acceptor, Seat, Strategy};
+use crate::listener::{Acceptor, Seat, Siblings, Strategy};
 use crate::scoreboard::{Row, Scoreboard, State, add};
 use crate::server::config::Settings;
 use crate::server::logging;
@@ -57,12 +58,27 @@ pub struct Post<'a> {
     pub board: &'static Scoreboard,
     /// The strategy of the generation.
     pub strategy: &'a dyn Strategy,
+    /// Rows of the generation's workers, by their numbers.
+    pub slots: Vec<usize>,
     /// All listening sockets.
     pub sockets: Vec<OwnedFd>,
     /// The instance's folder: the log's place, and that of large bodies.
     pub log_path: PathBuf,
     /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.
     pub nofile: Option<(u64, u64)>,
+}
+
+impl Post<'_> {
+    /// What the strategy is to know of it.
+    fn seat(&self) -> Seat<'_> {
+        Seat {
+            worker: self.number,
+            workers: self.settings.workers,
+            sockets: &self.sockets,
+            terms: self.settings.terms(),
+            siblings: Siblings::new(self.board, self.generation, self.slots.clone()),
+        }
+    }
 }
 
 /// What both threads of a worker see. Lives as long as the process.
@@ -113,13 +129,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         signal::install_worker(log, &post.log_path)?;
     }
     let flush_timer = logging::become_worker(post.number)?;
-    let seat = Seat {
-        worker: post.number,
-        workers: post.settings.workers,
-        sockets: &post.sockets,
-        terms: post.settings.terms(),
-    };
-    let acceptor = post.strategy.acceptor(seat)?;
+    let acceptor = post.strategy.acceptor(post.seat())?;
     let seed = post.number as u64 + 1;
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         limits: Limits { body: post.settings.max_body, ..Limits::default() },
@@ -244,7 +254,9 @@ fn leave(row: &Row) {
 fn stand_back(error: &io::Error) {
     match error.raw_os_error() {
         _ if error.kind() == io::ErrorKind::Interrupted => {}
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+        Some(
+            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS | libc::EAGAIN,
+        ) => {
             tracing::warn!("cannot accept for now: {error}");
             std::thread::sleep(PAUSE);
         }
