@@ -9,8 +9,7 @@ use crate::lab_runs::{experiment, made, runs};
 
 #[test]
 fn faults_come_at_their_time_and_are_recorded_as_they_came() {
-    let factors =
-        "respond = [\"sleep:const(1ms)\"]\nfault = [\"kill@50ms\", \"stop@50ms+60ms\", \"stall@50ms+80ms\"]";
+    let factors = "respond = [\"sleep:const(1ms)\"]\nfault = [\"kill@50ms\", \"exit@50ms\", \"reload@50ms\", \"stop@50ms+60ms\", \"stall@50ms+80ms\"]";
     let bench = Bench::new(&experiment("", factors, "closed = 4\ntimeout_s = 5.0"));
     let output = made(&bench, &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -24,6 +23,12 @@ fn faults_come_at_their_time_and_are_recorded_as_they_came() {
         assert!((-1.0..2.0).contains(&time(fault, "at_s")), "{fault}");
         assert!(fault["worker"].as_u64().unwrap() < 2, "{fault}");
         assert!(fault["pid"].as_u64().unwrap() > 1, "{fault}");
+    }
+    for (name, kind) in [("exit@50ms", "exit"), ("reload@50ms", "reload")] {
+        let fault = fault(name);
+        assert_eq!(fault["kind"], kind, "{fault}");
+        assert!(fault["note"].as_str().unwrap().contains("replaced"), "{fault}");
+        assert!(runs[&format!("inherited {name}")]["record"]["errors"].as_object().unwrap().is_empty());
     }
     let (kill, stop, stall) = (fault("kill@50ms"), fault("stop@50ms+60ms"), fault("stall@50ms+80ms"));
     assert!(
@@ -94,6 +99,65 @@ fn a_server_that_never_gets_ready_or_dies_under_load_voids_its_run_and_the_rest_
         "caffeine died under load (exit status: 7) | that was it",
     ];
     assert_eq!(reasons, expected);
+}
+
+#[test]
+fn a_strategy_that_cannot_be_had_here_is_skipped_aloud() {
+    let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2")
+        .replace("listener = [\"inherited\"]", "listener = [\"inherited\", \"reuseport\"]");
+    let bench = Bench::new(&text_of);
+    let script = format!(
+        "case \"$*\" in *reuseport*) echo 'caffeine: reuseport: not with this kernel' >&2; exit 1;; esac\nexec {} \"$@\"",
+        env!("CARGO_BIN_EXE_caffeine")
+    );
+    bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), &script);
+    symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
+    let output = made(&bench, &["--programs", "bin"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let why =
+        "caffeine: reuseport: not with this kernel (caffeine ended before it was ready (exit status: 1))";
+    assert!(said.contains(&format!("cannot be had here: its runs are skipped: {why}")), "{said}");
+    assert_eq!(runs(&bench)["reuseport"]["skipped"], why);
+    assert!(
+        text(&output.stdout).contains(&format!("reuseport was not run: {why}.")),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn connections_before_the_load_are_kept_in_their_order() {
+    let text_of =
+        experiment("[sequence]\nconnections = 6\nhold = true", "respond = [\"fixed\"]", "closed = 1");
+    let bench = Bench::new(&text_of);
+    let output = made(&bench, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let runs = runs(&bench);
+    let sequence = &runs["inherited"]["sequence"];
+    assert_eq!(sequence["failed"], "", "{sequence}");
+    let [workers, burst] = ["workers", "burst_us"].map(|key| sequence[key].as_array().unwrap());
+    assert!(workers.iter().all(|worker| ["0", "1"].contains(&worker.as_str().unwrap())), "{sequence}");
+    assert_eq!([workers.len(), burst.len()], [6, 6], "{sequence}");
+}
+
+#[test]
+fn a_setting_of_the_network_is_made_in_a_network_of_its_own_or_skipped_aloud() {
+    let factors =
+        "respond = [\"fixed\"]\nsysctl = [\"net.ipv4.tcp_migrate_req=1\", \"net.ipv4.no_such_thing=1\"]";
+    let bench = Bench::new(&experiment("", factors, "closed = 2"));
+    let before = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap();
+    let said = text(&made(&bench, &[]).stderr);
+    assert_eq!(std::fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap(), before);
+    let runs = runs(&bench);
+    let lacking = &runs["inherited no_such_thing=1"]["skipped"];
+    assert!(said.contains(lacking.as_str().unwrap()), "{said}");
+    let run = &runs["inherited tcp_migrate_req=1"];
+    if run["skipped"].is_null() {
+        assert!(run["record"]["completed"].as_u64().unwrap() > 0, "{run}");
+    } else {
+        assert!(run["skipped"].as_str().unwrap().contains("it takes root"), "{run}");
+    }
 }
 
 #[test]

@@ -115,7 +115,12 @@ fn what_is_impossible_is_refused_before_the_first_run() {
             &[],
             "no connection can come from 192.0.2.1",
         ),
-        ("rounds = 2", "rounds = 9", &["--max-time", "0.01"], "--max-time is 0.01 min: use fewer --rounds"),
+        (
+            "rounds = 2",
+            "rounds = 9",
+            &["--max-time", "0.01"],
+            "--max-time is 0.01 min; not even one round fits",
+        ),
     ] {
         let bench = Bench::new(&TINY.replace(from, to));
         let said = fails(&run(&bench, &[&["tiny.toml"], arguments].concat()), 1);

@@ -36,6 +36,18 @@ pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<A
     }
 }
 
+/// The answer, if all of it has come that its `Content-Length` speaks of.
+pub fn whole(bytes: &[u8]) -> Option<Answer> {
+    let answer = parse(bytes)?;
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&bytes[..head]);
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("Content-Length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    (bytes.len() - head >= length.unwrap_or(0)).then_some(answer)
+}
+
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, _) = text.split_once("\r\n\r\n")?;
@@ -57,6 +69,8 @@ mod tests {
         let text = b"HTTP/1.1 200 OK\r\nA: b\r\ncaffeine-worker: 3\r\n\r\nhello\n";
         assert_eq!(parse(text), Some(Answer { status: 200, worker: Some("3".into()) }));
         assert_eq!(parse(b"HTTP/1.0 404 No\r\n\r\n"), Some(Answer { status: 404, worker: None }));
+        let text = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n";
+        assert!(whole(text).is_some() && whole(&text[..text.len() - 1]).is_none());
         for broken in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", "HTTP/1.1\r\n\r\n"] {
             assert_eq!(parse(broken.as_bytes()), None, "{broken}");
         }

@@ -14,12 +14,27 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("balance", include_str!("../../experiments/balance.toml")),
     ("tail", include_str!("../../experiments/tail.toml")),
     ("crash", include_str!("../../experiments/crash.toml")),
+    ("strategies", include_str!("../../experiments/strategies.toml")),
+    ("stuck", include_str!("../../experiments/stuck.toml")),
+    ("reload", include_str!("../../experiments/reload.toml")),
     ("claims", include_str!("../../experiments/claims.toml")),
+    ("claim-r1", include_str!("../../experiments/claim-r1.toml")),
+    ("claim-r2", include_str!("../../experiments/claim-r2.toml")),
+    ("claim-r3", include_str!("../../experiments/claim-r3.toml")),
+    ("claim-r4", include_str!("../../experiments/claim-r4.toml")),
     ("claim-r5", include_str!("../../experiments/claim-r5.toml")),
     ("claim-r6", include_str!("../../experiments/claim-r6.toml")),
+    ("claim-r7", include_str!("../../experiments/claim-r7.toml")),
+    ("claim-r8", include_str!("../../experiments/claim-r8.toml")),
+    ("claim-r9", include_str!("../../experiments/claim-r9.toml")),
     ("claim-r10", include_str!("../../experiments/claim-r10.toml")),
+    ("claim-r11", include_str!("../../experiments/claim-r11.toml")),
     ("claim-r12", include_str!("../../experiments/claim-r12.toml")),
+    ("claim-r13", include_str!("../../experiments/claim-r13.toml")),
+    ("claim-r14", include_str!("../../experiments/claim-r14.toml")),
+    ("claim-r15", include_str!("../../experiments/claim-r15.toml")),
     ("claim-r16", include_str!("../../experiments/claim-r16.toml")),
+    ("claim-r17", include_str!("../../experiments/claim-r17.toml")),
 ];
 /// Where files are looked for, relative to the working directory.
 const FOLDER: &str = "experiments";
@@ -102,8 +117,14 @@ pub fn all() -> Vec<Found> {
             found.push(Found { name, origin: path.display().to_string(), text });
         }
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.sort_by_cached_key(|found| natural(&found.name));
     found
+}
+
+/// What names are sorted by: `claim-r5` before `claim-r10`.
+fn natural(name: &str) -> (String, u64) {
+    let text = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (text.to_owned(), name[text.len()..].parse().unwrap_or(0))
 }
 
 /// The experiment of this name, or of this path when it ends in `.toml`.
@@ -122,4 +143,28 @@ pub fn find(name: &str) -> Result<Found> {
         let names: Vec<_> = known.iter().map(|found| found.name.as_str()).collect();
         Error::Usage(format!("no experiment `{name}`; there are: {} (lab list)", names.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_experiment_beside_the_source_is_compiled_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+        let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        let stems = files.filter(|path| path.extension().is_some_and(|e| e == "toml"));
+        for stem in stems.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()) {
+            assert!(COMPILED_IN.iter().any(|(name, _)| *name == stem), "{stem}");
+        }
+        for (name, text) in COMPILED_IN {
+            let found = Found { name: (*name).into(), origin: (*name).into(), text: (*text).into() };
+            found.experiment().unwrap();
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_end_sort_as_numbers() {
+        assert!(natural("claim-r5") < natural("claim-r10") && natural("claim-r10") < natural("claims"));
+    }
 }

@@ -52,6 +52,9 @@ pub struct RunData {
     /// What was done to a worker.
     #[serde(default)]
     pub fault: Option<FaultDone>,
+    /// What came of the connections that the lab made itself before the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<SequenceDone>,
     /// Why the run was not made: a server that is not installed, a strategy that this kernel lacks.
     #[serde(default)]
     pub skipped: Option<String>,
@@ -122,14 +125,27 @@ pub struct Noise {
     pub pressure_some: Option<f64>,
 }
 
+/// Connections that the lab made one after the other on the idle server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SequenceDone {
+    /// Who accepted each, in their order, as `Caffeine-Worker` names it.
+    pub workers: Vec<String>,
+    /// For connections that were kept: response times in us of a second request on each, all sent at once.
+    #[serde(default)]
+    pub burst_us: Vec<f64>,
+    /// Why there are no more of them; else empty.
+    #[serde(default)]
+    pub failed: String,
+}
+
 /// A fault as it really came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultDone {
-    /// `kill`, `stop` or `stall`.
+    /// As the experiment names it: `kill`, `exit`, `reload`, `stop` or `stall`.
     pub kind: String,
     /// Seconds since the measured time began.
     pub at_s: f64,
-    /// When it was over; absent for a kill.
+    /// When it was over; absent for what happens once.
     pub until_s: Option<f64>,
     /// Number of the worker.
     pub worker: u64,

@@ -1,9 +1,11 @@
-//! Faults at a time: one worker is killed, stopped for a while, or kept busy by one request.
+//! Faults at a time: one worker is killed, told to end, stopped for a while, or kept busy by one request; or all are
+//! replaced.
 //!
 //! It is driven by the wait for the load generator, never waits itself, and leaves no worker stopped whatever happens.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -16,6 +18,9 @@ use crate::sys::process::Pidfd;
 
 /// What a stalled worker may take beyond the time that it was asked to be busy.
 const STALL_SLACK: Duration = Duration::from_secs(30);
+
+/// How long is waited, when the run is over, for those that come in the place of workers that were told to end.
+const SUCCESSION: Duration = Duration::from_secs(3);
 
 /// Where the workers of a server are found.
 #[derive(Debug)]
@@ -60,8 +65,10 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 enum State {
     Waiting,
-    /// Killed; a successor is looked for.
-    Killed,
+    /// Killed or told to end; a successor is looked for.
+    Ending,
+    /// All are being replaced; these were there before.
+    Reloading(Vec<u32>),
     Stopped {
         process: Pidfd,
         until: Instant,
@@ -75,6 +82,8 @@ enum State {
 #[derive(Debug)]
 pub struct Trouble {
     fault: Fault,
+    /// The server's first process.
+    supervisor: u32,
     workers: Workers,
     address: SocketAddr,
     /// Which worker, modulo how many there are.
@@ -86,8 +95,15 @@ pub struct Trouble {
 
 impl Trouble {
     /// Prepares it. The measured time begins at `begin`; `choice` chooses the worker that is killed or stopped.
-    pub fn new(fault: Fault, workers: Workers, address: SocketAddr, choice: u64, begin: Instant) -> Self {
-        Self { fault, workers, address, choice, begin, state: State::Waiting, done: None }
+    pub fn new(
+        fault: Fault,
+        supervisor: u32,
+        workers: Workers,
+        address: SocketAddr,
+        choice: u64,
+        begin: Instant,
+    ) -> Self {
+        Self { fault, supervisor, workers, address, choice, begin, state: State::Waiting, done: None }
     }
 
     /// Does what is due, and returns how long nothing will be.
@@ -102,7 +118,11 @@ impl Trouble {
                 }
                 self.strike();
             }
-            State::Killed => self.look_for_successor(),
+            State::Ending => self.look_for_successor(),
+            State::Reloading(before) => {
+                let before = std::mem::take(before);
+                self.look_for_generation(before);
+            }
             State::Stopped { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
@@ -123,6 +143,10 @@ impl Trouble {
     /// What was done, when the run is over. Nothing goes on after this.
     pub fn finish(mut self) -> Option<FaultDone> {
         self.resume();
+        let deadline = Instant::now() + SUCCESSION;
+        while matches!(self.state, State::Ending | State::Reloading(_)) && Instant::now() < deadline {
+            sleep(self.advance());
+        }
         if let State::Stalled(answer) = &self.state {
             // It is answered in the end, unless the server dies first: the run waits for that, as it would for a client.
             let answer = answer.recv_timeout(Duration::from_millis(self.fault.lasts_ms) + STALL_SLACK);
@@ -148,7 +172,9 @@ impl Trouble {
         self.done = Some(FaultDone { kind, at_s: self.since_begin(), ..FaultDone::default() });
         self.state = match self.fault.kind {
             FaultKind::Stall => self.stall(),
-            FaultKind::Kill => self.signal(Signal::SIGKILL).map_or(State::Over, |_| State::Killed),
+            FaultKind::Kill => self.signal(Signal::SIGKILL).map_or(State::Over, |_| State::Ending),
+            FaultKind::Exit => self.signal(Signal::SIGTERM).map_or(State::Over, |_| State::Ending),
+            FaultKind::Reload => self.reload(),
             FaultKind::Stop => self.signal(Signal::SIGSTOP).map_or(State::Over, |process| {
                 let until = Instant::now() + Duration::from_millis(self.fault.lasts_ms);
                 State::Stopped { process, until }
@@ -187,6 +213,37 @@ impl Trouble {
             (done.worker, done.pid, done.at_s) = (worker, pid.into(), at_s);
         }
         Some(process)
+    }
+
+    /// Has the server replace all workers.
+    fn reload(&mut self) -> State {
+        let before = self.workers.now().into_iter().map(|(_, pid)| pid).collect();
+        let at_s = self.since_begin();
+        let sent = Pidfd::open(self.supervisor).and_then(|process| process.signal(Signal::SIGHUP));
+        if let Err(error) = sent {
+            self.note(&format!("SIGHUP could not be sent: {error}"));
+            return State::Over;
+        }
+        if let Some(done) = &mut self.done {
+            (done.pid, done.at_s) = (self.supervisor.into(), at_s);
+        }
+        State::Reloading(before)
+    }
+
+    /// Whether none of the workers from before is left.
+    fn look_for_generation(&mut self, before: Vec<u32>) {
+        let now_s = self.since_begin();
+        let workers = self.workers.now();
+        if workers.is_empty() || workers.iter().any(|(_, pid)| before.contains(pid)) {
+            self.state = State::Reloading(before);
+            return;
+        }
+        self.state = State::Over;
+        if let Some(done) = &mut self.done {
+            done.until_s = Some(now_s);
+            let after_ms = (now_s - done.at_s) * 1e3;
+            done.note = format!("all workers replaced within {after_ms:.0} ms");
+        }
     }
 
     fn look_for_successor(&mut self) {

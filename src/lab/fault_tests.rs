@@ -29,7 +29,7 @@ impl Family {
 
     fn trouble(&self, text: &str) -> Trouble {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        Trouble::new(text.parse().unwrap(), self.workers(), nowhere, 5, Instant::now())
+        Trouble::new(text.parse().unwrap(), self.0.id(), self.workers(), nowhere, 5, Instant::now())
     }
 }
 

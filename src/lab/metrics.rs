@@ -41,9 +41,10 @@ pub static METRICS: [Metric; 6] = [
 ];
 
 /// Metrics that are described, and that claims may be about.
-pub static OTHERS: [Metric; 27] = [
+pub static OTHERS: [Metric; 37] = [
     metric("response_mean_ms", "Mean", "ms", 2, |r| ms(r.response_mean_us)),
     metric("response_stdev_ms", "Standard deviation", "ms", 2, |r| ms(r.response_stdev_us)),
+    metric("response_p60_ms", "p60", "ms", 2, |r| ms(r.response_p60_us)),
     metric("response_p90_ms", "p90", "ms", 2, |r| ms(r.response_p90_us)),
     metric("response_p95_ms", "p95", "ms", 2, |r| ms(r.response_p95_us)),
     metric("response_p999_ms", "p99.9", "ms", 2, |r| ms(r.response_p999_us)),
@@ -57,6 +58,9 @@ pub static OTHERS: [Metric; 27] = [
     metric("wakeups", "Wake-ups", "per connection", 3, |r| r.wakeups_per_connection),
     metric("empty_wakeups", "Empty wake-ups", "per connection", 3, |r| r.empty_wakeups_per_connection),
     metric("top1_share", "Busiest worker", "share", 4, |r| r.top1_share),
+    metric("top2_share", "Two busiest workers", "share", 4, |r| r.top2_share),
+    metric("top4_share", "Four busiest workers", "share", 4, |r| r.top4_share),
+    metric("by_number", "Order of the workers", "tau", 3, |r| r.by_number),
     metric("max_over_mean", "Max/mean", "", 3, |r| r.max_over_mean),
     metric("max_over_min", "Max/min", "", 3, |r| r.max_over_min),
     metric("cov", "Spread (CoV)", "", 4, |r| r.cov),
@@ -64,6 +68,12 @@ pub static OTHERS: [Metric; 27] = [
     metric("chi_square_p", "p, fair hash", "", 3, |r| r.chi_square_p),
     metric("errors", "Errors", "requests", 0, |r| r.rate_per_s.map(|_| r.errors as f64)),
     metric("error_share", "Errors", "share", 4, |r| r.error_share),
+    metric("resets", "Resets", "connections", 0, |r| r.resets.map(|n| n as f64)),
+    metric("successor_share", "Successor of the struck worker", "share", 4, |r| r.successor_share),
+    metric("turn_share", "In turn", "share of the sequence", 4, |r| r.turn_share),
+    metric("sequence_top1", "Busiest worker", "share of the sequence", 4, |r| r.sequence_top1),
+    metric("sequence_sd", "Standard deviation", "connections", 1, |r| r.sequence_sd),
+    metric("burst_p99_ms", "Burst, p99", "ms", 2, |r| ms(r.burst_p99_us)),
     metric("listen_overflows", "Overflows", "connections", 0, |r| Some(r.listen_overflows as f64)),
     metric("queue_max", "Longest queue", "connections", 0, |r| r.queue_max.map(f64::from)),
     metric("utilisation", "Utilisation", "share", 3, |r| r.utilisation),
@@ -96,7 +106,7 @@ mod tests {
         let many = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), many), (33, 33));
+        assert_eq!((names.len(), many), (43, 43));
         assert!(named("p99").is_none());
     }
 }

@@ -7,12 +7,14 @@
 //! campaign, suite   lab run: all of it in order, one experiment or several
 //! programs          the caffeine and loadgen to measure
 //! runner            one run: its commands, and what is done in order
+//! sequence, answer  the lab's own few requests
 //! server, child     the processes of a run; guard ends them if the lab cannot
 //! peers             other servers: how each is told to do the same work
 //! probe, fault      counters, queues and noise meanwhile; what befalls a worker
 //! handlers          what is served
 //! data, store       raw data of runs, on disk and back
 //! rows, verdict     a run as figures, and what it is good for         pure
+//! accepting         who accepted what, in figures                     pure
 //! curves            runs as percentile curves                         pure
 //! metrics           the figures that are known of a run, by name      pure
 //! judge, expect     what can be said about it all, and about claims   pure
@@ -22,6 +24,7 @@
 //!
 //! The runner never draws, the report never runs anything, a figure never computes.
 
+mod accepting;
 mod answer;
 mod campaign;
 mod catalogue;
@@ -50,6 +53,7 @@ mod programs;
 mod report;
 mod rows;
 mod runner;
+mod sequence;
 mod server;
 mod spec;
 mod store;

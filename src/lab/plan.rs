@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::peers;
-use super::spec::{Fault, FaultKind, Pin, Spec, fault_name};
+use super::spec::{Fault, FaultKind, Pin, Spec, Sysctl, fault_name};
 
 /// One combination of the factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,10 @@ pub struct Cell {
     /// Which processors the programs may use.
     #[serde(default)]
     pub pin: Pin,
-    /// What happens to one worker while it is measured.
+    /// A setting of the kernel's network, in a network of its own; none is the system's.
+    #[serde(default)]
+    pub sysctl: Option<Sysctl>,
+    /// What happens to the server while it is measured.
     #[serde(default)]
     pub fault: Option<Fault>,
     /// Whether this is the baseline a second time.
@@ -62,7 +65,9 @@ pub struct Group {
     pub sources: Option<String>,
     /// Which processors the programs may use.
     pub pin: Pin,
-    /// What happens to one worker.
+    /// A setting of the kernel's network.
+    pub sysctl: Option<Sysctl>,
+    /// What happens to the server.
     pub fault: Option<Fault>,
     /// Baseline first, then its twin, then the others in the order of the file.
     pub cells: Vec<Cell>,
@@ -77,6 +82,7 @@ impl Group {
             "backlog" => self.backlog?.to_string(),
             "sources" => self.sources.clone()?,
             "pin" => self.pin.to_string(),
+            "sysctl" => self.sysctl.as_ref()?.to_string(),
             "fault" => fault_name(self.fault),
             _ => return None,
         })
@@ -116,6 +122,7 @@ pub fn groups(spec: &Spec) -> Vec<Group> {
     groups = times(&groups, &optional(&factors.backlog), |group, level| group.backlog = level);
     groups = times(&groups, &optional(&sources), |group, level| group.sources = level);
     groups = times(&groups, &factors.pin, |group, level| group.pin = level);
+    groups = times(&groups, &optional(&factors.sysctl), |group, level| group.sysctl = level);
     groups = times(&groups, &factors.fault, |group, level| group.fault = level);
     for group in &mut groups {
         group.title = title(group, spec);
@@ -147,6 +154,7 @@ fn title(group: &Group, spec: &Spec) -> String {
     part(factors.backlog.len() > 1, group.backlog.map(|n| format!("backlog={n}")));
     part(factors.sources.len() > 1, group.sources.as_ref().map(|sources| format!("from {sources}")));
     part(factors.pin.len() > 1, Some(format!("pin={}", group.pin)));
+    part(factors.sysctl.len() > 1, group.sysctl.as_ref().map(Sysctl::short));
     part(
         factors.fault.len() > 1,
         Some(group.fault.map_or_else(|| "no fault".into(), |fault| fault.to_string())),
@@ -167,6 +175,7 @@ fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
             backlog: group.backlog,
             sources: group.sources.clone(),
             pin: group.pin,
+            sysctl: group.sysctl.clone(),
             fault: group.fault,
             twin,
         }
@@ -179,10 +188,34 @@ fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
     cells
 }
 
-/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks.
+/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks, and of the others
+/// only nginx replaces its workers on SIGHUP without a pause.
 fn can(peer: &str, group: &Group) -> bool {
-    let stalls = group.fault.is_some_and(|fault| fault.kind == FaultKind::Stall);
-    !stalls && peers::can(peer, &group.respond)
+    let survives = match group.fault.map(|fault| fault.kind) {
+        Some(FaultKind::Stall) => false,
+        Some(FaultKind::Reload) => peer.starts_with("nginx"),
+        _ => true,
+    };
+    survives && peers::can(peer, &group.respond)
+}
+
+/// The cells of which a trial run finds the capacity: the baseline of every number of workers and every kind of work. None
+/// where no load refers to a capacity.
+pub fn trials(spec: &Spec) -> Vec<Cell> {
+    let mut trials: Vec<Cell> = Vec::new();
+    if spec.load.iter().any(|load| load.open_of_capacity.is_some()) {
+        for cell in cells(spec) {
+            if !trials.iter().any(|trial| same_work(trial, &cell)) {
+                trials.push(cell);
+            }
+        }
+    }
+    trials
+}
+
+/// Whether two cells have the same capacity to refer to.
+pub fn same_work(a: &Cell, b: &Cell) -> bool {
+    (a.workers, &a.respond) == (b.workers, &b.respond)
 }
 
 /// All cells of an experiment.
@@ -209,14 +242,18 @@ pub fn runs(spec: &Spec) -> Vec<Planned> {
 /// Seconds that starts and stops of server and load generator add to a run, about.
 const AROUND_S: f64 = 0.25;
 
+/// Seconds that a connection of a sequence takes, about.
+const CONNECTION_S: f64 = 0.0025;
+
 /// Seconds that one run takes, about. One that ends with a number of requests is taken to last as long as the others.
 pub fn run_seconds(spec: &Spec) -> f64 {
-    spec.warmup_s + spec.duration_s + AROUND_S
+    let sequence_s = spec.sequence.map_or(0.0, |sequence| f64::from(sequence.connections) * CONNECTION_S);
+    spec.warmup_s + sequence_s + spec.duration_s + AROUND_S
 }
 
 /// Seconds that the experiment takes, about.
 pub fn seconds(spec: &Spec) -> f64 {
-    runs(spec).len() as f64 * run_seconds(spec)
+    (runs(spec).len() + trials(spec).len()) as f64 * run_seconds(spec)
 }
 
 #[cfg(test)]
@@ -240,6 +277,17 @@ mod tests {
         let groups = groups(&spec);
         assert_eq!(groups.len(), 2);
         assert_eq!(groups[1].cells[1].id, "inherited w=8 (A/A)");
+    }
+
+    #[test]
+    fn every_kind_of_work_has_a_trial_of_its_own_where_a_load_refers_to_capacity() {
+        let mut spec = quick();
+        spec.factors.respond = vec!["fixed".into(), "sleep:const(1ms)".into()];
+        spec.factors.fault = vec![None, Some("kill@1s".parse().unwrap())];
+        let ids: Vec<String> = trials(&spec).into_iter().map(|cell| cell.id).collect();
+        assert_eq!(ids, ["inherited fixed no fault", "inherited sleep:const(1ms) no fault"]);
+        spec.load.retain(|load| load.open_of_capacity.is_none());
+        assert!(trials(&spec).is_empty());
     }
 
     #[test]

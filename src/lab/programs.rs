@@ -6,7 +6,7 @@ use std::process::Command;
 use super::error::{Error, Result};
 
 /// How to get programs that can be measured.
-pub const BUILD: &str = "cargo build --release && cargo run --release --bin lab run quick";
+pub const BUILD: &str = "cargo build --release && cargo run --release --bin lab -- run quick";
 
 /// Where the programs are.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::accepting;
 use super::data::{RunData, Worker};
 use super::plan::Cell;
 use super::spec::{Rules, fault_name};
@@ -31,6 +32,7 @@ pub struct Row {
     pub backlog: Option<u32>,
     pub sources: Option<String>,
     pub pin: String,
+    pub sysctl: Option<String>,
     pub fault: String,
     pub load: String,
     pub verdict: Verdict,
@@ -44,9 +46,11 @@ pub struct Row {
     pub errors: u64,
     pub error_share: Option<f64>,
     pub error_kinds: String,
+    pub resets: Option<u64>,
     pub response_mean_us: Option<f64>,
     pub response_stdev_us: Option<f64>,
     pub response_p50_us: Option<f64>,
+    pub response_p60_us: Option<f64>,
     pub response_p90_us: Option<f64>,
     pub response_p95_us: Option<f64>,
     pub response_p99_us: Option<f64>,
@@ -79,12 +83,20 @@ pub struct Row {
     pub hiccup_p99_us: Option<f64>,
     pub pressure_some: Option<f64>,
     pub top1_share: Option<f64>,
+    pub top2_share: Option<f64>,
+    pub top4_share: Option<f64>,
+    pub by_number: Option<f64>,
+    pub successor_share: Option<f64>,
     pub max_over_mean: Option<f64>,
     pub max_over_min: Option<f64>,
     pub cov: Option<f64>,
     pub jain: Option<f64>,
     pub chi_square: Option<f64>,
     pub chi_square_p: Option<f64>,
+    pub turn_share: Option<f64>,
+    pub sequence_top1: Option<f64>,
+    pub sequence_sd: Option<f64>,
+    pub burst_p99_us: Option<f64>,
 }
 
 /// The row of a run.
@@ -100,6 +112,7 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
         backlog: cell.backlog,
         sources: cell.sources.clone(),
         pin: cell.pin.to_string(),
+        sysctl: cell.sysctl.as_ref().map(ToString::to_string),
         fault: fault_name(cell.fault),
         load: run.load.clone(),
         accepted: run.workers.iter().map(|worker| worker.accepted).sum(),
@@ -119,6 +132,13 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     }
     costs(&mut row, run);
     balance(&mut row, &counts(run, cell));
+    row.successor_share = accepting::successor_share(run);
+    if let Some(sequence) = &run.sequence {
+        row.turn_share = accepting::turn_share(&sequence.workers, cell.workers);
+        row.sequence_top1 = accepting::top_share(&accepting::counts(&sequence.workers, cell.workers), 1);
+        row.sequence_sd = accepting::deviation(&accepting::counts(&sequence.workers, cell.workers));
+        row.burst_p99_us = accepting::quantile(&sequence.burst_us, 0.99);
+    }
     theory(&mut row, run);
     let (verdict, reasons) = verdict::judge(run, rules);
     row.verdict = verdict;
@@ -165,6 +185,9 @@ fn costs(row: &mut Row, run: &RunData) {
 fn balance(row: &mut Row, counts: &[u64]) {
     if let Some(balance) = Balance::of(counts) {
         row.top1_share = Some(balance.top1_share);
+        row.top2_share = accepting::top_share(counts, 2);
+        row.top4_share = accepting::top_share(counts, 4);
+        row.by_number = accepting::by_number(counts);
         row.max_over_mean = Some(balance.max_over_mean);
         row.max_over_min = Some(balance.max_over_min);
         row.cov = Some(balance.cov);
@@ -198,6 +221,8 @@ fn figures(row: &mut Row, record: &RunRecord) {
     row.error_share = (ended > 0).then(|| row.errors as f64 / ended as f64);
     row.error_kinds = kinds.join("; ");
     let of = |phase: &str, value: fn(&Summary) -> f64| record.latency.get(phase).map(value);
+    let resets = record.errors.iter().filter(|(kind, _)| kind.starts_with("reset-"));
+    row.resets = Some(resets.map(|(_, count)| count).sum());
     row.response_mean_us = of("response", |s| s.mean_us);
     row.response_stdev_us = of("response", |s| s.stdev_us);
     row.response_p50_us = of("response", |s| s.p50_us);
@@ -219,6 +244,7 @@ fn tail(row: &mut Row, record: &RunRecord) {
     let Some(histogram) = text.and_then(|text| histogram::decode(text).ok()).filter(|h| !h.is_empty()) else {
         return;
     };
+    row.response_p60_us = Some(histogram.value_at_quantile(0.6) as f64 / 1e3);
     row.response_p95_us = Some(histogram.value_at_quantile(0.95) as f64 / 1e3);
     let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() > SECOND_NS);
     row.over_1s = Some(slow.map(|step| step.count_at_value()).sum());

@@ -13,6 +13,7 @@ pub mod fs;
 pub mod lock;
 pub mod map;
 pub mod net;
+pub mod netns;
 pub mod process;
 pub mod signal;
 pub mod sockdiag;

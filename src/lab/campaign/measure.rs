@@ -36,46 +36,52 @@ pub fn measure(
         minutes(missing.len() as f64 * plan::run_seconds(spec)),
         results.directory.display()
     ));
-    let capacity =
-        if missing.is_empty() { None } else { capacity(spec, runner, results, made, &cells, allow_debug)? };
+    let longest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
+    let widths = [
+        longest(&mut cells.iter().map(|cell| cell.id.len())),
+        longest(&mut spec.load.iter().map(|load| load.name.len())),
+    ];
+    let mut capacities = Vec::new();
+    for trial in if missing.is_empty() { Vec::new() } else { plan::trials(spec) } {
+        let rate = capacity(&trial, runner, results, made, allow_debug)?;
+        capacities.push((trial, rate));
+    }
     for planned in missing {
         let (cell, load) = (&cells[planned.cell], &spec.load[planned.load]);
         let (round, order) = (planned.round, planned.order);
+        let capacity =
+            capacities.iter().find(|(trial, _)| plan::same_work(trial, cell)).map(|(_, rate)| *rate);
         let run =
             runner.run(&Occasion { round, order, cell, load, capacity, results: &results.directory })?;
         results.append(&run)?;
         refuse_debug(&run, allow_debug)?;
-        say(line(&run, cell, spec));
+        say(line(&run, cell, spec, widths));
         progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(())
 }
 
-/// What 100 % of capacity is, from the trial run: the one that was made, or a new one. `None` where no load needs it.
+/// What 100 % of capacity is, from a trial run of this cell: the one that was made, or a new one.
 fn capacity(
-    spec: &Spec,
+    cell: &Cell,
     runner: &Runner,
     results: &mut Results,
     made: &[RunData],
-    cells: &[Cell],
     allow_debug: bool,
-) -> Result<Option<f64>> {
-    if spec.load.iter().all(|load| load.open_of_capacity.is_none()) {
-        return Ok(None);
+) -> Result<f64> {
+    let rate = |run: &RunData| run.record.as_ref().map_or(0.0, |record| record.rate);
+    if let Some(trial) = made.iter().find(|run| run.round == 0 && run.cell == cell.id) {
+        return Ok(rate(trial));
     }
-    let rate = |run: &RunData| run.record.as_ref().map(|record| record.rate);
-    if let Some(rate) = made.iter().find(|run| run.round == 0).and_then(rate) {
-        return Ok(Some(rate));
-    }
-    let trial = runner.trial(&cells[0], &results.directory)?;
+    let trial = runner.trial(cell, &results.directory)?;
     results.append(&trial)?;
     refuse_debug(&trial, allow_debug)?;
     Ok(rate(&trial))
 }
 
 /// A run in a line.
-fn line(run: &RunData, cell: &Cell, spec: &Spec) -> String {
+fn line(run: &RunData, cell: &Cell, spec: &Spec, [cells, loads]: [usize; 2]) -> String {
     let row = rows::row(run, cell, &spec.rules);
     let figures = match (row.rate_per_s, row.response_p99_us, &run.void) {
         (Some(rate), Some(p99), None) => format!("{rate:7.0}/s  p99 {:8.2} ms  ", p99 / 1e3),
@@ -84,7 +90,7 @@ fn line(run: &RunData, cell: &Cell, spec: &Spec) -> String {
     let why = run.void.as_ref().map_or(row.reasons.clone(), explain);
     let colon = if why.is_empty() { "" } else { ": " };
     format!(
-        "round {}  {:24} {:12} {figures}{}{colon}{why}",
+        "round {}  {:cells$}  {:loads$}  {figures}{}{colon}{why}",
         run.round,
         run.cell,
         run.load,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Ended, Session, measure, settings};
+use super::{Ended, Session, check, measure, settings};
 use crate::lab::catalogue::Found;
 use crate::lab::data::RunData;
 use crate::lab::error::{Error, Result};
@@ -39,6 +39,7 @@ impl Session<'_> {
                 likeness::list(&others)
             )));
         }
+        check::refuse(&self.findings(&data.spec, &runner, directory)?)?;
         let keep = |run: &RunData| run.round == 0 || !(self.wanted.repeat_void && run.void.is_some());
         let made: Vec<RunData> = data.runs.into_iter().filter(keep).collect();
         let mut environment = data.environment;

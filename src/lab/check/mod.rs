@@ -19,8 +19,8 @@ use self::needs::Machine;
 use super::cli::minutes;
 use super::error::{Error, Result};
 use super::plan::{self, Cell};
-use super::runner::{Runner, Tried};
-use super::spec::Spec;
+use super::runner::{Runner, Tried, network};
+use super::spec::{Spec, Sysctl};
 use super::{peers, words};
 
 /// One thing that was looked at.
@@ -95,6 +95,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
     found.extend(needs::backlog(spec, &machine));
     found.extend(needs::processors(spec, &machine));
     found.extend(addresses(spec));
+    found.extend(networks(spec));
     found.extend(installed(spec));
     let (strategies, worker_bytes) = strategies(spec, runner)?;
     found.extend(strategies);
@@ -151,6 +152,17 @@ fn addresses(spec: &Spec) -> Option<Finding> {
     Some(Finding::new("sources", Grade::Refused, text))
 }
 
+/// Whether settings of the network can be made, each in a network of its own.
+fn networks(spec: &Spec) -> Vec<Finding> {
+    let one = |setting: &Sysctl| match network(setting) {
+        Ok(_) => {
+            Finding::new("network", Grade::Fine, format!("{setting} can be set, in a network of its own"))
+        }
+        Err(why) => Finding::new("network", Grade::Aloud, format!("{why}: its runs are skipped")),
+    };
+    spec.factors.sysctl.iter().map(one).collect()
+}
+
 /// Servers that are not installed: their columns are skipped.
 fn installed(spec: &Spec) -> Vec<Finding> {
     let names = spec.factors.peers.iter().map(String::as_str);
@@ -197,6 +209,15 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
             }
             Tried::Unknown(why) => {
                 found.push(Finding::new(subject, Grade::Refused, format!("{what}: {why}")))
+            }
+            Tried::Lacks(why) if cell.listener == spec.baseline => {
+                let text = format!("{what} cannot be had here, and it is the baseline: {why}");
+                found.push(Finding::new(subject, Grade::Refused, text));
+            }
+            Tried::Lacks(why) => {
+                let text = format!("{what} cannot be had here: its runs are skipped: {why}");
+                found.push(Finding::new(subject, Grade::Aloud, text));
+                runner.skip(&cell.listener, why);
             }
             Tried::Fails(why) => {
                 let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };

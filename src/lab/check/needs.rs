@@ -39,11 +39,15 @@ const REPORT_BYTES: u64 = 8 * 1024 * 1024;
 /// The time that it takes.
 pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     let seconds = plan::seconds(spec);
-    let runs = plan::runs(spec).len();
+    let runs = plan::runs(spec).len() + plan::trials(spec).len();
     let text = format!("{runs} runs x {:.2} s = {}", plan::run_seconds(spec), minutes(seconds));
     match max_minutes {
         Some(most) if seconds > most * 60.0 => {
-            let text = format!("{text}, and --max-time is {most} min: use fewer --rounds, or --only");
+            let way_out = match (f64::from(spec.rounds) * most * 60.0 / seconds).floor() {
+                0.0 => "not even one round fits: choose some of it with --only".into(),
+                rounds => format!("--rounds {rounds} would fit, or choose some of it with --only"),
+            };
+            let text = format!("{text}, and --max-time is {most} min; {way_out}");
             Finding::new("time", Grade::Refused, text)
         }
         _ => Finding::new("time", Grade::Fine, text),
@@ -215,7 +219,7 @@ mod tests {
     fn time_disk_queues_and_processors_are_counted() {
         let found = time(&spec(|_| ()), Some(0.5));
         assert!(
-            found.refuses() && found.text.starts_with("32 runs x 1.75 s = 56 s, and --max-time is 0.5 min"),
+            found.refuses() && found.text.starts_with("33 runs x 1.75 s = 58 s, and --max-time is 0.5 min"),
             "{found}"
         );
         let found = disk(&spec(|_| ()), Some(1 << 20), Path::new("/mnt"));

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::command::{self, ADDRESS, BACKLOG};
 use super::{INSTANCE, Occasion, Runner};
 use crate::lab::child::{Process, Stop};
-use crate::lab::data::RunData;
+use crate::lab::data::{RunData, SequenceDone};
 use crate::lab::fault::{Trouble, Workers};
 use crate::lab::peers::{self, Refused};
 use crate::lab::plan::Cell;
 use crate::lab::probe::noise::Sleeper;
 use crate::lab::probe::series::Sampler;
 use crate::lab::probe::{Moment, board};
+use crate::lab::sequence;
 use crate::lab::server::{Ready, Server, free_port};
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
@@ -56,6 +57,7 @@ impl Runner<'_> {
         };
         let (read_now, sampled, of_workers) = (scoreboard()?, scoreboard()?, scoreboard()?);
         let supervisor = server.process.pid();
+        data.sequence = self.sequence(occasion, &server);
         let before = Moment::read(read_now.as_ref(), supervisor);
         let mut generator = self.start_generator(occasion, &server, folder, seed, data)?;
         let begin = Instant::now() + Duration::from_secs_f64(self.spec.warmup_s);
@@ -79,6 +81,13 @@ impl Runner<'_> {
         data.record = Some(record);
         drop(generator);
         server.stop()
+    }
+
+    /// Makes the connections that the experiment wants before the load.
+    fn sequence(&self, occasion: &Occasion<'_>, server: &Server<'_>) -> Option<SequenceDone> {
+        let sequence = self.spec.sequence.filter(|_| occasion.round > 0)?;
+        let target = format!("/{}", command::path(self.spec, occasion.load));
+        Some(sequence::make(server.address, &target, sequence, self.manner.patience.ready))
     }
 
     /// Starts another server in the place of ours.
@@ -204,5 +213,6 @@ fn trouble(
         (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
         (None, None) => return Err(Stop::void("a server elsewhere has no workers that could be hit".into())),
     };
-    Ok(Some(Trouble::new(fault, workers, server.address, seed, begin)))
+    let supervisor = server.process.pid();
+    Ok(Some(Trouble::new(fault, supervisor, workers, server.address, seed, begin)))
 }

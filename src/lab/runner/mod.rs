@@ -4,6 +4,7 @@ mod command;
 mod measure;
 mod trial;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,13 +19,14 @@ use super::guard::Guard;
 use super::interrupt::Interrupt;
 use super::plan::Cell;
 use super::programs::Programs;
-use super::spec::{Load, Spec};
+use super::spec::{Load, Spec, Sysctl};
 use super::{handlers, peers};
+use crate::sys::netns::OwnNetwork;
 use crate::sys::tether;
 
 /// Name of every measured instance; each has a state directory of its own.
 const INSTANCE: &str = "lab";
-/// Connections of the trial run where no load of the experiment is closed.
+/// Connections of the trial run, unless a load of the experiment has more.
 const TRIAL_CONNECTIONS: u64 = 16;
 
 /// A folder of our own under the system's temporary one, removed in the end.
@@ -91,6 +93,8 @@ pub struct Runner<'a> {
     processors: Vec<usize>,
     /// What is served, in words.
     pub handler: Option<String>,
+    /// Strategies that do not start here, and why: their runs are skipped.
+    lacking: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Runner<'a> {
@@ -125,7 +129,13 @@ impl<'a> Runner<'a> {
             client_prefix,
             processors,
             handler,
+            lacking: RefCell::default(),
         })
+    }
+
+    /// Skips all runs of a strategy that cannot be had here.
+    pub fn skip(&self, listener: &str, why: String) {
+        self.lacking.borrow_mut().insert(listener.to_owned(), why);
     }
 
     /// The trial run: requests per second of the baseline in a closed loop, which open loads may refer to.
@@ -133,7 +143,8 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// It fails: then so would all others.
     pub fn trial(&self, cell: &Cell, results: &Path) -> Result<RunData> {
-        let connections = self.spec.load.iter().find_map(|load| load.closed).unwrap_or(TRIAL_CONNECTIONS);
+        let most = self.spec.load.iter().filter_map(|load| load.closed).max();
+        let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
         let load = Load { name: "trial".into(), closed: Some(connections), ..Load::default() };
         let cell = Cell { fault: None, ..cell.clone() };
         let run =
@@ -167,13 +178,26 @@ impl<'a> Runner<'a> {
         let folder = self.scratch.0.join("run");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
-        match self.measure(occasion, &folder, &mut data) {
+        let made = self.possible(occasion.cell).and_then(|network| {
+            let made = self.measure(occasion, &folder, &mut data);
+            drop(network);
+            made
+        });
+        match made {
             Ok(()) => {}
             Err(Stop::Void(void)) => data.void = Some(void),
             Err(Stop::Skipped(why)) => data.skipped = Some(why),
             Err(Stop::Interrupted) => return Err(Error::Interrupted("interrupted".into())),
         }
         Ok(data)
+    }
+
+    /// Whether the cell can be run here; with the network that it is to be run in, if not the system's.
+    fn possible(&self, cell: &Cell) -> std::result::Result<Option<OwnNetwork>, Stop> {
+        match self.lacking.borrow().get(&cell.listener) {
+            Some(why) if cell.peer.is_none() => Err(Stop::Skipped(why.clone())),
+            _ => cell.sysctl.as_ref().map(network).transpose().map_err(Stop::Skipped),
+        }
     }
 
     fn watch(&self) -> Watch<'_> {
@@ -216,6 +240,16 @@ impl<'a> Runner<'a> {
     ) -> command::Ask<'s> {
         command::Ask { spec: self.spec, load, capacity, sources: cell.sources.as_deref(), seed, hlog }
     }
+}
+
+/// A network of its own with this setting; or why there is none.
+pub fn network(setting: &Sysctl) -> std::result::Result<OwnNetwork, String> {
+    let why = |what: &str, e: &std::io::Error| {
+        format!("{setting} is set in a network of its own only, {what}: {e}")
+    };
+    let network = OwnNetwork::enter().map_err(|e| why("which cannot be made (it takes root)", &e))?;
+    fs::write(setting.path(), &setting.value).map_err(|e| why("and there it cannot be set", &e))?;
+    Ok(network)
 }
 
 /// Whether a record comes from a program that should not be measured.

@@ -14,6 +14,9 @@ use crate::lab::server::Server;
 /// The exit code of a program that was called in a way it does not know.
 const USAGE: &str = "(exit status: 2)";
 
+/// The exit code of a program that says why it cannot do what it knows.
+const FAILED: &str = "(exit status: 1)";
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
@@ -24,7 +27,9 @@ pub enum Tried {
     },
     /// It does not know the strategy or the work: why.
     Unknown(String),
-    /// It knows, and cannot: why.
+    /// It says that this strategy cannot be had here: why.
+    Lacks(String),
+    /// It fails otherwise: how.
     Fails(String),
 }
 
@@ -48,9 +53,17 @@ impl Runner<'_> {
             Err(Stop::Interrupted) => Err(Error::Interrupted("interrupted".into())),
             Err(Stop::Skipped(why)) => Ok(Tried::Fails(why)),
             Err(Stop::Void(void)) if void.reason.contains(USAGE) => Ok(Tried::Unknown(said(&void))),
+            Err(Stop::Void(void)) if void.reason.contains(FAILED) && names(&void, &cell.listener) => {
+                Ok(Tried::Lacks(said(&void)))
+            }
             Err(Stop::Void(void)) => Ok(Tried::Fails(said(&void))),
         }
     }
+}
+
+/// Whether the program spoke of this strategy.
+fn names(void: &Void, listener: &str) -> bool {
+    listener.split(':').next().is_some_and(|name| void.stderr.contains(name))
 }
 
 /// The first line that the program wrote, or else what happened to it.

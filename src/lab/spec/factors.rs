@@ -3,11 +3,17 @@
 //! Knows how a level is written and read; which combinations make sense is for `problems`, what a level does to a run
 //! is for the runner.
 
+mod fault;
+mod sysctl;
+
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::fault::{Fault, FaultKind};
+pub use self::sysctl::Sysctl;
 
 /// The factors. Listeners and peers are the columns that are compared; the others make the groups to compare within.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +39,10 @@ pub struct Factors {
     /// Which processors the programs may use.
     #[serde(default = "unpinned")]
     pub pin: Vec<Pin>,
-    /// What happens to one worker while it is measured.
+    /// Settings of the kernel's network, each in a network of its own; none is the system's, and in its network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctl: Vec<Sysctl>,
+    /// What happens to the server while it is measured.
     #[serde(default = "faultless", with = "faults")]
     pub fault: Vec<Option<Fault>>,
 }
@@ -64,6 +73,7 @@ impl Default for Factors {
             backlog: Vec::new(),
             sources: Vec::new(),
             pin: unpinned(),
+            sysctl: Vec::new(),
             fault: faultless(),
         }
     }
@@ -89,85 +99,6 @@ impl fmt::Display for Pin {
     }
 }
 
-/// What befalls one worker, at a time after the measured time begins: `kill@1s`, `stop@500ms+1s`, `stall@500ms+400ms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fault {
-    /// What.
-    pub kind: FaultKind,
-    /// When, in ms since the measured time began.
-    pub at_ms: u64,
-    /// How long it lasts in ms; 0 for a kill.
-    pub lasts_ms: u64,
-}
-
-/// Kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultKind {
-    /// SIGKILL.
-    Kill,
-    /// SIGSTOP, and SIGCONT in the end.
-    Stop,
-    /// One request that occupies a worker (`sleep:` and `spin:` only).
-    Stall,
-}
-
-impl FaultKind {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Stop => "stop",
-            Self::Stall => "stall",
-        }
-    }
-}
-
-impl FromStr for Fault {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!("`{text}` is no fault: {why}; use kill@1s, stop@500ms+1s or stall@500ms+400ms")
-        };
-        let (name, times) = text.split_once('@').ok_or_else(|| wrong("it says not when (`@`)"))?;
-        let kinds = [FaultKind::Kill, FaultKind::Stop, FaultKind::Stall];
-        let kind = kinds.into_iter().find(|kind| kind.name() == name);
-        let kind = kind.ok_or_else(|| wrong("there are kill, stop and stall"))?;
-        let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
-        let time =
-            |text: &str| milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is no time in ms or s")));
-        let (at_ms, lasts_ms) = (time(at)?, lasts.map(time).transpose()?);
-        match (kind, lasts_ms) {
-            (FaultKind::Kill, None) => Ok(Self { kind, at_ms, lasts_ms: 0 }),
-            (FaultKind::Kill, Some(_)) => Err(wrong("a kill does not last")),
-            (_, None | Some(0)) => Err(wrong("it says not how long (`+`)")),
-            (_, Some(lasts_ms)) => Ok(Self { kind, at_ms, lasts_ms }),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.kind.name(), time(self.at_ms))?;
-        if self.lasts_ms > 0 { write!(f, "+{}", time(self.lasts_ms)) } else { Ok(()) }
-    }
-}
-
-/// `1s`, `500ms` or `0.5s` in ms; at most an hour.
-fn milliseconds(text: &str) -> Option<u64> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 1.0),
-        None => (text.strip_suffix('s')?, 1000.0),
-    };
-    let plain = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let ms = number.parse::<f64>().ok().filter(|_| plain)? * unit;
-    (ms <= 3_600_000.0).then(|| ms.round() as u64)
-}
-
-fn time(ms: u64) -> String {
-    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
-}
-
 /// The level's name: `none`, or the fault as it is written.
 pub fn fault_name(fault: Option<Fault>) -> String {
     fault.map_or_else(|| "none".into(), |fault| fault.to_string())
@@ -185,18 +116,6 @@ mod faults {
         let level = |text: String| if text == "none" { Ok(None) } else { text.parse().map(Some) };
         let levels: Result<_, String> = Vec::<String>::deserialize(from)?.into_iter().map(level).collect();
         levels.map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Fault {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fault {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -251,8 +170,8 @@ impl<'de> Deserialize<'de> for Sources {
 
 impl Factors {
     /// The names of the factors.
-    pub const NAMES: [&'static str; 8] =
-        ["listener", "peers", "workers", "respond", "backlog", "sources", "pin", "fault"];
+    pub const NAMES: [&'static str; 9] =
+        ["listener", "peers", "workers", "respond", "backlog", "sources", "pin", "sysctl", "fault"];
 
     /// The levels of a factor as they are written; `None` where there is no such factor.
     pub fn levels(&self, factor: &str) -> Option<Vec<String>> {
@@ -267,6 +186,7 @@ impl Factors {
             "backlog" => texts(&self.backlog),
             "sources" => texts(&self.sources),
             "pin" => texts(&self.pin),
+            "sysctl" => texts(&self.sysctl),
             "fault" => self.fault.iter().map(|fault| fault_name(*fault)).collect(),
             _ => return None,
         })

@@ -8,6 +8,7 @@ mod load;
 mod narrow;
 mod problems;
 mod rules;
+mod sequence;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,9 +16,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::expect::Expect;
-pub use self::factors::{Factors, Fault, FaultKind, Pin, fault_name};
+pub use self::factors::{Factors, Fault, FaultKind, Pin, Sysctl, fault_name};
 pub use self::load::Load;
 pub use self::rules::Rules;
+pub use self::sequence::Sequence;
 use super::error::{Error, Result};
 
 /// One experiment.
@@ -51,6 +53,9 @@ pub struct Spec {
     /// By what a run is judged.
     #[serde(default)]
     pub rules: Rules,
+    /// Connections that the lab makes itself before the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
     /// What is varied.
     pub factors: Factors,
     /// Command templates of peers `command:NAME`.

@@ -42,6 +42,7 @@ impl Spec {
         factors.backlog.retain(|level| stays("backlog", &level.to_string()));
         factors.sources.retain(|level| stays("sources", &level.to_string()));
         factors.pin.retain(|level| stays("pin", &level.to_string()));
+        factors.sysctl.retain(|level| stays("sysctl", &level.to_string()));
         factors.fault.retain(|level| stays("fault", &super::fault_name(*level)));
         self.load.retain(|load| stays("load", &load.name));
         let expectations = std::mem::take(&mut self.expect);

@@ -54,6 +54,7 @@ pub fn first(spec: &Spec) -> Option<Problem> {
         .or_else(|| factors(spec))
         .or_else(|| peers(spec))
         .or_else(|| faults(spec))
+        .or_else(|| sequence(spec))
         .or_else(|| rules(spec))
         .or_else(|| loads(&spec.load))
         .or_else(|| {
@@ -167,6 +168,17 @@ fn faults(spec: &Spec) -> Option<Problem> {
     ))
 }
 
+fn sequence(spec: &Spec) -> Option<Problem> {
+    let within = |what: &str| Some(Problem::at("connections", what).within("sequence", 0));
+    match spec.sequence?.connections {
+        1..=10_000 if spec.factors.respond.iter().any(|respond| respond == "cgi") => {
+            Some(Problem::at("sequence", "needs answers that name their worker: not `respond` cgi"))
+        }
+        1..=10_000 => None,
+        _ => within("not within 1 to 10000"),
+    }
+}
+
 fn rules(spec: &Spec) -> Option<Problem> {
     let odd = spec.rules.each().into_iter().find(|(_, value, share)| {
         let most = if *share { 1.0 } else { f64::MAX };
@@ -257,7 +269,7 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
                 other => spec.factors.levels(other),
             };
             let Some(levels) = levels else {
-                let known = "workers, respond, backlog, sources, pin, fault";
+                let known = "workers, respond, backlog, sources, pin, sysctl, fault";
                 return Some(Problem::at(key, format!("`{factor}` makes no groups; these do: {known}")));
             };
             if !levels.contains(level) {

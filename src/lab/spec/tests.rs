@@ -141,8 +141,8 @@ fn mistakes_in_any_key_are_named_with_their_line() {
         ("backlog = [128, 4096]", "backlog = [128, 128]", "23: backlog: `128` is named twice"),
         ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is no range"),
         ("\"split\"", "\"half\"", "25: unknown variant `half`"),
-        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is no fault: a kill does not last"),
-        ("kill@1s", "burn@1s", "26: `burn@1s` is no fault: there are kill, stop and stall"),
+        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is no fault: kill does not last"),
+        ("kill@1s", "burn@1s", "26: `burn@1s` is no fault: there are kill, exit, reload, stop and stall"),
         ("kill@1s", "kill@2s", "26: fault: `kill@2s` comes after the measured 2 s are over"),
         (
             "sleep:const(1ms)",

@@ -34,7 +34,12 @@ impl Kernel {
     /// The counters now; those that cannot be read stay 0.
     pub fn read() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        Self::parse(&text("/proc/stat"), &text("/proc/net/netstat"), &text("/proc/net/snmp"))
+        // The thread's own network, where it has one; /proc/net is that of the process.
+        Self::parse(
+            &text("/proc/stat"),
+            &text("/proc/thread-self/net/netstat"),
+            &text("/proc/thread-self/net/snmp"),
+        )
     }
 
     /// From the text of /proc/stat, /proc/net/netstat and /proc/net/snmp. Times there are in ticks of 1/100 s.
@@ -95,7 +100,7 @@ pub struct Listening {
 
 /// Reads that alone, which is cheap enough to be done while a run goes on.
 pub fn listening() -> Listening {
-    let netstat = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
+    let netstat = fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
     Listening {
         overflows: paired(&netstat, "TcpExt:", "ListenOverflows"),
         drops: paired(&netstat, "TcpExt:", "ListenDrops"),

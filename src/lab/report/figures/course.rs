@@ -6,6 +6,7 @@ use crate::lab::data::{FaultDone, RunData};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::recovery::{self, Recovery};
 use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::lab::spec::FaultKind;
 use crate::measure::series::IntervalSummary;
 use crate::measure::stats;
 
@@ -68,7 +69,7 @@ pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
     let strategies: Vec<recovery::Strategy> =
         shown(scene).filter_map(|result| strategy(result, runs.get(&result.cell, scene))).collect();
     (!strategies.is_empty()).then(|| Recovery {
-        title: format!("What {fault} on one worker does, {}", scene.load.name),
+        title: format!("What {fault} of {} does, {}", fault.kind.whom(), scene.load.name),
         note: format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_words(scene)),
         strategies,
     })
@@ -94,8 +95,8 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<recovery::Strategy
         lasted_s: first.until_s.map(|until_s| until_s - first.at_s),
         rate: all(&|run, _| rate(run), step_s(runs)),
         p99_ms: all(&|run, _| percentile(run, |i| i.response.p99_us), step_s(runs)),
-        hit: all(&|run, fault| accepts(run, |worker| worker == fault.worker), sampled_s),
-        others: all(&|run, fault| accepts(run, |worker| worker != fault.worker), sampled_s),
+        hit: all(&|run, fault| struck(run, fault, |worker| worker == fault.worker), sampled_s),
+        others: all(&|run, fault| struck(run, fault, |worker| worker != fault.worker), sampled_s),
     })
 }
 
@@ -103,6 +104,11 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<recovery::Strategy
 fn rate(run: &RunData) -> Track {
     let whole = intervals(run).filter(|(at_s, i)| i.warmup == (*at_s < 0.0));
     whole.map(|(at_s, i)| (at_s, i.completed as f64 / (i.end_s - i.begin_s))).collect()
+}
+
+/// What some workers accepted, where one of them was struck and not all.
+fn struck(run: &RunData, fault: &FaultDone, some: impl Fn(u64) -> bool) -> Track {
+    if fault.kind == FaultKind::Reload.name() { Track::new() } else { accepts(run, some) }
 }
 
 /// Connections accepted per second by some workers, on average over them.

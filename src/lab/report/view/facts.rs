@@ -84,9 +84,10 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
     facts.extend(environment.handler.as_ref().map(|handler| ("Handler".into(), handler.clone())));
     facts.extend(machine.governor.as_ref().map(|governor| ("Governor".into(), governor.clone())));
     facts.push(("Network".into(), "loopback, load generator on the same machine".into()));
-    let trial = data.runs.iter().find(|run| run.round == 0).and_then(|run| run.record.as_ref());
-    facts.extend(trial.map(|record| {
-        ("Trial run".into(), format!("{} requests/s: 100 % of capacity", number(record.rate, 0)))
+    let trials = data.runs.iter().filter(|run| run.round == 0);
+    facts.extend(trials.filter_map(|run| {
+        let rate = number(run.record.as_ref()?.rate, 0);
+        Some(("Trial run".into(), format!("{}: {rate} requests/s are 100 % of capacity", run.cell)))
     }));
     facts.extend(environment.programs.iter().map(|(name, what)| (name.clone(), what.clone())));
     facts.extend(environment.peers.iter().map(|(name, what)| (name.clone(), what.clone())));

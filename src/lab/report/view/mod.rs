@@ -179,6 +179,7 @@ fn described(group: &Group) -> String {
     parts.extend(group.backlog.map(|backlog| format!("backlog {backlog}")));
     parts.extend(group.sources.as_ref().map(|sources| format!("from {sources}")));
     parts.extend(group.level("pin").filter(|pin| pin != "none").map(|pin| format!("pin {pin}")));
-    parts.extend(group.fault.map(|fault| format!("{fault} on one worker")));
+    parts.extend(group.sysctl.as_ref().map(ToString::to_string));
+    parts.extend(group.fault.map(|fault| format!("{fault} of {}", fault.kind.whom())));
     parts.join(", ")
 }

@@ -1,0 +1,118 @@
+//! What befalls a server while it is measured, as it is written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What befalls the server, at a time after the measured time begins: `kill@1s`, `exit@1s`, `stop@500ms+1s` and
+/// `stall@500ms+400ms` one worker, `reload@1s` all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// When, in ms since the measured time began.
+    pub at_ms: u64,
+    /// How long it lasts in ms; 0 for what happens once.
+    pub lasts_ms: u64,
+}
+
+/// Kinds of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM: the worker finishes what it has and ends; a successor is started.
+    Exit,
+    /// SIGHUP to the server: all workers are replaced by new ones.
+    Reload,
+    /// SIGSTOP, and SIGCONT in the end.
+    Stop,
+    /// One request that occupies a worker (`sleep:` and `spin:` only).
+    Stall,
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Kill, Self::Exit, Self::Reload, Self::Stop, Self::Stall];
+
+    /// Whether it goes on for a while.
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::Stop | Self::Stall)
+    }
+
+    /// Whom it strikes, in words.
+    pub fn whom(self) -> &'static str {
+        if self == Self::Reload { "all workers" } else { "one worker" }
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Exit => "exit",
+            Self::Reload => "reload",
+            Self::Stop => "stop",
+            Self::Stall => "stall",
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            format!(
+                "`{text}` is no fault: {why}; use kill@1s, exit@1s, reload@1s, stop@500ms+1s or stall@500ms+400ms"
+            )
+        };
+        let (name, times) = text.split_once('@').ok_or_else(|| wrong("it says not when (`@`)"))?;
+        let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let kind = kind.ok_or_else(|| wrong("there are kill, exit, reload, stop and stall"))?;
+        let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
+        let time =
+            |text: &str| milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is no time in ms or s")));
+        let (at_ms, lasts_ms) = (time(at)?, lasts.map(time).transpose()?);
+        match (kind.lasts(), lasts_ms) {
+            (false, None) => Ok(Self { kind, at_ms, lasts_ms: 0 }),
+            (false, Some(_)) => Err(wrong(&format!("{name} does not last"))),
+            (true, None | Some(0)) => Err(wrong("it says not how long (`+`)")),
+            (true, Some(lasts_ms)) => Ok(Self { kind, at_ms, lasts_ms }),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.kind.name(), time(self.at_ms))?;
+        if self.lasts_ms > 0 { write!(f, "+{}", time(self.lasts_ms)) } else { Ok(()) }
+    }
+}
+
+/// `1s`, `500ms` or `0.5s` in ms; at most an hour.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1.0),
+        None => (text.strip_suffix('s')?, 1000.0),
+    };
+    let plain = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let ms = number.parse::<f64>().ok().filter(|_| plain)? * unit;
+    (ms <= 3_600_000.0).then(|| ms.round() as u64)
+}
+
+fn time(ms: u64) -> String {
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}

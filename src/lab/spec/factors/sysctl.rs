@@ -1,0 +1,76 @@
+//! A setting of the kernel's network, as it is written: `net.ipv4.tcp_migrate_req=1`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// One setting, of those that every network has for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sysctl {
+    /// `net.ipv4.tcp_migrate_req`
+    pub key: String,
+    /// `1`
+    pub value: String,
+}
+
+impl Sysctl {
+    /// Where the kernel has it.
+    pub fn path(&self) -> PathBuf {
+        ["/proc/sys".to_owned(), self.key.replace('.', "/")].iter().collect()
+    }
+
+    /// The name without where it belongs, for titles: `tcp_migrate_req=1`.
+    pub fn short(&self) -> String {
+        format!("{}={}", self.key.rsplit('.').next().unwrap_or_default(), self.value)
+    }
+}
+
+impl FromStr for Sysctl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no setting of the network; use net.ipv4.NAME=VALUE");
+        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let word =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let fits = key.starts_with("net.") && key.split('.').all(word);
+        let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if fits && plain { Ok(Self { key: key.into(), value: value.into() }) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Sysctl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+impl Serialize for Sysctl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sysctl {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_of_the_network_is_read_and_nothing_else() {
+        let setting: Sysctl = "net.ipv4.tcp_migrate_req=1".parse().unwrap();
+        assert_eq!(setting.to_string(), "net.ipv4.tcp_migrate_req=1");
+        assert_eq!(setting.path(), PathBuf::from("/proc/sys/net/ipv4/tcp_migrate_req"));
+        assert_eq!(setting.short(), "tcp_migrate_req=1");
+        for text in ["kernel.panic=1", "net.ipv4.x", "net.ipv4.x=", "net...=1", "net.ipv4/../../x=1", "=1"] {
+            assert!(text.parse::<Sysctl>().is_err(), "{text}");
+        }
+    }
+}
