@@ -25,7 +25,7 @@ pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'
         worker: 0,
         extra,
     };
-    Terms { instance, alarm_s: 0, nofile: None, clear_mask: false }
+    Terms { instance, alarm_s: 0, limits: Vec::new(), clear_mask: false }
 }
 
 /// The part that belongs to one request, behind the part that belongs to the worker.

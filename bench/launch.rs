@@ -36,7 +36,7 @@ impl Launch {
             stdin: None,
             stdout: self.null.as_fd(),
             alarm_s: 0,
-            nofile: None,
+            limits: &[],
             clear_mask: false,
         };
         Pid::from_raw(self.spawner.spawn(order, false).unwrap().pid)

@@ -240,6 +240,11 @@ impl Scoreboard {
         self.used().map(|row| row.running.load(SeqCst)).sum()
     }
 
+    /// Connections that workers hold now, over all workers.
+    pub fn open_connections(&self) -> u64 {
+        self.used().map(|row| row.open.load(Relaxed)).sum()
+    }
+
     /// The rows that have ever been in use.
     pub fn used(&self) -> impl Iterator<Item = &Row> {
         let used = usize::try_from(self.header().slots.load(Relaxed)).unwrap_or(self.rows).min(self.rows);

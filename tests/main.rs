@@ -16,6 +16,7 @@ mod lab; // experiments from a file to a report
 mod lab_faults; // what befalls workers, servers and load generators during a run
 mod lab_plans; // checks, parts of experiments, going on, suites, comparisons
 mod lab_runs; // other servers, prefixes, probes
+mod limits; // on handlers, connections and slowness
 mod loadgen; // the load generator against scripted servers
 mod loadgen_connections; // how it uses connections: kept, lost, from where, how many
 mod loadgen_memory; // that its hot path allocates nothing

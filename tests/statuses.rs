@@ -165,7 +165,7 @@ fn a_head_that_takes_too_long_is_408_however_it_trickles_in() {
 fn a_body_without_progress_is_408_and_a_slow_one_is_not() {
     let sandbox = Sandbox::new();
     sandbox.handler("echo", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec cat\n");
-    let server = sandbox.start(&["--body-timeout", "2s"]);
+    let server = sandbox.start(&["--body-timeout", "2s", "--min-rate", "1"]);
     for request in [
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf",
         "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",

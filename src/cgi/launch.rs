@@ -21,7 +21,7 @@ use super::route::{self, Kind, Route};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
-use crate::sys::spawn::{Order, SpawnError, Spawner, Started};
+use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
 
 /// What handlers find as `PATH`.
 pub const HANDLER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -33,14 +33,14 @@ const REMEMBERED: usize = 1024;
 const REMEMBERED_BYTES: usize = 128;
 
 /// How all handlers of a worker are started.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms<'a> {
     /// The variables that every handler gets, and the base directory.
     pub instance: meta::Instance<'a>,
-    /// Seconds that a handler may run; 0 is for ever.
+    /// SIGALRM after so many seconds; 0 is never.
     pub alarm_s: u32,
-    /// `RLIMIT_NOFILE` (soft, hard) for handlers, where the worker's is another.
-    pub nofile: Option<(u64, u64)>,
+    /// Resource limits of handlers, where the worker's are others.
+    pub limits: Vec<Limit>,
     /// Whether the launching thread blocks signals, which handlers must not inherit.
     pub clear_mask: bool,
 }
@@ -190,7 +190,7 @@ impl<'a> Launcher<'a> {
             stdin: client.body.as_ref().map(AsFd::as_fd),
             stdout: client.stream,
             alarm_s: self.terms.alarm_s,
-            nofile: self.terms.nofile,
+            limits: &self.terms.limits,
             clear_mask: self.terms.clear_mask,
         };
         self.spawner.spawn(order, pidfd)

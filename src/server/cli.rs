@@ -20,6 +20,7 @@ use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
 use crate::listener::{Choice, STRATEGIES, table};
 use crate::server::error::Error;
+use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
 use crate::server::values;
@@ -128,6 +129,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Handlers")]
     pub path: Option<PathBuf>,
 
+    /// Let handlers execute setuid programs (sudo, sendmail) [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Handlers")]
+    pub allow_setuid: Option<bool>,
+
     /// Name of the instance
     #[arg(short, long, help_heading = "Instances")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
@@ -155,11 +160,22 @@ pub struct Options {
     /// Handlers at once; beyond it 503; 0 is no limit [default: 0]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_handlers: Option<u64>,
+    /// For each handler: cpu=10s,memory=512M,processes=64,files=100
+    #[arg(long, value_name = "LIMITS", help_heading = "Limits")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub handler_limit: Option<HandlerLimit>,
+    /// Slow connections at once; beyond it 503; 0 is no limit [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_connections: Option<u64>,
     /// Largest request body [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
     #[serde(deserialize_with = "size")]
     pub max_body: Option<u64>,
-    /// Time for a request's head [default: 10s]
+    /// Longest time without a byte of a request [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub idle_timeout: Option<Duration>,
+    /// Time for a request's head, from its first byte on [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub header_timeout: Option<Duration>,
@@ -167,6 +183,14 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub body_timeout: Option<Duration>,
+    /// Bytes per second of a body, on the whole; 0 is no limit [default: 500]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    #[serde(deserialize_with = "size")]
+    pub min_rate: Option<u64>,
+    /// Longest time in which a client takes nothing of its response; 0s is no limit [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub send_timeout: Option<Duration>,
     /// Longest run of a handler, in whole seconds; 0s is no limit [default: 0s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]

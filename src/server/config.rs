@@ -1,8 +1,10 @@
 //! What an instance was asked to do, after the command line, the environment and the file were put together.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use crate::instance::{Name, registry};
 use crate::listener::{Choice, socket};
 use crate::server::cli::{Layers, Options};
 use crate::server::error::Error;
+use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
 
@@ -36,12 +39,24 @@ pub struct Settings {
     pub backlog: u32,
     /// Handlers that may run at once in the instance.
     pub max_handlers: Option<u64>,
+    /// What one handler may use.
+    pub handler_limit: Option<HandlerLimit>,
+    /// Whether handlers can execute setuid programs.
+    pub allow_setuid: bool,
+    /// Connections that may wait for their clients at once in the instance.
+    pub max_connections: Option<u64>,
     /// Largest request body in bytes.
     pub max_body: u64,
-    /// From accept to the end of the request head.
+    /// How long a connection may be open without a byte of a request.
+    pub idle_timeout: Duration,
+    /// From the first byte to the end of the request head.
     pub header_timeout: Duration,
     /// Longest time without a byte of the body.
     pub body_timeout: Duration,
+    /// Bytes per second that a body must have on the whole; 0 is none.
+    pub min_rate: u64,
+    /// How long a client may take nothing of its response, to the ms; 0 is for ever.
+    pub send_timeout: Duration,
     /// Longest run of a handler, in whole seconds (`alarm`).
     pub handler_timeout: Option<Duration>,
     /// How long a stop waits for running handlers.
@@ -89,9 +104,15 @@ impl Settings {
             path: Some(self.path.clone()),
             backlog: Some(self.backlog),
             max_handlers: self.max_handlers,
+            handler_limit: self.handler_limit,
+            allow_setuid: Some(self.allow_setuid),
+            max_connections: self.max_connections,
             max_body: Some(self.max_body),
+            idle_timeout: Some(self.idle_timeout),
             header_timeout: Some(self.header_timeout),
             body_timeout: Some(self.body_timeout),
+            min_rate: Some(self.min_rate),
+            send_timeout: Some(self.send_timeout),
             handler_timeout: self.handler_timeout,
             grace: Some(self.grace),
             log_level: Some(self.log_level),
@@ -108,9 +129,14 @@ impl Settings {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let temporary = path.with_extension("new");
-        std::fs::write(&temporary, self.to_toml())
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .map_err(|error| Error::Failed(format!("cannot write {}: {error}", path.display())))
+        // The [env] table may hold secrets.
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(self.to_toml().as_bytes())?;
+            std::fs::rename(&temporary, path)
+        };
+        write().map_err(|error| Error::Failed(format!("cannot write {}: {error}", path.display())))
     }
 }
 
@@ -163,8 +189,14 @@ impl Sources {
             backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
             max_handlers: options.max_handlers.filter(|&most| most != 0),
             max_body: within("max-body", options.max_body.unwrap_or(1 << 30), 0, i64::MAX.cast_unsigned())?,
+            handler_limit: options.handler_limit.map_or(Ok(None), |limit| possible(limit).map(Some))?,
+            allow_setuid: options.allow_setuid.unwrap_or(false),
+            max_connections: options.max_connections.filter(|&most| most != 0),
+            idle_timeout: some_time("idle-timeout", options.idle_timeout, 10)?,
             header_timeout: some_time("header-timeout", options.header_timeout, 10)?,
             body_timeout: some_time("body-timeout", options.body_timeout, 30)?,
+            min_rate: options.min_rate.unwrap_or(500),
+            send_timeout: options.send_timeout.unwrap_or(DEFAULT_SEND_TIMEOUT),
             handler_timeout: whole_seconds(options.handler_timeout)?,
             grace: options.grace.unwrap_or(DEFAULT_GRACE),
             log_level: options.log_level.unwrap_or(tracing::Level::INFO),
@@ -173,6 +205,9 @@ impl Sources {
         })
     }
 }
+
+/// How long a client may take nothing of its response when nothing else was said.
+const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for running handlers when nothing else was said.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -247,6 +282,13 @@ fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
         return Err(Error::Usage("handler-timeout must be in whole seconds, such as 10s (0s: none)".into()));
     }
     Ok(given)
+}
+
+/// More open files than the server itself may have cannot be promised to handlers.
+fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
+    use nix::sys::resource::{Resource, getrlimit};
+    let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    within("handler-limit files", limit.files().unwrap_or(0), 0, most).map(|_| limit)
 }
 
 fn variables(env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {

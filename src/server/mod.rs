@@ -4,6 +4,7 @@ mod actions;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod handler_limit;
 pub mod logging;
 pub mod responders;
 pub mod supervisor;

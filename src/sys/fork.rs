@@ -54,15 +54,21 @@ pub fn has_children() -> bool {
     waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
 }
 
-/// Kills everything in this process' group but itself. For a process that leads its group and is about to end.
+/// Begins a session of its own for this process, without a terminal. All that it starts belongs to it, until it leaves on
+/// purpose (setsid(2)).
 ///
 /// # Errors
-/// It cannot leave the group; nothing is killed then.
-pub fn kill_rest_of_group() -> io::Result<()> {
-    use nix::unistd::{getpgid, getpgrp, getppid, setpgid};
-    let group = getpgrp();
-    setpgid(Pid::from_raw(0), getpgid(Some(getppid()))?)?;
-    Ok(nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL)?)
+/// `EPERM` for the leader of a process group.
+pub fn begin_session() -> io::Result<()> {
+    Ok(nix::unistd::setsid().map(drop)?)
+}
+
+/// From now on nothing that this process executes gains privileges by doing so (setuid programs do not).
+///
+/// # Errors
+/// Those of `prctl(2)`.
+pub fn gain_no_privileges() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
 /// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.

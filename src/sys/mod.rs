@@ -15,6 +15,7 @@ pub mod map;
 pub mod net;
 pub mod netns;
 pub mod process;
+pub mod proctable;
 pub mod signal;
 pub mod sockdiag;
 pub mod spawn;

@@ -60,6 +60,15 @@ pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: i32) -> io::Result<()
     set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
 }
 
+/// `TCP_USER_TIMEOUT`: a connection ends when for so many ms nothing of what was sent is taken (0: the system's own, longer
+/// rules). Connections inherit it from the socket that they are accepted from.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn set_user_timeout(socket: BorrowedFd<'_>, ms: u32) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &ms)
+}
+
 /// Attaches a filter to a listening socket that drops SYN segments and lets all others through: no handshake
 /// begins any more, those under way and queued connections are not touched.
 ///

@@ -7,6 +7,7 @@ use crate::instance::registry;
 use crate::listener::socket;
 use crate::server::config::Settings;
 use crate::server::error::Error;
+use crate::sys::net;
 
 /// Binds the sockets that the strategy of `settings` needs. With port 0, the first one's is everybody's.
 ///
@@ -16,7 +17,17 @@ pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let explain = |error: io::Error| Error::Failed(explain(settings, &error));
     let mut sockets = vec![socket::first(settings.address(), settings.terms()).map_err(explain)?];
     sockets.append(&mut siblings(&sockets, settings).map_err(explain)?);
+    set_send_timeout(&sockets, settings).map_err(explain)?;
     Ok(sockets)
+}
+
+/// Connections inherit it from the sockets.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::Result<()> {
+    let ms = u32::try_from(settings.send_timeout.as_millis()).unwrap_or(u32::MAX);
+    sockets.iter().try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
 }
 
 /// The siblings that are missing beside `sockets` for what the strategy needs.

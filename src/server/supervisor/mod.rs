@@ -9,6 +9,7 @@ mod staff;
 mod start;
 mod stderr;
 
+use std::collections::BTreeSet;
 use std::io::{PipeReader, PipeWriter, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
 
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
@@ -49,7 +51,9 @@ pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> 
     supervisor.take_places(&mut first).map_err(Error::Failed)?;
     supervisor.begin(first);
     let ended = supervisor.run();
-    supervisor.kill_all();
+    if ended.is_err() {
+        supervisor.kill_all();
+    }
     supervisor.own().stderr.finish();
     ended
 }
@@ -90,6 +94,8 @@ struct Supervisor {
     /// Sockets that the current generation serves, where it has more than it asked for.
     served: usize,
     staff: Vec<Member>,
+    /// The sessions that workers have ever begun: handlers belong to that of their worker, and may outlive it.
+    sessions: BTreeSet<Pid>,
     phase: Phase,
     ready: Option<Ready>,
     /// What a forked worker closes at once.
@@ -238,12 +244,6 @@ impl Supervisor {
             }
         }
         self.tell_retiring();
-    }
-
-    /// Ends every worker and its handlers at once.
-    fn kill_all(&mut self) {
-        self.staff.iter().for_each(Member::kill_group);
-        self.staff.retain(|member| member.pid.is_some());
     }
 
     fn reopen_log(&mut self) {

@@ -69,6 +69,10 @@ impl Supervisor {
             self.own().parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
         let more = bind::siblings(&sockets, settings)
             .map_err(|error| format!("cannot bind more sockets: {error}"))?;
+        [&sockets, &more]
+            .into_iter()
+            .try_for_each(|sockets| bind::set_send_timeout(sockets, settings))
+            .map_err(|error| format!("cannot set the send-timeout: {error}"))?;
         self.own().parking.park(more).map_err(|error| format!("cannot park more sockets: {error}"))
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Generation, Phase, Supervisor};
@@ -15,6 +15,7 @@ use crate::scoreboard::{Role, State};
 use crate::server::worker::{self, Post};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
+use crate::sys::proctable::{self, Process};
 
 /// A worker that lives shorter than this "keeps dying".
 const SHORT_LIFE: Duration = Duration::from_secs(1);
@@ -96,14 +97,6 @@ impl Member {
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
             let _ = kill(pid, signal);
-        }
-    }
-
-    /// Kills the worker and all handlers in its process group.
-    pub fn kill_group(&self) {
-        if let Some(pid) = self.pid {
-            let _ = killpg(pid, Signal::SIGKILL);
-            let _ = kill(pid, Signal::SIGKILL); // it may not have made its group yet
         }
     }
 
@@ -275,6 +268,7 @@ impl Supervisor {
             Ok(Some(pid)) => {
                 let member = &mut self.staff[index];
                 (member.pid, member.started, member.due) = (Some(pid), Instant::now(), None);
+                self.sessions.insert(pid);
                 if again {
                     self.board.header().respawns.fetch_add(1, SeqCst);
                 }
@@ -302,8 +296,7 @@ impl Supervisor {
         let Some((mut reports, stderr)) = self.workers_ends.take() else {
             fork::exit_now(worker::EXIT_FATAL)
         };
-        let set_up = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
-            .map_err(std::io::Error::from)
+        let set_up = fork::begin_session()
             .and_then(|()| fork::die_with(supervisor))
             .and_then(|()| crate::sys::process::standard_streams_to_null())
             .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
@@ -340,6 +333,20 @@ impl Supervisor {
             Duty::Worker => worker::run(post, report),
             Duty::Auxiliary(_) => worker::auxiliary::run(post, report),
         }
+    }
+
+    /// Ends every worker, and at once all that their handlers are: those of workers that died are there as well. What has
+    /// left for a session of its own is nobody's handler any more.
+    pub(super) fn kill_all(&mut self) {
+        self.staff.iter().for_each(|member| member.signal(Signal::SIGKILL));
+        let (own, sessions) = (nix::unistd::getpid(), &self.sessions);
+        let ours = |one: &Process, all: &[Process]| {
+            sessions.contains(&one.session) && proctable::descends(one, own, all)
+        };
+        if let Err(error) = proctable::kill_all(ours) {
+            tracing::error!("cannot kill all handlers: {error}");
+        }
+        self.staff.retain(|member| member.pid.is_some());
     }
 
     /// Generations without workers are history.

@@ -1,5 +1,6 @@
 //! From settings to a supervisor that is ready to fork: descriptors, limits, log, sockets, state on disk, in this order.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -82,6 +83,7 @@ pub(super) fn open(
         reload_again: false,
         served: 0,
         staff: Vec::new(),
+        sessions: BTreeSet::new(),
         phase: Phase::Running,
         ready: Some(ready),
         own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr) }),

@@ -15,6 +15,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing, Head};
 use crate::http::response;
 use crate::scoreboard::add;
+use crate::server::config::Settings;
 use crate::sys::net;
 
 /// After an answer of our own, the client's remaining input is read and dropped for so long...
@@ -26,6 +27,9 @@ const LINGER_BYTES: usize = 64 * 1024;
 const WORTH_PARSING: usize = 1024;
 /// Reads in a row from one connection, before others get their turn.
 const READS_PER_TURN: usize = 16;
+
+/// No body is due later, so that no sum of times overflows.
+const A_YEAR_S: u64 = 365 * 24 * 3600;
 
 /// The body cannot be kept anywhere.
 const NO_ROOM: Refusal = Refusal::new(500, "the request body could not be stored");
@@ -69,6 +73,9 @@ struct Body {
     /// Where the body goes; `None` where nobody reads it.
     spool: Option<Spool>,
     rest: Rest,
+    /// When the head was whole, and how much has come since.
+    begun: Instant,
+    received: u64,
 }
 
 #[derive(Debug)]
@@ -87,7 +94,9 @@ enum Step {
 impl Held {
     /// A new connection, of which `input` was read.
     pub fn new(connection: Connection, input: &[u8], shared: &'static Shared) -> Self {
-        let deadline = connection.accepted + shared.settings.header_timeout;
+        let settings = &shared.settings;
+        let time = if input.is_empty() { settings.idle_timeout } else { settings.header_timeout };
+        let deadline = connection.accepted + time;
         Self { connection, deadline, input: input.to_vec(), parsed: 0, stage: Stage::Head, shared }
     }
 
@@ -136,10 +145,16 @@ impl Held {
 
     fn received(&mut self, bytes: &[u8]) {
         match &mut self.stage {
-            Stage::Head => self.input.extend_from_slice(bytes),
-            Stage::Body(_) => {
+            Stage::Head => {
+                if self.input.is_empty() {
+                    self.deadline = Instant::now() + self.shared.settings.header_timeout;
+                }
                 self.input.extend_from_slice(bytes);
-                self.deadline = Instant::now() + self.shared.settings.body_timeout;
+            }
+            Stage::Body(body) => {
+                self.input.extend_from_slice(bytes);
+                body.received += bytes.len() as u64;
+                self.deadline = body.deadline(&self.shared.settings);
             }
             Stage::Linger { budget } => *budget = budget.saturating_sub(bytes.len()),
         }
@@ -204,8 +219,10 @@ impl Held {
         if head.expect_continue && self.input.is_empty() {
             let _ = net::send(&self.connection.stream, response::CONTINUE);
         }
-        self.stage = Stage::Body(Body { head: input[..head.len].to_vec(), spool, rest });
-        self.deadline = Instant::now() + self.shared.settings.body_timeout;
+        let (begun, received) = (Instant::now(), self.input.len() as u64);
+        let body = Body { head: input[..head.len].to_vec(), spool, rest, begun, received };
+        self.deadline = body.deadline(&self.shared.settings);
+        self.stage = Stage::Body(body);
         Ok(())
     }
 
@@ -261,7 +278,10 @@ impl Held {
             After::Close => return Step::Finished,
             After::KeepAlive => {
                 self.stage = Stage::Head;
-                self.deadline = Instant::now() + self.shared.settings.header_timeout;
+                let settings = &self.shared.settings;
+                let time =
+                    if self.input.is_empty() { settings.idle_timeout } else { settings.header_timeout };
+                self.deadline = Instant::now() + time;
             }
             After::Linger => {
                 let _ = net::shutdown_write(&self.connection.stream);
@@ -281,7 +301,7 @@ impl Held {
         add(&self.shared.row().timeouts, 1);
         let refusal = match self.stage {
             Stage::Head => Refusal::new(408, "the request head took too long"),
-            _ => Refusal::new(408, "the request body made no progress"),
+            _ => Refusal::new(408, "the request body came too slowly"),
         };
         match self.settle(service.refuse(&self.connection, None, &refusal, &"")) {
             Step::Finished => Progress::Finished,
@@ -291,6 +311,15 @@ impl Held {
 }
 
 impl Body {
+    /// Until when more of it must have come: some of it within the time-out, and on the whole no less than the least rate, to
+    /// which the time-out is added once.
+    fn deadline(&self, settings: &Settings) -> Instant {
+        let progress = Instant::now() + settings.body_timeout;
+        let Some(seconds) = self.received.checked_div(settings.min_rate) else { return progress };
+        let rate = self.begun + settings.body_timeout + Duration::from_secs(seconds.min(A_YEAR_S));
+        progress.min(rate)
+    }
+
     /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
     fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
         let mut used = 0;

@@ -7,12 +7,13 @@
 
 pub mod auxiliary;
 mod connection;
+mod handlers;
 mod held;
 mod room;
 mod service;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -21,10 +22,12 @@ use std::time::{Duration, Instant};
 
 use connection::Connection;
 use held::{Held, Progress};
+use nix::sys::resource::{Resource, getrlimit};
 use room::Room;
 use service::{After, Service};
 
 use crate::http::limits::Limits;
+use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing};
 use crate::listener::{Acceptor, Seat, Siblings, Strategy};
 use crate::scoreboard::{Row, Scoreboard, State, add};
@@ -32,7 +35,7 @@ use crate::server::config::Settings;
 use crate::server::logging;
 use crate::server::responders::Occupy;
 use crate::sys::map::{self, Pages};
-use crate::sys::{fork, net, signal};
+use crate::sys::{fork, net, proctable, signal};
 
 /// Exit code of a worker that could not start and whose successor could not either.
 pub const EXIT_FATAL: i32 = 70;
@@ -40,8 +43,13 @@ pub const EXIT_FATAL: i32 = 70;
 const READ_BYTES: usize = 16 * 1024;
 /// How long an acceptor stands back when the system has no descriptors or memory for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Descriptors that slow clients leave to the others.
+const RESERVED: u64 = 32;
 /// How often a stopping worker looks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
+
+/// A slow client is told so beyond `--max-connections`.
+const FULL: Refusal = Refusal::new(503, "too many connections are waiting");
 
 /// What a worker is given by the supervisor that forked it.
 #[derive(Debug)]
@@ -92,6 +100,8 @@ struct Shared {
     nofile: Option<(u64, u64)>,
     /// `SERVER_NAME` where the client names no host.
     server_name: String,
+    /// Connections with a higher descriptor are not held: the last ones are for those that are served at once.
+    highest_held: RawFd,
     spool_directory: PathBuf,
     /// What occupies the worker before a measuring answer; one at a time, as a worker does one thing at a time.
     occupy: Option<Mutex<Occupy>>,
@@ -125,6 +135,9 @@ fn work(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
 }
 
 fn set_up(post: Post<'_>) -> io::Result<Worker> {
+    if !post.settings.allow_setuid {
+        fork::gain_no_privileges()?;
+    }
     if let Some(log) = logging::descriptor() {
         signal::install_worker(log, &post.log_path)?;
     }
@@ -135,6 +148,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         limits: Limits { body: post.settings.max_body, ..Limits::default() },
         occupy: post.settings.respond.occupy(seed).map(Mutex::new),
         server_name: post.settings.bind.to_string(),
+        highest_held: highest_held()?,
         settings: post.settings.clone(),
         board: post.board,
         slot: post.slot,
@@ -160,6 +174,12 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         service: Service::new(shared, room, false)?,
         buffer: Pages::new(READ_BYTES)?,
     })
+}
+
+/// Slow clients may use all descriptors but a few.
+fn highest_held() -> io::Result<RawFd> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(RawFd::try_from(soft - (soft / 4).min(RESERVED)).unwrap_or(RawFd::MAX))
 }
 
 #[derive(Debug)]
@@ -230,9 +250,20 @@ impl Worker {
     fn hold(&mut self, connection: Connection, n: usize) {
         let mut held = Held::new(connection, &self.buffer[..n], self.shared);
         match held.advance(&mut self.service, &mut self.buffer) {
+            Progress::Waiting if self.is_full(&held.connection) => {
+                let _ = self.service.refuse(&held.connection, None, &FULL, &"");
+                leave(self.shared.row());
+            }
             Progress::Waiting => self.room.admit(held),
             Progress::Finished => leave(self.shared.row()),
         }
+    }
+
+    /// Whether a connection that would have to wait is one too many.
+    fn is_full(&self, connection: &Connection) -> bool {
+        let Shared { settings, board, highest_held, .. } = self.shared;
+        connection.stream.as_raw_fd() > *highest_held
+            || settings.max_connections.is_some_and(|most| board.open_connections() > most)
     }
 
     /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them.
@@ -289,7 +320,8 @@ fn out_of_time(shared: &Shared) {
     }
     tracing::warn!("the grace period is over: handlers that still run are killed");
     logging::flush();
-    if let Err(error) = fork::kill_rest_of_group() {
+    let own = nix::unistd::getpid();
+    if let Err(error) = proctable::kill_all(|one, _| one.session == own && one.pid != own) {
         tracing::error!("cannot kill them: {error}");
     }
 }

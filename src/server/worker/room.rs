@@ -17,6 +17,7 @@ use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
 
 use super::Shared;
+use super::handlers::{Handlers, Watched};
 use super::held::{Held, Progress};
 use super::service::Service;
 use crate::server::logging;
@@ -45,8 +46,7 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct Inside {
     held: HashMap<RawFd, Held>,
-    /// Handlers that are counted: their pidfds.
-    handlers: HashMap<RawFd, OwnedFd>,
+    handlers: Handlers,
     /// Connections that the thread works on at this moment.
     taken: usize,
     /// When the timer is due.
@@ -98,27 +98,27 @@ impl Room {
         }
     }
 
-    /// Counts a handler as running until its pidfd says that it has ended.
-    pub fn watch(&self, pidfd: OwnedFd) {
+    /// Watches a handler until its pidfd says that it has ended.
+    pub fn watch(&self, pidfd: OwnedFd, handler: Watched) {
         let mut inside = self.inside();
         match self.listen_to(pidfd.as_fd()) {
-            Ok(()) => drop(inside.handlers.insert(pidfd.as_raw_fd(), pidfd)),
-            Err(_) => drop(self.shared.row().running.fetch_sub(1, SeqCst)),
+            Ok(()) => {
+                if let Some(deadline) = handler.deadline {
+                    self.arm(&mut inside, deadline);
+                }
+                inside.handlers.insert(pidfd, handler);
+            }
+            Err(error) => {
+                tracing::warn!(pid = handler.pid.as_raw(), "cannot watch a handler: {error}");
+                self.shared.row().running.fetch_sub(handler.counted.into(), SeqCst);
+            }
         }
     }
 
     /// Counts off the handlers that have ended, without waiting for the thread to do so.
     pub fn discharge(&self) {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        let ended = |pidfd: &OwnedFd| {
-            let mut fd = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fd, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-        };
-        let mut inside = self.inside();
-        let before = inside.handlers.len();
-        inside.handlers.retain(|_, pidfd| !ended(pidfd));
-        let gone = before - inside.handlers.len();
-        self.shared.row().running.fetch_sub(gone as u64, SeqCst);
+        let gone = self.inside().handlers.discharge();
+        self.shared.row().running.fetch_sub(gone, SeqCst);
     }
 
     /// Whether every connection has been served.
@@ -196,9 +196,8 @@ impl Room {
     /// Something happened to one connection or handler.
     fn visit(&self, key: RawFd, service: &mut Service, scratch: &mut [u8]) {
         let mut inside = self.inside();
-        if let Some(pidfd) = inside.handlers.remove(&key) {
-            drop(pidfd);
-            self.shared.row().running.fetch_sub(1, SeqCst);
+        if let Some(counted) = inside.handlers.ended(key) {
+            self.shared.row().running.fetch_sub(counted.into(), SeqCst);
             return;
         }
         let Some(mut held) = inside.held.remove(&key) else { return };
@@ -232,7 +231,9 @@ impl Room {
             inside.held.iter().filter(|(_, held)| overdue(held)).map(|(key, _)| *key).collect();
         let late: Vec<Held> = late.iter().filter_map(|key| inside.held.remove(key)).collect();
         inside.taken += late.len();
-        match inside.held.values().map(|held| held.deadline).min() {
+        inside.handlers.sweep(now);
+        let next = inside.held.values().map(|held| held.deadline).min();
+        match next.into_iter().chain(inside.handlers.next_deadline()).min() {
             Some(next) => self.arm(&mut inside, next),
             None => drop(self.timer.unset()),
         }

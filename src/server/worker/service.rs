@@ -9,8 +9,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::Resource;
+
 use super::Shared;
 use super::connection::Connection;
+use super::handlers::Watched;
 use super::room::Room;
 use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
 use crate::cgi::meta;
@@ -18,7 +21,10 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::http::response;
 use crate::scoreboard::add;
+use crate::server::config::Settings;
+use crate::server::handler_limit::HandlerLimit;
 use crate::server::responders::Respond;
+use crate::sys::spawn::Limit;
 use crate::sys::{net, signal};
 
 /// At the limit of handlers, the worker looks so often whether one has just ended...
@@ -65,8 +71,12 @@ impl Service {
             worker: shared.number as u64,
             extra: &settings.env,
         };
-        let alarm_s = settings.handler_timeout.map_or(0, whole_seconds);
-        let terms = Terms { instance, alarm_s, nofile: shared.nofile, clear_mask: signals_blocked };
+        let terms = Terms {
+            instance,
+            alarm_s: alarm_s(settings),
+            limits: limits(shared),
+            clear_mask: signals_blocked,
+        };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
@@ -130,12 +140,12 @@ impl Service {
         }
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
-        let begun = Instant::now();
-        match self.launcher.launch(head, &client, counts) {
+        let (begun, time) = (Instant::now(), self.shared.settings.handler_timeout);
+        match self.launcher.launch(head, &client, counts || time.is_some()) {
             Ok((started, program)) => {
                 add(&row.launched, 1);
                 if let Some(pidfd) = started.pidfd {
-                    self.room.watch(pidfd);
+                    self.room.watch(pidfd, Watched::new(started.pid, counts, time));
                 }
                 tracing::info!(
                     peer = %connection.peer,
@@ -229,9 +239,16 @@ impl Service {
     }
 }
 
-/// `alarm()` knows whole seconds: rounded up, so that 500ms is not for ever.
-fn whole_seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+/// The room ends handlers that run too long; should the worker be gone by then, their first process ends a moment later.
+fn alarm_s(settings: &Settings) -> u32 {
+    const LATER_S: u64 = 2;
+    settings.handler_timeout.map_or(0, |time| u32::try_from(time.as_secs() + LATER_S).unwrap_or(u32::MAX))
+}
+
+/// What handlers are limited to, beside what the server itself was started with.
+fn limits(shared: &Shared) -> Vec<Limit> {
+    let nofile = shared.nofile.map(|(soft, hard)| Limit::new(Resource::RLIMIT_NOFILE, soft, hard));
+    nofile.into_iter().chain(shared.settings.handler_limit.iter().flat_map(HandlerLimit::limits)).collect()
 }
 
 fn micros(time: Duration) -> u64 {

@@ -1,0 +1,113 @@
+//! The table of processes in /proc: who belongs to which session, and an end for all of them.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Looks at the table until nobody is left to kill; more often only a process that forks faster than it is killed needs.
+const PASSES: usize = 100;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A process that is no zombie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    /// That of its parent.
+    pub parent: Pid,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
+}
+
+/// All processes that can be seen.
+///
+/// # Errors
+/// There is no /proc.
+pub fn processes() -> io::Result<Vec<Process>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that has ended meanwhile has no file any more.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        found.extend(parse(pid, &stat));
+    }
+    Ok(found)
+}
+
+/// The name stands in parentheses and may hold anything, parentheses too: what follows the last one counts (proc(5)).
+fn parse(pid: i32, stat: &str) -> Option<Process> {
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    let mut number = || Some(Pid::from_raw(fields.next()?.parse().ok()?));
+    Some(Process { pid: Pid::from_raw(pid), parent: number()?, group: number()?, session: number()? })
+}
+
+/// Whether `process` descends from `ancestor`; `all` has those in between.
+pub fn descends(process: &Process, ancestor: Pid, all: &[Process]) -> bool {
+    let mut parent = process.parent;
+    // A table read while processes come and go may even have a circle.
+    for _ in 0..all.len() {
+        if parent == ancestor {
+            return true;
+        }
+        let Some(next) = all.iter().find(|candidate| candidate.pid == parent) else { return false };
+        parent = next.parent;
+    }
+    false
+}
+
+/// Kills (`SIGKILL`) every process that `chosen` picks from the table, and those that they start meanwhile.
+///
+/// # Errors
+/// There is no /proc; or a process may not be killed: the others are all the same.
+pub fn kill_all(chosen: impl Fn(&Process, &[Process]) -> bool) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for _ in 0..PASSES {
+        let all = processes()?;
+        let mut left = 0;
+        for victim in all.iter().filter(|process| chosen(process, &all)) {
+            match kill(victim.pid, Signal::SIGKILL) {
+                Ok(()) => left += 1,
+                Err(Errno::ESRCH) => {}
+                Err(error) => outcome = Err(error.into()),
+            }
+        }
+        if left == 0 {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_whatever_the_name_is() {
+        let pid = Pid::from_raw;
+        let expected = Process { pid: pid(7), parent: pid(1), group: pid(5), session: pid(4) };
+        assert_eq!(parse(7, "7 (a) b (c) S 1 5 4 0 -1 4194304"), Some(expected));
+        assert_eq!(parse(7, "7 (sh) Z 1 5 4 0"), None);
+        assert_eq!(parse(7, "7 (sh)"), None);
+    }
+
+    #[test]
+    fn this_process_is_in_the_table_and_descends_from_its_parent() {
+        let all = processes().unwrap();
+        let own = all.iter().find(|process| process.pid == nix::unistd::getpid()).unwrap();
+        assert_eq!((own.parent, own.group), (nix::unistd::getppid(), nix::unistd::getpgrp()));
+        assert!(descends(own, own.parent, &all) && !descends(own, own.pid, &all));
+    }
+}
