@@ -85,6 +85,19 @@ fn every_error_in_a_file_names_file_line_and_key() {
 }
 
 #[test]
+fn settings_can_be_checked_without_a_start() {
+    let sandbox = Sandbox::new();
+    sandbox.write("c.toml", "name = \"lab\"\nworkers = 3\nport = 1234\nbind = \"127.0.0.1\"\n");
+    let said = sandbox.caffeine(&["--check-config", "-c", "c.toml"]).succeeds().stdout;
+    assert_eq!(said, "the settings are sound: lab on 127.0.0.1:1234, 3 workers, inherited\n");
+    assert!(!sandbox.state_dir().exists(), "nothing is made");
+    sandbox.write("c.toml", "\nworkers = 0\n");
+    sandbox.caffeine(&["--check-config", "-c", "c.toml"]).fails(2, "workers must be 1 to");
+    sandbox.caffeine(&["--check-config", "--path", "missing"]).fails(1, "missing");
+    sandbox.caffeine(&["--check-config", "--user", "no-such-user"]).fails(2, "no-such-user");
+}
+
+#[test]
 fn settings_are_recorded_as_they_can_be_read_again() {
     let sandbox = Sandbox::new();
     let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\

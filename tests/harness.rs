@@ -141,6 +141,14 @@ impl Sandbox {
         Server::spawn(command, self.state_dir())
     }
 
+    /// As [`Self::start`], with a state directory of its own.
+    #[track_caller]
+    pub fn start_in(&self, state_dir: &Path, arguments: &[&str]) -> Server {
+        let mut server = self.start_with(arguments, |_| {});
+        server.state_dir = state_dir.to_owned();
+        server
+    }
+
     /// Starts a named daemon on a free port of 127.0.0.1; returns the port.
     #[track_caller]
     pub fn start_daemon(&self, name: &str, arguments: &[&str]) -> u16 {

@@ -24,9 +24,11 @@ mod loadgen_outputs; // what the load generator writes, and its schedules
 mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
+mod privileges; // as whom the server runs
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
 mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
+mod service_manager; // sockets passed, being told, rotation
 mod statuses; // every status of our own on the wire
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load

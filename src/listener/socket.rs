@@ -54,6 +54,24 @@ pub fn sibling(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
     Ok(socket.into())
 }
 
+/// Sets up a listening socket that somebody else has bound as one of ours: its queue, and blocking, whatever the one before
+/// left behind.
+///
+/// # Errors
+/// It is no listening TCP socket; those of setsockopt(2) and listen(2).
+pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
+    let known = socket2::SockRef::from(&socket);
+    let is_tcp = known.r#type().is_ok_and(|kind| kind == Type::STREAM)
+        && known.local_addr().is_ok_and(|address| address.as_socket().is_some());
+    if !is_tcp || !known.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no listening TCP socket"));
+    }
+    known.set_tcp_nodelay(true)?;
+    known.set_nonblocking(false)?;
+    set_defer_accept(socket, terms)?;
+    known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
+}
+
 fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

@@ -84,6 +84,9 @@ struct Actions {
     /// Let the named instance read its configuration again, without losing a connection
     #[arg(long, help_heading = "Instances")]
     reload: bool,
+    /// Say whether the settings are sound, and start nothing
+    #[arg(long, help_heading = "Instances")]
+    check_config: bool,
     /// Copy a handler or a directory of handlers to the named instance, to --path, or to the default directory
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
     deploy: Option<PathBuf>,
@@ -129,6 +132,15 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Handlers")]
     pub path: Option<PathBuf>,
 
+    /// When started by root: bind, then be this user (name or number)
+    #[arg(long, value_name = "USER", help_heading = "Server")]
+    pub user: Option<String>,
+    /// The group to be in, if not the user's own
+    #[arg(long, value_name = "GROUP", help_heading = "Server")]
+    pub group: Option<String>,
+    /// Never serve as root [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
+    pub refuse_root: Option<bool>,
     /// Let handlers execute setuid programs (sudo, sendmail) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Handlers")]
     pub allow_setuid: Option<bool>,
@@ -214,6 +226,7 @@ pub enum Action {
     ListInstances,
     Status,
     Reload,
+    CheckConfig,
     Deploy(PathBuf),
     Log { follow: bool },
     ResetLogs,
@@ -290,6 +303,7 @@ impl Typed {
             Actions { list_instances: true, .. } => Action::ListInstances,
             Actions { status: true, .. } => Action::Status,
             Actions { reload: true, .. } => Action::Reload,
+            Actions { check_config: true, .. } => Action::CheckConfig,
             Actions { deploy: Some(source), .. } => Action::Deploy(source),
             Actions { log: true, .. } => Action::Log { follow: self.follow },
             Actions { reset_logs: true, .. } => Action::ResetLogs,

@@ -25,6 +25,12 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Base directory of the handlers, absolute.
     pub path: PathBuf,
+    /// The user to serve as, by name or number, when started by root.
+    pub user: Option<String>,
+    /// The group, where it is not that user's own.
+    pub group: Option<String>,
+    /// Do not serve as root.
+    pub refuse_root: bool,
     /// Address to listen on.
     pub bind: IpAddr,
     /// Port to listen on; 0 lets the kernel choose.
@@ -102,6 +108,9 @@ impl Settings {
             listener: Some(self.listener.clone()),
             respond: Some(self.respond.clone()),
             path: Some(self.path.clone()),
+            user: self.user.clone(),
+            group: self.group.clone(),
+            refuse_root: Some(self.refuse_root),
             backlog: Some(self.backlog),
             max_handlers: self.max_handlers,
             handler_limit: self.handler_limit,
@@ -181,6 +190,9 @@ impl Sources {
             state_dir: utf8(state_dir(&options)?)?,
             name: options.name.map_or_else(|| unnamed(port), Ok)?,
             path: handlers_dir(options.path)?,
+            user: options.user,
+            group: options.group,
+            refuse_root: options.refuse_root.unwrap_or(false),
             bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port,
             workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,

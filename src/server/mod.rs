@@ -1,24 +1,30 @@
 //! The program `caffeine`: what was typed, what it means, what is done, and the one place that reports an error.
 
 mod actions;
+mod activation;
 pub mod cli;
 pub mod config;
 pub mod error;
 pub mod handler_limit;
 pub mod logging;
+mod notify;
+mod privileges;
 pub mod responders;
 pub mod supervisor;
 mod table;
 mod values;
 mod worker;
 
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use crate::instance::Claim;
 use crate::instance::daemon::{self, Detached, Outcome, Ready};
+use crate::instance::{Claim, Folder};
 use cli::{Action, Parsed};
 use config::{Settings, Sources};
 use error::Error;
+use privileges::Identity;
+use supervisor::Beginning;
 
 /// The program `caffeine`.
 pub fn main() -> ExitCode {
@@ -49,9 +55,11 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         return Err(actions::needs_name("--daemon"));
     }
     let settings = sources.resolve()?;
+    let identity = Identity::of(&settings)?;
     actions::make_default_path(&settings)?;
+    let given = activation::socket()?;
     if !in_background {
-        return serve(settings, sources, daemon::foreground());
+        return serve(settings, sources, identity, given, daemon::foreground());
     }
     let detached =
         daemon::detach().map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
@@ -62,12 +70,19 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         }
         Detached::Launcher(Outcome { code: 2, text }) => Err(Error::Usage(text)),
         Detached::Launcher(Outcome { text, .. }) => Err(Error::Failed(text)),
-        Detached::Daemon(ready, failure) => serve(settings, sources, ready)
+        Detached::Daemon(ready, failure) => serve(settings, sources, identity, given, ready)
             .inspect_err(|error| failure.report(error.exit_code(), &error.to_string())),
     }
 }
 
-fn serve(settings: Settings, sources: Sources, ready: Ready) -> Result<(), Error> {
+fn serve(
+    settings: Settings,
+    sources: Sources,
+    identity: Identity,
+    given: Option<OwnedFd>,
+    ready: Ready,
+) -> Result<(), Error> {
+    identity.step_aside(&settings.state_dir, &Folder::new(&settings.state_dir, &settings.name))?;
     let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
-    supervisor::run(settings, sources, claim, ready)
+    supervisor::run(settings, sources, Beginning { claim, ready, identity, given })
 }

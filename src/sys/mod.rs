@@ -3,6 +3,7 @@
 //! A wrapper is a few lines, takes and returns owned types, and decides nothing: what to do about an error
 //! is the caller's business. Names are those of the manual pages. Everything here is Linux.
 
+pub mod activation;
 pub mod alloc;
 pub mod client;
 pub mod clock;

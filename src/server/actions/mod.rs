@@ -1,5 +1,6 @@
 //! What `caffeine` does besides serving: one small function per action, in a file of its name.
 
+mod check;
 mod deploy;
 mod list;
 mod logs;
@@ -29,6 +30,7 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
         Action::ListInstances => list::list(&config::state_dir(&sources.options()?)?),
         Action::Status => status::status(&named(sources, "--status")?),
         Action::Reload => reload::reload(&named(sources, "--reload")?),
+        Action::CheckConfig => check::check(sources),
         Action::Deploy(source) => deploy::deploy(source, sources),
         Action::Log { follow } => logs::print(&named(sources, "--log")?, *follow),
         Action::ResetLogs => logs::reset(&named(sources, "--reset-logs")?),

@@ -21,6 +21,24 @@ pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     Ok(sockets)
 }
 
+/// Takes a listening socket that a service manager passed in place of one of our own; `bind` and `port` are as it has them.
+///
+/// # Errors
+/// It is none, or the strategy needs more than one.
+pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
+    let listener = &settings.listener;
+    if listener.entry.sockets.of(2) != 1 {
+        return Err(Error::Failed(format!(
+            "the listener strategy {listener} needs a socket for each worker, and a service manager passes one; take another strategy (see --help), or let caffeine bind the port itself"
+        )));
+    }
+    let failed = |error: io::Error| Error::Failed(format!("cannot use the socket that was passed: {error}"));
+    socket::adopt(given.as_fd(), settings.terms()).map_err(failed)?;
+    let sockets = vec![given];
+    set_send_timeout(&sockets, settings).map_err(failed)?;
+    Ok(sockets)
+}
+
 /// Connections inherit it from the sockets.
 ///
 /// # Errors

@@ -28,6 +28,8 @@ use crate::listener::{Strategy, socket};
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{Settings, Sources};
 use crate::server::error::Error;
+use crate::server::notify::Notify;
+use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{fork, net};
 use staff::Member;
@@ -46,8 +48,8 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// It cannot listen, or its workers cannot start: the reason, for the user.
-pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> Result<(), Error> {
-    let (mut supervisor, mut first) = start::open(settings, sources, claim, ready)?;
+pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) -> Result<(), Error> {
+    let (mut supervisor, mut first) = start::open(settings, sources, beginning)?;
     supervisor.take_places(&mut first).map_err(Error::Failed)?;
     supervisor.begin(first);
     let ended = supervisor.run();
@@ -56,6 +58,19 @@ pub fn run(settings: Settings, sources: Sources, claim: Claim, ready: Ready) -> 
     }
     supervisor.own().stderr.finish();
     ended
+}
+
+/// What an instance begins with, besides its settings.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    /// Its name.
+    pub claim: Claim,
+    /// Who waits to hear that it serves.
+    pub ready: Ready,
+    /// As whom it serves.
+    pub identity: Identity,
+    /// A listening socket that a service manager passed.
+    pub given: Option<OwnedFd>,
 }
 
 /// One generation of workers: started together, with the same settings.
@@ -91,6 +106,8 @@ struct Supervisor {
     /// The generation that serves; a younger one is only starting.
     current: u64,
     reload_again: bool,
+    /// The socket is a service manager's and outlives the instance: what waits in its queue is for the next one.
+    given: bool,
     /// Sockets that the current generation serves, where it has more than it asked for.
     served: usize,
     staff: Vec<Member>,
@@ -112,6 +129,7 @@ struct Own {
     signals: SignalFd,
     reports: PipeReader,
     stderr: Collector,
+    notify: Notify,
 }
 
 impl Supervisor {
@@ -192,7 +210,11 @@ impl Supervisor {
     /// First half of a graceful stop: new connections are refused, queued and half-open ones are still served.
     fn close(&mut self) {
         tracing::info!("stopping: no new connections");
+        self.own().notify.stopping();
         self.board.header().closing.store(1, SeqCst);
+        if self.given {
+            return self.dismiss();
+        }
         self.phase = Phase::Closing { until: Instant::now() + HALF_OPEN };
         if self.staff.iter().all(|member| member.pid.is_none()) {
             self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
@@ -210,12 +232,14 @@ impl Supervisor {
     fn dismiss(&mut self) {
         let grace = self.generations.last().map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
-        self.with_sockets(|_, sockets| {
-            for listener in sockets.iter() {
-                // Now an empty queue is told from one that a worker would wait for.
-                let _ = net::set_nonblocking(listener.as_fd(), true);
-            }
-        });
+        if !self.given {
+            self.with_sockets(|_, sockets| {
+                for listener in sockets.iter() {
+                    // Now an empty queue is told from one that a worker would wait for.
+                    let _ = net::set_nonblocking(listener.as_fd(), true);
+                }
+            });
+        }
         self.own().parking.clear();
         self.staff.retain(|member| member.pid.is_some());
         self.staff.iter_mut().for_each(|member| member.retiring = true);

@@ -32,9 +32,11 @@ impl Supervisor {
             );
             self.give_up(self.youngest());
         }
+        self.own().notify.reloading();
         if let Err(reason) = self.try_reload() {
             tracing::error!("reload refused, the old configuration stays: {reason}");
             self.board.header().refused.fetch_add(1, SeqCst);
+            self.own().notify.ready(&format!("reload refused: {reason}"));
         }
     }
 
@@ -44,6 +46,9 @@ impl Supervisor {
         // The port that was bound, where any would do.
         if settings.port == 0 {
             settings.port = old.port;
+        }
+        if self.given {
+            (settings.bind, settings.port) = (old.bind, old.port);
         }
         settings.name.clone_from(&old.name);
         if let Some(what) = fixed_difference(&old, &settings) {
@@ -106,6 +111,7 @@ impl Supervisor {
         let Settings { name, workers, listener, .. } = settings;
         let line = format!("{name} ready on {}, {workers} workers, {listener}", self.address);
         tracing::info!("{line}");
+        self.own().notify.ready(&line);
         match self.ready.take() {
             Some(ready) => {
                 ready.ready(&format!("caffeine: {line}"));
@@ -156,7 +162,7 @@ impl Supervisor {
         let idle = |member: &&Member| {
             member.told && member.stopped && !member.is_worker() && !served.contains(&member.generation)
         };
-        self.staff.iter().filter(idle).for_each(Member::kill_group);
+        self.staff.iter().filter(idle).for_each(|member| member.signal(Signal::SIGKILL));
     }
 
     /// A worker says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
@@ -169,6 +175,7 @@ impl Supervisor {
         if generation > self.current && self.generations.iter().any(|known| known.number == generation) {
             tracing::error!("reload given up, the old workers go on");
             self.board.header().refused.fetch_add(1, SeqCst);
+            self.own().notify.ready(&format!("reload given up: {reason}"));
             self.give_up(generation);
             self.serve_all_sockets(generation);
         }
@@ -208,6 +215,7 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
         (old.port != new.port, "the port"),
         (old.listener != new.listener, "the listener strategy"),
         (old.state_dir != new.state_dir, "the state directory (state-dir)"),
+        (old.user != new.user || old.group != new.group, "the user or group"),
     ]
     .into_iter()
     .find_map(|(differs, what)| differs.then_some(what))

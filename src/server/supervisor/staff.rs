@@ -320,6 +320,7 @@ impl Supervisor {
             sockets,
             log_path: self.claim.folder().log(),
             nofile: self.nofile,
+            leaves_queue: self.given,
         };
         let pid = std::process::id();
         let report = move |started: Result<(), String>| {

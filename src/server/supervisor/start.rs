@@ -15,14 +15,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::stderr::Collector;
-use super::{Generation, Own, Phase, Supervisor, bind};
-use crate::instance::Claim;
-use crate::instance::daemon::Ready;
+use super::{Beginning, Generation, Own, Phase, Supervisor, bind};
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
 use crate::server::error::Error;
 use crate::server::logging;
+use crate::server::notify::Notify;
+use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{fork, net};
 
@@ -39,8 +39,7 @@ const SIGNALS: [Signal; 6] =
 pub(super) fn open(
     mut settings: Settings,
     sources: Sources,
-    claim: Claim,
-    ready: Ready,
+    beginning: Beginning,
 ) -> Result<(Supervisor, Generation), Error> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -51,10 +50,20 @@ pub(super) fn open(
     let signals = block_signals().map_err(failed("take signals"))?;
     fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;
     let nofile = raise_descriptor_limit().map_err(failed("raise the limit on open files"))?;
-    let sockets = bind::bind(&settings)?;
+    let Beginning { claim, ready, identity, given } = beginning;
+    let notify = Notify::from_environment().map_err(failed("reach the service manager (NOTIFY_SOCKET)"))?;
+    let by_manager = given.is_some();
+    let (sockets, copy) = identity.as_starter(|| {
+        let sockets = given.map_or_else(|| bind::bind(&settings), |given| bind::adopt(given, &settings))?;
+        Ok((sockets, terminal()))
+    })?;
+    identity.settle(&settings)?;
     let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
-    settings.port = address.port();
-    open_log(&claim.folder().log(), &settings)?;
+    (settings.bind, settings.port) = (address.ip(), address.port());
+    open_log(&claim.folder().log(), copy, &settings)?;
+    if matches!(identity, Identity::Root) {
+        tracing::warn!("this is root, and so are the handlers: give --user, or --user root if that is meant");
+    }
     let folder = claim.folder();
     settings.save(&folder.config())?;
     let board = open_scoreboard(&folder.scoreboard(), &settings)?;
@@ -81,12 +90,13 @@ pub(super) fn open(
         generations: Vec::new(),
         current: 1,
         reload_again: false,
+        given: by_manager,
         served: 0,
         staff: Vec::new(),
         sessions: BTreeSet::new(),
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr) }),
+        own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr), notify }),
         workers_ends: Some((reports, handlers_stderr)),
     };
     Ok((supervisor, generation))
@@ -110,11 +120,10 @@ fn raise_descriptor_limit() -> io::Result<Option<(u64, u64)>> {
     Ok(Some((soft, hard)))
 }
 
-fn open_log(path: &Path, settings: &Settings) -> Result<(), Error> {
+fn open_log(path: &Path, copy: Option<OwnedFd>, settings: &Settings) -> Result<(), Error> {
     let failed =
         |error: io::Error| Error::Failed(format!("cannot write the log {}: {error}", path.display()));
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
-    let copy = terminal();
     logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
 }
 

@@ -74,6 +74,8 @@ pub struct Post<'a> {
     pub log_path: PathBuf,
     /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.
     pub nofile: Option<(u64, u64)>,
+    /// What still waits when the instance stops is left to the next one.
+    pub leaves_queue: bool,
 }
 
 impl Post<'_> {
@@ -171,6 +173,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         room,
         acceptor,
         sockets: post.sockets,
+        leaves_queue: post.leaves_queue,
         service: Service::new(shared, room, false)?,
         buffer: Pages::new(READ_BYTES)?,
     })
@@ -188,6 +191,7 @@ struct Worker {
     room: &'static Room,
     acceptor: Box<dyn Acceptor>,
     sockets: Vec<OwnedFd>,
+    leaves_queue: bool,
     service: Service,
     buffer: Pages,
 }
@@ -206,7 +210,7 @@ impl Worker {
         for accepted in self.acceptor.leave(row) {
             self.take(Connection::new(accepted.stream, accepted.peer));
         }
-        if self.shared.board.header().closing.load(SeqCst) != 0 {
+        if self.shared.board.header().closing.load(SeqCst) != 0 && !self.leaves_queue {
             self.empty_queues();
         }
         let Self { shared, room, acceptor, sockets, .. } = self;

@@ -1,0 +1,207 @@
+//! As whom the server and its handlers run, and who may read what they write.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+
+use crate::harness::{Sandbox, Server, eventually, says};
+
+/// A user that nobody is.
+pub const NOBODY: u32 = 54_321;
+const WHO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\necho \"$(id -u) $(id -g) $(id -G)\"\n";
+
+/// Some of this needs root, and says so where it is not had.
+pub fn is_root(test: &str) -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        eprintln!("{test}: skipped, it needs root");
+    }
+    root
+}
+
+/// A home that others may enter, with handlers.
+pub fn open_home() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.handler("who", WHO);
+    sandbox.handler("hello", says("hello"));
+    sandbox.handler("length", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
+    for directory in ["", ".config", ".config/caffeine"] {
+        fs::set_permissions(sandbox.path(directory), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    sandbox
+}
+
+fn start_as(sandbox: &Sandbox, user: &str, more: &[&str]) -> Server {
+    let state = sandbox.path("state");
+    let arguments =
+        ["--user", user, "--group", user, "--state-dir", state.to_str().unwrap(), "-n", "lab", "-w", "2"];
+    sandbox.start_in(&state, &[&arguments[..], more].concat())
+}
+
+/// The four user ids of a process: real, effective, saved, of the file system. Then those of groups.
+fn ids(pid: u32) -> Vec<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = |key| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().split_whitespace();
+    line("Uid:").chain(line("Gid:")).chain(line("Groups:")).map(|id| id.parse().unwrap()).collect()
+}
+
+fn mode(path: &Path) -> (u32, u32) {
+    let data = fs::symlink_metadata(path).unwrap();
+    (data.uid(), data.mode() & 0o7777)
+}
+
+#[test]
+fn started_as_root_it_binds_and_is_root_no_more() {
+    if !is_root("started_as_root_it_binds_and_is_root_no_more") {
+        return;
+    }
+    let sandbox = open_home();
+    // A port that only root can bind; somebody else may take it in between.
+    let port =
+        (512..1024).rev().find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string();
+    let user = NOBODY.to_string();
+    let server = start_as(&sandbox, &user, &["-p", &port]);
+    assert_eq!(server.get("/who").text(), format!("{user} {user} {user}\n"));
+    let all = [server.worker_pids(), vec![server.pid()]].concat();
+    for &pid in &all {
+        assert_eq!(ids(pid), [NOBODY; 9], "no way back, and no group of root's");
+    }
+    let folder = server.folder();
+    assert_eq!(mode(folder.dir()), (NOBODY, 0o700));
+    for file in [folder.pid(), folder.log(), folder.config(), folder.scoreboard()] {
+        assert_eq!(mode(&file), (NOBODY, 0o600), "{}", file.display());
+    }
+    // All that it does later it can do as that user.
+    let large = vec![b'x'; 3 << 20];
+    assert_eq!(server.post("/length", &large).text().trim(), large.len().to_string());
+    fs::rename(folder.log(), folder.log().with_extension("1")).unwrap();
+    server.signal(Signal::SIGUSR1);
+    eventually("the log is reopened", || folder.log().exists());
+    server.signal(Signal::SIGHUP);
+    eventually("there are new workers", || {
+        let now = server.worker_pids();
+        now.iter().all(|pid| *pid != 0 && !all.contains(pid))
+    });
+    assert_eq!(server.get("/who").text(), format!("{user} {user} {user}\n"));
+    assert!(!server.log().contains("as root"), "{}", server.log());
+    server.stop();
+    start_as(&sandbox, &user, &[]).stop();
+}
+
+#[test]
+fn a_link_in_the_folder_of_an_instance_is_not_followed_by_root() {
+    if !is_root("a_link_in_the_folder_of_an_instance_is_not_followed_by_root") {
+        return;
+    }
+    let sandbox = open_home();
+    let user = NOBODY.to_string();
+    let log = {
+        let server = start_as(&sandbox, &user, &[]);
+        let log = server.folder().log();
+        server.stop();
+        log
+    };
+    let treasure = sandbox.write("treasure", "of root\n");
+    fs::set_permissions(&treasure, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink(&treasure, &log).unwrap();
+    let state = sandbox.path("state");
+    sandbox
+        .caffeine(&[
+            "--user",
+            &user,
+            "--group",
+            &user,
+            "--state-dir",
+            state.to_str().unwrap(),
+            "-n",
+            "lab",
+            "-p",
+            "0",
+        ])
+        .fails(1, "cannot write the log");
+    assert_eq!(fs::read_to_string(&treasure).unwrap(), "of root\n");
+    assert_eq!(mode(&treasure), (0, 0o600));
+}
+
+#[test]
+fn as_root_without_a_user_it_serves_with_one_line_of_warning() {
+    if !is_root("as_root_without_a_user_it_serves_with_one_line_of_warning") {
+        return;
+    }
+    let sandbox = open_home();
+    let server = sandbox.start(&["-w", "2"]);
+    assert_eq!(server.get("/who").text(), "0 0 0\n".replace("0 0 0", &format!("0 0 {}", groups())));
+    let log = server.log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("--user"), "{warnings:?}");
+    assert_eq!(server.stop(), "");
+    let meant = sandbox.start(&["--user", "root"]);
+    assert!(!meant.log().contains("WARN"), "{}", meant.log());
+    let config = sandbox.write("c.toml", "refuse-root = true\n");
+    sandbox.caffeine(&["-c", config.to_str().unwrap()]).fails(1, "refuse-root");
+    sandbox.caffeine(&["--refuse-root", "--user", "root"]).fails(1, "refuse-root");
+    let user = NOBODY.to_string();
+    start_as(&sandbox, &user, &["--refuse-root"]).stop();
+}
+
+fn groups() -> String {
+    let groups: Vec<String> = nix::unistd::getgroups().unwrap().iter().map(ToString::to_string).collect();
+    if groups.is_empty() { "0".into() } else { groups.join(" ") }
+}
+
+#[test]
+fn who_is_not_there_or_cannot_be_become_is_named() {
+    let sandbox = open_home();
+    sandbox.caffeine(&["--user", "no-such-user"]).fails(2, "there is no user \"no-such-user\"");
+    sandbox.caffeine(&["--user", "0", "--group", "no-such-group"]).fails(2, "no group \"no-such-group\"");
+    sandbox.caffeine(&["--group", "0"]).fails(2, "--group goes with --user");
+    sandbox.caffeine(&["--user", "54321"]).fails(2, "--group");
+    if !is_root("who_is_not_there_or_cannot_be_become_is_named, its second half") {
+        return;
+    }
+    let user = NOBODY.to_string();
+    // A place that the user cannot reach.
+    fs::set_permissions(sandbox.path(".config/caffeine"), fs::Permissions::from_mode(0o700)).unwrap();
+    let state = sandbox.path("state");
+    let place = ["--state-dir", state.to_str().unwrap(), "-p", "0", "--bind", "127.0.0.1"];
+    sandbox
+        .caffeine(&[&["--user", &user, "--group", &user][..], &place].concat())
+        .fails(1, "the user 54321 cannot enter the handlers' directory");
+    // Somebody who is not root.
+    let program = sandbox.path("caffeine");
+    fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
+    let mut command = std::process::Command::new(program);
+    command.args(["--user", "root"]).env("HOME", sandbox.path("")).current_dir("/").uid(NOBODY).gid(NOBODY);
+    sandbox.run(command).fails(1, "only root can serve as another user");
+}
+
+#[test]
+fn what_is_kept_is_for_its_owner_alone_and_secrets_are_not_told() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let config = sandbox.write("c.toml", "[env]\nPASSWORD = \"a secret of the handlers\"\n");
+    let server = sandbox.start_with(
+        &["-n", "lab", "-c", config.to_str().unwrap(), "--log-level", "DEBUG"],
+        |command| {
+            command.env("TOKEN", "a secret of the server");
+        },
+    );
+    server.get("/hello");
+    server.raw(b"GET /hello HTTP/1.1\r\nHost: a\r\nAuthorization: a secret of the client\r\nCookie: a secret\r\n\r\n");
+    server.signal(Signal::SIGHUP);
+    eventually("the reload is over", || server.log().contains("generation 2"));
+    eventually("the requests are in the log", || server.log().matches("/hello").count() >= 2);
+    assert!(!server.log().contains("secret"), "{}", server.log());
+    assert!(!sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout.contains("secret"));
+    let folder = server.folder();
+    assert_eq!(mode(folder.dir()).1, 0o700);
+    for file in [folder.pid(), folder.log(), folder.config(), folder.scoreboard()] {
+        assert_eq!(mode(&file).1, 0o600, "{}", file.display());
+    }
+}
