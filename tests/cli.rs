@@ -28,6 +28,15 @@ fn every_misuse_is_one_line_that_names_the_object() {
         ("--workers 100000", "workers must be 1 to 1024, not 100000"),
         ("--bind localhost", "'localhost' for '--bind"),
         ("--listener lifo", "inherited, reuseport, round-robin"),
+        ("--listener inherited-rearm:0", "'inherited-rearm' takes a number from 1 to 1000000"),
+        ("--listener reuseport-cbpf:weights=0", "takes random, turn, cpu, or weights=4,2,1"),
+        (
+            "--accept-batch 2",
+            "the workers of inherited take one connection at a time; it goes with: inherited-herd",
+        ),
+        ("--accept-batch 0", "accept-batch must be 1 to 1024, not 0"),
+        ("--defer-accept 1500ms", "defer-accept must be 0s to 120s, in whole seconds"),
+        ("--pin=perhaps", "'perhaps'"),
         ("--respond coffee", "'coffee'"),
         ("--log-level TRACE", "choose DEBUG, INFO, WARN or ERROR"),
         ("--log-format xml", "choose text or json"),
@@ -74,6 +83,14 @@ fn help_and_version_fit_eighty_columns() {
         assert!(help.contains(option), "{option} is not in {help}");
     }
     assert!(sandbox.caffeine(&["--version"]).succeeds().stdout.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_strategies_are_explained() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.caffeine(&["--listener", "help"]).succeeds().stdout;
+    assert_eq!(text, sandbox.caffeine(&["--listener=help"]).succeeds().stdout);
+    assert!(text.contains("\ninherited-rearm[:N]\n") && text.contains("exact turn"), "{text}");
 }
 
 #[test]

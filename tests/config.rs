@@ -151,3 +151,24 @@ fn the_default_path_is_made_with_a_word_on_what_to_do_next() {
     let stderr = server.stop();
     assert!(stderr.contains("`caffeine --deploy FILE`"), "{stderr}");
 }
+
+#[test]
+fn how_workers_accept_is_set_in_every_place_and_written_down() {
+    let sandbox = Sandbox::new();
+    let usual = resolve(&[], &[]);
+    assert_eq!((usual.accept_batch, usual.defer_accept_s, usual.pin), (1, 1, false));
+    let file = sandbox.write(
+        "c.toml",
+        "listener = \"inherited-herd\"\naccept-batch = 2\ndefer-accept = \"3s\"\npin = true\n",
+    );
+    let settings = resolve(&["-c", file.to_str().unwrap()], &[]);
+    assert_eq!((settings.accept_batch, settings.defer_accept_s, settings.pin), (2, 3, true));
+    let settings =
+        resolve(&["-c", file.to_str().unwrap(), "--defer-accept", "0s"], &[("CAFFEINE_PIN", "false")]);
+    assert_eq!((settings.accept_batch, settings.defer_accept_s, settings.pin), (2, 0, false));
+    let typed = resolve(&["--pin", "--listener", "inherited-herd", "--accept-batch=4"], &[]);
+    let path = sandbox.path("saved.toml");
+    typed.save(&path).unwrap();
+    let again = resolve(&["-c", path.to_str().unwrap()], &[]);
+    assert_eq!((again.accept_batch, again.defer_accept_s, again.pin), (4, 1, true));
+}

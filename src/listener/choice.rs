@@ -5,7 +5,7 @@ use std::io;
 use std::str::FromStr;
 
 use super::promises::Promises;
-use super::{Entry, STRATEGIES, Strategy};
+use super::{Entry, STRATEGIES, SocketCount, Strategy};
 
 /// What may follow the colon. The first example is what the bare name means; the suite tries them all.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +86,11 @@ impl Choice {
     /// What it promises.
     pub fn promises(&self) -> Promises {
         (self.entry.promises)(&self.argument)
+    }
+
+    /// How many listening sockets it needs.
+    pub fn sockets(&self) -> SocketCount {
+        (self.entry.sockets)(&self.argument)
     }
 
     /// Whether this kernel, and what this process may do, are enough for it.

@@ -6,25 +6,15 @@
 //! no loss on a crash (the others hold the same queue). One system call per connection.
 //! Does not promise: a turn under load, when workers find the queue non-empty and do not wait at all.
 
-use std::io;
 use std::os::fd::AsFd;
 
 use super::socket::Blocking;
-use super::{Acceptor, Entry, Seat, Strategy};
+use super::{Entry, Stateless};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "inherited",
     summary: "workers block in accept(): the one that has waited longest",
-    open: |_, _| Ok(Box::new(Inherited)),
+    open: |_, _| Ok(Box::new(Stateless(|seat| Blocking::acceptor(seat.sockets[0].as_fd())))),
     ..Entry::USUAL
 };
-
-#[derive(Debug)]
-struct Inherited;
-
-impl Strategy for Inherited {
-    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
-        Blocking::acceptor(seat.sockets[0].as_fd())
-    }
-}

@@ -30,13 +30,22 @@ pub mod choice;
 mod dispatch;
 mod handing;
 mod inherited;
+mod inherited_delay;
+mod inherited_exclusive;
+mod inherited_herd;
+mod inherited_mutex;
+mod inherited_rearm;
 mod least_loaded;
 pub mod promises;
 mod reuseport;
+mod reuseport_cbpf;
 mod round_robin;
 mod siblings;
 pub mod socket;
 pub mod table;
+mod uring;
+mod uring_multishot;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -50,8 +59,21 @@ pub use siblings::Siblings;
 use crate::scoreboard::Row;
 
 /// The strategies: the one place where they are registered.
-pub const STRATEGIES: &[Entry] =
-    &[inherited::ENTRY, reuseport::ENTRY, round_robin::ENTRY, dispatch::ENTRY, least_loaded::ENTRY];
+pub const STRATEGIES: &[Entry] = &[
+    inherited::ENTRY,
+    reuseport::ENTRY,
+    round_robin::ENTRY,
+    inherited_herd::ENTRY,
+    inherited_exclusive::ENTRY,
+    inherited_rearm::ENTRY,
+    inherited_delay::ENTRY,
+    inherited_mutex::ENTRY,
+    uring::ENTRY,
+    uring_multishot::ENTRY,
+    reuseport_cbpf::ENTRY,
+    dispatch::ENTRY,
+    least_loaded::ENTRY,
+];
 
 /// One line of the table.
 #[derive(Debug)]
@@ -60,8 +82,8 @@ pub struct Entry {
     pub name: &'static str,
     /// What may follow the colon.
     pub argument: Argument,
-    /// How many listening sockets it needs.
-    pub sockets: SocketCount,
+    /// How many listening sockets it needs with an argument.
+    pub sockets: fn(argument: &str) -> SocketCount,
     /// What it promises with an argument.
     pub promises: fn(argument: &str) -> Promises,
     /// Whether [`Acceptor::more`] can take several connections per wake-up (`--accept-batch`).
@@ -83,15 +105,8 @@ impl Entry {
     const USUAL: Self = Self {
         name: "",
         argument: Argument::None,
-        sockets: SocketCount::One,
-        promises: |_| Promises {
-            spread: Spread::Turn,
-            busy: Wait::Nothing,
-            stopped: Wait::Nothing,
-            crash: Loss::Nothing,
-            leave: Loss::Nothing,
-            calls: &["accept4"],
-        },
+        sockets: |_| SocketCount::One,
+        promises: |_| Promises::USUAL,
         batches: false,
         counts_handlers: false,
         auxiliary: None,
@@ -159,6 +174,16 @@ pub trait Strategy: fmt::Debug {
     /// Called in the supervisor when `worker` goes on after a stop (SIGCONT).
     fn back(&self, worker: usize) {
         let _ = worker;
+    }
+}
+
+/// A supervisor's side that has nothing to share: the worker's is all there is.
+#[derive(Debug)]
+struct Stateless(fn(Seat<'_>) -> io::Result<Box<dyn Acceptor>>);
+
+impl Strategy for Stateless {
+    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
+        (self.0)(seat)
     }
 }
 

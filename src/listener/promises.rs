@@ -21,6 +21,18 @@ pub struct Promises {
     pub calls: &'static [&'static str],
 }
 
+impl Promises {
+    /// What a good queue that all share promises, to be written as `..Promises::USUAL`.
+    pub(super) const USUAL: Self = Self {
+        spread: Spread::Turn,
+        busy: Wait::Nothing,
+        stopped: Wait::Nothing,
+        crash: Loss::Nothing,
+        leave: Loss::Nothing,
+        calls: &["accept4"],
+    };
+}
+
 /// How the connections of a quiet time fall on idle workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {

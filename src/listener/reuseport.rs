@@ -3,19 +3,25 @@
 //! Mechanism: `reciprocal_scale(hash(addresses, ports), n)` over the group (socket(7), lwn.net/Articles/542629); each worker
 //! blocks in accept() on its own socket. One system call per connection.
 //! Promises: even in the mean, no contention on one queue; no loss on a crash, because all workers hold all sockets and the
-//! successor goes on with the same one (in the literature, where each worker holds only its own, a crash resets its queue).
+//! successor goes on with the same one.
 //! Does not promise work conservation: a busy or stuck worker still gets its share, which waits for it.
+//! `:private`: as in the literature and in most servers, each worker opens a socket of its own that nobody else holds. A
+//! crash resets what waits in its queue; a worker that leaves takes what is in its queue at that moment, and what finishes
+//! its handshake just then is reset (without `tcp_migrate_req`): on a stop, on a reload, when workers become fewer. For
+//! comparison, not for use.
 //!
-//! When a reload has made workers fewer, sockets stay open (closing one resets its queue) and each worker serves its
-//! own and those that came after: socket i belongs to worker i mod n.
+//! When a reload has made workers fewer, sockets that all hold stay open (closing one resets its queue) and each worker
+//! serves its own and those that came after: socket i belongs to worker i mod n.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::socket::Blocking;
-use super::{Accepted, Acceptor, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait};
+use super::socket::{self, Blocking};
+use super::{
+    Accepted, Acceptor, Argument, Entry, Loss, Promises, Seat, SocketCount, Spread, Stateless, Wait,
+};
 use crate::scoreboard::{Row, add};
 use crate::sys::net;
 use crate::sys::signal::Interruptible;
@@ -23,31 +29,67 @@ use crate::sys::signal::Interruptible;
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "reuseport",
-    sockets: SocketCount::PerWorker,
-    promises: |_| Promises {
-        spread: Spread::Hash,
-        busy: Wait::Share,
-        stopped: Wait::Share,
-        crash: Loss::Nothing,
-        leave: Loss::Nothing,
-        calls: &["accept4"],
+    argument: Argument::Word(&["shared", "private"]),
+    sockets: |argument| if argument == "private" { SocketCount::Private } else { SocketCount::PerWorker },
+    promises: |argument| {
+        let queue = if argument == "private" { Loss::Queue } else { Loss::Nothing };
+        Promises {
+            spread: Spread::Hash,
+            busy: Wait::Share,
+            stopped: Wait::Share,
+            crash: queue,
+            leave: queue,
+            ..Promises::USUAL
+        }
     },
-    summary: "the kernel's hash of addresses and ports decides, blind to busy workers",
-    open: |_, _| Ok(Box::new(Reuseport)),
+    summary: "the kernel's hash of addresses and ports decides, blind to busy workers; with `:private` a worker's queue dies with it",
+    open: |argument, _| {
+        Ok(Box::new(Stateless(if argument == "private" { Private::acceptor } else { of_ones_own })))
+    },
     ..Entry::USUAL
 };
 
-#[derive(Debug)]
-struct Reuseport;
+/// The worker's side where a worker accepts from its own sockets of those that all hold.
+///
+/// # Errors
+/// `EMFILE`.
+pub(super) fn of_ones_own(seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
+    let own: Vec<&OwnedFd> = seat.sockets.iter().skip(seat.worker).step_by(seat.workers).collect();
+    match own[..] {
+        [] => Err(io::Error::other("fewer sockets than workers")),
+        [only] => Blocking::acceptor(only.as_fd()),
+        _ => Several::acceptor(&own),
+    }
+}
 
-impl Strategy for Reuseport {
-    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
-        let own: Vec<&OwnedFd> = seat.sockets.iter().skip(seat.worker).step_by(seat.workers).collect();
-        match own[..] {
-            [] => Err(io::Error::other("fewer sockets than workers")),
-            [only] => Blocking::acceptor(only.as_fd()),
-            _ => Several::acceptor(&own),
+/// A worker that alone holds its socket.
+#[derive(Debug)]
+struct Private {
+    listener: OwnedFd,
+    blocking: Box<dyn Acceptor>,
+}
+
+impl Private {
+    fn acceptor(seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
+        let listener = socket::sibling(socket::local_address(seat.sockets[0].as_fd())?, seat.terms)?;
+        let blocking = Blocking::acceptor(listener.as_fd())?;
+        Ok(Box::new(Self { listener, blocking }))
+    }
+}
+
+impl Acceptor for Private {
+    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
+        self.blocking.accept(row)
+    }
+
+    fn leave(&mut self, _row: &Row) -> Vec<Accepted> {
+        let mut rest = Vec::new();
+        if net::set_nonblocking(self.listener.as_fd(), true).is_ok() {
+            while let Ok((stream, peer)) = net::accept(self.listener.as_fd()) {
+                rest.push(Accepted { stream, peer });
+            }
         }
+        rest
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::{Accepted, Acceptor, Argument, Entry, Loss, Promises, Seat, Spread, Strategy, Wait, socket};
+use super::{Accepted, Acceptor, Argument, Entry, Promises, Seat, Strategy, Wait, socket};
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
 use crate::sys::signal::{Interruptible, stopped};
@@ -27,12 +27,10 @@ pub const ENTRY: Entry = Entry {
     name: "round-robin",
     argument: Argument::Word(&["skip", "wait"]),
     promises: |argument| Promises {
-        spread: Spread::Turn,
         busy: if argument == "skip" { Wait::Nothing } else { Wait::All },
         stopped: Wait::UpToMs(100),
-        crash: Loss::Nothing,
-        leave: Loss::Nothing,
         calls: &["read", "accept4", "write"],
+        ..Promises::USUAL
     },
     summary: "a turn passes in user space: the next worker; a busy one is skipped (`:skip`) or waited for (`:wait`)",
     open: |argument, workers| {

@@ -72,6 +72,17 @@ pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
     known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
+/// A socket that has the address like a [`sibling`] and does not listen: the port is taken as long as it is open.
+///
+/// # Errors
+/// Those of bind(2).
+pub fn placeholder(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
+    let socket = unbound(address, terms)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
 fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

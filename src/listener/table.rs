@@ -35,7 +35,7 @@ fn cells(entry: &Entry) -> [String; 7] {
         std::iter::once(first).chain(others).collect::<String>()
     };
     [
-        entry.sockets.words().into(),
+        each(|choice| choice.sockets().words().into()),
         entry.summary.into(),
         each(|choice| choice.promises().spread.words().into()),
         each(|choice| choice.promises().busy.words()),
@@ -68,13 +68,13 @@ pub fn text() -> String {
             wrap(&mut text, &format!("NOT AVAILABLE HERE: {reason}"));
         }
         let [sockets, summary, promises @ ..] = cells(entry);
-        wrap(&mut text, &format!("{summary}; sockets: {sockets}."));
+        wrap(&mut text, &format!("{summary}; sockets: {}.", sockets.replace('`', "")));
         let facts =
             HEADS[2..].iter().zip(promises).map(|(head, cell)| format!("{head}: {}", cell.replace('`', "")));
         wrap(&mut text, &facts.collect::<Vec<_>>().join("; "));
     }
     text.push_str(
-        "\nWhat a killed worker held half-read is lost with every strategy. \"Reset\" counts what\nwaited in a queue.\n",
+        "\nWhat a killed worker held half-read is lost with every strategy; \"reset\" counts\nwhat waited in a queue.\n",
     );
     text
 }

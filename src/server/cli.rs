@@ -123,6 +123,16 @@ pub struct Options {
     #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]
     pub listener: Option<Choice>,
+    /// Connections that a worker takes at once, at most [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Server")]
+    pub accept_batch: Option<usize>,
+    /// How long a connection without data stays out of the accept queue, in whole seconds; 0s is off [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Server")]
+    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    pub defer_accept: Option<Duration>,
+    /// Keep each worker, and the handlers that it starts, on one CPU [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
+    pub pin: Option<bool>,
     /// What a worker does: cgi launches handlers; for measuring: fixed, sleep:DIST, spin:DIST [default: cgi]
     #[arg(long, value_name = "WHAT", help_heading = "Server")]
     #[serde(deserialize_with = "text", serialize_with = "display")]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::instance::{Name, registry};
-use crate::listener::{Choice, socket};
+use crate::listener::{Choice, STRATEGIES, socket};
 use crate::server::cli::{Layers, Options};
 use crate::server::error::Error;
 use crate::server::handler_limit::HandlerLimit;
@@ -43,6 +43,12 @@ pub struct Settings {
     pub respond: Respond,
     /// Length of the accept queue.
     pub backlog: u32,
+    /// Seconds that a connection without data is kept from the accept queue; 0 is not at all.
+    pub defer_accept_s: u32,
+    /// Connections that a worker takes per wake-up, at most.
+    pub accept_batch: usize,
+    /// Whether each worker runs on one CPU only.
+    pub pin: bool,
     /// Handlers that may run at once in the instance.
     pub max_handlers: Option<u64>,
     /// What one handler may use.
@@ -78,6 +84,11 @@ pub struct Settings {
 /// More workers than this are taken for a slip of the finger.
 pub const MAX_WORKERS: usize = 1024;
 
+/// A worker that took more at once would keep them waiting for each other.
+const MAX_BATCH: usize = 1024;
+/// The kernel gives up on a silent client sooner than that.
+const MOST_DEFER_S: u32 = 120;
+
 /// Where the settings come from, to be read again at a reload.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -93,7 +104,7 @@ impl Settings {
 
     /// How listening sockets are made.
     pub fn terms(&self) -> socket::Terms {
-        socket::Terms { backlog: self.backlog, ..socket::Terms::default() }
+        socket::Terms { backlog: self.backlog, defer_accept_s: self.defer_accept_s }
     }
 
     /// The settings as a configuration file, which [`recorded`] and `--config` read.
@@ -112,6 +123,9 @@ impl Settings {
             group: self.group.clone(),
             refuse_root: Some(self.refuse_root),
             backlog: Some(self.backlog),
+            defer_accept: Some(Duration::from_secs(self.defer_accept_s.into())),
+            accept_batch: Some(self.accept_batch),
+            pin: Some(self.pin),
             max_handlers: self.max_handlers,
             handler_limit: self.handler_limit,
             allow_setuid: Some(self.allow_setuid),
@@ -186,6 +200,7 @@ impl Sources {
     pub fn resolve(&self) -> Result<Settings, Error> {
         let options = self.options()?;
         let port = options.port.unwrap_or(8080);
+        let listener = options.listener.clone().unwrap_or_default();
         Ok(Settings {
             state_dir: utf8(state_dir(&options)?)?,
             name: options.name.map_or_else(|| unnamed(port), Ok)?,
@@ -196,9 +211,12 @@ impl Sources {
             bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port,
             workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
-            listener: options.listener.unwrap_or_default(),
             respond: options.respond.unwrap_or(Respond::Cgi),
             backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
+            defer_accept_s: defer_accept(options.defer_accept)?,
+            accept_batch: accept_batch(options.accept_batch, &listener)?,
+            pin: options.pin.unwrap_or(false),
+            listener,
             max_handlers: options.max_handlers.filter(|&most| most != 0),
             max_body: within("max-body", options.max_body.unwrap_or(1 << 30), 0, i64::MAX.cast_unsigned())?,
             handler_limit: options.handler_limit.map_or(Ok(None), |limit| possible(limit).map(Some))?,
@@ -286,6 +304,28 @@ fn some_time(key: &str, given: Option<Duration>, default_s: u64) -> Result<Durat
         Duration::ZERO => Err(Error::Usage(format!("{key} must be longer than 0s"))),
         time => Ok(time),
     }
+}
+
+fn defer_accept(given: Option<Duration>) -> Result<u32, Error> {
+    let time = given.unwrap_or(Duration::from_secs(1));
+    match u32::try_from(time.as_secs()) {
+        Ok(seconds @ 0..=MOST_DEFER_S) if time.subsec_nanos() == 0 => Ok(seconds),
+        _ => Err(Error::Usage(format!(
+            "defer-accept must be 0s to {MOST_DEFER_S}s, in whole seconds (0s: off)"
+        ))),
+    }
+}
+
+fn accept_batch(given: Option<usize>, listener: &Choice) -> Result<usize, Error> {
+    let most = within("accept-batch", given.unwrap_or(1), 1, MAX_BATCH)?;
+    if most > 1 && !listener.entry.batches {
+        let others = STRATEGIES.iter().filter(|entry| entry.batches).map(|entry| entry.name);
+        return Err(Error::Usage(format!(
+            "accept-batch: the workers of {listener} take one connection at a time; it goes with: {}",
+            others.collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(most)
 }
 
 fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {

@@ -8,6 +8,7 @@ pub mod alloc;
 pub mod client;
 pub mod clock;
 pub mod cstrings;
+pub mod epoll;
 pub mod fdpass;
 pub mod fork;
 pub mod fs;
@@ -21,6 +22,7 @@ pub mod signal;
 pub mod sockdiag;
 pub mod spawn;
 pub mod tether;
+pub mod uring;
 
 use std::io;
 

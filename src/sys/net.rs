@@ -25,7 +25,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
 }
 
 /// The IP address and port in a socket address; an IPv4-mapped IPv6 address becomes IPv4.
-fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
+pub(super) fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
     let any = std::ptr::from_ref(storage);
     if i32::from(storage.ss_family) == libc::AF_INET6 {
         // SAFETY: the family says that this is a sockaddr_in6, which fits into the storage.
@@ -86,6 +86,32 @@ pub fn refuse_new_connections(listener: BorrowedFd<'_>) -> io::Result<()> {
     ];
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+}
+
+/// Has a program of classic BPF choose among the sockets of a reuseport group, in the order in which they began to listen;
+/// an index beyond the last leaves the choice to the kernel's hash. Any member will do, and a later program replaces it.
+///
+/// # Errors
+/// Those of `setsockopt(2)`: `EINVAL` for a program that the kernel does not take, or a socket outside of any group.
+pub fn choose_by_program(member: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    set_option(member, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &filter)
+}
+
+/// Address and port of the other side, for a connection that was accepted without asking.
+///
+/// # Errors
+/// Those of `getpeername(2)`: `ENOTCONN` when the connection is gone already.
+pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: `storage` and `len` are valid for writing, and `len` says how much room there is.
+    cerr(unsafe {
+        libc::getpeername(socket.as_fd().as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len)
+    })?;
+    // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
+    Ok(address(unsafe { storage.assume_init_ref() }))
 }
 
 /// Sets or clears `O_NONBLOCK`. It belongs to the open file description: all who share the socket see it.

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::instance::registry;
-use crate::listener::socket;
+use crate::listener::{SocketCount, socket};
 use crate::server::config::Settings;
 use crate::server::error::Error;
 use crate::sys::net;
@@ -16,6 +16,11 @@ use crate::sys::net;
 pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let explain = |error: io::Error| Error::Failed(explain(settings, &error));
     let mut sockets = vec![socket::first(settings.address(), settings.terms()).map_err(explain)?];
+    if settings.listener.sockets() == SocketCount::Private {
+        // Proof that the port was free; from now on only its address is needed.
+        let address = socket::local_address(sockets[0].as_fd()).map_err(explain)?;
+        sockets = vec![socket::placeholder(address, settings.terms()).map_err(explain)?];
+    }
     sockets.append(&mut siblings(&sockets, settings).map_err(explain)?);
     set_send_timeout(&sockets, settings).map_err(explain)?;
     Ok(sockets)
@@ -27,7 +32,7 @@ pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
 /// It is none, or the strategy needs more than one.
 pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let listener = &settings.listener;
-    if listener.entry.sockets.of(2) != 1 {
+    if listener.sockets() != SocketCount::One {
         return Err(Error::Failed(format!(
             "the listener strategy {listener} needs a socket for each worker, and a service manager passes one; take another strategy (see --help), or let caffeine bind the port itself"
         )));
@@ -54,7 +59,7 @@ pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::
 /// Those of binding.
 pub(super) fn siblings(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let address = socket::local_address(sockets[0].as_fd())?;
-    let needed = settings.listener.entry.sockets.of(settings.workers);
+    let needed = settings.listener.sockets().of(settings.workers);
     (sockets.len()..needed).map(|_| socket::sibling(address, settings.terms())).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Generations: the first one's start, and a reload, in which a new one starts before the old one leaves.
 
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -7,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::staff::Member;
 use super::{Phase, Supervisor, bind};
+use crate::listener::socket;
 use crate::server::config::Settings;
 use crate::server::error::Error;
 use crate::server::logging;
@@ -68,10 +70,15 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Binds the sockets that are still missing for these settings, and parks them beside the others.
+    /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
+    /// changed on an open socket.
     fn grow(&mut self, settings: &Settings) -> Result<(), String> {
         let sockets =
             self.own().parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
+        for listener in &sockets {
+            socket::set_defer_accept(listener.as_fd(), settings.terms())
+                .map_err(|error| format!("cannot set defer-accept: {error}"))?;
+        }
         let more = bind::siblings(&sockets, settings)
             .map_err(|error| format!("cannot bind more sockets: {error}"))?;
         [&sockets, &more]
@@ -193,7 +200,7 @@ impl Supervisor {
     fn serve_all_sockets(&mut self, failed: u64) {
         let Some(settings) = self.current_settings() else { return };
         let sockets = self.own().parking.copies().map_or(0, |sockets| sockets.len());
-        if sockets <= settings.listener.entry.sockets.of(settings.workers).max(self.served) {
+        if sockets <= settings.listener.sockets().of(settings.workers).max(self.served) {
             return;
         }
         self.served = sockets;

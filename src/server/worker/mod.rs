@@ -9,6 +9,7 @@ pub mod auxiliary;
 mod connection;
 mod handlers;
 mod held;
+mod pin;
 mod room;
 mod service;
 
@@ -29,7 +30,7 @@ use service::{After, Service};
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing};
-use crate::listener::{Acceptor, Seat, Siblings, Strategy};
+use crate::listener::{Accepted, Acceptor, Seat, Siblings, Strategy};
 use crate::scoreboard::{Row, Scoreboard, State, add};
 use crate::server::config::Settings;
 use crate::server::logging;
@@ -140,6 +141,9 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     if !post.settings.allow_setuid {
         fork::gain_no_privileges()?;
     }
+    if post.settings.pin {
+        pin::to_one_cpu(post.number)?;
+    }
     if let Some(log) = logging::descriptor() {
         signal::install_worker(log, &post.log_path)?;
     }
@@ -202,13 +206,13 @@ impl Worker {
         let row = self.shared.row();
         while !signal::stopped() {
             match self.acceptor.accept(row) {
-                Ok(accepted) => self.take(Connection::new(accepted.stream, accepted.peer)),
+                Ok(accepted) => self.take_batch(accepted),
                 Err(error) => stand_back(&error),
             }
         }
         row.state.store(State::Stopping as u64, Relaxed);
         for accepted in self.acceptor.leave(row) {
-            self.take(Connection::new(accepted.stream, accepted.peer));
+            self.take(accepted);
         }
         if self.shared.board.header().closing.load(SeqCst) != 0 && !self.leaves_queue {
             self.empty_queues();
@@ -219,8 +223,24 @@ impl Worker {
         0
     }
 
+    /// Serves a connection, after it has taken along as many more as it may.
+    fn take_batch(&mut self, first: Accepted) {
+        let most = self.shared.settings.accept_batch;
+        if most == 1 {
+            return self.take(first);
+        }
+        let mut batch = vec![first];
+        while batch.len() < most
+            && let Ok(Some(next)) = self.acceptor.more(self.shared.row())
+        {
+            batch.push(next);
+        }
+        batch.into_iter().for_each(|accepted| self.take(accepted));
+    }
+
     /// Serves a new connection as far as it goes without waiting; the room has the rest.
-    fn take(&mut self, connection: Connection) {
+    fn take(&mut self, Accepted { stream, peer }: Accepted) {
+        let connection = Connection::new(stream, peer);
         let row = self.shared.row();
         add(&row.accepted, 1);
         add(&row.open, 1);
@@ -274,7 +294,7 @@ impl Worker {
     fn empty_queues(&mut self) {
         for index in 0..self.sockets.len() {
             while let Ok((stream, peer)) = net::accept(self.sockets[index].as_fd()) {
-                self.take(Connection::new(stream, peer));
+                self.take(Accepted { stream, peer });
             }
         }
     }

@@ -1,0 +1,139 @@
+//! The epoll shape: a non-blocking socket in a worker's own epoll instance. Shared by the strategies that differ only in
+//! how they register it; it knows nothing of turns or of who should accept.
+//!
+//! The sockets belong to all workers, and O_NONBLOCK with them: whoever waits in this shape makes them non-blocking.
+//! epoll_wait itself is what waits, never poll() on the epoll descriptor: to the socket's wait queue only a sleeper in
+//! epoll_wait counts as awake, and an exclusive wake-up goes on to the next worker if there is none.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+use super::{Accepted, Acceptor};
+use crate::scoreboard::{Row, add};
+use crate::sys::signal::Interruptible;
+use crate::sys::{epoll, net};
+
+/// Plain registration: a connection wakes every worker that waits.
+pub const ALL: EpollFlags = EpollFlags::EPOLLIN;
+/// Exclusive registration: it wakes the first in the order of registration that waits.
+pub const ONE: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE);
+
+/// A socket, an epoll instance, and the alias of the latter that a signal ends the wait on.
+#[derive(Debug)]
+pub struct Watch {
+    epoll: Epoll,
+    alias: Interruptible,
+    listener: OwnedFd,
+    flags: EpollFlags,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn new(listener: BorrowedFd<'_>, flags: EpollFlags) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        net::set_nonblocking(listener, true)?;
+        let alias = Interruptible::new(epoll.0.as_fd())?;
+        Ok(Self { epoll, alias, listener: listener.try_clone_to_owned()?, flags })
+    }
+
+    /// Registers the socket: at the end of its wait queue, or with [`ALL`] at the head.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOMEM`, `ENOSPC`.
+    pub fn add(&self) -> io::Result<()> {
+        Ok(self.epoll.add(&self.listener, EpollEvent::new(self.flags, 0))?)
+    }
+
+    /// Takes the socket out.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(self.epoll.delete(&self.listener)?)
+    }
+
+    /// Waits for a connection, or for so many ms (-1: for ever). `false` when there is none.
+    ///
+    /// # Errors
+    /// `Interrupted` after a signal, also one that came before the wait.
+    pub fn wait(&self, timeout_ms: i32) -> io::Result<bool> {
+        match epoll::wait_one(self.alias.as_fd(), timeout_ms) {
+            Ok(event) => Ok(event.is_some()),
+            // The alias is /dev/null by now.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts without waiting; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// Those of accept4(2).
+    pub fn take(&self) -> io::Result<Option<Accepted>> {
+        match net::accept(self.listener.as_fd()) {
+            Ok((stream, peer)) => Ok(Some(Accepted { stream, peer })),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The worker's side of the strategies that wait in epoll for as long as it takes.
+#[derive(Debug)]
+pub struct Watching {
+    watch: Watch,
+    /// Goes to the end of the wait queue after so many connections; 0 is never.
+    rearm: u64,
+    /// Connections since then.
+    since: u64,
+}
+
+impl Watching {
+    /// Accepts from `listener`, registered once and for all, or anew after every `rearm` connections.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn acceptor(
+        listener: BorrowedFd<'_>,
+        flags: EpollFlags,
+        rearm: u64,
+    ) -> io::Result<Box<dyn Acceptor>> {
+        let watch = Watch::new(listener, flags)?;
+        watch.add()?;
+        Ok(Box::new(Self { watch, rearm, since: 0 }))
+    }
+}
+
+impl Acceptor for Watching {
+    fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
+        if self.rearm > 0 && self.since >= self.rearm {
+            self.watch.remove()?;
+            self.watch.add()?;
+            self.since = 0;
+        }
+        loop {
+            if !self.watch.wait(-1)? {
+                continue;
+            }
+            add(&row.wakeups, 1);
+            if let Some(accepted) = self.watch.take()? {
+                self.since += 1;
+                return Ok(accepted);
+            }
+            add(&row.empty_wakeups, 1);
+        }
+    }
+
+    fn more(&mut self, _row: &Row) -> io::Result<Option<Accepted>> {
+        let more = self.watch.take()?;
+        self.since += u64::from(more.is_some());
+        Ok(more)
+    }
+}
