@@ -116,6 +116,33 @@ fn files_stay_short() {
     none(&format!("over {LONGEST} lines: is there a second idea in it?"), found.collect());
 }
 
+/// Where the time of day is told to people; nothing waits for it.
+const TIME_OF_DAY: &[&str] = &[
+    "src/server/logging/mod.rs",
+    "src/server/supervisor/start.rs",
+    "src/server/actions/status.rs",
+    "src/server/table.rs",
+    "src/sys/clock.rs",
+];
+
+#[test]
+fn no_deadline_of_the_server_is_on_a_clock_that_can_be_set() {
+    let measures = ["src/lab/", "src/loadgen/", "src/measure/"];
+    let files = sources(&["src"])
+        .into_iter()
+        .filter(|(path, _)| !measures.iter().any(|folder| path.starts_with(folder)));
+    let told = |path: &String| !TIME_OF_DAY.contains(&path.as_str());
+    let found = files.filter(|(path, _)| told(path)).flat_map(|(path, text)| {
+        let of_day = |token: &Token| {
+            matches!(token, Token::Word("SystemTime" | "CLOCK_REALTIME" | "realtime_ns" | "UNIX_EPOCH"))
+        };
+        let lines: Vec<usize> =
+            tokens(&text).into_iter().filter(|(_, token)| of_day(token)).map(|(line, _)| line).collect();
+        lines.into_iter().map(move |line| format!("{path}:{line}")).collect::<Vec<_>>()
+    });
+    none("the time of day can jump; wait on Instant or CLOCK_MONOTONIC:", found.collect());
+}
+
 /// Lines with work left for later, or a test that is switched off.
 fn leftovers(text: &str) -> Vec<usize> {
     let found = tokens(text);

@@ -7,6 +7,7 @@ mod contract; // what every listener strategy must keep
 mod daemon; // going into the background
 mod deploy;
 mod dispatcher; // handlers put in place, also under load
+mod exhaustion; // what runs out: descriptors, processes, memory, disk
 mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests

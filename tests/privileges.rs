@@ -36,10 +36,10 @@ pub fn open_home() -> Sandbox {
     sandbox
 }
 
-fn start_as(sandbox: &Sandbox, user: &str, more: &[&str]) -> Server {
+/// A server that serves as this user and group.
+pub fn start_as(sandbox: &Sandbox, user: &str, more: &[&str]) -> Server {
     let state = sandbox.path("state");
-    let arguments =
-        ["--user", user, "--group", user, "--state-dir", state.to_str().unwrap(), "-n", "lab", "-w", "2"];
+    let arguments = ["--user", user, "--group", user, "--state-dir", state.to_str().unwrap(), "-n", "lab"];
     sandbox.start_in(&state, &[&arguments[..], more].concat())
 }
 

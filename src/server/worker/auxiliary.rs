@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{EXIT_FATAL, Post, stand_back};
+use super::{EXIT_FATAL, Post, Shortage};
 use crate::listener::Auxiliary;
 use crate::scoreboard::State;
 use crate::server::logging;
@@ -27,10 +27,11 @@ fn work(post: &Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
         }
     };
     ready(Ok(()));
-    let row = post.board.row(post.slot);
+    let (row, mut shortage) = (post.board.row(post.slot), Shortage::default());
     while !signal::stopped() {
-        if let Err(error) = auxiliary.step(row) {
-            stand_back(&error);
+        match auxiliary.step(row) {
+            Ok(_) => shortage.is_over(),
+            Err(error) => shortage.stand_back(&error),
         }
     }
     row.state.store(State::Stopping as u64, Relaxed);

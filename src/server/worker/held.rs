@@ -31,8 +31,12 @@ const READS_PER_TURN: usize = 16;
 /// No body is due later, so that no sum of times overflows.
 const A_YEAR_S: u64 = 365 * 24 * 3600;
 
-/// The body cannot be kept anywhere.
-const NO_ROOM: Refusal = Refusal::new(500, "the request body could not be stored");
+/// The body cannot be kept anywhere: the disk is full (507), or something else is wrong.
+fn no_room(error: &io::Error) -> Refusal {
+    tracing::error!("a request body could not be stored: {error}");
+    let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
+    Refusal::new(if full { 507 } else { 500 }, "the request body could not be stored")
+}
 
 /// What came of an [`advance`](Held::advance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +212,7 @@ impl Held {
         input: &[u8],
     ) -> Result<(), Refusal> {
         service.admit(head)?;
-        let spool = service.is_cgi().then(Spool::new).transpose().map_err(|_| NO_ROOM)?;
+        let spool = service.is_cgi().then(Spool::new).transpose().map_err(|error| no_room(&error))?;
         let rest = match head.framing {
             Framing::Chunked => Rest::Chunked(Decoder::new(self.shared.limits.body)),
             Framing::Length(length) => Rest::Length(length),
@@ -258,7 +262,7 @@ impl Held {
         let length = spool.as_ref().map(Spool::len);
         let after = match spool.map(Spool::finish).transpose() {
             Ok(body) => service.answer(&self.connection, &head, body, length),
-            Err(error) => service.refuse(&self.connection, Some(&head), &NO_ROOM, &error),
+            Err(error) => service.refuse(&self.connection, Some(&head), &no_room(&error), &""),
         };
         self.settle(after)
     }
@@ -336,7 +340,7 @@ impl Body {
                 }
             };
             if let Some(spool) = &mut self.spool {
-                spool.write(piece, directory).map_err(|_| NO_ROOM)?;
+                spool.write(piece, directory).map_err(|error| no_room(&error))?;
             }
             used += consumed;
             if complete || consumed == 0 || matches!(self.rest, Rest::Length(_)) {

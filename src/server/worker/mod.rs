@@ -178,6 +178,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         acceptor,
         sockets: post.sockets,
         leaves_queue: post.leaves_queue,
+        shortage: Shortage::default(),
         service: Service::new(shared, room, false)?,
         buffer: Pages::new(READ_BYTES)?,
     })
@@ -196,6 +197,7 @@ struct Worker {
     acceptor: Box<dyn Acceptor>,
     sockets: Vec<OwnedFd>,
     leaves_queue: bool,
+    shortage: Shortage,
     service: Service,
     buffer: Pages,
 }
@@ -206,8 +208,11 @@ impl Worker {
         let row = self.shared.row();
         while !signal::stopped() {
             match self.acceptor.accept(row) {
-                Ok(accepted) => self.take_batch(accepted),
-                Err(error) => stand_back(&error),
+                Ok(accepted) => {
+                    self.shortage.is_over();
+                    self.take_batch(accepted);
+                }
+                Err(error) => self.shortage.stand_back(&error),
             }
         }
         row.state.store(State::Stopping as u64, Relaxed);
@@ -305,18 +310,38 @@ fn leave(row: &Row) {
     row.open.fetch_sub(1, Relaxed);
 }
 
-/// After an accept() that gave nothing: a signal is no news, a lack of resources needs a moment to pass.
-fn stand_back(error: &io::Error) {
-    match error.raw_os_error() {
-        _ if error.kind() == io::ErrorKind::Interrupted => {}
-        Some(
-            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS | libc::EAGAIN,
-        ) => {
-            tracing::warn!("cannot accept for now: {error}");
-            std::thread::sleep(PAUSE);
+/// Whether something that accept() needs has run out.
+#[derive(Debug, Default)]
+struct Shortage(bool);
+
+impl Shortage {
+    /// After an accept() that gave nothing: a signal is no news; a lack of resources needs a moment to pass, and is told once.
+    fn stand_back(&mut self, error: &io::Error) {
+        match error.raw_os_error() {
+            _ if error.kind() == io::ErrorKind::Interrupted => {}
+            Some(
+                libc::EMFILE
+                | libc::ENFILE
+                | libc::ENOBUFS
+                | libc::ENOMEM
+                | libc::ETOOMANYREFS
+                | libc::EAGAIN,
+            ) => {
+                if !std::mem::replace(&mut self.0, true) {
+                    tracing::warn!("cannot accept for now: {error}");
+                }
+                std::thread::sleep(PAUSE);
+            }
+            // The connection was gone before it was accepted (accept(2), "Error handling").
+            _ => tracing::debug!("accept: {error}"),
         }
-        // The connection was gone before it was accepted (accept(2), "Error handling").
-        _ => tracing::debug!("accept: {error}"),
+    }
+
+    /// A connection was accepted.
+    fn is_over(&mut self) {
+        if std::mem::take(&mut self.0) {
+            tracing::info!("accepting again");
+        }
     }
 }
 
