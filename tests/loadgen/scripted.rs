@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// Longer than any pause that a test makes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A small whole response.
 pub const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\nConnection: close\r\n\r\nok";
@@ -42,6 +45,8 @@ impl Scripted {
                 if stop.load(Relaxed) {
                     break;
                 }
+                // What never comes must not keep the test from its end.
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 arrivals.fetch_add(1, Relaxed);
                 behave(stream, number);
                 counter.fetch_add(1, Relaxed);
