@@ -93,6 +93,8 @@ pub struct Row {
     pub role: AtomicU64,
     /// Connections accepted.
     pub accepted: AtomicU64,
+    /// Of these, connections that waited for another worker.
+    pub stolen: AtomicU64,
     /// Returns from the wait for a connection.
     pub wakeups: AtomicU64,
     /// Returns from the wait that found nothing to accept.
@@ -223,6 +225,7 @@ impl Scoreboard {
             &row.number,
             &row.role,
             &row.accepted,
+            &row.stolen,
             &row.wakeups,
             &row.empty_wakeups,
             &row.launched,
@@ -284,6 +287,8 @@ pub struct Counters {
     pub state: u64,
     pub generation: u64,
     pub accepted: u64,
+    #[serde(default)]
+    pub stolen: u64,
     pub wakeups: u64,
     pub empty_wakeups: u64,
     pub launched: u64,
@@ -304,6 +309,7 @@ impl Counters {
             state: get(&row.state),
             generation: get(&row.generation),
             accepted: get(&row.accepted),
+            stolen: get(&row.stolen),
             wakeups: get(&row.wakeups),
             empty_wakeups: get(&row.empty_wakeups),
             launched: get(&row.launched),

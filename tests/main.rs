@@ -5,8 +5,8 @@ mod clients; // slow, idle, broken and leaving clients
 mod config; // settings: precedence, files, errors
 mod contract; // what every listener strategy must keep
 mod daemon; // going into the background
-mod deploy;
-mod dispatcher; // handlers put in place, also under load
+mod deploy; // handlers put in place, also under load
+mod dispatcher; // the process that serves a strategy beside the workers
 mod exhaustion; // what runs out: descriptors, processes, memory, disk
 mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output
@@ -31,6 +31,7 @@ mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
 mod service_manager; // sockets passed, being told, rotation
 mod statuses; // every status of our own on the wire
+mod stealing; // what reuseport-steal promises beyond the contract
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
 mod wire; // hundreds of requests, each with the section that judges it and the answer owed

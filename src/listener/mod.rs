@@ -39,6 +39,7 @@ mod least_loaded;
 pub mod promises;
 mod reuseport;
 mod reuseport_cbpf;
+mod reuseport_steal;
 mod round_robin;
 mod siblings;
 pub mod socket;
@@ -73,6 +74,7 @@ pub const STRATEGIES: &[Entry] = &[
     reuseport_cbpf::ENTRY,
     dispatch::ENTRY,
     least_loaded::ENTRY,
+    reuseport_steal::ENTRY,
 ];
 
 /// One line of the table.
