@@ -61,7 +61,7 @@ for program in $programs; do
     "$run" --completions fish >"$share/fish/vendor_completions.d/$program.fish"
 done
 cp README.md CHANGELOG.md LICENSE "$dist/logrotate.conf" $share/doc/caffeine/
-cp "$dist/caffeine@.service" build/lib/systemd/system/
+cp "$dist/caffeine@.service" "$dist/caffeine@.socket" build/lib/systemd/system/
 cp "$dist/Makefile.in" build/Makefile
 
 echo "built $programs; next: cd build && make install"

@@ -19,9 +19,9 @@
 //! ```text
 //! supervisor   parking (a socketpair with the listening sockets in flight), pid lock, signalfd, log,
 //!  |           both ends of two pipes: reports of workers, standard error of handlers
-//!  +- worker   the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
+//!  +- worker   leads a session; the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
 //!  |   |       2 is the handlers' pipe
-//!  |   +- handler   0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
+//!  |   +- handler   leads a process group; 0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
 //!  |   +- handler
 //!  +- worker
 //! ```
@@ -108,7 +108,8 @@
 //! 1. The supervisor never accepts and never reads a request.
 //! 2. A worker never waits for a handler, nor for a client while another one could be served.
 //! 3. A request is read whole before its handler is launched.
-//! 4. A handler finds three descriptors, default signals, an empty mask, and no variable of the server's environment.
+//! 4. A handler finds three descriptors, default signals, an empty mask, a process group of its own, and no variable of the
+//!    server's environment.
 //! 5. Every connection is accepted exactly once; none that waits is lost by a death, a reload or a stop.
 //! 6. `unsafe` stands in [`sys`] only, and `sys` decides nothing.
 //! 7. [`http`], [`dist`], routing, meta-variables, pacing and statistics are pure: bytes and numbers in and out.

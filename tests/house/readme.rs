@@ -46,6 +46,19 @@ fn the_option_tables_are_those_of_the_programs() {
 }
 
 #[test]
+fn what_goes_wrong_names_tests_that_are_there() {
+    let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let named: Vec<&str> = section.split('`').filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        let (file, test) = name.split_once("::").unwrap();
+        let source = std::fs::read_to_string(super::root().join(format!("tests/{file}.rs"))).unwrap();
+        assert!(source.contains(&format!("#[test]\nfn {test}()")), "there is no test {name}");
+    }
+}
+
+#[test]
 fn the_strategies_are_those_of_the_table() {
     let table = table::markdown();
     assert!(README.contains(&table), "README should have this table of strategies:\n\n{table}");
