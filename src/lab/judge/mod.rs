@@ -74,6 +74,8 @@ pub struct CellResult {
     pub spread: Option<Spread>,
     /// Shares of the workers in each run that counts, largest first.
     pub shares: Vec<Vec<f64>>,
+    /// Who accepted the connections before the load, in the first run that counts; empty where none were made.
+    pub sequence: Vec<String>,
     /// Percentile curve of the response time.
     pub curve: Vec<Point>,
 }
@@ -135,6 +137,19 @@ fn began(made: &[Paired]) -> usize {
     made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
 }
 
+/// Workers by short names: their numbers, or the order in which they first came.
+fn sequence(used: &[Paired]) -> Vec<String> {
+    const SHORT: usize = 2;
+    let names = used.iter().find_map(|(run, _)| run.sequence.as_ref()).map(|sequence| &sequence.workers);
+    let Some(names) = names else { return Vec::new() };
+    let short = |name: &String| {
+        let place = names.iter().position(|other| other == name).unwrap_or(0);
+        let before = names[..place].iter().collect::<std::collections::BTreeSet<_>>().len();
+        if name.len() <= SHORT { name.clone() } else { before.to_string() }
+    };
+    names.iter().map(short).collect()
+}
+
 fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool) -> CellResult {
     let estimate = |metric: &Metric| {
         let values: Vec<f64> = used.iter().filter_map(|(_, row)| (metric.value)(row)).collect();
@@ -150,6 +165,7 @@ fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bo
         estimates: metrics::all().map(estimate).collect(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
+        sequence: sequence(used),
         curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough),
     }
 }

@@ -100,7 +100,7 @@ impl Dots {
         for (index, (name, look)) in self.rows.iter().enumerate() {
             let y = top + (index as f64 + 0.5) * ROW;
             canvas.mark((7.0, y), 4.5, *look)?;
-            canvas.text((17.0, y), &shorten(name, LABEL, width - 24.0), LABEL, 1.0, Anchor::Left)?;
+            canvas.text((17.0, y), &shorten(name, LABEL, width - 22.0), LABEL, 1.0, Anchor::Left)?;
             canvas.line(&[(0.0, y + ROW / 2.0), (canvas.width, y + ROW / 2.0)], INK, 0.08, 1.0)?;
         }
         Ok(())

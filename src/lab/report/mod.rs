@@ -50,9 +50,10 @@ pub fn write(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
-    Summary::of(&data, &analysis, &page.answer).write(directory)?;
+    let answer = view::answer(&analysis);
+    Summary::of(&data, &analysis, &answer).write(directory)?;
     index::after(directory, &data.environment.experiment)?;
-    Ok((directory.join(PAGE), page.answer))
+    Ok((directory.join(PAGE), answer))
 }
 
 /// Writes the figures, and removes those of an earlier report.

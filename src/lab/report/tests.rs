@@ -282,3 +282,18 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
     suite::write(&suite_folder, "Which claims hold here?", &[member("rich", claims()), member("late", None)])
         .unwrap();
 }
+
+#[test]
+fn a_table_at_a_glance_has_every_strategy_once_with_the_figure_that_its_load_is_there_for() {
+    let data = fixture::quick(12);
+    let analysis = judge::judge(&data);
+    let (table, says) = view::glance::glance(&analysis).unwrap();
+    assert_eq!(
+        table.head,
+        ["Strategy", "Full load\n(requests/s)", "Full load\n(p99, ms)", "Half load\n(p99, ms)"]
+    );
+    let names: Vec<&str> = table.rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, ["inherited", "reuseport", "round-robin"]);
+    assert!(table.rows[1][1].contains('\u{25bc}') && !table.rows[2][1].contains('\u{25bc}'), "{table:?}");
+    assert!(says.contains("95 %") && says.contains("worse than the baseline"), "{says}");
+}

@@ -1,9 +1,11 @@
 //! The answer in words: sentences that say no more than the judge found.
 
+mod leads;
+
 use super::figures::name;
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Kind, Scene};
+use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Scene};
 use crate::lab::metrics::METRICS;
-use crate::lab::rows::Verdict;
+use crate::lab::rows::{Row, Verdict};
 
 /// Scenes up to which the answer has figures of each; beyond, they would bury it.
 const MOST_SCENES: usize = 6;
@@ -12,6 +14,10 @@ const MOST_FIGURES: usize = 8;
 
 /// Strategies with differences that the answer names.
 const MOST_FOUND: usize = 8;
+/// The greatest differences that it names where there are more.
+const MOST_GREATEST: usize = 4;
+/// Scenes without a run that counts which the answer names.
+const MOST_EMPTY: usize = 3;
 
 /// `0.251` as `25.1 %`.
 pub fn percent(share: f64, digits: usize) -> String {
@@ -44,7 +50,7 @@ pub fn load_line(scene: &Scene) -> String {
 }
 
 /// A list in a sentence: `a, b and c`.
-fn list(items: &[String]) -> String {
+pub fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
@@ -54,21 +60,31 @@ fn list(items: &[String]) -> String {
 
 /// The answer, most important first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
-    let mut sentences = leads(analysis);
-    sentences.push(judgement(analysis));
+    let [mut sentences, rest] = in_short(analysis);
     if analysis.scenes.len() <= MOST_SCENES {
         let figures: Vec<String> =
             analysis.scenes.iter().filter_map(|scene| figures(scene, analysis)).collect();
-        let range = if analysis.enough {
-            "In brackets: 95 % bootstrap interval of the median."
-        } else {
-            "In brackets: from the lowest run to the highest."
-        };
-        let explained = (!figures.is_empty()).then(|| range.to_owned());
+        let explained = (!figures.is_empty()).then(|| format!("In brackets: {}.", brackets(analysis)));
         sentences.extend(figures.into_iter().chain(explained));
     }
-    sentences.extend(left_out(analysis));
+    sentences.extend(rest);
     sentences
+}
+
+/// The answer for where a table has the figures: what was found, and what is missing or marked.
+pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
+    let mut found = leads::leads(analysis);
+    found.push(judgement(analysis));
+    [found, left_out(analysis)]
+}
+
+/// What stands in brackets after a figure.
+pub fn brackets(analysis: &Analysis) -> &'static str {
+    if analysis.enough {
+        "95 % bootstrap interval of the median"
+    } else {
+        "from the lowest run to the highest"
+    }
 }
 
 /// The text with a capital in front.
@@ -77,45 +93,10 @@ pub fn capital(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene.
-fn leads(analysis: &Analysis) -> Vec<String> {
-    let spreads: Vec<String> = analysis.scenes.iter().map(spread).collect();
-    match spreads.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
-            (!first.is_empty()).then(|| format!("{}.", capital(first))).into_iter().collect()
-        }
-        _ => {
-            let all = analysis.scenes.iter().zip(&spreads).filter(|(_, spread)| !spread.is_empty());
-            all.map(|(scene, spread)| format!("Under {}: {spread}.", place(scene))).collect()
-        }
-    }
-}
-
 /// A scene's name, with what tells its group from others.
-fn place(scene: &Scene) -> String {
+pub fn place(scene: &Scene) -> String {
     let group = &scene.group.title;
     if group.is_empty() { scene.load.name.clone() } else { format!("{}, {group}", scene.load.name) }
-}
-
-/// How each strategy spread the connections, strategies of one kind together.
-fn spread(scene: &Scene) -> String {
-    let mut parts = Vec::new();
-    for kind in [Kind::Turn, Kind::Hash, Kind::Preference] {
-        let is = |result: &&CellResult| {
-            !result.cell.twin && result.spread.is_some_and(|spread| spread.kind == kind)
-        };
-        let members: Vec<String> = scene.results.iter().filter(is).map(|result| name(&result.cell)).collect();
-        let one = if members.len() == 1 { "s" } else { "" };
-        let what = match kind {
-            Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
-            Kind::Hash => format!("spread{one} connections about as evenly as a fair hash would"),
-            Kind::Preference => format!("spread{one} connections less evenly than a fair hash would"),
-        };
-        if !members.is_empty() {
-            parts.push(format!("{} {what}", list(&members)));
-        }
-    }
-    parts.join("; ")
 }
 
 /// Rate, tail and largest share of each strategy, or of the least and the greatest.
@@ -200,14 +181,40 @@ fn judgement(analysis: &Analysis) -> String {
     if found.is_empty() {
         return format!("No difference from the baseline counts over {} rounds.", analysis.rounds);
     }
-    let more = found.len().saturating_sub(MOST_FOUND);
-    found.truncate(MOST_FOUND);
-    let rest = if more > 0 { format!("; and {more} more, in the tables below") } else { String::new() };
-    format!(
-        "Differences from the baseline that count over {} rounds: {}{rest}.",
-        analysis.rounds,
-        found.join("; ")
-    )
+    if found.len() > MOST_FOUND {
+        return greatest(analysis);
+    }
+    format!("Differences from the baseline that count over {} rounds: {}.", analysis.rounds, found.join("; "))
+}
+
+/// Where too many differences count to name them: how many, and the greatest of those in rate and p99.
+fn greatest(analysis: &Analysis) -> String {
+    let all = analysis.scenes.iter().flat_map(|scene| scene.comparisons.iter().map(move |c| (scene, c)));
+    let judged = || all.clone().filter(|(_, c)| c.call != Call::Floor);
+    let mut count: Vec<(&Scene, &Comparison)> = judged().filter(|(_, c)| c.call == Call::Differs).collect();
+    let (counting, of) = (count.len(), judged().count());
+    count.retain(|(_, c)| ["rate", "response_p99_ms"].contains(&METRICS[c.metric].name));
+    count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
+    let each = |(scene, c): &(&Scene, &Comparison)| {
+        format!(
+            "{} under {}: {} {:+.1} % ({:+.1} to {:+.1})",
+            name(&scene.results[c.cell].cell),
+            place(scene),
+            METRICS[c.metric].title,
+            c.median,
+            c.interval.low,
+            c.interval.high
+        )
+    };
+    let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();
+    let named =
+        if named.is_empty() { String::new() } else { format!("; the greatest: {}", named.join("; ")) };
+    format!("{counting} of {of} differences from the baseline count over {} rounds{named}.", analysis.rounds)
+}
+
+/// How great a difference in % is: half and double are alike.
+fn size(comparison: &Comparison) -> f64 {
+    (1.0 + comparison.median / 100.0).max(0.001).ln().abs()
 }
 
 /// What is missing or marked.
@@ -215,6 +222,7 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
     let count = |verdict: Verdict| analysis.rows.iter().filter(|row| row.verdict == verdict).count();
     let all = analysis.rows.len();
     let mut sentences = skipped(analysis);
+    sentences.extend(empty(analysis));
     if count(Verdict::Invalid) > 0 {
         sentences.push(format!(
             "{} of {all} runs are INVALID and left out; the ledger says why.",
@@ -234,6 +242,22 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// Scenes of which no run counts, and the first reason.
+fn empty(analysis: &Analysis) -> Vec<String> {
+    let one = |scene: &Scene| {
+        let made: usize = scene.results.iter().map(|result| result.runs).sum();
+        let counts = scene.results.iter().any(|result| result.used > 0);
+        let about = |row: &&Row| {
+            row.load == scene.load.name && scene.results.iter().any(|result| result.cell.id == row.cell)
+        };
+        let why = analysis.rows.iter().filter(about).find(|row| row.verdict == Verdict::Invalid)?;
+        let place = capital(&place(scene));
+        (made > 0 && !counts)
+            .then(|| format!("{place}: none of {made} runs counts; the first: {}.", why.reasons))
+    };
+    analysis.scenes.iter().filter_map(one).take(MOST_EMPTY).collect()
 }
 
 /// What was not run at all, and why.

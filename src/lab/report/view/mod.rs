@@ -2,6 +2,7 @@
 
 pub mod claims;
 mod facts;
+pub mod glance;
 mod tables;
 
 use serde::Serialize;
@@ -25,6 +26,11 @@ pub struct Page {
     pub subtitle: String,
     pub debug: bool,
     pub answer: Vec<String>,
+    /// All figures that matter in one table, and what it shows.
+    pub glance: Table,
+    pub glance_says: String,
+    /// What is missing or marked.
+    pub left_out: Vec<String>,
     pub claims: Vec<claims::ClaimView>,
     pub sections: Vec<Section>,
     /// Whether there are sections enough to need a list of contents.
@@ -51,6 +57,7 @@ pub struct Section {
     pub figures: Vec<Drawn>,
     /// Figures that explain the answer.
     pub more: Vec<Drawn>,
+    pub order: Table,
     pub costs: Table,
     pub balance: Table,
     pub differences: Table,
@@ -68,6 +75,8 @@ pub struct Table {
 /// Puts the report together.
 pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
     let environment = &data.environment;
+    let [found, left_out] = words::in_short(analysis);
+    let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
     Page {
         experiment: environment.experiment.clone(),
@@ -84,7 +93,10 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         ),
         debug: data.runs.iter().any(crate::lab::runner::debug_built)
             || environment.machine.profile == "debug",
-        answer: answer(analysis),
+        answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
+        glance,
+        glance_says,
+        left_out,
         claims: claims::views(&analysis.claims, ""),
         contents: analysis.scenes.len() > FEW_SCENES,
         folded: analysis.scenes.len() > FEW_SCENES,
@@ -98,8 +110,8 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
     }
 }
 
-/// The answer in words; what came of published claims comes first.
-fn answer(analysis: &Analysis) -> Vec<String> {
+/// The answer in words with all figures; what came of published claims comes first.
+pub fn answer(analysis: &Analysis) -> Vec<String> {
     let claims = claims::sentence(analysis.claims.iter());
     claims.into_iter().chain(words::answer(analysis)).collect()
 }
@@ -162,6 +174,7 @@ fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Dr
         describe: format!("{}; {}", words::load_line(scene), described(&scene.group)),
         figures,
         more,
+        order: tables::order(scene),
         costs: tables::costs(scene),
         balance: tables::balance(scene),
         differences: tables::differences(scene, analysis),

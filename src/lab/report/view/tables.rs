@@ -61,6 +61,18 @@ pub fn balance(scene: &Scene) -> Table {
     Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
 }
 
+/// Who accepted the connections that the lab made one after the other before the load; the first ones of them.
+pub fn order(scene: &Scene) -> Table {
+    const MOST: usize = 24;
+    let row = |result: &CellResult| {
+        let some = &result.sequence[..result.sequence.len().min(MOST)];
+        let more = if result.sequence.len() > MOST { " ..." } else { "" };
+        (!some.is_empty()).then(|| vec![name(&result.cell), some.join(" ") + more])
+    };
+    let head = vec!["Strategy".into(), "Workers in the order in which they accepted, first run".into()];
+    Table { head, rows: scene.results.iter().filter_map(row).collect() }
+}
+
 /// Every comparison with the baseline, and what it says.
 pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
     let head =

@@ -1,0 +1,139 @@
+//! What an answer begins with: how connections were spread, or what a fault did.
+
+use super::{capital, list, number, percent, place};
+use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
+use crate::lab::metrics::{self, METRICS};
+use crate::lab::report::figures::name;
+
+/// Sentences about single scenes; of more, one sentence says what they come to.
+const MOST: usize = 4;
+/// A busiest worker with so many times its fair share is no cause for a name.
+const EVEN: f64 = 1.25;
+/// Strategies that are named for one figure; more are counted.
+const MOST_NAMES: usize = 4;
+
+/// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene, or one
+/// over all scenes. After a fault the question is another one.
+pub fn leads(analysis: &Analysis) -> Vec<String> {
+    let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
+        analysis.scenes.iter().partition(|scene| scene.group.fault.is_some());
+    let mut sentences: Vec<String> = faults.into_iter().filter_map(after_fault).collect();
+    let spreads: Vec<String> = others.iter().map(|scene| spread(scene)).collect();
+    match spreads.as_slice() {
+        [] => {}
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+            sentences.extend((!first.is_empty()).then(|| format!("{}.", capital(first))));
+        }
+        several if several.len() > MOST => sentences.extend(over_all(&others)),
+        _ => {
+            let all = others.iter().zip(&spreads).filter(|(_, spread)| !spread.is_empty());
+            sentences.extend(all.map(|(scene, spread)| format!("Under {}: {spread}.", place(scene))));
+        }
+    }
+    sentences
+}
+
+/// Those of a scene that are columns of their own and have runs that count.
+fn own(scene: &Scene) -> impl Iterator<Item = &CellResult> {
+    scene.results.iter().filter(|result| !result.cell.twin && result.used > 0)
+}
+
+/// How each strategy spread the connections, strategies of one kind together.
+fn spread(scene: &Scene) -> String {
+    let mut parts = Vec::new();
+    for kind in [Kind::Turn, Kind::Hash, Kind::Preference] {
+        let members: Vec<&CellResult> =
+            own(scene).filter(|result| result.spread.is_some_and(|spread| spread.kind == kind)).collect();
+        let shares = members.iter().filter_map(|result| Some(result.spread?.top1_share));
+        let (least, most) = shares.fold((1.0_f64, 0.0_f64), |(low, high), one| (low.min(one), high.max(one)));
+        let one = if members.len() == 1 { "s" } else { "" };
+        let what = match kind {
+            Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
+            Kind::Hash => format!("spread{one} connections about as evenly as a fair hash would"),
+            Kind::Preference => format!("spread{one} connections less evenly than a fair hash would"),
+        };
+        let [low, high] = [least, most].map(|share| percent(share, 1));
+        let range = if low == high { high } else { format!("{} to {high}", low.trim_end_matches(" %")) };
+        let workers = scene.group.workers;
+        if !members.is_empty() {
+            let names: Vec<String> = members.iter().map(|result| name(&result.cell)).collect();
+            parts.push(format!("{} {what} (the busiest of {workers} workers gets {range})", list(&names)));
+        }
+    }
+    parts.join("; ")
+}
+
+/// The busiest worker's part over many scenes, strategies with the most even spread first.
+fn over_all(scenes: &[&Scene]) -> Option<String> {
+    let mut known: Vec<(String, f64, f64)> = Vec::new();
+    for result in scenes.iter().flat_map(|scene| own(scene)) {
+        let Some(spread) = result.spread else { continue };
+        let times = spread.top1_share * result.cell.workers as f64;
+        let name = name(&result.cell);
+        match known.iter_mut().find(|(other, ..)| *other == name) {
+            Some((_, low, high)) => (*low, *high) = (low.min(times), high.max(times)),
+            None => known.push((name, times, times)),
+        }
+    }
+    known.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let even = known.iter().take_while(|(_, _, high)| *high <= EVEN).count();
+    let (even, uneven) = known.split_at(even);
+    let mut parts = Vec::new();
+    if let Some((_, _, most)) = even.last() {
+        let names: Vec<String> = even.iter().map(|(name, ..)| name.clone()).collect();
+        let who = if names.len() > MOST_NAMES { format!("{} strategies", names.len()) } else { list(&names) };
+        parts.push(format!("at most {} times with {who}", number(*most, 2)));
+    }
+    parts.extend(uneven.iter().map(|(name, low, high)| {
+        let [low, high] = [low, high].map(|times| number(*times, 2));
+        if low == high { format!("{high} with {name}") } else { format!("{low} to {high} with {name}") }
+    }));
+    let many = scenes.len();
+    let beginning = format!("Over {many} loads the busiest worker gets, in times of its fair share");
+    (!parts.is_empty()).then(|| format!("{beginning}: {}.", parts.join("; ")))
+}
+
+/// What clients noticed of a fault: the tail, and how many requests failed.
+fn after_fault(scene: &Scene) -> Option<String> {
+    let tail = |result: &&CellResult| result.estimates[2].map(|estimate| estimate.median);
+    let mut known: Vec<(&CellResult, f64)> = own(scene).filter_map(|r| Some((r, tail(&r)?))).collect();
+    known.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let metric = &METRICS[2];
+    let text = |(result, ms): &(&CellResult, f64)| {
+        format!("{} with {}", number(*ms, metric.digits) + " ms", name(&result.cell))
+    };
+    let tails = match known.as_slice() {
+        [] => return None,
+        [only] => text(only),
+        [least, .., most] => format!("from {} to {}", text(least), text(most)),
+    };
+    Some(format!("{}: p99 is {tails}; {}.", capital(&place(scene)), failed(scene)))
+}
+
+/// Failed requests per run, strategies with as many together.
+fn failed(scene: &Scene) -> String {
+    let index = metrics::all().position(|metric| metric.name == "errors").unwrap_or(0);
+    let errors = |result: &CellResult| result.estimates[index].map(|estimate| estimate.median);
+    let mut known: Vec<(f64, Vec<String>)> = Vec::new();
+    for result in own(scene) {
+        let Some(count) = errors(result) else { continue };
+        match known.iter_mut().find(|(other, _)| *other == count) {
+            Some((_, names)) => names.push(name(&result.cell)),
+            None => known.push((count, vec![name(&result.cell)])),
+        }
+    }
+    known.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let all = known.len() == 1;
+    let text = |(count, names): &(f64, Vec<String>)| {
+        let digits = usize::from(count.fract() != 0.0);
+        let count = if *count == 0.0 { "none".into() } else { number(*count, digits) };
+        let who = match names.len() {
+            _ if all => "any".into(),
+            n if n > MOST_NAMES => format!("{n} strategies"),
+            _ => list(names),
+        };
+        format!("{count} with {who}")
+    };
+    let parts: Vec<String> = known.iter().map(text).collect();
+    format!("failed requests per run: {}", parts.join("; "))
+}
