@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
@@ -15,6 +15,7 @@ use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::exchange::Exchange;
 use caffeine::loadgen::plan::Plan;
 use caffeine::loadgen::recorder::Wire;
+use caffeine::sys::clock::monotonic_ns;
 use clap::Parser as _;
 use criterion::{Criterion, Throughput};
 
@@ -29,9 +30,9 @@ fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let control = Control::new(1, Arc::default());
     let ((to, batches), (_back, back)) = (channel(), channel());
     let engine = Engine::new(&plan, &plan.shares()[0], &control, Wire { to, back }).unwrap();
-    let begin = Instant::now();
     engine.run().unwrap();
-    let elapsed = begin.elapsed();
+    // It waits for the begin of the run first.
+    let elapsed = Duration::from_nanos(monotonic_ns() - control.origin_ns());
     let completed = batches.iter().filter_map(|batch| batch.measured).map(|tally| tally.completed);
     assert_eq!(completed.sum::<u64>().to_string(), requests);
     elapsed

@@ -8,10 +8,15 @@ block is void. CPU is what the generator's own process used, user and system.
 Modes:
   cost       one connection per request, closed loop: CPU seconds per 100,000 requests and requests/s
   kept       connections kept alive, closed loop: the same
+  agree      as cost, against a server of two workers that are busy for 2 ms with every request, so that it and not the
+             generator is the limit: all should find the same rate
+  agree-kept the same with connections kept alive
   latency    open loop at a constant rate while tcpdump watches the loopback device: service times of loadgen
              against those between the first SYN and the last byte in the capture (needs root)
-  lag        open loop at half of the closed loop's rate: send lag
-  stall      a server that stalls for 1 s: percentiles against those worked out by hand from the schedule
+  lag        open loop at a half and a quarter of the closed loop's rate: send lag, first with a core for the server
+             and another one for loadgen, then with two workers and loadgen on all cores
+  stall      a server that stalls for 1 s: percentiles against those worked out from the server's own stamps and the
+             schedule
 """
 
 import argparse
@@ -82,13 +87,14 @@ class Running:
         self.process.wait()
 
 
-def server(options, port):
+def server(options, port, prefix=(), workers=WORKERS):
     """The server that all generators meet: the C one, or Caffeine where connections are kept."""
     if options.mode in ("cost", "lag"):
-        return Running([options.fixed, "block", str(port), str(WORKERS)], port)
+        return Running([*prefix, options.fixed, "block", str(port), str(workers)], port)
     folder = tempfile.mkdtemp(prefix="caffeine-generators.", dir=options.scratch)
     command = [options.caffeine, "-n", "generators", "--state-dir", folder, "--path", folder, "--bind", "127.0.0.1"]
-    return Running(command + ["-p", str(port), "-w", str(WORKERS), "--respond", "fixed"], port)
+    respond = "sleep:const(2ms)" if options.mode.startswith("agree") else "fixed"
+    return Running(command + ["-p", str(port), "-w", str(WORKERS), "--respond", respond], port)
 
 
 # --- Generators -----------------------------------------------------------------------------------------
@@ -116,15 +122,22 @@ def number(pattern, text, what):
     return float(found.group(1).replace(",", ""))
 
 
+def program(options):
+    """How loadgen is called, which may be through another program."""
+    return options.loadgen if isinstance(options.loadgen, list) else [options.loadgen]
+
+
 def run_loadgen(options, port, c, threads, kept):
-    argv = [options.loadgen, f"http://127.0.0.1:{port}/", "-c", str(c), "-t", str(threads), "-w", "0s"]
+    argv = program(options) + [f"http://127.0.0.1:{port}/", "-c", str(c), "-t", str(threads), "-w", "0s"]
     argv += ["-d", f"{options.seconds}s", "--json", "-", "-q"] + (["--keep-alive"] if kept else [])
     text, cpu = used(argv)
     record = record_of(text)
     if record["errors"]:
         sys.exit(f"generators: loadgen met errors: {record['errors']} {record['examples']}")
     p99 = record["latency"]["service"]["p99_us"]
-    return record["completed"], record["duration_s"], cpu, record["latency"]["service"]["p50_us"], p99
+    # Like the others it is judged by what came before the end.
+    within = record["rate"] * record["duration_s"]
+    return within, record["duration_s"], cpu, record["latency"]["service"]["p50_us"], p99
 
 
 def run_wrk(options, port, c, threads, kept):
@@ -164,12 +177,18 @@ def run_h2load(options, port, c, threads, _kept):
     return done, done / rate, cpu, mean_us, math.nan
 
 
+def is_kept(options):
+    return options.mode in ("kept", "agree-kept")
+
+
 def generators(options):
     """Name, how to run, threads: those that are installed."""
-    kept = options.mode == "kept"
+    kept = is_kept(options)
     found = [("loadgen A", run_loadgen, 1), ("loadgen B", run_loadgen, 1), ("wrk -t1", run_wrk, 1)]
     found += [("loadgen -t2", run_loadgen, 2), ("wrk -t2", run_wrk, 2), ("ab", run_ab, 1)]
     found += [("h2load", run_h2load, 1)] if kept else [("rawload", run_rawload, 1)]
+    if options.mode.startswith("agree"):
+        found = [one for one in found if one[2] == 1]
     installed = lambda name: shutil.which(name.split()[0]) or name.startswith(("loadgen", "rawload"))
     for name, _, _ in found:
         if not installed(name):
@@ -193,7 +212,7 @@ def shown(ratios):
 
 def side_by_side(options):
     port, shuffle = free_port(), random.Random(options.seed).shuffle
-    contestants, kept = generators(options), options.mode == "kept"
+    contestants, kept = generators(options), is_kept(options)
     with server(options, port):
         for c in map(int, options.c.split(",")):
             rounds = []
@@ -301,7 +320,15 @@ def latency(options):
 
 def lag(options):
     port = free_port()
-    with server(options, port):
+    if os.cpu_count() > 1 and shutil.which("taskset"):
+        pinned = argparse.Namespace(**vars(options))
+        pinned.loadgen = ["taskset", "-c", "1", options.loadgen]
+        yield from lag_with(pinned, server(options, port, ["taskset", "-c", "0"], 1), port, "a core each")
+    yield from lag_with(options, server(options, port), port, "all cores")
+
+
+def lag_with(options, running, port, where):
+    with running:
         full = statistics.median(
             done / seconds for done, seconds, *_ in (run_loadgen(options, port, 16, 1, False) for _ in range(3))
         )
@@ -309,13 +336,13 @@ def lag(options):
             for arrivals in ("const", "poisson"):
                 lags = []
                 for _ in range(options.rounds):
-                    argv = [options.loadgen, f"http://127.0.0.1:{port}/", "-r", f"{rate:.0f}", "-w", "500ms"]
+                    argv = program(options) + [f"http://127.0.0.1:{port}/", "-r", f"{rate:.0f}", "-w", "500ms"]
                     argv += ["--arrivals", arrivals, "-d", f"{options.seconds}s", "--json", "-", "-q"]
                     record = record_of(used(argv)[0])
                     lags.append((record["latency"]["send_lag"], record["verdict"]))
                 verdicts = ", ".join(f"{sum(v == w for _, v in lags)} {w}" for w in sorted({v for _, v in lags}))
                 row = lambda key: "/".join(f"{one[key]:.0f}" for one, _ in sorted(lags, key=lambda pair: pair[0][key]))
-                yield f"{arrivals} at {name} of {full:.0f}/s: send lag us p50 {row('p50_us')}; p99 {row('p99_us')}; {verdicts}"
+                yield f"{where}, {arrivals} at {name} of {full:.0f}/s: send lag us p50 {row('p50_us')}; p99 {row('p99_us')}; {verdicts}"
 
 
 class Stalling(threading.Thread):
@@ -325,6 +352,7 @@ class Stalling(threading.Thread):
         super().__init__(daemon=True)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port, self.begin_s, self.stall_s = self.listener.getsockname()[1], begin_s, stall_s
+        self.answered_s = []
 
     def run(self):
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
@@ -338,6 +366,7 @@ class Stalling(threading.Thread):
             with connection:
                 connection.recv(4096)
                 connection.sendall(answer)
+            self.answered_s.append(time.time())
 
 
 def stall(options):
@@ -348,32 +377,36 @@ def stall(options):
     argv = [options.loadgen, url, "-r", str(rate), "-w", "0s", "-d", f"{seconds}s", "--json", "-", "-q"]
     record = record_of(used(argv)[0])
     response, service = record["latency"]["response"], record["latency"]["service"]
-    # Requests due in the stall wait for what is left of it: evenly spread from 0 to 1 s.
-    by_hand = lambda q: max(0.0, pause * 1e6 - (1 - q) * rate * seconds / rate * 1e6)
+    # Request i was due i / rate after the start, and the server answers them in their order.
+    due_s = lambda i: record["clock"]["start_unix_s"] + i / rate
+    times = sorted(at_s - due_s(i) for i, at_s in enumerate(server_thread.answered_s))
+    by_hand = lambda q: times[max(0, math.ceil(q * len(times)) - 1)] * 1e6
     yield f"A server that stalls for {pause} s in {seconds} s at {rate}/s, percentiles in ms"
     yield ""
     yield "| | p50 | p90 | p99 | p99.9 | max |"
     yield "| --- | --- | --- | --- | --- | --- |"
     quantiles = (("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99), ("p999_us", 0.999), ("max_us", 1.0))
-    yield "| by hand | " + " | ".join(f"{by_hand(q) / 1e3:.0f}" for _, q in quantiles) + " |"
+    yield "| server's stamps and the schedule | " + " | ".join(f"{by_hand(q) / 1e3:.1f}" for _, q in quantiles) + " |"
     yield "| loadgen, response | " + " | ".join(f"{response[key] / 1e3:.1f}" for key, _ in quantiles) + " |"
     yield "| loadgen, service | " + " | ".join(f"{service[key] / 1e3:.1f}" for key, _ in quantiles) + " |"
     if shutil.which("wrk"):
-        again = Stalling(seconds / 2, pause)
-        again.start()
-        text, _ = used(["wrk", "-t1", "-c1", "-d", f"{seconds}s", "--latency", "-H", "Connection: close", "--timeout", "5s",
-                        f"http://127.0.0.1:{again.port}/"])
-        unit = {"us": 1e-3, "ms": 1, "s": 1e3}
-        at = lambda q: (lambda m: float(m.group(1)) * unit[m.group(2)])(re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", text))
-        slowest = re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", text)
-        yield f"| wrk -c1 (closed loop) | {at(50):.1f} | {at(90):.1f} | {at(99):.1f} | | {float(slowest.group(1)) * unit[slowest.group(2)]:.0f} |"
+        for c in (1, 16):
+            again = Stalling(seconds / 2, pause)
+            again.start()
+            argv = ["wrk", "-t1", f"-c{c}", "-d", f"{seconds}s", "--latency", "-H", "Connection: close", "--timeout", "5s"]
+            text, _ = used(argv + [f"http://127.0.0.1:{again.port}/"])
+            unit = {"us": 1e-3, "ms": 1, "s": 1e3}
+            value = lambda found: float(found.group(1)) * unit[found.group(2)]
+            p50, p90, p99 = (value(re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", text)) for q in (50, 90, 99))
+            slowest = value(re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", text))
+            yield f"| wrk -c{c} (closed loop, no rate) | {p50:.1f} | {p90:.1f} | {p99:.1f} | | {slowest:.0f} |"
 
 
 def main():
     parser = argparse.ArgumentParser(
         prog="generators.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("mode", choices=["cost", "kept", "latency", "lag", "stall"])
+    parser.add_argument("mode", choices=["cost", "kept", "agree", "agree-kept", "latency", "lag", "stall"])
     parser.add_argument("--rounds", type=int, default=10, help="default 10; fewer give estimates only")
     parser.add_argument("--seconds", type=float, default=3, help="length of a run, default 3")
     parser.add_argument("--c", default="16,64", help="connections at once, default 16,64")
@@ -385,8 +418,8 @@ def main():
     for name in ("fixed", "rawload", "caffeine", "loadgen"):
         setattr(options, name, str(options.programs / name))
     options.scratch = str(options.programs)
-    modes = {"cost": side_by_side, "kept": side_by_side, "latency": latency, "lag": lag, "stall": stall}
-    for line in modes[options.mode](options):
+    modes = {"latency": latency, "lag": lag, "stall": stall}
+    for line in modes.get(options.mode, side_by_side)(options):
         print(line, flush=True)
 
 

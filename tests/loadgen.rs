@@ -131,7 +131,7 @@ fn the_rate_of_a_server_that_is_overrun_is_its_own() {
 }
 
 #[test]
-fn a_server_that_sends_without_end_keeps_nothing_from_its_time_out() {
+fn a_server_that_sends_without_end_meets_its_time_out() {
     let server = Scripted::new(|mut stream, number| {
         if number > 0 {
             return answer(stream, OK);

@@ -45,7 +45,7 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "TIME|DIST", value_parser = think, conflicts_with = "rate")]
     pub think: Option<Distribution>,
 
-    /// A request that takes longer than this has failed
+    /// A request that takes longer than this has failed. It is noticed within a twentieth of it, or 1ms
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration_ns)]
     pub timeout: u64,
 
