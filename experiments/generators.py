@@ -13,8 +13,9 @@ Modes:
   agree-kept the same with connections kept alive
   latency    open loop at a constant rate while tcpdump watches the loopback device: service times of loadgen
              against those between the first SYN and the last byte in the capture (needs root)
-  lag        open loop at a half and a quarter of the closed loop's rate: send lag, first with a core for the server
-             and another one for loadgen, then with two workers and loadgen on all cores
+  lag        open loop at a half and a quarter of the closed loop's rate: send lag. First with a core for the server
+             and another one for loadgen: with 0.4 ms of work per request, and with none, where loadgen itself is the
+             limit. Then with two workers and loadgen on all cores
   stall      a server that stalls for 1 s: percentiles against those worked out from the server's own stamps and the
              schedule
 """
@@ -91,10 +92,14 @@ def server(options, port, prefix=(), workers=WORKERS):
     """The server that all generators meet: the C one, or Caffeine where connections are kept."""
     if options.mode in ("cost", "lag"):
         return Running([*prefix, options.fixed, "block", str(port), str(workers)], port)
+    return caffeine(options, port, "sleep:const(2ms)" if options.mode.startswith("agree") else "fixed")
+
+
+def caffeine(options, port, respond, prefix=(), workers=WORKERS):
     folder = tempfile.mkdtemp(prefix="caffeine-generators.", dir=options.scratch)
-    command = [options.caffeine, "-n", "generators", "--state-dir", folder, "--path", folder, "--bind", "127.0.0.1"]
-    respond = "sleep:const(2ms)" if options.mode.startswith("agree") else "fixed"
-    return Running(command + ["-p", str(port), "-w", str(WORKERS), "--respond", respond], port)
+    command = [*prefix, options.caffeine, "-n", "generators", "--state-dir", folder, "--path", folder]
+    command += ["--bind", "127.0.0.1", "-p", str(port), "-w", str(workers), "--respond", respond]
+    return Running(command, port)
 
 
 # --- Generators -----------------------------------------------------------------------------------------
@@ -323,8 +328,11 @@ def lag(options):
     if os.cpu_count() > 1 and shutil.which("taskset"):
         pinned = argparse.Namespace(**vars(options))
         pinned.loadgen = ["taskset", "-c", "1", options.loadgen]
-        yield from lag_with(pinned, server(options, port, ["taskset", "-c", "0"], 1), port, "a core each")
-    yield from lag_with(options, server(options, port), port, "all cores")
+        first = ["taskset", "-c", "0"]
+        busy = caffeine(options, port, "spin:const(400us)", first, 1)
+        yield from lag_with(pinned, busy, port, "a core each, 0.4 ms of work")
+        yield from lag_with(pinned, server(options, port, first, 1), port, "a core each, no work")
+    yield from lag_with(options, server(options, port), port, "all cores, no work")
 
 
 def lag_with(options, running, port, where):
