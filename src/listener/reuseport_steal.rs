@@ -35,7 +35,7 @@ use crate::sys::{epoll, net};
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "reuseport-steal",
-    sockets: SocketCount::PerWorker,
+    sockets: |_| SocketCount::PerWorker,
     promises: |_| Promises {
         spread: Spread::Hash,
         busy: Wait::Nothing,
