@@ -1,5 +1,7 @@
 //! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
 
+mod random;
+
 use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;

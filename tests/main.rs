@@ -13,6 +13,7 @@ mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges
 mod instances; // names, pid files, start, stop, list
+mod kernel; // what strategies take for granted of it
 mod lab; // experiments from a file to a report
 mod lab_faults; // what befalls workers, servers and load generators during a run
 mod lab_plans; // checks, parts of experiments, going on, suites, comparisons
