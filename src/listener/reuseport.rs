@@ -115,16 +115,15 @@ impl Several {
     }
 
     /// Takes a connection from whichever socket has one, beginning after the one that gave the last.
-    fn take(&mut self) -> io::Result<Accepted> {
+    fn take(&mut self) -> io::Result<Option<Accepted>> {
         for _ in 0..self.listeners.len() {
             self.next = (self.next + 1) % self.listeners.len();
-            match net::accept(self.listeners[self.next].as_fd()) {
-                Ok((stream, peer)) => return Ok(Accepted { stream, peer }),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            let accepted = socket::take(self.listeners[self.next].as_fd())?;
+            if accepted.is_some() {
+                return Ok(accepted);
             }
         }
-        Err(io::ErrorKind::WouldBlock.into())
+        Ok(None)
     }
 }
 
@@ -137,9 +136,9 @@ impl Acceptor for Several {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             add(&row.wakeups, 1);
-            match self.take() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => add(&row.empty_wakeups, 1),
-                taken => return taken,
+            match self.take()? {
+                Some(accepted) => return Ok(accepted),
+                None => add(&row.empty_wakeups, 1),
             }
         }
     }

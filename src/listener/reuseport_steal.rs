@@ -26,11 +26,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::{Accepted, Acceptor, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait};
+use super::{
+    Accepted, Acceptor, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait, socket, watch,
+};
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
+use crate::sys::net;
 use crate::sys::signal::{Interruptible, stopped};
-use crate::sys::{epoll, net};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -231,14 +233,9 @@ impl Thief {
 
     /// Takes a connection from a socket, if there is one.
     fn take(&self, index: usize, row: &Row) -> io::Result<Option<Accepted>> {
-        match net::accept(self.places[index].socket.as_fd()) {
-            Ok((stream, peer)) => {
-                add(&row.stolen, u64::from(index >= self.own));
-                Ok(Some(Accepted { stream, peer }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        let accepted = socket::take(self.places[index].socket.as_fd())?;
+        add(&row.stolen, u64::from(accepted.is_some() && index >= self.own));
+        Ok(accepted)
     }
 
     /// Takes a connection from any socket that has one, whoever should have come for it.
@@ -265,15 +262,9 @@ impl Thief {
     fn wait(&self) -> io::Result<Option<u64>> {
         let waits = self.shared.marks.waits(self.me);
         waits.store(1, SeqCst);
-        let event = epoll::wait_one(self.alias.as_fd(), -1);
+        let event = watch::wait(&self.alias, -1);
         waits.store(0, SeqCst);
-        match event {
-            // The alias is /dev/null by now.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                Err(io::ErrorKind::Interrupted.into())
-            }
-            event => event,
-        }
+        event
     }
 
     /// A connection that needs no wait: its own, or every so often anybody's.

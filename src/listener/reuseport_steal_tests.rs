@@ -60,7 +60,7 @@ impl Pair {
     /// Worker 0 is woken for a connection and never comes for it: the one case in which nobody else is told.
     fn strand(&self, owner: &Thief) -> TcpStream {
         // It has been told of its thief, and has nothing else to see.
-        while epoll::wait_one(owner.alias.as_fd(), 0).unwrap().is_some() {}
+        while watch::wait(&owner.alias, 0).unwrap().is_some() {}
         let waits = self.strategy.shared.marks.waits(0);
         std::thread::scope(|scope| {
             let woken = scope.spawn(|| owner.wait().unwrap());

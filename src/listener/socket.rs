@@ -154,6 +154,18 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
     }
 }
 
+/// Accepts from a non-blocking socket without waiting; `None` when there is nothing.
+///
+/// # Errors
+/// Those of accept4(2).
+pub fn take(listener: BorrowedFd<'_>) -> io::Result<Option<Accepted>> {
+    match net::accept(listener) {
+        Ok((stream, peer)) => Ok(Some(Accepted { stream, peer })),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The worker's side of every strategy whose workers block in accept() on one socket.
 #[derive(Debug)]
 pub struct Blocking {

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use super::{Accepted, Acceptor};
+use super::{Accepted, Acceptor, socket};
 use crate::scoreboard::{Row, add};
 use crate::sys::signal::Interruptible;
 use crate::sys::{epoll, net};
@@ -19,6 +19,18 @@ use crate::sys::{epoll, net};
 pub const ALL: EpollFlags = EpollFlags::EPOLLIN;
 /// Exclusive registration: it wakes the first in the order of registration that waits.
 pub const ONE: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE);
+
+/// Waits on the alias of an epoll instance for one event, or for so many ms (-1: for ever), and returns what it carries.
+///
+/// # Errors
+/// `Interrupted` after a signal, also one that came before the wait.
+pub fn wait(alias: &Interruptible, timeout_ms: i32) -> io::Result<Option<u64>> {
+    match epoll::wait_one(alias.as_fd(), timeout_ms) {
+        // The alias is /dev/null by now.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Err(io::ErrorKind::Interrupted.into()),
+        event => event,
+    }
+}
 
 /// A socket, an epoll instance, and the alias of the latter that a signal ends the wait on.
 #[derive(Debug)]
@@ -62,14 +74,7 @@ impl Watch {
     /// # Errors
     /// `Interrupted` after a signal, also one that came before the wait.
     pub fn wait(&self, timeout_ms: i32) -> io::Result<bool> {
-        match epoll::wait_one(self.alias.as_fd(), timeout_ms) {
-            Ok(event) => Ok(event.is_some()),
-            // The alias is /dev/null by now.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                Err(io::ErrorKind::Interrupted.into())
-            }
-            Err(error) => Err(error),
-        }
+        Ok(wait(&self.alias, timeout_ms)?.is_some())
     }
 
     /// Accepts without waiting; `None` when there is nothing.
@@ -77,11 +82,7 @@ impl Watch {
     /// # Errors
     /// Those of accept4(2).
     pub fn take(&self) -> io::Result<Option<Accepted>> {
-        match net::accept(self.listener.as_fd()) {
-            Ok((stream, peer)) => Ok(Some(Accepted { stream, peer })),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        socket::take(self.listener.as_fd())
     }
 }
 

@@ -30,7 +30,7 @@ use service::{After, Service};
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing};
-use crate::listener::{Accepted, Acceptor, Seat, Siblings, Strategy};
+use crate::listener::{Accepted, Acceptor, Seat, Siblings, Strategy, socket};
 use crate::scoreboard::{Row, Scoreboard, State, add};
 use crate::server::config::Settings;
 use crate::server::logging;
@@ -298,8 +298,8 @@ impl Worker {
     /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them.
     fn empty_queues(&mut self) {
         for index in 0..self.sockets.len() {
-            while let Ok((stream, peer)) = net::accept(self.sockets[index].as_fd()) {
-                self.take(Accepted { stream, peer });
+            while let Ok(Some(accepted)) = socket::take(self.sockets[index].as_fd()) {
+                self.take(accepted);
             }
         }
     }
