@@ -101,10 +101,12 @@ fn slow_clients_leave_descriptors_to_the_others() {
 fn with_too_few_descriptors_to_start_it_says_so_or_starts() {
     let sandbox = Sandbox::new();
     let mut refused = 0;
-    for limit in [6, 8, 10, 12, 14, 16, 20, 40] {
+    for limit in 6..=30 {
         let mut command = Command::new("sh");
         let own = sandbox.command(&["-D", "-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"]);
-        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        // What the tests' own starter left open would count as well.
+        let closed: String = (3..10).map(|fd| format!("{fd}>&- ")).collect();
+        let script = format!("ulimit -n {limit}; exec {closed}\"$0\" \"$@\"");
         command.arg("-c").arg(script).arg(own.get_program()).args(own.get_args());
         command.env("HOME", sandbox.path("")).env_remove("XDG_STATE_HOME").current_dir(sandbox.path(""));
         let outcome = sandbox.run(command);
@@ -115,7 +117,7 @@ fn with_too_few_descriptors_to_start_it_says_so_or_starts() {
             refused += 1;
         }
     }
-    assert!(refused > 0 && refused < 8, "{refused} of 8 were refused");
+    assert!(refused > 0 && refused < 25, "{refused} of 25 were refused");
 }
 
 #[test]

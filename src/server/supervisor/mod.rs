@@ -51,8 +51,7 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) -> Result<(), Error> {
     let (mut supervisor, mut first) = start::open(settings, sources, beginning)?;
     supervisor.take_places(&mut first).map_err(Error::Failed)?;
-    supervisor.begin(first);
-    let ended = supervisor.run();
+    let ended = supervisor.begin(first).map_err(Error::Failed).and_then(|()| supervisor.run());
     if ended.is_err() {
         supervisor.kill_all();
     }
@@ -142,7 +141,7 @@ impl Supervisor {
             self.reap();
             self.read_reports()?;
             self.advance();
-            self.restore();
+            self.restore().map_err(Error::Failed)?;
             if self.staff.is_empty() {
                 tracing::info!("stopped");
                 return Ok(());
@@ -219,11 +218,9 @@ impl Supervisor {
         if self.staff.iter().all(|member| member.pid.is_none()) {
             self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
         }
-        self.with_sockets(|_, sockets| {
-            for listener in sockets.iter() {
-                if let Err(error) = net::refuse_new_connections(listener.as_fd()) {
-                    tracing::warn!("cannot close the accept queue to new connections: {error}");
-                }
+        self.on_each_socket(|listener| {
+            if let Err(error) = net::refuse_new_connections(listener.as_fd()) {
+                tracing::warn!("cannot close the accept queue to new connections: {error}");
             }
         });
     }
@@ -233,11 +230,9 @@ impl Supervisor {
         let grace = self.generations.last().map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
         if !self.given {
-            self.with_sockets(|_, sockets| {
-                for listener in sockets.iter() {
-                    // Now an empty queue is told from one that a worker would wait for.
-                    let _ = net::set_nonblocking(listener.as_fd(), true);
-                }
+            self.on_each_socket(|listener| {
+                // Now an empty queue is told from one that a worker would wait for.
+                let _ = net::set_nonblocking(listener.as_fd(), true);
             });
         }
         self.own().parking.clear();
@@ -278,17 +273,24 @@ impl Supervisor {
         self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));
     }
 
-    /// Copies of the listening sockets, for as long as `work` takes. `false` when there are none to be had now: nothing is
-    /// lost by that, and it can be tried again.
-    fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) -> bool {
-        match self.own().parking.copies() {
-            Ok(mut sockets) => work(self, &mut sockets),
-            Err(error) => {
-                tracing::error!("cannot get at the listening sockets: {error}");
-                return false;
-            }
+    /// Copies of the listening sockets, for as long as `work` takes.
+    ///
+    /// # Errors
+    /// There are none to be had now: nothing is lost by that, and it can be tried again.
+    fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) -> Result<(), String> {
+        let mut sockets = self
+            .own()
+            .parking
+            .copies()
+            .map_err(|error| format!("cannot get at the listening sockets: {error}"))?;
+        work(self, &mut sockets);
+        Ok(())
+    }
+
+    fn on_each_socket(&mut self, act: impl Fn(&OwnedFd)) {
+        if let Err(reason) = self.with_sockets(|_, sockets| sockets.iter().for_each(act)) {
+            tracing::error!("{reason}");
         }
-        true
     }
 
     /// Sleeps until a signal, a report, a line of a handler's stderr, or the next thing that time brings about.

@@ -66,8 +66,7 @@ impl Supervisor {
         }
         tracing::info!("reload: generation {} begins with {} workers", generation.number, settings.workers);
         logging::set_level(settings.log_level);
-        self.begin(generation);
-        Ok(())
+        self.begin(generation)
     }
 
     /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
@@ -204,13 +203,11 @@ impl Supervisor {
             return;
         }
         self.served = sockets;
-        let generation = Self::new_generation(failed + 1, settings)
-            .and_then(|mut generation| self.take_places(&mut generation).map(|()| generation));
-        match generation {
-            Ok(generation) => self.begin(generation),
-            Err(reason) => {
-                tracing::error!("{sockets} sockets, not all are served; try another reload: {reason}")
-            }
+        let begun = Self::new_generation(failed + 1, settings)
+            .and_then(|mut generation| self.take_places(&mut generation).map(|()| generation))
+            .and_then(|generation| self.begin(generation));
+        if let Err(reason) = begun {
+            tracing::error!("{sockets} sockets, not all are served; try another reload: {reason}");
         }
     }
 }

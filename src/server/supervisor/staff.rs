@@ -235,29 +235,40 @@ impl Supervisor {
         member.due = Some(Instant::now() + pause);
     }
 
-    /// Fills every place that is due.
-    pub(super) fn restore(&mut self) {
+    /// Fills every place that is due. What cannot be filled now is tried again.
+    ///
+    /// # Errors
+    /// It cannot be filled, and the instance was never ready: whoever starts it waits to hear of that.
+    pub(super) fn restore(&mut self) -> Result<(), String> {
         if matches!(self.phase, Phase::Stopping { .. }) {
-            return;
+            return Ok(());
         }
         let now = Instant::now();
         let due: Vec<usize> = (0..self.staff.len())
             .filter(|&index| self.staff[index].due.is_some_and(|due| due <= now))
             .collect();
         if due.is_empty() {
-            return;
+            return Ok(());
         }
+        let mut filled = Ok(());
         let lent = self.with_sockets(|supervisor, sockets| {
-            for &index in &due {
-                supervisor.spawn(index, sockets);
-            }
+            filled = due.iter().try_for_each(|&index| supervisor.spawn(index, sockets));
         });
-        if !lent {
-            due.iter().for_each(|&index| self.staff[index].due = Some(now + FIRST_PAUSE));
+        if let Err(reason) = lent.and(filled) {
+            if self.ready.is_some() {
+                return Err(reason);
+            }
+            let pause = FIRST_PAUSE.as_millis();
+            tracing::error!("{reason}; next try in {pause} ms");
+            for index in due {
+                let member = &mut self.staff[index];
+                member.due = member.due.map(|_| now + FIRST_PAUSE);
+            }
         }
+        Ok(())
     }
 
-    fn spawn(&mut self, index: usize, sockets: &mut Vec<OwnedFd>) {
+    fn spawn(&mut self, index: usize, sockets: &mut Vec<OwnedFd>) -> Result<(), String> {
         let member = &self.staff[index];
         let (slot, again) =
             (member.slot, member.short_lives > 0 || self.board.row(member.slot).accepted.load(Relaxed) > 0);
@@ -273,16 +284,9 @@ impl Supervisor {
                     self.board.header().respawns.fetch_add(1, SeqCst);
                 }
                 tracing::debug!("{} has pid {pid}", member.title());
+                Ok(())
             }
-            Err(error) => {
-                let member = &mut self.staff[index];
-                member.due = Some(Instant::now() + FIRST_PAUSE);
-                tracing::error!(
-                    "cannot fork {}: {error}; next try in {} ms",
-                    member.title(),
-                    FIRST_PAUSE.as_millis()
-                );
-            }
+            Err(error) => Err(format!("cannot fork {}: {error}", self.staff[index].title())),
         }
     }
 
@@ -359,14 +363,17 @@ impl Supervisor {
     }
 
     /// Lets a generation begin that has its places.
-    pub(super) fn begin(&mut self, generation: Generation) {
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub(super) fn begin(&mut self, generation: Generation) -> Result<(), String> {
         tracing::debug!(
             "generation {} begins with {} workers",
             generation.number,
             generation.settings.workers
         );
         self.generations.push(generation);
-        self.restore();
+        self.restore()
     }
 
     /// Makes a generation from settings.
