@@ -15,6 +15,8 @@ use super::answer::{self, Answer};
 use super::data::SequenceDone;
 use super::spec::Sequence;
 
+/// Before the first one: a server says that it is ready when its workers listen, a moment before all of them wait.
+const SETTLE: Duration = Duration::from_millis(50);
 /// Between two connections: an answered client may be quicker than its worker is back in the queue of those that wait.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -66,6 +68,7 @@ impl Client {
 pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Duration) -> SequenceDone {
     let mut done = SequenceDone::default();
     let mut kept = Vec::new();
+    sleep(SETTLE);
     for number in 1..=wanted.connections {
         let one = Client::connect(address, patience).and_then(|mut client| {
             client.send(target, wanted.hold)?;

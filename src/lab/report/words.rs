@@ -13,7 +13,7 @@ const MOST_SCENES: usize = 6;
 const MOST_FIGURES: usize = 8;
 
 /// Strategies with differences that the answer names.
-const MOST_FOUND: usize = 8;
+const MOST_FOUND: usize = 3;
 /// The greatest differences that it names where there are more.
 const MOST_GREATEST: usize = 4;
 /// Scenes without a run that counts which the answer names.
@@ -74,7 +74,10 @@ pub fn answer(analysis: &Analysis) -> Vec<String> {
 /// The answer for where a table has the figures: what was found, and what is missing or marked.
 pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
     let mut found = leads::leads(analysis);
-    found.push(judgement(analysis));
+    // A difference that counts answers more than how connections were spread; after a fault, what clients noticed comes first.
+    let faults = analysis.scenes.iter().any(|scene| scene.group.fault.is_some());
+    let first = analysis.enough && !faults;
+    found.insert(if first { 0 } else { found.len() }, judgement(analysis));
     [found, left_out(analysis)]
 }
 
@@ -170,7 +173,7 @@ fn judgement(analysis: &Analysis) -> String {
             let differs = |c: &&Comparison| c.cell == cell && c.call == Call::Differs;
             let each = |c: &Comparison| {
                 let title = METRICS[c.metric].title;
-                format!("{title} {:+.1} % ({:+.1} to {:+.1})", c.median, c.interval.low, c.interval.high)
+                format!("{title} {}", change(c))
             };
             let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
             if !all.is_empty() {
@@ -196,20 +199,24 @@ fn greatest(analysis: &Analysis) -> String {
     count.retain(|(_, c)| ["rate", "response_p99_ms"].contains(&METRICS[c.metric].name));
     count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     let each = |(scene, c): &(&Scene, &Comparison)| {
-        format!(
-            "{} under {}: {} {:+.1} % ({:+.1} to {:+.1})",
-            name(&scene.results[c.cell].cell),
-            place(scene),
-            METRICS[c.metric].title,
-            c.median,
-            c.interval.low,
-            c.interval.high
-        )
+        let (strategy, title) = (name(&scene.results[c.cell].cell), METRICS[c.metric].title);
+        format!("{strategy} under {}: {title} {}", place(scene), change(c))
     };
     let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();
     let named =
         if named.is_empty() { String::new() } else { format!("; the greatest: {}", named.join("; ")) };
     format!("{counting} of {of} differences from the baseline count over {} rounds{named}.", analysis.rounds)
+}
+
+/// A difference with its interval, in %; in times where % would be many.
+fn change(comparison: &Comparison) -> String {
+    const MANY: f64 = 400.0;
+    let (median, [low, high]) = (comparison.median, [comparison.interval.low, comparison.interval.high]);
+    if median < MANY {
+        return format!("{median:+.1} % ({low:+.1} to {high:+.1})");
+    }
+    let [median, low, high] = [median, low, high].map(|percent| number(1.0 + percent / 100.0, 0));
+    format!("{median} times as much ({low} to {high})")
 }
 
 /// How great a difference in % is: half and double are alike.
