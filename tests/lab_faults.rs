@@ -35,8 +35,34 @@ fn faults_come_at_their_time_and_are_recorded_as_they_came() {
         kill["until_s"].is_null() && kill["note"].as_str().unwrap().starts_with("replaced by process "),
         "{kill}"
     );
+    assert!(kill["held"].is_u64() && stop["held"].is_u64() && stall["held"].is_null(), "{kill} {stop}");
     assert!(time(stop, "until_s") >= time(stop, "at_s") + 0.06, "{stop}");
     assert!(time(stall, "until_s") >= time(stall, "at_s") + 0.08, "{stall}");
+}
+
+#[test]
+fn workers_become_fewer_and_more_and_a_server_ends_without_loss_and_the_report_counts_it() {
+    let factors = "respond = [\"sleep:const(1ms)\"]\nfault = [\"shrink@50ms\", \"grow@50ms\", \"end@50ms\"]";
+    let more = "twin = false\nafter_fault_s = 0.2\n[rules]\ninvalid_errors = 1.0";
+    let bench = Bench::new(&experiment(more, factors, "open = 200.0\ntimeout_s = 5.0"));
+    let output = made(&bench, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let runs = runs(&bench);
+    for (name, workers) in [("shrink@50ms", ", now 1"), ("grow@50ms", ", now 4")] {
+        let run = &runs[&format!("inherited {name}")];
+        let note = run["fault"]["note"].as_str().unwrap();
+        assert!(note.starts_with("all workers replaced within ") && note.ends_with(workers), "{note}");
+        assert_eq!(run["record"]["errors"], serde_json::json!({}), "{note}");
+    }
+    let end = &runs["inherited end@50ms"];
+    assert!(end["fault"]["note"].as_str().unwrap().starts_with("ended within "), "{end}");
+    let kinds: Vec<&String> = end["record"]["errors"].as_object().unwrap().keys().collect();
+    assert!(kinds.iter().all(|kind| *kind == "connect-refused"), "{kinds:?}");
+    let report = std::fs::read_to_string(bench.results().join("report.md")).unwrap();
+    let row = report.lines().find(|line| line.starts_with("| `inherited` |")).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).skip(2).take(3).collect();
+    // A machine that is busy may make a request late; none is lost.
+    assert!(cells.iter().all(|cell| !cell.contains("reset") && !cell.contains("lost")), "{row}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("strategies", include_str!("../../experiments/strategies.toml")),
     ("stuck", include_str!("../../experiments/stuck.toml")),
     ("reload", include_str!("../../experiments/reload.toml")),
+    ("losses", include_str!("../../experiments/losses.toml")),
     ("claims", include_str!("../../experiments/claims.toml")),
     ("claim-r1", include_str!("../../experiments/claim-r1.toml")),
     ("claim-r2", include_str!("../../experiments/claim-r2.toml")),

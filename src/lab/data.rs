@@ -49,9 +49,15 @@ pub struct RunData {
     /// What disturbed the machine.
     #[serde(default)]
     pub noise: Noise,
-    /// What was done to a worker.
+    /// What befell the server.
     #[serde(default)]
     pub fault: Option<FaultDone>,
+    /// What befell it at random times, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultDone>,
+    /// What the load generators found that ran beside the measured one, by their loads' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, RunRecord>,
     /// What came of the connections that the lab made itself before the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<SequenceDone>,
@@ -61,6 +67,16 @@ pub struct RunData {
 }
 
 impl RunData {
+    /// Everything that befell the server.
+    pub fn faults(&self) -> impl Iterator<Item = &FaultDone> {
+        self.fault.iter().chain(&self.faults)
+    }
+
+    /// What all load generators found, the measured one first.
+    pub fn records(&self) -> impl Iterator<Item = &RunRecord> {
+        self.record.iter().chain(self.beside.values())
+    }
+
     /// Moves the times of the run to what the load generator says of its measured time; before, they stand on when its
     /// process was started. A moment that is more than a few seconds off is not believed: the wall clock was set.
     pub fn set_begin(&mut self, begin_unix_s: f64) {
@@ -71,7 +87,7 @@ impl RunData {
         }
         self.begin_unix_s = begin_unix_s;
         self.series.samples.iter_mut().for_each(|sample| sample.at_s -= shift_s);
-        if let Some(fault) = &mut self.fault {
+        for fault in self.fault.iter_mut().chain(&mut self.faults) {
             fault.at_s -= shift_s;
             fault.until_s = fault.until_s.map(|until_s| until_s - shift_s);
         }
@@ -141,7 +157,7 @@ pub struct SequenceDone {
 /// A fault as it really came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultDone {
-    /// As the experiment names it: `kill`, `exit`, `reload`, `stop` or `stall`.
+    /// As the experiment names it: `kill`, `exit`, `reload` and so on.
     pub kind: String,
     /// Seconds since the measured time began.
     pub at_s: f64,
@@ -149,10 +165,13 @@ pub struct FaultDone {
     pub until_s: Option<f64>,
     /// Number of the worker.
     pub worker: u64,
-    /// Its process id.
+    /// Its process id; of what strikes all, the server's.
     pub pid: u64,
     /// Anything else worth knowing.
     pub note: String,
+    /// Connections that a killed or stopped worker had in its hands: they end with it, or wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
 }
 
 /// A run that came to nothing.

@@ -1,9 +1,10 @@
-//! Faults at a time: one worker is killed, told to end, stopped for a while, or kept busy by one request; or all are
-//! replaced.
+//! Faults at a time: one worker is killed, told to end, stopped for a while, or kept busy by one request; all are replaced,
+//! by as many, fewer or more; or the server is told to end.
 //!
 //! It is driven by the wait for the load generator, never waits itself, and leaves no worker stopped whatever happens.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,47 +14,31 @@ use nix::sys::signal::Signal;
 use super::answer::{Answer, ask};
 use super::data::FaultDone;
 use super::spec::{Fault, FaultKind};
-use crate::scoreboard::Scoreboard;
+use super::workers::{Workers, in_hands};
 use crate::sys::process::Pidfd;
 
 /// What a stalled worker may take beyond the time that it was asked to be busy.
 const STALL_SLACK: Duration = Duration::from_secs(30);
 
+/// How long a worker may take to stand still before it is looked at.
+const STANDSTILL: Duration = Duration::from_millis(50);
+
 /// How long is waited, when the run is over, for those that come in the place of workers that were told to end.
 const SUCCESSION: Duration = Duration::from_secs(3);
 
-/// Where the workers of a server are found.
+/// A server that can be struck.
 #[derive(Debug)]
-pub enum Workers {
-    /// Ours: the scoreboard knows.
-    Board(Scoreboard),
-    /// Another server's: the children of its first process, the last ones that it started.
-    ChildrenOf {
-        /// The first process.
-        pid: u32,
-        /// How many are workers.
-        count: usize,
-    },
-}
-
-impl Workers {
-    /// Numbers and process ids now, by number.
-    pub fn now(&self) -> Vec<(u64, u32)> {
-        match self {
-            Self::Board(board) => {
-                let rows = board.snapshot().into_iter();
-                rows.filter_map(|row| Some((row.worker, u32::try_from(row.pid).ok()?)))
-                    .filter(|(_, pid)| *pid != 0)
-                    .collect()
-            }
-            Self::ChildrenOf { pid, count } => {
-                let path = format!("/proc/{pid}/task/{pid}/children");
-                let text = std::fs::read_to_string(path).unwrap_or_default();
-                let all: Vec<u32> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-                (0..).zip(all[all.len().saturating_sub(*count)..].iter().copied()).collect()
-            }
-        }
-    }
+pub struct Target {
+    /// Its first process.
+    pub supervisor: u32,
+    /// Its workers.
+    pub workers: Workers,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The configuration that it was started with, where there is one: its number of workers can be changed.
+    pub config: PathBuf,
+    /// How many workers it was started with.
+    pub count: usize,
 }
 
 /// What became of the request that stalls, and when.
@@ -69,6 +54,8 @@ enum State {
     Ending,
     /// All are being replaced; these were there before.
     Reloading(Vec<u32>),
+    /// The server was told to end.
+    Leaving(Pidfd),
     Stopped {
         process: Pidfd,
         until: Instant,
@@ -82,10 +69,7 @@ enum State {
 #[derive(Debug)]
 pub struct Trouble {
     fault: Fault,
-    /// The server's first process.
-    supervisor: u32,
-    workers: Workers,
-    address: SocketAddr,
+    target: Target,
     /// Which worker, modulo how many there are.
     choice: u64,
     begin: Instant,
@@ -95,15 +79,13 @@ pub struct Trouble {
 
 impl Trouble {
     /// Prepares it. The measured time begins at `begin`; `choice` chooses the worker that is killed or stopped.
-    pub fn new(
-        fault: Fault,
-        supervisor: u32,
-        workers: Workers,
-        address: SocketAddr,
-        choice: u64,
-        begin: Instant,
-    ) -> Self {
-        Self { fault, supervisor, workers, address, choice, begin, state: State::Waiting, done: None }
+    pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
+        Self { fault, target, choice, begin, state: State::Waiting, done: None }
+    }
+
+    /// Whether the server was told to end: then its end is no accident.
+    pub fn ends_server(&self) -> bool {
+        self.fault.kind == FaultKind::End && self.done.is_some()
     }
 
     /// Does what is due, and returns how long nothing will be.
@@ -122,6 +104,11 @@ impl Trouble {
             State::Reloading(before) => {
                 let before = std::mem::take(before);
                 self.look_for_generation(before);
+            }
+            State::Leaving(server) => {
+                if server.wait(0).unwrap_or(false) {
+                    self.left();
+                }
             }
             State::Stopped { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now());
@@ -144,7 +131,9 @@ impl Trouble {
     pub fn finish(mut self) -> Option<FaultDone> {
         self.resume();
         let deadline = Instant::now() + SUCCESSION;
-        while matches!(self.state, State::Ending | State::Reloading(_)) && Instant::now() < deadline {
+        while matches!(self.state, State::Ending | State::Reloading(_) | State::Leaving(_))
+            && Instant::now() < deadline
+        {
             sleep(self.advance());
         }
         if let State::Stalled(answer) = &self.state {
@@ -172,10 +161,11 @@ impl Trouble {
         self.done = Some(FaultDone { kind, at_s: self.since_begin(), ..FaultDone::default() });
         self.state = match self.fault.kind {
             FaultKind::Stall => self.stall(),
-            FaultKind::Kill => self.signal(Signal::SIGKILL).map_or(State::Over, |_| State::Ending),
+            FaultKind::Kill => self.kill().map_or(State::Over, |()| State::Ending),
             FaultKind::Exit => self.signal(Signal::SIGTERM).map_or(State::Over, |_| State::Ending),
-            FaultKind::Reload => self.reload(),
-            FaultKind::Stop => self.signal(Signal::SIGSTOP).map_or(State::Over, |process| {
+            FaultKind::Reload | FaultKind::Shrink | FaultKind::Grow => self.reload(),
+            FaultKind::End => self.leave(),
+            FaultKind::Stop => self.stop().map_or(State::Over, |process| {
                 let until = Instant::now() + Duration::from_millis(self.fault.lasts_ms);
                 State::Stopped { process, until }
             }),
@@ -190,7 +180,7 @@ impl Trouble {
 
     /// Sends a signal to the chosen worker.
     fn signal(&mut self, signal: Signal) -> Option<Pidfd> {
-        let workers = self.workers.now();
+        let workers = self.target.workers.now();
         let Some(chosen) = self.choice.checked_rem(workers.len() as u64) else {
             self.note("no worker was found");
             return None;
@@ -198,7 +188,7 @@ impl Trouble {
         let (worker, pid) = workers[usize::try_from(chosen).unwrap_or(0)];
         let process = match Pidfd::open(pid) {
             // Held now, so that the number cannot become another's: it is still a worker's, or was not any more.
-            Ok(process) if self.workers.now().contains(&(worker, pid)) => process,
+            Ok(process) if self.target.workers.now().contains(&(worker, pid)) => process,
             _ => {
                 self.note("the chosen worker had just ended");
                 return None;
@@ -215,25 +205,75 @@ impl Trouble {
         Some(process)
     }
 
-    /// Has the server replace all workers.
-    fn reload(&mut self) -> State {
-        let before = self.workers.now().into_iter().map(|(_, pid)| pid).collect();
+    /// Stops the chosen worker, and sees what it has in its hands.
+    fn stop(&mut self) -> Option<Pidfd> {
+        let process = self.signal(Signal::SIGSTOP)?;
+        let done = self.done.as_mut()?;
+        let pid = u32::try_from(done.pid).ok()?;
+        let deadline = Instant::now() + STANDSTILL;
+        while !stands(pid) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        done.held = in_hands(pid, self.target.address);
+        Some(process)
+    }
+
+    /// Kills the chosen worker. It is stopped first, for as long as it takes to see what it has in its hands.
+    fn kill(&mut self) -> Option<()> {
+        let process = self.stop()?;
         let at_s = self.since_begin();
-        let sent = Pidfd::open(self.supervisor).and_then(|process| process.signal(Signal::SIGHUP));
-        if let Err(error) = sent {
-            self.note(&format!("SIGHUP could not be sent: {error}"));
-            return State::Over;
+        if let Err(error) = process.signal(Signal::SIGKILL) {
+            self.note(&format!("SIGKILL could not be sent: {error}"));
+            return None;
         }
         if let Some(done) = &mut self.done {
-            (done.pid, done.at_s) = (self.supervisor.into(), at_s);
+            done.at_s = at_s;
         }
-        State::Reloading(before)
+        Some(())
+    }
+
+    /// Sends a signal to the server's first process.
+    fn signal_server(&mut self, signal: Signal) -> Option<Pidfd> {
+        let at_s = self.since_begin();
+        let sent =
+            Pidfd::open(self.target.supervisor).and_then(|process| process.signal(signal).map(|()| process));
+        if let Some(done) = &mut self.done {
+            (done.pid, done.at_s) = (self.target.supervisor.into(), at_s);
+        }
+        sent.map_err(|error| self.note(&format!("{signal} could not be sent: {error}"))).ok()
+    }
+
+    /// Has the server replace all workers, by another number of them where that is the fault.
+    fn reload(&mut self) -> State {
+        let wanted = self.fault.kind.workers_after(self.target.count);
+        if wanted != self.target.count
+            && let Err(error) = std::fs::write(&self.target.config, config(wanted))
+        {
+            self.note(&format!("{} could not be written: {error}", self.target.config.display()));
+            return State::Over;
+        }
+        let before = self.target.workers.now().into_iter().map(|(_, pid)| pid).collect();
+        self.signal_server(Signal::SIGHUP).map_or(State::Over, |_| State::Reloading(before))
+    }
+
+    /// Tells the server to end.
+    fn leave(&mut self) -> State {
+        self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving)
+    }
+
+    fn left(&mut self) {
+        let now_s = self.since_begin();
+        self.state = State::Over;
+        if let Some(done) = &mut self.done {
+            done.until_s = Some(now_s);
+            done.note = format!("ended within {:.0} ms", (now_s - done.at_s) * 1e3);
+        }
     }
 
     /// Whether none of the workers from before is left.
     fn look_for_generation(&mut self, before: Vec<u32>) {
         let now_s = self.since_begin();
-        let workers = self.workers.now();
+        let workers = self.target.workers.now();
         if workers.is_empty() || workers.iter().any(|(_, pid)| before.contains(pid)) {
             self.state = State::Reloading(before);
             return;
@@ -242,16 +282,21 @@ impl Trouble {
         if let Some(done) = &mut self.done {
             done.until_s = Some(now_s);
             let after_ms = (now_s - done.at_s) * 1e3;
-            done.note = format!("all workers replaced within {after_ms:.0} ms");
+            let now = if workers.len() == self.target.count {
+                String::new()
+            } else {
+                format!(", now {}", workers.len())
+            };
+            done.note = format!("all workers replaced within {after_ms:.0} ms{now}");
         }
     }
 
     fn look_for_successor(&mut self) {
         let now_s = self.since_begin();
         let Some(done) = &mut self.done else { return };
-        let workers = self.workers.now();
+        let workers = self.target.workers.now();
         let killed = u32::try_from(done.pid).unwrap_or(0);
-        let successor = match self.workers {
+        let successor = match self.target.workers {
             Workers::Board(_) => {
                 workers.iter().find(|(worker, pid)| *worker == done.worker && *pid != killed)
             }
@@ -285,7 +330,7 @@ impl Trouble {
     fn stall(&mut self) -> State {
         let (send, receive) = channel();
         let lasts = Duration::from_millis(self.fault.lasts_ms);
-        let (address, target) = (self.address, format!("/?occupy={}ms", self.fault.lasts_ms));
+        let (address, target) = (self.target.address, format!("/?occupy={}ms", self.fault.lasts_ms));
         let wait = move || {
             let answer = ask(address, &target, lasts + STALL_SLACK);
             drop(send.send((answer, Instant::now())));
@@ -301,7 +346,7 @@ impl Trouble {
 
     fn stall_ended(&mut self, (answer, ended): &Reply) {
         let ended_s = self.at(*ended);
-        let workers = self.workers.now();
+        let workers = self.target.workers.now();
         self.state = State::Over;
         let Some(done) = &mut self.done else { return };
         match answer {
@@ -315,6 +360,17 @@ impl Trouble {
             Err(error) => done.note = format!("the request failed: {error}"),
         }
     }
+}
+
+/// A configuration that asks for so many workers.
+pub fn config(workers: usize) -> String {
+    format!("workers = {workers}\n")
+}
+
+/// Whether a process is stopped, or has ended.
+fn stands(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
 }
 
 impl Drop for Trouble {

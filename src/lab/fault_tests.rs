@@ -29,7 +29,14 @@ impl Family {
 
     fn trouble(&self, text: &str) -> Trouble {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        Trouble::new(text.parse().unwrap(), self.0.id(), self.workers(), nowhere, 5, Instant::now())
+        let target = Target {
+            supervisor: self.0.id(),
+            workers: self.workers(),
+            address: nowhere,
+            config: PathBuf::new(),
+            count: 2,
+        };
+        Trouble::new(text.parse().unwrap(), target, 5, Instant::now())
     }
 }
 
@@ -101,6 +108,17 @@ fn a_killed_worker_is_dead_and_named() {
     until(&mut trouble, "not killed", |t| t.done.is_some() && "Z-X".contains(state(victim(t))));
     let done = trouble.finish().unwrap();
     assert!(done.kind == "kill" && done.until_s.is_none() && done.pid > 0, "{done:?}");
+    assert_eq!(done.held, Some(0));
+}
+
+#[test]
+fn a_server_that_is_told_to_end_is_awaited() {
+    let mut family = Family::new();
+    let mut trouble = family.trouble("end@0s");
+    until(&mut trouble, "not told", |t| t.ends_server());
+    family.0.wait().unwrap();
+    let done = trouble.finish().unwrap();
+    assert!(done.note.starts_with("ended within ") && done.until_s.is_some(), "{done:?}");
 }
 
 #[test]

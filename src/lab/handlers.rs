@@ -8,11 +8,19 @@ use std::process::{Command, Stdio};
 use super::error::{Error, Result};
 
 /// Handlers: name, C source, and the sh script that stands in where there is no compiler.
-const KNOWN: &[(&str, &str, &str)] = &[(
-    "hello",
-    include_str!("../../experiments/handlers/hello.c"),
-    include_str!("../../experiments/handlers/hello"),
-)];
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "hello",
+        include_str!("../../experiments/handlers/hello.c"),
+        include_str!("../../experiments/handlers/hello"),
+    ),
+    ("nap", include_str!("../../experiments/handlers/nap.c"), include_str!("../../experiments/handlers/nap")),
+    (
+        "count",
+        include_str!("../../experiments/handlers/count.c"),
+        include_str!("../../experiments/handlers/count"),
+    ),
+];
 
 /// Ways to compile, best first.
 const FLAGS: &[&[&str]] = &[
@@ -20,6 +28,11 @@ const FLAGS: &[&[&str]] = &[
     &["-O2", "-static", "-DHOSTED"],
     &["-O2", "-DHOSTED"],
 ];
+
+/// Whether there is a handler of this name.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(known, ..)| *known == name)
+}
 
 /// Puts the handler `name` into `folder` and says in words what it is.
 ///

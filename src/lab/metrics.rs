@@ -41,7 +41,7 @@ pub static METRICS: [Metric; 6] = [
 ];
 
 /// Metrics that are described, and that claims may be about.
-pub static OTHERS: [Metric; 37] = [
+pub static OTHERS: [Metric; 39] = [
     metric("response_mean_ms", "Mean", "ms", 2, |r| ms(r.response_mean_us)),
     metric("response_stdev_ms", "Standard deviation", "ms", 2, |r| ms(r.response_stdev_us)),
     metric("response_p60_ms", "p60", "ms", 2, |r| ms(r.response_p60_us)),
@@ -69,6 +69,8 @@ pub static OTHERS: [Metric; 37] = [
     metric("errors", "Errors", "requests", 0, |r| r.rate_per_s.map(|_| r.errors as f64)),
     metric("error_share", "Errors", "share", 4, |r| r.error_share),
     metric("resets", "Resets", "connections", 0, |r| r.resets.map(|n| n as f64)),
+    metric("reset_or_lost", "Reset or lost", "connections", 0, |r| r.reset_or_lost.map(|n| n as f64)),
+    metric("late", "Over 200 ms", "requests", 0, |r| r.late.map(|n| n as f64)),
     metric("successor_share", "Successor of the struck worker", "share", 4, |r| r.successor_share),
     metric("turn_share", "In turn", "share of the sequence", 4, |r| r.turn_share),
     metric("sequence_top1", "Busiest worker", "share of the sequence", 4, |r| r.sequence_top1),
@@ -106,7 +108,7 @@ mod tests {
         let many = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), many), (43, 43));
+        assert_eq!((names.len(), many), (45, 45));
         assert!(named("p99").is_none());
     }
 }

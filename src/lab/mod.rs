@@ -10,11 +10,13 @@
 //! sequence, answer  the lab's own few requests
 //! server, child     the processes of a run; guard ends them if the lab cannot
 //! peers             other servers: how each is told to do the same work
-//! probe, fault      counters, queues and noise meanwhile; what befalls a worker
+//! probe             counters, queues and noise meanwhile
+//! fault, workers    what befalls the server, and who its workers are
 //! handlers          what is served
 //! data, store       raw data of runs, on disk and back
 //! rows, verdict     a run as figures, and what it is good for         pure
 //! accepting         who accepted what, in figures                     pure
+//! losses            which connections were reset, lost or late        pure
 //! curves            runs as percentile curves                         pure
 //! metrics           the figures that are known of a run, by name      pure
 //! judge, expect     what can be said about it all, and about claims   pure
@@ -44,6 +46,7 @@ mod handlers;
 mod interrupt;
 mod judge;
 mod likeness;
+mod losses;
 mod metrics;
 mod peers;
 mod plan;
@@ -60,5 +63,6 @@ mod store;
 mod suite;
 mod verdict;
 mod words;
+mod workers;
 
 pub use cli::main;

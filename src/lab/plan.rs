@@ -181,18 +181,20 @@ fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
         }
     };
     let factors = &spec.factors;
-    let mut cells = vec![cell(&spec.baseline, false, false), cell(&spec.baseline, false, true)];
+    let mut cells = vec![cell(&spec.baseline, false, false)];
+    cells.extend(spec.twin.then(|| cell(&spec.baseline, false, true)));
     let others = factors.listener.iter().filter(|listener| **listener != spec.baseline);
     cells.extend(others.map(|listener| cell(listener, false, false)));
     cells.extend(factors.peers.iter().filter(|peer| can(peer, group)).map(|peer| cell(peer, true, false)));
     cells
 }
 
-/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks, and of the others
-/// only nginx replaces its workers on SIGHUP without a pause.
+/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks, have a configuration
+/// that the lab could change, and end in good order on SIGTERM; of the others only nginx replaces its workers on SIGHUP
+/// without a pause.
 fn can(peer: &str, group: &Group) -> bool {
     let survives = match group.fault.map(|fault| fault.kind) {
-        Some(FaultKind::Stall) => false,
+        Some(FaultKind::Stall | FaultKind::Shrink | FaultKind::Grow | FaultKind::End) => false,
         Some(FaultKind::Reload) => peer.starts_with("nginx"),
         _ => true,
     };
@@ -245,10 +247,12 @@ const AROUND_S: f64 = 0.25;
 /// Seconds that a connection of a sequence takes, about.
 const CONNECTION_S: f64 = 0.0025;
 
-/// Seconds that one run takes, about. One that ends with a number of requests is taken to last as long as the others.
+/// Seconds that one run takes, about, on average over the faults. One that ends with a number of requests is taken to last as long as the others.
 pub fn run_seconds(spec: &Spec) -> f64 {
     let sequence_s = spec.sequence.map_or(0.0, |sequence| f64::from(sequence.connections) * CONNECTION_S);
-    spec.warmup_s + sequence_s + spec.duration_s + AROUND_S
+    let faults = &spec.factors.fault;
+    let measured_s = faults.iter().map(|fault| spec.measured_s(*fault)).sum::<f64>() / faults.len() as f64;
+    spec.warmup_s + sequence_s + measured_s + AROUND_S
 }
 
 /// Seconds that the experiment takes, about.
@@ -268,6 +272,13 @@ mod tests {
     fn the_baseline_runs_twice_under_two_names() {
         let ids: Vec<_> = cells(&quick()).into_iter().map(|cell| cell.id).collect();
         assert_eq!(ids, ["inherited", "inherited (A/A)", "reuseport", "round-robin"]);
+    }
+
+    #[test]
+    fn where_nothing_is_compared_the_baseline_runs_once() {
+        let spec = Spec { twin: false, ..quick() };
+        let ids: Vec<_> = cells(&spec).into_iter().map(|cell| cell.id).collect();
+        assert_eq!(ids, ["inherited", "reuseport", "round-robin"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::accepting;
 use super::data::{RunData, Worker};
+use super::losses::Losses;
 use super::plan::Cell;
 use super::spec::{Rules, fault_name};
 use super::verdict;
@@ -47,6 +48,10 @@ pub struct Row {
     pub error_share: Option<f64>,
     pub error_kinds: String,
     pub resets: Option<u64>,
+    pub late: Option<u64>,
+    pub refused: Option<u64>,
+    pub held_by_killed: Option<u64>,
+    pub reset_or_lost: Option<u64>,
     pub response_mean_us: Option<f64>,
     pub response_stdev_us: Option<f64>,
     pub response_p50_us: Option<f64>,
@@ -129,6 +134,12 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     if let Some(record) = &run.record {
         figures(&mut row, record);
         tail(&mut row, record);
+    }
+    if let Some(losses) = Losses::of(run) {
+        row.late = Some(losses.late);
+        row.refused = Some(losses.refused);
+        row.held_by_killed = Some(losses.held);
+        row.reset_or_lost = Some(losses.reset + losses.lost);
     }
     costs(&mut row, run);
     balance(&mut row, &counts(run, cell));

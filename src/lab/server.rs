@@ -110,6 +110,9 @@ impl<'a> Server<'a> {
     /// # Errors
     /// Void: it had to be killed.
     pub fn stop(mut self) -> Result<(), Stop> {
+        if self.process.ended().is_some() {
+            return Ok(());
+        }
         self.process.terminate();
         let deadline = Instant::now() + self.watch.patience.stop;
         while self.process.ended().is_none() {

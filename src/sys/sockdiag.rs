@@ -1,7 +1,8 @@
-//! The accept queues of listening sockets, as the kernel tells them to anybody: sock_diag(7) over netlink.
+//! The sockets of one port as the kernel tells them to anybody: the accept queues of those that listen, and who holds
+//! connections. sock_diag(7) over netlink.
 //!
-//! Only listeners of one port are asked for, so the answer is short however many connections there are. The network
-//! namespace is that of the thread that opens the socket.
+//! Only one port is asked for, and nothing that is over (TIME_WAIT), so the answer is short. The network namespace is that
+//! of the thread that opens the socket.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,8 @@ const REQUEST_BYTES: usize = HEADER_BYTES + 56;
 const ANSWER_BYTES: usize = HEADER_BYTES + 72;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const LISTEN: u32 = 1 << 10;
+/// ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK and CLOSING: states in which somebody may hold a connection.
+const CONNECTED: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
 /// More than the kernel puts into one datagram of a dump.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -52,8 +55,21 @@ impl SockDiag {
     /// # Errors
     /// Those of send(2) and recv(2), and what the kernel answers instead of a list (`ENOENT` without `INET_DIAG`).
     pub fn queues(&mut self, address: SocketAddr) -> io::Result<Vec<Queue>> {
+        self.sockets(address, LISTEN)
+    }
+
+    /// The inodes of the connections that came in on `address` and that some process has open.
+    ///
+    /// # Errors
+    /// As [`Self::queues`].
+    pub fn connections(&mut self, address: SocketAddr) -> io::Result<Vec<u32>> {
+        let found = self.sockets(address, CONNECTED)?.into_iter().map(|socket| socket.inode);
+        Ok(found.filter(|inode| *inode != 0).collect())
+    }
+
+    fn sockets(&mut self, address: SocketAddr, states: u32) -> io::Result<Vec<Queue>> {
         self.sequence = self.sequence.wrapping_add(1);
-        send(self.socket.as_raw_fd(), &request(address, self.sequence), MsgFlags::empty())?;
+        send(self.socket.as_raw_fd(), &request(address, states, self.sequence), MsgFlags::empty())?;
         let mut queues = Vec::new();
         loop {
             let n = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT)?;
@@ -66,7 +82,7 @@ impl SockDiag {
 }
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
-fn request(address: SocketAddr, sequence: u32) -> [u8; REQUEST_BYTES] {
+fn request(address: SocketAddr, states: u32, sequence: u32) -> [u8; REQUEST_BYTES] {
     let mut bytes = [0; REQUEST_BYTES];
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
     bytes[0..4].copy_from_slice(&(REQUEST_BYTES as u32).to_ne_bytes());
@@ -75,7 +91,7 @@ fn request(address: SocketAddr, sequence: u32) -> [u8; REQUEST_BYTES] {
     bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
     bytes[16] = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
     bytes[17] = libc::IPPROTO_TCP as u8;
-    bytes[20..24].copy_from_slice(&LISTEN.to_ne_bytes());
+    bytes[20..24].copy_from_slice(&states.to_ne_bytes());
     bytes[24..26].copy_from_slice(&address.port().to_be_bytes());
     bytes
 }
@@ -188,7 +204,7 @@ mod tests {
     #[test]
     fn answers_that_are_cut_off_are_refused_not_believed() {
         let ip = IpAddr::from([127, 0, 0, 1]);
-        let mut message = request(SocketAddr::new(ip, 1), 7).to_vec();
+        let mut message = request(SocketAddr::new(ip, 1), LISTEN, 7).to_vec();
         assert!(!parse(&message, ip, 7, &mut Vec::new()).unwrap());
         assert!(parse(&message[..20], ip, 7, &mut Vec::new()).is_err());
         message[4..6].copy_from_slice(&(libc::NLMSG_ERROR as u16).to_ne_bytes());

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::curves::{self, Point};
 use super::data::RunData;
 use super::expect::{self, Claim};
+use super::losses::Losses;
 use super::metrics::{self, Metric};
 use super::plan::{self, Cell, Group};
 use super::rows::{self, Row, Verdict, row};
@@ -50,6 +51,8 @@ pub struct Scene {
     pub load: Load,
     /// Requests per second that were offered (open loop).
     pub offered_per_s: Option<f64>,
+    /// Whether faults came at random times.
+    pub random_faults: bool,
     /// Results in the order of the group's cells.
     pub results: Vec<CellResult>,
     /// Against the baseline, A/A first.
@@ -70,6 +73,10 @@ pub struct CellResult {
     /// One per metric, in the order of [`metrics::all`]: first those that are
     /// compared, [`metrics::METRICS`].
     pub estimates: Vec<Option<Estimate>>,
+    /// Runs that have a record, whether they count or not.
+    pub counted: usize,
+    /// What became of connections in those.
+    pub losses: Losses,
     /// How connections were spread.
     pub spread: Option<Spread>,
     /// Shares of the workers in each run that counts, largest first.
@@ -126,11 +133,12 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) ->
         .cells
         .iter()
         .zip(made.iter().zip(&used))
-        .map(|(cell, (made, used))| cell_result(cell, began(made), used, reach, enough))
+        .map(|(cell, (made, used))| cell_result(cell, made, used, reach, enough))
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let comparisons = compare(&results, &used, seed);
-    Scene { group: group.clone(), load: load.clone(), offered_per_s, results, comparisons }
+    let random_faults = made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
+    Scene { group: group.clone(), load: load.clone(), offered_per_s, random_faults, results, comparisons }
 }
 
 fn began(made: &[Paired]) -> usize {
@@ -150,19 +158,22 @@ fn sequence(used: &[Paired]) -> Vec<String> {
     names.iter().map(short).collect()
 }
 
-fn cell_result(cell: &Cell, runs: usize, used: &[Paired], reach: f64, enough: bool) -> CellResult {
+fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough: bool) -> CellResult {
     let estimate = |metric: &Metric| {
         let values: Vec<f64> = used.iter().filter_map(|(_, row)| (metric.value)(row)).collect();
         let interval = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
         Some(Estimate { median: stats::median(&values)?, interval: interval? })
     };
+    let losses: Vec<Losses> = made.iter().filter_map(|(run, _)| Losses::of(run)).collect();
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
     CellResult {
         cell: cell.clone(),
-        runs,
+        runs: began(made),
         used: used.len(),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: metrics::all().map(estimate).collect(),
+        counted: losses.len(),
+        losses: losses.into_iter().fold(Losses::default(), Losses::plus),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
         sequence: sequence(used),

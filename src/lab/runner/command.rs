@@ -9,7 +9,7 @@ use nix::sched::CpuSet;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::plan::Cell;
-use crate::lab::spec::{Load, Pin, Spec};
+use crate::lab::spec::{Fault, FaultKind, Load, Pin, Spec};
 use crate::lab::words;
 use crate::sys::tether;
 
@@ -52,20 +52,32 @@ pub fn split(pin: Pin, allowed: &[usize]) -> [Option<CpuSet>; 2] {
     [set(if others.is_empty() { allowed } else { others }), set(&[*last])]
 }
 
-/// Our server: `state` is the folder for its state, `handlers` for what it serves.
-pub fn server(program: &Path, instance: &str, cell: &Cell, state: &Path, handlers: &Path) -> Words {
+/// Name of the configuration that the number of workers stands in where it changes.
+pub const CONFIG: &str = "caffeine.toml";
+
+/// Whether the number of workers changes while the server runs.
+pub fn resizes(cell: &Cell) -> bool {
+    cell.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Shrink | FaultKind::Grow))
+}
+
+/// Our server: `folder` is for its state and its configuration, `handlers` for what it serves.
+pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> Words {
     let mut words: Words = vec![program.into()];
     let mut add = |option: &str, value: &OsStr| words.extend([option.into(), value.to_owned()]);
     add("-n", OsStr::new(instance));
     add("--bind", OsStr::new(&ADDRESS.to_string()));
     add("-p", OsStr::new("0"));
-    add("-w", OsStr::new(&cell.workers.to_string()));
+    if resizes(cell) {
+        add("-c", folder.join(CONFIG).as_os_str());
+    } else {
+        add("-w", OsStr::new(&cell.workers.to_string()));
+    }
     add("--listener", OsStr::new(&cell.listener));
     add("--respond", OsStr::new(&cell.respond));
     if let Some(backlog) = cell.backlog {
         add("--backlog", OsStr::new(&backlog.to_string()));
     }
-    add("--state-dir", state.as_os_str());
+    add("--state-dir", folder.join("state").as_os_str());
     add("--path", handlers.as_os_str());
     words
 }
@@ -77,6 +89,8 @@ pub struct Ask<'a> {
     pub spec: &'a Spec,
     /// The load.
     pub load: &'a Load,
+    /// What befalls the server meanwhile.
+    pub fault: Option<Fault>,
     /// What the trial run found, in requests per second.
     pub capacity: Option<f64>,
     /// Where connections come from.
@@ -101,7 +115,7 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> Words {
     }
     match load.requests {
         Some(requests) => add("-n", &requests.to_string()),
-        None => add("-d", &format!("{}s", spec.duration_s)),
+        None => add("-d", &format!("{}s", spec.measured_s(ask.fault))),
     }
     add("-w", &format!("{}s", spec.warmup_s));
     add("--seed", &ask.seed.to_string());

@@ -9,7 +9,7 @@ use super::command::{self, ADDRESS, BACKLOG};
 use super::{INSTANCE, Occasion, Runner};
 use crate::lab::child::{Process, Stop};
 use crate::lab::data::{RunData, SequenceDone};
-use crate::lab::fault::{Trouble, Workers};
+use crate::lab::fault::{self, Target, Trouble};
 use crate::lab::peers::{self, Refused};
 use crate::lab::plan::Cell;
 use crate::lab::probe::noise::Sleeper;
@@ -17,6 +17,7 @@ use crate::lab::probe::series::Sampler;
 use crate::lab::probe::{Moment, board};
 use crate::lab::sequence;
 use crate::lab::server::{Ready, Server, free_port};
+use crate::lab::workers::Workers;
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
 
@@ -39,6 +40,11 @@ impl Runner<'_> {
             Some(peer) => self.start_peer(peer, occasion, folder, seed)?,
             None => {
                 let [processors, _] = command::split(cell.pin, &self.processors);
+                if command::resizes(cell) {
+                    let (path, text) = (folder.join(command::CONFIG), fault::config(cell.workers));
+                    fs::write(&path, text)
+                        .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
+                }
                 let words = self.server_words(cell, folder);
                 let mut command = command::command(&self.server_prefix, &words, processors);
                 Server::start(&mut command, folder, self.watch())?
@@ -66,7 +72,7 @@ impl Runner<'_> {
         let interval = Duration::from_secs_f64(self.spec.interval_s);
         let sampler = Sampler::start(self.manner.probes, sampled, server.address, begin, interval);
         let sleeper = Sleeper::start(self.manner.probes);
-        let mut trouble = trouble(cell, of_workers, &server, seed, begin)?;
+        let mut trouble = trouble(cell, of_workers, &server, folder, seed, begin)?;
         let ended = self.wait(&mut generator, occasion, &mut server, trouble.as_mut());
         data.fault = trouble.and_then(Trouble::finish);
         data.series = sampler.finish();
@@ -171,7 +177,8 @@ impl Runner<'_> {
         mut trouble: Option<&mut Trouble>,
     ) -> Result<ExitStatus, Stop> {
         let factor = if occasion.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
-        let load = Duration::from_secs_f64(self.spec.warmup_s + self.spec.duration_s * factor);
+        let measured_s = self.spec.measured_s(occasion.cell.fault);
+        let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
         let limit = load + self.manner.patience.ready;
         let deadline = Instant::now() + limit;
         loop {
@@ -181,7 +188,8 @@ impl Runner<'_> {
                 // It may have failed because the server died, of which the kernel tells a moment later.
                 server.process.wait(LOOK);
             }
-            if let Some(status) = server.process.ended() {
+            let meant = trouble.as_ref().is_some_and(|trouble| trouble.ends_server());
+            if let Some(status) = server.process.ended().filter(|status| !(meant && status.success())) {
                 return Err(server.process.void(&format!("died under load ({status})")));
             }
             if let Some(status) = ended {
@@ -204,6 +212,7 @@ fn trouble(
     cell: &Cell,
     board: Option<Scoreboard>,
     server: &Server<'_>,
+    folder: &Path,
     seed: u64,
     begin: Instant,
 ) -> Result<Option<Trouble>, Stop> {
@@ -213,6 +222,12 @@ fn trouble(
         (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
         (None, None) => return Err(Stop::void("a server elsewhere has no workers that could be hit".into())),
     };
-    let supervisor = server.process.pid();
-    Ok(Some(Trouble::new(fault, supervisor, workers, server.address, seed, begin)))
+    let target = Target {
+        supervisor: server.process.pid(),
+        workers,
+        address: server.address,
+        config: folder.join(command::CONFIG),
+        count: cell.workers,
+    };
+    Ok(Some(Trouble::new(fault, target, seed, begin)))
 }

@@ -114,6 +114,9 @@ impl<'a> Runner<'a> {
         let folder = scratch.0.join("handlers");
         fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
         let handler = spec.handler.as_deref().map(|name| handlers::install(name, &folder)).transpose()?;
+        for name in spec.other_handlers() {
+            handlers::install(name, &folder)?;
+        }
         let failed = |e: std::io::Error| Error::Failed(format!("cannot start the guard of the runs: {e}"));
         let guard = Guard::start().map_err(failed)?;
         let processors = tether::processors()
@@ -227,7 +230,7 @@ impl<'a> Runner<'a> {
 
     fn server_words(&self, cell: &Cell, folder: &Path) -> Words {
         let handlers = self.scratch.0.join("handlers");
-        command::server(&self.programs.caffeine, INSTANCE, cell, &folder.join("state"), &handlers)
+        command::server(&self.programs.caffeine, INSTANCE, cell, folder, &handlers)
     }
 
     fn ask<'s>(
@@ -238,7 +241,8 @@ impl<'a> Runner<'a> {
         seed: u64,
         hlog: Option<&'s Path>,
     ) -> command::Ask<'s> {
-        command::Ask { spec: self.spec, load, capacity, sources: cell.sources.as_deref(), seed, hlog }
+        let fault = cell.fault;
+        command::Ask { spec: self.spec, load, fault, capacity, sources: cell.sources.as_deref(), seed, hlog }
     }
 }
 

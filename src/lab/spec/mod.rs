@@ -10,7 +10,7 @@ mod problems;
 mod rules;
 mod sequence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ pub use self::load::Load;
 pub use self::rules::Rules;
 pub use self::sequence::Sequence;
 use super::error::{Error, Result};
+use super::handlers;
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Spec {
     pub warmup_s: f64,
     /// Measured seconds of a run.
     pub duration_s: f64,
+    /// Seconds that a run with a fault goes on when the fault is over, in the place of `duration_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_fault_s: Option<f64>,
     /// Length in seconds of the intervals of all series over time.
     #[serde(default = "quarter")]
     pub interval_s: f64,
@@ -44,8 +48,11 @@ pub struct Spec {
     pub seed: u64,
     /// Handler to serve (see [`super::handlers`]), needed where `respond` is `cgi`.
     pub handler: Option<String>,
-    /// The listener that the others are compared with; it runs twice (A/A).
+    /// The listener that the others are compared with.
     pub baseline: String,
+    /// Whether the baseline runs twice (A/A). Without that no difference counts.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub twin: bool,
     /// Words that are put before the server's command, split as a shell would: `taskset -c 0`.
     pub server_prefix: Option<String>,
     /// Words that are put before the load generator's command.
@@ -83,6 +90,15 @@ fn tcp() -> String {
     "tcp".into()
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 fn quarter() -> f64 {
     0.25
 }
@@ -102,6 +118,22 @@ impl Spec {
                 problem.what
             ))),
             None => Ok(spec),
+        }
+    }
+
+    /// Handlers that loads ask for by their paths, beside [`Self::handler`].
+    pub fn other_handlers(&self) -> BTreeSet<&str> {
+        let paths = self.load.iter().filter_map(|load| load.path.as_deref());
+        let names =
+            paths.map(|path| path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default());
+        names.filter(|name| handlers::is_known(name) && self.handler.as_deref() != Some(name)).collect()
+    }
+
+    /// Measured seconds of a run with this fault.
+    pub fn measured_s(&self, fault: Option<Fault>) -> f64 {
+        match (fault, self.after_fault_s) {
+            (Some(fault), Some(after_s)) => (fault.at_ms + fault.lasts_ms) as f64 / 1e3 + after_s,
+            _ => self.duration_s,
         }
     }
 

@@ -76,6 +76,9 @@ fn times(spec: &Spec) -> Option<Problem> {
             return Some(Problem::at(key, format!("{seconds} is not within {least} to 3600 seconds")));
         }
     }
+    if let Some(after_s) = spec.after_fault_s.filter(|after_s| odd(*after_s, 0.1)) {
+        return Some(Problem::at("after_fault_s", format!("{after_s} is not within 0.1 to 3600 seconds")));
+    }
     for (key, prefix) in [("server_prefix", &spec.server_prefix), ("client_prefix", &spec.client_prefix)] {
         if prefix.as_ref().is_some_and(|words| words.trim().is_empty()) {
             return Some(Problem::at(key, "no command stands in it"));
@@ -153,7 +156,7 @@ fn peers(spec: &Spec) -> Option<Problem> {
 fn faults(spec: &Spec) -> Option<Problem> {
     let faults = || spec.factors.fault.iter().flatten();
     let end = |fault: &Fault| fault.at_ms as f64 / 1e3;
-    if let Some(late) = faults().find(|fault| end(fault) >= spec.duration_s) {
+    if let Some(late) = faults().find(|fault| end(fault) >= spec.measured_s(Some(**fault))) {
         let why = format!("`{late}` comes after the measured {} s are over", spec.duration_s);
         return Some(Problem::at("fault", why));
     }

@@ -142,7 +142,11 @@ fn mistakes_in_any_key_are_named_with_their_line() {
         ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is no range"),
         ("\"split\"", "\"half\"", "25: unknown variant `half`"),
         ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is no fault: kill does not last"),
-        ("kill@1s", "burn@1s", "26: `burn@1s` is no fault: there are kill, exit, reload, stop and stall"),
+        (
+            "kill@1s",
+            "burn@1s",
+            "26: `burn@1s` is no fault: there are kill, exit, reload, shrink, grow, end, stop and stall",
+        ),
         ("kill@1s", "kill@2s", "26: fault: `kill@2s` comes after the measured 2 s are over"),
         (
             "sleep:const(1ms)",
@@ -207,9 +211,9 @@ fn only_what_there_is() {
 
 proptest::proptest! {
     #[test]
-    fn a_fault_is_read_as_it_is_written(kind in 0..3_usize, at_ms in 0..3_600_000_u64, lasts_ms in 1..3_600_000_u64) {
-        let kind = [FaultKind::Kill, FaultKind::Stop, FaultKind::Stall][kind];
-        let lasts_ms = if kind == FaultKind::Kill { 0 } else { lasts_ms };
+    fn a_fault_is_read_as_it_is_written(kind in 0..8_usize, at_ms in 0..3_600_000_u64, lasts_ms in 1..3_600_000_u64) {
+        let kind = FaultKind::ALL[kind];
+        let lasts_ms = if kind.lasts() { lasts_ms } else { 0 };
         let fault = Fault { kind, at_ms, lasts_ms };
         proptest::prop_assert_eq!(fault.to_string().parse(), Ok(fault));
     }

@@ -108,7 +108,8 @@ fn rate(run: &RunData) -> Track {
 
 /// What some workers accepted, where one of them was struck and not all.
 fn struck(run: &RunData, fault: &FaultDone, some: impl Fn(u64) -> bool) -> Track {
-    if fault.kind == FaultKind::Reload.name() { Track::new() } else { accepts(run, some) }
+    let all = FaultKind::ALL.into_iter().any(|kind| kind.strikes_all() && kind.name() == fault.kind);
+    if all { Track::new() } else { accepts(run, some) }
 }
 
 /// Connections accepted per second by some workers, on average over them.

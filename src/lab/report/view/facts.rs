@@ -14,16 +14,22 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     } else {
         "the lowest and the highest run"
     };
+    let compared = if spec.twin {
+        format!(
+            "{} runs twice per round under two names (A/A), and a difference is taken from the mean of both; what the two differ by is the noise floor. A difference counts when its bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
+            spec.baseline
+        )
+    } else {
+        "No strategy is compared with another: nothing is run twice (A/A), and no difference is judged."
+            .into()
+    };
     vec![
         format!(
             "Every run has a fresh server and {} s of load before the {} s that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
             spec.warmup_s, spec.duration_s, spec.rounds, spec.seed
         ),
         format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
-        format!(
-            "{} runs twice per round under two names (A/A), and a difference is taken from the mean of both; what the two differ by is the noise floor. A difference counts when its bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
-            spec.baseline
-        ),
+        compared,
         "Figures over time are medians over runs of what each interval came to; what runs show in the warm-up is drawn and not counted. Depths of accept queues are samples.".into(),
         "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
         format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),

@@ -3,6 +3,7 @@
 pub mod claims;
 mod facts;
 pub mod glance;
+pub mod losses;
 mod tables;
 
 use serde::Serialize;
@@ -15,6 +16,9 @@ use crate::lab::store::Data;
 
 /// Scenes up to which all figures are open from the start.
 const FEW_SCENES: usize = 2;
+
+/// Scenes up to which the table at a glance stands beside that of losses.
+const MOST_BESIDE_LOSSES: usize = 6;
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -29,6 +33,8 @@ pub struct Page {
     /// All figures that matter in one table, and what it shows.
     pub glance: Table,
     pub glance_says: String,
+    /// What became of connections, where something befell the server.
+    pub losses: Option<losses::LossTable>,
     /// What is missing or marked.
     pub left_out: Vec<String>,
     pub claims: Vec<claims::ClaimView>,
@@ -76,7 +82,10 @@ pub struct Table {
 pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
     let environment = &data.environment;
     let [found, left_out] = words::in_short(analysis);
-    let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
+    let losses = losses::losses(analysis);
+    // Under many faults the table of losses is what one looks at; another one as wide would bury it.
+    let bury = losses.is_some() && analysis.scenes.len() > MOST_BESIDE_LOSSES;
+    let (glance, glance_says) = glance::glance(analysis).filter(|_| !bury).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
     Page {
         experiment: environment.experiment.clone(),
@@ -96,6 +105,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
         glance,
         glance_says,
+        losses,
         left_out,
         claims: claims::views(&analysis.claims, ""),
         contents: analysis.scenes.len() > FEW_SCENES,

@@ -4,6 +4,7 @@ use super::{capital, list, number, percent, place};
 use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
 use crate::lab::metrics::{self, METRICS};
 use crate::lab::report::figures::name;
+use crate::lab::report::view::losses;
 
 /// Sentences about single scenes; of more, one sentence says what they come to.
 const MOST: usize = 4;
@@ -17,7 +18,10 @@ const MOST_NAMES: usize = 4;
 pub fn leads(analysis: &Analysis) -> Vec<String> {
     let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
         analysis.scenes.iter().partition(|scene| scene.group.fault.is_some());
-    let mut sentences: Vec<String> = faults.into_iter().filter_map(after_fault).collect();
+    let mut sentences: Vec<String> = losses::sentence(analysis).into_iter().collect();
+    if faults.len() <= MOST {
+        sentences.extend(faults.into_iter().filter_map(after_fault));
+    }
     let spreads: Vec<String> = others.iter().map(|scene| spread(scene)).collect();
     match spreads.as_slice() {
         [] => {}

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What befalls the server, at a time after the measured time begins: `kill@1s`, `exit@1s`, `stop@500ms+1s` and
-/// `stall@500ms+400ms` one worker, `reload@1s` all of them.
+/// `stall@500ms+400ms` one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// What.
@@ -26,6 +26,12 @@ pub enum FaultKind {
     Exit,
     /// SIGHUP to the server: all workers are replaced by new ones.
     Reload,
+    /// The same, with half as many workers in the configuration.
+    Shrink,
+    /// The same, with twice as many.
+    Grow,
+    /// SIGTERM to the server: it finishes what it has and ends. Who comes later is refused.
+    End,
     /// SIGSTOP, and SIGCONT in the end.
     Stop,
     /// One request that occupies a worker (`sleep:` and `spin:` only).
@@ -34,7 +40,8 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Kill, Self::Exit, Self::Reload, Self::Stop, Self::Stall];
+    pub const ALL: [Self; 8] =
+        [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 
     /// Whether it goes on for a while.
     pub fn lasts(self) -> bool {
@@ -43,7 +50,26 @@ impl FaultKind {
 
     /// Whom it strikes, in words.
     pub fn whom(self) -> &'static str {
-        if self == Self::Reload { "all workers" } else { "one worker" }
+        if self.strikes_all() { "all workers" } else { "one worker" }
+    }
+
+    /// Whether it is no single worker that it strikes.
+    pub fn strikes_all(self) -> bool {
+        self.replaces() || self == Self::End
+    }
+
+    /// Whether it has the server replace all workers.
+    pub fn replaces(self) -> bool {
+        matches!(self, Self::Reload | Self::Shrink | Self::Grow)
+    }
+
+    /// How many workers the configuration asks for afterwards, where it asked for `workers`.
+    pub fn workers_after(self, workers: usize) -> usize {
+        match self {
+            Self::Shrink => (workers / 2).max(1),
+            Self::Grow => workers * 2,
+            _ => workers,
+        }
     }
 
     /// As it is written.
@@ -52,6 +78,9 @@ impl FaultKind {
             Self::Kill => "kill",
             Self::Exit => "exit",
             Self::Reload => "reload",
+            Self::Shrink => "shrink",
+            Self::Grow => "grow",
+            Self::End => "end",
             Self::Stop => "stop",
             Self::Stall => "stall",
         }
@@ -64,12 +93,14 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             format!(
-                "`{text}` is no fault: {why}; use kill@1s, exit@1s, reload@1s, stop@500ms+1s or stall@500ms+400ms"
+                "`{text}` is no fault: {why}; use kill@1s, exit@1s, reload@1s, shrink@1s, grow@1s, end@1s, stop@500ms+1s \
+                 or stall@500ms+400ms"
             )
         };
         let (name, times) = text.split_once('@').ok_or_else(|| wrong("it says not when (`@`)"))?;
         let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
-        let kind = kind.ok_or_else(|| wrong("there are kill, exit, reload, stop and stall"))?;
+        let kind =
+            kind.ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
         let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
         let time =
             |text: &str| milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is no time in ms or s")));

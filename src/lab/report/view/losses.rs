@@ -1,0 +1,162 @@
+//! What became of connections under each fault, all strategies in one table: what one looks at first where faults are.
+
+use serde::Serialize;
+
+use super::super::figures::name;
+use super::super::words::{list, number};
+use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::losses::{LATE_MS, Losses};
+use crate::lab::spec::{Fault, FaultKind};
+
+/// Strategies that a sentence names; more are counted.
+const MOST_NAMES: usize = 4;
+
+/// The table.
+#[derive(Debug, Default, Serialize)]
+pub struct LossTable {
+    /// Names of the columns; a line feed begins small print.
+    pub head: Vec<String>,
+    /// A strategy with its cells.
+    pub rows: Vec<(String, Vec<LossCell>)>,
+    /// What it shows.
+    pub says: String,
+}
+
+/// One strategy under one fault.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LossCell {
+    /// What became of connections; a line feed begins small print.
+    pub text: String,
+    /// How it is coloured.
+    pub class: &'static str,
+}
+
+/// A column: scenes of one fault, or of random ones.
+struct Column<'a> {
+    title: String,
+    scenes: Vec<&'a Scene>,
+}
+
+/// The table; `None` where nothing befell the server.
+pub fn losses(analysis: &Analysis) -> Option<LossTable> {
+    let columns = columns(analysis);
+    let names = names(&columns);
+    if names.is_empty() {
+        return None;
+    }
+    let row = |name: &String| (name.clone(), columns.iter().map(|column| cell(column, name)).collect());
+    let head =
+        std::iter::once("Strategy".to_owned()).chain(columns.iter().map(|column| column.title.clone()));
+    Some(LossTable { head: head.collect(), rows: names.iter().map(row).collect(), says: says(&columns) })
+}
+
+/// With which strategies no connection was reset or lost, and with which some were; `None` where nothing befell the server.
+pub fn sentence(analysis: &Analysis) -> Option<String> {
+    let columns = columns(analysis);
+    let total = |name: &String| {
+        let all = columns.iter().flat_map(|column| own(&column.scenes, name));
+        all.map(|result| result.losses).fold(Losses::default(), Losses::plus)
+    };
+    let all: Vec<(String, Losses)> =
+        names(&columns).into_iter().map(|name| (name.clone(), total(&name))).collect();
+    let (lossy, whole): (Vec<_>, Vec<_>) = all.iter().partition(|(_, losses)| losses.reset + losses.lost > 0);
+    let several = |names: Vec<String>| {
+        if names.len() > MOST_NAMES { format!("{} strategies", names.len()) } else { list(&names) }
+    };
+    let whole = several(whole.iter().map(|(name, _)| name.clone()).collect());
+    let lossy: Vec<String> = lossy
+        .iter()
+        .map(|(name, losses)| {
+            let few = Losses { late: 0, ..*losses };
+            format!("{name} ({} of {})", few.words(), number(losses.requests as f64, 0))
+        })
+        .collect();
+    match (all.is_empty(), whole.is_empty(), lossy.is_empty()) {
+        (true, ..) => None,
+        (_, _, true) => Some(
+            "No connection was reset or lost under any fault, but those in the hands of killed workers."
+                .into(),
+        ),
+        (_, true, _) => Some(format!("Connections were reset or lost with {}.", list(&lossy))),
+        _ => Some(format!(
+            "No connection was reset or lost with {whole}, but those in the hands of killed workers; some were with {}.",
+            list(&lossy)
+        )),
+    }
+}
+
+fn columns(analysis: &Analysis) -> Vec<Column<'_>> {
+    let mut known: Vec<(Option<Fault>, Column)> = Vec::new();
+    for scene in analysis.scenes.iter().filter(|scene| scene.group.fault.is_some() || scene.random_faults) {
+        let fault = scene.group.fault;
+        match known.iter_mut().find(|(other, _)| *other == fault) {
+            Some((_, column)) => column.scenes.push(scene),
+            None => known.push((fault, Column { title: title(fault), scenes: vec![scene] })),
+        }
+    }
+    known.into_iter().map(|(_, column)| column).collect()
+}
+
+fn title(fault: Option<Fault>) -> String {
+    let Some(fault) = fault else { return "Faults at random".into() };
+    let lasts = fault.lasts_ms as f64 / 1e3;
+    match fault.kind {
+        FaultKind::Kill => "A worker crashes\n(SIGKILL)".into(),
+        FaultKind::Exit => "A worker ends\n(SIGTERM)".into(),
+        FaultKind::Reload => "Reload\n(SIGHUP)".into(),
+        FaultKind::Shrink => "Half the workers\n(reload)".into(),
+        FaultKind::Grow => "Twice the workers\n(reload)".into(),
+        FaultKind::End => "Graceful stop\n(SIGTERM)".into(),
+        FaultKind::Stop => format!("A worker stuck {lasts} s\n(SIGSTOP)"),
+        FaultKind::Stall => format!("A worker busy {lasts} s\n(one request)"),
+    }
+}
+
+fn names(columns: &[Column]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for result in columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results) {
+        let name = name(&result.cell);
+        if !result.cell.twin && result.runs > 0 && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The cells of a strategy; the baseline's second one is the same strategy.
+fn own<'a>(scenes: &'a [&'a Scene], column: &'a str) -> impl Iterator<Item = &'a CellResult> {
+    scenes.iter().flat_map(|scene| &scene.results).filter(move |result| result.cell.column() == column)
+}
+
+fn cell(column: &Column, name: &str) -> LossCell {
+    let results: Vec<&CellResult> = own(&column.scenes, name).filter(|result| result.counted > 0).collect();
+    if results.is_empty() {
+        return LossCell { text: "-".into(), class: "" };
+    }
+    let losses = results.iter().map(|result| result.losses).fold(Losses::default(), Losses::plus);
+    let class = match losses {
+        Losses { reset: 0, lost: 0, late: 0, .. } => "good",
+        Losses { reset: 0, lost: 0, .. } => "open",
+        _ => "flag",
+    };
+    let small = match (losses.held, losses.refused) {
+        (0, 0) => String::new(),
+        (held, 0) => format!("\n({held} in its hands)"),
+        (_, refused) => format!("\n({} refused after)", number(refused as f64, 0)),
+    };
+    LossCell { text: losses.words() + &small, class }
+}
+
+fn says(columns: &[Column]) -> String {
+    let every = |column: &Column| {
+        let all = column.scenes.iter().flat_map(|scene| &scene.results).filter(|result| result.counted > 0);
+        all.map(|result| result.losses.requests / result.counted as u64).min()
+    };
+    let least = columns.iter().filter_map(every).min().unwrap_or(0);
+    format!(
+        "Connections that were reset, lost (no whole answer) or late (more than {LATE_MS} ms) under load; at least {} requests in \
+         each run. Counted apart: what the worker had in its hands when it was killed or stopped, and what came to a server \
+         that had been told to end and was refused. All runs count here that have a record.",
+        number(least as f64, 0)
+    )
+}
