@@ -7,8 +7,9 @@ the same client. A ratio is taken within the round, against the geometric mean o
 bootstrap 95 % interval over the rounds. Where the median of A/A leaves 0.97 to 1.03 the block is void.
 CPU is that of the whole machine (busy jiffies of /proc/stat per request), client included.
 
-Modes: cgi (a process per request), fixed (accept and a fixed reply), memory (PSS and wake-ups at rest),
-report FILE (judges a runs.csv again).
+Modes: cgi (a process per request), fixed (accept and a fixed reply), strategies (the same, each listener strategy
+against the least that its mechanism can be in C, or against nginx where that is the best known), memory (PSS and
+wake-ups at rest), report FILE (judges a runs.csv again).
 """
 
 import argparse
@@ -43,10 +44,13 @@ class Server:
 # --- The servers ----------------------------------------------------------------------------------------
 
 
-def reference(options, name, mode, handler=None):
+def pair(name, argv):
     """The A/A pair: one program under two names."""
-    argv = lambda port, folder: [options.fixed, mode, str(port), str(WORKERS)] + ([handler] if handler else [])
     return [Server(f"{name} A", "A", argv), Server(f"{name} B", "B", argv)]
+
+
+def reference(options, name, mode, handler=None):
+    return pair(name, lambda port, _: [options.fixed, mode, str(port), str(WORKERS)] + ([handler] if handler else []))
 
 
 def caffeine(options, listener, handler=None):
@@ -87,13 +91,14 @@ def busybox(program, handler):
 def nginx(program, mode):
     def argv(port, folder):
         reuseport = " reuseport" if mode == "reuseport" else ""
+        mutex = "on" if mode == "mutex" else "off"
         user = "user root;" if os.geteuid() == 0 else ""
         temporary = "".join(
             f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         (folder / "conf").write_text(
             f"{user} daemon off; worker_processes {WORKERS}; pid {folder}/pid; error_log {folder}/error;\n"
-            "events { worker_connections 4096; accept_mutex off; }\n"
+            f"events {{ worker_connections 4096; accept_mutex {mutex}; }}\n"
             f"http {{ access_log off; {temporary}\n server {{ listen 127.0.0.1:{port}{reuseport} backlog=4096;\n"
             '  location / { return 200 "hello\\n"; } } }\n'
         )
@@ -102,11 +107,43 @@ def nginx(program, mode):
     return Server(f"nginx {mode}", "peer", argv)
 
 
+# The mechanism in C (a mode of reference/strategies.c), and which strategies are held against it.
+MECHANISMS = {
+    "block": ["inherited", "inherited-delay"],
+    "reuseport": ["reuseport", "reuseport:private", "reuseport-steal"],
+    "cbpf": ["reuseport-cbpf:random"],
+    "herd": ["inherited-herd"],
+    "exclusive": ["inherited-exclusive"],
+    "rearm": ["inherited-rearm"],
+    "steal": ["reuseport-steal"],
+    "turn": ["round-robin:wait", "round-robin:skip"],
+    "uring": ["uring"],
+}
+
+
+def strategies(options, program):
+    """Per mechanism its C loop twice, our strategies, and nginx (`program`) where it has the same."""
+    built = {}
+    for mode, listeners in MECHANISMS.items():
+        least = lambda port, _, mode=mode: [options.strategies, mode, str(port), str(WORKERS)]
+        built[mode] = pair(f"C {mode}", least) + [caffeine(options, listener) for listener in listeners]
+        if program and mode in ("exclusive", "reuseport"):
+            built[mode].append(nginx(program, mode))
+    passing = lambda port, _: [options.dispatch, str(port), str(WORKERS)]
+    built["dispatch"] = pair("C dispatch", passing) + [caffeine(options, name) for name in ("dispatch", "least-loaded")]
+    if program:
+        mutex = nginx(program, "mutex").argv
+        built["mutex"] = pair("nginx mutex", mutex) + [caffeine(options, "inherited-mutex")]
+    return built
+
+
 def families(options):
     """What is compared with what, by mode."""
     found = {name: shutil.which(name, path=SEARCH) for name in ("lighttpd", "busybox", "nginx")}
     built = {}
-    if options.mode == "fixed":
+    if options.mode == "strategies":
+        built = strategies(options, found["nginx"])
+    elif options.mode == "fixed":
         for mode, listener in (("block", "inherited"), ("reuseport", "reuseport")):
             servers = reference(options, f"C {mode}", mode) + [caffeine(options, listener)]
             built[mode] = servers + ([nginx(found["nginx"], mode)] if found["nginx"] else [])
@@ -121,6 +158,11 @@ def families(options):
         wanted = options.servers.split(",")
         keep = lambda server: server.role in "AB" or any(part in server.name for part in wanted)
         built = {family: [server for server in servers if keep(server)] for family, servers in built.items()}
+    if options.families:
+        unknown = set(options.families.split(",")) - set(built)
+        if unknown:
+            sys.exit(f"compare: no family {', '.join(sorted(unknown))}; there are {', '.join(built)}")
+        built = {family: built[family] for family in options.families.split(",")}
     return built
 
 
@@ -212,7 +254,7 @@ def machine_ticks():
 
 def drive(options, server, c):
     """One run: the fields of its row that come from measuring."""
-    environment = dict(os.environ, EXPECT="" if options.mode == "fixed" else "hello")
+    environment = dict(os.environ, EXPECT="hello" if options.mode == "cgi" else "")
     with Running(server) as running:
         busy, steal = machine_ticks()
         command = [options.rawload, str(running.port), server.url, str(c), str(options.seconds)]
@@ -349,13 +391,14 @@ def main():
     parser = argparse.ArgumentParser(
         prog="compare.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("mode", choices=["cgi", "fixed", "memory", "report"], nargs="?", default="cgi")
+    parser.add_argument("mode", choices=["cgi", "fixed", "strategies", "memory", "report"], nargs="?", default="cgi")
     parser.add_argument("file", nargs="?", help="for report: a runs.csv")
     parser.add_argument("--rounds", type=int, default=10, help="default 10; fewer give estimates only")
     parser.add_argument("--seconds", type=float, default=3, help="length of a run, default 3")
     parser.add_argument("--c", default="1,8,64", help="connections at once, default 1,8,64")
     parser.add_argument("--handler", default="nolibc,glibc", help="default nolibc,glibc")
     parser.add_argument("--servers", help="only these beside the reference, e.g. caffeine,lighttpd")
+    parser.add_argument("--families", help="only these blocks, e.g. nolibc, or in the mode strategies block,uring")
     parser.add_argument("--log-level", default="INFO", help="Caffeine's, default INFO: a line per request")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the runs, default 1")
     parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -367,7 +410,7 @@ def main():
             parser.error("report needs the runs.csv to judge")
         print("\n".join(report(options.file)))
         return
-    for name in ("fixed", "rawload", "caffeine"):
+    for name in ("fixed", "strategies", "dispatch", "rawload", "caffeine"):
         setattr(options, name, str(options.programs / name))
     if options.mode == "memory":
         for line in memory(options):

@@ -23,8 +23,9 @@ cargo build --release --locked --quiet --bin caffeine --manifest-path "$root/Car
 cp "$target/release/caffeine" "$work/caffeine"
 
 reference=$here/reference
-gcc -O2 "$reference/fixed.c" -o "$work/fixed"
-gcc -O2 "$reference/rawload.c" -o "$work/rawload"
+for program in fixed strategies dispatch rawload; do
+    gcc -O2 "$reference/$program.c" -o "$work/$program"
+done
 # One pair per handler: whole response (Caffeine, the ceiling, busybox) and CGI headers (lighttpd).
 for form in "nph -DNPH" "cgi -UNPH"; do
     name=${form% *} define=${form#* }
