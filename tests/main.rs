@@ -4,6 +4,7 @@ mod cli; // the command line and its misuse
 mod clients; // slow, idle, broken and leaving clients
 mod config; // settings: precedence, files, errors
 mod contract; // what every listener strategy must keep
+mod control; // --accept-batch, --defer-accept, --pin
 mod daemon; // going into the background
 mod deploy; // handlers put in place, also under load
 mod dispatcher; // the process that serves a strategy beside the workers
