@@ -66,6 +66,30 @@ fn workers_become_fewer_and_more_and_a_server_ends_without_loss_and_the_report_c
 }
 
 #[test]
+fn a_soak_draws_its_faults_mixes_its_traffic_and_shows_what_the_server_has() {
+    let more =
+        "twin = false\n[soak]\nfaults = [\"kill\", \"stop\", \"reload\"]\nevery_s = 0.5\nslow_clients = 2";
+    let load = "closed = 2\nthink = \"exp(5ms)\"\n[[beside]]\nname = \"bodies\"\nclosed = 1\nthink = \"exp(20ms)\"\n\
+                path = \"/count\"\nbody_bytes = 5000";
+    let bench = Bench::new(&experiment(more, "respond = [\"cgi\"]", load));
+    // It fails when something grew, which a second on a busy machine cannot rule out: what it shows is looked at.
+    let output = made(&bench, &["--duration-s", "2"]);
+    assert!(output.status.code().is_some_and(|code| code <= 1), "{}", text(&output.stderr));
+    let run = &runs(&bench)["inherited"];
+    let faults = run["faults"].as_array().unwrap();
+    assert!(!faults.is_empty() && run["fault"].is_null(), "{faults:?}");
+    assert!(faults.iter().all(|fault| fault["pid"].as_u64().is_some()), "{faults:?}");
+    let bodies = &run["beside"]["bodies"];
+    assert!(bodies["statuses"]["200"].as_u64().unwrap() > 0, "{bodies}");
+    let last = run["series"]["samples"].as_array().unwrap().last().unwrap();
+    assert!(last["tree"]["processes"].as_u64().unwrap() >= 3, "{last}");
+    let report = std::fs::read_to_string(bench.results().join("report.md")).unwrap();
+    for shown in ["Memory (PSS)", "Faults at random", "plots/endurance-load.svg"] {
+        assert!(report.contains(shown), "{shown}: {report}");
+    }
+}
+
+#[test]
 fn a_worker_of_another_server_is_killed_and_replaced() {
     let factors =
         "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\", \"haproxy\"]\nfault = [\"kill@50ms\"]";

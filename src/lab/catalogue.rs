@@ -18,6 +18,8 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("stuck", include_str!("../../experiments/stuck.toml")),
     ("reload", include_str!("../../experiments/reload.toml")),
     ("losses", include_str!("../../experiments/losses.toml")),
+    ("control", include_str!("../../experiments/control.toml")),
+    ("soak", include_str!("../../experiments/soak.toml")),
     ("claims", include_str!("../../experiments/claims.toml")),
     ("claim-r1", include_str!("../../experiments/claim-r1.toml")),
     ("claim-r2", include_str!("../../experiments/claim-r2.toml")),

@@ -124,6 +124,20 @@ pub struct Sample {
     pub overflows: u64,
     /// Connections dropped by listening sockets for any reason, on the whole machine.
     pub drops: u64,
+    /// What the server's processes have at this moment; in long runs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
+}
+
+/// What a server's processes have together, handlers among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Memory in KiB, what is shared in parts (PSS).
+    pub pss_kib: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+    /// Processes.
+    pub processes: u64,
 }
 
 /// What disturbed the machine during a run.

@@ -88,6 +88,17 @@ impl Trouble {
         self.fault.kind == FaultKind::End && self.done.is_some()
     }
 
+    /// Whether there is nothing left to do.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Another fault, after the last one is over: what that one came to.
+    pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultDone> {
+        (self.fault, self.choice, self.state) = (fault, choice, State::Waiting);
+        self.done.take()
+    }
+
     /// Does what is due, and returns how long nothing will be.
     pub fn advance(&mut self) -> Duration {
         let due = self.begin + Duration::from_millis(self.fault.at_ms);

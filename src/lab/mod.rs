@@ -12,11 +12,13 @@
 //! peers             other servers: how each is told to do the same work
 //! probe             counters, queues and noise meanwhile
 //! fault, workers    what befalls the server, and who its workers are
+//! soak, slow        faults at random times, and slow clients, for long runs
 //! handlers          what is served
 //! data, store       raw data of runs, on disk and back
 //! rows, verdict     a run as figures, and what it is good for         pure
 //! accepting         who accepted what, in figures                     pure
 //! losses            which connections were reset, lost or late        pure
+//! endurance         whether a server stays as it was for long         pure
 //! curves            runs as percentile curves                         pure
 //! metrics           the figures that are known of a run, by name      pure
 //! judge, expect     what can be said about it all, and about claims   pure
@@ -36,6 +38,7 @@ mod cli;
 mod compare;
 mod curves;
 mod data;
+mod endurance;
 mod error;
 mod expect;
 mod fault;
@@ -58,6 +61,8 @@ mod rows;
 mod runner;
 mod sequence;
 mod server;
+mod slow;
+mod soak;
 mod spec;
 mod store;
 mod suite;

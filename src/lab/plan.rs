@@ -15,7 +15,7 @@ use super::spec::{Fault, FaultKind, Pin, Spec, Sysctl, fault_name};
 pub struct Cell {
     /// Name in tables, plots and data.
     pub id: String,
-    /// Strategy, `NAME[:ARG]`; empty for a peer.
+    /// Strategy, `NAME[:ARG]`, and options of the server after it; empty for a peer.
     pub listener: String,
     /// Another server in the place of ours.
     #[serde(default)]
@@ -44,6 +44,16 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// The strategy without options.
+    pub fn strategy(&self) -> &str {
+        self.listener.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// Whether options of the server stand after the strategy.
+    pub fn has_options(&self) -> bool {
+        self.strategy().len() < self.listener.len()
+    }
+
     /// The column that it stands in: its listener or its peer.
     pub fn column(&self) -> &str {
         self.peer.as_deref().unwrap_or(&self.listener)

@@ -194,6 +194,7 @@ pub fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
             "no run succeeded; {} says why",
             directory.join(report::PAGE).display()
         ))),
+        Ok(()) => report::endured(directory),
         other => other,
     }
 }

@@ -7,6 +7,7 @@
 
 use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
 use crate::lab::metrics::{METRICS, Metric};
+use crate::lab::plan::Cell;
 use crate::measure::stats::{self, Interval};
 
 /// Chance of a false alarm in all comparisons together (Holm).
@@ -48,6 +49,12 @@ pub enum Call {
     Differs,
 }
 
+/// What a cell is compared with: the first one, or where it has options the same strategy without them.
+fn base(results: &[CellResult], cell: &Cell) -> usize {
+    let plain = |other: &CellResult| !other.cell.twin && other.cell.listener == cell.strategy();
+    results.iter().position(plain).filter(|_| cell.has_options()).unwrap_or(0)
+}
+
 /// Every other cell against the first, metric by metric. Calls and corrected p come later, from [`correct`].
 pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<Comparison> {
     let twin = results.iter().position(|result| result.cell.twin);
@@ -55,13 +62,14 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
     for (index, metric) in METRICS.iter().enumerate() {
         let mut floor = f64::INFINITY;
         for (cell, result) in results.iter().enumerate().skip(1) {
-            let second = twin.filter(|_| !result.cell.twin);
-            let trios = trios(metric, &used[cell], &used[0], second.map(|second| used[second].as_slice()));
+            let base = base(results, &result.cell);
+            let second = twin.filter(|_| !result.cell.twin && base == 0);
+            let trios = trios(metric, &used[cell], &used[base], second.map(|second| used[second].as_slice()));
             let Some((median, interval, p)) = difference(&trios, seed) else { continue };
             if result.cell.twin {
                 floor = interval.reach();
             }
-            let bound = metric.throughput && (result.client_bound || results[0].client_bound);
+            let bound = metric.throughput && (result.client_bound || results[base].client_bound);
             let (call, p) = match (result.cell.twin, bound) {
                 (true, _) => (Call::Floor, 1.0),
                 (_, true) => (Call::ClientBound, p),

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::curves::{self, Point};
 use super::data::RunData;
+use super::endurance::{Course, courses};
 use super::expect::{self, Claim};
 use super::losses::Losses;
 use super::metrics::{self, Metric};
@@ -77,6 +78,8 @@ pub struct CellResult {
     pub counted: usize,
     /// What became of connections in those.
     pub losses: Losses,
+    /// How the server fared over a long run, the first that has a record; empty where its processes were not watched.
+    pub endurance: Vec<Course>,
     /// How connections were spread.
     pub spread: Option<Spread>,
     /// Shares of the workers in each run that counts, largest first.
@@ -173,6 +176,10 @@ fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: metrics::all().map(estimate).collect(),
         counted: losses.len(),
+        endurance: made
+            .iter()
+            .find(|(run, _)| run.record.is_some())
+            .map_or(Vec::new(), |(run, _)| courses(run)),
         losses: losses.into_iter().fold(Losses::default(), Losses::plus),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),

@@ -74,3 +74,16 @@ fn answers_of_another_status_void_a_run() {
         analysis.rows.iter().all(|row| row.verdict == Verdict::Invalid && row.reasons.contains("100 of 404"))
     );
 }
+
+#[test]
+fn a_strategy_with_options_is_compared_with_itself_without_them() {
+    let mut data = fixture::quick(12);
+    let text = toml::to_string(&data.spec).unwrap().replace("\"round-robin\"", "\"reuseport --pin\"");
+    data.spec = crate::lab::spec::Spec::parse(&text, "x.toml").unwrap();
+    for run in data.runs.iter_mut().filter(|run| run.cell == "round-robin") {
+        run.cell = "reuseport --pin".into();
+    }
+    // As quick as the baseline, and so quicker than what it is compared with.
+    let quicker = call(&judge(&data), "reuseport --pin", "Rate");
+    assert!(quicker.call == Call::Differs && quicker.median > 7.0, "{quicker:?}");
+}

@@ -69,7 +69,7 @@ pub struct Look {
 }
 
 /// Every name that is known, with what stands after the colon where that makes it another thing.
-const LOOKS: [(&str, RGBColor, Mark); 23] = [
+const LOOKS: [(&str, RGBColor, Mark); 28] = [
     ("inherited", BLUE, Mark::Disc),
     ("reuseport", VERMILION, Mark::Square),
     ("round-robin", GREEN, Mark::Up),
@@ -93,12 +93,17 @@ const LOOKS: [(&str, RGBColor, Mark); 23] = [
     ("lighttpd", SKY, Mark::Up),
     ("apache", GREEN, Mark::Down),
     ("haproxy", GREY, Mark::Square),
+    ("inherited --defer-accept 0s", ORANGE, Mark::Up),
+    ("inherited --pin", SKY, Mark::Square),
+    ("reuseport --pin", PURPLE, Mark::Down),
+    ("inherited-rearm --accept-batch 4", GREEN, Mark::Disc),
+    ("inherited-rearm --accept-batch 16", GREY, Mark::Up),
 ];
 
-/// The look of a strategy or another server, `NAME[:ARG]`; `twin` is the baseline's second run.
+/// The look of a strategy or another server, `NAME[:ARG]` and perhaps options; `twin` is the baseline's second run.
 pub fn look(name: &str, twin: bool) -> Look {
     let known = |wanted: &str| LOOKS.iter().find(|(name, ..)| *name == wanted);
-    let plain = name.split(':').next().unwrap_or_default();
+    let plain = name.split([':', ' ']).next().unwrap_or_default();
     let (colour, mark) = match (known(name), known(plain)) {
         (Some((_, colour, mark)), _) => (*colour, *mark),
         // another argument: its own mark in the strategy's colour

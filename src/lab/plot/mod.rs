@@ -14,6 +14,7 @@ mod clash;
 pub mod costs;
 mod dots;
 pub mod ecdf;
+pub mod endurance;
 pub mod forest;
 pub mod heat;
 pub mod hockey;

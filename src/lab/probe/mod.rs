@@ -5,6 +5,7 @@
 
 pub mod noise;
 pub mod series;
+pub mod tree;
 
 use std::path::Path;
 
@@ -87,14 +88,15 @@ fn usage(pid: i32) -> Option<Usage> {
     Some(sum)
 }
 
-/// A process and its descendants.
+/// A process and its descendants. Children are listed with the thread that began them.
 fn family(first: i32) -> Vec<i32> {
     let mut found = vec![first];
     let mut at = 0;
     while let Some(pid) = found.get(at) {
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        found.extend(children.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        }
         at += 1;
     }
     found

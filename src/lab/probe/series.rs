@@ -8,6 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::tree::tree;
 use crate::lab::data::{Sample, Series};
 use crate::measure::machine::{Listening, listening};
 use crate::scoreboard::{Counters, Scoreboard};
@@ -24,16 +25,19 @@ pub struct Sampler {
 
 impl Sampler {
     /// Starts it, if there are to be samples. The measured time begins at `begin`; samples are taken whole `interval`s
-    /// away from it, and one at the end. Without a scoreboard there are no counters per worker.
+    /// away from it, and one at the end. Without a scoreboard there are no counters per worker. What the process `watched`
+    /// and all below it have is seen where one is named.
     pub fn start(
         wanted: bool,
         board: Option<Scoreboard>,
+        watched: Option<u32>,
         address: SocketAddr,
         begin: Instant,
         interval: Duration,
     ) -> Self {
         let (stop, stopped) = channel::<()>();
         let mut source = Source::new(board, address, begin);
+        source.watched = watched;
         let sample = move || {
             let mut samples = vec![source.sample()];
             // After a stall of our own, what was missed stays missed: a gap is seen, a made-up sample is not.
@@ -78,6 +82,7 @@ struct Source {
     before: Vec<Counters>,
     diag: Option<SockDiag>,
     kernel: Listening,
+    watched: Option<u32>,
     address: SocketAddr,
     begin: Instant,
 }
@@ -85,7 +90,15 @@ struct Source {
 impl Source {
     fn new(board: Option<Scoreboard>, address: SocketAddr, begin: Instant) -> Self {
         let before = board.as_ref().map(Scoreboard::snapshot).unwrap_or_default();
-        Self { board, before, diag: SockDiag::open().ok(), kernel: listening(), address, begin }
+        Self {
+            board,
+            before,
+            diag: SockDiag::open().ok(),
+            kernel: listening(),
+            watched: None,
+            address,
+            begin,
+        }
     }
 
     fn sample(&mut self) -> Sample {
@@ -98,6 +111,7 @@ impl Source {
             queue: queues.iter().map(|queue| queue.waiting).collect(),
             overflows: kernel.overflows.saturating_sub(self.kernel.overflows),
             drops: kernel.drops.saturating_sub(self.kernel.drops),
+            tree: self.watched.map(tree),
             ..Sample::default()
         };
         let none = Counters::default();
@@ -141,10 +155,10 @@ mod tests {
         while source.sample().queue != [3] {
             assert!(Instant::now() < begin, "{:?}", source.sample());
         }
-        let series = Sampler::start(true, None, address, begin, Duration::from_secs(1)).finish();
+        let series = Sampler::start(true, None, None, address, begin, Duration::from_secs(1)).finish();
         assert!(series.samples.len() >= 2 && series.samples.iter().all(|sample| sample.queue == [3]));
         assert!(series.samples[0].at_s < 0.0, "{series:?}");
-        let series = Sampler::start(false, None, address, begin, Duration::from_secs(1)).finish();
+        let series = Sampler::start(false, None, None, address, begin, Duration::from_secs(1)).finish();
         assert!(series.samples.is_empty());
     }
 }

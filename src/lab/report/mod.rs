@@ -56,6 +56,29 @@ pub fn write(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
     Ok((directory.join(PAGE), answer))
 }
 
+/// Whether a server stood a long run: nothing grew, and no connection was reset or lost that no killed worker had.
+///
+/// # Errors
+/// It did not; the folder cannot be read.
+pub fn endured(directory: &Path) -> Result<()> {
+    let data = store::load(directory)?;
+    if data.spec.soak.is_none() {
+        return Ok(());
+    }
+    let analysis = judge::judge(&data);
+    let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
+    let fails = |result: &judge::CellResult| {
+        result.losses.reset + result.losses.lost > 0 || result.endurance.iter().any(|course| course.grew)
+    };
+    let failed: Vec<&str> =
+        results.filter(|result| fails(result)).map(|result| result.cell.id.as_str()).collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Failed(format!("did not stand it: {}", failed.join(", "))))
+    }
+}
+
 /// Writes the figures, and removes those of an earlier report.
 fn plots(directory: &Path, figures: &figures::Figures) -> Result<()> {
     let plots = directory.join(PLOTS);

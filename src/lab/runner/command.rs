@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sched::CpuSet;
@@ -72,18 +72,19 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
     } else {
         add("-w", OsStr::new(&cell.workers.to_string()));
     }
-    add("--listener", OsStr::new(&cell.listener));
+    add("--listener", OsStr::new(cell.strategy()));
     add("--respond", OsStr::new(&cell.respond));
     if let Some(backlog) = cell.backlog {
         add("--backlog", OsStr::new(&backlog.to_string()));
     }
     add("--state-dir", folder.join("state").as_os_str());
     add("--path", handlers.as_os_str());
+    words.extend(cell.listener.split_whitespace().skip(1).map(OsString::from));
     words
 }
 
 /// What a load generator is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ask<'a> {
     /// The experiment.
     pub spec: &'a Spec,
@@ -99,6 +100,8 @@ pub struct Ask<'a> {
     pub seed: u64,
     /// Where the interval log goes, if one is wanted.
     pub hlog: Option<&'a Path>,
+    /// Where the body lies, where the load has one.
+    pub body: Option<PathBuf>,
 }
 
 /// The load generator, for a server at `authority`.
@@ -134,6 +137,9 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> Words {
     add("--interval", &format!("{}s", spec.interval_s));
     if let Some(hlog) = ask.hlog {
         words.extend(["--hlog".into(), hlog.into()]);
+    }
+    if let Some(body) = &ask.body {
+        words.extend(["--body-file".into(), body.into()]);
     }
     if load.keep_alive {
         words.push("--keep-alive".into());

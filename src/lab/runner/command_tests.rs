@@ -7,7 +7,7 @@ fn quick() -> Spec {
 }
 
 fn ask<'a>(spec: &'a Spec, load: &'a Load) -> Ask<'a> {
-    Ask { spec, load, fault: None, capacity: Some(1000.4), sources: None, seed: 9, hlog: None }
+    Ask { spec, load, fault: None, capacity: Some(1000.4), sources: None, seed: 9, hlog: None, body: None }
 }
 
 fn text(words: &[OsString]) -> String {
@@ -29,6 +29,10 @@ fn the_server_is_told_the_levels_of_its_cell() {
         "DIR/caffeine -n lab --bind 127.0.0.1 -p 0 -w 3 --listener round-robin:wait --respond 'sleep:exp(1ms)' \
          --backlog 128 --state-dir DIR/s/state --path /h"
     );
+    let cell = Cell { listener: "inherited-rearm --accept-batch 4 --pin".into(), ..cell };
+    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    assert!(text(&words).contains(" --listener inherited-rearm --respond "), "{}", text(&words));
+    assert!(text(&words).ends_with(" --path /h --accept-batch 4 --pin"), "{}", text(&words));
     let fault = Some("shrink@1s".parse().unwrap());
     let cell = Cell { fault, ..cell };
     let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));

@@ -11,12 +11,12 @@ use crate::lab::child::{Process, Stop};
 use crate::lab::data::{RunData, SequenceDone};
 use crate::lab::fault::{self, Target, Trouble};
 use crate::lab::peers::{self, Refused};
-use crate::lab::plan::Cell;
 use crate::lab::probe::noise::Sleeper;
 use crate::lab::probe::series::Sampler;
 use crate::lab::probe::{Moment, board};
 use crate::lab::sequence;
 use crate::lab::server::{Ready, Server, free_port};
+use crate::lab::soak::{self, Troubles};
 use crate::lab::workers::Workers;
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
@@ -70,16 +70,24 @@ impl Runner<'_> {
         data.begin_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
             + self.spec.warmup_s;
         let interval = Duration::from_secs_f64(self.spec.interval_s);
-        let sampler = Sampler::start(self.manner.probes, sampled, server.address, begin, interval);
+        let watched = self.spec.soak.is_some().then_some(supervisor);
+        let sampler = Sampler::start(self.manner.probes, sampled, watched, server.address, begin, interval);
         let sleeper = Sleeper::start(self.manner.probes);
-        let mut trouble = trouble(cell, of_workers, &server, folder, seed, begin)?;
+        let beside = self.start_beside(occasion, &server, folder, seed)?;
+        let mut trouble = self.trouble(occasion, of_workers, &server, folder, seed, begin)?;
         let ended = self.wait(&mut generator, occasion, &mut server, trouble.as_mut());
-        data.fault = trouble.and_then(Trouble::finish);
+        let befell = trouble.map(Troubles::finish).unwrap_or_default();
+        if self.spec.soak.is_some() {
+            data.faults = befell;
+        } else {
+            data.fault = befell.into_iter().next();
+        }
         data.series = sampler.finish();
         let after = Moment::read(read_now.as_ref(), supervisor);
         (data.workers, data.kernel, data.server) = after.since(&before);
         data.noise = sleeper.finish(&data.kernel);
         let status = ended?;
+        data.beside = beside.finish(self.manner.patience.ready)?;
         let output = fs::read(folder.join("loadgen.stdout")).unwrap_or_default();
         let record: RunRecord = serde_json::from_slice(&output)
             .map_err(|e| generator.void(&format!("gave no record ({status}): {e}")))?;
@@ -174,7 +182,7 @@ impl Runner<'_> {
         generator: &mut Process<'_>,
         occasion: &Occasion<'_>,
         server: &mut Server<'_>,
-        mut trouble: Option<&mut Trouble>,
+        mut trouble: Option<&mut Troubles>,
     ) -> Result<ExitStatus, Stop> {
         let factor = if occasion.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
         let measured_s = self.spec.measured_s(occasion.cell.fault);
@@ -205,29 +213,42 @@ impl Runner<'_> {
             generator.wait(idle.min(LOOK));
         }
     }
-}
 
-/// The fault of a cell, if it has one.
-fn trouble(
-    cell: &Cell,
-    board: Option<Scoreboard>,
-    server: &Server<'_>,
-    folder: &Path,
-    seed: u64,
-    begin: Instant,
-) -> Result<Option<Trouble>, Stop> {
-    let Some(fault) = cell.fault else { return Ok(None) };
-    let workers = match (board, &cell.peer) {
-        (Some(board), _) => Workers::Board(board),
-        (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
-        (None, None) => return Err(Stop::void("a server elsewhere has no workers that could be hit".into())),
-    };
-    let target = Target {
-        supervisor: server.process.pid(),
-        workers,
-        address: server.address,
-        config: folder.join(command::CONFIG),
-        count: cell.workers,
-    };
-    Ok(Some(Trouble::new(fault, target, seed, begin)))
+    /// The fault of a cell, if it has one, or those that come at random.
+    fn trouble(
+        &self,
+        occasion: &Occasion<'_>,
+        board: Option<Scoreboard>,
+        server: &Server<'_>,
+        folder: &Path,
+        seed: u64,
+        begin: Instant,
+    ) -> Result<Option<Troubles>, Stop> {
+        let cell = occasion.cell;
+        let soak = self.spec.soak.as_ref().filter(|_| occasion.round > 0);
+        let mut faults: Vec<_> = match (cell.fault, soak) {
+            (Some(fault), _) => vec![(fault, seed)],
+            (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
+            (None, None) => Vec::new(),
+        };
+        if faults.is_empty() {
+            return Ok(None);
+        }
+        let (first, choice) = faults.remove(0);
+        let workers = match (board, &cell.peer) {
+            (Some(board), _) => Workers::Board(board),
+            (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
+            (None, None) => {
+                return Err(Stop::void("a server elsewhere has no workers that could be hit".into()));
+            }
+        };
+        let target = Target {
+            supervisor: server.process.pid(),
+            workers,
+            address: server.address,
+            config: folder.join(command::CONFIG),
+            count: cell.workers,
+        };
+        Ok(Some(Troubles::new(Trouble::new(first, target, choice, begin), faults)))
+    }
 }

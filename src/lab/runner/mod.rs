@@ -1,5 +1,6 @@
 //! Makes runs: a fresh server, a load generator, probes and faults meanwhile. It draws and concludes nothing.
 
+mod beside;
 mod command;
 mod measure;
 mod trial;
@@ -117,6 +118,10 @@ impl<'a> Runner<'a> {
         for name in spec.other_handlers() {
             handlers::install(name, &folder)?;
         }
+        for bytes in spec.load.iter().chain(&spec.beside).filter_map(|load| load.body_bytes) {
+            let path = scratch.0.join(format!("body-{bytes}"));
+            fs::write(&path, vec![b'x'; bytes]).map_err(|e| Error::file("write", &path, e))?;
+        }
         let failed = |e: std::io::Error| Error::Failed(format!("cannot start the guard of the runs: {e}"));
         let guard = Guard::start().map_err(failed)?;
         let processors = tether::processors()
@@ -233,6 +238,11 @@ impl<'a> Runner<'a> {
         command::server(&self.programs.caffeine, INSTANCE, cell, folder, &handlers)
     }
 
+    /// Where a body of this length lies.
+    fn body(&self, bytes: usize) -> PathBuf {
+        self.scratch.0.join(format!("body-{bytes}"))
+    }
+
     fn ask<'s>(
         &'s self,
         cell: &'s Cell,
@@ -242,7 +252,16 @@ impl<'a> Runner<'a> {
         hlog: Option<&'s Path>,
     ) -> command::Ask<'s> {
         let fault = cell.fault;
-        command::Ask { spec: self.spec, load, fault, capacity, sources: cell.sources.as_deref(), seed, hlog }
+        command::Ask {
+            spec: self.spec,
+            load,
+            fault,
+            capacity,
+            sources: cell.sources.as_deref(),
+            seed,
+            hlog,
+            body: load.body_bytes.map(|bytes| self.body(bytes)),
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Runner<'_> {
 
 /// Whether the program spoke of this strategy.
 fn names(void: &Void, listener: &str) -> bool {
-    listener.split(':').next().is_some_and(|name| void.stderr.contains(name))
+    listener.split([':', ' ']).next().is_some_and(|name| void.stderr.contains(name))
 }
 
 /// The first line that the program wrote, or else what happened to it.

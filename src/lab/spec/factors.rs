@@ -19,7 +19,8 @@ pub use self::sysctl::Sysctl;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {
-    /// Listener strategies, `NAME[:ARG]`.
+    /// Listener strategies, `NAME[:ARG]`. What follows after a blank are options of the server, as in `inherited --pin`:
+    /// such a column is compared with that of the same strategy without them, if there is one.
     pub listener: Vec<String>,
     /// Other servers beside the listeners: `nginx:exclusive`, `lighttpd`, `command:NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -27,6 +27,8 @@ pub struct Load {
     pub timeout_s: Option<f64>,
     /// Path to request, instead of the handler's.
     pub path: Option<String>,
+    /// Bytes of a body that every request has; without, there is none.
+    pub body_bytes: Option<usize>,
 }
 
 impl Load {

@@ -9,6 +9,7 @@ mod narrow;
 mod problems;
 mod rules;
 mod sequence;
+mod soak;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use self::factors::{Factors, Fault, FaultKind, Pin, Sysctl, fault_name};
 pub use self::load::Load;
 pub use self::rules::Rules;
 pub use self::sequence::Sequence;
+pub use self::soak::Soak;
 use super::error::{Error, Result};
 use super::handlers;
 
@@ -63,6 +65,9 @@ pub struct Spec {
     /// Connections that the lab makes itself before the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// Faults at random times and slow clients, for long runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Soak>,
     /// What is varied.
     pub factors: Factors,
     /// Command templates of peers `command:NAME`.
@@ -70,6 +75,9 @@ pub struct Spec {
     pub peer: BTreeMap<String, PeerCommand>,
     /// The loads that each combination is put under.
     pub load: Vec<Load>,
+    /// Loads that run beside each of those, for mixed traffic: from other load generators, which are not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Load>,
     /// Published claims that are put to the test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expect>,
@@ -123,7 +131,7 @@ impl Spec {
 
     /// Handlers that loads ask for by their paths, beside [`Self::handler`].
     pub fn other_handlers(&self) -> BTreeSet<&str> {
-        let paths = self.load.iter().filter_map(|load| load.path.as_deref());
+        let paths = self.load.iter().chain(&self.beside).filter_map(|load| load.path.as_deref());
         let names =
             paths.map(|path| path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default());
         names.filter(|name| handlers::is_known(name) && self.handler.as_deref() != Some(name)).collect()

@@ -1,6 +1,6 @@
 //! Which values make no experiment, and where in the file they stand.
 
-use super::{Expect, Fault, FaultKind, Load, Spec};
+use super::{Expect, Fault, FaultKind, Load, Soak, Spec};
 use crate::lab::{metrics, peers};
 
 /// Something that makes no experiment.
@@ -56,7 +56,9 @@ pub fn first(spec: &Spec) -> Option<Problem> {
         .or_else(|| faults(spec))
         .or_else(|| sequence(spec))
         .or_else(|| rules(spec))
-        .or_else(|| loads(&spec.load))
+        .or_else(|| soak(spec))
+        .or_else(|| loads(&spec.load, "load"))
+        .or_else(|| if spec.beside.is_empty() { None } else { loads(&spec.beside, "beside") })
         .or_else(|| {
             spec.expect.iter().enumerate().find_map(|(i, e)| Some(expect(spec, e)?.within("expect", i)))
         })
@@ -193,19 +195,34 @@ fn rules(spec: &Spec) -> Option<Problem> {
     })
 }
 
-fn loads(loads: &[Load]) -> Option<Problem> {
+fn soak(spec: &Spec) -> Option<Problem> {
+    let soak = spec.soak.as_ref()?;
+    let kinds = Soak::KINDS.map(FaultKind::name).join(", ");
+    let problem = if let Some(kind) = soak.faults.iter().find(|kind| !Soak::KINDS.contains(kind)) {
+        Problem::at("faults", format!("`{}` does not come at random; these do: {kinds}", kind.name()))
+    } else if !(0.5..=3600.0).contains(&soak.every_s) {
+        Problem::at("every_s", format!("{} is not within 0.5 to 3600 seconds", soak.every_s))
+    } else if spec.factors.fault.iter().any(Option::is_some) {
+        return Some(Problem::at("fault", "[soak] has faults of its own"));
+    } else {
+        return None;
+    };
+    Some(problem.within("soak", 0))
+}
+
+fn loads(loads: &[Load], table: &'static str) -> Option<Problem> {
     if loads.is_empty() {
         return Some(Problem::at("load", "at least one [[load]] is needed"));
     }
     let one = |(index, load): (usize, &Load)| {
         let twin = loads[..index].iter().any(|other| other.name == load.name);
         let twin = twin.then(|| Problem::at("name", format!("two loads are named `{}`", load.name)));
-        Some(twin.or_else(|| self::load(load))?.within("load", index))
+        Some(twin.or_else(|| self::load(load, table))?.within(table, index))
     };
     loads.iter().enumerate().find_map(one)
 }
 
-fn load(load: &Load) -> Option<Problem> {
+fn load(load: &Load, table: &str) -> Option<Problem> {
     let name = &load.name;
     let given = [load.closed.is_some(), load.open.is_some(), load.open_of_capacity.is_some()];
     if given.iter().filter(|given| **given).count() != 1 {
@@ -214,7 +231,14 @@ fn load(load: &Load) -> Option<Problem> {
             format!("`{name}` needs exactly one of closed, open, open_of_capacity"),
         ));
     }
+    let beside = table == "beside";
     let checks = [
+        (
+            "open_of_capacity",
+            beside && load.open_of_capacity.is_some(),
+            "beside a load only `closed` and `open`",
+        ),
+        ("requests", beside && load.requests.is_some(), "beside a load all run as long as that does"),
         ("closed", load.closed == Some(0), "0 connections are no load"),
         ("open", load.open.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())), "the rate must be above 0"),
         (

@@ -4,6 +4,7 @@
 
 mod compared;
 mod course;
+mod endurance;
 mod latency;
 mod runs;
 mod shares;
@@ -96,6 +97,10 @@ fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
 fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<[Vec<Drawn>; 2]> {
     let file = |kind: &str| format!("plots/{kind}-{stem}.svg");
     let (mut main, mut more) = (Vec::new(), Vec::new());
+    for (index, figure) in endurance::endurance(scene, runs).iter().enumerate() {
+        let kind = if index == 0 { "endurance".to_owned() } else { format!("endurance-{}", index + 1) };
+        main.push(both(file(&kind), &figure.title, |width| figure.draw(width))?);
+    }
     if let Some(figure) = course::recovery(scene, runs) {
         main.push(both(file("recovery"), &figure.title, |width| figure.draw(width))?);
     }

@@ -3,6 +3,7 @@
 use super::super::words::{number, percent};
 use crate::lab::curves::BEYOND;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
+use crate::lab::plan::{self, Cell};
 use crate::lab::store::Data;
 use crate::measure::stats;
 
@@ -23,20 +24,31 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
         "No strategy is compared with another: nothing is run twice (A/A), and no difference is judged."
             .into()
     };
-    vec![
+    let sentences = vec![
         format!(
             "Every run has a fresh server and {} s of load before the {} s that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
             spec.warmup_s, spec.duration_s, spec.rounds, spec.seed
         ),
         format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
         compared,
+        options(data),
         "Figures over time are medians over runs of what each interval came to; what runs show in the warm-up is drawn and not counted. Depths of accept queues are samples.".into(),
         "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
         format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),
         "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU and switches of the server are those of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
         "p, fair hash: how often a fair random choice is at least this uneven, over all runs together. Above 0.999: turns are taken. Below 0.001: workers are preferred.".into(),
         rules(data),
-    ]
+    ];
+    sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// What strategies with options are compared with; empty where there are none.
+fn options(data: &Data) -> String {
+    if plan::cells(&data.spec).iter().any(Cell::has_options) {
+        "A strategy with options is compared with the same strategy without them, all others with the baseline.".into()
+    } else {
+        String::new()
+    }
 }
 
 /// The rules by which runs were judged, in words.

@@ -64,6 +64,8 @@ pub struct Section {
     /// Figures that explain the answer.
     pub more: Vec<Drawn>,
     pub order: Table,
+    /// How the server fared over a long run.
+    pub endurance: Table,
     pub costs: Table,
     pub balance: Table,
     pub differences: Table,
@@ -185,6 +187,7 @@ fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Dr
         figures,
         more,
         order: tables::order(scene),
+        endurance: tables::endurance(scene),
         costs: tables::costs(scene),
         balance: tables::balance(scene),
         differences: tables::differences(scene, analysis),

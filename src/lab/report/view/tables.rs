@@ -3,6 +3,7 @@
 use super::super::figures::name;
 use super::super::words::{number, percent};
 use super::Table;
+use crate::lab::endurance::Course;
 use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Estimate, Scene};
 use crate::lab::metrics::{METRICS, Metric};
 use crate::lab::rows::Row;
@@ -71,6 +72,29 @@ pub fn order(scene: &Scene) -> Table {
     };
     let head = vec!["Strategy".into(), "Workers in the order in which they accepted, first run".into()];
     Table { head, rows: scene.results.iter().filter_map(row).collect() }
+}
+
+/// How the server fared over a long run: the last third of the time against the first.
+pub fn endurance(scene: &Scene) -> Table {
+    let head = ["Strategy", "Figure", "First third\n(median)", "Last third\n(median)", "Highest", "Says"];
+    let row = |result: &CellResult, course: &Course| {
+        let figure =
+            |value: f64| format!("{} {}", number(value, course.digits), course.unit).trim_end().to_owned();
+        let says = if course.grew { "GREW" } else { "flat" };
+        vec![
+            name(&result.cell),
+            course.name.into(),
+            figure(course.first),
+            figure(course.last),
+            figure(course.highest),
+            says.into(),
+        ]
+    };
+    let rows = scene
+        .results
+        .iter()
+        .flat_map(|result| result.endurance.iter().map(move |course| row(result, course)));
+    Table { head: head.map(String::from).to_vec(), rows: rows.collect() }
 }
 
 /// Every comparison with the baseline, and what it says.

@@ -16,9 +16,10 @@ const MOST_NAMES: usize = 4;
 /// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene, or one
 /// over all scenes. After a fault the question is another one.
 pub fn leads(analysis: &Analysis) -> Vec<String> {
-    let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
-        analysis.scenes.iter().partition(|scene| scene.group.fault.is_some());
-    let mut sentences: Vec<String> = losses::sentence(analysis).into_iter().collect();
+    let calm = analysis.scenes.iter().filter(|scene| !scene.random_faults);
+    let (faults, others): (Vec<&Scene>, Vec<&Scene>) = calm.partition(|scene| scene.group.fault.is_some());
+    let mut sentences: Vec<String> =
+        endured(analysis).into_iter().chain(losses::sentence(analysis)).collect();
     if faults.len() <= MOST {
         sentences.extend(faults.into_iter().filter_map(after_fault));
     }
@@ -35,6 +36,28 @@ pub fn leads(analysis: &Analysis) -> Vec<String> {
         }
     }
     sentences
+}
+
+/// Whether memory, descriptors, processes and latency stayed as they were; `None` where nobody watched for that.
+fn endured(analysis: &Analysis) -> Option<String> {
+    let mut watched = false;
+    let mut grown = Vec::new();
+    for scene in &analysis.scenes {
+        for result in &scene.results {
+            watched |= !result.endurance.is_empty();
+            for course in result.endurance.iter().filter(|course| course.grew) {
+                let [first, last] = [course.first, course.last].map(|value| number(value, course.digits));
+                let (what, who, place) = (course.name, name(&result.cell), place(scene));
+                let change = format!("{what} of {who} under {place} from {first} to {last} {}", course.unit);
+                grown.push(change.trim_end().to_owned());
+            }
+        }
+    }
+    let flat = "Memory, descriptors, processes and response times are as flat in the last third of the time as in the first.";
+    match grown.as_slice() {
+        [] => watched.then(|| flat.into()),
+        _ => Some(format!("Grown from the first third of the time to the last: {}.", list(&grown))),
+    }
 }
 
 /// Those of a scene that are columns of their own and have runs that count.

@@ -1,0 +1,42 @@
+//! What the server has and how quick it is over a long run, one figure per strategy: of its first run that counts.
+
+use super::runs::Runs;
+use super::{about, look_of, name, shown};
+use crate::lab::data::RunData;
+use crate::lab::endurance::{Track, descriptors, latency, memory, processes, rate};
+use crate::lab::judge::{CellResult, Scene};
+use crate::lab::plot::endurance::{Endurance, Measure};
+
+/// The figures; none where the server's processes were not watched.
+pub fn endurance(scene: &Scene, runs: &Runs) -> Vec<Endurance> {
+    let watched = |result: &CellResult| {
+        let run = *runs.get(&result.cell, scene).first()?;
+        (!memory(run).is_empty()).then(|| figure(result, run, scene))
+    };
+    shown(scene).filter_map(watched).collect()
+}
+
+fn figure(result: &CellResult, run: &RunData, scene: &Scene) -> Endurance {
+    let one = |track: Track| vec![(String::new(), track)];
+    let response = vec![
+        ("p99".into(), latency(run, |i| i.response.p99_us)),
+        ("p50".into(), latency(run, |i| i.response.p50_us)),
+    ];
+    let measure =
+        |name: &str, unit: &str, log, tracks| Measure { name: name.into(), unit: unit.into(), log, tracks };
+    Endurance {
+        title: format!("{} over time, {}", name(&result.cell), about(scene)),
+        note: "Memory, descriptors and processes of the server with all below it, handlers too; rate and response times per \
+               interval of the measured load."
+            .into(),
+        look: look_of(&result.cell),
+        measures: vec![
+            measure("Memory (PSS)", "MiB", false, one(memory(run))),
+            measure("Open descriptors", "descriptors", false, one(descriptors(run))),
+            measure("Processes", "processes", false, one(processes(run))),
+            measure("Responses", "per second", false, one(rate(run))),
+            measure("Response times", "ms", true, response),
+        ],
+        faults_s: run.faults().map(|fault| fault.at_s).collect(),
+    }
+}
