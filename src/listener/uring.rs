@@ -4,7 +4,7 @@
 //! fires and put at the tail when it is armed anew, with the wait itself: the worker that has waited longest. A busy worker
 //! has nothing armed. One system call per connection (io_uring_enter), which also brings the client's address.
 //! Promises: exact turn while workers are idle; work conservation; no loss on a crash; a worker that leaves takes its accept
-//! back, and serves what came out of it.
+//! back, and serves what came out of it and what waits just then: it may have had the wake-ups of those.
 //! Does not promise anything about a worker that is stopped while it waits: the entry counts as awake (`io_poll_wake` returns 1
 //! whatever the worker does), so the connection that woke it waits until it goes on, or until another connection comes,
 //! whose worker then takes the older one.
@@ -28,6 +28,9 @@ pub const ENTRY: Entry = Entry {
     open: |_, _| Ok(Box::new(Stateless(|seat| Ring::acceptor(&seat, false)))),
     ..Entry::USUAL
 };
+
+/// A worker that leaves takes along what waits, in so many rounds at most: by then so much has come that others were woken.
+const CLEAR: usize = 256;
 
 /// Whether io_uring accepts connections here: tried on a socket of its own.
 ///
@@ -105,7 +108,7 @@ impl Acceptor for Ring {
     }
 
     fn leave(&mut self, _row: &Row) -> Vec<Accepted> {
-        let rest = self.ring.close().unwrap_or_default();
+        let rest = self.ring.clear(CLEAR).unwrap_or_default();
         rest.into_iter().map(|(stream, peer)| Accepted { stream, peer }).collect()
     }
 }

@@ -4,10 +4,11 @@
 //! that entry counts as awake whatever its worker does. So the first ring gets *every* connection, also while its worker is
 //! busy or stopped; the kernel goes on accepting for it. We found this documented nowhere (research notes; liburing#850 only
 //! says not to share rings). Two system calls per connection (io_uring_enter, getpeername), fewer when several came at once.
-//! Promises: nearly all on the worker that was first; one that leaves serves what had been accepted for it.
+//! Promises: nearly all on the worker that was first; one that leaves serves what had been accepted for it
+//! and what waits just then, since nobody else has been woken for it.
 //! Does not promise work conservation: all wait for the first worker. A crash resets what the kernel had accepted for it
-//! and it had not looked at. In 2 of 4 tries of a burst of 23 connections, more than the 16 results that a ring holds, 6 of them
-//! had no answer after 30 s; why is not known. For study: on a socket that is shared it is the wrong tool.
+//! and it had not looked at. A ring holds 16 results; with the next the kernel ends the accept, and what is left in the queue waits
+//! until that worker arms another, also while others sleep. For study: on a socket that is shared it is the wrong tool.
 
 use super::uring::{Ring, probe};
 use super::{Entry, Loss, Promises, Spread, Stateless, Wait};

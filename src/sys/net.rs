@@ -126,6 +126,15 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether there is something to read or to accept at this moment.
+///
+/// # Errors
+/// Those of `poll(2)`.
+pub fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    Ok(poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO)? > 0)
+}
+
 /// Reads what is there, without waiting (`WouldBlock`), whatever mode the socket is in. 0 is the end.
 ///
 /// # Errors

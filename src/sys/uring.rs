@@ -62,23 +62,30 @@ impl AcceptRing {
         unsafe { self.ring.submission().push(entry) }.map_err(io::Error::other)
     }
 
+    /// Puts an accept into the submission queue unless one is armed.
+    fn arm(&mut self) -> io::Result<()> {
+        if self.armed {
+            return Ok(());
+        }
+        let fd = types::Fd(self.listener.as_raw_fd());
+        self.peer.len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        let entry = if self.multishot {
+            opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
+        } else {
+            let (peer, len) = (self.peer.storage.as_mut_ptr().cast(), &raw mut self.peer.len);
+            opcode::Accept::new(fd, peer, len).flags(libc::SOCK_CLOEXEC).build()
+        };
+        self.push(&entry.user_data(ACCEPT))?;
+        self.armed = true;
+        Ok(())
+    }
+
     /// Arms an accept unless one is armed, and waits on `alias` (of the ring) until something has come, with one system call.
     ///
     /// # Errors
     /// Those of `io_uring_enter(2)`; `Interrupted` after a signal, though not always: it may return as if something had come.
     pub fn wait(&mut self, alias: BorrowedFd<'_>) -> io::Result<()> {
-        if !self.armed {
-            let fd = types::Fd(self.listener.as_raw_fd());
-            self.peer.len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            let entry = if self.multishot {
-                opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
-            } else {
-                let (peer, len) = (self.peer.storage.as_mut_ptr().cast(), &raw mut self.peer.len);
-                opcode::Accept::new(fd, peer, len).flags(libc::SOCK_CLOEXEC).build()
-            };
-            self.push(&entry.user_data(ACCEPT))?;
-            self.armed = true;
-        }
+        self.arm()?;
         const GETEVENTS: u32 = 1;
         let submit = self.ring.submission().len() as u32;
         // SAFETY: no memory is passed but through the ring; the alias is a ring or the call fails.
@@ -131,6 +138,25 @@ impl AcceptRing {
         }
         while let Some(outcome) = self.take() {
             rest.extend(outcome);
+        }
+        Ok(rest)
+    }
+
+    /// As [`close`](Self::close), and whatever waits in the socket's queue as long as something does, in `rounds` at most. An
+    /// accept that is taken back, and one that has ended because the ring was full, may have had the wake-ups of connections
+    /// that it leaves in the queue; whoever else waits for them is woken only by the next to come.
+    ///
+    /// # Errors
+    /// The ring cannot be entered any more.
+    pub fn clear(&mut self, rounds: usize) -> io::Result<Vec<(OwnedFd, SocketAddr)>> {
+        let mut rest = self.close()?;
+        for _ in 0..rounds {
+            if !net::readable(self.listener.as_fd())? {
+                break;
+            }
+            self.arm()?;
+            self.ring.submit()?;
+            rest.extend(self.close()?);
         }
         Ok(rest)
     }

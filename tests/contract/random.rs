@@ -14,8 +14,14 @@ use super::{WORKERS, everywhere, fixed, is_stopped, pid_of, sockets, stop};
 use crate::harness::{Sandbox, Server, connect, eventually};
 use crate::traffic::{counters, half_a_request, signal};
 
+/// Steps and seeds; `LIFE_STEPS=30` and `LIFE_SEEDS=1,2,3` in the environment ask for others.
 const STEPS: usize = 14;
 const SEEDS: [u64; 2] = [1, 20_261_125];
+
+fn asked(name: &str) -> Option<Vec<u64>> {
+    let text = std::env::var(name).ok()?;
+    Some(text.split(',').map(|number| number.parse().unwrap()).collect())
+}
 
 /// What became of connections.
 #[derive(Debug, Default)]
@@ -141,7 +147,7 @@ fn live(choice: &Choice, listener: &str, seed: u64) {
         account: Account::default(),
     };
     let mut steps: Vec<String> = Vec::new();
-    for _ in 0..STEPS {
+    for _ in 0..asked("LIFE_STEPS").map_or(STEPS, |steps| steps[0] as usize) {
         steps.push(life.step(&mut random));
     }
     life.settle();
@@ -157,5 +163,6 @@ fn live(choice: &Choice, listener: &str, seed: u64) {
 
 #[test]
 fn every_connection_of_a_random_life_is_accounted_for() {
-    everywhere(|choice, listener| SEEDS.iter().for_each(|&seed| live(choice, listener, seed)));
+    let seeds = asked("LIFE_SEEDS").unwrap_or_else(|| SEEDS.to_vec());
+    everywhere(|choice, listener| seeds.iter().for_each(|&seed| live(choice, listener, seed)));
 }
