@@ -14,7 +14,8 @@
 //! ([`Strategy::gone`]), within 100 ms. A worker that something else holds up between the wake-up and accept() (a debugger, no
 //! processor for it) keeps this one connection until others have taken [`LOOK_AROUND`] more. Nothing here ticks.
 //! Does not promise locality under load: on busy processors an owner that waits for one is not idle to the kernel.
-//! Cost: epoll_wait and accept4; one accept4 alone while connections wait. Each arrival at a busy owner passes along its
+//! Cost: epoll_wait and accept4; one accept4 alone while connections wait, which a worker finds out by trying, the less often
+//! the more often in vain ([`MOST_SKIPPED`]). Each arrival at a busy owner passes along its
 //! waiting thieves; so with more than [`ALL`] workers a worker steals from the next [`SOME`] only.
 
 use std::io;
@@ -44,7 +45,7 @@ pub const ENTRY: Entry = Entry {
         stopped: Wait::UpToMs(100),
         crash: Loss::Nothing,
         leave: Loss::Nothing,
-        calls: &["accept4", "epoll_wait", "accept4"],
+        calls: &["epoll_wait", "accept4"],
     },
     summary: "the kernel's hash decides; if that worker is busy, an idle one takes it",
     open: |_, workers| Ok(Box::new(Stealing { shared: Arc::new(Shared::new(workers)?) })),
@@ -57,6 +58,9 @@ const ALL: usize = 64;
 const SOME: usize = 8;
 /// After so many connections a worker looks at all queues that it may take from, although its own has more.
 const LOOK_AROUND: u32 = 16;
+/// A worker that finds its own queue empty waits at once so many times at most before it tries again without waiting: an
+/// accept4 that fails costs as much as one that does not.
+const MOST_SKIPPED: u32 = 63;
 /// What the bell's events carry; others carry the index of a socket.
 const BELL: u64 = u64::MAX;
 
@@ -167,6 +171,10 @@ struct Thief {
     seen: u64,
     /// Connections since it looked around.
     since: u32,
+    /// Times that it will wait at once, because looking into its own queue first was in vain.
+    skip: u32,
+    /// How often it skips after the next look in vain.
+    misses: u32,
     /// Where it looks first, so that no queue is always the last.
     first: usize,
 }
@@ -186,7 +194,8 @@ impl Thief {
         epoll.add(&shared.bells[me], EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, BELL))?;
         let alias = Interruptible::new(epoll.0.as_fd())?;
         let own = places.iter().take_while(|place| place.owner == me).count();
-        let mut thief = Self { shared, me, epoll, alias, places, own, seen: 0, since: 0, first: 0 };
+        let mut thief =
+            Self { shared, me, epoll, alias, places, own, seen: 0, since: 0, skip: 0, misses: 0, first: 0 };
         thief.begin(workers)?;
         Ok(thief)
     }
@@ -274,11 +283,18 @@ impl Thief {
             self.since = 0;
             return self.look_around(row);
         }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return Ok(None);
+        }
         for index in 0..self.own {
             if let Some(accepted) = self.take(index, row)? {
+                self.misses = 0;
                 return Ok(Some(accepted));
             }
         }
+        self.misses = (self.misses * 2 + 1).min(MOST_SKIPPED);
+        self.skip = self.misses;
         Ok(None)
     }
 }
