@@ -13,9 +13,9 @@ Modes:
   agree-kept the same with connections kept alive
   latency    open loop at a constant rate while tcpdump watches the loopback device: service times of loadgen
              against those between the first SYN and the last byte in the capture (needs root)
-  lag        open loop at a half and a quarter of the closed loop's rate: send lag. First with a core for the server
-             and another one for loadgen: with 0.4 ms of work per request, and with none, where loadgen itself is the
-             limit. Then with two workers and loadgen on all cores
+  lag        open loop at half of what the server can do: send lag, beside a loop that only keeps its times. First
+             with a core for the server (0.4 ms of work per request) and one for loadgen, asleep and awake between
+             starts; then with two workers and loadgen on all cores
   stall      a server that stalls for 1 s: percentiles against those worked out from the server's own stamps and the
              schedule
 """
@@ -127,9 +127,13 @@ def number(pattern, text, what):
     return float(found.group(1).replace(",", ""))
 
 
+def listed(program):
+    """How a program is called, which may be through another one."""
+    return program if isinstance(program, list) else [program]
+
+
 def program(options):
-    """How loadgen is called, which may be through another program."""
-    return options.loadgen if isinstance(options.loadgen, list) else [options.loadgen]
+    return listed(options.loadgen)
 
 
 def run_loadgen(options, port, c, threads, kept):
@@ -326,31 +330,43 @@ def latency(options):
 def lag(options):
     port = free_port()
     if os.cpu_count() > 1 and shutil.which("taskset"):
+        first, last = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
         pinned = argparse.Namespace(**vars(options))
-        pinned.loadgen = ["taskset", "-c", "1", options.loadgen]
-        first = ["taskset", "-c", "0"]
+        pinned.loadgen, pinned.tick = last + [options.loadgen], last + [options.tick]
         busy = caffeine(options, port, "spin:const(400us)", first, 1)
-        yield from lag_with(pinned, busy, port, "a core each, 0.4 ms of work")
-        yield from lag_with(pinned, server(options, port, first, 1), port, "a core each, no work")
-    yield from lag_with(options, server(options, port), port, "all cores, no work")
+        yield from lag_with(pinned, busy, port, "a core each, 0.4 ms of work", ["", "--spin"])
+    yield from lag_with(options, server(options, port), port, "all cores, no work", [""])
 
 
-def lag_with(options, running, port, where):
+def lag_with(options, running, port, where, ways):
+    """Half of what the server can do, at equal intervals and Poisson; beside it a loop that only keeps its times."""
+    def timed(way):
+        argv = listed(options.tick) + [f"{rate:.0f}", str(options.seconds), "spin" if way else "sleep"]
+        said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        return dict(zip(said[::2], map(float, said[1::2]))), "OK"
+
+    def sent(way, arrivals):
+        argv = program(options) + [f"http://127.0.0.1:{port}/", "-r", f"{rate:.0f}", "-w", "500ms"] + way.split()
+        argv += ["--arrivals", arrivals, "-d", f"{options.seconds}s", "--json", "-", "-q"]
+        record = record_of(used(argv)[0])
+        return record["latency"]["send_lag"], record["verdict"]
+
     with running:
         full = statistics.median(
             done / seconds for done, seconds, *_ in (run_loadgen(options, port, 16, 1, False) for _ in range(3))
         )
-        for name, rate in (("half", full / 2), ("a quarter", full / 4)):
-            for arrivals in ("const", "poisson"):
-                lags = []
-                for _ in range(options.rounds):
-                    argv = program(options) + [f"http://127.0.0.1:{port}/", "-r", f"{rate:.0f}", "-w", "500ms"]
-                    argv += ["--arrivals", arrivals, "-d", f"{options.seconds}s", "--json", "-", "-q"]
-                    record = record_of(used(argv)[0])
-                    lags.append((record["latency"]["send_lag"], record["verdict"]))
-                verdicts = ", ".join(f"{sum(v == w for _, v in lags)} {w}" for w in sorted({v for _, v in lags}))
-                row = lambda key: "/".join(f"{one[key]:.0f}" for one, _ in sorted(lags, key=lambda pair: pair[0][key]))
-                yield f"{where}, {arrivals} at {name} of {full:.0f}/s: send lag us p50 {row('p50_us')}; p99 {row('p99_us')}; {verdicts}"
+        rate = full / 2
+        found = {}
+        for _ in range(options.rounds):
+            for way in ways:
+                found.setdefault(f"a loop that only {'spins' if way else 'sleeps'}", []).append(timed(way))
+                for arrivals in ("const", "poisson"):
+                    found.setdefault(f"loadgen {way}".strip() + f", {arrivals}", []).append(sent(way, arrivals))
+    yield f"{where}, {rate:.0f}/s of {full:.0f}/s, lateness of starts in us, {options.rounds} runs, sorted"
+    for name, lags in found.items():
+        verdicts = ", ".join(f"{sum(v == w for _, v in lags)} {w}" for w in sorted({v for _, v in lags}))
+        row = lambda key: "/".join(f"{value:.0f}" for value in sorted(one[key] for one, _ in lags))
+        yield f"  {name}: p50 {row('p50_us')}; p99 {row('p99_us')}; {verdicts}"
 
 
 class Stalling(threading.Thread):
@@ -423,7 +439,7 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` ends its server
-    for name in ("fixed", "rawload", "caffeine", "loadgen"):
+    for name in ("fixed", "rawload", "tick", "caffeine", "loadgen"):
         setattr(options, name, str(options.programs / name))
     options.scratch = str(options.programs)
     modes = {"latency": latency, "lag": lag, "stall": stall}

@@ -23,5 +23,6 @@ cargo build --release --locked --quiet --bins --manifest-path "$root/Cargo.toml"
 cp "$target/release/caffeine" "$target/release/loadgen" "$work"
 gcc -O2 "$here/reference/fixed.c" -o "$work/fixed"
 gcc -O2 "$here/reference/rawload.c" -o "$work/rawload"
+gcc -O2 "$here/reference/tick.c" -o "$work/tick"
 
 python3 "$here/generators.py" --programs "$work" "$@"

@@ -343,6 +343,8 @@ fn misuse_of_the_schedule_is_a_usage_error_that_names_the_option() {
         (&["-r", "1", "--arrivals", "burst"], "--arrivals"),
         (&["-r", "1", "--replay", "x"], "--replay"),
         (&["--stretch", "2"], "--replay"),
+        (&["--spin"], "--rate"),
+        (&["--spin", "--find-rate", "p99<5ms"], "--find-rate"),
         (&["--replay", "/dev/null", "--stretch", "0"], "--stretch"),
         (&["--shard", "3/2"], "--shard"),
         (&["-n", "1", "--shard", "2/2"], "--shard"),

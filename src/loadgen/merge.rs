@@ -35,13 +35,14 @@ pub fn misfits(records: &[Named]) -> Vec<String> {
 }
 
 /// What the parts of one plan have in common.
-fn facts(plan: &record::Plan) -> [(&'static str, String); 11] {
+fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
     [
         ("the target", plan.url.clone()),
         ("the loop", plan.model.clone()),
         ("the rate", shown(&plan.profile)),
         ("the kind of arrivals", shown(&plan.arrivals)),
+        ("whether to be awake between starts", plan.spin.to_string()),
         ("the seed", plan.seed.to_string()),
         ("the warm-up", format!("{} s", plan.warmup_s)),
         ("the duration", format!("{} s", plan.duration_s)),

@@ -46,6 +46,8 @@ pub struct Plan {
     pub head_request: bool,
     /// When requests start.
     pub load: Load,
+    /// Whether threads stay awake until the next start (open loop).
+    pub spin: bool,
     /// Connections at once, of all threads.
     pub connections: usize,
     /// Threads, at most as many as connections.
@@ -126,6 +128,7 @@ impl Plan {
             head_request: method == "HEAD",
             target,
             load: timing.load,
+            spin: args.schedule.spin,
             connections,
             threads: args.connections.threads.min(connections),
             duration_ns: timing.duration_ns,

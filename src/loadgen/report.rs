@@ -157,6 +157,7 @@ fn plan_record(plan: &Plan) -> record::Plan {
         rate,
         profile,
         arrivals,
+        spin: plan.spin,
         shard: plan.part.name(),
         seed: plan.seed,
         duration_s: plan.duration_ns.unwrap_or(0) as f64 / 1e9,

@@ -31,7 +31,8 @@ fn write_plan(text: &mut String, record: &RunRecord) -> Result {
             let rate = plan.profile.clone().unwrap_or_else(|| format!("{rate:.1}"));
             let seed = if arrivals == "poisson" { format!(", seed {}", plan.seed) } else { String::new() };
             writeln!(text, "  open loop, {rate} requests/s ({arrivals}{seed})")?;
-            writeln!(text, "  at most {}, {threads}", plural(plan.connections, "connection"))?;
+            let awake = if plan.spin { ", awake between starts" } else { "" };
+            writeln!(text, "  at most {}, {threads}{awake}", plural(plan.connections, "connection"))?;
         }
         _ => writeln!(text, "  closed loop, {}, {threads}", plural(plan.connections, "connection"))?,
     }

@@ -30,6 +30,7 @@ fn open_loop() -> RunRecord {
             rate: Some(1000.0),
             profile: Some("500..1500".into()),
             arrivals: Some("poisson".into()),
+            spin: true,
             shard: "2/4".into(),
             seed: 7,
             duration_s: 10.0,

@@ -165,6 +165,9 @@ pub struct Plan {
     pub profile: Option<String>,
     /// `const`, `poisson`, `burst:N` or `replay` (open loop).
     pub arrivals: Option<String>,
+    /// Whether threads stayed awake between starts (open loop). Since 2.
+    #[serde(default)]
+    pub spin: bool,
     /// Which process of how many this is, from 1: `1/1`. Since 2.
     #[serde(default)]
     pub shard: String,

@@ -34,6 +34,10 @@ pub struct ScheduleArgs {
     #[arg(long, value_name = "F", default_value_t = 1.0, requires = "replay")]
     pub stretch: f64,
 
+    /// Stay awake between the starts of an open loop: as punctual as the machine can be, for a whole core per thread
+    #[arg(long, requires = "open_loop", conflicts_with = "find_rate")]
+    pub spin: bool,
+
     /// How long to measure, such as 500ms, 30s, 2m; default 10s, or until --requests are done
     #[arg(short, long, value_name = "TIME", value_parser = duration_ns)]
     pub duration: Option<u64>,

@@ -30,7 +30,7 @@ use super::session::ThreadUse;
 use crate::dist::Sampler;
 use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
-use wait::{Until, Waiter};
+use wait::{Pace, Until, Waiter};
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 64;
@@ -91,9 +91,13 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Those of `epoll_create` and `prctl`.
     pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, wire: Wire) -> io::Result<Self> {
-        let paced = matches!(plan.load, Load::Open(_));
+        let pace = match plan.load {
+            Load::Closed => Pace::Free,
+            Load::Open(_) if plan.spin => Pace::Awake,
+            Load::Open(_) => Pace::Timed,
+        };
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
-        let waiter = waiter.and_then(|epoll| Waiter::new(epoll, paced));
+        let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
         let address = SockaddrStorage::from(plan.address);
         let place = || Place { slot: Slot::new(plan.head_request, plan.persistence), socket: None };
         let places: Vec<_> = (0..share.connections).map(|_| place()).collect();
@@ -184,7 +188,7 @@ impl<'a> Engine<'a> {
             Until::About(rested.min(self.window.end).saturating_sub(now).min(limit_ns))
         } else {
             match self.agenda.next_due() {
-                Some(due) if due.saturating_sub(now) <= limit_ns => Until::Due(due),
+                Some(due) if self.plan.spin || due.saturating_sub(now) <= limit_ns => Until::Due(due),
                 _ => Until::About(limit_ns),
             }
         };

@@ -7,7 +7,7 @@
 //! an idle core needs a moment to wake up, some 5 to 60 us on a virtual machine. Against that the waiter learns how
 //! late its sleeps end, sleeps so much shorter, and asks for events without sleeping in what is left. That costs CPU
 //! time, so it is bounded: 50 us, and an eighth of the wait. Being late because no core is free cannot be cured like
-//! that, and does not count.
+//! that, and does not count. Who has a core to give ([`Pace::Awake`]) does not sleep before a start at all.
 
 use std::io::{self, ErrorKind};
 
@@ -38,6 +38,17 @@ pub enum Until {
     About(u64),
 }
 
+/// How much punctuality is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Nothing: there are no times to keep.
+    Free,
+    /// Some CPU time before each start.
+    Timed,
+    /// A core.
+    Awake,
+}
+
 /// How late sleeps end: pure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lateness {
@@ -66,23 +77,24 @@ impl Lateness {
 #[derive(Debug)]
 pub struct Waiter {
     epoll: Epoll,
+    pace: Pace,
     lateness: Lateness,
     /// The start before which the thread is awake already.
     awake_for: u64,
 }
 
 impl Waiter {
-    /// For the calling thread. `paced`: it has times to keep.
+    /// For the calling thread.
     ///
     /// # Errors
     /// Those of `prctl(PR_SET_TIMERSLACK)`.
-    pub fn new(epoll: Epoll, paced: bool) -> io::Result<Self> {
+    pub fn new(epoll: Epoll, pace: Pace) -> io::Result<Self> {
         exact_timers()?;
-        if paced {
+        if pace != Pace::Free {
             // A kernel older than 6.12 ignores it; nothing is wrong then but the accuracy, which is measured.
             let _ = short_slice(SLICE_NS);
         }
-        Ok(Self { epoll, lateness: Lateness::default(), awake_for: 0 })
+        Ok(Self { epoll, pace, lateness: Lateness::default(), awake_for: 0 })
     }
 
     /// The set.
@@ -97,7 +109,7 @@ impl Waiter {
     pub fn wait(&mut self, events: &mut [EpollEvent], now: u64, until: Until) -> io::Result<usize> {
         let (wait_ns, due) = match until {
             Until::About(wait_ns) => (wait_ns, None),
-            Until::Due(due) if due == self.awake_for => (0, None),
+            Until::Due(due) if due == self.awake_for || self.pace == Pace::Awake => (0, None),
             Until::Due(due) => (due.saturating_sub(now), Some(due)),
         };
         let sleep_ns = wait_ns - due.map_or(0, |_| self.lateness.lead_ns(wait_ns));
@@ -142,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_wait_ends_at_its_time_and_never_earlier_than_by_the_lead() {
-        let mut waiter = Waiter::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap(), true).unwrap();
+        let mut waiter =
+            Waiter::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap(), Pace::Timed).unwrap();
         let mut events = [EpollEvent::empty(); 4];
         for _ in 0..20 {
             let now = monotonic_ns();
@@ -153,5 +166,18 @@ mod tests {
                 assert_eq!(waiter.wait(&mut events, monotonic_ns(), Until::Due(due)).unwrap(), 0);
             }
         }
+    }
+
+    #[test]
+    fn who_is_to_be_awake_sleeps_only_when_no_start_is_due() {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let mut waiter = Waiter::new(epoll, Pace::Awake).unwrap();
+        let mut events = [EpollEvent::empty(); 4];
+        let (begin, hour_ns) = (monotonic_ns(), 3_600_000_000_000);
+        assert_eq!(waiter.wait(&mut events, begin, Until::Due(begin + hour_ns)).unwrap(), 0);
+        assert!(monotonic_ns() < begin + hour_ns);
+        let now = monotonic_ns();
+        assert_eq!(waiter.wait(&mut events, now, Until::About(2_000_000)).unwrap(), 0);
+        assert!(monotonic_ns() >= now + 2_000_000);
     }
 }
