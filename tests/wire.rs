@@ -41,6 +41,8 @@ pub enum Owed {
     Status(u16),
     /// `/echo` ran: method, server name, path info, query, content length, field `X`, each with a bar, then the body.
     Echo(String),
+    /// The server says that it is there (`OPTIONS *`).
+    Present,
     /// The end of the connection, without a word.
     Nothing,
 }
@@ -143,6 +145,10 @@ fn complaint(case: &Case, answer: &[u8]) -> Option<String> {
             let whole = format!("HTTP/1.1 200 OK\r\n\r\n{owed}");
             (text != whole && (case.late.is_empty() || !whole.starts_with(&*text)))
                 .then(|| format!("owed {owed:?}, came {text:?}"))
+        }
+        Owed::Present => {
+            let owed = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            (text != owed).then(|| format!("owed {owed:?}, came {text:?}"))
         }
         Owed::Status(_) if !text.contains("\r\n\r\n") => Some(format!("no answer: {text:?}")),
         Owed::Status(status) => {

@@ -6,3 +6,4 @@ pub mod refusal;
 pub mod request;
 pub mod response;
 mod target;
+pub mod version;

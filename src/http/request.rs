@@ -77,7 +77,7 @@ impl<'b> Head<'_, 'b> {
 /// One empty line before the request line is skipped, as RFC 9112, section 2.2 wants it; it counts in `len`.
 ///
 /// # Errors
-/// The answer to give: 400, 413, 414, 417, 431, 501 or 505. A head that passes a limit is refused as soon as it
+/// The answer to give: 400, 413, 414, 417, 431, 501 or 505 (also for HTTP/1.2 and later: [`super::version`]). A head that passes a limit is refused as soon as it
 /// does, also without an end.
 pub fn parse<'h, 'b>(
     buf: &'b [u8],
@@ -147,12 +147,13 @@ fn unreadable(error: httparse::Error, raw: &httparse::Request, text: &[u8]) -> R
 /// What stands where HTTP/1.0 or HTTP/1.1 should: another version of HTTP, the start of one, or neither.
 fn version(text: &[u8]) -> Result<(), Refusal> {
     let matches = |(&byte, &model)| if model == b'd' { u8::is_ascii_digit(&byte) } else { byte == model };
-    if !text.iter().zip(b"HTTP/d.d").all(matches) {
+    let goes_on = text.get(8).is_some_and(|byte| !matches!(byte, b'\r' | b'\n'));
+    if goes_on || !text.iter().zip(b"HTTP/d.d").all(matches) {
         Err(bad("the request line does not end with a version"))
     } else if text.len() < 8 {
         Ok(())
     } else {
-        Err(Refusal::new(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"))
+        Err(Refusal::new(505, "only HTTP/1 is spoken here"))
     }
 }
 

@@ -12,6 +12,10 @@ use super::request::{decimal, has_token};
 /// What a client with `Expect: 100-continue` waits for.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// The answer to `OPTIONS *`, which asks whether the server is there (RFC 9110, section 9.3.7). It names no methods: those
+/// are the handlers' affair.
+pub const PRESENT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// The body of [`fixed`].
 pub const FIXED_BODY: &str = "hello\n";
 

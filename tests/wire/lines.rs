@@ -81,6 +81,8 @@ const STARTS: &[(&str, &str, u16)] = &[
     ("2.3", "GET /mark HTTP/01.1\r\nHost: a\r\n\r\n", 400),
     ("2.3", "GET /mark HTTP/1.1.1\r\nHost: a\r\n\r\n", 400),
     ("2.3", "GET /mark HTTP/1.10\r\nHost: a\r\n\r\n", 400),
+    ("2.3", "GET /mark HTTP/1.20\r\nHost: a\r\n\r\n", 400),
+    ("9110 2.5", "GET /mark HTTP/1.2\r\n\r\n", 400), // as HTTP/1.1 it needs a Host
     ("2.3", "GET /mark HTTP/-1.1\r\nHost: a\r\n\r\n", 400),
     ("2.3", "GET /mark HTTP/1.a\r\nHost: a\r\n\r\n", 400),
     ("2.3", "GET /mark HTTP /1.1\r\nHost: a\r\n\r\n", 400),
@@ -92,7 +94,6 @@ const STARTS: &[(&str, &str, u16)] = &[
     ("9110 15.6.6", "GET /mark HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     ("9110 15.6.6", "GET /mark HTTP/3.0\r\nHost: a\r\n\r\n", 505),
     ("9110 15.6.6", "GET /mark HTTP/0.9\r\nHost: a\r\n\r\n", 505),
-    ("9110 15.6.6", "GET /mark HTTP/1.2\r\nHost: a\r\n\r\n", 505),
     ("9110 15.6.6", "GET /mark HTTP/9.9\r\nHost: a\r\n\r\n", 505),
     ("9110 15.6.6", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ("2.2", "\r\n\r\nGET /mark HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -128,6 +129,10 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::new("2.2", "one empty line first", one_line, echo("GET", "", "")));
     let without = super::Owed::Echo("GET|127.0.0.1|||||".into());
     cases.push(Case::new("2.3", "HTTP/1.0", "GET /echo HTTP/1.0\r\n\r\n", without));
+    for version in ["HTTP/1.2", "HTTP/1.3", "HTTP/1.9"] {
+        let request = format!("GET /echo {version}\r\nHost: a\r\n\r\n");
+        cases.push(Case::new("9110 2.5", version, request, echo("GET", "", "")));
+    }
     cases.extend(long());
     cases.extend(cut());
     cases

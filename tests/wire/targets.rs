@@ -1,7 +1,7 @@
 //! The request target: its forms, its parts, its bytes (RFC 9112, section 3.2; RFC 3986; RFC 3875, section 4.1).
 
 use super::Case;
-use super::Owed::{Echo, Status};
+use super::Owed::{Echo, Present, Status};
 
 /// Targets that reach `/echo`: what it finds as PATH_INFO and QUERY_STRING.
 const TAKEN: &[(&str, &str, &str, &str)] = &[
@@ -129,10 +129,13 @@ pub fn cases() -> Vec<Case> {
         let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         cases.push(Case::new(rfc, format!("{target:?}"), request, Status(status)));
     }
-    for (target, status) in [("*", 404), ("/missing", 404), ("**", 400)] {
+    for (target, status) in [("/missing", 404), ("**", 400)] {
         let request = format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         cases.push(Case::new("3.2.4", format!("OPTIONS {target}"), request, Status(status)));
     }
+    let with_body = "OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    cases.push(Case::new("9110 9.3.7", "OPTIONS * with content", with_body, Present));
+    cases.push(Case::new("9110 9.3.7", "OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Present));
     for target in ["a:80", "/mark", "http://a/mark", "*", ":80", "a:x"] {
         let request = format!("CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         cases.push(Case::new("9110 9.3.6", format!("CONNECT {target}"), request, Status(501)));

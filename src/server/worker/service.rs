@@ -27,6 +27,8 @@ use crate::server::responders::Respond;
 use crate::sys::spawn::Limit;
 use crate::sys::{net, signal};
 
+/// The path that stands for the server, and only ever comes with OPTIONS.
+const WHOLE_SERVER: &str = "*";
 /// At the limit of handlers, the worker looks so often whether one has just ended...
 const SECOND_LOOKS: usize = 4;
 /// ...with this pause.
@@ -98,7 +100,11 @@ impl Service {
     /// # Errors
     /// The refusal that is owed now, before the body.
     pub fn admit(&mut self, head: &Head<'_, '_>) -> Result<(), Refusal> {
-        if self.is_cgi() { self.launcher.find(head.path).map(drop) } else { Ok(()) }
+        if self.is_cgi() && head.path != WHOLE_SERVER {
+            self.launcher.find(head.path).map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// Answers a whole request. `body` is a handler's standard input (/dev/null without one),
@@ -110,10 +116,12 @@ impl Service {
         body: Option<OwnedFd>,
         length: Option<u64>,
     ) -> After {
-        if self.is_cgi() {
-            self.launch(connection, head, body, length)
-        } else {
+        if !self.is_cgi() {
             self.measure(connection, head)
+        } else if head.path == WHOLE_SERVER {
+            self.say_present(connection, head)
+        } else {
+            self.launch(connection, head, body, length)
         }
     }
 
@@ -207,6 +215,14 @@ impl Service {
             outcome = if sent { "200" } else { "client gone" },
         );
         if sent && keep_alive { After::KeepAlive } else { After::Close }
+    }
+
+    fn say_present(&self, connection: &Connection, head: &Head<'_, '_>) -> After {
+        let sent = net::send(&connection.stream, response::PRESENT).is_ok();
+        self.count(200);
+        let peer = connection.peer;
+        tracing::info!(peer = %peer, method = head.method, target = head.target, outcome = 200);
+        if sent { After::Linger } else { After::Close }
     }
 
     /// Sends an answer of our own.
