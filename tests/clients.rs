@@ -58,6 +58,27 @@ fn hundreds_of_slow_clients_do_not_keep_two_workers_from_serving() {
     }
 }
 
+/// Calls of write() and its kind that a process has made.
+fn writes(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap();
+    line.parse().unwrap()
+}
+
+#[test]
+fn chunks_of_one_byte_do_not_cost_a_system_call_each() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("length", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
+    let server = sandbox.start(&["-w", "1"]);
+    let worker = server.worker_pids()[0];
+    let before = writes(worker);
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = server.raw(format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(20_000)).as_bytes());
+    assert!(answer.ends_with(b"20000\n"), "{:?}", String::from_utf8_lossy(&answer));
+    let calls = writes(worker) - before;
+    assert!(calls < 5_000, "{calls} calls for 20,000 chunks");
+}
+
 #[test]
 fn clients_that_leave_early_cost_nothing() {
     let (sandbox, server) = with_two_workers("inherited");

@@ -13,7 +13,7 @@ use crate::cgi::body::Spool;
 use crate::http::chunked::Decoder;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing, Head};
-use crate::http::response;
+use crate::http::{response, version};
 use crate::scoreboard::add;
 use crate::server::config::Settings;
 use crate::sys::net;
@@ -178,8 +178,9 @@ impl Held {
         if self.parsed > 0 && news.len() < WORTH_PARSING && !news.contains(&b'\n') {
             return Step::More;
         }
-        let input = std::mem::take(&mut self.input);
+        let mut input = std::mem::take(&mut self.input);
         self.parsed = 0;
+        version::lower(&mut input);
         let mut slots = request::slots();
         let head = match request::parse(&input, &mut slots, &self.shared.limits) {
             Ok(Some(head)) => head,
@@ -326,26 +327,36 @@ impl Body {
 
     /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
     fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
-        let mut used = 0;
-        loop {
-            let (piece, consumed, complete) = match &mut self.rest {
-                Rest::Length(left) => {
-                    let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    *left -= n as u64;
-                    (&input[..n], n, *left == 0)
-                }
-                Rest::Chunked(decoder) => {
-                    let progress = decoder.decode(&input[used..])?;
-                    (progress.data, progress.consumed, progress.finished)
-                }
-            };
-            if let Some(spool) = &mut self.spool {
-                spool.write(piece, directory).map_err(|error| no_room(&error))?;
+        let decoded;
+        let (data, used, complete) = match &mut self.rest {
+            Rest::Length(left) => {
+                let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= n as u64;
+                (&input[..n], n, *left == 0)
             }
-            used += consumed;
-            if complete || consumed == 0 || matches!(self.rest, Rest::Length(_)) {
-                return Ok((used, complete));
+            Rest::Chunked(decoder) => {
+                let (used, complete);
+                (decoded, used, complete) = decode(decoder, input)?;
+                (&decoded[..], used, complete)
             }
+        };
+        if let Some(spool) = &mut self.spool {
+            spool.write(data, directory).map_err(|error| no_room(&error))?;
+        }
+        Ok((used, complete))
+    }
+}
+
+/// What chunks in `input` hold, in one piece: a client that sends chunks of one byte must not cost a system call for each. Then
+/// how much of it was used, and whether the body is whole.
+fn decode(decoder: &mut Decoder, input: &[u8]) -> Result<(Vec<u8>, usize, bool), Refusal> {
+    let (mut data, mut used) = (Vec::with_capacity(input.len()), 0);
+    loop {
+        let progress = decoder.decode(&input[used..])?;
+        data.extend_from_slice(progress.data);
+        used += progress.consumed;
+        if progress.finished || progress.consumed == 0 {
+            return Ok((data, used, progress.finished));
         }
     }
 }
