@@ -1,5 +1,6 @@
 //! The tests, as scripts over one harness.
 
+mod cgroups; // what runs out where a group of processes has a limit
 mod cli; // the command line and its misuse
 mod clients; // slow, idle, broken and leaving clients
 mod config; // settings: precedence, files, errors
@@ -13,6 +14,7 @@ mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges
+mod install; // into a place of its own, and away again; the units
 mod instances; // names, pid files, start, stop, list
 mod kernel; // what strategies take for granted of it
 mod lab; // experiments from a file to a report

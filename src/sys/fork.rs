@@ -63,6 +63,17 @@ pub fn begin_session() -> io::Result<()> {
     Ok(nix::unistd::setsid().map(drop)?)
 }
 
+/// Raises by `points` how readily the kernel ends this process, and what it starts, when memory runs out: each point counts like a
+/// thousandth of the memory that there is (`oom_score_adj` in proc(5)).
+///
+/// # Errors
+/// `EACCES` after a change of the user; `ENOENT` without /proc.
+pub fn be_ended_sooner(points: i32) -> io::Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let now: i32 = std::fs::read_to_string(FILE)?.trim().parse().map_err(io::Error::other)?;
+    std::fs::write(FILE, (now + points).min(1000).to_string())
+}
+
 /// From now on nothing that this process executes gains privileges by doing so (setuid programs do not).
 ///
 /// # Errors

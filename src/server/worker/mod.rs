@@ -12,6 +12,7 @@ mod held;
 mod pin;
 mod room;
 mod service;
+mod shortage;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -26,6 +27,7 @@ use held::{Held, Progress};
 use nix::sys::resource::{Resource, getrlimit};
 use room::Room;
 use service::{After, Service};
+use shortage::Shortage;
 
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
@@ -42,10 +44,10 @@ use crate::sys::{fork, net, proctable, signal};
 pub const EXIT_FATAL: i32 = 70;
 /// A request whose head fits is read with one system call.
 const READ_BYTES: usize = 16 * 1024;
-/// How long an acceptor stands back when the system has no descriptors or memory for a connection.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Descriptors that slow clients leave to the others.
 const RESERVED: u64 = 32;
+/// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out.
+const OOM_POINTS: i32 = 100;
 /// How often a stopping worker looks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -140,6 +142,10 @@ fn work(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
 fn set_up(post: Post<'_>) -> io::Result<Worker> {
     if !post.settings.allow_setuid {
         fork::gain_no_privileges()?;
+    }
+    // A worker has a successor; the supervisor has none. And what takes memory is held by workers and handlers.
+    if let Err(error) = fork::be_ended_sooner(OOM_POINTS) {
+        tracing::debug!("cannot say who is to go first when memory runs out: {error}");
     }
     if post.settings.pin {
         pin::to_one_cpu(post.number)?;
@@ -308,41 +314,6 @@ impl Worker {
 /// The worker no longer holds a connection.
 fn leave(row: &Row) {
     row.open.fetch_sub(1, Relaxed);
-}
-
-/// Whether something that accept() needs has run out.
-#[derive(Debug, Default)]
-struct Shortage(bool);
-
-impl Shortage {
-    /// After an accept() that gave nothing: a signal is no news; a lack of resources needs a moment to pass, and is told once.
-    fn stand_back(&mut self, error: &io::Error) {
-        match error.raw_os_error() {
-            _ if error.kind() == io::ErrorKind::Interrupted => {}
-            Some(
-                libc::EMFILE
-                | libc::ENFILE
-                | libc::ENOBUFS
-                | libc::ENOMEM
-                | libc::ETOOMANYREFS
-                | libc::EAGAIN,
-            ) => {
-                if !std::mem::replace(&mut self.0, true) {
-                    tracing::warn!("cannot accept for now: {error}");
-                }
-                std::thread::sleep(PAUSE);
-            }
-            // The connection was gone before it was accepted (accept(2), "Error handling").
-            _ => tracing::debug!("accept: {error}"),
-        }
-    }
-
-    /// A connection was accepted.
-    fn is_over(&mut self) {
-        if std::mem::take(&mut self.0) {
-            tracing::info!("accepting again");
-        }
-    }
 }
 
 /// Waits until every accepted connection is served and every handler has ended, bounded by the grace period.

@@ -1,0 +1,103 @@
+//! `make install` and `make uninstall` of what `./build.sh` leaves, into a place of their own, and what systemd says to the units.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::harness::Sandbox;
+
+const DIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/dist");
+
+/// What `./build.sh` makes, as far as the Makefile knows of it. `None` without make.
+fn built(sandbox: &Sandbox) -> Option<PathBuf> {
+    if Command::new("make").arg("--version").output().is_err() {
+        eprintln!("skipped: make is not installed");
+        return None;
+    }
+    let build = sandbox.path("build");
+    for folder in ["bin", "lib/systemd/system", "share/man/man1", "share/doc/caffeine"] {
+        fs::create_dir_all(build.join(folder)).unwrap();
+    }
+    fs::copy(env!("CARGO_BIN_EXE_caffeine"), build.join("bin/caffeine")).unwrap();
+    for (from, to) in [
+        ("Makefile.in", "Makefile"),
+        ("caffeine@.service", "lib/systemd/system/caffeine@.service"),
+        ("caffeine@.socket", "lib/systemd/system/caffeine@.socket"),
+        ("logrotate.conf", "share/doc/caffeine/logrotate.conf"),
+    ] {
+        fs::copy(Path::new(DIST).join(from), build.join(to)).unwrap();
+    }
+    fs::write(build.join("share/man/man1/caffeine.1"), ".TH caffeine 1\n").unwrap();
+    Some(build)
+}
+
+fn make(build: &Path, arguments: &[String]) -> Output {
+    let output = Command::new("make").arg("-s").args(arguments).current_dir(build).output().unwrap();
+    assert!(output.status.success(), "make {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Everything below `root`, relative to it, in order.
+fn below(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            found.push(entry.path().strip_prefix(root).unwrap().display().to_string());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_make_installs_it_takes_away_again() {
+    let sandbox = Sandbox::new();
+    let Some(build) = built(&sandbox) else { return };
+    let stage = sandbox.path("stage");
+    let place = ["PREFIX=/opt/caffeine".to_owned(), format!("DESTDIR={}", stage.display())];
+    make(&build, &[&["install".to_owned()], &place[..]].concat());
+    let root = stage.join("opt/caffeine");
+    let mode = |file: &str| fs::metadata(root.join(file)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("bin/caffeine"), 0o755);
+    for file in ["lib/systemd/system/caffeine@.service", "lib/systemd/system/caffeine@.socket"] {
+        assert_eq!(mode(file), 0o644, "{file}");
+    }
+    let unit = fs::read_to_string(root.join("lib/systemd/system/caffeine@.service")).unwrap();
+    assert!(
+        unit.contains("ExecStart=/opt/caffeine/bin/caffeine --name %i") && !unit.contains("@PREFIX@"),
+        "{unit}"
+    );
+    // Files of others stay, with their folders.
+    fs::write(root.join("share/man/man1/other.1"), "").unwrap();
+    make(&build, &[&["uninstall".to_owned()], &place[..]].concat());
+    let left = ["bin", "lib", "share", "share/man", "share/man/man1", "share/man/man1/other.1"];
+    assert_eq!(below(&root), left);
+}
+
+#[test]
+fn systemd_has_nothing_to_say_against_the_units() {
+    let sandbox = Sandbox::new();
+    let Some(build) = built(&sandbox) else { return };
+    let prefix = sandbox.path("prefix");
+    make(&build, &["install".to_owned(), format!("PREFIX={}", prefix.display())]);
+    for kind in ["service", "socket"] {
+        let template = prefix.join(format!("lib/systemd/system/caffeine@.{kind}"));
+        fs::copy(template, sandbox.path(&format!("caffeine@web.{kind}"))).unwrap();
+    }
+    for kind in ["service", "socket"] {
+        let unit = sandbox.path(&format!("caffeine@web.{kind}"));
+        let Ok(verdict) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output()
+        else {
+            return eprintln!("skipped: systemd-analyze is not installed");
+        };
+        let said = String::from_utf8_lossy(&verdict.stderr);
+        // Other units of this machine are read as well, and may have their faults.
+        let ours: Vec<&str> = said.lines().filter(|line| line.contains("caffeine")).collect();
+        assert!(ours.is_empty(), "{kind}: {ours:?}");
+    }
+}
