@@ -14,8 +14,9 @@
 # A round: quiet, -H, -B, quiet, -R, -X. In each of them loadgen asks 200 times per second for /hello, in an open loop: a
 # request that has to wait counts from when it was due. -X reads /large, 1 MiB, as slowly as it can; the others attack /hello.
 # The attacker runs on the same processors, at the lowest priority. The table has the median over rounds and, in brackets, the
-# least and the most; ratios are within a round, to the mean of its two quiet runs, and "quiet" is the second of these to the
-# first; a round in which these two are apart by more than 2 has none. "late": runs in which loadgen itself had to wait for a processor; their times are too long rather than too short.
+# least and the most. Ratios are within a round, to the mean of its two quiet runs, and "quiet" is the second of these to the
+# first; a round in which these two are apart by more than 2 has no others. "late": runs in which loadgen itself had to wait for
+# a processor; their times are too long rather than too short.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
