@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::sys::signal::{Signal, kill};
 
@@ -17,7 +18,8 @@ struct Group(PathBuf);
 impl Group {
     /// With `value` in the file `v1` or, in the newer hierarchy, `v2`. `None` where that is not to be had.
     fn new(controller: &str, v1: &str, v2: &str, value: &str) -> Option<Self> {
-        let name = format!("caffeine-test-{}-{controller}", std::process::id());
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("caffeine-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         let places =
             [(format!("/sys/fs/cgroup/{controller}/{name}"), v1), (format!("/sys/fs/cgroup/{name}"), v2)];
         for (place, file) in places {
