@@ -31,6 +31,7 @@ mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
 mod privileges; // as whom the server runs
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
+mod programs; // what reuseport-cbpf chooses by
 mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
 mod service_manager; // sockets passed, being told, rotation
