@@ -38,7 +38,7 @@ fn all_wait(server: &Server) {
 
 #[test]
 fn what_comes_to_a_busy_owner_and_what_waited_for_it_before_is_served_by_others() {
-    let (_sandbox, server) = start("4", "sleep:const(1ms)");
+    let (sandbox, server) = start("4", "sleep:const(1ms)");
     // One for longer than the test lasts, and all others for long enough that connections queue up meanwhile.
     let mut busy = Vec::new();
     for time in ["60s", "1s", "1s", "1s"] {
@@ -56,7 +56,10 @@ fn what_comes_to_a_busy_owner_and_what_waited_for_it_before_is_served_by_others(
     for client in later {
         assert_eq!(client.finish().status, 200);
     }
-    assert!(stolen(&server) > 0);
+    let stolen = stolen(&server);
+    assert!(stolen > 0);
+    let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
+    assert!(status.contains(&format!(" ({stolen} from another worker's queue), ")), "{status}");
     busy[0].set_nonblocking(true).unwrap();
     assert!(busy[0].read(&mut [0]).is_err(), "the occupied one was waited for");
 }

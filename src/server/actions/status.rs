@@ -69,7 +69,7 @@ fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
     }));
     format!(
         "{} (pid {pid}) port {}, up {}, generation {}, {} respawned{}\n\
-         accepted {}, launched {}, launch failures {}, time-outs {}\n\n{}",
+         accepted {}{}, launched {}, launch failures {}, time-outs {}\n\n{}",
         folder.name(),
         get(&header.port),
         uptime(since),
@@ -77,6 +77,10 @@ fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
         get(&header.respawns),
         if get(&header.closing) == 1 { ", stopping" } else { "" },
         sum(|worker| worker.accepted),
+        match sum(|worker| worker.stolen) {
+            0 => String::new(),
+            stolen => format!(" ({stolen} from another worker's queue)"),
+        },
         sum(|worker| worker.launched),
         sum(|worker| worker.launch_failures),
         sum(|worker| worker.timeouts),
