@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::error::{Error, Result};
-use super::{campaign, catalogue, compare, guard, report, suite};
+use super::{campaign, catalogue, compare, guard, keep, report, suite};
 
 /// Runs experiments on how new connections are spread over worker processes, and writes reports.
 #[derive(Debug, Parser)]
@@ -39,6 +39,15 @@ enum Action {
         /// A folder that `lab run` made
         #[arg(value_name = "DIR")]
         directory: PathBuf,
+    },
+    /// Keep a small copy of a results folder, which its report can be drawn from, as `reference` beside it
+    Keep {
+        /// A folder that `lab run` made
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Where to, instead
+        #[arg(value_name = "TARGET")]
+        target: Option<PathBuf>,
     },
     /// Put two results folders side by side: what differs between two machines, builds or days
     Compare(Compare),
@@ -148,6 +157,9 @@ pub fn main() -> ExitCode {
         Action::Run(run) => campaign::run(run),
         Action::Check(check) => campaign::check(check),
         Action::Report { directory } => redraw(directory).map(|path| println!("{}", path.display())),
+        Action::Keep { directory, target } => {
+            keep::keep(directory, target.as_deref()).map(|path| println!("{}", path.display()))
+        }
         Action::Compare(wanted) => compare::compare(wanted).map(|text| print!("{text}")),
     };
     match done {

@@ -77,11 +77,11 @@ impl Losses {
         }
     }
 
-    /// In words: `none`, or what there is.
-    pub fn words(&self) -> String {
+    /// In words: `none`, or what there is, with figures as `figure` writes them.
+    pub fn words(&self, figure: impl Fn(u64) -> String) -> String {
         let parts = [(self.reset, "reset"), (self.lost, "lost"), (self.late, "late")];
         let parts: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", figure(*n))).collect();
         if parts.is_empty() { "none".into() } else { parts.join(", ") }
     }
 }
@@ -90,6 +90,10 @@ impl Losses {
 mod tests {
     use super::*;
     use crate::lab::data::FaultDone;
+
+    fn plain(figure: u64) -> String {
+        figure.to_string()
+    }
 
     fn run(kind: &str, held: Option<u64>, errors: &[(&str, u64)], responses_ms: &[u64]) -> Losses {
         let mut histogram = histogram::new();
@@ -108,21 +112,24 @@ mod tests {
     fn failures_are_told_apart_and_late_ones_counted() {
         let errors = [("reset-in-response", 2), ("timeout-before-response", 1), ("connect-refused", 3)];
         let losses = run("reload", None, &errors, &[1, 150, 250, 3000]);
-        assert_eq!(losses.words(), "2 reset, 4 lost, 2 late");
+        assert_eq!(losses.words(plain), "2 reset, 4 lost, 2 late");
         assert_eq!(losses.requests, 10);
         let losses = run("end", None, &errors, &[1]);
-        assert_eq!((losses.words().as_str(), losses.refused, losses.requests), ("2 reset, 1 lost", 3, 4));
+        assert_eq!(
+            (losses.words(plain).as_str(), losses.refused, losses.requests),
+            ("2 reset, 1 lost", 3, 4)
+        );
     }
 
     #[test]
     fn what_a_killed_or_stopped_worker_had_is_its_own() {
         let errors = [("reset-before-response", 2), ("early-end", 1)];
         let losses = run("kill", Some(2), &errors, &[1]);
-        assert_eq!((losses.words().as_str(), losses.held), ("1 lost", 2));
+        assert_eq!((losses.words(plain).as_str(), losses.held), ("1 lost", 2));
         assert_eq!(run("kill", Some(9), &errors, &[1]), Losses { requests: 4, held: 3, ..Losses::default() });
-        assert_eq!(run("kill", None, &[], &[1]).words(), "none");
-        assert_eq!(run("stop", Some(1), &[], &[300, 400]).words(), "1 late");
-        assert_eq!(run("stop", Some(1), &errors, &[300]).words(), "2 reset, 1 lost");
+        assert_eq!(run("kill", None, &[], &[1]).words(plain), "none");
+        assert_eq!(run("stop", Some(1), &[], &[300, 400]).words(plain), "1 late");
+        assert_eq!(run("stop", Some(1), &errors, &[300]).words(plain), "2 reset, 1 lost");
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! curves            runs as percentile curves                         pure
 //! metrics           the figures that are known of a run, by name      pure
 //! judge, expect     what can be said about it all, and about claims   pure
+//! keep              lab keep: a small copy of a results folder
 //! compare, likeness two results folders side by side, and whether that is fair   pure
 //! report, plot      words, tables and figures, from the folder alone
 //! ```
@@ -48,6 +49,7 @@ mod guard;
 mod handlers;
 mod interrupt;
 mod judge;
+mod keep;
 mod likeness;
 mod losses;
 mod metrics;

@@ -4,6 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
 use super::data::{Environment, RunData};
 use super::error::{Error, Result};
 use super::spec::Spec;
@@ -15,6 +19,8 @@ pub const SPEC: &str = "spec.toml";
 const MACHINE: &str = "machine.json";
 /// One [`RunData`] per line.
 const RUNS: &str = "runs.jsonl";
+/// The same, compressed, in a copy that is kept.
+pub const KEPT_RUNS: &str = "runs.jsonl.gz";
 
 /// Everything that a results folder says.
 #[derive(Clone, Debug)]
@@ -25,6 +31,8 @@ pub struct Data {
     pub environment: Environment,
     /// The runs in the order in which they were made.
     pub runs: Vec<RunData>,
+    /// Whether it is a small copy ([`write_kept`]).
+    pub kept: bool,
 }
 
 /// A results folder that is being written.
@@ -153,13 +161,42 @@ pub fn load(directory: &Path) -> Result<Data> {
     let path = directory.join(MACHINE);
     let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
     let environment = serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
-    Ok(Data { spec, environment, runs: load_runs(&directory.join(RUNS))? })
+    let (path, compressed) = (directory.join(RUNS), directory.join(KEPT_RUNS));
+    let kept = !path.exists() && compressed.is_file();
+    let path = if kept { compressed } else { path };
+    Ok(Data { spec, environment, runs: load_runs(&path)?, kept })
+}
+
+/// Makes `directory`, with what a report is drawn from: compressed, and small enough to be kept.
+///
+/// # Errors
+/// It is there already, or cannot be written.
+pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> {
+    fs::create_dir_all(directory.parent().unwrap_or(directory))
+        .and_then(|()| fs::create_dir(directory))
+        .map_err(|e| Error::file("make the results folder", directory, e))?;
+    let path = directory.join(SPEC);
+    fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
+    write_environment(directory, &data.environment)?;
+    let path = directory.join(KEPT_RUNS);
+    let failed = |e: std::io::Error| Error::file("write", &path, e);
+    let mut file = GzEncoder::new(File::create(&path).map_err(failed)?, Compression::best());
+    for run in &data.runs {
+        serde_json::to_writer(&mut file, run).map_err(|e| failed(e.into()))?;
+        file.write_all(b"\n").map_err(failed)?;
+    }
+    file.finish().map(drop).map_err(failed)
 }
 
 /// The runs of a file. One that was repeated counts as it was the last time.
 fn load_runs(path: &Path) -> Result<Vec<RunData>> {
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
-    let mut reader = BufReader::new(file);
+    let compressed = path.extension().is_some_and(|extension| extension == "gz");
+    let mut reader: Box<dyn BufRead> = if compressed {
+        Box::new(BufReader::new(GzDecoder::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
     let (mut runs, mut line, mut number) = (Vec::<RunData>::new(), String::new(), 0);
     while reader.read_line(&mut line).map_err(|e| Error::file("read", path, e))? > 0 {
         number += 1;

@@ -35,7 +35,7 @@ const QUANTILES: [(&str, f64); 13] = [
 /// What every row begins with.
 const RUN: [&str; 4] = ["order", "round", "cell", "load"];
 
-/// Writes all of them into `directory`. Those without rows are not written.
+/// Writes all of them into `directory`. Those without rows are not written, and in a small copy only what is small.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -44,6 +44,9 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     analysis.rows.iter().try_for_each(|row| table.row(row))?;
     table.finish()?;
     workers(directory, data)?;
+    if data.kept {
+        return Ok(());
+    }
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
         series(directory, data)?;
     }

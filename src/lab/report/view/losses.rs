@@ -68,7 +68,7 @@ pub fn sentence(analysis: &Analysis) -> Option<String> {
         .iter()
         .map(|(name, losses)| {
             let few = Losses { late: 0, ..*losses };
-            format!("{name} ({} of {})", few.words(), number(losses.requests as f64, 0))
+            format!("{name} ({} of {})", few.words(grouped), number(losses.requests as f64, 0))
         })
         .collect();
     match (all.is_empty(), whole.is_empty(), lossy.is_empty()) {
@@ -139,12 +139,15 @@ fn cell(column: &Column, name: &str) -> LossCell {
         Losses { reset: 0, lost: 0, .. } => "open",
         _ => "flag",
     };
-    let small = match (losses.held, losses.refused) {
-        (0, 0) => String::new(),
-        (held, 0) => format!("\n({held} in its hands)"),
-        (_, refused) => format!("\n({} refused after)", number(refused as f64, 0)),
+    let small = match losses.held {
+        0 => String::new(),
+        held => format!("\n({} in its hands)", grouped(held)),
     };
-    LossCell { text: losses.words() + &small, class }
+    LossCell { text: losses.words(grouped) + &small, class }
+}
+
+fn grouped(figure: u64) -> String {
+    number(figure as f64, 0)
 }
 
 fn says(columns: &[Column]) -> String {

@@ -12,7 +12,7 @@ use super::figures::{Drawn, Figures, slug};
 use super::words;
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::plan::Group;
-use crate::lab::store::Data;
+use crate::lab::store::{Data, KEPT_RUNS};
 
 /// Scenes up to which all figures are open from the start.
 const FEW_SCENES: usize = 2;
@@ -94,9 +94,10 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         question: data.spec.question.clone(),
         source: data.spec.source.clone(),
         subtitle: format!(
-            "{}: {} rounds, {} runs of {} s on {}, {}",
+            "{}: {} round{}, {} runs of {} s on {}, {}",
             environment.experiment,
             analysis.rounds,
+            if analysis.rounds == 1 { "" } else { "s" },
             analysis.rows.len(),
             data.spec.duration_s,
             environment.label,
@@ -139,6 +140,9 @@ pub fn moment(stamp: &str) -> String {
 }
 
 fn files(data: &Data) -> Vec<&'static str> {
+    if data.kept {
+        return vec!["spec.toml", "machine.json", KEPT_RUNS, "runs.csv", "workers.csv", "plots/"];
+    }
     let mut files =
         vec!["spec.toml", "machine.json", "runs.jsonl", "runs.csv", "workers.csv", "percentiles.csv"];
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
