@@ -59,6 +59,21 @@ fn what_goes_wrong_names_tests_that_are_there() {
 }
 
 #[test]
+fn the_table_of_losses_is_that_of_the_kept_report() {
+    let report = std::fs::read_to_string(super::root().join("results/losses/reference/report.md")).unwrap();
+    let begins = |line: &&str| !line.starts_with("| Strategy | A worker crashes");
+    let table: Vec<&str> =
+        report.lines().skip_while(begins).take_while(|line| line.starts_with('|')).collect();
+    assert!(table.len() > 10, "results/losses/reference has no such table: lab run losses, then lab keep");
+    for row in &table[2..] {
+        let name = quoted(row).next().unwrap().split(':').next().unwrap();
+        assert!(caffeine::listener::STRATEGIES.iter().any(|entry| entry.name == name), "{row}");
+    }
+    let table = table.join("\n");
+    assert!(README.contains(&table), "README should have the table of results/losses/reference:\n\n{table}");
+}
+
+#[test]
 fn the_strategies_are_those_of_the_table() {
     let table = table::markdown();
     assert!(README.contains(&table), "README should have this table of strategies:\n\n{table}");

@@ -94,6 +94,13 @@ fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
     Ok(drawn)
 }
 
+/// Whether so many scenes have a fault that the table of losses is the report: then other tables and figures of each would
+/// bury it, and make the page heavy.
+pub fn counts_losses(analysis: &Analysis) -> bool {
+    const MANY: usize = 6;
+    analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.fault.is_some())
+}
+
 fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<[Vec<Drawn>; 2]> {
     let file = |kind: &str| format!("plots/{kind}-{stem}.svg");
     let (mut main, mut more) = (Vec::new(), Vec::new());
@@ -103,6 +110,9 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<
     }
     if let Some(figure) = course::recovery(scene, runs) {
         main.push(both(file("recovery"), &figure.title, |width| figure.draw(width))?);
+    }
+    if counts_losses(analysis) {
+        return Ok([main, more]);
     }
     if let Some(figure) = latency::percentiles(scene, analysis, runs) {
         main.push(both(file("percentiles"), &figure.title, |width| figure.draw(width))?);

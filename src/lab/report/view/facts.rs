@@ -26,8 +26,11 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     };
     let sentences = vec![
         format!(
-            "Every run has a fresh server and {} s of load before the {} s that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
-            spec.warmup_s, spec.duration_s, spec.rounds, spec.seed
+            "Every run has a fresh server and {} s of load before the {} that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
+            spec.warmup_s,
+            super::measured(spec),
+            spec.rounds,
+            spec.seed
         ),
         format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
         compared,

@@ -73,16 +73,24 @@ pub fn sentence(analysis: &Analysis) -> Option<String> {
         .collect();
     match (all.is_empty(), whole.is_empty(), lossy.is_empty()) {
         (true, ..) => None,
-        (_, _, true) => Some(
-            "No connection was reset or lost under any fault, but those in the hands of killed workers."
-                .into(),
-        ),
+        (_, _, true) => Some(format!("No connection was reset or lost under any fault{}.", but(&columns))),
         (_, true, _) => Some(format!("Connections were reset or lost with {}.", list(&lossy))),
         _ => Some(format!(
-            "No connection was reset or lost with {whole}, but those in the hands of killed workers; some were with {}.",
+            "No connection was reset or lost with {whole}{}; some were with {}.",
+            but(&columns),
             list(&lossy)
         )),
     }
+}
+
+/// What is left out of *no connection*, where workers are killed.
+fn but(columns: &[Column]) -> &'static str {
+    let kills = |scene: &&Scene| {
+        let scene: &Scene = scene;
+        scene.random_faults || scene.group.fault.is_some_and(|fault| fault.kind == FaultKind::Kill)
+    };
+    let any = columns.iter().flat_map(|column| &column.scenes).any(kills);
+    if any { ", but those in the hands of killed workers" } else { "" }
 }
 
 fn columns(analysis: &Analysis) -> Vec<Column<'_>> {

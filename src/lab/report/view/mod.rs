@@ -8,17 +8,15 @@ mod tables;
 
 use serde::Serialize;
 
-use super::figures::{Drawn, Figures, slug};
+use super::figures::{Drawn, Figures, counts_losses, slug};
 use super::words;
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::plan::Group;
+use crate::lab::spec::Spec;
 use crate::lab::store::{Data, KEPT_RUNS};
 
 /// Scenes up to which all figures are open from the start.
 const FEW_SCENES: usize = 2;
-
-/// Scenes up to which the table at a glance stands beside that of losses.
-const MOST_BESIDE_LOSSES: usize = 6;
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -85,21 +83,20 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
     let environment = &data.environment;
     let [found, left_out] = words::in_short(analysis);
     let losses = losses::losses(analysis);
-    // Under many faults the table of losses is what one looks at; another one as wide would bury it.
-    let bury = losses.is_some() && analysis.scenes.len() > MOST_BESIDE_LOSSES;
-    let (glance, glance_says) = glance::glance(analysis).filter(|_| !bury).unwrap_or_default();
+    let (glance, glance_says) =
+        glance::glance(analysis).filter(|_| !counts_losses(analysis)).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
     Page {
         experiment: environment.experiment.clone(),
         question: data.spec.question.clone(),
         source: data.spec.source.clone(),
         subtitle: format!(
-            "{}: {} round{}, {} runs of {} s on {}, {}",
+            "{}: {} round{}, {} runs of {} on {}, {}",
             environment.experiment,
             analysis.rounds,
             if analysis.rounds == 1 { "" } else { "s" },
             analysis.rows.len(),
-            data.spec.duration_s,
+            measured(&data.spec),
             environment.label,
             moment(&environment.started)
         ),
@@ -120,6 +117,17 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
         commands: commands.collect(),
         ledger: tables::ledger(&analysis.rows),
         files: files(data),
+    }
+}
+
+/// How long runs measure: `1.2 s`, or `2 to 7 s` where that is a matter of the fault.
+fn measured(spec: &Spec) -> String {
+    let mut times: Vec<f64> = spec.factors.fault.iter().map(|fault| spec.measured_s(*fault)).collect();
+    times.sort_by(f64::total_cmp);
+    match times.as_slice() {
+        [first, .., last] if first < last => format!("{first} to {last} s"),
+        [first, ..] => format!("{first} s"),
+        [] => String::new(),
     }
 }
 
