@@ -176,7 +176,8 @@ fn a_large_response_does_not_pass_through_the_worker() {
     stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let bytes = std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
     assert_eq!(bytes, BYTES + "HTTP/1.1 200 OK\r\n\r\n".len() as u64);
-    let grown = peak_kib(worker) - before;
+    // The kernel sums it up from counters per processor, so it may also be a little less.
+    let grown = peak_kib(worker).saturating_sub(before);
     assert!(grown < 2048, "the worker grew by {grown} KiB");
 }
 
