@@ -30,13 +30,12 @@ fn a_batch_is_taken_with_one_wake_up() {
     // io_uring's multishot accept delivers without waking anybody.
     let woken = |choice: &Choice| choice.entry.batches && choice.promises().calls.contains(&"epoll_wait");
     for choice in Choice::all().filter(woken) {
-        let listener = format!("{}:{}", choice.entry.name, choice.argument);
-        let listener = listener.trim_end_matches(':');
+        let listener = choice.to_string();
         if let Err(reason) = choice.available() {
             eprintln!("SKIPPED: {listener}: {reason}");
             continue;
         }
-        let wakeups = ["1", "4", "16"].map(|batch| wakeups_for_eight(listener, batch));
+        let wakeups = ["1", "4", "16"].map(|batch| wakeups_for_eight(&listener, batch));
         assert_eq!(wakeups, [8, 2, 1], "{listener}");
     }
 }

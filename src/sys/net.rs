@@ -126,7 +126,7 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there is something to read or to accept at this moment.
+/// Whether there is something to read or to accept at this moment; of a pidfd, whether its process has ended.
 ///
 /// # Errors
 /// Those of `poll(2)`.

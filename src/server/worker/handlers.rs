@@ -8,11 +8,10 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpid};
 
-use crate::sys::proctable;
+use crate::sys::{net, proctable};
 
 /// What a handler beyond its time has for tidying up.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -66,10 +65,7 @@ impl Handlers {
 
     /// Takes note of those that have ended by now: how many were counted.
     pub fn discharge(&mut self) -> u64 {
-        let over = |pidfd: &OwnedFd| {
-            let mut fd = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fd, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-        };
+        let over = |pidfd: &OwnedFd| net::readable(pidfd.as_fd()).is_ok_and(|ended| ended);
         let ended: Vec<RawFd> =
             self.led.iter().filter(|(_, (pidfd, _))| over(pidfd)).map(|(key, _)| *key).collect();
         ended.into_iter().filter_map(|key| self.ended(key)).map(u64::from).sum()
