@@ -70,6 +70,19 @@ fn started_as_root_it_binds_and_is_root_no_more() {
     let all = [server.worker_pids(), vec![server.pid()]].concat();
     for &pid in &all {
         assert_eq!(ids(pid), [NOBODY; 9], "no way back, and no group of root's");
+        assert_eq!(
+            mode(Path::new(&format!("/proc/{pid}/mem"))).0,
+            0,
+            "others of its user cannot look into it"
+        );
+    }
+    // When memory runs out, workers go first, which have successors.
+    let readiness = |pid: u32| -> i32 {
+        let points = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        points.trim().parse().unwrap()
+    };
+    for pid in server.worker_pids() {
+        assert_eq!(readiness(pid), (readiness(server.pid()) + 100).min(1000));
     }
     let folder = server.folder();
     assert_eq!(mode(folder.dir()), (NOBODY, 0o700));

@@ -67,11 +67,22 @@ pub fn begin_session() -> io::Result<()> {
 /// thousandth of the memory that there is (`oom_score_adj` in proc(5)).
 ///
 /// # Errors
-/// `EACCES` after a change of the user; `ENOENT` without /proc.
+/// `ENOENT` without /proc.
 pub fn be_ended_sooner(points: i32) -> io::Result<()> {
+    use nix::sys::prctl::set_dumpable;
     const FILE: &str = "/proc/self/oom_score_adj";
     let now: i32 = std::fs::read_to_string(FILE)?.trim().parse().map_err(io::Error::other)?;
-    std::fs::write(FILE, (now + points).min(1000).to_string())
+    let write = || std::fs::write(FILE, (now + points).min(1000).to_string());
+    let written = write();
+    if !matches!(&written, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+        return written;
+    }
+    // After a change of the user the files in /proc/self are root's, unless the process is dumpable (proc(5)). It becomes that
+    // for this moment only: as long as it is not, others of the same user cannot look into it.
+    set_dumpable(true)?;
+    let written = write();
+    set_dumpable(false)?;
+    written
 }
 
 /// From now on nothing that this process executes gains privileges by doing so (setuid programs do not).
