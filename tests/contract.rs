@@ -1,5 +1,6 @@
 //! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
 
+mod calls;
 mod leaving;
 mod random;
 

@@ -6,7 +6,10 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use caffeine::sys::seccomp::Call;
 use nix::sys::signal::Signal;
 
 use crate::harness::{Response, Sandbox, Server, eventually, is_alive, says};
@@ -55,6 +58,40 @@ fn without_descriptors_a_worker_pauses_says_so_once_and_recovers() {
     }
     eventually("the log says that it is over", || server.log().contains("accepting again"));
     assert_eq!(server.worker_pids(), [worker]);
+}
+
+#[test]
+fn without_descriptors_in_the_whole_system_a_worker_pauses_says_so_once_and_recovers() {
+    let sandbox = Sandbox::new();
+    let lacks = Arc::new(AtomicBool::new(false));
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (lack, asked) = (Arc::clone(&lacks), Arc::clone(&tries));
+    let answer = move |_: &Call| {
+        let lack = lack.load(SeqCst);
+        asked.fetch_add(usize::from(lack), SeqCst);
+        lack.then_some(libc::ENFILE)
+    };
+    let arguments = ["-w", "1", "--respond", "fixed"];
+    let Some(server) = sandbox.start_behind(&[libc::SYS_accept4], answer, &arguments) else { return };
+    assert_eq!(server.get("/").status, 200);
+    let worker = server.worker_pids();
+    lacks.store(true, SeqCst);
+    // The first may be met by an accept4() that had begun before.
+    let clients: Vec<_> = (0..3).map(|_| begin(&server, "/")).collect();
+    eventually("the log says so", || {
+        server.log().contains("cannot accept for now: Too many open files in system")
+    });
+    let before = tries.load(SeqCst);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let more = tries.load(SeqCst) - before;
+    assert!((1..50).contains(&more), "{more} tries in half a second");
+    assert_eq!(server.log().matches("cannot accept").count(), 1, "{}", server.log());
+    lacks.store(false, SeqCst);
+    for client in clients {
+        assert_eq!(client.finish().status, 200);
+    }
+    eventually("the log says that it is over", || server.log().contains("accepting again"));
+    assert_eq!(server.worker_pids(), worker);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! A test never sleeps for a condition: [`eventually`] waits for it, with a deadline that only a failure meets.
 
+mod gate;
 mod http;
 
 use std::fs;

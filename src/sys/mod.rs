@@ -18,6 +18,7 @@ pub mod net;
 pub mod netns;
 pub mod process;
 pub mod proctable;
+pub mod seccomp;
 pub mod signal;
 pub mod sockdiag;
 pub mod spawn;

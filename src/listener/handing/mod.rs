@@ -260,8 +260,8 @@ impl Dispatcher {
             return Err(error);
         }
         self.in_hand = None;
-        // Somebody may have begun to wait, or the chosen one gone, since they were looked at.
-        if !desk.state(chosen).is_coming() {
+        // Somebody may have begun to wait, or the chosen one gone, since they were looked at. What was taken already needs nobody.
+        if desk.state(chosen).can_be_relieved() {
             self.shared.call_for_relief();
         }
         Ok(())

@@ -1,0 +1,53 @@
+//! Servers whose system calls a test counts, or refuses: a lack that a machine can only have as a whole, had by one server.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use caffeine::sys::seccomp::{Call, Gate};
+
+use super::{Sandbox, Server};
+
+impl Sandbox {
+    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`, which returns the
+    /// `errno` with which it fails, or lets it through. `None`, and the reason on standard error, where the kernel has no such gate.
+    #[track_caller]
+    pub fn start_behind(
+        &self,
+        calls: &[i64],
+        answer: impl Fn(&Call) -> Option<i32> + Send + 'static,
+        arguments: &[&str],
+    ) -> Option<Server> {
+        let (send, gate) = mpsc::channel::<Gate>();
+        // It ends with the last process behind the gate.
+        std::thread::spawn(move || {
+            // It must not wait to be woken: that is a call that the other thread may no longer make by then.
+            let gate = loop {
+                match gate.try_recv() {
+                    Ok(gate) => break gate,
+                    Err(mpsc::TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(1)),
+                    Err(mpsc::TryRecvError::Disconnected) => return,
+                }
+            };
+            while let Some(call) = gate.next().unwrap() {
+                match answer(&call) {
+                    Some(errno) => gate.refuse(&call, errno).unwrap(),
+                    None => gate.allow(&call).unwrap(),
+                }
+            }
+        });
+        std::thread::scope(|scope| {
+            let start = || match Gate::before_this_thread(calls) {
+                Ok(gate) => {
+                    send.send(gate).unwrap();
+                    Some(self.start(arguments))
+                }
+                Err(error) => {
+                    drop(send);
+                    eprintln!("SKIPPED: seccomp(2), user notification: {error}");
+                    None
+                }
+            };
+            scope.spawn(start).join().unwrap()
+        })
+    }
+}
