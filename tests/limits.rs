@@ -208,6 +208,38 @@ fn a_client_that_takes_nothing_of_its_response_does_not_hold_its_handler_for_eve
     assert_eq!(server.get("/hello").text(), "hello");
 }
 
+/// Bytes that the kernel keeps for a client who has not acknowledged them, once it is always the same number (/proc/net/tcp).
+fn kept_for(client: &TcpStream) -> usize {
+    let [local, peer] =
+        [client.peer_addr(), client.local_addr()].map(|end| format!(":{:04X}", end.unwrap().port()));
+    let now = || -> Option<usize> {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut rows = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row[1].ends_with(&local) && row[2].ends_with(&peer))?;
+        usize::from_str_radix(row[4].split(':').next()?, 16).ok()
+    };
+    let mut kept = 0;
+    eventually("no more is written", || {
+        let before = std::mem::replace(&mut kept, now().unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(40));
+        kept > 0 && kept == before
+    });
+    kept
+}
+
+#[test]
+fn little_is_kept_for_a_client_that_reads_slowly() {
+    let (_sandbox, server) = with_script("exec cat /dev/zero", &["-w", "1"]);
+    let slow = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    slow.set_recv_buffer_size(4096).unwrap();
+    slow.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], server.port())).into()).unwrap();
+    let mut slow = TcpStream::from(slow);
+    slow.write_all(b"GET /script HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    // Over loopback it would be 2.5 MB.
+    let kept = kept_for(&slow);
+    assert!((100_000..400_000).contains(&kept), "{kept} bytes");
+}
+
 #[test]
 fn limits_that_make_no_sense_are_refused_with_the_reason() {
     let sandbox = Sandbox::new();

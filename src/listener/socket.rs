@@ -2,8 +2,9 @@
 //!
 //! The first socket of an instance is bound *without* SO_REUSEPORT, so that any other listener on the port is
 //! EADDRINUSE, a reuseport group of the same user's included; it gets SO_REUSEPORT once it listens. Its siblings bind
-//! with it. All have SO_REUSEADDR (connections in TIME_WAIT do not hold the port), TCP_NODELAY (inherited by what is
-//! accepted) and TCP_DEFER_ACCEPT (a quick client's request is there when `accept()` returns).
+//! with it. All have SO_REUSEADDR (connections in TIME_WAIT do not hold the port), TCP_NODELAY and
+//! TCP_NOTSENT_LOWAT (both inherited by what is accepted) and TCP_DEFER_ACCEPT (a quick client's request is there when
+//! `accept()` returns).
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +26,11 @@ pub struct Terms {
     /// more are rounded up to 3, 7, 15...
     pub defer_accept_s: u32,
 }
+
+/// So many bytes that were not sent yet wait in the kernel at most (TCP_NOTSENT_LOWAT of tcp(7)); who writes more waits. A slow
+/// reader thus costs no more memory and no more copying than this, where segments are large also: over loopback a send buffer
+/// begins with 2.5 MB. What is on its way to the client does not count, so no quick reader waits for the server.
+const MOST_UNSENT: u32 = 256 << 10;
 
 impl Default for Terms {
     fn default() -> Self {
@@ -67,6 +73,7 @@ pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no listening TCP socket"));
     }
     known.set_tcp_nodelay(true)?;
+    known.set_tcp_notsent_lowat(MOST_UNSENT)?;
     known.set_nonblocking(false)?;
     set_defer_accept(socket, terms)?;
     known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
@@ -87,6 +94,7 @@ fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(MOST_UNSENT)?;
     set_defer_accept(socket.as_fd(), terms)?;
     Ok(socket)
 }
