@@ -69,8 +69,8 @@ pub fn courses(run: &RunData) -> Vec<Course> {
         (figure("Memory (PSS)", "MiB", 1, 1.2, 2.0), memory(run)),
         (figure("Descriptors", "", 0, 1.2, 20.0), descriptors(run)),
         (figure("Processes", "", 0, 1.2, 2.0), processes(run)),
-        (figure("p50", "ms", 2, 1.5, 2.0), latency(run, |interval| interval.response.p50_us)),
-        (figure("p99", "ms", 2, 1.5, 20.0), latency(run, |interval| interval.response.p99_us)),
+        (figure("p50", "ms", 2, 1.5, 1.0), latency(run, |interval| interval.response.p50_us)),
+        (figure("p99", "ms", 2, 1.5, 5.0), latency(run, |interval| interval.response.p99_us)),
     ];
     if all[0].1.is_empty() {
         return Vec::new();
@@ -108,6 +108,7 @@ fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
 mod tests {
     use super::*;
     use crate::lab::data::Series;
+    use crate::measure::record::{Plan, RunRecord, Summary};
 
     fn run(pss_kib: impl Fn(u64) -> u64) -> RunData {
         let sample = |second: u64| Sample {
@@ -129,5 +130,25 @@ mod tests {
             "{moment:?}"
         );
         assert!(courses(&RunData::default()).is_empty());
+    }
+
+    #[test]
+    fn a_server_that_becomes_slow_is_told_from_a_slow_moment() {
+        let slow = |p99_ms: fn(u64) -> f64| {
+            let interval = |second: u64| IntervalSummary {
+                begin_s: second as f64,
+                end_s: second as f64 + 1.0,
+                response: Summary { count: 1, p99_us: p99_ms(second) * 1e3, ..Summary::default() },
+                ..IntervalSummary::default()
+            };
+            let plan = Plan { interval_s: 1.0, ..Plan::default() };
+            let record =
+                RunRecord { plan, intervals: (0..90).map(interval).collect(), ..RunRecord::default() };
+            let courses = courses(&RunData { record: Some(record), ..run(|_| 4096) });
+            courses.into_iter().find(|course| course.name == "p99").unwrap().grew
+        };
+        assert!(slow(|second| 3.0 + second as f64 / 6.0));
+        assert!(!slow(|second| if second % 10 == 0 { 300.0 } else { 3.0 }));
+        assert!(!slow(|second| 3.0 + second as f64 / 30.0));
     }
 }
