@@ -11,7 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::harness::is_alive;
 use crate::lab::{Bench, text};
+use crate::traffic::{children, state};
 
 /// An experiment with short runs; `more` are keys before the tables, `factors` and `load` go into theirs.
 pub fn experiment(more: &str, factors: &str, load: &str) -> String {
@@ -164,18 +166,6 @@ fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted
     assert!(samples(run).is_empty() && run["noise"]["hiccup_max_us"] == 0.0, "{run}");
 }
 
-/// The processes that this one started.
-fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
-}
-
-/// The letter of a process' state.
-fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
-}
-
 #[test]
 fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopped_ones_too() {
     if !Path::new("/usr/sbin/nginx").exists() {
@@ -192,12 +182,12 @@ fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopp
         let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
         let mut lab = lab.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let workers = || children(lab.id()).into_iter().flat_map(children).collect::<Vec<_>>();
-        bench.wait_until("no worker was stopped", |_| workers().iter().any(|pid| state(*pid) == Some('T')));
+        bench.wait_until("no worker was stopped", |_| workers().iter().any(|pid| state(*pid) == 'T'));
         let workers = workers();
         assert_eq!(workers.len(), 2, "{signal}");
         kill(Pid::from_raw(lab.id().cast_signed()), signal).unwrap();
         lab.wait().unwrap();
         bench.wait_until("something outlived the lab", <[String]>::is_empty);
-        assert!(workers.iter().all(|pid| state(*pid).is_none_or(|state| state == 'Z')), "{signal}");
+        assert!(workers.iter().all(|pid| !is_alive(*pid)), "{signal}");
     }
 }

@@ -4,7 +4,8 @@
 //! Which header fields become `HTTP_*` (section 4.1.18): all but
 //! - names with anything but letters, digits and `-`: `X_A` and `X-A` would be one variable, and nobody can name the others;
 //! - `Proxy`, which would be `HTTP_PROXY` and steer the handler's own requests (CVE-2016-5385);
-//! - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it came: the handler gets it decoded, with `CONTENT_LENGTH`.
+//! - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it came: the handler gets it decoded,
+//!   with `CONTENT_LENGTH`.
 //!
 //! `Authorization` is passed on. The RFC would have it removed, for servers that check it themselves; this one
 //! checks nobody, so the handler is the one it is addressed to. `Connection` and `Upgrade` are passed on too, since the handler owns

@@ -1,4 +1,5 @@
-//! From a request to a process: which handler (`route`), with which variables (`meta`), which standard input (`body`), started how (`launch`).
+//! From a request to a process: which handler (`route`), with which variables (`meta`), which standard input (`body`),
+//! started how (`launch`).
 
 pub mod body;
 pub mod launch;

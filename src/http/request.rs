@@ -77,8 +77,8 @@ impl<'b> Head<'_, 'b> {
 /// One empty line before the request line is skipped, as RFC 9112, section 2.2 wants it; it counts in `len`.
 ///
 /// # Errors
-/// The answer to give: 400, 413, 414, 417, 431, 501 or 505 (also for HTTP/1.2 and later: [`super::version`]). A head that passes a limit is refused as soon as it
-/// does, also without an end.
+/// The answer to give: 400, 413, 414, 417, 431, 501 or 505 (also for HTTP/1.2 and later, which [`super::version`] lowers before). A
+/// head that passes a limit is refused as soon as it does, also without an end.
 pub fn parse<'h, 'b>(
     buf: &'b [u8],
     slots: &'h mut HeaderSlots<'b>,

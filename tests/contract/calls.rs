@@ -8,6 +8,7 @@ use caffeine::listener::Spread;
 
 use super::everywhere;
 use crate::harness::Sandbox;
+use crate::traffic::children;
 
 /// What a listener layer could ask of the kernel, but for fcntl(): a development build checks each descriptor before it closes it.
 const WATCHED: &[(&str, i64)] = &[
@@ -70,8 +71,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
         },
         &["--listener", listener, "--respond", "fixed", "-w", workers],
     )?;
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid())).unwrap();
-    let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let children = children(server.pid());
     let of_children = || -> Vec<(i64, usize)> {
         let seen = seen.lock().unwrap();
         let theirs = seen.iter().filter(|((thread, _), _)| children.contains(thread));
