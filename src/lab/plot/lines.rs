@@ -308,8 +308,11 @@ impl Line {
         let weight = if hollow { weight * 0.6 } else { weight };
         let opacity = if self.opacity > 0.0 { self.opacity } else { 1.0 };
         let line: Vec<Px> = self.points.iter().map(|point| frame.at(*point)).collect();
-        if line.len() > 1 {
-            canvas.pattern(&line, self.colour(), opacity, weight, self.pattern)?;
+        match line[..] {
+            [] => {}
+            // A line through one point has no length, and would not be seen.
+            [point] => canvas.dot(point, weight, self.colour(), opacity)?,
+            _ => canvas.pattern(&line, self.colour(), opacity, weight, self.pattern)?,
         }
         for point in &self.marks {
             self.look.map_or(Ok(()), |look| canvas.mark(frame.at(*point), 3.6, look))?;

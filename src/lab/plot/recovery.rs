@@ -144,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_alone_is_seen() {
+        let mut short = sample(1);
+        let circles = |recovery: &Recovery| recovery.draw(600).unwrap().file().matches("<circle").count();
+        let before = circles(&short);
+        short.strategies[0].rate.truncate(1);
+        assert_eq!(circles(&short), before + 1);
+    }
+
+    #[test]
     fn no_two_texts_meet_at_any_count_of_strategies() {
         for (count, width) in COUNTS {
             assert_eq!(clashes(&sample(count).draw(width).unwrap()), "", "{count} at {width} px");
