@@ -172,6 +172,20 @@ fn dead_workers_are_replaced_one_or_all() {
 }
 
 #[test]
+fn whatever_signal_kills_a_worker_it_has_a_successor() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-w", "1", "--respond", "fixed"]);
+    let worker = server.worker_pids()[0];
+    // A real-time signal, which has a number and no name.
+    let killed = std::process::Command::new("kill").args(["-40", &worker.to_string()]).status().unwrap();
+    assert!(killed.success());
+    eventually("the log says so", || server.log().contains("was killed by signal 40"));
+    eventually("it is replaced", || ![0, worker].contains(&server.worker_pids()[0]));
+    assert_eq!(server.get("/").status, 200);
+    server.stop();
+}
+
+#[test]
 fn a_worker_that_keeps_dying_is_replaced_ever_more_slowly_and_the_log_says_so() {
     let (_sandbox, server) = with_hello(&["-w", "2"]);
     let (mut last, mut deaths) = (0, 0);

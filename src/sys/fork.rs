@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// Makes the kernel kill this process when `parent`, its parent, ends; if it has ended already, leaves at once.
@@ -38,13 +38,23 @@ pub enum Fate {
 
 /// The next child that ended, was stopped or goes on, without waiting; `None` when there is nothing to tell.
 pub fn reap() -> Option<(Pid, Fate)> {
-    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
-    match waitpid(Pid::from_raw(-1), Some(flags)).ok()? {
-        WaitStatus::Exited(pid, code) => Some((pid, Fate::Exited(code))),
-        WaitStatus::Signaled(pid, signal, _) => Some((pid, Fate::Killed(signal as i32))),
-        WaitStatus::Stopped(pid, _) => Some((pid, Fate::Stopped)),
-        WaitStatus::Continued(pid) => Some((pid, Fate::Continued)),
-        _ => None,
+    let mut status = 0;
+    // Not nix's: it fails for a child that a real-time signal has killed, when that has been reaped already and is lost.
+    // SAFETY: writes one integer to where the pointer points.
+    let pid =
+        unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
+    (pid > 0).then(|| (Pid::from_raw(pid), fate(status)))
+}
+
+fn fate(status: i32) -> Fate {
+    if libc::WIFEXITED(status) {
+        Fate::Exited(libc::WEXITSTATUS(status))
+    } else if libc::WIFSIGNALED(status) {
+        Fate::Killed(libc::WTERMSIG(status))
+    } else if libc::WIFSTOPPED(status) {
+        Fate::Stopped
+    } else {
+        Fate::Continued
     }
 }
 
@@ -91,6 +101,17 @@ pub fn be_ended_sooner(points: i32) -> io::Result<()> {
 /// Those of `prctl(2)`.
 pub fn gain_no_privileges() -> io::Result<()> {
     Ok(nix::sys::prctl::set_no_new_privs()?)
+}
+
+/// What this process may do beyond its user's rights is not passed on to what it executes: ambient capabilities, as a service
+/// manager gives them for a privileged port, end here (capabilities(7)).
+///
+/// # Errors
+/// Those of `prctl(2)`: none on Linux 4.3 and later.
+pub fn pass_on_no_capabilities() -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    super::cerr(done).map(drop)
 }
 
 /// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.

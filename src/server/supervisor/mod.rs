@@ -311,7 +311,8 @@ impl Supervisor {
         let phase = match self.phase {
             Phase::Running => None,
             Phase::Closing { .. } => Some(TICK),
-            Phase::Stopping { until: end } => Some(until(end)),
+            // Not less than a tick: it may be over, and somebody who was killed still has to be reaped.
+            Phase::Stopping { until: end } => Some(until(end).max(TICK)),
         };
         let due = self.staff.iter().filter_map(|member| member.due).map(until).min();
         let gone =
