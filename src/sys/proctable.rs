@@ -1,5 +1,6 @@
 //! The table of processes in /proc: who belongs to which session, and an end for all of them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -44,12 +45,14 @@ pub fn processes() -> io::Result<Vec<Process>> {
 
 /// The name stands in parentheses and may hold anything, parentheses too: what follows the last one counts (proc(5)).
 fn parse(pid: i32, stat: &str) -> Option<Process> {
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    // A process whose first thread has ended is in the same state as a zombie as long as others run.
+    let threads = || fields.get(17)?.parse().ok();
+    if matches!(*fields.first()?, "Z" | "X") && threads().unwrap_or(0) < 2 {
         return None;
     }
-    let mut number = || Some(Pid::from_raw(fields.next()?.parse().ok()?));
-    Some(Process { pid: Pid::from_raw(pid), parent: number()?, group: number()?, session: number()? })
+    let number = |index: usize| Some(Pid::from_raw(fields.get(index)?.parse().ok()?));
+    Some(Process { pid: Pid::from_raw(pid), parent: number(1)?, group: number(2)?, session: number(3)? })
 }
 
 /// Whether `process` descends from `ancestor`; `all` has those in between.
@@ -64,6 +67,20 @@ pub fn descends(process: &Process, ancestor: Pid, all: &[Process]) -> bool {
         parent = next.parent;
     }
     false
+}
+
+/// Of each of these process groups: its members and their descendants, whatever group or session these are in by now.
+pub fn families<'a>(all: &'a [Process], groups: &[Pid]) -> HashMap<Pid, Vec<&'a Process>> {
+    let by_number: HashMap<Pid, &Process> = all.iter().map(|one| (one.pid, one)).collect();
+    let mut families: HashMap<Pid, Vec<&Process>> = HashMap::new();
+    for process in all {
+        let lineage = std::iter::successors(Some(process), |one| by_number.get(&one.parent).copied());
+        // A table read while processes come and go may even have a circle.
+        if let Some(member) = lineage.take(all.len()).find(|one| groups.contains(&one.group)) {
+            families.entry(member.group).or_default().push(process);
+        }
+    }
+    families
 }
 
 /// Kills (`SIGKILL`) every process that `chosen` picks from the table, and those that they start meanwhile.
@@ -100,7 +117,33 @@ mod tests {
         let expected = Process { pid: pid(7), parent: pid(1), group: pid(5), session: pid(4) };
         assert_eq!(parse(7, "7 (a) b (c) S 1 5 4 0 -1 4194304"), Some(expected));
         assert_eq!(parse(7, "7 (sh) Z 1 5 4 0"), None);
+        let dead = |threads| format!("7 (sh) Z 1 5 4 0 -1 4227084 0 0 0 0 0 0 0 0 20 0 {threads} 0 99");
+        assert_eq!(parse(7, &dead(1)), None);
+        assert_eq!(parse(7, &dead(2)), Some(expected), "its first thread alone has ended");
         assert_eq!(parse(7, "7 (sh)"), None);
+    }
+
+    #[test]
+    fn a_family_is_a_group_with_all_that_descends_from_it() {
+        let process = |pid, parent, group, session| {
+            let [pid, parent, group, session] = [pid, parent, group, session].map(Pid::from_raw);
+            Process { pid, parent, group, session }
+        };
+        // 1 has the groups 10 and 20; 12 has begun a group, 13 a session; 40 and 41 are each other's parents.
+        let all = [
+            process(10, 1, 10, 1),
+            process(11, 10, 10, 1),
+            process(12, 11, 12, 1),
+            process(13, 12, 13, 13),
+            process(20, 1, 20, 1),
+            process(30, 1, 30, 1),
+            process(40, 41, 40, 1),
+            process(41, 40, 41, 1),
+        ];
+        let families = families(&all, &[10, 20].map(Pid::from_raw));
+        let of =
+            |group| families[&Pid::from_raw(group)].iter().map(|one| one.pid.as_raw()).collect::<Vec<_>>();
+        assert_eq!((of(10), of(20), families.len()), (vec![10, 11, 12, 13], vec![20], 2));
     }
 
     #[test]
