@@ -1,8 +1,9 @@
 //! Handlers that are watched: because they count against `--max-handlers`, or because they may run only so long.
 //!
-//! A handler leads a process group, and its time-out is for all of it: SIGTERM, and a moment later SIGKILL. One that ends and
-//! leaves others of its group behind is watched on without its pidfd. A number is free for reuse only when its group is
-//! empty, and before it is signalled the group is found in this worker's session.
+//! A handler leads a process group, and its time-out is for all of it and for what descends from it: SIGTERM, and a moment later
+//! SIGKILL. One that ends and leaves others of its group behind is watched on without its pidfd. A number is free for reuse only
+//! when its group is empty, and before it is signalled the group is found in this worker's session. Who was told to end outside
+//! of the group is remembered by pidfd: when those in between are gone, nothing else tells whose it was.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -11,7 +12,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpid};
 
-use crate::sys::{net, proctable};
+use crate::sys::net;
+use crate::sys::process::Pidfd;
+use crate::sys::proctable::{self, Process};
 
 /// What a handler beyond its time has for tidying up.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -27,13 +30,15 @@ pub struct Watched {
     pub deadline: Option<Instant>,
     /// It was told so.
     warned: bool,
+    /// Those outside of its group that were told as well.
+    elsewhere: Vec<Pidfd>,
 }
 
 impl Watched {
     /// A handler that has just begun.
     pub fn new(pid: i32, counted: bool, time: Option<Duration>) -> Self {
         let deadline = time.map(|time| Instant::now() + time);
-        Self { pid: Pid::from_raw(pid), counted, deadline, warned: false }
+        Self { pid: Pid::from_raw(pid), counted, deadline, warned: false, elsewhere: Vec::new() }
     }
 }
 
@@ -52,12 +57,17 @@ impl Handlers {
         self.led.insert(pidfd.as_raw_fd(), (pidfd, handler));
     }
 
-    /// The pidfd `key` says that its process has ended: whether that one was counted. `None` when it is no pidfd of ours.
+    /// The pidfd `key` was reported to say that its process has ended: whether a counted one has. `None` when it is no pidfd of
+    /// ours.
     pub fn ended(&mut self, key: RawFd) -> Option<bool> {
-        let (pidfd, handler) = self.led.remove(&key)?;
-        drop(pidfd);
+        // The report may be older than the pidfd: about one of the same number that was counted off and closed since.
+        if !over(&self.led.get(&key)?.0) {
+            return Some(false);
+        }
+        let (_, handler) = self.led.remove(&key)?;
         let counted = handler.counted;
-        if handler.deadline.is_some() && killpg(handler.pid, None).is_ok() {
+        if handler.deadline.is_some() && (killpg(handler.pid, None).is_ok() || !handler.elsewhere.is_empty())
+        {
             self.leaderless.push(handler);
         }
         Some(counted)
@@ -65,7 +75,6 @@ impl Handlers {
 
     /// Takes note of those that have ended by now: how many were counted.
     pub fn discharge(&mut self) -> u64 {
-        let over = |pidfd: &OwnedFd| net::readable(pidfd.as_fd()).is_ok_and(|ended| ended);
         let ended: Vec<RawFd> =
             self.led.iter().filter(|(_, (pidfd, _))| over(pidfd)).map(|(key, _)| *key).collect();
         ended.into_iter().filter_map(|key| self.ended(key)).map(u64::from).sum()
@@ -87,20 +96,31 @@ impl Handlers {
         if late.is_empty() {
             return;
         }
-        let groups: Vec<Pid> = match proctable::processes() {
-            Ok(all) => all.iter().filter(|one| one.session == getpid()).map(|one| one.group).collect(),
+        let all = match proctable::processes() {
+            Ok(all) => all,
             Err(error) => return tracing::error!("cannot end handlers whose time is over: {error}"),
         };
+        let groups: Vec<Pid> = late.iter().map(|handler| handler.pid).collect();
+        let families = proctable::families(&all, &groups);
         for handler in late {
-            handler.end(now, groups.contains(&handler.pid));
+            handler.end(now, families.get(&handler.pid).map_or(&[], Vec::as_slice));
         }
         self.leaderless.retain(|handler| handler.deadline.is_some());
     }
 }
 
+/// Whether the process has ended.
+fn over(pidfd: &OwnedFd) -> bool {
+    net::readable(pidfd.as_fd()).is_ok_and(|ended| ended)
+}
+
 impl Watched {
-    fn end(&mut self, now: Instant, exists: bool) {
-        if !exists {
+    /// `family` are those of its group, and all that descend from them.
+    fn end(&mut self, now: Instant, family: &[&Process]) {
+        let (group, others): (Vec<&Process>, Vec<&Process>) =
+            family.iter().partition(|one| one.group == self.pid);
+        let own = group.iter().any(|one| one.session == getpid());
+        if !own && self.elsewhere.is_empty() {
             self.deadline = None;
             return;
         }
@@ -111,6 +131,31 @@ impl Watched {
             (Signal::SIGTERM, Some(now + LAST_MOMENT))
         };
         (self.warned, self.deadline) = (true, next);
-        let _ = killpg(self.pid, signal); // it may have ended at this moment
+        if own {
+            self.elsewhere
+                .extend(others.iter().filter_map(|one| Pidfd::open(one.pid.as_raw().cast_unsigned()).ok()));
+            let _ = killpg(self.pid, signal); // it may have ended at this moment
+        }
+        for one in &self.elsewhere {
+            let _ = one.signal(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_report_counts_off_nobody_who_runs() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pidfd = Pidfd::open(child.id()).unwrap().as_fd().try_clone_to_owned().unwrap();
+        let key = pidfd.as_raw_fd();
+        let mut handlers = Handlers::default();
+        handlers.insert(pidfd, Watched::new(child.id().cast_signed(), true, None));
+        assert_eq!(handlers.ended(key), Some(false));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((handlers.ended(key), handlers.ended(key)), (Some(true), None));
     }
 }
