@@ -31,6 +31,20 @@ fn next_descriptor(pid: u32) -> usize {
     (0..).find(|number| !open.contains(number)).unwrap()
 }
 
+/// A server whose processes may each have so many descriptors.
+pub fn start_within(sandbox: &Sandbox, descriptors: u32, arguments: &[&str]) -> Server {
+    sandbox.start_with(arguments, |command| {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            shell.env(name, value);
+        }
+        shell.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
+        *command = shell;
+    })
+}
+
 fn with_hello(arguments: &[&str]) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
@@ -105,23 +119,9 @@ fn slow_clients_leave_descriptors_to_the_others() {
     drop(crowd);
     assert_eq!(server.get("/hello").text(), "hello");
 
-    let (sandbox, server) = {
-        let sandbox = Sandbox::new();
-        sandbox.handler("hello", says("hello"));
-        let server = sandbox.start_with(&["-w", "1", "--header-timeout", "1h"], |command| {
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", "ulimit -n 100; exec \"$0\" \"$@\""])
-                .arg(command.get_program())
-                .args(command.get_args());
-            for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-                shell.env(name, value);
-            }
-            shell.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
-            *command = shell;
-        });
-        (sandbox, server)
-    };
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = start_within(&sandbox, 100, &["-w", "1", "--header-timeout", "1h"]);
     let mut crowd: Vec<TcpStream> = (0..150).map(|_| crate::traffic::half_a_request(&server)).collect();
     let last = crowd.last_mut().unwrap();
     let mut bytes = Vec::new();

@@ -34,6 +34,7 @@ mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
 mod programs; // what reuseport-cbpf chooses by
 mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
+mod scarcity; // the last descriptors
 mod service_manager; // sockets passed, being told, rotation
 mod statuses; // every status of our own on the wire
 mod stealing; // what reuseport-steal promises beyond the contract

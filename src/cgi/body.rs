@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -56,6 +56,11 @@ impl Spool {
         disk.write_all_at(&start, 0)?;
         (self.file, self.on_disk) = (disk, true);
         Ok(())
+    }
+
+    /// The descriptor that it takes.
+    pub fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 
     /// Bytes so far.

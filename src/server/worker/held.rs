@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::connection::Connection;
 use super::service::{After, Service};
+use super::{FULL, Shared};
 use crate::cgi::body::Spool;
 use crate::http::chunked::Decoder;
 use crate::http::refusal::Refusal;
@@ -111,6 +111,11 @@ impl Held {
         held
     }
 
+    /// Whether the client has had its answer.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Linger { .. })
+    }
+
     /// Whether the client owes us nothing: no byte of a request has come.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Head) && self.input.is_empty()
@@ -131,10 +136,21 @@ impl Held {
             match net::recv(&self.connection.stream, scratch) {
                 Ok(0) => return Progress::Finished, // the client has left: nothing is owed for half a request
                 Ok(n) => self.received(&scratch[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Waiting,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.wait(service),
                 Err(_) => return Progress::Finished,
             }
         }
+    }
+
+    /// Nothing more is there. A body that is to be waited for has a descriptor of its own, and slow clients may not take all.
+    fn wait(&mut self, service: &mut Service) -> Progress {
+        if let Stage::Body(Body { spool: Some(spool), .. }) = &self.stage
+            && !self.shared.descriptors.may_be_held(spool.descriptor())
+            && matches!(self.settle(service.refuse(&self.connection, None, &FULL, &"")), Step::Finished)
+        {
+            return Progress::Finished;
+        }
+        Progress::Waiting
     }
 
     fn use_input(&mut self, service: &mut Service) -> Progress {
@@ -300,7 +316,7 @@ impl Held {
 
     /// The deadline has passed. A client that was in the middle of a request is told so.
     pub fn timed_out(&mut self, service: &mut Service) -> Progress {
-        if self.is_idle() || matches!(self.stage, Stage::Linger { .. }) {
+        if self.is_idle() || self.is_answered() {
             return Progress::Finished;
         }
         add(&self.shared.row().timeouts, 1);

@@ -7,6 +7,7 @@
 
 pub mod auxiliary;
 mod connection;
+mod descriptors;
 mod handlers;
 mod held;
 mod pin;
@@ -15,7 +16,7 @@ mod service;
 mod shortage;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -23,8 +24,8 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use connection::Connection;
+use descriptors::Descriptors;
 use held::{Held, Progress};
-use nix::sys::resource::{Resource, getrlimit};
 use room::Room;
 use service::{After, Service};
 use shortage::Shortage;
@@ -44,8 +45,6 @@ use crate::sys::{fork, net, proctable, signal};
 pub const EXIT_FATAL: i32 = 70;
 /// A request whose head fits is read with one system call.
 const READ_BYTES: usize = 16 * 1024;
-/// Descriptors that slow clients leave to the others.
-const RESERVED: u64 = 32;
 /// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out.
 const OOM_POINTS: i32 = 100;
 /// How often a stopping worker looks whether it is done.
@@ -105,8 +104,7 @@ struct Shared {
     nofile: Option<(u64, u64)>,
     /// `SERVER_NAME` where the client names no host.
     server_name: String,
-    /// Connections with a higher descriptor are not held: the last ones are for those that are served at once.
-    highest_held: RawFd,
+    descriptors: Descriptors,
     spool_directory: PathBuf,
     /// What occupies the worker before a measuring answer; one at a time, as a worker does one thing at a time.
     occupy: Option<Mutex<Occupy>>,
@@ -142,6 +140,7 @@ fn work(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
 fn set_up(post: Post<'_>) -> io::Result<Worker> {
     if !post.settings.allow_setuid {
         fork::gain_no_privileges()?;
+        fork::pass_on_no_capabilities()?;
     }
     // A worker has a successor; the supervisor has none. And what takes memory is held by workers and handlers.
     if let Err(error) = fork::be_ended_sooner(OOM_POINTS) {
@@ -160,7 +159,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         limits: Limits { body: post.settings.max_body, ..Limits::default() },
         occupy: post.settings.respond.occupy(seed).map(Mutex::new),
         server_name: post.settings.bind.to_string(),
-        highest_held: highest_held()?,
+        descriptors: Descriptors::new()?,
         settings: post.settings.clone(),
         board: post.board,
         slot: post.slot,
@@ -190,12 +189,6 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     })
 }
 
-/// Slow clients may use all descriptors but a few.
-fn highest_held() -> io::Result<RawFd> {
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(RawFd::try_from(soft - (soft / 4).min(RESERVED)).unwrap_or(RawFd::MAX))
-}
-
 #[derive(Debug)]
 struct Worker {
     shared: &'static Shared,
@@ -213,7 +206,7 @@ impl Worker {
     fn serve(mut self) -> i32 {
         let row = self.shared.row();
         while !signal::stopped() {
-            match self.acceptor.accept(row) {
+            match self.shared.descriptors.spare().and_then(|()| self.acceptor.accept(row)) {
                 Ok(accepted) => {
                     self.shortage.is_over();
                     self.take_batch(accepted);
@@ -242,6 +235,7 @@ impl Worker {
         }
         let mut batch = vec![first];
         while batch.len() < most
+            && self.shared.descriptors.spare().is_ok()
             && let Ok(Some(next)) = self.acceptor.more(self.shared.row())
         {
             batch.push(next);
@@ -260,6 +254,8 @@ impl Worker {
             Ok(0) => leave(row),
             Ok(n) => match self.at_once(&connection, n) {
                 Some(After::Close) => leave(row),
+                // It has its answer, and others need the descriptor more.
+                Some(_) if self.is_full(&connection) => leave(row),
                 Some(after) => self.room.admit(Held::after(connection, after, self.shared)),
                 None => self.hold(connection, n),
             },
@@ -286,7 +282,9 @@ impl Worker {
         let mut held = Held::new(connection, &self.buffer[..n], self.shared);
         match held.advance(&mut self.service, &mut self.buffer) {
             Progress::Waiting if self.is_full(&held.connection) => {
-                let _ = self.service.refuse(&held.connection, None, &FULL, &"");
+                if !held.is_answered() {
+                    let _ = self.service.refuse(&held.connection, None, &FULL, &"");
+                }
                 leave(self.shared.row());
             }
             Progress::Waiting => self.room.admit(held),
@@ -296,8 +294,8 @@ impl Worker {
 
     /// Whether a connection that would have to wait is one too many.
     fn is_full(&self, connection: &Connection) -> bool {
-        let Shared { settings, board, highest_held, .. } = self.shared;
-        connection.stream.as_raw_fd() > *highest_held
+        let Shared { settings, board, descriptors, .. } = self.shared;
+        !descriptors.may_be_held(connection.stream.as_raw_fd())
             || settings.max_connections.is_some_and(|most| board.open_connections() > most)
     }
 

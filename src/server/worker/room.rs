@@ -100,6 +100,7 @@ impl Room {
 
     /// Watches a handler until its pidfd says that it has ended.
     pub fn watch(&self, pidfd: OwnedFd, handler: Watched) {
+        self.shared.descriptors.taken(pidfd.as_raw_fd());
         let mut inside = self.inside();
         match self.listen_to(pidfd.as_fd()) {
             Ok(()) => {
