@@ -159,3 +159,46 @@ fn the_handler_of_a_slow_client_starts_as_clean() {
         eventually("the worker has let it go", || counters(&server)[0].open == 0);
     }
 }
+
+#[test]
+fn what_a_handler_does_to_standard_error_is_over_with_it() {
+    let sandbox = Sandbox::new();
+    let script = "#!/usr/bin/env python3\nimport fcntl, os\nflags = fcntl.fcntl(2, fcntl.F_GETFL)\n\
+                  print('HTTP/1.1 200 OK\\r\\n\\r\\n%d' % (flags & os.O_NONBLOCK), end='')\n\
+                  fcntl.fcntl(2, fcntl.F_SETFL, flags | os.O_NONBLOCK)\n";
+    sandbox.handler("changes", script);
+    let server = sandbox.start(&["-w", "1"]);
+    for _ in 0..2 {
+        assert_eq!(server.get("/changes").text(), "0");
+    }
+}
+
+#[test]
+fn a_handler_gets_none_of_the_servers_capabilities() {
+    if !crate::privileges::is_root("a_handler_gets_none_of_the_servers_capabilities") {
+        return;
+    }
+    let sandbox = crate::privileges::open_home();
+    sandbox.handler(
+        "caps",
+        "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec grep ^CapEff /proc/self/status\n",
+    );
+    // As a service manager starts it that lets it have a privileged port.
+    let state = sandbox.path("state");
+    std::fs::create_dir(&state).unwrap();
+    std::os::unix::fs::chown(&state, Some(65534), Some(65534)).unwrap();
+    let server = sandbox.start_with(&["-w", "1", "--state-dir", state.to_str().unwrap()], |command| {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        setpriv.args(["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]);
+        setpriv.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            setpriv.env(name, value);
+        }
+        setpriv.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+        *command = setpriv;
+    });
+    let own = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    assert!(own.contains("CapAmb:\t0000000000000400"), "{own}");
+    assert_eq!(server.get("/caps").text(), "CapEff:\t0000000000000000\n");
+}

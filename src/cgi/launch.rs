@@ -21,6 +21,7 @@ use super::route::{self, Kind, Route};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
+use crate::sys::process::standard_error_waits;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
 
 /// What handlers find as `PATH`.
@@ -193,6 +194,7 @@ impl<'a> Launcher<'a> {
             limits: &self.terms.limits,
             clear_mask: self.terms.clear_mask,
         };
+        standard_error_waits();
         self.spawner.spawn(order, pidfd)
     }
 }
