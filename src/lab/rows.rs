@@ -8,7 +8,7 @@ use super::accepting;
 use super::data::{RunData, Worker};
 use super::losses::Losses;
 use super::plan::Cell;
-use super::spec::{Rules, fault_name};
+use super::spec::{FaultKind, Rules, fault_name};
 use super::verdict;
 pub use super::verdict::Verdict;
 use crate::measure::histogram;
@@ -171,8 +171,12 @@ pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
 }
 
 /// What a connection costs. A server without a scoreboard is taken to have accepted in the warm-up at the rate of the
-/// measured time.
+/// measured time. Nothing is said where workers were renewed: the counters are those of the last ones alone.
 fn costs(row: &mut Row, run: &RunData) {
+    let renews = |kind: &str| FaultKind::ALL.into_iter().any(|known| known.renews() && known.name() == kind);
+    if run.faults().any(|fault| renews(&fault.kind)) {
+        return;
+    }
     let warmup = run.record.as_ref().map_or(0.0, |r| r.plan.warmup_s / r.duration_s.max(1e-9));
     let accepted =
         if row.peer.is_none() { row.accepted as f64 } else { row.completed as f64 * (1.0 + warmup) };
@@ -259,4 +263,23 @@ fn tail(row: &mut Row, record: &RunRecord) {
     row.response_p95_us = Some(histogram.value_at_quantile(0.95) as f64 / 1e3);
     let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() > SECOND_NS);
     row.over_1s = Some(slow.map(|step| step.count_at_value()).sum());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::data::FaultDone;
+    use crate::lab::{fixture, plan};
+
+    #[test]
+    fn costs_are_not_told_by_the_counters_of_the_last_workers_alone() {
+        let data = fixture::quick(1);
+        let (run, cells) = (data.runs[0].clone(), plan::cells(&data.spec));
+        let cost = |kind: &str| {
+            let fault = Some(FaultDone { kind: kind.into(), ..FaultDone::default() });
+            row(&RunData { fault, ..run.clone() }, &cells[0], &data.spec.rules).system_cpu_us_per_connection
+        };
+        assert!(cost("kill").is_some());
+        assert_eq!((cost("reload"), cost("grow")), (None, None));
+    }
 }

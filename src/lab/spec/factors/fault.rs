@@ -44,6 +44,11 @@ impl FaultKind {
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 
+    /// Whether workers come in with counters that begin anew, and those of their predecessors are gone.
+    pub fn renews(self) -> bool {
+        matches!(self, Self::Reload | Self::Shrink | Self::Grow)
+    }
+
     /// Whether it goes on for a while.
     pub fn lasts(self) -> bool {
         matches!(self, Self::Stop | Self::Stall)
