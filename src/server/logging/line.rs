@@ -127,6 +127,10 @@ impl Visit for Line<'_> {
     }
 }
 
+/// U+0080 to U+00BF begin with this byte in UTF-8, and what follows it is the number itself. Those below U+00A0 are control
+/// characters (C1), which a terminal may obey.
+const C1: u8 = 0xc2;
+
 /// Escapes what could end a line, forge a field or confuse a terminal.
 struct Escape<'a> {
     bytes: &'a mut Vec<u8>,
@@ -137,14 +141,24 @@ impl fmt::Write for Escape<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let json = self.json;
         let plain = |byte: &u8| {
-            matches!(byte, b' '..=b'~' if !matches!(byte, b'"' | b'\\')) || (json && *byte >= 0x80)
+            matches!(byte, b' '..=b'~' if !matches!(byte, b'"' | b'\\'))
+                || (json && *byte >= 0x80 && *byte != C1)
         };
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             let run = rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len());
             self.bytes.extend_from_slice(&rest[..run]);
-            let Some((&byte, after)) = rest[run..].split_first() else { break };
+            let Some((&byte, mut after)) = rest[run..].split_first() else { break };
             match byte {
+                C1 if json => {
+                    let Some((&second, others)) = after.split_first() else { break };
+                    if second < 0xa0 {
+                        write!(self.bytes, "\\u{second:04x}").map_err(|_| fmt::Error)?;
+                    } else {
+                        self.bytes.extend([C1, second]);
+                    }
+                    after = others;
+                }
                 b'"' | b'\\' => self.bytes.extend([b'\\', byte]),
                 _ if json => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
                 _ => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
@@ -170,6 +184,22 @@ mod tests {
         assert_eq!(escaped("a\nb\"c\\d\x1b[1m\u{e9}", false), r#"a\x0Ab\"c\\d\x1B[1m\xC3\xA9"#);
         assert_eq!(escaped("a\nb\"c\u{e9}", true), "a\\u000ab\\\"c\u{e9}");
         assert_eq!(escaped("\x7f", true), "\\u007f");
+    }
+
+    #[test]
+    fn no_text_can_control_a_terminal() {
+        // U+009B begins what ESC [ begins, where a terminal takes eight-bit controls.
+        assert_eq!(escaped("a\u{80}\u{9b}2J\u{9f}", true), "a\\u0080\\u009b2J\\u009f");
+        assert_eq!(
+            escaped("\u{a0}\u{bf}\u{df}\u{109b}\u{1f600}", true),
+            "\u{a0}\u{bf}\u{df}\u{109b}\u{1f600}"
+        );
+        for control in ('\0'..='\u{9f}').filter(|c| c.is_control()) {
+            for json in [false, true] {
+                let text = escaped(&format!("\u{e9}{control}\u{e9}"), json);
+                assert!(!text.contains(char::is_control), "{text:?}");
+            }
+        }
     }
 
     #[test]
