@@ -44,6 +44,8 @@ fn every_misuse_is_one_line_that_names_the_object() {
         ("--header-timeout 10", "'10'"),
         ("--header-timeout 0s", "header-timeout must be longer than 0s"),
         ("--handler-timeout 1500ms", "whole seconds"),
+        ("--send-timeout 500us", "send-timeout must be 1ms to 2147483647ms, or 0s for no limit"),
+        ("--send-timeout 720h", "send-timeout must be 1ms to 2147483647ms, or 0s for no limit"),
         ("--backlog 0", "backlog must be 1 to"),
         ("--name ../etc", "\"../etc\" is no instance name"),
         ("--name=-x", "\"-x\" is no instance name"),

@@ -226,7 +226,7 @@ impl Sources {
             header_timeout: some_time("header-timeout", options.header_timeout, 10)?,
             body_timeout: some_time("body-timeout", options.body_timeout, 30)?,
             min_rate: options.min_rate.unwrap_or(500),
-            send_timeout: options.send_timeout.unwrap_or(DEFAULT_SEND_TIMEOUT),
+            send_timeout: send_timeout(options.send_timeout)?,
             handler_timeout: whole_seconds(options.handler_timeout)?,
             grace: options.grace.unwrap_or(DEFAULT_GRACE),
             log_level: options.log_level.unwrap_or(tracing::Level::INFO),
@@ -313,6 +313,15 @@ fn defer_accept(given: Option<Duration>) -> Result<u32, Error> {
         _ => Err(Error::Usage(format!(
             "defer-accept must be 0s to {MOST_DEFER_S}s, in whole seconds (0s: off)"
         ))),
+    }
+}
+
+/// The kernel takes it as a C int of milliseconds, in which 0 is for ever.
+fn send_timeout(given: Option<Duration>) -> Result<Duration, Error> {
+    let time = given.unwrap_or(DEFAULT_SEND_TIMEOUT);
+    match i32::try_from(time.as_millis()) {
+        Ok(ms) if ms > 0 || time.is_zero() => Ok(time),
+        _ => Err(Error::Usage(format!("send-timeout must be 1ms to {}ms, or 0s for no limit", i32::MAX))),
     }
 }
 
