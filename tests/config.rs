@@ -1,13 +1,15 @@
 //! Settings: command line before environment before file before default, and errors that say where.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use caffeine::server::cli::{Parsed, parse};
 use caffeine::server::config::{Settings, Sources, recorded};
 
-use crate::harness::Sandbox;
+use crate::harness::{Outcome, Sandbox};
 
 fn sources(arguments: &[&str], environment: &[(&str, &str)]) -> Sources {
     let arguments = std::iter::once(&"caffeine").chain(arguments).map(OsString::from);
@@ -134,6 +136,37 @@ fn a_reload_reads_the_file_again_and_the_rest_stays() {
     sandbox.write("c.toml", "port = 2\nworkers = 2\n");
     let settings = sources.resolve().unwrap();
     assert_eq!((settings.port, settings.workers), (9, 2));
+}
+
+#[test]
+fn a_configuration_that_can_be_read_only_once_is_refused() {
+    let sandbox = Sandbox::new();
+    let end = |from: Stdio| {
+        let output = sandbox.command(&["--check-config", "-c", "/dev/stdin"]).stdin(from).output().unwrap();
+        Outcome::of("the settings on standard input", output)
+    };
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"workers = 3\n").unwrap();
+    drop(writer);
+    end(reader.into()).fails(2, "the configuration /dev/stdin: it is no regular file");
+    let file = std::fs::File::open(sandbox.write("c.toml", "workers = 3\n")).unwrap();
+    assert!(end(file.into()).succeeds().stdout.contains(" 3 workers"), "a file by another name");
+    nix::unistd::mkfifo(&sandbox.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    sandbox.caffeine(&["--check-config", "-c", "fifo"]).fails(2, "fifo: it is no regular file");
+}
+
+#[test]
+fn a_configuration_that_became_a_fifo_does_not_stop_the_supervisor() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("c.toml", "workers = 2\n");
+    let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    let before = server.worker_pids();
+    std::fs::remove_file(&file).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused the new configuration");
+    assert!(server.log().contains("c.toml: it is no regular file"), "{}", server.log());
+    assert_eq!(server.worker_pids(), before);
+    server.stop();
 }
 
 #[test]

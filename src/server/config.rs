@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::instance::{Name, registry};
 use crate::listener::{Choice, STRATEGIES, socket};
 use crate::server::cli::{Layers, Options};
+use crate::server::config_file;
 use crate::server::error::Error;
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
@@ -185,7 +186,7 @@ impl Sources {
     /// The file cannot be read, or is no good: then the message names file, line and key.
     pub fn options(&self) -> Result<Options, Error> {
         let config = self.layers.over(Options::default())?.config.map(|path| self.started_in.join(path));
-        let file = config.map_or_else(|| Ok(Options::default()), |path| read(&path))?;
+        let file = config.map_or_else(|| Ok(Options::default()), |path| config_file::read(&path, 0))?;
         let mut options = self.layers.over(file)?;
         for path in [&mut options.path, &mut options.state_dir, &mut options.config].into_iter().flatten() {
             *path = self.started_in.join(&path);
@@ -247,7 +248,8 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 /// # Errors
 /// Those of any configuration file.
 pub fn recorded(path: &Path) -> Result<Options, Error> {
-    read(path)
+    // Who writes into the folder must not choose another's file to be read.
+    config_file::read(path, libc::O_NOFOLLOW)
 }
 
 /// The state directory of the options, or the default one.
@@ -371,32 +373,4 @@ fn utf8(path: PathBuf) -> Result<PathBuf, Error> {
             Err(Error::Usage(format!("the path {} is not UTF-8, which config.toml must be", path.display())))
         }
     }
-}
-
-/// Reads a configuration file. Relative paths in it count from its own directory, and `~/` is the home.
-fn read(path: &Path) -> Result<Options, Error> {
-    let failed = |error: io::Error| {
-        Error::Failed(format!("cannot read the configuration {}: {error}", path.display()))
-    };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let mut options: Options =
-        toml::from_str(&text).map_err(|error| Error::Usage(explain(path, &text, &error)))?;
-    let base = path.parent().unwrap_or(Path::new("/"));
-    for path in [&mut options.path, &mut options.state_dir].into_iter().flatten() {
-        *path = match (path.strip_prefix("~"), std::env::home_dir()) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => base.join(&path),
-        };
-    }
-    Ok(options)
-}
-
-/// `FILE:LINE: key: what is wrong`, in one line.
-fn explain(path: &Path, text: &str, error: &toml::de::Error) -> String {
-    let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let number = text[..start].matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let key = line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default();
-    let message = error.message().replace("unknown field", "unknown key").replace('\n', ", ");
-    format!("{}:{number}: {key}{message}", path.display())
 }

@@ -4,6 +4,7 @@ mod actions;
 mod activation;
 pub mod cli;
 pub mod config;
+mod config_file;
 pub mod error;
 pub mod handler_limit;
 pub mod logging;

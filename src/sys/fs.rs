@@ -1,8 +1,10 @@
-//! File-system calls that the standard library lacks.
+//! File-system calls that the standard library lacks, or makes without the flags that count.
 
 use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::cerr;
@@ -25,4 +27,16 @@ pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
         )
     })
     .map(drop)
+}
+
+/// Opens a regular file and nothing else: opening a FIFO would wait for its other end. `flags` of open(2) are added.
+///
+/// # Errors
+/// Those of open(2); `InvalidInput` when it is no regular file.
+pub fn open_regular(options: &mut OpenOptions, path: &Path, flags: i32) -> io::Result<File> {
+    let file = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
