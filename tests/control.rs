@@ -1,6 +1,9 @@
-//! What a worker does differently by `--accept-batch`, `--defer-accept` and `--pin`.
+//! What a worker does differently by `--accept-batch`, `--defer-accept` and `--pin`, and what a reload changes of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
 
 use caffeine::listener::Choice;
+use caffeine::sys::sockdiag::SockDiag;
 use caffeine::sys::tether;
 use nix::sys::signal::Signal;
 
@@ -85,4 +88,27 @@ fn a_pinned_worker_pins_its_handlers() {
     let server = sandbox.start(&["-w", "1", "--pin"]);
     let own = processors(counters(&server)[0].pid);
     assert_eq!(server.get("/where").text(), format!("Cpus_allowed_list:\t{own}\n"));
+}
+
+#[test]
+fn a_reload_changes_the_length_of_the_queues() {
+    for listener in ["inherited", "reuseport", "reuseport:private"] {
+        let sandbox = Sandbox::new();
+        let set = |backlog| {
+            sandbox.write("c.toml", format!("backlog = {backlog}\nrespond = \"fixed\"\nworkers = 2\n"))
+        };
+        set(7);
+        let server = sandbox.start(&["-n", "lab", "-c", "c.toml", "--listener", listener]);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()));
+        let all_are = |length| {
+            let queues = SockDiag::open().unwrap().queues(address).unwrap();
+            !queues.is_empty() && queues.iter().all(|queue| queue.limit == length)
+        };
+        assert!(all_are(7), "{listener}");
+        set(9);
+        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        // Private queues of the old generation end with it.
+        eventually("the queues are longer", || all_are(9));
+        assert_eq!(server.get("/").status, 200, "{listener}");
+    }
 }

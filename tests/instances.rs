@@ -274,6 +274,17 @@ fn a_refused_reload_points_at_the_log_and_changes_nothing() {
 }
 
 #[test]
+fn a_reload_cannot_give_another_name() {
+    let sandbox = Sandbox::new();
+    sandbox.write("c.toml", "name = \"lab\"\n");
+    let server = sandbox.start(&["-c", "c.toml"]);
+    sandbox.write("c.toml", "name = \"lob\"\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused the new configuration");
+    assert!(server.log().contains("the name cannot change"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
 fn an_instance_leaves_its_four_files() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);

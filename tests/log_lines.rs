@@ -193,3 +193,19 @@ fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
     let log = std::fs::read_to_string(sandbox.folder("lab").log()).unwrap();
     assert_eq!(text, log, "the same lines");
 }
+
+#[test]
+fn a_reload_changes_the_form_of_the_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    sandbox.write("c.toml", "log-format = \"text\"\n");
+    let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    sandbox.write("c.toml", "log-format = \"json\"\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+    server.get("/hello?after");
+    let of_a_worker = lines(&server, "/hello?after", 1).remove(0);
+    let of_the_supervisor = lines(&server, "ready on", 2).remove(1);
+    for line in [of_a_worker, of_the_supervisor] {
+        assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+    }
+}

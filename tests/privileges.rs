@@ -218,3 +218,17 @@ fn what_is_kept_is_for_its_owner_alone_and_secrets_are_not_told() {
         assert_eq!(mode(&file).1, 0o600, "{}", file.display());
     }
 }
+
+#[test]
+fn a_reload_that_forbids_root_is_refused_by_root() {
+    if !is_root("a_reload_that_forbids_root_is_refused_by_root") {
+        return;
+    }
+    let sandbox = open_home();
+    sandbox.write("c.toml", "");
+    let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    sandbox.write("c.toml", "refuse-root = true\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused the new configuration");
+    assert!(server.log().contains("refuse-root forbids"), "{}", server.log());
+    server.stop();
+}

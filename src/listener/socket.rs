@@ -99,11 +99,21 @@ fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Applies what the terms say about late data; a reload may change it.
+/// Applies new terms to a socket that is in use. A [`placeholder`] does not listen, and must not begin to.
 ///
 /// # Errors
-/// Those of setsockopt(2).
-pub fn set_defer_accept(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
+/// Those of setsockopt(2) and listen(2).
+pub fn change(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
+    set_defer_accept(socket, terms)?;
+    let known = socket2::SockRef::from(&socket);
+    if known.is_listener()? {
+        // On a socket that listens already it changes the length of the queue, and nothing else.
+        known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))?;
+    }
+    Ok(())
+}
+
+fn set_defer_accept(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
     net::set_defer_accept(socket, i32::try_from(terms.defer_accept_s).unwrap_or(i32::MAX))
 }
 

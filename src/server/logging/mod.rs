@@ -40,6 +40,7 @@ const FLUSH_BYTES: usize = 8 * 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 static LEVEL: AtomicU8 = AtomicU8::new(2);
+static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
 
@@ -49,7 +50,6 @@ struct Log {
     file: File,
     /// A terminal that gets a copy.
     copy: Option<OwnedFd>,
-    format: Format,
     buffer: Mutex<Buffer>,
     flush: OnceLock<TimerFd>,
 }
@@ -67,8 +67,8 @@ struct Buffer {
 /// # Errors
 /// There is a log already.
 pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) -> io::Result<()> {
-    set_level(level);
-    let log = Log { file, copy, format, buffer: Mutex::default(), flush: OnceLock::new() };
+    set(level, format);
+    let log = Log { file, copy, buffer: Mutex::default(), flush: OnceLock::new() };
     let taken = |_| io::Error::from(io::ErrorKind::AlreadyExists);
     LOG.set(log).map_err(taken)?;
     tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
@@ -84,9 +84,10 @@ pub fn reopen(path: &Path) -> io::Result<()> {
     crate::sys::process::replace(log.file.as_fd(), new.into())
 }
 
-/// Changes the least level that is logged.
-pub fn set_level(level: Level) {
+/// Changes the least level that is logged, and the form of the lines, for this process and those that it forks.
+pub fn set(level: Level, format: Format) {
     LEVEL.store(rank(level), Relaxed);
+    JSON.store(format == Format::Json, Relaxed);
 }
 
 fn rank(level: Level) -> u8 {
@@ -182,7 +183,7 @@ impl Log {
         }
         let Buffer { lines, second_text, .. } = buffer;
         let worker = WORKER.load(Relaxed);
-        let mut out = Line { bytes: lines, json: self.format == Format::Json, worker };
+        let mut out = Line { bytes: lines, json: JSON.load(Relaxed), worker };
         out.begin(second_text, since_epoch.subsec_millis(), *event.metadata().level());
         event.record(&mut out);
         out.end();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use super::staff::Member;
 use super::{Phase, Supervisor, bind};
@@ -51,8 +52,15 @@ impl Supervisor {
         }
         if self.given {
             (settings.bind, settings.port) = (old.bind, old.port);
+            // It may be after the port that was asked for.
+            settings.name.clone_from(&old.name);
         }
-        settings.name.clone_from(&old.name);
+        if settings.refuse_root && geteuid().is_root() {
+            return Err(
+                "refuse-root forbids to serve as root, and this is root; stop it and start it with --user"
+                    .into(),
+            );
+        }
         if let Some(what) = fixed_difference(&old, &settings) {
             return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
         }
@@ -65,7 +73,7 @@ impl Supervisor {
             return Err(reason);
         }
         tracing::info!("reload: generation {} begins with {} workers", generation.number, settings.workers);
-        logging::set_level(settings.log_level);
+        logging::set(settings.log_level, settings.log_format);
         self.begin(generation)
     }
 
@@ -75,8 +83,8 @@ impl Supervisor {
         let sockets =
             self.own().parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
         for listener in &sockets {
-            socket::set_defer_accept(listener.as_fd(), settings.terms())
-                .map_err(|error| format!("cannot set defer-accept: {error}"))?;
+            socket::change(listener.as_fd(), settings.terms())
+                .map_err(|error| format!("cannot set backlog and defer-accept: {error}"))?;
         }
         let more = bind::siblings(&sockets, settings)
             .map_err(|error| format!("cannot bind more sockets: {error}"))?;
@@ -217,6 +225,7 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
     [
         (old.bind != new.bind, "the address (bind)"),
         (old.port != new.port, "the port"),
+        (old.name != new.name, "the name"),
         (old.listener != new.listener, "the listener strategy"),
         (old.state_dir != new.state_dir, "the state directory (state-dir)"),
         (old.user != new.user || old.group != new.group, "the user or group"),
