@@ -6,12 +6,13 @@
 //! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot.
 //! Each row begins on a cache-line pair of its own, so that workers never share a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
+use crate::sys::fs::open_regular;
 use crate::sys::map::SharedMap;
 
 /// `"caffsb"` and the layout version in the last two bytes.
@@ -183,7 +184,7 @@ impl Scoreboard {
                 format!("{} is no scoreboard of this version", path.display()),
             )
         };
-        let file = File::open(path)?;
+        let file = open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
         let size = usize::try_from(file.metadata()?.len()).map_err(|_| bad())?;
         if size < ROW_BYTES {
             return Err(bad());

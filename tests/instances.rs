@@ -285,6 +285,26 @@ fn a_reload_cannot_give_another_name() {
 }
 
 #[test]
+fn what_is_no_file_in_the_folder_of_an_instance_keeps_nobody_waiting() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-n", "lab"]);
+    let dir = sandbox.state_dir().join("odd");
+    std::fs::create_dir(&dir).unwrap();
+    for file in ["pid", "log"] {
+        nix::unistd::mkfifo(&dir.join(file), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let list = sandbox.caffeine(&["-L"]).succeeds().stdout;
+    assert!(list.contains("\nlab ") && !list.contains("odd"), "{list}");
+    for action in ["--stop", "--reload", "--status", "--log", "--reset-logs"] {
+        sandbox.caffeine(&["-n", "odd", action]).fails(1, "it is no regular file");
+    }
+    std::fs::remove_file(dir.join("pid")).unwrap();
+    std::os::unix::fs::symlink(server.folder().pid(), dir.join("pid")).unwrap();
+    sandbox.caffeine(&["-n", "odd", "--stop"]).fails(1, "cannot read the pid file");
+    server.stop();
+}
+
+#[test]
 fn an_instance_leaves_its_four_files() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);

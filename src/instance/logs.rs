@@ -10,6 +10,7 @@ use std::path::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Error, Folder};
+use crate::sys::fs::open_regular;
 
 /// How often a followed log is looked at.
 const LOOK_EVERY_MS: u16 = 100;
@@ -39,16 +40,20 @@ pub fn follow(folder: &Folder, out: &mut (impl Write + AsFd)) -> Result<(), Erro
 /// There is no log, or it cannot be written.
 pub fn reset(folder: &Folder) -> Result<(), Error> {
     let path = folder.log();
-    OpenOptions::new()
-        .write(true)
-        .open(&path)
+    // For reading as well: a FIFO without a reader could not be opened to see that it is one.
+    open_regular(OpenOptions::new().read(true).write(true), &path, 0)
         .and_then(|file| file.set_len(0))
         .map_err(Error::file("empty the log", &path))
 }
 
 fn open(folder: &Folder) -> Result<File, Error> {
     let path = folder.log();
-    File::open(&path).map_err(Error::file("read the log", &path))
+    open_file(&path).map_err(Error::file("read the log", &path))
+}
+
+/// A link is followed, as the server follows it: the log may be kept elsewhere.
+fn open_file(path: &Path) -> io::Result<File> {
+    open_regular(OpenOptions::new().read(true), path, 0)
 }
 
 fn follow_file(mut file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io::Result<()> {
@@ -73,7 +78,7 @@ fn follow_file(mut file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io
 
 /// The file that has taken the place of `file` at `path`, if any; a moment without one is part of a rotation.
 fn successor(file: &File, path: &Path) -> Option<File> {
-    let next = File::open(path).ok()?;
+    let next = open_file(path).ok()?;
     let identity = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
     (identity(file)? != identity(&next)?).then_some(next)
 }

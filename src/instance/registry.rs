@@ -3,13 +3,14 @@
 //! Whether an instance runs is asked of the lock on its pid file and of nothing else; asking never takes the
 //! lock, so looking can never make a start fail.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Error, Name};
 use crate::scoreboard::Scoreboard;
+use crate::sys::fs::open_regular;
 use crate::sys::lock::is_byte_locked;
 use crate::sys::process::Pidfd;
 
@@ -17,6 +18,9 @@ use crate::sys::process::Pidfd;
 pub(super) const CLAIMED: i64 = 0;
 /// Locked from the moment the number in the file is that process's.
 pub(super) const PID_WRITTEN: i64 = 1;
+
+/// No pid file has more bytes that count.
+const MOST_DIGITS: u64 = 32;
 
 /// The state directory when none is given: `$XDG_STATE_HOME/caffeine`, else `$HOME/.local/state/caffeine`.
 /// `None` when neither variable holds an absolute path (XDG Base Directory Specification).
@@ -92,7 +96,7 @@ impl Folder {
     pub fn life(&self) -> Result<Life, Error> {
         let path = self.pid();
         let look = || {
-            let file = match File::open(&path) {
+            let file = match open_own(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Life::Gone),
                 opened => opened?,
             };
@@ -103,7 +107,10 @@ impl Folder {
             if !is_byte_locked(&file, PID_WRITTEN)? {
                 return Ok(Life::Starting);
             }
-            Ok(io::read_to_string(file)?.trim().parse().map_or(Life::Starting, Life::Running))
+            Ok(io::read_to_string(file.take(MOST_DIGITS))?
+                .trim()
+                .parse()
+                .map_or(Life::Starting, Life::Running))
         };
         look().map_err(Error::file("read the pid file", &path))
     }
@@ -122,6 +129,11 @@ impl Folder {
         // it did not.
         Ok((self.life()? == Life::Running(pid)).then_some((pid, process)))
     }
+}
+
+/// A file that an instance itself has made: no link stands for it, and who puts something else there keeps nobody waiting.
+fn open_own(path: &Path) -> io::Result<File> {
+    open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)
 }
 
 /// All instances that were ever started in `state_dir`, by name. A state directory that does not exist has none.
