@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
+use caffeine::sys::lock::try_lock_byte;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::harness::{Sandbox, Server, eventually, says};
+use crate::harness::{Sandbox, Server, eventually, names_in, says};
 
 /// A user that nobody is.
 pub const NOBODY: u32 = 54_321;
@@ -122,7 +124,7 @@ fn a_link_in_the_folder_of_an_instance_is_not_followed_by_root() {
     let treasure = sandbox.write("treasure", "of root\n");
     fs::set_permissions(&treasure, fs::Permissions::from_mode(0o600)).unwrap();
     fs::remove_file(&log).unwrap();
-    std::os::unix::fs::symlink(&treasure, &log).unwrap();
+    symlink(&treasure, &log).unwrap();
     let state = sandbox.path("state");
     sandbox
         .caffeine(&[
@@ -189,7 +191,7 @@ fn who_is_not_there_or_cannot_be_become_is_named() {
     // Somebody who is not root.
     let program = sandbox.path("caffeine");
     fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
-    let mut command = std::process::Command::new(program);
+    let mut command = Command::new(program);
     command.args(["--user", "root"]).env("HOME", sandbox.path("")).current_dir("/").uid(NOBODY).gid(NOBODY);
     sandbox.run(command).fails(1, "only root can serve as another user");
 }
@@ -217,6 +219,121 @@ fn what_is_kept_is_for_its_owner_alone_and_secrets_are_not_told() {
     for file in [folder.pid(), folder.log(), folder.config(), folder.scoreboard()] {
         assert_eq!(mode(&file).1, 0o600, "{}", file.display());
     }
+}
+
+#[test]
+fn root_stays_root_for_nothing_that_a_folder_of_somebody_else_says() {
+    if !is_root("root_stays_root_for_nothing_that_a_folder_of_somebody_else_says") {
+        return;
+    }
+    let sandbox = open_home();
+    let folder = {
+        let server = start_as(&sandbox, &NOBODY.to_string(), &[]);
+        let folder = server.folder();
+        server.stop();
+        folder
+    };
+    let treasure = sandbox.write("treasure", "of root\n");
+    fs::set_permissions(&treasure, fs::Permissions::from_mode(0o600)).unwrap();
+    let state = sandbox.path("state");
+    let act = |action: &[&str]| {
+        let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
+        sandbox.caffeine(&[&place[..], action].concat())
+    };
+    // What that user can do there: put a link in the place of the log,
+    fs::remove_file(folder.log()).unwrap();
+    symlink(&treasure, folder.log()).unwrap();
+    act(&["--reset-logs"]).fails(1, "Permission denied");
+    act(&["--log"]).fails(1, "as the owner of");
+    assert_eq!(fs::read_to_string(&treasure).unwrap(), "of root\n");
+    // hold the locks of the pid file and write another's number into it,
+    fs::remove_file(folder.scoreboard()).unwrap();
+    let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(folder.pid(), format!("{}\n", victim.id())).unwrap();
+    let held = fs::OpenOptions::new().read(true).write(true).open(folder.pid()).unwrap();
+    assert!([0, 1].iter().all(|&at| try_lock_byte(&held, at).unwrap()));
+    act(&["--stop"]).fails(1, "Operation not permitted");
+    act(&["--reload"]).fails(1, "Operation not permitted");
+    let lives = victim.try_wait().unwrap().is_none();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert!(lives, "a process of root's was signalled");
+    // and write another directory into the configuration.
+    fs::create_dir(sandbox.path("root-only")).unwrap();
+    fs::write(folder.config(), format!("path = {:?}\n", sandbox.path("root-only"))).unwrap();
+    let source = sandbox.write("new", says("new"));
+    act(&["--deploy", source.to_str().unwrap()]).fails(1, "to do it as root, name the directory with --path");
+    assert_eq!(names_in(&sandbox.path("root-only")).len(), 0);
+    // A link in the place of the folder is none of theirs either.
+    fs::rename(folder.dir(), state.join("other")).unwrap();
+    symlink("other", folder.dir()).unwrap();
+    act(&["--log"]).fails(1, "Not a directory");
+}
+
+#[test]
+fn root_acts_on_an_instance_of_another_user_as_that_user() {
+    if !is_root("root_acts_on_an_instance_of_another_user_as_that_user") {
+        return;
+    }
+    let sandbox = open_home();
+    let handlers = sandbox.path("handlers");
+    fs::create_dir(&handlers).unwrap();
+    std::os::unix::fs::chown(&handlers, Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut server = start_as(&sandbox, &NOBODY.to_string(), &["--path", handlers.to_str().unwrap()]);
+    let state = sandbox.path("state");
+    // Its own user cannot reach the folder from above: so are the state directories of a service manager.
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    let act = |action: &[&str]| {
+        let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
+        sandbox.caffeine(&[&place[..], action].concat()).succeeds().stdout
+    };
+    let source = sandbox.write("new", says("new"));
+    act(&["--deploy", source.to_str().unwrap()]);
+    assert_eq!(mode(&handlers.join("new")), (NOBODY, 0o755));
+    assert_eq!(server.get("/new").text(), "new");
+    assert!(act(&["--status"]).contains("launched 1"));
+    act(&["--reload"]);
+    assert!(act(&["--log"]).contains("generation 2"));
+    act(&["--reset-logs"]);
+    assert!(!server.log().contains("generation 2"));
+    assert!(
+        sandbox.caffeine(&["--state-dir", state.to_str().unwrap(), "-L"]).succeeds().stdout.contains("lab")
+    );
+    act(&["--stop"]);
+    assert_eq!(server.wait().0, Some(0));
+}
+
+#[test]
+fn handlers_that_belong_to_root_are_deployed_by_naming_their_directory() {
+    if !is_root("handlers_that_belong_to_root_are_deployed_by_naming_their_directory") {
+        return;
+    }
+    let sandbox = open_home();
+    let server = start_as(&sandbox, &NOBODY.to_string(), &[]);
+    let source = sandbox.write("new", says("new"));
+    let (source, state) = (source.to_str().unwrap(), sandbox.path("state"));
+    let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
+    let outcome = sandbox.caffeine(&[&place[..], &["--deploy", source]].concat());
+    outcome.fails(1, "Permission denied (os error 13) (root does this as the owner of");
+    sandbox.caffeine(&["--deploy", source, "--path", sandbox.handlers().to_str().unwrap()]).succeeds();
+    assert_eq!(server.get("/new").text(), "new");
+    fs::write(source, says("newer")).unwrap();
+    sandbox.caffeine(&["--deploy", source]).succeeds();
+    assert_eq!(server.get("/new").text(), "newer");
+    assert_eq!(mode(&sandbox.handlers().join("new")), (0, 0o755));
+    server.stop();
+}
+
+#[test]
+fn root_does_not_serve_out_of_a_folder_of_somebody_else() {
+    if !is_root("root_does_not_serve_out_of_a_folder_of_somebody_else") {
+        return;
+    }
+    let sandbox = open_home();
+    start_as(&sandbox, &NOBODY.to_string(), &[]).stop();
+    let state = sandbox.path("state");
+    let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab", "-p", "0", "--bind", "127.0.0.1"];
+    sandbox.caffeine(&place).fails(1, "belongs to the user 54321");
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub fn default_state_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<P
 pub struct Folder {
     name: Name,
     dir: PathBuf,
+    /// Where its files are opened: `dir`, or the present directory.
+    files: PathBuf,
 }
 
 /// Whether an instance runs.
@@ -51,7 +53,14 @@ pub enum Life {
 impl Folder {
     /// The folder of `name` in `state_dir`.
     pub fn new(state_dir: &Path, name: &Name) -> Self {
-        Self { name: name.clone(), dir: state_dir.join(name.as_str()) }
+        let dir = state_dir.join(name.as_str());
+        Self { name: name.clone(), files: dir.clone(), dir }
+    }
+
+    /// The same folder once it is the present directory: its files are had from there, whoever can get to it from above.
+    #[must_use]
+    pub fn entered(self) -> Self {
+        Self { files: PathBuf::from("."), ..self }
     }
 
     /// The instance.
@@ -66,22 +75,22 @@ impl Folder {
 
     /// The pid file.
     pub fn pid(&self) -> PathBuf {
-        self.dir.join("pid")
+        self.files.join("pid")
     }
 
     /// The configuration as resolved at the last start or reload.
     pub fn config(&self) -> PathBuf {
-        self.dir.join("config.toml")
+        self.files.join("config.toml")
     }
 
     /// The log.
     pub fn log(&self) -> PathBuf {
-        self.dir.join("log")
+        self.files.join("log")
     }
 
     /// The scoreboard.
     pub fn scoreboard(&self) -> PathBuf {
-        self.dir.join("scoreboard")
+        self.files.join("scoreboard")
     }
 
     /// Whether the instance was ever started.

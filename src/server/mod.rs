@@ -9,6 +9,7 @@ pub mod error;
 pub mod handler_limit;
 pub mod logging;
 mod notify;
+mod owner;
 mod privileges;
 pub mod responders;
 pub mod supervisor;

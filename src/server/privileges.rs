@@ -4,6 +4,7 @@
 //! Every file is opened as that user from the start: in a folder that a user can write, a link may lead anywhere, and root
 //! must not follow it.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::fs::DirBuilder;
 use std::io;
@@ -15,6 +16,9 @@ use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 use crate::instance::Folder;
 use crate::server::config::Settings;
 use crate::server::error::Error;
+
+/// The group of those who are in no list, where none is known: it owns nothing.
+const NOGROUP: Gid = Gid::from_raw(65_534);
 
 /// As whom the instance serves.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub enum Identity {
 
 /// A user to become.
 #[derive(Debug)]
-pub struct Account {
+pub(super) struct Account {
     name: CString,
     uid: Uid,
     gid: Gid,
@@ -71,9 +75,9 @@ impl Identity {
     /// Makes the instance's folder for the user where only root can, and from now on opens files as the user does.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Those of the system; root, without `--user`, in a folder that is another user's.
     pub fn step_aside(&self, state_dir: &Path, folder: &Folder) -> Result<(), Error> {
-        let Self::Other(account) = self else { return Ok(()) };
+        let Self::Other(account) = self else { return refuse_foreign(folder.dir()) };
         account.make_folder(state_dir, folder.dir()).map_err(|error| {
             Error::Failed(format!(
                 "cannot make {}: {error}; choose another place with --state-dir",
@@ -105,7 +109,7 @@ impl Identity {
         nix::unistd::access(&settings.path, nix::unistd::AccessFlags::X_OK).map_err(|error| {
             Error::Failed(format!(
                 "the user {} cannot enter the handlers' directory {} (path): {}; choose another with --path",
-                account.name.to_string_lossy(),
+                account.name(),
                 settings.path.display(),
                 error.desc()
             ))
@@ -141,6 +145,26 @@ impl Account {
         }
     }
 
+    /// The user of this number, in this group, where that is given, else in the user's own.
+    pub(super) fn numbered(uid: Uid, gid: Option<Gid>) -> Result<Self, Error> {
+        let failed = |error| Error::Failed(format!("cannot look up the user {uid}: {error}"));
+        let listed = User::from_uid(uid).map_err(failed)?;
+        let (name, own) =
+            listed.as_ref().map_or((uid.to_string(), None), |user| (user.name.clone(), Some(user.gid)));
+        let name = CString::new(name).map_err(|_| no_such("user", &uid.to_string()))?;
+        Ok(Self { name, uid, gid: gid.or(own).unwrap_or(NOGROUP), listed: listed.is_some() })
+    }
+
+    /// Is the user from now on, with no way back.
+    pub(super) fn become_for_good(&self) -> Result<(), Error> {
+        self.step_aside().and_then(|()| self.settle()).map_err(|error| self.cannot_become(&error))
+    }
+
+    /// How the user is called.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.name.to_string_lossy()
+    }
+
     /// Only where nobody but root could have put something in its place meanwhile.
     fn make_folder(&self, state_dir: &Path, folder: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o755).create(state_dir)?;
@@ -173,7 +197,19 @@ impl Account {
     }
 
     fn cannot_become(&self, error: &io::Error) -> Error {
-        Error::Failed(format!("cannot become the user {}: {error}", self.name.to_string_lossy()))
+        Error::Failed(format!("cannot become the user {}: {error}", self.name()))
+    }
+}
+
+/// What somebody else can write there root must not open: a link may lead anywhere.
+fn refuse_foreign(folder: &Path) -> Result<(), Error> {
+    match folder.symlink_metadata() {
+        Ok(found) if geteuid().is_root() && found.uid() != 0 => Err(Error::Failed(format!(
+            "the folder {} belongs to the user {}, so root does not serve out of it; give --user, another --name, or remove it",
+            folder.display(),
+            found.uid()
+        ))),
+        _ => Ok(()),
     }
 }
 

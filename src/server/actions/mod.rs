@@ -17,6 +17,7 @@ use crate::instance::{Folder, Life, registry};
 use crate::server::cli::Action;
 use crate::server::config::{self, Settings, Sources};
 use crate::server::error::Error;
+use crate::server::owner::Owner;
 use crate::sys::process::Pidfd;
 
 /// Does everything but `Action::Start`.
@@ -26,14 +27,14 @@ use crate::sys::process::Pidfd;
 pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
     match action {
         Action::Start { .. } => Ok(()),
-        Action::Stop => stop::stop(&named(sources, "--stop")?),
+        Action::Stop => on_one(sources, "--stop", stop::stop),
         Action::ListInstances => list::list(&config::state_dir(&sources.options()?)?),
-        Action::Status => status::status(&named(sources, "--status")?),
-        Action::Reload => reload::reload(&named(sources, "--reload")?),
+        Action::Status => on_one(sources, "--status", status::status),
+        Action::Reload => on_one(sources, "--reload", reload::reload),
         Action::CheckConfig => check::check(sources),
         Action::Deploy(source) => deploy::deploy(source, sources),
-        Action::Log { follow } => logs::print(&named(sources, "--log")?, *follow),
-        Action::ResetLogs => logs::reset(&named(sources, "--reset-logs")?),
+        Action::Log { follow } => on_one(sources, "--log", |folder| logs::print(folder, *follow)),
+        Action::ResetLogs => on_one(sources, "--reset-logs", logs::reset),
         Action::Completions(shell) => shell::completions(*shell),
         Action::Man => shell::man(),
     }
@@ -52,6 +53,19 @@ pub fn make_default_path(settings: &Settings) -> Result<(), Error> {
         eprintln!("caffeine: made {path} for handlers; put a first one there with `caffeine --deploy FILE`");
     }
     Ok(())
+}
+
+/// Does an action on the instance that was named, as the owner of its folder where that is root's to choose.
+fn on_one(
+    sources: &Sources,
+    action: &str,
+    act: impl FnOnce(&Folder) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let folder = named(sources, action)?;
+    match Owner::of(&folder)? {
+        None => act(&folder),
+        Some(owner) => act(&owner.enter(folder)?).map_err(|error| owner.explain(error)),
+    }
 }
 
 /// The folder of the instance that was named.
