@@ -8,8 +8,8 @@
 # (root, or user namespaces). PROGRAMS=DIR takes caffeine and loadgen from there and builds nothing; SECONDS_EACH (12) is the
 # length of a run, in which the attack comes up, stands, and meets the time-outs.
 #
-# All of it happens in a network of its own whose packets are as large as on an Ethernet: MTU=1500. With the 64 KiB of the
-# loopback device each connection starts with a send buffer of 2.5 MB, which slow readers get nowhere else.
+# All of it happens in a network of its own whose packets are as large as on an Ethernet: MTU=1500. MTU=65536 is the loopback
+# device as it is, where send buffers are so large that only the server's own bound keeps slow readers (-X) from filling them.
 #
 # A round: quiet, -H, -B, quiet, -R, -X. In each of them loadgen asks 200 times per second for /hello, in an open loop: a
 # request that has to wait counts from when it was due. -X reads /large, 1 MiB, as slowly as it can; the others attack /hello.
