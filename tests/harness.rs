@@ -115,10 +115,19 @@ impl Sandbox {
     }
 
     /// Runs a command made by [`Self::command`] to its end and the end of its output.
-    pub fn run(&self, command: Command) -> Outcome {
+    #[track_caller]
+    pub fn run(&self, mut command: Command) -> Outcome {
         let what = format!("{command:?}");
-        let output = assert_cmd::Command::from_std(command).timeout(DEADLINE).output().unwrap();
-        Outcome::of(&what, output)
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let number = child.id();
+        // Not by a handler of SIGCHLD, as crates have it: each child that ends would break off some other test's read().
+        let (send, ended) = mpsc::channel();
+        std::thread::spawn(move || send.send(child.wait_with_output()));
+        let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+            let _ = kill(pid(number), Signal::SIGKILL);
+            panic!("{what} did not end");
+        });
+        Outcome::of(&what, output.unwrap())
     }
 
     /// Starts a server in the foreground, on a free port of 127.0.0.1 unless told otherwise, and waits until it
