@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Response, Sandbox, eventually, is_alive, says};
+use crate::harness::{Response, Sandbox, eventually, is_alive, read_some, says};
 use crate::traffic::begin;
 
 const ECHO_SH: &str = r#"#!/bin/sh
@@ -69,7 +69,7 @@ fn shell(sandbox: &Sandbox, name: &str, script: &str) {
 fn read_until(stream: &mut impl Read, text: &str) {
     let (mut all, mut piece) = (Vec::new(), [0; 1024]);
     while !String::from_utf8_lossy(&all).contains(text) {
-        let n = stream.read(&mut piece).unwrap();
+        let n = read_some(stream, &mut piece);
         assert_ne!(n, 0, "no {text:?} in {:?}", String::from_utf8_lossy(&all));
         all.extend_from_slice(&piece[..n]);
     }
@@ -154,7 +154,7 @@ fn output_reaches_the_client_while_the_handler_runs() {
     read_until(&mut stream, "first");
     std::fs::write(&go, "").unwrap();
     read_until(&mut stream, "second");
-    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(read_some(&mut stream, &mut [0; 1]), 0);
 }
 
 fn peak_kib(pid: u32) -> u64 {
@@ -225,7 +225,7 @@ fn a_child_in_the_background_that_keeps_the_output_keeps_the_client() {
     eventually("the handler itself has ended", || !is_alive(parent));
     std::fs::write(&go, "").unwrap();
     read_until(&mut stream, "late");
-    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(read_some(&mut stream, &mut [0; 1]), 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-pub use http::{Response, connect, get, raw};
+pub use http::{Response, connect, get, raw, read_some};
 
 /// Longer than anything takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);

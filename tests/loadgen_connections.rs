@@ -1,7 +1,7 @@
 //! How `loadgen` uses connections, against servers that do what the test says: kept, closed by either side, lost between
 //! requests and under them, from many addresses, out of ports and out of descriptors.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use caffeine::measure::record::{Connections, RunRecord};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::harness::{Sandbox, eventually};
+use crate::harness::{Sandbox, eventually, read_some};
 use crate::loadgen::run;
 use crate::loadgen::scripted::{KEEP, OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
@@ -155,7 +155,7 @@ fn the_client_closes_first_when_told_to() {
     let server = Scripted::new(move |mut stream, _| {
         assert!(read_head(&mut stream).contains("\r\nConnection: keep-alive\r\n"));
         stream.write_all(KEEP).unwrap();
-        counter.fetch_add(u64::from(stream.read(&mut [0]).unwrap() == 0), Relaxed);
+        counter.fetch_add(u64::from(read_some(&mut stream, &mut [0]) == 0), Relaxed);
     });
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "4", "--client-closes"]);
     assert_eq!((record.completed, opened(&record)), (4, (4, 0, 0)), "{record:#?}");

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, Server, eventually, says};
+use crate::harness::{Sandbox, Server, eventually, read_some, says};
 
 /// The lines that a test is about, once there are so many with this text.
 fn lines(server: &Server, text: &str, count: usize) -> Vec<String> {
@@ -180,7 +180,7 @@ fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
     let mut terminal = std::fs::File::from(pty.master);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     while !String::from_utf8_lossy(&text).contains(" ready on ") {
-        let n = terminal.read(&mut piece).unwrap();
+        let n = read_some(&mut terminal, &mut piece);
         assert_ne!(n, 0);
         text.extend_from_slice(&piece[..n]);
     }

@@ -51,7 +51,9 @@ fn with_handlers_for_every_descriptor_no_connection_is_lost() {
         );
         sandbox.handler("long", script);
         // A handler that counts is watched by a descriptor.
-        let arguments = ["-w", "1", "--max-handlers", "1000", "--listener", listener];
+        // No client is slow: what has been sent nothing stays out of the queue.
+        let quick = ["--defer-accept", "5s"];
+        let arguments = [&["-w", "1", "--max-handlers", "1000", "--listener", listener][..], &quick].concat();
         let server = start_within(&sandbox, 64, &arguments);
         let clients: Vec<_> = (0..80).map(|_| begin(&server, "/long")).collect();
         eventually("descriptors have run out", || server.log().contains("Too many open files"));

@@ -13,6 +13,18 @@ pub fn connect(port: u16) -> TcpStream {
     stream
 }
 
+/// What comes next, and how much; 0 at the end. A read with a time-out is broken off by any signal, and a child's end may be told
+/// to whichever thread there is.
+#[track_caller]
+pub fn read_some(stream: &mut impl Read, bytes: &mut [u8]) -> usize {
+    loop {
+        match stream.read(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read.unwrap(),
+        }
+    }
+}
+
 #[track_caller]
 pub fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(port);

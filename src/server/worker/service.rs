@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::Resource;
 
-use super::Shared;
 use super::connection::Connection;
 use super::handlers::Watched;
 use super::room::Room;
+use super::{FULL, Shared};
 use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
 use crate::cgi::meta;
 use crate::http::refusal::Refusal;
@@ -51,17 +51,20 @@ pub struct Service {
     shared: &'static Shared,
     room: &'static Room,
     launcher: Launcher<'static>,
+    /// The clients were waited for: others come first.
+    slow: bool,
     /// The measuring answers: index 1 keeps the connection alive.
     fixed: [Vec<u8>; 2],
     fixed_heads: [Vec<u8>; 2],
 }
 
 impl Service {
-    /// One for the calling thread; `signals_blocked` tells that handlers must not inherit its signal mask.
+    /// One for the calling thread. `slow`: it is the room's, which serves clients that were waited for, and handlers must not
+    /// inherit its signal mask.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn new(shared: &'static Shared, room: &'static Room, signals_blocked: bool) -> io::Result<Self> {
+    pub fn new(shared: &'static Shared, room: &'static Room, slow: bool) -> io::Result<Self> {
         let settings = &shared.settings;
         let instance = meta::Instance {
             name: settings.name.as_str(),
@@ -73,18 +76,14 @@ impl Service {
             worker: shared.number as u64,
             extra: &settings.env,
         };
-        let terms = Terms {
-            instance,
-            alarm_s: alarm_s(settings),
-            limits: limits(shared),
-            clear_mask: signals_blocked,
-        };
+        let terms = Terms { instance, alarm_s: alarm_s(settings), limits: limits(shared), clear_mask: slow };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
             shared,
             room,
             launcher: Launcher::new(terms)?,
+            slow,
             fixed: answers(false),
             fixed_heads: answers(true),
         })
@@ -135,6 +134,11 @@ impl Service {
         let row = self.shared.row();
         let limit = self.shared.settings.max_handlers;
         let counts = limit.is_some() || self.shared.settings.listener.entry.counts_handlers;
+        let time = self.shared.settings.handler_timeout;
+        // A watched handler takes a descriptor. One must be left for the connection that the other thread waits for.
+        if self.slow && (counts || time.is_some()) && self.shared.descriptors.spare().is_err() {
+            return self.refuse(connection, Some(head), &FULL, &"");
+        }
         if limit.is_some_and(|limit| !self.reserve(limit)) {
             return self.refuse(
                 connection,
@@ -148,7 +152,7 @@ impl Service {
         }
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
-        let (begun, time) = (Instant::now(), self.shared.settings.handler_timeout);
+        let begun = Instant::now();
         match self.launcher.launch(head, &client, counts || time.is_some()) {
             Ok((started, program)) => {
                 add(&row.launched, 1);
