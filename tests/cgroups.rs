@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use nix::sys::signal::{Signal, kill};
 
 use crate::harness::{Sandbox, Server, eventually, is_alive, pid, says};
-use crate::traffic::counters;
+use crate::traffic::{counters, oom_points};
 
 /// A group of one controller. Removed when dropped, with all that is still in it.
 struct Group(PathBuf);
@@ -88,10 +88,7 @@ fn a_handler_that_takes_all_memory_of_the_group_ends_and_the_worker_does_not() {
 #[test]
 fn bodies_beyond_the_memory_of_the_group_cost_a_worker_and_never_the_supervisor() {
     let Some((_group, _sandbox, server)) = short_of_memory() else { return };
-    let points = |pid: u32| -> i32 {
-        fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap().trim().parse().unwrap()
-    };
-    assert!(points(server.worker_pids()[0]) > points(server.pid()), "a worker is to go first");
+    assert!(oom_points(server.worker_pids()[0]) > oom_points(server.pid()), "a worker is to go first");
     let head = "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n";
     let request = [head.as_bytes(), &[b'x'; 1_000_000]].concat();
     let mut crowd: Vec<TcpStream> = Vec::new();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use caffeine::sys::seccomp::Call;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Response, Sandbox, Server, eventually, is_alive, says};
+use crate::harness::{Response, Sandbox, Server, eventually, executed_by, is_alive, says};
 use crate::privileges::{is_root, open_home, start_as};
 use crate::traffic::{begin, counters};
 
@@ -34,14 +34,7 @@ fn next_descriptor(pid: u32) -> usize {
 /// A server whose processes may each have so many descriptors.
 pub fn start_within(sandbox: &Sandbox, descriptors: u32, arguments: &[&str]) -> Server {
     sandbox.start_with(arguments, |command| {
-        let mut shell = Command::new("sh");
-        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-            shell.env(name, value);
-        }
-        shell.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
-        *command = shell;
+        executed_by(command, &["sh", "-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
     })
 }
 

@@ -184,6 +184,20 @@ impl Drop for Sandbox {
     }
 }
 
+/// Has the command executed by another program, which finds it after its own `words`: a shell that sets limits, setpriv(1).
+pub fn executed_by(command: &mut Command, words: &[&str]) {
+    let mut other = Command::new(words[0]);
+    other.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    *command = other;
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Outcome {

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::harness::{Sandbox, Server, eventually, names_in, says};
+use crate::traffic::oom_points;
 
 /// A user that nobody is.
 pub const NOBODY: u32 = 54_321;
@@ -79,12 +80,8 @@ fn started_as_root_it_binds_and_is_root_no_more() {
         );
     }
     // When memory runs out, workers go first, which have successors.
-    let readiness = |pid: u32| -> i32 {
-        let points = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
-        points.trim().parse().unwrap()
-    };
     for pid in server.worker_pids() {
-        assert_eq!(readiness(pid), (readiness(server.pid()) + 100).min(1000));
+        assert_eq!(oom_points(pid), (oom_points(server.pid()) + 100).min(1000));
     }
     let folder = server.folder();
     assert_eq!(mode(folder.dir()), (NOBODY, 0o700));

@@ -1,10 +1,9 @@
 //! What surrounds a handler: descriptors, signals, limits, environment, and nothing of the server's.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
 
 use crate::handlers::compile;
-use crate::harness::{Response, Sandbox, Server, eventually};
+use crate::harness::{Response, Sandbox, Server, eventually, executed_by};
 use crate::traffic::counters;
 
 /// Tells everything about the process that runs it.
@@ -64,19 +63,8 @@ fn with_probe(arguments: &[&str]) -> (Sandbox, Server) {
         }
         command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1").env("PATH", "/bin:/secret");
         // Ignored signals, a mask, limits and open files are inherited: the shell sets some up.
-        let program = command.get_program().to_owned();
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        let mut shell = Command::new("sh");
         let script = "ulimit -S -n 300; umask 027; trap '' HUP PIPE USR2 INT; exec 7</dev/null 9>&7; exec \"$0\" \"$@\"";
-        shell.args(["-c", script]).arg(program).args(arguments);
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
-        shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
-        *command = shell;
+        executed_by(command, &["sh", "-c", script]);
     });
     (sandbox, server)
 }
@@ -188,15 +176,9 @@ fn a_handler_gets_none_of_the_servers_capabilities() {
     std::fs::create_dir(&state).unwrap();
     std::os::unix::fs::chown(&state, Some(65534), Some(65534)).unwrap();
     let server = sandbox.start_with(&["-w", "1", "--state-dir", state.to_str().unwrap()], |command| {
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-        setpriv.args(["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]);
-        setpriv.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-            setpriv.env(name, value);
-        }
-        setpriv.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
-        *command = setpriv;
+        let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let capabilities = ["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"];
+        executed_by(command, &[&user[..], &capabilities].concat());
     });
     let own = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     assert!(own.contains("CapAmb:\t0000000000000400"), "{own}");

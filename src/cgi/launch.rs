@@ -21,7 +21,7 @@ use super::route::{self, Kind, Route};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
-use crate::sys::process::standard_error_waits;
+use crate::sys::net;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
 
 /// What handlers find as `PATH`.
@@ -194,7 +194,8 @@ impl<'a> Launcher<'a> {
             limits: &self.terms.limits,
             clear_mask: self.terms.clear_mask,
         };
-        standard_error_waits();
+        // It is shared, and a handler may have set all that write there not to wait (O_NONBLOCK belongs to the open file).
+        let _ = net::set_nonblocking(io::stderr().as_fd(), false);
         self.spawner.spawn(order, pidfd)
     }
 }

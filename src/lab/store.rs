@@ -66,9 +66,7 @@ impl Results {
     }
 
     fn begin(directory: PathBuf, spec_text: &str, environment: &Environment) -> Result<Self> {
-        let path = directory.join(SPEC);
-        fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
-        write_environment(&directory, environment)?;
+        write_head(&directory, spec_text, environment)?;
         let path = directory.join(RUNS);
         let runs = OpenOptions::new().append(true).create_new(true).open(&path);
         let runs = runs.map_err(|e| Error::file("write", &path, e))?;
@@ -117,6 +115,13 @@ impl Results {
             Error::Failed(format!("cannot write run {} to {}: {e} ({kept})", run.order, path.display()))
         })
     }
+}
+
+/// What is known before the first run.
+fn write_head(directory: &Path, spec_text: &str, environment: &Environment) -> Result<()> {
+    let path = directory.join(SPEC);
+    fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
+    write_environment(directory, environment)
 }
 
 /// Replaces the file at once, so that no interruption leaves half of it.
@@ -175,9 +180,7 @@ pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> 
     fs::create_dir_all(directory.parent().unwrap_or(directory))
         .and_then(|()| fs::create_dir(directory))
         .map_err(|e| Error::file("make the results folder", directory, e))?;
-    let path = directory.join(SPEC);
-    fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
-    write_environment(directory, &data.environment)?;
+    write_head(directory, spec_text, &data.environment)?;
     let path = directory.join(KEPT_RUNS);
     let failed = |e: std::io::Error| Error::file("write", &path, e);
     let mut file = GzEncoder::new(File::create(&path).map_err(failed)?, Compression::best());

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::reuseport::of_ones_own;
 use super::{Accepted, Acceptor, Argument, Entry, Promises, Seat, SocketCount, Spread, Strategy, Wait};
 use crate::scoreboard::Row;
+use crate::sys::bpf::statement;
 use crate::sys::map::SharedMap;
 use crate::sys::net;
 
@@ -107,10 +108,6 @@ impl Pick {
             }
         }
     }
-}
-
-const fn statement(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code: code as u16, jt, jf, k }
 }
 
 const ANSWER_A: libc::sock_filter = statement(libc::BPF_RET | libc::BPF_A, 0, 0, 0);

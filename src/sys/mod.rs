@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod alloc;
+pub mod bpf;
 pub mod client;
 pub mod clock;
 pub mod cstrings;

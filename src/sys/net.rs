@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::bpf::statement;
 use super::cerr;
 
 /// Accepts one connection with its peer's address; the new descriptor is close-on-exec and blocking.
@@ -77,7 +78,6 @@ pub fn set_user_timeout(socket: BorrowedFd<'_>, ms: u32) -> io::Result<()> {
 pub fn refuse_new_connections(listener: BorrowedFd<'_>) -> io::Result<()> {
     const TCP_FLAGS_OFFSET: u32 = 13;
     const SYN: u32 = 0x02;
-    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, TCP_FLAGS_OFFSET),
         statement(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, SYN),
@@ -120,9 +120,11 @@ pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
 /// Those of `fcntl(2)`.
 pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    let flags = if on { flags | OFlag::O_NONBLOCK } else { flags - OFlag::O_NONBLOCK };
-    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    let before = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let flags = if on { before | OFlag::O_NONBLOCK } else { before - OFlag::O_NONBLOCK };
+    if flags != before {
+        fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    }
     Ok(())
 }
 

@@ -79,17 +79,6 @@ pub fn standard_streams_to_null() -> io::Result<()> {
     Ok(())
 }
 
-/// Has writes to standard error wait where there is no room. It is shared with all that write there, and one of them may have
-/// set the others not to wait (`O_NONBLOCK` belongs to the open file, not to the descriptor).
-pub fn standard_error_waits() {
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    let stderr = io::stderr();
-    let Ok(flags) = fcntl(&stderr, FcntlArg::F_GETFL).map(OFlag::from_bits_retain) else { return };
-    if flags.contains(OFlag::O_NONBLOCK) {
-        let _ = fcntl(&stderr, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK));
-    }
-}
-
 /// Makes the descriptor `fd` refer to what `by` refers to (dup3, close-on-exec); what it referred to before is closed.
 ///
 /// # Errors

@@ -57,16 +57,16 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
 
 /// Whether `process` descends from `ancestor`; `all` has those in between.
 pub fn descends(process: &Process, ancestor: Pid, all: &[Process]) -> bool {
-    let mut parent = process.parent;
-    // A table read while processes come and go may even have a circle.
-    for _ in 0..all.len() {
-        if parent == ancestor {
-            return true;
-        }
-        let Some(next) = all.iter().find(|candidate| candidate.pid == parent) else { return false };
-        parent = next.parent;
-    }
-    false
+    let find = |pid| all.iter().find(|candidate| candidate.pid == pid);
+    lineage(process, find).take(all.len()).any(|one| one.parent == ancestor)
+}
+
+/// A process, its parent, the parent of that and so on. In a table read while processes come and go it may go round for ever.
+fn lineage<'a>(
+    process: &'a Process,
+    find: impl Fn(Pid) -> Option<&'a Process>,
+) -> impl Iterator<Item = &'a Process> {
+    std::iter::successors(Some(process), move |one| find(one.parent))
 }
 
 /// Of each of these process groups: its members and their descendants, whatever group or session these are in by now.
@@ -74,9 +74,8 @@ pub fn families<'a>(all: &'a [Process], groups: &[Pid]) -> HashMap<Pid, Vec<&'a 
     let by_number: HashMap<Pid, &Process> = all.iter().map(|one| (one.pid, one)).collect();
     let mut families: HashMap<Pid, Vec<&Process>> = HashMap::new();
     for process in all {
-        let lineage = std::iter::successors(Some(process), |one| by_number.get(&one.parent).copied());
-        // A table read while processes come and go may even have a circle.
-        if let Some(member) = lineage.take(all.len()).find(|one| groups.contains(&one.group)) {
+        let mut lineage = lineage(process, |pid| by_number.get(&pid).copied()).take(all.len());
+        if let Some(member) = lineage.find(|one| groups.contains(&one.group)) {
             families.entry(member.group).or_default().push(process);
         }
     }

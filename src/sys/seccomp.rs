@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::bpf::statement;
 use super::cerr;
 
 /// Where the watched calls of a thread, and of all that it starts, arrive. Dropped, these calls fail with `ENOSYS`.
@@ -31,15 +32,14 @@ impl Gate {
     /// `EBUSY`: the thread stands behind a gate already; others of seccomp(2).
     pub fn before_this_thread(calls: &[i64]) -> io::Result<Self> {
         let watched = u8::try_from(calls.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let statement = |code: u32, k: u32, jt| libc::sock_filter { code: code as u16, jt, jf: 0, k };
         let number = offset_of!(libc::seccomp_data, nr) as u32;
-        let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, number, 0)];
+        let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, number)];
         // A match jumps over the comparisons that are left, and over the first return.
         program.extend(calls.iter().zip((0..watched).rev()).map(|(&call, left)| {
-            statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, left + 1)
+            statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, left + 1, 0, call as u32)
         }));
-        program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
-        program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0));
+        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_USER_NOTIF));
         let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
         nix::sys::prctl::set_no_new_privs()?;
         // SAFETY: `filter` describes `program`; both live throughout the call, and the kernel only reads them.
