@@ -17,7 +17,7 @@ fn sources(arguments: &[&str], environment: &[(&str, &str)]) -> Sources {
         environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
     };
     match parse(arguments, variable).unwrap() {
-        Parsed::Act(_, layers) => Sources::new(*layers).unwrap(),
+        Parsed::Act(_, layers) => Sources::new(*layers),
         Parsed::Print(text) => panic!("{text}"),
     }
 }
@@ -52,11 +52,77 @@ fn an_empty_variable_and_one_that_is_overruled_do_not_count() {
 }
 
 #[test]
-fn a_bad_variable_is_named() {
+fn a_bad_variable_is_named_with_the_way_out() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&[]);
-    command.env("CAFFEINE_LOG_LEVEL", "loud");
-    sandbox.run(command).fails(2, "CAFFEINE_LOG_LEVEL: invalid value 'loud'");
+    let start = |name: &str, value: &str| {
+        let mut command = sandbox.command(&[]);
+        command.env(name, value);
+        sandbox.run(command)
+    };
+    start("CAFFEINE_LOG_LEVEL", "loud").fails(2, "CAFFEINE_LOG_LEVEL: invalid value 'loud'");
+    let orchestrated = start("CAFFEINE_PORT", "tcp://10.0.0.1:8080");
+    let orchestrated = orchestrated.fails(2, "; unset it, or give --port (Kubernetes sets it");
+    assert!(orchestrated.stderr.contains("CAFFEINE_PORT"), "{orchestrated:?}");
+}
+
+/// A bad value for every setting that can be bad.
+const BAD: [(&str, &str); 12] = [
+    ("CAFFEINE_PORT", "tcp://10.0.0.1:8080"),
+    ("CAFFEINE_WORKERS", "many"),
+    ("CAFFEINE_BIND", "localhost"),
+    ("CAFFEINE_LISTENER", "lifo"),
+    ("CAFFEINE_RESPOND", "coffee"),
+    ("CAFFEINE_LOG_LEVEL", "loud"),
+    ("CAFFEINE_GRACE", "soon"),
+    ("CAFFEINE_MAX_BODY", "lots"),
+    ("CAFFEINE_PIN", "perhaps"),
+    ("CAFFEINE_HANDLER_LIMIT", "none"),
+    ("CAFFEINE_USER", "no such user"),
+    ("CAFFEINE_BACKLOG", "-1"),
+];
+
+#[test]
+fn an_action_looks_at_no_variable_that_it_does_not_use() {
+    let sandbox = Sandbox::new();
+    let _server = sandbox.start(&["-n", "lab"]);
+    let file = sandbox.program("hello", "#!/bin/sh\n");
+    let act = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.envs(BAD);
+        sandbox.run(command)
+    };
+    for arguments in
+        ["-L", "-n lab --status", "-n lab --log", "-n lab --reset-logs", "-n lab --reload", "--man", "--help"]
+    {
+        act(&arguments.split(' ').collect::<Vec<_>>()).succeeds();
+    }
+    act(&["--deploy", file.to_str().unwrap()]).succeeds();
+    act(&["-n", "lab", "--stop"]).succeeds();
+    for (name, value) in [("CAFFEINE_NAME", "no name"), ("CAFFEINE_PATH", "missing")] {
+        let mut command = sandbox.command(&["-L"]);
+        command.env(name, value);
+        sandbox.run(command).succeeds();
+    }
+}
+
+#[test]
+fn the_present_directory_matters_to_relative_paths_alone() {
+    let sandbox = Sandbox::new();
+    let gone = |arguments: &[&str]| {
+        std::fs::create_dir(sandbox.path("gone")).unwrap();
+        let mut command = sandbox.command(&[]);
+        let (program, arguments) = (command.get_program().to_owned(), arguments.join(" "));
+        crate::harness::executed_by(&mut command, &["sh", "-c", "rmdir ../gone; exec \"$@\"", "sh"]);
+        command.args(arguments.split(' ')).current_dir(sandbox.path("gone"));
+        assert!(command.get_args().any(|argument| argument == program));
+        sandbox.run(command)
+    };
+    gone(&["-n lab -D -p 0 --bind 127.0.0.1"]).succeeds();
+    for arguments in ["-n lab --status", "-L", "-n lab --reload", "--check-config", "-n lab --stop"] {
+        gone(&[arguments]).succeeds();
+    }
+    let needs = "the present directory cannot be found, so handlers leads nowhere; give an absolute path";
+    gone(&["--check-config --path handlers"]).fails(1, needs);
 }
 
 #[test]

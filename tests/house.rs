@@ -143,6 +143,27 @@ fn no_deadline_of_the_server_is_on_a_clock_that_can_be_set() {
     none("the time of day can jump; wait on Instant or CLOCK_MONOTONIC:", found.collect());
 }
 
+/// Lines that print with a macro that panics where nothing can be written.
+fn panicking_prints(text: &str) -> Vec<usize> {
+    let program = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let found = tokens(program);
+    let prints = |at: &usize| {
+        matches!(found[*at].1, Token::Word("print" | "println" | "eprint" | "eprintln"))
+            && found.get(at + 1).is_some_and(|(_, next)| *next == Token::Mark('!'))
+    };
+    (0..found.len()).filter(prints).map(|at| found[at].0).collect()
+}
+
+#[test]
+fn programs_print_by_functions_that_cannot_panic() {
+    assert_eq!(panicking_prints("fn print() {}\nprintln!(\"a\");\n// print!\neprint!()"), [2, 4]);
+    let files = sources(&["src"]).into_iter().filter(|(path, _)| !path.ends_with("tests.rs"));
+    let found = files.flat_map(|(path, text)| {
+        panicking_prints(&text).into_iter().map(move |line| format!("{path}:{line}")).collect::<Vec<_>>()
+    });
+    none("use sys::stdio, or the program's own print:", found.collect());
+}
+
 /// Lines with work left for later, or a test that is switched off.
 fn leftovers(text: &str) -> Vec<usize> {
     let found = tokens(text);

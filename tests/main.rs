@@ -29,6 +29,7 @@ mod loadgen_outputs; // what the load generator writes, and its schedules
 mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
+mod printing; // output that nobody reads, or that cannot be written
 mod privileges; // as whom the server runs
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
 mod programs; // what reuseport-cbpf chooses by

@@ -1,5 +1,6 @@
 //! The command line of `lab`, and the errors' way out.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::error::{Error, Result};
 use super::{campaign, catalogue, compare, guard, keep, report, suite};
+use crate::sys::stdio::{self, remark};
 
 /// Runs experiments on how new connections are spread over worker processes, and writes reports.
 #[derive(Debug, Parser)]
@@ -147,8 +149,22 @@ fn level(text: &str) -> std::result::Result<(String, String), String> {
 
 /// The program `lab`: 0 done, 1 failed, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match &cli.action {
+    let done = match Cli::try_parse() {
+        Ok(cli) => act(&cli.action),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => print(&help.render().to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            remark(format_args!("lab: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn act(action: &Action) -> Result<()> {
+    match action {
         Action::Guard => {
             guard::stand();
             Ok(())
@@ -156,19 +172,26 @@ pub fn main() -> ExitCode {
         Action::List => list(),
         Action::Run(run) => campaign::run(run),
         Action::Check(check) => campaign::check(check),
-        Action::Report { directory } => redraw(directory).map(|path| println!("{}", path.display())),
-        Action::Keep { directory, target } => {
-            keep::keep(directory, target.as_deref()).map(|path| println!("{}", path.display()))
-        }
-        Action::Compare(wanted) => compare::compare(wanted).map(|text| print!("{text}")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lab: {error}");
-            ExitCode::from(error.exit_code())
-        }
+        Action::Report { directory } => print_line(redraw(directory)?.display()),
+        Action::Keep { directory, target } => print_line(keep::keep(directory, target.as_deref())?.display()),
+        Action::Compare(wanted) => print(&compare::compare(wanted)?),
     }
+}
+
+/// Writes to standard output; a reader that has left is not an error.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    stdio::print(text).map_err(Error::Failed)
+}
+
+/// As [`print`], and ends the line.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_line(line: impl Display) -> Result<()> {
+    print(&format!("{line}\n"))
 }
 
 /// A time to wait, in seconds.
@@ -188,7 +211,8 @@ fn list() -> Result<()> {
         let experiment = found.experiment();
         match experiment.and_then(|experiment| Ok((experiment.seconds()?, experiment))) {
             Ok((seconds, experiment)) => {
-                println!("{:12} {:>7}  {}", found.name, minutes(seconds), experiment.question());
+                let question = experiment.question();
+                print_line(format_args!("{:12} {:>7}  {question}", found.name, minutes(seconds)))?;
             }
             Err(error) => broken = Some(error),
         }

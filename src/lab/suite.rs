@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::campaign::{Ended, Place, Session, finish};
 use super::catalogue::{self, Experiment, Found};
-use super::cli::minutes;
+use super::cli::{minutes, print, print_line};
 use super::error::{Error, Result};
 use super::expect::{Claim, ClaimVerdict, together};
 use super::report::suite::Member;
 use super::spec::{Spec, located};
 use super::{judge, plan, report, store};
+use crate::sys::stdio::remark;
 
 /// The suite as it was run.
 const SUITE: &str = "suite.toml";
@@ -122,11 +123,11 @@ fn read(directory: &Path) -> Result<(Suite, String)> {
 fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()> {
     let members = suite.members()?;
     let time = minutes(total(session, &members)?);
-    eprintln!("{} experiments, about {time}; results in {}", members.len(), directory.display());
+    remark(format_args!("{} experiments, about {time}; results in {}", members.len(), directory.display()));
     let (mut failed, mut interrupted) = (Vec::new(), None);
     for (found, spec) in members {
         let folder = directory.join(&found.name);
-        eprintln!("{}: {}", found.name, spec.question);
+        remark(format_args!("{}: {}", found.name, spec.question));
         match member(session, &found, spec, &folder) {
             Ok(()) => {}
             Err(Error::Interrupted(_)) => {
@@ -137,14 +138,14 @@ fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()
                 break;
             }
             Err(error) => {
-                eprintln!("lab: {}: {error}", found.name);
+                remark(format_args!("lab: {}: {error}", found.name));
                 failed.push(found.name);
             }
         }
     }
     let page = write(directory)?;
-    print!("{}", table(&claims(directory)?));
-    println!("{}", page.display());
+    print(&table(&claims(directory)?))?;
+    print_line(page.display())?;
     match interrupted {
         Some(text) => Err(Error::Interrupted(text)),
         None if failed.is_empty() => Ok(()),

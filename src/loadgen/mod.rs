@@ -40,7 +40,7 @@ pub mod trace;
 pub mod verdict;
 pub mod view;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::measure::record::{RunRecord, SCHEMA};
+use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
 use cli::{Args, Command};
 use control::{Control, Interrupt};
@@ -68,26 +69,29 @@ const INTERRUPTED: i32 = 130;
 
 /// The program `loadgen`.
 pub fn main() -> ExitCode {
-    parse().and_then(|args| run(&args)).map_or_else(
+    parse().and_then(|args| args.map_or(Ok(0), |args| run(&args))).map_or_else(
         |error| {
-            remark(&format!("loadgen: {error}"));
+            remark(format_args!("loadgen: {error}"));
             ExitCode::from(error.exit_code())
         },
         ExitCode::from,
     )
 }
 
-/// The arguments; help and the version are printed here. Misuse is one line, like every other error.
-fn parse() -> Result<Args, Error> {
-    Args::try_parse().map_err(|error| {
-        if !error.use_stderr() {
-            error.exit();
-        }
-        let text = error.render().to_string();
-        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
-        let words: Vec<_> = message.split_whitespace().collect();
-        Error::Usage(format!("{}; try `loadgen --help`", words.join(" ")))
-    })
+/// The arguments; none where help or the version was asked for, which are printed here. Misuse is one line, like every
+/// other error.
+fn parse() -> Result<Option<Args>, Error> {
+    let error = match Args::try_parse() {
+        Ok(args) => return Ok(Some(args)),
+        Err(error) => error,
+    };
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return print(&text).map(|()| None);
+    }
+    let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = message.split_whitespace().collect();
+    Err(Error::Usage(format!("{}; try `loadgen --help`", words.join(" "))))
 }
 
 fn run(args: &Args) -> Result<u8, Error> {
@@ -103,10 +107,10 @@ fn run(args: &Args) -> Result<u8, Error> {
     let plan = Plan::new(args)?;
     let mut files = Files::open(&args.output)?;
     if args.url.is_none() && !args.output.quiet {
-        remark(&format!("loadgen: no URL given, going to {}", cli::DEFAULT_URL));
+        remark(format_args!("loadgen: no URL given, going to {}", cli::DEFAULT_URL));
     }
     for warning in plan.warnings.iter().filter(|_| !args.output.quiet) {
-        remark(&format!("loadgen: warning: {warning}"));
+        remark(format_args!("loadgen: warning: {warning}"));
     }
     let interrupt = watch_signals()?;
     let mut view = View::open(args.output.quiet, !args.output.no_live, &interrupt);
@@ -207,10 +211,10 @@ fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Erro
         return print(&(text::text(record) + &search + &expect::text(&record.expectations)));
     }
     for reason in record.reasons.iter().filter(|_| record.verdict != "OK") {
-        remark(&format!("loadgen: {}: {reason}", record.verdict));
+        remark(format_args!("loadgen: {}: {reason}", record.verdict));
     }
     for unmet in record.expectations.iter().filter(|expected| !expected.holds) {
-        remark(&format!("loadgen: expected {}", expect::line(unmet)));
+        remark(format_args!("loadgen: expected {}", expect::line(unmet)));
     }
     Ok(())
 }
@@ -236,19 +240,9 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     Ok(interrupt)
 }
 
-/// A line on standard error. Nobody may be there to read it; that ends no run.
-fn remark(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 /// Writes to standard output; a reader that has gone away is no failure.
 fn print(text: &str) -> Result<(), Error> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Failed(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
+    stdio::print(text).map_err(Error::Failed)
 }
 
 #[cfg(test)]

@@ -3,27 +3,27 @@
 //! [`Options`] is the one list of settings: each is an option, a `CAFFEINE_*` variable and a key of the
 //! configuration file, of the same name and type.
 
+mod layers;
+
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, Command, CommandFactory, Parser};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
-use crate::listener::{Choice, STRATEGIES, table};
-use crate::server::error::Error;
+use crate::listener::{Choice, STRATEGIES};
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
 use crate::server::values;
+
+pub use layers::{Layers, Parsed, Uses, parse};
 
 const AFTER_HELP: &str = "\
 Each setting can also stand in the environment (CAFFEINE_PORT=8080) or in the configuration file \
@@ -244,57 +244,6 @@ pub enum Action {
     Man,
 }
 
-/// The settings that were typed, and those of the environment, kept so that a reload can lay them over a new
-/// version of the file.
-#[derive(Clone, Debug)]
-pub struct Layers {
-    typed: ArgMatches,
-    environment: ArgMatches,
-}
-
-/// What [`parse`] found.
-#[derive(Debug)]
-pub enum Parsed {
-    /// Do this.
-    Act(Action, Box<Layers>),
-    /// Print this (help or version) and be done.
-    Print(String),
-}
-
-/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
-/// empty ones count as missing.
-///
-/// # Errors
-/// [`Error::Usage`].
-pub fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Parsed, Error> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if asks_for_strategies(&arguments) {
-        return Ok(Parsed::Print(table::text()));
-    }
-    let typed = match command().try_get_matches_from(arguments) {
-        Ok(typed) => typed,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Parsed::Print(error.render().to_string()));
-        }
-        Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
-    };
-    let environment = environment(&typed, variable)?;
-    let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
-    if all.follow && !all.actions.log {
-        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
-    }
-    Ok(Parsed::Act(all.action(), Box::new(Layers { typed, environment })))
-}
-
-/// `--listener help` is a question and no setting.
-fn asks_for_strategies(arguments: &[OsString]) -> bool {
-    arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
-        || arguments.iter().any(|argument| argument == "--listener=help")
-}
-
 /// The definition, for completions and the manual page. The strategies are those of the table.
 pub fn command() -> Command {
     let names: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
@@ -324,53 +273,19 @@ impl Typed {
     }
 }
 
-impl Layers {
-    /// Lays the environment over the file's options, and the typed ones over both.
-    ///
-    /// # Errors
-    /// None for what [`parse`] returned.
-    pub fn over(&self, mut file: Options) -> Result<Options, Error> {
-        for layer in [&self.environment, &self.typed] {
-            file.update_from_arg_matches(layer).map_err(|error| Error::Usage(one_line(&error)))?;
+impl Action {
+    /// The settings that it uses. A value of another one, good or bad, is not looked at.
+    pub fn uses(&self) -> Uses {
+        match self {
+            Self::Start { .. } | Self::CheckConfig => Uses::All,
+            Self::ListInstances => Uses::Only(&["config", "state_dir"]),
+            Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path"]),
+            Self::Stop | Self::Status | Self::Reload | Self::Log { .. } | Self::ResetLogs => {
+                Uses::Only(&["config", "state_dir", "name"])
+            }
+            Self::Completions(_) | Self::Man => Uses::Only(&[]),
         }
-        Ok(file)
     }
-
-    /// Whether an option stood on the command line itself.
-    pub fn is_typed(&self, option: &str) -> bool {
-        self.typed.value_source(option) == Some(ValueSource::CommandLine)
-    }
-}
-
-/// The settings in the environment, read by the definitions of the command line. One that was typed as well
-/// is not looked at, so that a bad variable can be overruled.
-fn environment(typed: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Result<ArgMatches, Error> {
-    let settings = Options::augment_args(Command::new("environment").no_binary_name(true));
-    let mut arguments = Vec::new();
-    for setting in settings.get_arguments() {
-        let Some(long) = setting.get_long() else { continue };
-        let name = format!("CAFFEINE_{}", long.replace('-', "_").to_uppercase());
-        let Some(value) = variable(&name).filter(|value| !value.is_empty()) else { continue };
-        if typed.value_source(setting.get_id().as_str()).is_some() {
-            continue;
-        }
-        let mut argument = OsString::from(format!("--{long}="));
-        argument.push(value);
-        if let Err(error) = settings.clone().try_get_matches_from([&argument]) {
-            return Err(Error::Usage(format!("in the environment, {name}: {}", one_line(&error))));
-        }
-        arguments.push(argument);
-    }
-    settings.try_get_matches_from(arguments).map_err(|error| Error::Usage(one_line(&error)))
-}
-
-/// clap's message without its usage and advice to read the help.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
-    let message = message.split("\n\nFor more").next().unwrap_or_default();
-    let lines: Vec<_> = message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" ").replace("invalid digit found in string", "it is no whole number")
 }
 
 fn parsed<'de, T, D, E>(from: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>

@@ -94,7 +94,8 @@ const MOST_DEFER_S: u32 = 120;
 #[derive(Clone, Debug)]
 pub struct Sources {
     layers: Layers,
-    started_in: PathBuf,
+    /// The present directory at the start. It may be gone: that matters to relative paths only.
+    started_in: Option<PathBuf>,
 }
 
 impl Settings {
@@ -166,13 +167,8 @@ impl Settings {
 
 impl Sources {
     /// The layers as parsed now; relative paths in them count from the present directory.
-    ///
-    /// # Errors
-    /// The present directory is gone.
-    pub fn new(layers: Layers) -> Result<Self, Error> {
-        let started_in = std::env::current_dir()
-            .map_err(|error| Error::Failed(format!("cannot tell the present directory: {error}")))?;
-        Ok(Self { layers, started_in })
+    pub fn new(layers: Layers) -> Self {
+        Self { layers, started_in: std::env::current_dir().ok() }
     }
 
     /// Whether the option stood on the command line itself.
@@ -183,15 +179,29 @@ impl Sources {
     /// What was asked for, in order of precedence, with absolute paths; nothing is filled in or checked.
     ///
     /// # Errors
-    /// The file cannot be read, or is no good: then the message names file, line and key.
+    /// The file cannot be read, or is no good: then the message names file, line and key. A path is relative, and the
+    /// directory that it counts from is gone.
     pub fn options(&self) -> Result<Options, Error> {
-        let config = self.layers.over(Options::default())?.config.map(|path| self.started_in.join(path));
+        let config = self.layers.over(Options::default())?.config;
+        let config = config.map(|path| self.absolute(&path)).transpose()?;
         let file = config.map_or_else(|| Ok(Options::default()), |path| config_file::read(&path, 0))?;
         let mut options = self.layers.over(file)?;
         for path in [&mut options.path, &mut options.state_dir, &mut options.config].into_iter().flatten() {
-            *path = self.started_in.join(&path);
+            *path = self.absolute(path)?;
         }
         Ok(options)
+    }
+
+    fn absolute(&self, path: &Path) -> Result<PathBuf, Error> {
+        if path.is_absolute() {
+            return Ok(path.to_owned());
+        }
+        self.started_in.as_ref().map(|directory| directory.join(path)).ok_or_else(|| {
+            Error::Failed(format!(
+                "the present directory cannot be found, so {} leads nowhere; give an absolute path",
+                path.display()
+            ))
+        })
     }
 
     /// Reads everything anew and puts it together: command line, then `CAFFEINE_*`, then file, then default.
@@ -273,8 +283,11 @@ fn default_handlers_dir() -> Result<PathBuf, Error> {
         })
 }
 
-/// Only the default directory may be missing here; who needs it makes it.
-fn handlers_dir(given: Option<PathBuf>) -> Result<PathBuf, Error> {
+/// The directory of the handlers, as given or the default one. Only the latter may be missing: what needs it makes it.
+///
+/// # Errors
+/// The one that was given is not a directory; there is no default one.
+pub fn handlers_dir(given: Option<PathBuf>) -> Result<PathBuf, Error> {
     let Some(path) = given else { return utf8(default_handlers_dir()?) };
     match std::fs::metadata(&path) {
         Ok(found) if found.is_dir() => utf8(path),

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use crate::instance::daemon::{self, Detached, Outcome, Ready};
 use crate::instance::{Claim, Folder};
+use crate::sys::stdio;
 use cli::{Action, Parsed};
 use config::{Settings, Sources};
 use error::Error;
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("caffeine: {error}");
+            stdio::remark(format_args!("caffeine: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -41,12 +42,9 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Error> {
     match cli::parse(std::env::args_os(), |name| std::env::var_os(name))? {
-        Parsed::Print(text) => {
-            print!("{text}");
-            Ok(())
-        }
-        Parsed::Act(Action::Start { daemon }, layers) => start(Sources::new(*layers)?, daemon),
-        Parsed::Act(action, layers) => actions::act(&action, &Sources::new(*layers)?),
+        Parsed::Print(text) => stdio::print(&text).map_err(Error::Failed),
+        Parsed::Act(Action::Start { daemon }, layers) => start(Sources::new(*layers), daemon),
+        Parsed::Act(action, layers) => actions::act(&action, &Sources::new(*layers)),
     }
 }
 
@@ -58,7 +56,7 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     }
     let settings = sources.resolve()?;
     let identity = Identity::of(&settings)?;
-    actions::make_default_path(&settings)?;
+    actions::make_default_path(&settings.path)?;
     let given = activation::socket()?;
     if !in_background {
         return serve(settings, sources, identity, given, daemon::foreground());
@@ -66,8 +64,9 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     let detached =
         daemon::detach().map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
     match detached {
+        // A closed standard output is no reason to say that the start has failed.
         Detached::Launcher(Outcome { code: 0, text }) => {
-            println!("{text}");
+            let _ = stdio::print(&format!("{text}\n"));
             Ok(())
         }
         Detached::Launcher(Outcome { code: 2, text }) => Err(Error::Usage(text)),

@@ -23,6 +23,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod sockdiag;
 pub mod spawn;
+pub mod stdio;
 pub mod tether;
 pub mod uring;
 

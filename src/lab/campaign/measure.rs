@@ -13,6 +13,7 @@ use crate::lab::rows;
 use crate::lab::runner::{Occasion, Runner, debug_built, explain};
 use crate::lab::spec::Spec;
 use crate::lab::store::Results;
+use crate::sys::stdio::remark;
 
 /// Makes the runs that are not among `made`.
 ///
@@ -29,7 +30,7 @@ pub fn measure(
     let is_made = |planned: &Planned| made.iter().any(|run| run.round > 0 && run.order == planned.order);
     let missing: Vec<Planned> = plan::runs(spec).into_iter().filter(|planned| !is_made(planned)).collect();
     let progress = progress(missing.len() as u64);
-    let say = |line: String| if progress.is_hidden() { eprintln!("{line}") } else { progress.println(line) };
+    let say = |line: String| if progress.is_hidden() { remark(line) } else { progress.println(line) };
     say(format!(
         "{} runs, about {}; results in {}",
         missing.len(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::catalogue::{self, Experiment, Found};
 use super::check;
 use super::child::Patience;
-use super::cli::{self, Run};
+use super::cli::{self, Run, print_line};
 use super::error::{Error, Result};
 use super::interrupt::Interrupt;
 use super::programs::Programs;
@@ -111,9 +111,9 @@ pub fn check(wanted: &cli::Check) -> Result<()> {
         let (spec, _) = settings::adjusted(spec, &found, &wanted.scope)?;
         let runner = session.runner(&spec)?;
         let findings = session.findings(&spec, &runner, &wanted.scope.results.join(&found.name))?;
-        println!("{}: {}", found.name, check::effort(&spec));
+        print_line(format_args!("{}: {}", found.name, check::effort(&spec)))?;
         for finding in &findings {
-            println!("  {finding}");
+            print_line(format_args!("  {finding}"))?;
         }
         refused += findings.iter().filter(|finding| finding.refuses()).count();
     }
@@ -176,9 +176,9 @@ pub fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
         match report::write(directory) {
             Ok((page, answer)) => {
                 for sentence in answer {
-                    println!("{sentence}");
+                    print_line(sentence)?;
                 }
-                println!("{}", page.display());
+                print_line(page.display())?;
             }
             // What ended the runs, such as a full disk, says more than that there is no report because of it.
             Err(_) if ended.is_err() => {}

@@ -22,6 +22,7 @@ use super::plan::{self, Cell};
 use super::runner::{Runner, Tried, network};
 use super::spec::{Spec, Sysctl};
 use super::{peers, words};
+use crate::sys::stdio::remark;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
 /// Something is.
 pub fn refuse(findings: &[Finding]) -> Result<()> {
     for note in findings.iter().filter(|finding| finding.grade == Grade::Aloud) {
-        eprintln!("{}: {}", note.subject, note.text);
+        remark(format_args!("{}: {}", note.subject, note.text));
     }
     let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses()).collect();
     match refused.as_slice() {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::collect::Snapshot;
 use super::control::Interrupt;
 use super::plan::Plan;
-use super::remark;
+use crate::sys::stdio::remark;
 use course::Course;
 use screen::Screen;
 

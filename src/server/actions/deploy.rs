@@ -7,6 +7,7 @@ use crate::instance::{self, Folder};
 use crate::server::config::{self, Sources, recorded};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
+use crate::sys::stdio;
 
 /// Copies a handler or a directory of handlers into place.
 pub fn deploy(source: &Path, sources: &Sources) -> Result<(), Error> {
@@ -20,9 +21,9 @@ pub fn deploy(source: &Path, sources: &Sources) -> Result<(), Error> {
     if let Some(name) = options.name.as_ref().filter(|_| !sources.is_typed("path")) {
         return to_instance(source, &Folder::new(&config::state_dir(&options)?, name));
     }
-    let settings = sources.resolve()?;
-    make_default_path(&settings)?;
-    put(source, &settings.path)
+    let path = config::handlers_dir(options.path)?;
+    make_default_path(&path)?;
+    put(source, &path)
 }
 
 /// Into the directory that an instance has recorded. Root does that as the owner of the instance, who could have recorded
@@ -48,7 +49,7 @@ fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
 fn put(source: &Path, base: &Path) -> Result<(), Error> {
     let done = instance::deploy::deploy(source, base)?;
     for warning in &done.warnings {
-        eprintln!("caffeine: warning: {warning}");
+        stdio::remark(format_args!("caffeine: warning: {warning}"));
     }
     print(&format!("deployed {}\n", done.target.display()))
 }

@@ -9,16 +9,16 @@ mod shell;
 mod status;
 mod stop;
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::instance::{Folder, Life, registry};
 use crate::server::cli::Action;
-use crate::server::config::{self, Settings, Sources};
+use crate::server::config::{self, Sources};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
 use crate::sys::process::Pidfd;
+use crate::sys::stdio;
 
 /// Does everything but `Action::Start`.
 ///
@@ -44,13 +44,15 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
 ///
 /// # Errors
 /// It cannot be made.
-pub fn make_default_path(settings: &Settings) -> Result<(), Error> {
-    let path = settings.path.display();
-    if !settings.path.exists() {
-        std::fs::create_dir_all(&settings.path).map_err(|error| {
-            Error::Failed(format!("cannot make {path}: {error}; give another with --path"))
+pub fn make_default_path(path: &Path) -> Result<(), Error> {
+    if !path.exists() {
+        let shown = path.display();
+        std::fs::create_dir_all(path).map_err(|error| {
+            Error::Failed(format!("cannot make {shown}: {error}; give another with --path"))
         })?;
-        eprintln!("caffeine: made {path} for handlers; put a first one there with `caffeine --deploy FILE`");
+        stdio::remark(format_args!(
+            "caffeine: made {shown} for handlers; put a first one there with `caffeine --deploy FILE`"
+        ));
     }
     Ok(())
 }
@@ -109,11 +111,5 @@ fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
 
 /// Prints to standard output. A reader who has left is no error.
 fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Failed(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
+    stdio::print(text).map_err(Error::Failed)
 }

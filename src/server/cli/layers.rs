@@ -1,0 +1,150 @@
+//! From arguments and `CAFFEINE_*` variables to layers of settings. An action looks at the settings that it uses, so that
+//! a variable which only a start could use hinders no stop.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::{Action, Options, Typed, command};
+use crate::listener::table;
+use crate::server::error::Error;
+
+/// The settings that were typed, and those of the environment, kept so that a reload can lay them over a new
+/// version of the file.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    typed: ArgMatches,
+    environment: ArgMatches,
+}
+
+/// The settings that an action uses, by their names in [`Options`].
+#[derive(Clone, Copy, Debug)]
+pub enum Uses {
+    /// Every one.
+    All,
+    /// These.
+    Only(&'static [&'static str]),
+}
+
+impl Uses {
+    /// Whether a setting is one of them.
+    pub fn includes(self, setting: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(settings) => settings.contains(&setting),
+        }
+    }
+}
+
+/// What [`parse`] found.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Do this.
+    Act(Action, Box<Layers>),
+    /// Print this (help or version) and be done.
+    Print(String),
+}
+
+/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
+/// empty ones count as missing.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if asks_for_strategies(&arguments) {
+        return Ok(Parsed::Print(table::text()));
+    }
+    let typed = match command().try_get_matches_from(arguments) {
+        Ok(typed) => typed,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Parsed::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
+    };
+    let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
+    if all.follow && !all.actions.log {
+        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
+    }
+    let action = all.action();
+    let environment = environment(&typed, variable, action.uses())?;
+    Ok(Parsed::Act(action, Box::new(Layers { typed, environment })))
+}
+
+/// `--listener help` is a question and no setting.
+fn asks_for_strategies(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
+        || arguments.iter().any(|argument| argument == "--listener=help")
+}
+
+impl Layers {
+    /// Lays the environment over the file's options, and the typed ones over both.
+    ///
+    /// # Errors
+    /// None for what [`parse`] returned.
+    pub fn over(&self, mut file: Options) -> Result<Options, Error> {
+        for layer in [&self.environment, &self.typed] {
+            file.update_from_arg_matches(layer).map_err(|error| Error::Usage(one_line(&error)))?;
+        }
+        Ok(file)
+    }
+
+    /// Whether an option stood on the command line itself.
+    pub fn is_typed(&self, option: &str) -> bool {
+        self.typed.value_source(option) == Some(ValueSource::CommandLine)
+    }
+}
+
+/// The settings in the environment, read by the definitions of the command line. One that was typed as well, or that the
+/// action does not use, is not looked at.
+fn environment(
+    typed: &ArgMatches,
+    variable: impl Fn(&str) -> Option<OsString>,
+    uses: Uses,
+) -> Result<ArgMatches, Error> {
+    let settings = Options::augment_args(Command::new("environment").no_binary_name(true));
+    let mut arguments = Vec::new();
+    for setting in settings.get_arguments() {
+        let Some(long) = setting.get_long() else { continue };
+        let name = format!("CAFFEINE_{}", long.replace('-', "_").to_uppercase());
+        let Some(value) = variable(&name).filter(|value| !value.is_empty()) else { continue };
+        let id = setting.get_id().as_str();
+        if typed.value_source(id).is_some() || !uses.includes(id) {
+            continue;
+        }
+        let mut argument = OsString::from(format!("--{long}="));
+        argument.push(&value);
+        if let Err(error) = settings.clone().try_get_matches_from([&argument]) {
+            return Err(Error::Usage(format!(
+                "in the environment, {name}: {}; unset it, or give --{long}{}",
+                one_line(&error),
+                orchestrated(&name, &value)
+            )));
+        }
+        arguments.push(argument);
+    }
+    settings.try_get_matches_from(arguments).map_err(|error| Error::Usage(one_line(&error)))
+}
+
+/// What sets the variable, where that is known.
+fn orchestrated(name: &str, value: &OsStr) -> &'static str {
+    if name == "CAFFEINE_PORT" && value.as_encoded_bytes().starts_with(b"tcp://") {
+        " (Kubernetes sets it in every pod beside a service named \"caffeine\", unless enableServiceLinks is false)"
+    } else {
+        ""
+    }
+}
+
+/// clap's message without its usage and advice to read the help.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
+    let message = message.split("\n\nFor more").next().unwrap_or_default();
+    let lines: Vec<_> = message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").replace("invalid digit found in string", "it is no whole number")
+}
