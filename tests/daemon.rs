@@ -2,7 +2,11 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{Sandbox, eventually, get, is_alive, says};
+use caffeine::instance::Life;
+use caffeine::sys::sandbox::{Rule, refuse_in};
+use nix::libc;
+
+use crate::harness::{Sandbox, eventually, executed_by, get, is_alive, says};
 
 #[test]
 fn a_daemon_serves_when_its_launcher_returns() {
@@ -68,4 +72,53 @@ fn a_daemon_leaves_terminal_directory_and_session_of_its_launcher() {
     assert_eq!(session.as_raw().cast_unsigned(), pid);
     sandbox.caffeine(&["-n", "lab", "-s"]).succeeds();
     eventually("the daemon is gone", || !is_alive(pid));
+}
+
+#[test]
+fn a_daemon_keeps_no_descriptor_of_its_launcher() {
+    let refusals = [None, Some(libc::ENOSYS), Some(libc::EPERM), Some(libc::EINVAL)];
+    for (number, errno) in refusals.into_iter().enumerate() {
+        let (sandbox, name) = (Sandbox::new(), format!("lab{number}"));
+        let lock = sandbox.write("lock", "");
+        let arguments = ["-n", &name, "-D", "-p", "0", "--bind", "127.0.0.1", "-w", "1"];
+        let mut command = sandbox.command(&arguments);
+        // flock(1) has the locked file open for its command.
+        executed_by(&mut command, &["flock", lock.to_str().unwrap()]);
+        if let Some(errno) = errno {
+            refuse_in(&mut command, &[Rule::call(libc::SYS_close_range)], errno);
+        }
+        sandbox.run(command).succeeds();
+        let (pid, _) = sandbox.folder(&name).process().unwrap().unwrap();
+        let free = std::process::Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap();
+        assert!(free.success() && is_alive(pid), "close_range answered {errno:?}");
+    }
+}
+
+#[test]
+fn a_daemon_starts_and_stops_where_pidfds_are_refused() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let sandbox = Sandbox::new();
+        let rules = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal].map(Rule::call);
+        let act = |arguments: &[&str]| {
+            let mut command = sandbox.command(arguments);
+            refuse_in(&mut command, &rules, errno);
+            sandbox.run(command).succeeds();
+        };
+        act(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1", "-w", "1"]);
+        let (pid, _) = sandbox.folder("lab").process().unwrap().unwrap();
+        act(&["-n", "lab", "--reload"]);
+        act(&["-n", "lab", "-s"]);
+        assert!(!is_alive(pid));
+    }
+}
+
+#[test]
+fn a_daemon_that_has_failed_has_ended_and_its_name_is_free() {
+    let sandbox = Sandbox::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for _ in 0..10 {
+        sandbox.caffeine(&["-n", "lab", "-D", "--bind", "127.0.0.1", "-p", &port]).fails(1, &port);
+        assert_eq!(sandbox.folder("lab").life().unwrap(), Life::Gone);
+    }
 }

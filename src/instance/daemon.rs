@@ -2,19 +2,30 @@
 //! reports which.
 //!
 //! One fork and `setsid`: the daemon leads a session without a terminal and opens none, so a second fork would
-//! add nothing. Its standard streams become `/dev/null` at once, before workers inherit them: whoever reads the
-//! launcher's output to its end would otherwise wait for the server. All it has to say goes through a pipe.
+//! add nothing. Its standard streams become `/dev/null` at once, before workers inherit them, and what else the launcher was
+//! started with is closed: a reader of the launcher's output would otherwise wait for the server, and a lock held by a
+//! wrapper would stay held. All that the daemon has to say goes through a pipe.
+//!
+//! A start that fails leaves nothing running: the launcher returns when the daemon has ended.
 
 use std::cell::RefCell;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::sys::process::{Pidfd, fork_single_threaded, standard_streams_to_null};
+use crate::sys::descriptors::close_from_3_but;
+use crate::sys::fork::exit_now;
+use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
+
+/// A daemon that has failed has this long to end...
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+/// ...and is looked at this often.
+const LOOK: Duration = Duration::from_millis(2);
 
 type Words = Rc<RefCell<Option<PipeWriter>>>;
 
@@ -49,21 +60,32 @@ pub fn foreground() -> Ready {
     Ready(None)
 }
 
-/// Forks the daemon. The process must have a single thread, and only absolute paths: the daemon's directory is `/`.
+/// Forks the daemon. The process must have a single thread, and only absolute paths: the daemon's directory is `/`. Of the
+/// descriptors from 3 on it keeps `kept`.
 ///
 /// # Errors
 /// No pipe or no process could be made.
-pub fn detach() -> io::Result<Detached> {
+pub fn detach(kept: Option<BorrowedFd<'_>>) -> io::Result<Detached> {
     let (reader, writer) = io::pipe()?;
     if let Some(daemon) = fork_single_threaded()? {
         drop(writer);
-        return Ok(Detached::Launcher(outcome(reader, daemon)?));
+        return Ok(Detached::Launcher(outcome(reader, daemon)));
     }
+    drop(reader);
+    let kept: Vec<_> = kept.iter().map(AsRawFd::as_raw_fd).chain([writer.as_raw_fd()]).collect();
+    close_from_3_but(&kept);
+    let words = Rc::new(RefCell::new(Some(writer)));
+    if let Err(error) = leave_the_launcher() {
+        say(&words, 1, &format!("cannot start a daemon: {error}"));
+        exit_now(1);
+    }
+    Ok(Detached::Daemon(Ready(Some(words.clone())), Failure(Some(words))))
+}
+
+fn leave_the_launcher() -> io::Result<()> {
     nix::unistd::setsid()?;
     std::env::set_current_dir("/")?;
-    standard_streams_to_null()?;
-    let words = Rc::new(RefCell::new(Some(writer)));
-    Ok(Detached::Daemon(Ready(Some(words.clone())), Failure(Some(words))))
+    standard_streams_to_null()
 }
 
 impl Ready {
@@ -106,37 +128,53 @@ fn say(words: &Words, code: u8, text: &str) {
     }
 }
 
-/// Waits for the message, or for the end of a daemon that died without one. The end of the pipe alone would not
-/// do: workers may hold it.
-fn outcome(mut pipe: PipeReader, daemon: Pid) -> io::Result<Outcome> {
-    let process = Pidfd::open(daemon.as_raw().cast_unsigned())?;
+/// Waits for the message, or for the end of a daemon that died without one; of one that failed, for its end too. Workers
+/// close the pipe first of all, so that it ends with the daemon.
+fn outcome(mut pipe: PipeReader, daemon: Pid) -> Outcome {
     let mut message = Vec::new();
+    let mut bytes = [0; 4096];
     loop {
-        let mut ready =
-            [PollFd::new(pipe.as_fd(), PollFlags::POLLIN), PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
-            polled => polled?,
-        };
-        let mut bytes = [0; 4096];
-        let got = if ready[0].any() == Some(true) { pipe.read(&mut bytes)? } else { 0 };
-        message.extend_from_slice(&bytes[..got]);
-        match message.as_slice() {
-            [code, text @ .., 0] => {
-                return Ok(Outcome { code: *code, text: String::from_utf8_lossy(text).into_owned() });
+        match pipe.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                let _ = kill(daemon, Signal::SIGKILL);
+                let _ = waitpid(daemon, None);
+                return Outcome {
+                    code: 1,
+                    text: format!("cannot hear from the daemon: {error}; it was ended"),
+                };
             }
-            _ if got == 0 => return Ok(Outcome { code: 1, text: last_words(daemon)? }),
-            _ => {}
+            Ok(0) => return Outcome { code: 1, text: last_words(end_of(daemon), daemon) },
+            Ok(got) => message.extend_from_slice(&bytes[..got]),
+        }
+        if let [code, text @ .., 0] = message.as_slice() {
+            if *code != 0 {
+                end_of(daemon);
+            }
+            return Outcome { code: *code, text: String::from_utf8_lossy(text).into_owned() };
         }
     }
 }
 
+/// Waits for the end of a daemon that has failed, and sees to it after a while.
+fn end_of(daemon: Pid) -> Option<WaitStatus> {
+    let end = Instant::now() + LAST_MOMENT;
+    while Instant::now() < end {
+        match waitpid(daemon, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(LOOK),
+            ended => return ended.ok(),
+        }
+    }
+    let _ = kill(daemon, Signal::SIGKILL);
+    waitpid(daemon, None).ok()
+}
+
 /// How a daemon ended that had said nothing.
-fn last_words(daemon: Pid) -> io::Result<String> {
-    let how = match waitpid(daemon, None)? {
-        WaitStatus::Signaled(_, signal, _) => format!("was killed by {signal}"),
-        WaitStatus::Exited(_, code) => format!("ended with status {code}"),
+fn last_words(ended: Option<WaitStatus>, daemon: Pid) -> String {
+    let how = match ended {
+        Some(WaitStatus::Signaled(_, signal, _)) => format!("was killed by {signal}"),
+        Some(WaitStatus::Exited(_, code)) => format!("ended with status {code}"),
         other => format!("ended ({other:?})"),
     };
-    Ok(format!("the daemon (pid {daemon}) {how} before it was ready; start it without --daemon to see why"))
+    format!("the daemon (pid {daemon}) {how} before it was ready; start it without --daemon to see why")
 }

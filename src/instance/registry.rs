@@ -12,7 +12,7 @@ use super::{Error, Name};
 use crate::scoreboard::Scoreboard;
 use crate::sys::fs::open_regular;
 use crate::sys::lock::is_byte_locked;
-use crate::sys::process::Pidfd;
+use crate::sys::pidfd::Pidfd;
 
 /// Locked from the moment a process has the name.
 pub(super) const CLAIMED: i64 = 0;

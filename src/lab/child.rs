@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::data::Void;
 use super::guard::Guard;
 use super::interrupt::Interrupt;
-use crate::sys::process::Pidfd;
+use crate::sys::pidfd::Pidfd;
 use crate::sys::tether::tether;
 
 /// How often a wait looks up.

@@ -15,7 +15,7 @@ use super::answer::{Answer, ask};
 use super::data::FaultDone;
 use super::spec::{Fault, FaultKind};
 use super::workers::{Workers, in_hands};
-use crate::sys::process::Pidfd;
+use crate::sys::pidfd::Pidfd;
 
 /// What a stalled worker may take beyond the time that it was asked to be busy.
 const STALL_SLACK: Duration = Duration::from_secs(30);

@@ -17,7 +17,7 @@ mod table;
 mod values;
 mod worker;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use crate::instance::daemon::{self, Detached, Outcome, Ready};
@@ -61,8 +61,8 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     if !in_background {
         return serve(settings, sources, identity, given, daemon::foreground());
     }
-    let detached =
-        daemon::detach().map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
+    let detached = daemon::detach(given.as_ref().map(AsFd::as_fd))
+        .map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
     match detached {
         // A closed standard output is no reason to say that the start has failed.
         Detached::Launcher(Outcome { code: 0, text }) => {

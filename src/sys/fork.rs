@@ -36,6 +36,21 @@ pub enum Fate {
     Continued,
 }
 
+impl Fate {
+    /// From a status as wait(2) has it.
+    pub(super) fn of(status: i32) -> Self {
+        if libc::WIFEXITED(status) {
+            Self::Exited(libc::WEXITSTATUS(status))
+        } else if libc::WIFSIGNALED(status) {
+            Self::Killed(libc::WTERMSIG(status))
+        } else if libc::WIFSTOPPED(status) {
+            Self::Stopped
+        } else {
+            Self::Continued
+        }
+    }
+}
+
 /// The next child that ended, was stopped or goes on, without waiting; `None` when there is nothing to tell.
 pub fn reap() -> Option<(Pid, Fate)> {
     let mut status = 0;
@@ -43,19 +58,7 @@ pub fn reap() -> Option<(Pid, Fate)> {
     // SAFETY: writes one integer to where the pointer points.
     let pid =
         unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
-    (pid > 0).then(|| (Pid::from_raw(pid), fate(status)))
-}
-
-fn fate(status: i32) -> Fate {
-    if libc::WIFEXITED(status) {
-        Fate::Exited(libc::WEXITSTATUS(status))
-    } else if libc::WIFSIGNALED(status) {
-        Fate::Killed(libc::WTERMSIG(status))
-    } else if libc::WIFSTOPPED(status) {
-        Fate::Stopped
-    } else {
-        Fate::Continued
-    }
+    (pid > 0).then(|| (Pid::from_raw(pid), Fate::of(status)))
 }
 
 /// Whether this process has children that still run (auto-reaped ones included).
@@ -124,14 +127,4 @@ pub fn adopt_orphans() -> io::Result<()> {
     // SAFETY: installs no handler.
     unsafe { sigaction(Signal::SIGCHLD, &default)? };
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
-}
-
-/// Marks every descriptor from 3 on close-on-exec: whatever the program was started with does not reach handlers.
-///
-/// # Errors
-/// Those of `close_range(2)` (Linux 5.11).
-pub fn close_on_exec_from_3() -> io::Result<()> {
-    let flags = libc::CLOSE_RANGE_CLOEXEC as i32;
-    // SAFETY: sets a flag on descriptors, closes none.
-    super::cerr(unsafe { libc::close_range(3, u32::MAX, flags) }).map(drop)
 }

@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod client;
 pub mod clock;
 pub mod cstrings;
+pub mod descriptors;
 pub mod epoll;
 pub mod fdpass;
 pub mod fork;
@@ -17,8 +18,10 @@ pub mod lock;
 pub mod map;
 pub mod net;
 pub mod netns;
+pub mod pidfd;
 pub mod process;
 pub mod proctable;
+pub mod sandbox;
 pub mod seccomp;
 pub mod signal;
 pub mod sockdiag;
@@ -35,4 +38,10 @@ use std::io;
 /// The `errno` of the failed call.
 pub(crate) fn cerr<T: PartialOrd + From<i8>>(returned: T) -> io::Result<T> {
     if returned < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+/// Whether a call failed because there is no such call here: an old kernel (`ENOSYS`), or a sandbox that forbids what it does
+/// not know (`ENOSYS` or `EPERM`).
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }

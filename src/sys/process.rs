@@ -1,56 +1,10 @@
-//! Processes: pidfds, and the fork of a program that has one thread.
+//! The fork of a program that has one thread, and its standard streams.
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
-
-use super::cerr;
-
-/// A process that cannot be mistaken for a later one of the same number (pidfd_open(2)).
-#[derive(Debug)]
-pub struct Pidfd(OwnedFd);
-
-impl Pidfd {
-    /// Refers to the process that has the number `pid` now.
-    ///
-    /// # Errors
-    /// `ESRCH` when there is none.
-    pub fn open(pid: u32) -> io::Result<Self> {
-        // SAFETY: no memory is passed.
-        let fd = cerr(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-        // SAFETY: the kernel returned a new descriptor (close-on-exec), which is ours alone.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
-    }
-
-    /// Sends a signal.
-    ///
-    /// # Errors
-    /// `ESRCH` when the process has ended, `EPERM` when it is not ours.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        let (fd, no_info) = (self.0.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-        // SAFETY: a null siginfo asks the kernel to fill in what kill(2) would.
-        cerr(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, no_info, 0) }).map(drop)
-    }
-
-    /// Waits up to `timeout_ms` for the end of the process; whether it has ended.
-    ///
-    /// # Errors
-    /// Those of poll(2), `EINTR` among them.
-    pub fn wait(&self, timeout_ms: u16) -> io::Result<bool> {
-        let mut ended = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        Ok(poll(&mut ended, PollTimeout::from(timeout_ms))? > 0)
-    }
-}
-
-impl AsFd for Pidfd {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 /// fork(2), for a process with one thread: the child may then do whatever it likes. `None` is the child.
 ///

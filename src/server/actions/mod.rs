@@ -17,7 +17,7 @@ use crate::server::cli::Action;
 use crate::server::config::{self, Sources};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
-use crate::sys::process::Pidfd;
+use crate::sys::pidfd::Pidfd;
 use crate::sys::stdio;
 
 /// Does everything but `Action::Start`.

@@ -24,7 +24,7 @@ use crate::server::logging;
 use crate::server::notify::Notify;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
-use crate::sys::{fork, net};
+use crate::sys::{descriptors, fork, net};
 
 /// A scoreboard has so many rows at least: 64 kB.
 const LEAST_ROWS: usize = 255;
@@ -45,7 +45,7 @@ pub(super) fn open(
         let what = what.to_owned();
         move |error: io::Error| Error::Failed(format!("cannot {what}: {error}"))
     };
-    fork::close_on_exec_from_3().map_err(failed("keep descriptors from handlers"))?;
+    descriptors::close_on_exec_from_3().map_err(failed("keep descriptors from handlers"))?;
     // Before anything else, in case somebody gets trigger happy.
     let signals = block_signals().map_err(failed("take signals"))?;
     fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;

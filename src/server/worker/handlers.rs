@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpid};
 
 use crate::sys::net;
-use crate::sys::process::Pidfd;
+use crate::sys::pidfd::Pidfd;
 use crate::sys::proctable::{self, Process};
 
 /// What a handler beyond its time has for tidying up.
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn an_old_report_counts_off_nobody_who_runs() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pidfd = Pidfd::open(child.id()).unwrap().as_fd().try_clone_to_owned().unwrap();
+        let pidfd = Pidfd::open(child.id()).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
         let key = pidfd.as_raw_fd();
         let mut handlers = Handlers::default();
         handlers.insert(pidfd, Watched::new(child.id().cast_signed(), true, None));
