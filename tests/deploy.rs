@@ -1,9 +1,10 @@
 //! Deploying: a handler is there whole or not at all, also while it is executed.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, FileTimes, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::harness::{Sandbox, names_in, says};
 
@@ -21,8 +22,93 @@ fn a_file_becomes_an_executable_handler_in_the_default_directory() {
     let target = sandbox.handlers().join("hello");
     assert!(outcome.stdout.contains(target.to_str().unwrap()), "{outcome:?}");
     assert_eq!(fs::read_to_string(&target).unwrap(), says("hello"));
-    assert_eq!(mode(&target), 0o755);
+    assert_eq!(mode(&target), 0o700, "for its owner alone, as it was; set-user-id is dropped");
     assert_eq!(names_in(&sandbox.handlers()), ["hello"]);
+    for (before, after) in [(0o644, 0o755), (0o640, 0o750), (0o604, 0o705), (0o711, 0o711), (0o2660, 0o770)] {
+        fs::set_permissions(&source, Permissions::from_mode(before)).unwrap();
+        sandbox.caffeine(&["--deploy", "hello"]).succeeds();
+        assert_eq!(mode(&target), after, "{before:o}");
+    }
+}
+
+#[test]
+fn times_are_kept() {
+    let sandbox = Sandbox::new();
+    let old = [1_000_000_000, 1_100_000_000].map(|seconds| UNIX_EPOCH + Duration::new(seconds, 123_456_789));
+    let times = FileTimes::new().set_accessed(old[0]).set_modified(old[1]);
+    let age = |path: &Path| fs::File::open(path).unwrap().set_times(times).unwrap();
+    age(&sandbox.program("hello", says("hello")));
+    age(&sandbox.program("shop/cart/index", says("cart")));
+    symlink("index", sandbox.path("shop/cart/link")).unwrap();
+    age(&sandbox.path("shop/cart"));
+    age(&sandbox.path("shop"));
+    let link = |path: &Path| fs::symlink_metadata(path).unwrap().modified().unwrap();
+    let of_link = link(&sandbox.path("shop/cart/link"));
+    sandbox.caffeine(&["-d", "hello"]).succeeds();
+    sandbox.caffeine(&["-d", "shop"]).succeeds();
+    for name in ["hello", "shop", "shop/cart", "shop/cart/index"] {
+        let found = fs::metadata(sandbox.handlers().join(name)).unwrap();
+        assert_eq!(found.modified().unwrap(), old[1], "{name}");
+    }
+    assert_eq!(link(&sandbox.handlers().join("shop/cart/link")), of_link);
+}
+
+#[test]
+fn what_will_not_be_executed_is_deployed_with_a_warning_that_says_why() {
+    let sandbox = Sandbox::new();
+    let missing = ": its interpreter /no/such/python does not exist here; requests for it will be 500";
+    for (name, contents, warning) in [
+        ("missing", "#!/no/such/python\n", missing),
+        ("windows", "#!/bin/sh\r\necho\r\n", "windows: its #! line ends with a carriage return"),
+        ("text", "no program\n", "text: it is neither an ELF program nor a script that begins with #!"),
+        ("absent", "#!/usr/bin/env no-such\n", "absent: its interpreter no-such is not in PATH"),
+    ] {
+        sandbox.write(name, contents);
+        let outcome = sandbox.caffeine(&["-d", name]).succeeds();
+        assert!(
+            outcome.stderr.starts_with("caffeine: warning: ") && outcome.stderr.contains(warning),
+            "{outcome:?}"
+        );
+    }
+    sandbox.program("app/bin/broken", "#!/no/such/python\n");
+    sandbox.program("app/index", "#!bin/own\n");
+    fs::copy("/bin/true", sandbox.path("app/bin/own")).unwrap();
+    sandbox.write("app/README", "It is not executable, and nothing is wrong with that.\n");
+    let outcome = sandbox.caffeine(&["-d", "app"]).succeeds();
+    assert!(outcome.stderr.contains(&format!("app/bin/broken{missing}")), "{outcome:?}");
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+    // PATH is that of the handlers.
+    sandbox.program("tools/no-such", says("tool"));
+    sandbox.write("c.toml", format!("[env]\nPATH = {:?}\n", sandbox.path("tools")));
+    let outcome = sandbox.caffeine(&["-c", "c.toml", "-d", "absent"]).succeeds();
+    assert!(outcome.stderr.is_empty(), "{outcome:?}");
+}
+
+#[test]
+fn a_source_that_is_not_there_makes_no_directory() {
+    let sandbox = Sandbox::new();
+    fs::remove_dir_all(sandbox.path(".config")).unwrap();
+    sandbox.caffeine(&["-d", "/nosuch"]).fails(1, "/nosuch: No such file");
+    assert!(!sandbox.path(".config").exists());
+}
+
+#[test]
+fn a_link_out_of_the_directory_is_kept_where_nothing_is_served() {
+    let sandbox = Sandbox::new();
+    sandbox.program("app/index", says("app"));
+    fs::create_dir_all(sandbox.path("app/.venv/bin")).unwrap();
+    symlink("/bin/sh", sandbox.path("app/.venv/bin/python3")).unwrap();
+    symlink("python3", sandbox.path("app/.venv/bin/python")).unwrap();
+    sandbox.caffeine(&["-d", "app"]).succeeds();
+    let server = sandbox.start(&[]);
+    assert_eq!(server.get("/app").text(), "app");
+    assert_eq!(server.get("/app/.venv/bin/python3").status, 404);
+    // Served by another name, it would lead out all the same.
+    symlink(".venv/bin/python", sandbox.path("app/run")).unwrap();
+    sandbox.caffeine(&["-d", "app"]).fails(1, "app/run: the link leads out of the directory");
+    fs::remove_file(sandbox.path("app/run")).unwrap();
+    symlink("/bin/sh", sandbox.path("app/python3")).unwrap();
+    sandbox.caffeine(&["-d", "app"]).fails(1, "to /bin/sh; copy what it leads to");
 }
 
 #[test]

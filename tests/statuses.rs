@@ -206,6 +206,7 @@ fn a_handler_that_cannot_be_executed_is_500_and_the_log_says_why() {
     let sandbox = Sandbox::new();
     sandbox.handler("interpreter", "#!/no/such/interpreter\n");
     sandbox.handler("text", "echo no interpreter is named\n");
+    sandbox.handler("windows", "#!/bin/sh\r\necho\r\n");
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&[]);
     // Twice: the second time the way to the handler is known already.
@@ -213,12 +214,16 @@ fn a_handler_that_cannot_be_executed_is_500_and_the_log_says_why() {
         assert_own(&server.get("/interpreter"), 500, "missing interpreter");
         assert_own(&server.get("/text"), 500, "no interpreter");
         assert_own(&server.post("/text", b"body"), 500, "no interpreter, with a body");
+        assert_own(&server.get("/windows"), 500, "an interpreter with a carriage return");
         assert_eq!(server.get("/hello").text(), "hello");
     }
-    eventually("the log says why", || {
-        let log = server.log();
-        log.contains("No such file or directory") && log.contains("Exec format error")
-    });
+    let reasons = [
+        "/interpreter: its interpreter /no/such/interpreter does not exist here",
+        "/text: it is neither an ELF program nor a script",
+        "/windows: its #! line ends with a carriage return",
+    ];
+    eventually("the log says why", || reasons.iter().all(|reason| server.log().contains(reason)));
+    assert!(!server.log().contains("No such file"), "{}", server.log());
 
     let config = sandbox.write("large.toml", format!("[env]\nLARGE = \"{}\"\n", "x".repeat(200_000)));
     let server = sandbox.start(&["-c", config.to_str().unwrap()]);

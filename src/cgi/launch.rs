@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::meta;
@@ -21,6 +21,7 @@ use super::route::{self, Kind, Route};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
+use crate::sys::executable::{self, Obstacle};
 use crate::sys::net;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
 
@@ -61,7 +62,23 @@ pub struct Failure {
     /// The answer.
     pub refusal: Refusal,
     /// The system's reason, when it is not the client's.
-    pub cause: Option<SpawnError>,
+    pub cause: Option<Cause>,
+}
+
+/// Why the system started nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// What it said.
+    #[error(transparent)]
+    System(#[from] SpawnError),
+    /// What it did not say: the file is there, and something else is missing.
+    #[error("cannot execute {}: {obstacle}", .program.display())]
+    Obstacle {
+        /// The handler.
+        program: PathBuf,
+        /// What keeps it from being executed.
+        obstacle: Obstacle,
+    },
 }
 
 impl From<Refusal> for Failure {
@@ -150,12 +167,13 @@ impl<'a> Launcher<'a> {
         if let Some(program) = self.remembered.get(head.path).map(Rc::clone) {
             match self.start(&program, head, client, pidfd) {
                 Ok(started) => return Ok((started, program)),
-                Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno))),
+                Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno).into())),
                 Err(SpawnError::Exec(_)) => {} // perhaps it is elsewhere now
             }
         }
         let program = self.find(head.path)?;
-        let started = self.start(&program, head, client, pidfd).map_err(failed)?;
+        let started = self.start(&program, head, client, pidfd);
+        let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
         Ok((started, program))
     }
 
@@ -200,7 +218,20 @@ impl<'a> Launcher<'a> {
     }
 }
 
-fn failed(cause: SpawnError) -> Failure {
+/// Looks for what the system's error number does not tell.
+fn explain(error: SpawnError, program: &Path) -> Cause {
+    let of_the_file = matches!(
+        error,
+        SpawnError::Exec(libc::ENOENT | libc::ENOEXEC | libc::EACCES | libc::ELIBBAD | libc::EINVAL)
+    );
+    let obstacle = || executable::obstacle(program, HANDLER_PATH).ok().flatten();
+    match of_the_file.then(obstacle).flatten() {
+        Some(obstacle) => Cause::Obstacle { program: program.to_owned(), obstacle },
+        None => error.into(),
+    }
+}
+
+fn failed(cause: Cause) -> Failure {
     Failure { refusal: Refusal::new(500, "the handler could not be started"), cause: Some(cause) }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -27,6 +28,15 @@ pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
         )
     })
     .map(drop)
+}
+
+/// Writes all that is not on the disk yet of the file system on which `file` is (syncfs(2)).
+///
+/// # Errors
+/// `EIO`, `ENOSPC` and the like: something could not be written.
+pub fn sync_file_system(file: &File) -> io::Result<()> {
+    // SAFETY: takes a descriptor and touches no memory of ours.
+    cerr(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
 }
 
 /// Opens a regular file and nothing else: opening a FIFO would wait for its other end. `flags` of open(2) are added.

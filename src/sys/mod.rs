@@ -11,6 +11,7 @@ pub mod clock;
 pub mod cstrings;
 pub mod descriptors;
 pub mod epoll;
+pub mod executable;
 pub mod fdpass;
 pub mod fork;
 pub mod fs;

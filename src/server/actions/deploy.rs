@@ -1,9 +1,12 @@
 //! `--deploy`: to the named instance's handlers, to `--path`, or to the default directory.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{make_default_path, print, unknown};
-use crate::instance::{self, Folder};
+use crate::cgi::launch::HANDLER_PATH;
+use crate::instance::Folder;
+use crate::instance::deploy::{self, Source};
 use crate::server::config::{self, Sources, recorded};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
@@ -22,8 +25,9 @@ pub fn deploy(source: &Path, sources: &Sources) -> Result<(), Error> {
         return to_instance(source, &Folder::new(&config::state_dir(&options)?, name));
     }
     let path = config::handlers_dir(options.path)?;
+    let source = Source::open(source)?;
     make_default_path(&path)?;
-    put(source, &path)
+    put(&source, &path, &options.env)
 }
 
 /// Into the directory that an instance has recorded. Root does that as the owner of the instance, who could have recorded
@@ -33,12 +37,13 @@ fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
     if !folder.config().exists() {
         return Err(unknown(folder, "was never started"));
     }
-    let path = recorded(&folder.config())?
-        .path
-        .ok_or_else(|| Error::Failed(format!("{} names no path", folder.config().display())))?;
-    let Some(owner) = owner else { return put(source, &path) };
+    let recorded = recorded(&folder.config())?;
+    let path =
+        recorded.path.ok_or_else(|| Error::Failed(format!("{} names no path", folder.config().display())))?;
+    let put = || put(&Source::open(source)?, &path, &recorded.env);
+    let Some(owner) = owner else { return put() };
     owner.become_for_good()?;
-    put(source, &path).map_err(|error| match owner.explain(error) {
+    put().map_err(|error| match owner.explain(error) {
         Error::Failed(text) => {
             Error::Failed(format!("{text}; to do it as root, name the directory with --path, and no --name"))
         }
@@ -46,8 +51,10 @@ fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
     })
 }
 
-fn put(source: &Path, base: &Path) -> Result<(), Error> {
-    let done = instance::deploy::deploy(source, base)?;
+/// Handlers will be started with the variables `env`.
+fn put(source: &Source, base: &Path, env: &BTreeMap<String, String>) -> Result<(), Error> {
+    let search = env.get("PATH").map_or(HANDLER_PATH, String::as_str);
+    let done = deploy::deploy(source, base, search)?;
     for warning in &done.warnings {
         stdio::remark(format_args!("caffeine: warning: {warning}"));
     }
