@@ -79,7 +79,8 @@ pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
     known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
-/// A socket that has the address like a [`sibling`] and does not listen: the port is taken as long as it is open.
+/// A socket that has the address like a [`sibling`] and does not listen: the port is taken as long as it is open, and the
+/// group gets no member until [`open_queue`].
 ///
 /// # Errors
 /// Those of bind(2).
@@ -88,6 +89,14 @@ pub fn placeholder(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// A [`placeholder`] becomes a [`sibling`]: it listens, and connections come to it.
+///
+/// # Errors
+/// Those of listen(2).
+pub fn open_queue(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
+    socket2::SockRef::from(&socket).listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
 fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {

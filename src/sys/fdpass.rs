@@ -143,12 +143,12 @@ struct Lot {
 }
 
 impl Parking {
-    /// Parks `fds` beside those that are there, and closes them.
+    /// Parks copies of `fds` beside those that are there.
     ///
     /// # Errors
     /// Those of `socketpair(2)` and `sendmsg(2)`; `ETOOMANYREFS` when the user has more in flight than
     /// `RLIMIT_NOFILE` allows. Then none of them is parked.
-    pub fn park(&mut self, fds: Vec<OwnedFd>) -> io::Result<()> {
+    pub fn park(&mut self, fds: &[OwnedFd]) -> io::Result<()> {
         let mut lots = Vec::new();
         for chunk in fds.chunks(PER_MESSAGE) {
             let (entrance, exit) = UnixStream::pair()?;
@@ -171,6 +171,21 @@ impl Parking {
         Ok(fds)
     }
 
+    /// How many are parked.
+    pub fn len(&self) -> usize {
+        self.lots.iter().map(|lot| lot.count).sum()
+    }
+
+    /// Whether none is parked.
+    pub fn is_empty(&self) -> bool {
+        self.lots.is_empty()
+    }
+
+    /// Lets go of what was parked by the last calls of [`park`](Self::park), until so many are left.
+    pub fn release_beyond(&mut self, count: usize) {
+        while self.len() > count && self.lots.pop().is_some() {}
+    }
+
     /// Lets go of everything that is parked.
     pub fn clear(&mut self) {
         self.lots.clear();
@@ -190,12 +205,14 @@ mod tests {
         let fds: Vec<OwnedFd> = (0..300).map(|_| UnixStream::pair().unwrap().0.into()).collect();
         let inodes: Vec<u64> = fds.iter().map(inode).collect();
         let mut parking = Parking::default();
-        let mut fds = fds.into_iter();
-        parking.park(fds.by_ref().take(290).collect()).unwrap();
-        parking.park(fds.collect()).unwrap();
+        parking.park(&fds[..290]).unwrap();
+        parking.park(&fds[290..]).unwrap();
+        drop(fds);
         for _ in 0..3 {
             assert_eq!(parking.copies().unwrap().iter().map(inode).collect::<Vec<_>>(), inodes);
         }
+        parking.release_beyond(290);
+        assert_eq!(parking.copies().unwrap().iter().map(inode).collect::<Vec<_>>(), inodes[..290]);
     }
 
     #[test]
@@ -203,7 +220,7 @@ mod tests {
         use std::io::Read;
         let (near, mut far) = UnixStream::pair().unwrap();
         let mut parking = Parking::default();
-        parking.park(vec![near.into()]).unwrap();
+        parking.park(&[near.into()]).unwrap();
         far.set_nonblocking(true).unwrap();
         assert_eq!(far.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         parking.clear();

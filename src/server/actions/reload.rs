@@ -26,11 +26,12 @@ pub fn reload(folder: &Folder) -> Result<(), Error> {
     process.signal(Signal::SIGHUP).map_err(|error| failed(format!("cannot be signalled ({error})")))?;
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
-        if generation(folder) > before && all_running(folder) {
-            return Ok(());
-        }
         if refused(folder) > refused_before {
             return Err(failed("refused the new configuration and goes on with the old one".into()));
+        }
+        // After the refusals: one can be followed by a generation that goes on with the old configuration.
+        if generation(folder) > before && all_running(folder) {
+            return Ok(());
         }
         if process.wait(20).unwrap_or(false) {
             return Err(failed("ended instead of reloading".into()));

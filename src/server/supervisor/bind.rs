@@ -21,7 +21,11 @@ pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
         let address = socket::local_address(sockets[0].as_fd()).map_err(explain)?;
         sockets = vec![socket::placeholder(address, settings.terms()).map_err(explain)?];
     }
-    sockets.append(&mut siblings(&sockets, settings).map_err(explain)?);
+    let more = missing(&sockets, settings).map_err(explain)?;
+    more.iter()
+        .try_for_each(|socket| socket::open_queue(socket.as_fd(), settings.terms()))
+        .map_err(explain)?;
+    sockets.extend(more);
     set_send_timeout(&sockets, settings).map_err(explain)?;
     Ok(sockets)
 }
@@ -53,14 +57,14 @@ pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::
     sockets.iter().try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
 }
 
-/// The siblings that are missing beside `sockets` for what the strategy needs.
+/// The siblings that are missing beside `sockets` for what the strategy needs. They do not listen yet.
 ///
 /// # Errors
 /// Those of binding.
-pub(super) fn siblings(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
+pub(super) fn missing(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let address = socket::local_address(sockets[0].as_fd())?;
     let needed = settings.listener.sockets().of(settings.workers);
-    (sockets.len()..needed).map(|_| socket::sibling(address, settings.terms())).collect()
+    (sockets.len()..needed).map(|_| socket::placeholder(address, settings.terms())).collect()
 }
 
 fn explain(settings: &Settings, error: &io::Error) -> String {

@@ -4,6 +4,9 @@
 //! One thread, one loop (`Supervisor::run`): take signals, reap, read reports, restore the staff, wait.
 
 mod bind;
+mod generation;
+mod group;
+mod member;
 mod reload;
 mod staff;
 mod start;
@@ -24,7 +27,7 @@ use nix::unistd::Pid;
 
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
-use crate::listener::{Strategy, socket};
+use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{Settings, Sources};
 use crate::server::error::Error;
@@ -32,7 +35,8 @@ use crate::server::notify::Notify;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{fork, net};
-use staff::Member;
+use generation::Generation;
+use member::Member;
 use stderr::Collector;
 
 /// A stop waits so long for handshakes that had begun when it came: longer than TCP_DEFER_ACCEPT holds a connection.
@@ -49,9 +53,8 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// It cannot listen, or its workers cannot start: the reason, for the user.
 pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) -> Result<(), Error> {
-    let (mut supervisor, mut first) = start::open(settings, sources, beginning)?;
-    supervisor.take_places(&mut first).map_err(Error::Failed)?;
-    let ended = supervisor.begin(first).map_err(Error::Failed).and_then(|()| supervisor.run());
+    let mut supervisor = start::open(settings, sources, beginning)?;
+    let ended = supervisor.run();
     if ended.is_err() {
         supervisor.kill_all();
     }
@@ -70,16 +73,6 @@ pub(super) struct Beginning {
     pub identity: Identity,
     /// A listening socket that a service manager passed.
     pub given: Option<OwnedFd>,
-}
-
-/// One generation of workers: started together, with the same settings.
-#[derive(Debug)]
-struct Generation {
-    number: u64,
-    settings: Rc<Settings>,
-    strategy: Rc<dyn Strategy>,
-    /// Rows of its workers in the scoreboard, by their numbers.
-    slots: Vec<usize>,
 }
 
 /// What the instance is doing.
@@ -101,14 +94,18 @@ struct Supervisor {
     board: &'static Scoreboard,
     /// `RLIMIT_NOFILE` as it was, for handlers, where ours is higher now.
     nofile: Option<(u64, u64)>,
-    generations: Vec<Generation>,
-    /// The generation that serves; a younger one is only starting.
-    current: u64,
+    /// Of the next generation.
+    next_number: u64,
+    /// The generation that serves; `None` until the first one does.
+    current: Option<Rc<Generation>>,
+    /// The one that takes over when all of its members accept.
+    starting: Option<Rc<Generation>>,
+    /// A reload came before the instance was ready.
     reload_again: bool,
+    /// Not before this is a generation begun again that [covers sockets](Self::cover_sockets).
+    next_cover: Option<Instant>,
     /// The socket is a service manager's and outlives the instance: what waits in its queue is for the next one.
     given: bool,
-    /// Sockets that the current generation serves, where it has more than it asked for.
-    served: usize,
     staff: Vec<Member>,
     /// The sessions that workers have ever begun: handlers belong to that of their worker, and may outlive it.
     sessions: BTreeSet<Pid>,
@@ -138,7 +135,7 @@ impl Supervisor {
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
-            self.reap();
+            self.reap()?;
             self.read_reports()?;
             self.advance();
             self.restore().map_err(Error::Failed)?;
@@ -155,12 +152,15 @@ impl Supervisor {
     }
 
     /// Takes note of every child that ended or was stopped. Strangers are a dead worker's handlers: reaped, no more.
-    fn reap(&mut self) {
+    fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, fate)) = fork::reap() {
+            // Its last words first: once it is buried, its pid is not known any more.
+            self.read_reports()?;
             if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
                 self.fared(index, fate);
             }
         }
+        Ok(())
     }
 
     /// Workers report that they accept, or why they cannot.
@@ -178,9 +178,8 @@ impl Supervisor {
             match kind {
                 "ready" => member.ready = true,
                 _ => {
-                    let (generation, reason) =
-                        (member.generation, words.next().unwrap_or("for no known reason").to_owned());
-                    self.cannot_start(generation, &reason)?;
+                    let generation = Rc::clone(&member.generation);
+                    self.cannot_start(&generation, words.next().unwrap_or("for no known reason"))?;
                 }
             }
         }
@@ -227,7 +226,8 @@ impl Supervisor {
 
     /// Second half: workers take what is left in the queues, finish it, and end.
     fn dismiss(&mut self) {
-        let grace = self.generations.last().map_or(Duration::ZERO, |generation| generation.settings.grace);
+        let youngest = self.starting.as_ref().or(self.current.as_ref());
+        let grace = youngest.map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
         if !self.given {
             self.on_each_socket(|listener| {
@@ -248,7 +248,7 @@ impl Supervisor {
             Phase::Running => {}
             Phase::Closing { until } => {
                 // Somebody must be there to empty the queues.
-                let staffed = self.staff.iter().any(|member| member.ready && member.is_worker());
+                let staffed = self.has_worker_for_all_sockets();
                 let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
                 if now >= until || (staffed && quiet()) {
                     self.dismiss();
@@ -263,6 +263,7 @@ impl Supervisor {
             }
         }
         self.tell_retiring();
+        self.cover_sockets();
     }
 
     fn reopen_log(&mut self) {
@@ -318,6 +319,7 @@ impl Supervisor {
         let gone =
             self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
         let line = self.own.as_ref().and_then(|own| own.stderr.due()).map(until);
-        [phase, due, gone, line].into_iter().flatten().min()
+        let cover = self.next_cover.map(until);
+        [phase, due, gone, line, cover].into_iter().flatten().min()
     }
 }

@@ -1,51 +1,42 @@
-//! Generations: the first one's start, and a reload, in which a new one starts before the old one leaves.
+//! Generations in time: a new one starts beside the old one, takes over when all of it accepts, or is given up.
 
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use super::staff::Member;
-use super::{Phase, Supervisor, bind};
-use crate::listener::socket;
+use super::generation::Generation;
+use super::member::Member;
+use super::{Phase, Supervisor};
 use crate::server::config::Settings;
 use crate::server::error::Error;
 use crate::server::logging;
 
 impl Supervisor {
-    fn youngest(&self) -> u64 {
-        self.generations.iter().map(|generation| generation.number).max().unwrap_or(0)
-    }
-
     /// SIGHUP: reads the configuration anew and starts a generation with it. If anything is wrong, the old one goes on.
     pub(super) fn reload(&mut self) {
         if self.phase != Phase::Running {
             return;
         }
-        if self.ready.is_some() {
+        let Some(current) = self.current.clone() else {
             self.reload_again = true;
             return;
-        }
-        if self.youngest() > self.current {
-            tracing::warn!(
-                "another reload comes before generation {} was ready: it is given up",
-                self.youngest()
-            );
-            self.give_up(self.youngest());
+        };
+        if let Some(starting) = self.starting.take() {
+            tracing::warn!("a reload comes before generation {} was ready: it is given up", starting.number);
+            self.retire(|member| member.is_of(&starting));
         }
         self.own().notify.reloading();
-        if let Err(reason) = self.try_reload() {
+        if let Err(reason) = self.try_reload(&current.settings) {
             tracing::error!("reload refused, the old configuration stays: {reason}");
             self.board.header().refused.fetch_add(1, SeqCst);
             self.own().notify.ready(&format!("reload refused: {reason}"));
         }
     }
 
-    fn try_reload(&mut self) -> Result<(), String> {
+    fn try_reload(&mut self, old: &Settings) -> Result<(), String> {
         let mut settings = self.sources.resolve().map_err(|error| error.to_string())?;
-        let old = self.current_settings().ok_or("there is no generation to replace")?;
         // The port that was bound, where any would do.
         if settings.port == 0 {
             settings.port = old.port;
@@ -61,61 +52,30 @@ impl Supervisor {
                     .into(),
             );
         }
-        if let Some(what) = fixed_difference(&old, &settings) {
+        if let Some(what) = fixed_difference(old, &settings) {
             return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
         }
-        let mut generation = Self::new_generation(self.youngest() + 1, Rc::new(settings))?;
-        let settings = Rc::clone(&generation.settings);
-        // Places first: a socket in the group gets connections at once, and somebody must come to serve it.
-        self.take_places(&mut generation)?;
-        if let Err(reason) = self.grow(&settings) {
-            self.staff.retain(|member| member.generation != generation.number);
-            return Err(reason);
-        }
-        tracing::info!("reload: generation {} begins with {} workers", generation.number, settings.workers);
+        let Generation { number, settings, .. } = &*self.begin(settings)?;
+        tracing::info!("reload: generation {number} begins with {} workers", settings.workers);
         logging::set(settings.log_level, settings.log_format);
-        self.begin(generation)
+        Ok(())
     }
 
-    /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
-    /// changed on an open socket.
-    fn grow(&mut self, settings: &Settings) -> Result<(), String> {
-        let sockets =
-            self.own().parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
-        for listener in &sockets {
-            socket::change(listener.as_fd(), settings.terms())
-                .map_err(|error| format!("cannot set backlog and defer-accept: {error}"))?;
-        }
-        let more = bind::siblings(&sockets, settings)
-            .map_err(|error| format!("cannot bind more sockets: {error}"))?;
-        [&sockets, &more]
-            .into_iter()
-            .try_for_each(|sockets| bind::set_send_timeout(sockets, settings))
-            .map_err(|error| format!("cannot set the send-timeout: {error}"))?;
-        self.own().parking.park(more).map_err(|error| format!("cannot park more sockets: {error}"))
-    }
-
-    fn current_settings(&self) -> Option<Rc<Settings>> {
-        let current = self.generations.iter().find(|generation| generation.number == self.current)?;
-        Some(Rc::clone(&current.settings))
-    }
-
-    /// When all workers of the youngest generation accept, it is the current one, and older ones leave.
+    /// When all members of the generation that starts accept, it is the current one, and the others leave.
     pub(super) fn promote(&mut self) {
-        let youngest = self.youngest();
-        let announced = self.ready.is_none() && youngest == self.current;
-        let accepting = |number| {
-            self.staff.iter().filter(|member| member.generation == number).all(|member| member.ready)
-        };
-        if announced || !accepting(youngest) {
+        let Some(starting) = &self.starting else { return };
+        let mut members = self.staff.iter().filter(|member| member.is_of(starting));
+        if matches!(self.phase, Phase::Stopping { .. }) || !members.all(|member| member.ready) {
             return;
         }
-        self.current = youngest;
-        let Some(settings) = self.current_settings() else { return };
-        self.board.header().workers.store(settings.workers as u64, Relaxed);
-        self.board.header().generation.store(youngest, SeqCst);
-        self.announce(&settings);
-        self.retire_older(youngest);
+        let Some(current) = self.starting.take() else { return };
+        self.board.header().workers.store(current.settings.workers as u64, Relaxed);
+        self.board.header().generation.store(current.number, SeqCst);
+        self.current = Some(Rc::clone(&current));
+        if self.phase == Phase::Running {
+            self.announce(&current.settings);
+        }
+        self.retire(|member| !member.is_of(&current));
         if std::mem::take(&mut self.reload_again) {
             self.reload();
         }
@@ -139,15 +99,9 @@ impl Supervisor {
         }
     }
 
-    fn retire_older(&mut self, than: u64) {
-        self.retire(|generation| generation < than);
-    }
-
-    fn retire(&mut self, of: impl Fn(u64) -> bool) {
-        self.staff
-            .iter_mut()
-            .filter(|member| of(member.generation))
-            .for_each(|member| member.retiring = true);
+    /// Has members leave. Those of a generation that accept already finish what they have.
+    fn retire(&mut self, chosen: impl Fn(&Member) -> bool) {
+        self.staff.iter_mut().filter(|member| chosen(member)).for_each(|member| member.retiring = true);
         // Places that wait for a successor are not filled any more.
         self.staff.retain(|member| member.pid.is_some() || !member.retiring);
         self.tell_retiring();
@@ -157,10 +111,14 @@ impl Supervisor {
     /// then nothing comes after them to what they have emptied.
     pub(super) fn tell_retiring(&mut self) {
         let awaited = |member: &Member| !member.is_worker() && member.pid.is_some() && !member.stopped;
-        let awaited: Vec<u64> =
-            self.staff.iter().filter(|member| awaited(member)).map(|member| member.generation).collect();
+        let awaited: Vec<u64> = self
+            .staff
+            .iter()
+            .filter(|member| awaited(member))
+            .map(|member| member.generation.number)
+            .collect();
         for member in self.staff.iter_mut().filter(|member| member.retiring && !member.told) {
-            if !member.is_worker() || !awaited.contains(&member.generation) {
+            if !member.is_worker() || !awaited.contains(&member.generation.number) {
                 member.told = true;
                 member.signal(Signal::SIGTERM);
             }
@@ -171,52 +129,36 @@ impl Supervisor {
     /// One that was stopped may go on and give away what it has in hand; but when the workers it served are gone, nobody
     /// is left to take it.
     fn end_those_who_serve_nobody(&self) {
-        let served: Vec<u64> =
-            self.staff.iter().filter(|member| member.is_worker()).map(|member| member.generation).collect();
+        let workers = self.staff.iter().filter(|member| member.is_worker());
+        let served: Vec<u64> = workers.map(|member| member.generation.number).collect();
         let idle = |member: &&Member| {
-            member.told && member.stopped && !member.is_worker() && !served.contains(&member.generation)
+            member.told
+                && member.stopped
+                && !member.is_worker()
+                && !served.contains(&member.generation.number)
         };
         self.staff.iter().filter(idle).for_each(|member| member.signal(Signal::SIGKILL));
     }
 
-    /// A worker says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
+    /// A member says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
     /// successor is tried again.
-    pub(super) fn cannot_start(&mut self, generation: u64, reason: &str) -> Result<(), Error> {
+    pub(super) fn cannot_start(&mut self, generation: &Rc<Generation>, reason: &str) -> Result<(), Error> {
         if self.ready.is_some() {
             return Err(Error::Failed(format!("the workers cannot start: {reason}")));
         }
-        tracing::error!("a worker of generation {generation} cannot start: {reason}");
-        if generation > self.current && self.generations.iter().any(|known| known.number == generation) {
-            tracing::error!("reload given up, the old workers go on");
-            self.board.header().refused.fetch_add(1, SeqCst);
-            self.own().notify.ready(&format!("reload given up: {reason}"));
-            self.give_up(generation);
-            self.serve_all_sockets(generation);
+        tracing::error!("a worker of generation {} cannot start: {reason}", generation.number);
+        let Some(starting) = self.starting.take_if(|starting| Rc::ptr_eq(starting, generation)) else {
+            return Ok(());
+        };
+        self.retire(|member| member.is_of(&starting));
+        if self.only_covers(&starting) {
+            self.cover_later();
+            return Ok(());
         }
+        tracing::error!("reload given up, the old workers go on");
+        self.board.header().refused.fetch_add(1, SeqCst);
+        self.own().notify.ready(&format!("reload given up: {reason}"));
         Ok(())
-    }
-
-    /// Ends a generation that is not the current one. Those of its workers that accept already finish what they have.
-    fn give_up(&mut self, generation: u64) {
-        self.retire(|number| number == generation);
-        self.generations.retain(|candidate| candidate.number != generation);
-    }
-
-    /// After a generation that would have had more workers: its sockets are in the group already, and connections
-    /// come to them. A generation of the old size that knows of them serves them all.
-    fn serve_all_sockets(&mut self, failed: u64) {
-        let Some(settings) = self.current_settings() else { return };
-        let sockets = self.own().parking.copies().map_or(0, |sockets| sockets.len());
-        if sockets <= settings.listener.sockets().of(settings.workers).max(self.served) {
-            return;
-        }
-        self.served = sockets;
-        let begun = Self::new_generation(failed + 1, settings)
-            .and_then(|mut generation| self.take_places(&mut generation).map(|()| generation))
-            .and_then(|generation| self.begin(generation));
-        if let Err(reason) = begun {
-            tracing::error!("{sockets} sockets, not all are served; try another reload: {reason}");
-        }
     }
 }
 

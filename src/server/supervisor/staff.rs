@@ -6,151 +6,19 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::{Generation, Phase, Supervisor};
+use super::member::{Duty, FIRST_PAUSE, Member};
+use super::{Phase, Supervisor};
 use crate::listener::Strategy;
-use crate::scoreboard::{Role, State};
+use crate::scoreboard::State;
 use crate::server::worker::{self, Post};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
 use crate::sys::proctable::{self, Process};
 
-/// A worker that lives shorter than this "keeps dying".
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// The first pause before a worker that keeps dying is replaced; it doubles...
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// ...up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// What the process in a place is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Duty {
-    /// A worker.
-    Worker,
-    /// It serves the strategy beside the workers; the strategy calls it so.
-    Auxiliary(&'static str),
-}
-
-/// A place for a process, with or without one in it.
-#[derive(Debug)]
-pub(super) struct Member {
-    /// Row in the scoreboard.
-    pub slot: usize,
-    /// A worker's number within the generation.
-    pub number: usize,
-    pub duty: Duty,
-    pub generation: u64,
-    pub pid: Option<Pid>,
-    /// It has reported that it accepts.
-    pub ready: bool,
-    /// It was stopped (SIGSTOP).
-    pub stopped: bool,
-    /// It is to leave, and is not replaced.
-    pub retiring: bool,
-    /// It was told so.
-    pub told: bool,
-    started: Instant,
-    /// Deaths in a row shortly after the start.
-    short_lives: u32,
-    /// When the place is to be filled again.
-    pub due: Option<Instant>,
-}
-
-impl Member {
-    fn new(slot: usize, number: usize, duty: Duty, generation: u64) -> Self {
-        let now = Instant::now();
-        Self {
-            slot,
-            number,
-            duty,
-            generation,
-            pid: None,
-            ready: false,
-            stopped: false,
-            retiring: false,
-            told: false,
-            started: now,
-            short_lives: 0,
-            due: Some(now),
-        }
-    }
-
-    pub fn is_worker(&self) -> bool {
-        self.duty == Duty::Worker
-    }
-
-    /// What it is called in the log.
-    pub fn title(&self) -> String {
-        match self.duty {
-            Duty::Worker => format!("worker {}", self.number),
-            Duty::Auxiliary(name) => name.to_owned(),
-        }
-    }
-
-    pub fn has_pid(&self, pid: i32) -> bool {
-        self.pid == Some(Pid::from_raw(pid))
-    }
-
-    /// Sends a signal to the worker. It is our child and not yet reaped, so the pid is its own.
-    pub fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            let _ = kill(pid, signal);
-        }
-    }
-
-    /// Pause before the place is filled again, after a death at this moment.
-    fn pause(&mut self) -> Duration {
-        if self.started.elapsed() >= SHORT_LIFE {
-            self.short_lives = 0;
-            return Duration::ZERO;
-        }
-        self.short_lives += 1;
-        if self.short_lives == 1 {
-            return Duration::ZERO; // once is an accident
-        }
-        FIRST_PAUSE.saturating_mul(1 << (self.short_lives - 2).min(16)).min(LONGEST_PAUSE)
-    }
-}
-
 impl Supervisor {
-    /// Makes a place for each worker of a generation, and for the process that serves its strategy, if it has one;
-    /// [`restore`](Self::restore) fills them.
-    pub(super) fn take_places(&mut self, generation: &mut Generation) -> Result<(), String> {
-        let workers = generation.settings.workers;
-        let auxiliary = generation.settings.listener.entry.auxiliary;
-        let needed = workers + usize::from(auxiliary.is_some());
-        let mut taken = vec![false; self.board.rows()];
-        self.staff.iter().for_each(|member| taken[member.slot] = true);
-        let mut free: Vec<usize> = (0..taken.len()).filter(|&slot| !taken[slot]).take(needed).collect();
-        if free.len() < needed {
-            let rows = self.board.rows();
-            return Err(format!(
-                "the scoreboard has {rows} rows, {} are free and {needed} are needed; wait until earlier workers have \
-                 finished, or stop the instance and start it again",
-                free.len()
-            ));
-        }
-        if let Some((name, slot)) = auxiliary.zip(free.get(workers).copied()) {
-            self.take_place(Member::new(slot, 0, Duty::Auxiliary(name), generation.number));
-        }
-        free.truncate(workers);
-        for (number, &slot) in free.iter().enumerate() {
-            self.take_place(Member::new(slot, number, Duty::Worker, generation.number));
-        }
-        generation.slots = free;
-        Ok(())
-    }
-
-    fn take_place(&mut self, member: Member) {
-        self.board.clear(member.slot);
-        let role = if member.is_worker() { Role::Worker } else { Role::Auxiliary };
-        self.board.row(member.slot).role.store(role as u64, Relaxed);
-        self.board.header().slots.fetch_max(member.slot as u64 + 1, Relaxed);
-        self.staff.push(member);
-    }
-
     /// Something happened to a worker.
     pub(super) fn fared(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
@@ -172,7 +40,6 @@ impl Supervisor {
         let member = &self.staff[index];
         if member.pid.is_none() && (member.retiring || matches!(self.phase, Phase::Stopping { .. })) {
             self.staff.remove(index);
-            self.forget_generations();
         }
     }
 
@@ -184,11 +51,8 @@ impl Supervisor {
     /// Tells a worker's strategy about it.
     fn strategy_of(&self, index: usize, tell: impl Fn(&dyn Strategy, usize)) {
         let member = &self.staff[index];
-        let mut generations = self.generations.iter();
-        if let Some(generation) = generations.find(|generation| generation.number == member.generation)
-            && member.is_worker()
-        {
-            tell(&*generation.strategy, member.number);
+        if member.is_worker() {
+            tell(&*member.generation.strategy, member.number);
         }
     }
 
@@ -196,7 +60,7 @@ impl Supervisor {
     /// it ever go on, it finishes what it has in hand and ends.
     fn stand_in(&mut self, index: usize) {
         let member = &mut self.staff[index];
-        let (duty, generation) = (member.duty, member.generation);
+        let (duty, generation) = (member.duty, Rc::clone(&member.generation));
         if member.is_worker() || member.retiring || self.phase != Phase::Running {
             return;
         }
@@ -204,7 +68,7 @@ impl Supervisor {
         let Some(slot) = (0..self.board.rows()).find(|&slot| !taken(slot)) else { return };
         self.staff[index].retiring = true;
         self.board.header().respawns.fetch_add(1, SeqCst);
-        self.take_place(Member::new(slot, 0, duty, generation));
+        self.take_place(Member::new(slot, 0, duty, &generation));
     }
 
     fn buried(&mut self, index: usize, fate: Fate) {
@@ -271,14 +135,14 @@ impl Supervisor {
     fn spawn(&mut self, index: usize, sockets: &mut Vec<OwnedFd>) -> Result<(), String> {
         let member = &self.staff[index];
         let (slot, again) =
-            (member.slot, member.short_lives > 0 || self.board.row(member.slot).accepted.load(Relaxed) > 0);
+            (member.slot, member.has_died() || self.board.row(member.slot).accepted.load(Relaxed) > 0);
         self.board.row(slot).state.store(State::Starting as u64, Relaxed);
         let supervisor = nix::unistd::getpid();
         match fork_single_threaded() {
             Ok(None) => self.become_member(index, supervisor, std::mem::take(sockets)),
             Ok(Some(pid)) => {
                 let member = &mut self.staff[index];
-                (member.pid, member.started, member.due) = (Some(pid), Instant::now(), None);
+                member.begin(pid, sockets.len());
                 self.sessions.insert(pid);
                 if again {
                     self.board.header().respawns.fetch_add(1, SeqCst);
@@ -293,7 +157,8 @@ impl Supervisor {
     /// The child's side of [`spawn`](Self::spawn).
     fn become_member(&mut self, index: usize, supervisor: Pid, sockets: Vec<OwnedFd>) -> ! {
         let member = &self.staff[index];
-        let (slot, number, duty, generation) = (member.slot, member.number, member.duty, member.generation);
+        let (slot, number, duty, generation) =
+            (member.slot, member.number, member.duty, Rc::clone(&member.generation));
         self.own = None;
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());
@@ -305,22 +170,17 @@ impl Supervisor {
             .and_then(|()| crate::sys::process::standard_streams_to_null())
             .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
         drop(stderr);
-        let Some(Generation { settings, strategy, slots, .. }) = self
-            .generations
-            .iter()
-            .find(|candidate| candidate.number == generation)
-            .filter(|_| set_up.is_ok())
-        else {
+        if set_up.is_err() {
             fork::exit_now(worker::EXIT_FATAL)
-        };
+        }
         let post = Post {
             slot,
             number,
-            generation,
-            settings,
+            generation: generation.number,
+            settings: &generation.settings,
             board: self.board,
-            strategy: &**strategy,
-            slots: slots.clone(),
+            strategy: &*generation.strategy,
+            slots: generation.slots.clone(),
             sockets,
             log_path: self.claim.folder().log(),
             nofile: self.nofile,
@@ -352,38 +212,5 @@ impl Supervisor {
             tracing::error!("cannot kill all handlers: {error}");
         }
         self.staff.retain(|member| member.pid.is_some());
-    }
-
-    /// Generations without workers are history.
-    fn forget_generations(&mut self) {
-        let (staff, current) = (&self.staff, self.current);
-        self.generations.retain(|generation| {
-            generation.number >= current || staff.iter().any(|member| member.generation == generation.number)
-        });
-    }
-
-    /// Lets a generation begin that has its places.
-    ///
-    /// # Errors
-    /// As [`restore`](Self::restore).
-    pub(super) fn begin(&mut self, generation: Generation) -> Result<(), String> {
-        tracing::debug!(
-            "generation {} begins with {} workers",
-            generation.number,
-            generation.settings.workers
-        );
-        self.generations.push(generation);
-        self.restore()
-    }
-
-    /// Makes a generation from settings.
-    pub(super) fn new_generation(
-        number: u64,
-        settings: Rc<crate::server::config::Settings>,
-    ) -> Result<Generation, String> {
-        let strategy = settings.listener.open(settings.workers).map_err(|error| {
-            format!("listener strategy {} cannot be used here: {error}", settings.listener)
-        })?;
-        Ok(Generation { number, settings, strategy: strategy.into(), slots: Vec::new() })
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::stderr::Collector;
-use super::{Beginning, Generation, Own, Phase, Supervisor, bind};
+use super::{Beginning, Own, Phase, Supervisor, bind};
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
@@ -32,7 +32,7 @@ const LEAST_ROWS: usize = 255;
 const SIGNALS: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
 
-/// Prepares everything up to the first fork: the supervisor, and the generation that it begins with.
+/// Prepares everything up to the first fork: the supervisor with the places of its first generation.
 ///
 /// # Errors
 /// The reason, for the user.
@@ -40,7 +40,7 @@ pub(super) fn open(
     mut settings: Settings,
     sources: Sources,
     beginning: Beginning,
-) -> Result<(Supervisor, Generation), Error> {
+) -> Result<Supervisor, Error> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Error::Failed(format!("cannot {what}: {error}"))
@@ -73,25 +73,26 @@ pub(super) fn open(
         net::set_nonblocking(end, true).map_err(failed("set up a pipe"))?;
     }
     let mut parking = Parking::default();
-    parking.park(sockets).map_err(failed("park the listening sockets"))?;
+    parking.park(&sockets).map_err(failed("park the listening sockets"))?;
+    drop(sockets);
     tracing::info!(
         "starting {} on {address}: {} workers, {}",
         settings.name,
         settings.workers,
         settings.listener
     );
-    let generation = Supervisor::new_generation(1, Rc::new(settings)).map_err(Error::Failed)?;
-    let supervisor = Supervisor {
+    let mut supervisor = Supervisor {
         sources,
         claim,
         address,
         board,
         nofile,
-        generations: Vec::new(),
-        current: 1,
+        next_number: 1,
+        current: None,
+        starting: None,
         reload_again: false,
+        next_cover: None,
         given: by_manager,
-        served: 0,
         staff: Vec::new(),
         sessions: BTreeSet::new(),
         phase: Phase::Running,
@@ -99,7 +100,8 @@ pub(super) fn open(
         own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr), notify }),
         workers_ends: Some((reports, handlers_stderr)),
     };
-    Ok((supervisor, generation))
+    supervisor.starting = Some(supervisor.found(Rc::new(settings)).map_err(Error::Failed)?);
+    Ok(supervisor)
 }
 
 fn block_signals() -> io::Result<SignalFd> {

@@ -1,0 +1,120 @@
+//! The listening sockets while the instance runs: more of them when workers become more, and a worker for each at any time.
+//!
+//! A socket in the group gets connections from the moment it listens, and is never closed while the instance runs (that
+//! would reset its queue). So a generation that binds more sockets and is then given up leaves some behind that its
+//! predecessor does not know.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::generation::Generation;
+use super::{Phase, Supervisor, bind};
+use crate::listener::socket;
+use crate::server::config::Settings;
+
+/// Pause before another try to serve sockets that have no worker.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Begins a generation with these settings, and binds the sockets that it needs.
+    pub(super) fn begin(&mut self, settings: Settings) -> Result<Rc<Generation>, String> {
+        // Places first: a socket in the group gets connections at once, so it must be sure that a worker comes to serve it.
+        let generation = self.found(Rc::new(settings))?;
+        if let Err(reason) = self.grow(&generation.settings) {
+            self.staff.retain(|member| !member.is_of(&generation));
+            return Err(reason);
+        }
+        self.starting = Some(Rc::clone(&generation));
+        Ok(generation)
+    }
+
+    /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
+    /// changed on an open socket. The new ones listen last: once they do, they may hold connections and have to stay.
+    fn grow(&mut self, settings: &Settings) -> Result<(), String> {
+        let parking = &mut self.own().parking;
+        let sockets = parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
+        for listener in &sockets {
+            socket::change(listener.as_fd(), settings.terms())
+                .map_err(|error| format!("cannot set backlog and defer-accept: {error}"))?;
+        }
+        let more = bind::missing(&sockets, settings)
+            .map_err(|error| format!("cannot bind more sockets: {error}"))?;
+        [&sockets, &more]
+            .into_iter()
+            .try_for_each(|sockets| bind::set_send_timeout(sockets, settings))
+            .map_err(|error| format!("cannot set the send-timeout: {error}"))?;
+        parking.park(&more).map_err(|error| format!("cannot park more sockets: {error}"))?;
+        listen(&more, settings).inspect_err(|_| parking.release_beyond(sockets.len()))
+    }
+
+    /// Begins a generation with the current settings if the current one lacks sockets. Looked at in each turn of the
+    /// loop, rather than wherever a generation is given up: so there is no way into that state that could be forgotten.
+    pub(super) fn cover_sockets(&mut self) {
+        if self.next_cover.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        self.next_cover = None;
+        if self.starting.is_some() || matches!(self.phase, Phase::Stopping { .. }) {
+            return;
+        }
+        let Some(current) = self.current.clone().filter(|current| self.lacks_sockets(current)) else {
+            return;
+        };
+        match self.found(Rc::clone(&current.settings)) {
+            Ok(generation) => {
+                tracing::info!(
+                    "generation {} does not have all listening sockets: generation {} with the same settings begins",
+                    current.number,
+                    generation.number
+                );
+                self.starting = Some(generation);
+            }
+            Err(reason) => {
+                tracing::error!("some listening sockets have no worker, their connections wait: {reason}");
+                self.next_cover = Some(Instant::now() + PAUSE);
+            }
+        }
+    }
+
+    /// A generation that was begun by [`cover_sockets`](Self::cover_sockets) has the settings of the current one.
+    pub(super) fn only_covers(&self, generation: &Generation) -> bool {
+        self.current.as_ref().is_some_and(|current| Rc::ptr_eq(&current.settings, &generation.settings))
+    }
+
+    /// Such a generation has failed: another one is begun a little later.
+    pub(super) fn cover_later(&mut self) {
+        self.next_cover = Some(Instant::now() + PAUSE);
+    }
+
+    /// Whether connections wait in a socket that no worker of the generation has. A worker that is still to be forked
+    /// will have all.
+    fn lacks_sockets(&self, generation: &Rc<Generation>) -> bool {
+        let count = self.parked();
+        generation.divides_sockets()
+            && self.staff.iter().any(|member| {
+                member.is_of(generation)
+                    && member.is_worker()
+                    && member.pid.is_some()
+                    && member.sockets < count
+            })
+    }
+
+    /// Whether a worker is there that has all sockets, and so can empty all queues when it leaves.
+    pub(super) fn has_worker_for_all_sockets(&self) -> bool {
+        let count = self.parked();
+        self.staff.iter().any(|member| member.is_worker() && member.ready && member.sockets >= count)
+    }
+
+    /// How many listening sockets there are.
+    fn parked(&self) -> usize {
+        self.own.as_ref().map_or(0, |own| own.parking.len())
+    }
+}
+
+fn listen(sockets: &[OwnedFd], settings: &Settings) -> Result<(), String> {
+    sockets
+        .iter()
+        .try_for_each(|socket| socket::open_queue(socket.as_fd(), settings.terms()))
+        .map_err(|error| format!("cannot listen on more sockets: {error}"))
+}
