@@ -1,77 +1,31 @@
-//! `lab compare DIR DIR`: the same cells under the same loads in two results folders.
-//!
-//! The runs of two folders were not interleaved, so they are not paired: medians are compared, by a bootstrap over the
-//! runs of either side. A difference counts when its interval excludes 0 and it exceeds what the baselines of both
-//! folders differ from themselves by.
+//! `lab compare DIR DIR`: two results folders side by side, as Markdown and, if asked for, as a page.
 
-use super::cli;
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::error::{Error, Result};
-use super::judge::{self, Analysis, ENOUGH_ROUNDS, Scene};
-use super::likeness::{self, Difference};
-use super::metrics::{METRICS, Metric};
+use super::judge::ENOUGH_ROUNDS;
+use super::judge::environment_diff::{self, Difference};
+use super::judge::folders::{Call, Comparison, Line, settings, side_by_side};
 use super::report;
-use super::rows::{Row, Verdict};
-use super::spec::Spec;
-use super::store::{self, Data};
-use crate::measure::stats::{self, Interval, RESAMPLES};
+use super::results::store;
 
-/// Two folders side by side.
-#[derive(Debug)]
-pub struct Comparison {
-    /// What tells the circumstances apart.
-    pub circumstances: Vec<Difference>,
-    /// One per cell, load and metric that both have.
-    pub lines: Vec<Line>,
-    /// Cells and loads that only one of them has.
-    pub unmatched: Vec<String>,
-}
-
-/// One metric of one cell under one load.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// The cell.
-    pub cell: String,
-    /// The load.
-    pub load: String,
-    /// What was measured.
-    pub metric: &'static Metric,
-    /// Medians in the first and in the second folder.
-    pub medians: [f64; 2],
-    /// Runs that count in the first and in the second folder.
-    pub runs: [usize; 2],
-    /// Change from the first to the second, in percent.
-    pub change: f64,
-    /// 95 % bootstrap interval of that.
-    pub interval: Interval,
-    /// What the baselines differ from themselves by at most, in percent.
-    pub floor: f64,
-    /// What follows.
-    pub call: Call,
-}
-
-/// What a line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Fewer runs than it takes to judge.
-    TooFewRuns,
-    /// The load generator was the limit in a run of either.
-    ClientBound,
-    /// No difference that counts.
-    Same,
-    /// A difference that counts.
-    Differs,
-}
-
-impl Call {
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TooFewRuns => "too few runs to judge",
-            Self::ClientBound => "client-bound: not judged",
-            Self::Same => "no difference that counts",
-            Self::Differs => "differs",
-        }
-    }
+/// What `lab compare` was asked for.
+#[derive(Clone, Debug, Args)]
+pub struct Compare {
+    /// The results folder that the other is compared with
+    #[arg(value_name = "DIR")]
+    pub first: PathBuf,
+    /// The other one
+    #[arg(value_name = "DIR")]
+    pub second: PathBuf,
+    /// Compare them even if they come from different machines or were run with different settings
+    #[arg(long)]
+    pub force: bool,
+    /// Write the comparison as a page with figures, too
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
 }
 
 /// Compares two results folders, as Markdown.
@@ -79,16 +33,16 @@ impl Call {
 /// # Errors
 /// One is no results folder; they come from different machines or settings, unless that is forced; they have nothing in
 /// common.
-pub fn compare(wanted: &cli::Compare) -> Result<String> {
+pub fn compare(wanted: &Compare) -> Result<String> {
     let (first, second) = (store::load(&wanted.first)?, store::load(&wanted.second)?);
-    let mut circumstances = likeness::differences(&first.environment, &second.environment);
+    let mut circumstances = environment_diff::differences(&first.environment, &second.environment);
     circumstances.extend(settings(&first.spec, &second.spec));
     let unlike: Vec<Difference> =
         circumstances.iter().filter(|d| !d.program || d.what == "profile").cloned().collect();
     if !unlike.is_empty() && !wanted.force {
         return Err(Error::Failed(format!(
             "these two cannot fairly be compared: {} (or compare them all the same: --force)",
-            likeness::list(&unlike)
+            environment_diff::list(&unlike)
         )));
     }
     let comparison = side_by_side(&first, &second, circumstances);
@@ -104,96 +58,6 @@ pub fn compare(wanted: &cli::Compare) -> Result<String> {
         report::compare_page(path, names.clone(), &comparison)?;
     }
     Ok(markdown(&comparison, &names))
-}
-
-/// Settings that figures depend on.
-fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
-    let list = |spec: &Spec| {
-        let none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
-        let mut list = vec![
-            ("warmup_s".to_owned(), spec.warmup_s.to_string()),
-            ("duration_s".to_owned(), spec.duration_s.to_string()),
-            ("server_prefix".to_owned(), none(&spec.server_prefix)),
-            ("client_prefix".to_owned(), none(&spec.client_prefix)),
-        ];
-        list.extend(spec.load.iter().map(|load| (format!("load `{}`", load.name), format!("{load:?}"))));
-        list
-    };
-    let theirs = list(second);
-    let differing = |(what, first): (String, String)| {
-        let (_, second) = theirs.iter().find(|(other, _)| *other == what)?;
-        (*second != first).then(|| Difference { what, first, second: second.clone(), program: false })
-    };
-    list(first).into_iter().filter_map(differing).collect()
-}
-
-fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>) -> Comparison {
-    let (one, other) = (judge::judge(first), judge::judge(second));
-    let (mut lines, mut unmatched) = (Vec::new(), Vec::new());
-    for scene in &one.scenes {
-        for result in &scene.results {
-            let theirs = find(&other, &result.cell.id, &scene.load.name);
-            match theirs {
-                Some(theirs) => {
-                    let place = (result.cell.id.as_str(), scene.load.name.as_str());
-                    let seed = first.spec.seed;
-                    let all = (0..METRICS.len())
-                        .filter_map(|metric| line(place, metric, [&one, &other], [scene, theirs], seed));
-                    lines.extend(all);
-                }
-                None => unmatched.push(format!("{} / {} (first only)", result.cell.id, scene.load.name)),
-            }
-        }
-    }
-    for scene in &other.scenes {
-        let alone = scene.results.iter().filter(|r| find(&one, &r.cell.id, &scene.load.name).is_none());
-        unmatched.extend(alone.map(|r| format!("{} / {} (second only)", r.cell.id, scene.load.name)));
-    }
-    Comparison { circumstances, lines, unmatched }
-}
-
-fn find<'a>(analysis: &'a Analysis, cell: &str, load: &str) -> Option<&'a Scene> {
-    let fits = |scene: &&Scene| scene.load.name == load && scene.results.iter().any(|r| r.cell.id == cell);
-    analysis.scenes.iter().find(fits)
-}
-
-fn line(
-    (cell, load): (&str, &str),
-    metric: usize,
-    analyses: [&Analysis; 2],
-    scenes: [&Scene; 2],
-    seed: u64,
-) -> Option<Line> {
-    let rows = analyses.map(|analysis| -> Vec<&Row> {
-        let fits = |row: &&Row| row.cell == cell && row.load == load && row.verdict.counts();
-        analysis.rows.iter().filter(fits).collect()
-    });
-    let floor = scenes.iter().map(|scene| floor(scene, metric)).fold(0.0, f64::max);
-    let metric = &METRICS[metric];
-    let values = [0, 1].map(|side: usize| -> Vec<f64> {
-        rows[side].iter().filter_map(|row| (metric.value)(row)).filter(|value| *value > 0.0).collect()
-    });
-    let interval = stats::bootstrap_ratio(&values[1], &values[0], RESAMPLES, seed)?;
-    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-    let interval = Interval { low: percent(interval.low), high: percent(interval.high) };
-    let medians = [stats::median(&values[0])?, stats::median(&values[1])?];
-    let change = percent(medians[1] / medians[0]);
-    let bound = metric.throughput && rows.iter().flatten().any(|row| row.verdict == Verdict::ClientBound);
-    let runs = [values[0].len(), values[1].len()];
-    let call = match runs {
-        _ if bound => Call::ClientBound,
-        [first, second] if first.min(second) < ENOUGH_ROUNDS => Call::TooFewRuns,
-        _ if !interval.contains(0.0) && change.abs() > floor => Call::Differs,
-        _ => Call::Same,
-    };
-    let (cell, load) = (cell.to_owned(), load.to_owned());
-    Some(Line { cell, load, metric, medians, runs, change, interval, floor, call })
-}
-
-/// What the baseline of a scene differs from itself by.
-fn floor(scene: &Scene, metric: usize) -> f64 {
-    let twin = scene.comparisons.iter().find(|c| c.metric == metric && c.call == judge::Call::Floor);
-    twin.map_or(0.0, |twin| twin.floor)
 }
 
 fn markdown(comparison: &Comparison, names: &[String; 2]) -> String {
@@ -218,15 +82,15 @@ fn markdown(comparison: &Comparison, names: &[String; 2]) -> String {
     text += "| Cell | Load | Metric | First | Second | Change, % | 95 % interval | Noise floor, % | Runs | Says |\n";
     text += &format!("|{}\n", " --- |".repeat(10));
     for line in &comparison.lines {
-        let digits = line.metric.digits;
+        let digits = line.metric.digits();
         let figures = format!("{:.digits$} | {:.digits$}", line.medians[0], line.medians[1]);
         let change = format!("{:+.1} | {:+.1} to {:+.1}", line.change, line.interval.low, line.interval.high);
         text += &format!(
             "| {} | {} | {} ({}) | {figures} | {change} | {:.1} | {}, {} | {} |\n",
             line.cell,
             line.load,
-            line.metric.title,
-            line.metric.unit,
+            line.metric.title(),
+            line.metric.unit(),
             line.floor,
             line.runs[0],
             line.runs[1],
@@ -245,39 +109,9 @@ mod tests {
     use crate::lab::fixture;
 
     #[test]
-    fn the_same_data_twice_do_not_differ() {
+    fn the_text_names_both_folders_and_counts_what_was_compared() {
         let data = fixture::quick(10);
-        let comparison = side_by_side(&data, &data, Vec::new());
-        assert!(comparison.lines.iter().all(|line| line.call == Call::Same && line.change == 0.0));
-        assert_eq!(comparison.lines.len(), 4 * 2 * 6);
-        let text = markdown(&comparison, &["a".into(), "b".into()]);
+        let text = markdown(&side_by_side(&data, &data, Vec::new()), &["a".into(), "b".into()]);
         assert!(text.contains("No difference counts, of 48") && text.starts_with("# b against a"), "{text}");
-    }
-
-    #[test]
-    fn a_slower_second_folder_is_found_and_what_has_no_partner_is_named() {
-        let (first, mut second) = (fixture::quick(10), fixture::quick(10));
-        for run in &mut second.runs {
-            run.record.as_mut().unwrap().rate *= 0.8;
-        }
-        second.spec.load[1].name = "other".into();
-        let comparison = side_by_side(&first, &second, Vec::new());
-        let rate = comparison.lines.iter().find(|line| line.metric.name == "rate").unwrap();
-        assert!(rate.call == Call::Differs && (rate.change + 20.0).abs() < 0.01, "{rate:?}");
-        assert!(comparison.unmatched.contains(&"inherited / half load (first only)".to_owned()));
-        assert!(comparison.unmatched.contains(&"inherited / other (second only)".to_owned()));
-        let few = side_by_side(&fixture::quick(4), &second, Vec::new());
-        assert!(few.lines.iter().all(|line| line.call == Call::TooFewRuns));
-    }
-
-    #[test]
-    fn other_settings_are_a_difference_and_other_rounds_are_none() {
-        let first = fixture::quick(4).spec;
-        let mut second = fixture::quick(9).spec;
-        assert_eq!(settings(&first, &second), []);
-        second.duration_s = 5.0;
-        second.load[0].closed = Some(99);
-        let names: Vec<_> = settings(&first, &second).into_iter().map(|d| d.what).collect();
-        assert_eq!(names, ["duration_s", "load `full load`"]);
     }
 }

@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::{Error, Result};
-use super::{report, store};
+use crate::lab::error::{Error, Result};
+use crate::lab::report;
+use crate::lab::results::store;
 
 /// Name of the copy, beside the folder.
 const REFERENCE: &str = "reference";
@@ -41,7 +42,7 @@ pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use crate::lab::fixture;
-    use crate::lab::store::Results;
+    use crate::lab::results::store::Results;
 
     #[test]
     fn a_copy_is_small_and_draws_the_same_report() {

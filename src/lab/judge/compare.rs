@@ -5,9 +5,10 @@
 //! The baseline runs twice per round, and both runs are used: a difference is taken from their geometric mean, and the
 //! test asks how often the cell would stand out as far if any of the three had been the one in question.
 
+use super::values::value as value_of;
 use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
-use crate::lab::metrics::{METRICS, Metric};
-use crate::lab::plan::Cell;
+use crate::lab::spec::Metric;
+use crate::lab::spec::plan::Cell;
 use crate::measure::stats::{self, Interval};
 
 /// Chance of a false alarm in all comparisons together (Holm).
@@ -18,8 +19,8 @@ const ALPHA: f64 = 0.05;
 pub struct Comparison {
     /// Position of the cell in the scene.
     pub cell: usize,
-    /// Position in [`METRICS`].
-    pub metric: usize,
+    /// What was measured.
+    pub metric: Metric,
     /// Rounds in which it and the baseline count.
     pub pairs: usize,
     /// Median of the differences from the baseline.
@@ -59,7 +60,7 @@ fn base(results: &[CellResult], cell: &Cell) -> usize {
 pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<Comparison> {
     let twin = results.iter().position(|result| result.cell.twin);
     let mut comparisons = Vec::new();
-    for (index, metric) in METRICS.iter().enumerate() {
+    for &metric in Metric::COMPARED {
         let mut floor = f64::INFINITY;
         for (cell, result) in results.iter().enumerate().skip(1) {
             let base = base(results, &result.cell);
@@ -69,7 +70,7 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
             if result.cell.twin {
                 floor = interval.reach();
             }
-            let bound = metric.throughput && (result.client_bound || results[base].client_bound);
+            let bound = metric.is_throughput() && (result.client_bound || results[base].client_bound);
             let (call, p) = match (result.cell.twin, bound) {
                 (true, _) => (Call::Floor, 1.0),
                 (_, true) => (Call::ClientBound, p),
@@ -77,7 +78,7 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
             };
             comparisons.push(Comparison {
                 cell,
-                metric: index,
+                metric,
                 pairs: trios.len(),
                 median,
                 interval,
@@ -94,10 +95,10 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
 type Trio = (f64, f64, Option<f64>);
 
 /// The rounds in which the cell and a run of the baseline count and can be divided by each other.
-fn trios(metric: &Metric, cell: &[Paired], base: &[Paired], second: Option<&[Paired]>) -> Vec<Trio> {
+fn trios(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Paired]>) -> Vec<Trio> {
     let value = |runs: &[Paired], round: u32| {
         let run = runs.iter().find(|(_, row)| row.round == round);
-        run.and_then(|(_, row)| (metric.value)(row)).filter(|value| *value > 0.0 && value.is_finite())
+        run.and_then(|(_, row)| value_of(metric, row)).filter(|value| *value > 0.0 && value.is_finite())
     };
     let trio = |(_, row): &Paired| {
         let first = value(base, row.round);
@@ -189,7 +190,7 @@ mod tests {
         let adjusted = stats::holm(&found.iter().map(|(_, _, p)| *p).collect::<Vec<_>>());
         let comparison = |((median, interval, _), p): (&(f64, Interval, f64), f64)| Comparison {
             cell: 0,
-            metric: 0,
+            metric: Metric::Rate,
             pairs: 10,
             median: *median,
             interval: *interval,

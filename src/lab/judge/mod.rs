@@ -3,31 +3,43 @@
 //! Pure: the same data and seed give the same analysis. The run is the unit, never the request; cells are compared
 //! within a round. It knows no words, colours or files.
 
+mod balance;
 mod compare;
+pub mod curves;
+pub mod endurance;
+pub mod environment_diff;
+mod estimate;
+pub mod expect;
+pub mod folders;
+pub mod losses;
+pub mod rows;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod values;
+mod verdict;
+
+use std::collections::BTreeMap;
 
 pub use self::compare::{Call, Comparison};
 use self::compare::{compare, correct};
+pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
+use self::values::value;
+use crate::lab::spec::Metric;
 use rayon::prelude::*;
 
-use super::curves::{self, Point};
-use super::data::RunData;
-use super::endurance::{Course, courses};
-use super::expect::{self, Claim};
-use super::losses::Losses;
-use super::metrics::{self, Metric};
-use super::plan::{self, Cell, Group};
-use super::rows::{self, Row, Verdict, row};
-use super::spec::Load;
-use super::store::Data;
-use crate::measure::stats::{self, Interval};
+use self::curves::Point;
+use self::endurance::{Course, courses};
+use self::expect::Claim;
+use self::losses::Losses;
+use self::rows::{Row, Verdict, row};
+use crate::lab::results::data::RunData;
+use crate::lab::results::store::Data;
+use crate::lab::spec::Load;
+use crate::lab::spec::plan::{self, Cell, Group};
 
-/// Fewer rounds than this give estimates and no judgement.
-pub const ENOUGH_ROUNDS: usize = 10;
 /// Everything that can be said.
 #[derive(Debug)]
 pub struct Analysis {
@@ -71,9 +83,8 @@ pub struct CellResult {
     pub used: usize,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
-    /// One per metric, in the order of [`metrics::all`]: first those that are
-    /// compared, [`metrics::METRICS`].
-    pub estimates: Vec<Option<Estimate>>,
+    /// By metric; a metric without a value in any run is absent.
+    pub estimates: BTreeMap<Metric, Estimate>,
     /// Runs that have a record, whether they count or not.
     pub counted: usize,
     /// What became of connections in those.
@@ -88,14 +99,6 @@ pub struct CellResult {
     pub sequence: Vec<String>,
     /// Percentile curve of the response time.
     pub curve: Vec<Point>,
-}
-
-/// Median over runs, and from the least to the greatest run (below [`ENOUGH_ROUNDS`]) or the 95 % bootstrap interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Estimate {
-    pub median: f64,
-    pub interval: Interval,
 }
 
 /// Judges an experiment.
@@ -118,6 +121,13 @@ pub fn judge(data: &Data) -> Analysis {
     correct(&mut scenes, enough);
     let claims = expect::evaluate(data, &rows, rounds);
     Analysis { rounds, enough, scenes, rows, claims }
+}
+
+impl CellResult {
+    /// The estimate of a metric; `None` where no run has a value.
+    pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
+        self.estimates.get(&metric).copied()
+    }
 }
 
 type Paired<'a> = (&'a RunData, &'a Row);
@@ -163,9 +173,8 @@ fn sequence(used: &[Paired]) -> Vec<String> {
 
 fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough: bool) -> CellResult {
     let estimate = |metric: &Metric| {
-        let values: Vec<f64> = used.iter().filter_map(|(_, row)| (metric.value)(row)).collect();
-        let interval = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
-        Some(Estimate { median: stats::median(&values)?, interval: interval? })
+        let values: Vec<f64> = used.iter().filter_map(|(_, row)| value(*metric, row)).collect();
+        Some((*metric, Estimate::of(&values, enough)?))
     };
     let losses: Vec<Losses> = made.iter().filter_map(|(run, _)| Losses::of(run)).collect();
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
@@ -174,7 +183,7 @@ fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough
         runs: began(made),
         used: used.len(),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
-        estimates: metrics::all().map(estimate).collect(),
+        estimates: Metric::ALL.iter().filter_map(estimate).collect(),
         counted: losses.len(),
         endurance: made
             .iter()

@@ -2,11 +2,10 @@
 
 use super::*;
 use crate::lab::fixture;
-use crate::lab::metrics::METRICS;
 
 fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
     let scene = &analysis.scenes[0];
-    let wanted = |c: &&Comparison| scene.results[c.cell].cell.id == cell && METRICS[c.metric].title == metric;
+    let wanted = |c: &&Comparison| scene.results[c.cell].cell.id == cell && c.metric.title() == metric;
     scene.comparisons.iter().find(wanted).unwrap().clone()
 }
 

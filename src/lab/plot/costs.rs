@@ -63,8 +63,8 @@ impl Costs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     #[test]
     fn no_two_texts_meet_and_all_costs_are_zero_based() {

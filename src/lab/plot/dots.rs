@@ -206,8 +206,8 @@ impl Panel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, scale: Scale, spread: f64) -> Dots {
         let dot = |row: usize| {
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_change_is_named_with_its_sign_and_zero_always_is() {
-        let svg = sample(8, Scale::Change, 8.0).draw(super::super::WIDE).unwrap().inline();
+        let svg = sample(8, Scale::Change, 8.0).draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(svg.contains(">0</text>") && svg.contains(">+"), "{svg}");
     }
 }

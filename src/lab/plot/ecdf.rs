@@ -105,8 +105,8 @@ impl Curve {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, lost: bool) -> Ecdf {
         let at = |step: u32| {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_steps_of_lost_syns_are_marked_where_there_are_any() {
-        let texts = |lost| sample(2, lost).draw(super::super::WIDE).unwrap().inline();
+        let texts = |lost| sample(2, lost).draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(
             texts(true).contains(">1 s<") && texts(true).contains(">3 s<") && !texts(true).contains(">7 s<")
         );

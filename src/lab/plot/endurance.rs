@@ -100,9 +100,9 @@ impl Endurance {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::clashes;
-    use super::super::{NARROW, WIDE, look};
     use super::*;
+    use crate::lab::plot::clash::clashes;
+    use crate::lab::plot::{NARROW, WIDE, look};
 
     fn sample(seconds: i32) -> Endurance {
         let track = |scale: f64| -> Vec<_> {

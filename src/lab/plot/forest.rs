@@ -16,12 +16,12 @@ pub struct Forest {
     /// Names and looks, the A/A row first.
     pub rows: Vec<(String, Look)>,
     /// The metrics.
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<MetricPanel>,
 }
 
 /// One metric.
 #[derive(Debug)]
-pub struct Metric {
+pub struct MetricPanel {
     /// Its name.
     pub name: String,
     /// What the baseline differs from itself by at most, in percent.
@@ -56,7 +56,7 @@ impl Forest {
             text: signed(change.median),
             full: change.counts,
         };
-        let panel = |metric: &Metric| Panel {
+        let panel = |metric: &MetricPanel| Panel {
             heading: metric.name.clone(),
             unit: "change, %".into(),
             scale: Scale::Change,
@@ -88,9 +88,9 @@ fn signed(percent: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::WIDE;
-    use super::super::clash::{clashes, strategies};
     use super::*;
+    use crate::lab::plot::WIDE;
+    use crate::lab::plot::clash::{clashes, strategies};
 
     #[test]
     fn nothing_has_no_minus() {
@@ -105,7 +105,7 @@ mod tests {
             title: "Differences".into(),
             note: "Median and interval.".into(),
             rows: strategies(3),
-            metrics: vec![Metric {
+            metrics: vec![MetricPanel {
                 name: "p99".into(),
                 floor: Some(1.5),
                 changes: vec![None, change(0.4, false), change(250.0, counts)],

@@ -160,8 +160,8 @@ fn opacity(level: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, workers: usize) -> Heat {
         let panel = |(label, look)| Panel {

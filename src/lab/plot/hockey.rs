@@ -121,8 +121,8 @@ impl Curve {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize) -> Hockey {
         let point = |step: u32| {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn loads_at_which_a_server_falls_behind_are_ringed_in_every_panel() {
-        let svg = sample(1).draw(super::super::WIDE).unwrap().inline();
+        let svg = sample(1).draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(svg.contains("fewer answered than offered"));
         assert_eq!(svg.matches("r=\"60\"").count(), 3, "{svg}");
     }

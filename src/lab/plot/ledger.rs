@@ -143,8 +143,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::clashes;
     use super::*;
+    use crate::lab::plot::clash::clashes;
 
     fn sample(runs: u32) -> Ledger {
         let tile = |n: u32| Tile { round: n / 8, grade: Grade::ALL[(n % 31) as usize % 5] };
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn no_two_texts_meet_with_few_and_many_runs() {
         for runs in [1, 33, 500] {
-            for width in [super::super::WIDE, super::super::NARROW] {
+            for width in [crate::lab::plot::WIDE, crate::lab::plot::NARROW] {
                 assert_eq!(clashes(&sample(runs).draw(width).unwrap()), "", "{runs} runs at {width} px");
             }
         }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn keys_count_the_verdicts_that_there_are() {
-        let svg = sample(4).draw(super::super::WIDE).unwrap().inline();
+        let svg = sample(4).draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(svg.contains(">OK 1<") && svg.contains(">INVALID 1<") && !svg.contains("SKIPPED"), "{svg}");
     }
 

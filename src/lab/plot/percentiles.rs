@@ -132,8 +132,8 @@ impl Curve {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize) -> Percentiles {
         let curve = |(index, (label, look)): (usize, (String, Look))| {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn response_is_solid_and_service_is_dashed() {
-        let svg = sample(1).draw(super::super::WIDE).unwrap().inline();
+        let svg = sample(1).draw(crate::lab::plot::WIDE).unwrap().inline();
         let dashed =
             svg.lines().filter(|line| line.contains("#0072B2") && line.contains("dasharray")).count();
         assert_eq!(dashed, 1);
@@ -169,6 +169,6 @@ mod tests {
 
     #[test]
     fn a_figure_without_runs_says_so() {
-        assert!(sample(0).draw(super::super::WIDE).unwrap().inline().contains("no run to draw"));
+        assert!(sample(0).draw(crate::lab::plot::WIDE).unwrap().inline().contains("no run to draw"));
     }
 }

@@ -118,8 +118,8 @@ impl Strategy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize) -> Recovery {
         let track = |scale: f64| -> Track {
@@ -163,7 +163,7 @@ mod tests {
     fn measures_without_data_are_not_drawn() {
         let mut recovery = sample(2);
         recovery.strategies.iter_mut().for_each(|strategy| strategy.hit.clear());
-        let svg = recovery.draw(super::super::WIDE).unwrap().inline();
+        let svg = recovery.draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(svg.contains("completed/s") && !svg.contains("hit worker"), "{svg}");
     }
 }

@@ -98,8 +98,8 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     #[test]
     fn no_two_texts_meet_at_any_count_of_strategies_and_workers() {

@@ -105,8 +105,8 @@ fn line(strategy: &Strategy, track: &[(f64, [f64; 3])], pattern: Pattern) -> Lin
 
 #[cfg(test)]
 mod tests {
-    use super::super::clash::{COUNTS, clashes, strategies};
     use super::*;
+    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize) -> Timeline {
         let track = |scale: f64| -> Vec<_> {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_is_shaded_and_alarms_are_explained() {
-        let svg = sample(2).draw(super::super::WIDE).unwrap().inline();
+        let svg = sample(2).draw(crate::lab::plot::WIDE).unwrap().inline();
         assert!(svg.contains("warm-up, not counted") && svg.contains("connections dropped"));
     }
 }

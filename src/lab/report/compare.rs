@@ -8,12 +8,12 @@ use super::figures::{Drawn, both};
 use super::view::Table;
 use super::words::number;
 use super::{save, templates};
-use crate::lab::compare::{Call, Comparison, Line};
 use crate::lab::error::Result;
 use crate::lab::judge::ENOUGH_ROUNDS;
-use crate::lab::metrics::METRICS;
-use crate::lab::plot::forest::{Change, Forest, Metric};
+use crate::lab::judge::folders::{Call, Comparison, Line};
+use crate::lab::plot::forest::{Change, Forest, MetricPanel};
 use crate::lab::plot::look;
+use crate::lab::spec::Metric;
 
 const PAGE: &str = "compare.html";
 
@@ -40,8 +40,9 @@ pub fn write(path: &Path, names: [String; 2], comparison: &Comparison) -> Result
         let forest = forest(comparison, load);
         both(String::new(), &forest.title, |width| forest.draw(width))
     });
-    let circumstance =
-        |d: &crate::lab::likeness::Difference| vec![d.what.clone(), d.first.clone(), d.second.clone()];
+    let circumstance = |d: &crate::lab::judge::environment_diff::Difference| {
+        vec![d.what.clone(), d.first.clone(), d.second.clone()]
+    };
     let page = Page {
         names,
         answer: answer(comparison),
@@ -63,7 +64,7 @@ fn answer(comparison: &Comparison) -> Vec<String> {
     let few = lines.iter().filter(|line| line.call == Call::TooFewRuns).count();
     let each = |line: &&Line| {
         let Line { cell, load, change, interval, .. } = line;
-        let title = line.metric.title;
+        let title = line.metric.title();
         format!("{cell} under {load}: {title} {change:+.1} % ({:+.1} to {:+.1})", interval.low, interval.high)
     };
     let mut answer = vec![match differ.len() {
@@ -94,9 +95,8 @@ fn forest(comparison: &Comparison, load: &str) -> Forest {
         let column = cell.split(' ').next().unwrap_or_default();
         ((*cell).to_owned(), look(column, cell.ends_with("(A/A)")))
     };
-    let metric = |metric: &crate::lab::metrics::Metric| {
-        let of =
-            |cell: &&str| lines.iter().find(|line| line.cell == **cell && line.metric.name == metric.name);
+    let panel = |&metric: &Metric| {
+        let of = |cell: &&str| lines.iter().find(|line| line.cell == **cell && line.metric == metric);
         let change = |line: &&Line| Change {
             median: line.change,
             low: line.interval.low,
@@ -104,15 +104,15 @@ fn forest(comparison: &Comparison, load: &str) -> Forest {
             counts: line.call == Call::Differs,
         };
         let changes: Vec<Option<Change>> = cells.iter().map(|cell| of(cell).map(change)).collect();
-        let floor = lines.iter().filter(|line| line.metric.name == metric.name).map(|line| line.floor);
+        let floor = lines.iter().filter(|line| line.metric == metric).map(|line| line.floor);
         let any = changes.iter().any(Option::is_some);
-        any.then(|| Metric { name: metric.title.into(), floor: floor.reduce(f64::max), changes })
+        any.then(|| MetricPanel { name: metric.title().into(), floor: floor.reduce(f64::max), changes })
     };
     Forest {
         title: format!("From the first to the second, {load}"),
         note: "Change of the median, with the 95 % bootstrap interval.".into(),
         rows: cells.iter().map(row).collect(),
-        metrics: METRICS.iter().filter_map(metric).collect(),
+        metrics: Metric::COMPARED.iter().filter_map(panel).collect(),
     }
 }
 
@@ -130,11 +130,11 @@ fn table(comparison: &Comparison) -> Table {
         "Says",
     ];
     let row = |line: &Line| {
-        let digits = line.metric.digits;
+        let digits = line.metric.digits();
         vec![
             line.cell.clone(),
             line.load.clone(),
-            format!("{} ({})", line.metric.title, line.metric.unit),
+            format!("{} ({})", line.metric.title(), line.metric.unit()),
             number(line.medians[0], digits),
             number(line.medians[1], digits),
             format!("{:+.1}", line.change),

@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 
 pub use self::compare::write as compare_page;
 use self::summary::Summary;
-use super::error::{Error, Result};
-use super::judge;
-use super::store;
+use crate::lab::error::{Error, Result};
+use crate::lab::judge;
+use crate::lab::results::store;
 
 /// Name of the page.
 pub const PAGE: &str = "report.html";

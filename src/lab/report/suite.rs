@@ -9,7 +9,7 @@ use super::view::claims::{ClaimView, sentence, views};
 use super::view::moment;
 use super::{PAGE, index, save, templates};
 use crate::lab::error::Result;
-use crate::lab::expect::Claim;
+use crate::lab::judge::expect::Claim;
 
 /// An experiment of a suite.
 #[derive(Debug)]

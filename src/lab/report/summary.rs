@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::save;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
-use crate::lab::store::Data;
+use crate::lab::results::store::Data;
 
 /// Name of the file.
 pub const FILE: &str = "summary.json";

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::lab::data::{RunData, Sample};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
-use crate::lab::store::Data;
+use crate::lab::results::data::{RunData, Sample};
+use crate::lab::results::store::Data;
 use crate::measure::histogram::decode;
 use crate::measure::series::IntervalSummary;
 

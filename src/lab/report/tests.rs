@@ -3,7 +3,7 @@
 use super::*;
 use crate::lab::fixture;
 use crate::lab::fixture::rich::Rich;
-use crate::lab::store::{Data, Results};
+use crate::lab::results::store::{Data, Results};
 
 fn folder(data: &Data) -> (tempfile::TempDir, PathBuf) {
     let base = tempfile::tempdir().unwrap();
@@ -268,7 +268,7 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
         println!("{} in {:?}", page.display(), begin.elapsed());
         folders.push(results.directory);
     }
-    let pair = crate::lab::cli::Compare {
+    let pair = crate::lab::compare::Compare {
         first: folders[0].clone(),
         second: folders[1].clone(),
         force: true,

@@ -3,9 +3,9 @@
 mod leads;
 
 use super::figures::name;
+use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Scene};
-use crate::lab::metrics::METRICS;
-use crate::lab::rows::{Row, Verdict};
+use crate::lab::spec::Metric;
 
 /// Scenes up to which the answer has figures of each; beyond, they would bury it.
 const MOST_SCENES: usize = 6;
@@ -18,6 +18,8 @@ const MOST_FOUND: usize = 3;
 const MOST_GREATEST: usize = 4;
 /// Scenes without a run that counts which the answer names.
 const MOST_EMPTY: usize = 3;
+/// What stands for the tail of the response times.
+const TAIL: Metric = Metric::ResponseP99Ms;
 
 /// `0.251` as `25.1 %`.
 pub fn percent(share: f64, digits: usize) -> String {
@@ -124,9 +126,9 @@ fn with_interval(estimate: Estimate, digits: usize, unit: &str) -> String {
 }
 
 fn each(scene: &Scene, result: &CellResult) -> Option<String> {
-    let rate = result.estimates[0].filter(|_| scene.load.closed.is_some() && !result.client_bound);
+    let rate = result.estimate(Metric::Rate).filter(|_| scene.load.closed.is_some() && !result.client_bound);
     let rate = rate.map(|rate| with_interval(rate, 0, "requests/s") + ", ").unwrap_or_default();
-    let tail = with_interval(result.estimates[2]?, METRICS[2].digits, "ms");
+    let tail = with_interval(result.estimate(TAIL)?, TAIL.digits(), TAIL.unit());
     let busiest = result.spread.map(|spread| {
         format!(
             ", busiest of {} workers {} (Jain {:.4})",
@@ -141,19 +143,18 @@ fn each(scene: &Scene, result: &CellResult) -> Option<String> {
 /// The least and the greatest of each figure.
 fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
     let mut parts = Vec::new();
-    for index in [0, 2] {
+    for metric in [Metric::Rate, TAIL] {
         let mut known: Vec<(&CellResult, Estimate)> = own
             .iter()
-            .filter(|result| index != 0 || (scene.load.closed.is_some() && !result.client_bound))
-            .filter_map(|result| Some((*result, result.estimates[index]?)))
+            .filter(|result| metric != Metric::Rate || (scene.load.closed.is_some() && !result.client_bound))
+            .filter_map(|result| Some((*result, result.estimate(metric)?)))
             .collect();
         known.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
-        let metric = &METRICS[index];
         let text = |(result, estimate): &(&CellResult, Estimate)| {
-            format!("{} {}", name(&result.cell), with_interval(*estimate, metric.digits, metric.unit))
+            format!("{} {}", name(&result.cell), with_interval(*estimate, metric.digits(), metric.unit()))
         };
         if let [least, .., greatest] = known.as_slice() {
-            parts.push(format!("{} from {} to {}", metric.title, text(least), text(greatest)));
+            parts.push(format!("{} from {} to {}", metric.title(), text(least), text(greatest)));
         }
     }
     parts
@@ -175,7 +176,7 @@ fn judgement(analysis: &Analysis) -> String {
         for (cell, result) in scene.results.iter().enumerate() {
             let differs = |c: &&Comparison| c.cell == cell && c.call == Call::Differs;
             let each = |c: &Comparison| {
-                let title = METRICS[c.metric].title;
+                let title = c.metric.title();
                 format!("{title} {}", change(c))
             };
             let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
@@ -199,10 +200,10 @@ fn greatest(analysis: &Analysis) -> String {
     let judged = || all.clone().filter(|(_, c)| c.call != Call::Floor);
     let mut count: Vec<(&Scene, &Comparison)> = judged().filter(|(_, c)| c.call == Call::Differs).collect();
     let (counting, of) = (count.len(), judged().count());
-    count.retain(|(_, c)| ["rate", "response_p99_ms"].contains(&METRICS[c.metric].name));
+    count.retain(|(_, c)| [Metric::Rate, TAIL].contains(&c.metric));
     count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     let each = |(scene, c): &(&Scene, &Comparison)| {
-        let (strategy, title) = (name(&scene.results[c.cell].cell), METRICS[c.metric].title);
+        let (strategy, title) = (name(&scene.results[c.cell].cell), c.metric.title());
         format!("{strategy} under {}: {title} {}", place(scene), change(c))
     };
     let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();

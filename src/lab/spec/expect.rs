@@ -20,7 +20,7 @@ pub struct Expect {
     pub source: String,
     /// The published figure, in words.
     pub published: String,
-    /// Name of the metric; see [`super::super::metrics`].
+    /// Name of the metric; see [`crate::lab::judge::metrics`].
     pub metric: String,
     /// The listener or peer that it is about.
     pub of: String,

@@ -2,14 +2,21 @@
 //!
 //! Parses and checks; it does not know how a run is made. Errors name the file, the line and the key.
 
+pub mod catalogue;
 mod expect;
 mod factors;
+pub mod handlers;
 mod load;
+mod metric;
 mod narrow;
+pub mod peers;
+pub mod plan;
 mod problems;
 mod rules;
 mod sequence;
+pub mod shell_words;
 mod soak;
+pub mod suite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,11 +26,11 @@ use serde::{Deserialize, Serialize};
 pub use self::expect::Expect;
 pub use self::factors::{Factors, Fault, FaultKind, Pin, Sysctl, fault_name};
 pub use self::load::Load;
+pub use self::metric::Metric;
 pub use self::rules::Rules;
 pub use self::sequence::Sequence;
 pub use self::soak::Soak;
-use super::error::{Error, Result};
-use super::handlers;
+use crate::lab::error::{Error, Result};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +55,7 @@ pub struct Spec {
     pub interval_s: f64,
     /// Seed of the order of the runs, of the load generator and of the bootstrap.
     pub seed: u64,
-    /// Handler to serve (see [`super::handlers`]), needed where `respond` is `cgi`.
+    /// Handler to serve (see [`super::spec::handlers`]), needed where `respond` is `cgi`.
     pub handler: Option<String>,
     /// The listener that the others are compared with.
     pub baseline: String,

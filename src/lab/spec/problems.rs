@@ -1,7 +1,6 @@
 //! Which values make no experiment, and where in the file they stand.
 
-use super::{Expect, Fault, FaultKind, Load, Soak, Spec};
-use crate::lab::{metrics, peers};
+use super::{Expect, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
 
 /// Something that makes no experiment.
 #[derive(Debug)]
@@ -275,8 +274,8 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
             ));
         }
     }
-    if metrics::named(&expect.metric).is_none() {
-        let known: Vec<&str> = metrics::all().map(|metric| metric.name).collect();
+    if Metric::named(&expect.metric).is_none() {
+        let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         return Some(Problem::at(
             "metric",
             format!("no metric `{}`; there are: {}", expect.metric, known.join(", ")),

@@ -1,17 +1,23 @@
 //! What is compared: differences, costs, throughput against latency, and the run ledger, from the judge's results.
 
 use super::{about, look_of, name, shown};
+use crate::lab::judge::rows::Verdict;
 use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Scene};
-use crate::lab::metrics::{self, METRICS};
 use crate::lab::plot::costs::{Cost, Costs};
-use crate::lab::plot::forest::{Change, Forest, Metric};
+use crate::lab::plot::forest::{Change, Forest, MetricPanel};
 use crate::lab::plot::hockey::{Curve, Hockey, Point};
 use crate::lab::plot::ledger::{Grade, Ledger, Tile};
-use crate::lab::rows::Verdict;
+use crate::lab::spec::Metric;
 
-/// What a connection costs, by the names of the metrics.
-const COSTS: [&str; 6] =
-    ["system_cpu_us", "server_cpu_us", "system_switches", "server_switches", "wakeups", "empty_wakeups"];
+/// What a connection costs.
+const COSTS: [Metric; 6] = [
+    Metric::SystemCpuUs,
+    Metric::ServerCpuUs,
+    Metric::SystemSwitches,
+    Metric::ServerSwitches,
+    Metric::Wakeups,
+    Metric::EmptyWakeups,
+];
 /// Open loads that it takes to draw throughput against latency.
 const LOADS: usize = 3;
 /// Less than this part of the offered rate is falling behind.
@@ -22,9 +28,9 @@ pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Forest> {
     let mut cells: Vec<usize> = scene.comparisons.iter().map(|comparison| comparison.cell).collect();
     cells.sort_by_key(|cell| (!scene.results[*cell].cell.twin, *cell));
     cells.dedup();
-    let metric = |index: usize| {
+    let panel = |&metric: &Metric| {
         let of = |cell: &usize| -> Option<&Comparison> {
-            scene.comparisons.iter().find(|c| c.cell == *cell && c.metric == index)
+            scene.comparisons.iter().find(|c| c.cell == *cell && c.metric == metric)
         };
         let change = |c: &Comparison| Change {
             median: c.median,
@@ -32,13 +38,13 @@ pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Forest> {
             high: c.interval.high,
             counts: c.call == Call::Differs,
         };
-        let floor = scene.comparisons.iter().find(|c| c.metric == index).map(|c| c.floor);
+        let floor = scene.comparisons.iter().find(|c| c.metric == metric).map(|c| c.floor);
         let changes: Vec<Option<Change>> = cells.iter().map(|cell| of(cell).map(change)).collect();
         let any = changes.iter().any(Option::is_some);
-        any.then(|| Metric { name: METRICS[index].title.into(), floor, changes })
+        any.then(|| MetricPanel { name: metric.title().into(), floor, changes })
     };
     let row = |cell: &usize| (name(&scene.results[*cell].cell), look_of(&scene.results[*cell].cell));
-    let metrics: Vec<Metric> = (0..METRICS.len()).filter_map(metric).collect();
+    let metrics: Vec<MetricPanel> = Metric::COMPARED.iter().filter_map(panel).collect();
     let judged = if analysis.enough { "" } else { " Too few rounds to judge: none counts." };
     (!metrics.is_empty()).then(|| Forest {
         title: format!("Difference from {}, {}", name(&scene.results[0].cell), about(scene)),
@@ -53,18 +59,16 @@ pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Forest> {
 /// What a connection costs; `None` when nothing was counted.
 pub fn costs(scene: &Scene, analysis: &Analysis) -> Option<Costs> {
     let results: Vec<&CellResult> = shown(scene).collect();
-    let cost = |name: &&str| {
-        let index = metrics::all().position(|metric| metric.name == *name)?;
-        let metric = metrics::all().nth(index)?;
+    let cost = |metric: &Metric| {
         let value = |result: &&CellResult| {
-            result.estimates[index].map(|e| [e.median, e.interval.low, e.interval.high])
+            result.estimate(*metric).map(|e| [e.median, e.interval.low, e.interval.high])
         };
         let values: Vec<Option<[f64; 3]>> = results.iter().map(value).collect();
         let any = values.iter().flatten().any(|[_, _, high]| *high > 0.0);
         any.then(|| Cost {
-            name: metric.title.into(),
-            unit: metric.unit.into(),
-            digits: metric.digits,
+            name: metric.title().into(),
+            unit: metric.unit().into(),
+            digits: metric.digits(),
             values,
         })
     };
@@ -105,13 +109,16 @@ pub fn hockey(scenes: &[&Scene], enough: bool) -> Option<Hockey> {
 
 fn point(scene: &Scene, cell: usize) -> Option<Point> {
     let result = scene.results.get(cell)?;
-    let estimate = |name: &str| result.estimates[metrics::all().position(|metric| metric.name == name)?];
-    let latency = |name: &str| estimate(name).map(|e| [e.median, e.interval.low, e.interval.high]);
+    let latency = |metric| result.estimate(metric).map(|e| [e.median, e.interval.low, e.interval.high]);
     let offered = scene.offered_per_s?;
     Some(Point {
         offered,
-        latency_ms: [latency("response_p50_ms")?, latency("response_p99_ms")?, latency("response_p999_ms")?],
-        behind: estimate("rate").is_some_and(|rate| rate.median < offered * BEHIND),
+        latency_ms: [
+            latency(Metric::ResponseP50Ms)?,
+            latency(Metric::ResponseP99Ms)?,
+            latency(Metric::ResponseP999Ms)?,
+        ],
+        behind: result.estimate(Metric::Rate).is_some_and(|rate| rate.median < offered * BEHIND),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use super::runs::{Runs, Track, band_words, together};
 use super::{about, look_of, name, shown};
-use crate::lab::data::{FaultDone, RunData};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::recovery::{self, Recovery};
 use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::lab::results::data::{FaultDone, RunData};
 use crate::lab::spec::FaultKind;
 use crate::measure::series::IntervalSummary;
 use crate::measure::stats;

@@ -2,10 +2,10 @@
 
 use super::runs::Runs;
 use super::{about, look_of, name, shown};
-use crate::lab::data::RunData;
-use crate::lab::endurance::{Track, descriptors, latency, memory, processes, rate};
+use crate::lab::judge::endurance::{Track, descriptors, latency, memory, processes, rate};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::endurance::{Endurance, Measure};
+use crate::lab::results::data::RunData;
 
 /// The figures; none where the server's processes were not watched.
 pub fn endurance(scene: &Scene, runs: &Runs) -> Vec<Endurance> {

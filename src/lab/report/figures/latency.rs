@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::super::words::load_line;
 use super::runs::Runs;
 use super::{about, look_of, name, shown};
-use crate::lab::curves::{self, Point};
-use crate::lab::data::RunData;
+use crate::lab::judge::curves::{self, Point};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::ecdf::{self, Ecdf};
 use crate::lab::plot::percentiles::{Curve, Percentiles};
+use crate::lab::report::words::load_line;
+use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
 use crate::measure::stats;
 

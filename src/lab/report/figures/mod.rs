@@ -16,9 +16,9 @@ use serde::Serialize;
 use self::runs::Runs;
 use crate::lab::error::Result;
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plan::{Cell, Group};
 use crate::lab::plot::{Figure, Look, NARROW, WIDE, look};
-use crate::lab::store::Data;
+use crate::lab::results::store::Data;
+use crate::lab::spec::plan::{Cell, Group};
 
 /// A figure in a report.
 #[derive(Clone, Debug, Serialize)]

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::lab::data::RunData;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS, Scene};
-use crate::lab::plan::Cell;
-use crate::lab::store::Data;
+use crate::lab::results::data::RunData;
+use crate::lab::results::store::Data;
+use crate::lab::spec::plan::Cell;
 use crate::measure::stats::{self, Interval};
 
 /// The runs that count.

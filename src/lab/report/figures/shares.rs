@@ -1,9 +1,9 @@
 //! Shares of the workers, from the judge's results.
 
-use super::super::words::percent;
 use super::{about, look_of, name, shown};
 use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
 use crate::lab::plot::shares::{Panel, Shares};
+use crate::lab::report::words::percent;
 use crate::measure::stats;
 
 /// Who gets the connections; `None` when nobody counted them.

@@ -2,10 +2,10 @@
 
 use super::runs::{Runs, Track, band_words, together};
 use super::{about, look_of, name, shown};
-use crate::lab::data::{RunData, Sample};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::heat::{self, Heat};
 use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::lab::results::data::{RunData, Sample};
 
 /// Cells of all heat maps of a figure together: more make a heavy page that shows no more.
 const MOST_CELLS: usize = 2600;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::super::words::number;
-use crate::lab::expect::{Claim, ClaimVerdict, together};
+use crate::lab::judge::expect::{Claim, ClaimVerdict, together};
+use crate::lab::report::words::number;
 
 /// One expectation.
 #[derive(Debug, Serialize)]
@@ -53,7 +53,7 @@ fn view(claim: &Claim, link: &str) -> ClaimView {
 
 fn ours(claim: &Claim) -> String {
     let Some(ours) = claim.ours else { return "-".into() };
-    let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits.max(2) };
+    let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits().max(2) };
     let figure = |value: f64| number(value, digits);
     let text = format!(
         "{} ({} to {}) {}",

@@ -1,10 +1,10 @@
 //! How it was measured, and where: sentences and facts for the foot of a report.
 
-use super::super::words::{number, percent};
-use crate::lab::curves::BEYOND;
+use crate::lab::judge::curves::BEYOND;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
-use crate::lab::plan::{self, Cell};
-use crate::lab::store::Data;
+use crate::lab::report::words::{number, percent};
+use crate::lab::results::store::Data;
+use crate::lab::spec::plan::{self, Cell};
 use crate::measure::stats;
 
 /// The method, a sentence each.

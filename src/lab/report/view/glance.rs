@@ -1,32 +1,28 @@
 //! All strategies under all loads in one small table: what one looks at first.
 
-use super::super::figures::name;
-use super::super::words::{self, capital, number};
 use super::Table;
 use crate::lab::judge::{Analysis, Call, CellResult, Estimate, Scene};
-use crate::lab::metrics::{self, METRICS};
+use crate::lab::report::figures::name;
+use crate::lab::report::words::{self, capital, number};
+use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
 /// Scenes up to which figures have their intervals here; of more, the sections have them.
 const WITH_INTERVALS: usize = 5;
-/// Places among [`METRICS`].
-const RATE: usize = 0;
-const P99: usize = 2;
-
 /// Scenes up to which a closed loop shows both.
 const WITH_BOTH: usize = 3;
 
-/// The figures that a load is there for, as places among [`METRICS`]: how much is done in a closed loop, how long it takes
+/// The figures that a load is there for: how much is done in a closed loop, how long it takes
 /// in an open one, and after a fault in any.
-fn columns(analysis: &Analysis) -> Vec<(&Scene, usize)> {
+fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
-    let of = |scene: &Scene| -> &'static [usize] {
+    let of = |scene: &Scene| -> &'static [Metric] {
         match scene.load.closed.is_some() && scene.group.fault.is_none() {
-            true if few => &[RATE, P99],
-            true => &[RATE],
-            false => &[P99],
+            true if few => &[Rate, ResponseP99Ms],
+            true => &[Rate],
+            false => &[ResponseP99Ms],
         }
     };
-    analysis.scenes.iter().flat_map(|scene| of(scene).iter().map(move |which| (scene, *which))).collect()
+    analysis.scenes.iter().flat_map(|scene| of(scene).iter().map(move |metric| (scene, *metric))).collect()
 }
 
 /// The table, and what it shows in a sentence; `None` where nothing counts.
@@ -44,33 +40,32 @@ pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
     let columns = columns(analysis);
     let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(heading)).collect();
     let row = |name: &String| {
-        let cells = columns.iter().map(|(scene, which)| figure(scene, *which, name, analysis));
+        let cells = columns.iter().map(|(scene, metric)| figure(scene, *metric, name, analysis));
         std::iter::once(name.clone()).chain(cells).collect()
     };
     Some((Table { head, rows: names.iter().map(row).collect() }, caption(analysis)))
 }
 
-fn heading((scene, which): &(&Scene, usize)) -> String {
-    let metric = &METRICS[*which];
-    let title = if metric.name == "rate" { String::new() } else { format!("{}, ", metric.title) };
-    format!("{}\n({title}{})", capital(&words::place(scene)), metric.unit)
+fn heading((scene, metric): &(&Scene, Metric)) -> String {
+    let title = if *metric == Rate { String::new() } else { format!("{}, ", metric.title()) };
+    format!("{}\n({title}{})", capital(&words::place(scene)), metric.unit())
 }
 
-fn figure(scene: &Scene, which: usize, column: &str, analysis: &Analysis) -> String {
+fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> String {
     let found = scene.results.iter().position(|result| !result.cell.twin && name(&result.cell) == column);
     let Some((index, result)) = found.map(|index| (index, &scene.results[index])) else {
         return String::new();
     };
-    if which == RATE && result.client_bound {
+    if metric == Rate && result.client_bound {
         return "client-bound".into();
     }
-    let Some(Estimate { median, interval }) = result.estimates[which] else { return "-".into() };
-    let digits = METRICS[which].digits;
+    let Some(Estimate { median, interval }) = result.estimate(metric) else { return "-".into() };
+    let digits = metric.digits();
     let mut text = number(median, digits);
     let differs =
-        |c: &&crate::lab::judge::Comparison| c.cell == index && c.metric == which && c.call == Call::Differs;
+        |c: &&crate::lab::judge::Comparison| c.cell == index && c.metric == metric && c.call == Call::Differs;
     if let Some(change) = scene.comparisons.iter().find(differs).map(|comparison| comparison.median) {
-        let better = (change > 0.0) == (which == RATE);
+        let better = (change > 0.0) == (metric == Rate);
         text += if better { " \u{25b2}" } else { " \u{25bc}" };
     }
     if analysis.scenes.len() <= WITH_INTERVALS {
@@ -84,8 +79,7 @@ fn figure(scene: &Scene, which: usize, column: &str, analysis: &Analysis) -> Str
 }
 
 fn failed(result: &CellResult) -> String {
-    let index = metrics::all().position(|metric| metric.name == "errors").unwrap_or(0);
-    match result.estimates[index].map(|errors| errors.median) {
+    match result.estimate(Metric::Errors).map(|errors| errors.median) {
         None | Some(0.0) => String::new(),
         Some(errors) => format!("\n{} failed", number(errors, usize::from(errors.fract() != 0.0))),
     }

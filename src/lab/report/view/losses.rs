@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::super::figures::name;
-use super::super::words::{list, number};
+use crate::lab::judge::losses::{LATE_MS, Losses};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::losses::{LATE_MS, Losses};
+use crate::lab::report::figures::name;
+use crate::lab::report::words::{list, number};
 use crate::lab::spec::{Fault, FaultKind};
 
 /// Strategies that a sentence names; more are counted.

@@ -11,9 +11,10 @@ use serde::Serialize;
 use super::figures::{Drawn, Figures, counts_losses, slug};
 use super::words;
 use crate::lab::judge::{Analysis, Scene};
-use crate::lab::plan::Group;
+use crate::lab::results::data::RunData;
+use crate::lab::results::store::{Data, KEPT_RUNS};
 use crate::lab::spec::Spec;
-use crate::lab::store::{Data, KEPT_RUNS};
+use crate::lab::spec::plan::Group;
 
 /// Scenes up to which all figures are open from the start.
 const FEW_SCENES: usize = 2;
@@ -100,8 +101,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
             environment.label,
             moment(&environment.started)
         ),
-        debug: data.runs.iter().any(crate::lab::runner::debug_built)
-            || environment.machine.profile == "debug",
+        debug: data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug",
         answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
         glance,
         glance_says,

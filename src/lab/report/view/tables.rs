@@ -1,21 +1,21 @@
 //! The tables of a report: costs, balance and differences of a scene, and the run ledger.
 
-use super::super::figures::name;
-use super::super::words::{number, percent};
 use super::Table;
-use crate::lab::endurance::Course;
+use crate::lab::judge::endurance::Course;
+use crate::lab::judge::rows::Row;
 use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Estimate, Scene};
-use crate::lab::metrics::{METRICS, Metric};
-use crate::lab::rows::Row;
+use crate::lab::report::figures::name;
+use crate::lab::report::words::{number, percent};
+use crate::lab::spec::Metric;
 
-fn heading(metric: &Metric) -> String {
-    format!("{}\n({})", metric.title, metric.unit)
+fn heading(metric: Metric) -> String {
+    format!("{}\n({})", metric.title(), metric.unit())
 }
 
-fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String {
+fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     let Some(estimate) = estimate else { return "-".into() };
-    let digits = metric.digits;
-    let mark = if bound && metric.throughput { " client-bound" } else { "" };
+    let digits = metric.digits();
+    let mark = if bound && metric.is_throughput() { " client-bound" } else { "" };
     format!(
         "{}{mark}\n({} to {})",
         number(estimate.median, digits),
@@ -27,10 +27,10 @@ fn estimate(metric: &Metric, estimate: Option<Estimate>, bound: bool) -> String 
 /// The metrics by which strategies are compared, with their intervals.
 pub fn costs(scene: &Scene) -> Table {
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
-    head.extend(METRICS.iter().map(heading));
+    head.extend(Metric::COMPARED.iter().copied().map(heading));
     let row = |result: &CellResult| {
         let mut row = vec![format!("{}\n({} of {})", name(&result.cell), result.used, result.runs)];
-        row.extend(METRICS.iter().zip(&result.estimates).map(|(m, e)| estimate(m, *e, result.client_bound)));
+        row.extend(Metric::COMPARED.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
         row
     };
     Table { head, rows: scene.results.iter().map(row).collect() }
@@ -112,7 +112,7 @@ pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
         };
         vec![
             name(&scene.results[c.cell].cell),
-            METRICS[c.metric].title.into(),
+            c.metric.title().into(),
             format!("{:+.1}", c.median),
             format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
             if c.call == Call::Floor { String::new() } else { floor },

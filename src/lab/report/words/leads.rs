@@ -1,10 +1,11 @@
 //! What an answer begins with: how connections were spread, or what a fault did.
 
+use super::TAIL;
 use super::{capital, list, number, percent, place};
 use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
-use crate::lab::metrics::{self, METRICS};
 use crate::lab::report::figures::name;
 use crate::lab::report::view::losses;
+use crate::lab::spec::Metric;
 
 /// Sentences about single scenes; of more, one sentence says what they come to.
 const MOST: usize = 4;
@@ -122,12 +123,11 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
 
 /// What clients noticed of a fault: the tail, and how many requests failed.
 fn after_fault(scene: &Scene) -> Option<String> {
-    let tail = |result: &&CellResult| result.estimates[2].map(|estimate| estimate.median);
+    let tail = |result: &&CellResult| result.estimate(TAIL).map(|estimate| estimate.median);
     let mut known: Vec<(&CellResult, f64)> = own(scene).filter_map(|r| Some((r, tail(&r)?))).collect();
     known.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let metric = &METRICS[2];
     let text = |(result, ms): &(&CellResult, f64)| {
-        format!("{} with {}", number(*ms, metric.digits) + " ms", name(&result.cell))
+        format!("{} with {}", number(*ms, TAIL.digits()) + " ms", name(&result.cell))
     };
     let tails = match known.as_slice() {
         [] => return None,
@@ -139,8 +139,7 @@ fn after_fault(scene: &Scene) -> Option<String> {
 
 /// Failed requests per run, strategies with as many together.
 fn failed(scene: &Scene) -> String {
-    let index = metrics::all().position(|metric| metric.name == "errors").unwrap_or(0);
-    let errors = |result: &CellResult| result.estimates[index].map(|estimate| estimate.median);
+    let errors = |result: &CellResult| result.estimate(Metric::Errors).map(|estimate| estimate.median);
     let mut known: Vec<(f64, Vec<String>)> = Vec::new();
     for result in own(scene) {
         let Some(count) = errors(result) else { continue };

@@ -1,0 +1,114 @@
+//! What a run is good for, by rules that were fixed beforehand. Pure; it knows one run and no other.
+
+use serde::Serialize;
+
+use crate::lab::results::data::RunData;
+use crate::lab::spec::Rules;
+use crate::measure::record::RunRecord;
+
+/// What a run is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Everything.
+    #[serde(rename = "OK")]
+    Ok,
+    /// Everything but the throughput: the load generator was the limit.
+    #[serde(rename = "CLIENT-BOUND")]
+    ClientBound,
+    /// It counts, and is marked: the machine was disturbed.
+    #[serde(rename = "NOISY")]
+    Noisy,
+    /// It was not made: a program that is not installed, a strategy that this kernel lacks.
+    #[serde(rename = "SKIPPED")]
+    Skipped,
+    /// Nothing.
+    #[default]
+    #[serde(rename = "INVALID")]
+    Invalid,
+}
+
+impl Verdict {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::ClientBound => "CLIENT-BOUND",
+            Self::Noisy => "NOISY",
+            Self::Skipped => "SKIPPED",
+            Self::Invalid => "INVALID",
+        }
+    }
+
+    /// Whether the run's figures count.
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Ok | Self::ClientBound | Self::Noisy)
+    }
+}
+
+/// Share of the processors that the hypervisor took, by the probe or by the counters around the run.
+pub fn steal(run: &RunData) -> f64 {
+    run.kernel.steal_share().max(run.noise.steal)
+}
+
+/// The verdict on a run, and why it is not OK.
+pub fn judge(run: &RunData, rules: &Rules) -> (Verdict, Vec<String>) {
+    if let Some(skipped) = &run.skipped {
+        return (Verdict::Skipped, vec![skipped.clone()]);
+    }
+    if let Some(void) = &run.void {
+        return (Verdict::Invalid, vec![void.reason.clone()]);
+    }
+    let Some(record) = &run.record else { return (Verdict::Invalid, vec!["no record".into()]) };
+    let mut reasons = record.reasons.clone();
+    if let Some(useless) = useless(record, rules) {
+        reasons.push(useless);
+        return (Verdict::Invalid, reasons);
+    }
+    let noise = noise(run, rules);
+    let verdict = match record.verdict.as_str() {
+        "OK" if !noise.is_empty() => Verdict::Noisy,
+        "OK" => Verdict::Ok,
+        "CLIENT-BOUND" => Verdict::ClientBound,
+        _ => Verdict::Invalid,
+    };
+    reasons.extend(noise);
+    (verdict, reasons)
+}
+
+/// Why a record says nothing about what was asked.
+fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
+    let is_good = |status: &str| status.starts_with('2');
+    let (mut good, mut odd) = (0, 0);
+    for (status, n) in &record.statuses {
+        *(if is_good(status) { &mut good } else { &mut odd }) += n;
+    }
+    if odd as f64 > rules.invalid_status * (odd + good) as f64 {
+        let list: Vec<_> = record.statuses.iter().map(|(status, n)| format!("{n} of {status}")).collect();
+        return Some(format!("answers were not what was asked for: {}", list.join(", ")));
+    }
+    if record.completed == 0 {
+        return Some("no request was answered".into());
+    }
+    let errors: u64 = record.errors.values().sum();
+    let share = errors as f64 / (errors + record.completed) as f64;
+    (share > rules.invalid_errors).then(|| {
+        let kinds: Vec<_> = record.errors.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        format!("{:.1} % of the requests failed: {}", share * 100.0, kinds.join(", "))
+    })
+}
+
+/// What disturbed the run.
+fn noise(run: &RunData, rules: &Rules) -> Vec<String> {
+    let mut found = Vec::new();
+    let steal = steal(run);
+    if steal > rules.noisy_steal {
+        found.push(format!("the hypervisor took {:.1} % of the processors", steal * 100.0));
+    }
+    if run.noise.hiccup_p99_us > rules.noisy_hiccup_p99_us {
+        found.push(format!("a sleeping thread woke up {:.1} ms late (p99)", run.noise.hiccup_p99_us / 1e3));
+    }
+    if let Some(pressure) = run.noise.pressure_some.filter(|share| *share > rules.noisy_pressure) {
+        found.push(format!("work waited for a processor in {:.0} % of the time", pressure * 100.0));
+    }
+    found
+}

@@ -1,0 +1,258 @@
+//! The results folder: made once, never overwritten, written run by run, read back whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
+use super::data::{Environment, RunData};
+use crate::lab::error::{Error, Result};
+use crate::lab::spec::Spec;
+use crate::sys::lock;
+
+/// The experiment as it was run.
+pub const SPEC: &str = "spec.toml";
+/// [`Environment`].
+const MACHINE: &str = "machine.json";
+/// One [`RunData`] per line.
+const RUNS: &str = "runs.jsonl";
+/// The same, compressed, in a copy that is kept.
+pub const KEPT_RUNS: &str = "runs.jsonl.gz";
+
+/// Everything that a results folder says.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// The experiment.
+    pub spec: Spec,
+    /// The machine.
+    pub environment: Environment,
+    /// The runs in the order in which they were made.
+    pub runs: Vec<RunData>,
+    /// Whether it is a small copy ([`write_kept`]).
+    pub kept: bool,
+}
+
+/// A results folder that is being written.
+#[derive(Debug)]
+pub struct Results {
+    /// The folder.
+    pub directory: PathBuf,
+    runs: File,
+}
+
+impl Results {
+    /// Makes `base/experiment/time-label`, with what is known before the first run. A folder that is there already
+    /// is left alone, and a number added.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn create(base: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
+        let parent = base.join(&environment.experiment);
+        fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
+        let directory = fresh(&parent, &format!("{}-{}", environment.started, environment.label))?;
+        Self::begin(directory, spec_text, environment)
+    }
+
+    /// The same in `directory`, which is made for it.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be written.
+    pub fn create_at(directory: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
+        fs::create_dir(directory).map_err(|e| Error::file("make the results folder", directory, e))?;
+        Self::begin(directory.to_owned(), spec_text, environment)
+    }
+
+    fn begin(directory: PathBuf, spec_text: &str, environment: &Environment) -> Result<Self> {
+        write_head(&directory, spec_text, environment)?;
+        let path = directory.join(RUNS);
+        let runs = OpenOptions::new().append(true).create_new(true).open(&path);
+        let runs = runs.map_err(|e| Error::file("write", &path, e))?;
+        Self { directory, runs }.locked()
+    }
+
+    /// Goes on with a folder: a last line that was cut off is removed, and the environment written anew.
+    ///
+    /// # Errors
+    /// It cannot be written; another lab writes to it.
+    pub fn reopen(directory: &Path, environment: &Environment) -> Result<Self> {
+        let path = directory.join(RUNS);
+        let failed = |e: std::io::Error| Error::file("go on with", &path, e);
+        let runs = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let results = Self { directory: directory.to_owned(), runs }.locked()?;
+        let text = fs::read(&path).map_err(failed)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        results.runs.set_len(whole as u64).map_err(failed)?;
+        write_environment(directory, environment)?;
+        Ok(results)
+    }
+
+    /// Makes sure that nobody else writes to it as long as this is there.
+    fn locked(self) -> Result<Self> {
+        let path = self.directory.join(RUNS);
+        match lock::try_lock_byte(&self.runs, 0) {
+            Ok(true) => Ok(self),
+            Ok(false) => Err(Error::Failed(format!("{} is being written by another lab", path.display()))),
+            Err(e) => Err(Error::file("lock", &path, e)),
+        }
+    }
+
+    /// Adds a run. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// The file cannot be written, as on a full disk. The runs before are whole then: no part of this one is left.
+    pub fn append(&mut self, run: &RunData) -> Result<()> {
+        let mut line =
+            serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
+        line.push(b'\n');
+        let before = self.runs.metadata().map_or(0, |about| about.len());
+        self.runs.write_all(&line).and_then(|()| self.runs.sync_data()).map_err(|e| {
+            let _ = self.runs.set_len(before);
+            let path = self.directory.join(RUNS);
+            let kept = "the runs before it are kept; make room, or use --results DIR on another disk";
+            Error::Failed(format!("cannot write run {} to {}: {e} ({kept})", run.order, path.display()))
+        })
+    }
+}
+
+/// What is known before the first run.
+fn write_head(directory: &Path, spec_text: &str, environment: &Environment) -> Result<()> {
+    let path = directory.join(SPEC);
+    fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
+    write_environment(directory, environment)
+}
+
+/// Replaces the file at once, so that no interruption leaves half of it.
+fn write_environment(directory: &Path, environment: &Environment) -> Result<()> {
+    let (path, new) = (directory.join(MACHINE), directory.join(format!("{MACHINE}.new")));
+    let json =
+        serde_json::to_vec_pretty(environment).map_err(|e| Error::Failed(format!("machine facts: {e}")))?;
+    fs::write(&new, &json).and_then(|()| fs::rename(&new, &path)).map_err(|e| Error::file("write", &path, e))
+}
+
+/// Makes a folder that was not there.
+///
+/// # Errors
+/// It cannot be made, or there are a hundred of that name.
+pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
+    for copy in 1..100 {
+        let directory = parent.join(if copy == 1 { stem.to_owned() } else { format!("{stem}-{copy}") });
+        match fs::create_dir(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::file("make the results folder", &directory, e)),
+        }
+    }
+    Err(Error::Failed(format!(
+        "{} has a hundred results named {stem}: use another --label",
+        parent.display()
+    )))
+}
+
+/// Reads a results folder.
+///
+/// # Errors
+/// It is none, or a file in it is damaged. A last line that was cut off by an interruption is left out.
+pub fn load(directory: &Path) -> Result<Data> {
+    if !directory.join(SPEC).is_file() {
+        return Err(Error::Failed(format!(
+            "{} is no results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
+            directory.display()
+        )));
+    }
+    let spec = Spec::read(&directory.join(SPEC))?;
+    let path = directory.join(MACHINE);
+    let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
+    let environment = serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
+    let (path, compressed) = (directory.join(RUNS), directory.join(KEPT_RUNS));
+    let kept = !path.exists() && compressed.is_file();
+    let path = if kept { compressed } else { path };
+    Ok(Data { spec, environment, runs: load_runs(&path)?, kept })
+}
+
+/// Makes `directory`, with what a report is drawn from: compressed, and small enough to be kept.
+///
+/// # Errors
+/// It is there already, or cannot be written.
+pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> {
+    fs::create_dir_all(directory.parent().unwrap_or(directory))
+        .and_then(|()| fs::create_dir(directory))
+        .map_err(|e| Error::file("make the results folder", directory, e))?;
+    write_head(directory, spec_text, &data.environment)?;
+    let path = directory.join(KEPT_RUNS);
+    let failed = |e: std::io::Error| Error::file("write", &path, e);
+    let mut file = GzEncoder::new(File::create(&path).map_err(failed)?, Compression::best());
+    for run in &data.runs {
+        serde_json::to_writer(&mut file, run).map_err(|e| failed(e.into()))?;
+        file.write_all(b"\n").map_err(failed)?;
+    }
+    file.finish().map(drop).map_err(failed)
+}
+
+/// The runs of a file. One that was repeated counts as it was the last time.
+fn load_runs(path: &Path) -> Result<Vec<RunData>> {
+    let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+    let compressed = path.extension().is_some_and(|extension| extension == "gz");
+    let mut reader: Box<dyn BufRead> = if compressed {
+        Box::new(BufReader::new(GzDecoder::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    let (mut runs, mut line, mut number) = (Vec::<RunData>::new(), String::new(), 0);
+    while reader.read_line(&mut line).map_err(|e| Error::file("read", path, e))? > 0 {
+        number += 1;
+        match serde_json::from_str(&line) {
+            Ok(run) => {
+                let run: RunData = run;
+                runs.retain(|earlier| (earlier.round, earlier.order) != (run.round, run.order));
+                runs.push(run);
+            }
+            Err(_) if !line.ends_with('\n') => break,
+            Err(e) => return Err(Error::Failed(format!("{}:{number}: damaged: {e}", path.display()))),
+        }
+        line.clear();
+    }
+    Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_what_is_kept_and_the_way_out() {
+        let runs = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut results = Results { directory: "results/x".into(), runs };
+        let error = results.append(&RunData { order: 7, ..RunData::default() }).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write run 7 to results/x/runs.jsonl: No space left"), "{error}");
+        assert!(error.contains("the runs before it are kept; make room"), "{error}");
+    }
+
+    #[test]
+    fn one_lab_at_a_time_writes_to_a_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = base.path().join("x");
+        let environment = Environment::default();
+        let mut results = Results::create_at(&directory, "", &environment).unwrap();
+        results.append(&RunData { order: 1, round: 1, ..RunData::default() }).unwrap();
+        let error = Results::reopen(&directory, &environment).unwrap_err().to_string();
+        assert!(error.ends_with("runs.jsonl is being written by another lab"), "{error}");
+        drop(results);
+        let mut results = Results::reopen(&directory, &environment).unwrap();
+        let again = RunData { order: 1, round: 1, load: "again".into(), ..RunData::default() };
+        results.append(&again).unwrap();
+        assert_eq!(load_runs(&directory.join(RUNS)).unwrap(), [again]);
+        let error = Results::create_at(&directory, "", &environment).unwrap_err().to_string();
+        assert!(error.starts_with("cannot make the results folder "), "{error}");
+    }
+
+    #[test]
+    fn results_of_an_older_version_are_read() {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/quick/reference");
+        let data = load(&kept).unwrap();
+        assert!(!data.runs.is_empty() && data.runs.iter().all(|run| run.record.is_some()));
+        assert!(data.environment.fingerprint.is_empty() || data.environment.schema >= 2);
+    }
+}

@@ -1,0 +1,248 @@
+//! Whether an experiment can be run here: asked before the first run, answered with the arithmetic.
+//!
+//! What is impossible is refused; what is only left out (a server that is not installed) is said aloud. It asks the
+//! machine and the programs; the arithmetic itself stands in `needs`.
+
+mod needs;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+
+use self::needs::Machine;
+use super::runner::{Runner, Tried, network};
+use crate::lab::error::{Error, Result};
+use crate::lab::spec::plan::{self, Cell};
+use crate::lab::spec::{Spec, Sysctl, peers, shell_words};
+use crate::lab::terminal::minutes;
+use crate::sys::stdio::remark;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub subject: &'static str,
+    /// The arithmetic, or what is wrong and the way out.
+    pub text: String,
+    /// How bad it is.
+    pub grade: Grade,
+}
+
+/// What follows from a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// Nothing.
+    Fine,
+    /// Something is left out, or may go wrong.
+    Aloud,
+    /// The experiment cannot be run.
+    Refused,
+}
+
+impl Finding {
+    fn new(subject: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+        Self { subject, text: text.into(), grade }
+    }
+
+    /// Fine, or else refused.
+    fn demand(subject: &'static str, fine: bool, text: String) -> Self {
+        Self::new(subject, if fine { Grade::Fine } else { Grade::Refused }, text)
+    }
+
+    /// Whether it makes the experiment impossible.
+    pub fn refuses(&self) -> bool {
+        self.grade == Grade::Refused
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grade = match self.grade {
+            Grade::Fine => "fine",
+            Grade::Aloud => "note",
+            Grade::Refused => "refused",
+        };
+        write!(f, "{grade:8} {:12} {}", self.subject, self.text)
+    }
+}
+
+/// How much there is to do.
+pub fn effort(spec: &Spec) -> String {
+    let (cells, runs) = (plan::cells(spec).len(), plan::runs(spec).len());
+    format!(
+        "{runs} runs ({cells} cells x {} loads x {} rounds), about {}",
+        spec.load.len(),
+        spec.rounds,
+        minutes(plan::seconds(spec))
+    )
+}
+
+/// Looks at everything. `target` is the folder that the results will go into; `max_time` is in minutes.
+///
+/// # Errors
+/// The user stopped it.
+pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f64>) -> Result<Vec<Finding>> {
+    let machine = machine();
+    let mut found = vec![needs::time(spec, max_time)];
+    found.extend(needs::ports(spec, &machine));
+    found.extend(needs::descriptors(spec, &machine));
+    found.extend(needs::backlog(spec, &machine));
+    found.extend(needs::processors(spec, &machine));
+    found.extend(addresses(spec));
+    found.extend(networks(spec));
+    found.extend(installed(spec));
+    let (strategies, worker_bytes) = strategies(spec, runner)?;
+    found.extend(strategies);
+    found.push(needs::memory(spec, &machine, worker_bytes));
+    found.extend(folder(spec, target));
+    Ok(found)
+}
+
+/// Says aloud what is not fine, and refuses what is impossible.
+///
+/// # Errors
+/// Something is.
+pub fn refuse(findings: &[Finding]) -> Result<()> {
+    for note in findings.iter().filter(|finding| finding.grade == Grade::Aloud) {
+        remark(format_args!("{}: {}", note.subject, note.text));
+    }
+    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses()).collect();
+    match refused.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Error::Failed(one.text.clone())),
+        several => {
+            let texts: Vec<_> = several.iter().map(|finding| format!("\n  {}", finding.text)).collect();
+            Err(Error::Failed(format!("this experiment cannot be run here:{}", texts.concat())))
+        }
+    }
+}
+
+fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = read("/proc/sys/net/ipv4/ip_local_port_range");
+    let bounds: Vec<u64> = range.split_whitespace().filter_map(|bound| bound.parse().ok()).collect();
+    let meminfo = read("/proc/meminfo");
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    Machine {
+        // Without these files: the kernel's defaults.
+        ports: if let [low, high] = bounds[..] { (low, high) } else { (32768, 60999) },
+        descriptors: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
+        somaxconn: number(&read("/proc/sys/net/core/somaxconn")).unwrap_or(4096),
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_bytes: available
+            .and_then(|rest| number(rest.trim().trim_end_matches("kB")))
+            .map(|kib| kib * 1024),
+    }
+}
+
+/// Whether connections can come from these addresses.
+fn addresses(spec: &Spec) -> Option<Finding> {
+    let lacking = |address: &Ipv4Addr| TcpListener::bind((*address, 0)).is_err();
+    let ends = spec.factors.sources.iter().flat_map(|sources| [sources.first, sources.last]);
+    let address = ends.into_iter().find(lacking)?;
+    let text =
+        format!("no connection can come from {address}: it is no address of this machine (ip address add)");
+    Some(Finding::new("sources", Grade::Refused, text))
+}
+
+/// Whether settings of the network can be made, each in a network of its own.
+fn networks(spec: &Spec) -> Vec<Finding> {
+    let one = |setting: &Sysctl| match network(setting) {
+        Ok(_) => {
+            Finding::new("network", Grade::Fine, format!("{setting} can be set, in a network of its own"))
+        }
+        Err(why) => Finding::new("network", Grade::Aloud, format!("{why}: its runs are skipped")),
+    };
+    spec.factors.sysctl.iter().map(one).collect()
+}
+
+/// Servers that are not installed: their columns are skipped.
+fn installed(spec: &Spec) -> Vec<Finding> {
+    let names = spec.factors.peers.iter().map(String::as_str);
+    let mut here: BTreeMap<String, bool> = peers::versions(names)
+        .into_iter()
+        .map(|(server, version)| (server, version != peers::NOT_INSTALLED))
+        .collect();
+    for (name, peer) in &spec.peer {
+        let program = shell_words::split(&peer.command).ok().and_then(|words| words.into_iter().next());
+        here.insert(
+            format!("command:{name}"),
+            program.is_some_and(|program| peers::installed(&[&program]).is_some()),
+        );
+    }
+    let say = |(server, here): (String, bool)| match here {
+        true => Finding::new("peers", Grade::Fine, format!("{server} is installed")),
+        false => {
+            Finding::new("peers", Grade::Aloud, format!("{server} is not installed: its runs are skipped"))
+        }
+    };
+    here.into_iter().map(say).collect()
+}
+
+/// Starts a server of each strategy and each kind of work for a moment. Also gives what a worker needs in bytes.
+fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>)> {
+    let cells: Vec<Cell> =
+        plan::cells(spec).into_iter().filter(|cell| cell.peer.is_none() && !cell.twin).collect();
+    let mut tried: Vec<&Cell> = Vec::new();
+    for cell in &cells {
+        let new = |one: &&Cell| one.listener == cell.listener;
+        let work = tried.iter().any(|one| one.respond == cell.respond);
+        if !tried.iter().any(new) || !work {
+            tried.push(cell);
+        }
+    }
+    let (mut found, mut bytes) = (Vec::new(), None);
+    for cell in tried {
+        let subject = "strategies";
+        let what = format!("{} with --respond {}", cell.listener, cell.respond);
+        match runner.try_start(cell)? {
+            Tried::Serves { worker_bytes } => {
+                bytes = bytes.max(worker_bytes);
+                found.push(Finding::new(subject, Grade::Fine, format!("{what} starts")));
+            }
+            Tried::Unknown(why) => {
+                found.push(Finding::new(subject, Grade::Refused, format!("{what}: {why}")))
+            }
+            Tried::Lacks(why) if cell.listener == spec.baseline => {
+                let text = format!("{what} cannot be had here, and it is the baseline: {why}");
+                found.push(Finding::new(subject, Grade::Refused, text));
+            }
+            Tried::Lacks(why) => {
+                let text = format!("{what} cannot be had here: its runs are skipped: {why}");
+                found.push(Finding::new(subject, Grade::Aloud, text));
+                runner.skip(&cell.listener, why);
+            }
+            Tried::Fails(why) => {
+                let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };
+                let text = format!("{what} does not start, its runs will be void{only}: {why}");
+                found.push(Finding::new(subject, Grade::Aloud, text));
+            }
+        }
+    }
+    Ok((found, bytes))
+}
+
+/// Whether the results can be written, and fit.
+fn folder(spec: &Spec, target: &Path) -> Vec<Finding> {
+    let there = target.ancestors().find(|folder| folder.exists() || folder.as_os_str().is_empty());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refuse = |why: String| {
+        let error = Error::file("make the results folder", target, why);
+        vec![Finding::new("results", Grade::Refused, error.to_string())]
+    };
+    if !there.is_dir() {
+        return refuse(format!("{} is no folder (--results DIR)", there.display()));
+    }
+    if let Err(why) = access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
+        return refuse(format!("{}: {} (--results DIR)", there.display(), why.desc()));
+    }
+    let free = statvfs(there).map(|about| about.blocks_available() * about.fragment_size());
+    vec![needs::disk(spec, free.ok(), there)]
+}

@@ -1,0 +1,232 @@
+//! What an experiment needs against what a machine has: arithmetic only. Pure.
+
+use std::path::Path;
+
+use super::{Finding, Grade};
+use crate::lab::spec::{Load, Pin, Spec, plan};
+use crate::lab::terminal::minutes;
+
+/// What a machine has.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// First and last local port.
+    pub ports: (u64, u64),
+    /// Hard limit of open descriptors.
+    pub descriptors: u64,
+    /// Longest accept queue.
+    pub somaxconn: u64,
+    /// Processors.
+    pub processors: usize,
+    /// Free memory.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Descriptors that a load generator needs beside its connections.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// Memory of a connection in the kernel, on both sides, and of a handler that it may have started.
+const CONNECTION_BYTES: u64 = 32 * 1024;
+const HANDLER_BYTES: u64 = 1024 * 1024;
+/// Taken for a worker where it could not be measured.
+const WORKER_BYTES: u64 = 1024 * 1024;
+/// What a run leaves on disk: its record with histograms; for each interval a histogram, and counters per worker.
+const RUN_BYTES: u64 = 48 * 1024;
+const INTERVAL_BYTES: u64 = 4 * 1024;
+const WORKER_SAMPLE_BYTES: u64 = 48;
+/// What reports take, beside the data.
+const REPORT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The time that it takes.
+pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
+    let seconds = plan::seconds(spec);
+    let runs = plan::runs(spec).len() + plan::trials(spec).len();
+    let text = format!("{runs} runs x {:.2} s = {}", plan::run_seconds(spec), minutes(seconds));
+    match max_minutes {
+        Some(most) if seconds > most * 60.0 => {
+            let way_out = match (f64::from(spec.rounds) * most * 60.0 / seconds).floor() {
+                0.0 => "not even one round fits: choose some of it with --only".into(),
+                rounds => format!("--rounds {rounds} would fit, or choose some of it with --only"),
+            };
+            let text = format!("{text}, and --max-time is {most} min; {way_out}");
+            Finding::new("time", Grade::Refused, text)
+        }
+        _ => Finding::new("time", Grade::Fine, text),
+    }
+}
+
+/// Connections at once of a load; `None` where the load generator chooses them to fit.
+fn connections(load: &Load) -> Option<u64> {
+    load.closed
+}
+
+/// Local ports. A server that ends each response by closing keeps TIME_WAIT on its own side; only a client that closes
+/// kept-alive connections has them on ours, and each run has a port of its own to connect to. So what counts is
+/// connections at once.
+pub fn ports(spec: &Spec, machine: &Machine) -> Vec<Finding> {
+    let (low, high) = machine.ports;
+    let each = (high + 1).saturating_sub(low);
+    let mut sources: Vec<(String, u64)> =
+        spec.factors.sources.iter().map(|sources| (sources.to_string(), sources.count())).collect();
+    if sources.is_empty() {
+        sources.push(("one address".into(), 1));
+    }
+    let Some(most) = spec.load.iter().filter_map(connections).max() else { return Vec::new() };
+    let one = |(name, count): (String, u64)| {
+        let have = each * count;
+        let text =
+            format!("{most} connections at once from {name}: {count} x {each} local ports ({low} to {high})");
+        let way_out = if most <= have {
+            "; TIME_WAIT lies on the server's side, which closes first"
+        } else {
+            ": too few; use fewer connections, more sources, or widen net.ipv4.ip_local_port_range"
+        };
+        Finding::demand("ports", most <= have, text + way_out)
+    };
+    sources.into_iter().map(one).collect()
+}
+
+/// Open descriptors of the load generator.
+pub fn descriptors(spec: &Spec, machine: &Machine) -> Option<Finding> {
+    let most = spec.load.iter().filter_map(connections).max()?;
+    let need = most + OTHER_DESCRIPTORS;
+    let text = format!("{most} connections + {OTHER_DESCRIPTORS} = {need} of {}", machine.descriptors);
+    let fine = need <= machine.descriptors;
+    Some(Finding::demand(
+        "descriptors",
+        fine,
+        if fine { text } else { text + ": raise the hard limit (ulimit -Hn)" },
+    ))
+}
+
+/// Accept queues longer than the kernel allows would silently be shorter than the experiment says.
+pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
+    let most = u64::from(*spec.factors.backlog.iter().max()?);
+    let fine = most <= machine.somaxconn;
+    let text = format!("a backlog of {most}, net.core.somaxconn is {}", machine.somaxconn);
+    let text = if fine { text } else { text + ": the kernel would cut it to that; raise it with sysctl -w" };
+    Some(Finding::demand("backlog", fine, text))
+}
+
+/// Processors that can be divided.
+pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
+    let split = spec.factors.pin.contains(&Pin::Split);
+    let text = format!("pin = split needs two processors, and there are {}", machine.processors);
+    split.then(|| Finding::demand("processors", machine.processors >= 2, text))
+}
+
+/// Memory of workers, connections and handlers.
+pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Finding {
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;
+    let each = worker_bytes.unwrap_or(WORKER_BYTES);
+    let connections = spec.load.iter().filter_map(connections).max().unwrap_or(0);
+    let handles = spec.factors.respond.iter().any(|respond| respond == "cgi");
+    let per_connection = CONNECTION_BYTES + if handles { HANDLER_BYTES } else { 0 };
+    let need = workers * each + connections * per_connection;
+    let text = format!(
+        "{workers} workers x {} KiB + {connections} connections x {} KiB = {} MiB",
+        each / 1024,
+        per_connection / 1024,
+        mib(need)
+    );
+    match machine.memory_bytes {
+        None => Finding::new("memory", Grade::Fine, text),
+        Some(have) => {
+            let way_out = if need <= have { "" } else { ": use fewer workers or connections" };
+            Finding::demand("memory", need <= have, format!("{text} of {} MiB{way_out}", mib(have)))
+        }
+    }
+}
+
+/// Room for the results.
+pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    let intervals = ((spec.warmup_s + spec.duration_s) / spec.interval_s).ceil() as u64;
+    let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;
+    let run = RUN_BYTES + intervals * (INTERVAL_BYTES + workers * WORKER_SAMPLE_BYTES);
+    let runs = plan::runs(spec).len() as u64;
+    let need = runs * run + REPORT_BYTES;
+    let text = format!("{runs} runs x {} KiB + reports = {} MiB", run / 1024, mib(need));
+    match free {
+        None => Finding::new("disk", Grade::Fine, text),
+        Some(have) => {
+            let text = format!("{text} of {} MiB free in {}", mib(have), folder.display());
+            let way_out = if need <= have { "" } else { ": make room, or use --results DIR on another disk" };
+            Finding::demand("disk", need <= have, text + way_out)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine {
+        ports: (32768, 60999),
+        descriptors: 1024,
+        somaxconn: 4096,
+        processors: 2,
+        memory_bytes: Some(1 << 30),
+    };
+
+    fn spec(change: impl FnOnce(&mut Spec)) -> Spec {
+        let mut spec = Spec::parse(include_str!("../../../../experiments/quick.toml"), "quick.toml").unwrap();
+        change(&mut spec);
+        spec
+    }
+
+    #[test]
+    fn an_ordinary_experiment_fits() {
+        let spec = spec(|_| ());
+        let mut all = vec![
+            time(&spec, Some(2.0)),
+            memory(&spec, &MACHINE, None),
+            disk(&spec, Some(1 << 30), Path::new(".")),
+        ];
+        all.extend(ports(&spec, &MACHINE));
+        all.extend(descriptors(&spec, &MACHINE));
+        assert!(all.len() == 5 && all.iter().all(|finding| finding.grade == Grade::Fine), "{all:?}");
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_with_the_arithmetic() {
+        let many = spec(|spec| spec.load[0].closed = Some(30_000));
+        assert_eq!(
+            ports(&many, &MACHINE)[0].text,
+            "30000 connections at once from one address: 1 x 28232 local ports (32768 to 60999): too few; use fewer \
+             connections, more sources, or widen net.ipv4.ip_local_port_range"
+        );
+        let sources = spec(|spec| {
+            spec.load[0].closed = Some(30_000);
+            spec.factors.sources = vec!["127.0.0.2-127.0.0.3".parse().unwrap()];
+        });
+        assert!(
+            ports(&sources, &MACHINE)[0].text.contains("2 x 28232")
+                && !ports(&sources, &MACHINE)[0].refuses()
+        );
+        let found = descriptors(&many, &MACHINE).unwrap();
+        assert!(
+            found.refuses() && found.text.starts_with("30000 connections + 64 = 30064 of 1024"),
+            "{found}"
+        );
+        assert!(memory(&many, &MACHINE, Some(1 << 20)).refuses());
+        let crowd = spec(|spec| spec.factors.workers = vec![4, 2000]);
+        let found = memory(&crowd, &MACHINE, Some(1 << 20));
+        assert!(found.refuses() && found.text.starts_with("2000 workers x 1024 KiB"), "{found}");
+    }
+
+    #[test]
+    fn time_disk_queues_and_processors_are_counted() {
+        let found = time(&spec(|_| ()), Some(0.5));
+        assert!(
+            found.refuses() && found.text.starts_with("33 runs x 1.75 s = 58 s, and --max-time is 0.5 min"),
+            "{found}"
+        );
+        let found = disk(&spec(|_| ()), Some(1 << 20), Path::new("/mnt"));
+        assert!(found.refuses() && found.text.contains("of 1 MiB free in /mnt: make room"), "{found}");
+        let found = backlog(&spec(|spec| spec.factors.backlog = vec![128, 8192]), &MACHINE).unwrap();
+        assert!(found.refuses() && found.text.contains("8192, net.core.somaxconn is 4096"), "{found}");
+        assert_eq!(backlog(&spec(|_| ()), &MACHINE), None);
+        let one = Machine { processors: 1, ..MACHINE };
+        assert!(processors(&spec(|spec| spec.factors.pin = vec![Pin::Split]), &one).unwrap().refuses());
+    }
+}

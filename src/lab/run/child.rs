@@ -1,0 +1,162 @@
+//! Child processes of a run, which never outlive it, and why a run may come to nothing.
+//!
+//! Knows how to start, watch and end a process; what it is for is for others.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::guard::Guard;
+use super::interrupt::Interrupt;
+use crate::lab::results::data::Void;
+use crate::sys::pidfd::Pidfd;
+use crate::sys::tether::tether;
+
+/// How often a wait looks up.
+pub const TICK: Duration = Duration::from_millis(10);
+/// How many of the last lines of stderr are kept of a run that is void.
+const KEPT_LINES: usize = 12;
+
+/// Why a run did not finish.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something failed: this run does not count.
+    Void(Void),
+    /// It cannot be made here: why.
+    Skipped(String),
+    /// The user wants to stop.
+    Interrupted,
+}
+
+impl Stop {
+    /// A void run without a process that could have said why.
+    pub fn void(reason: String) -> Self {
+        Self::Void(Void { reason, stderr: String::new() })
+    }
+}
+
+/// How long is waited for what should happen by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a server to get ready, and for a load generator beyond the load itself.
+    pub ready: Duration,
+    /// For a server to stop, before it is killed.
+    pub stop: Duration,
+}
+
+impl Patience {
+    /// As `--patience` says. A server that stops has work to finish, so it is never hurried.
+    pub fn of(seconds: f64) -> Self {
+        let ready = Duration::from_secs_f64(seconds);
+        Self { ready, stop: ready.max(Duration::from_secs(5)) }
+    }
+}
+
+/// What every wait has in mind.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// Whether the user wants to stop.
+    pub interrupt: &'a Interrupt,
+    /// Who ends the processes if the lab cannot.
+    pub guard: &'a Guard,
+    /// For how long.
+    pub patience: Patience,
+}
+
+/// A child process, with its stderr in a file. Dropping it kills it and its process group.
+#[derive(Debug)]
+pub struct Process<'a> {
+    name: String,
+    child: Child,
+    stderr: PathBuf,
+    guard: &'a Guard,
+    pidfd: Option<Pidfd>,
+}
+
+impl<'a> Process<'a> {
+    /// Starts `command`; its stderr goes to a file in `folder`.
+    ///
+    /// # Errors
+    /// Void: it cannot be started.
+    pub fn start(name: &str, command: &mut Command, folder: &Path, watch: &Watch<'a>) -> Result<Self, Stop> {
+        let stderr = folder.join(format!("{}.stderr", name.replace([':', '/'], "-")));
+        let program = command.get_program().to_string_lossy().into_owned();
+        let void = |why: std::io::Error| Stop::void(format!("{name} cannot be started ({program}): {why}"));
+        let file = File::create(&stderr).map_err(void)?;
+        let child = tether(command.stdin(Stdio::null()).stderr(file)).spawn().map_err(void)?;
+        let pidfd = Pidfd::open(child.id()).ok();
+        let process = Self { name: name.to_owned(), child, stderr, guard: watch.guard, pidfd };
+        process.guard.watch(process.nix_pid());
+        Ok(process)
+    }
+
+    /// A void run because of this process, with what it wrote last.
+    pub fn void(&self, reason: &str) -> Stop {
+        let text = fs::read(&self.stderr).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        let stderr = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
+        Stop::Void(Void { reason: format!("{} {reason}", self.name), stderr })
+    }
+
+    /// A void run because the process ended or closed its output: waits a moment for the status to tell.
+    pub fn gone(&mut self, when: &str) -> Stop {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if let Some(status) = self.ended() {
+                return self.void(&format!("ended {when} ({status})"));
+            }
+            sleep(TICK);
+        }
+        self.void(&format!("closed its output {when}"))
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits for its end, but not longer than this: a wait that wakes nobody while it lasts.
+    pub fn wait(&self, at_most: Duration) {
+        let ms = u16::try_from(at_most.as_millis()).unwrap_or(u16::MAX).max(1);
+        if self.pidfd.as_ref().is_none_or(|pidfd| pidfd.wait(ms).is_err()) {
+            sleep(TICK);
+        }
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let _ = kill(self.nix_pid(), Signal::SIGTERM);
+    }
+
+    /// Its standard output, where that is a pipe; once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn nix_pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        let ended = self.ended().is_some();
+        // The group may outlive its leader; it cannot be another's as long as a member lives or the leader is unreaped.
+        let _ = killpg(self.nix_pid(), Signal::SIGKILL);
+        if !ended {
+            let _ = self.child.wait();
+        }
+        self.guard.forget(self.nix_pid());
+    }
+}

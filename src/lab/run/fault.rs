@@ -1,0 +1,395 @@
+//! Faults at a time: one worker is killed, told to end, stopped for a while, or kept busy by one request; all are replaced,
+//! by as many, fewer or more; or the server is told to end.
+//!
+//! It is driven by the wait for the load generator, never waits itself, and leaves no worker stopped whatever happens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::http::{Answer, ask};
+use super::workers::{Workers, in_hands};
+use crate::lab::results::data::FaultDone;
+use crate::lab::spec::{Fault, FaultKind};
+use crate::sys::pidfd::Pidfd;
+
+/// What a stalled worker may take beyond the time that it was asked to be busy.
+const STALL_SLACK: Duration = Duration::from_secs(30);
+
+/// How long a worker may take to stand still before it is looked at.
+const STANDSTILL: Duration = Duration::from_millis(50);
+
+/// How long is waited, when the run is over, for those that come in the place of workers that were told to end.
+const SUCCESSION: Duration = Duration::from_secs(3);
+
+/// A server that can be struck.
+#[derive(Debug)]
+pub struct Target {
+    /// Its first process.
+    pub supervisor: u32,
+    /// Its workers.
+    pub workers: Workers,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The configuration that it was started with, where there is one: its number of workers can be changed.
+    pub config: PathBuf,
+    /// How many workers it was started with.
+    pub count: usize,
+}
+
+/// What became of the request that stalls, and when.
+type Reply = (std::io::Result<Answer>, Instant);
+
+/// How often it is seen whether a killed worker has a successor, and whether a stall is over.
+const LOOK: Duration = Duration::from_millis(10);
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    /// Killed or told to end; a successor is looked for.
+    Ending,
+    /// All are being replaced; these were there before.
+    Reloading(Vec<u32>),
+    /// The server was told to end.
+    Leaving(Pidfd),
+    Stopped {
+        process: Pidfd,
+        until: Instant,
+    },
+    /// A request is on its way.
+    Stalled(Receiver<Reply>),
+    Over,
+}
+
+/// One fault of one run.
+#[derive(Debug)]
+pub struct Trouble {
+    fault: Fault,
+    target: Target,
+    /// Which worker, modulo how many there are.
+    choice: u64,
+    begin: Instant,
+    state: State,
+    done: Option<FaultDone>,
+}
+
+impl Trouble {
+    /// Prepares it. The measured time begins at `begin`; `choice` chooses the worker that is killed or stopped.
+    pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
+        Self { fault, target, choice, begin, state: State::Waiting, done: None }
+    }
+
+    /// Whether the server was told to end: then its end is no accident.
+    pub fn ends_server(&self) -> bool {
+        self.fault.kind == FaultKind::End && self.done.is_some()
+    }
+
+    /// Whether there is nothing left to do.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Another fault, after the last one is over: what that one came to.
+    pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultDone> {
+        (self.fault, self.choice, self.state) = (fault, choice, State::Waiting);
+        self.done.take()
+    }
+
+    /// Does what is due, and returns how long nothing will be.
+    pub fn advance(&mut self) -> Duration {
+        let due = self.begin + Duration::from_millis(self.fault.at_ms);
+        let idle = Duration::from_secs(3600);
+        match &mut self.state {
+            State::Waiting => {
+                let left = due.saturating_duration_since(Instant::now());
+                if !left.is_zero() {
+                    return left;
+                }
+                self.strike();
+            }
+            State::Ending => self.look_for_successor(),
+            State::Reloading(before) => {
+                let before = std::mem::take(before);
+                self.look_for_generation(before);
+            }
+            State::Leaving(server) => {
+                if server.wait(0).unwrap_or(false) {
+                    self.left();
+                }
+            }
+            State::Stopped { until, .. } => {
+                let left = until.saturating_duration_since(Instant::now());
+                if !left.is_zero() {
+                    return left;
+                }
+                self.resume();
+            }
+            State::Stalled(answer) => match answer.try_recv() {
+                Ok(reply) => self.stall_ended(&reply),
+                Err(TryRecvError::Disconnected) => self.state = State::Over,
+                Err(TryRecvError::Empty) => {}
+            },
+            State::Over => return idle,
+        }
+        LOOK
+    }
+
+    /// What was done, when the run is over. Nothing goes on after this.
+    pub fn finish(mut self) -> Option<FaultDone> {
+        self.resume();
+        let deadline = Instant::now() + SUCCESSION;
+        while matches!(self.state, State::Ending | State::Reloading(_) | State::Leaving(_))
+            && Instant::now() < deadline
+        {
+            sleep(self.advance());
+        }
+        if let State::Stalled(answer) = &self.state {
+            // It is answered in the end, unless the server dies first: the run waits for that, as it would for a client.
+            let answer = answer.recv_timeout(Duration::from_millis(self.fault.lasts_ms) + STALL_SLACK);
+            if let Ok(reply) = answer {
+                self.stall_ended(&reply);
+            }
+        }
+        self.done.take()
+    }
+
+    fn since_begin(&self) -> f64 {
+        self.at(Instant::now())
+    }
+
+    /// Seconds since the measured time began; negative before.
+    fn at(&self, now: Instant) -> f64 {
+        let before = self.begin.saturating_duration_since(now).as_secs_f64();
+        now.saturating_duration_since(self.begin).as_secs_f64() - before
+    }
+
+    fn strike(&mut self) {
+        let kind = self.fault.kind.name().to_owned();
+        self.done = Some(FaultDone { kind, at_s: self.since_begin(), ..FaultDone::default() });
+        self.state = match self.fault.kind {
+            FaultKind::Stall => self.stall(),
+            FaultKind::Kill => self.kill().map_or(State::Over, |()| State::Ending),
+            FaultKind::Exit => self.signal(Signal::SIGTERM).map_or(State::Over, |_| State::Ending),
+            FaultKind::Reload | FaultKind::Shrink | FaultKind::Grow => self.reload(),
+            FaultKind::End => self.leave(),
+            FaultKind::Stop => self.stop().map_or(State::Over, |process| {
+                let until = Instant::now() + Duration::from_millis(self.fault.lasts_ms);
+                State::Stopped { process, until }
+            }),
+        };
+    }
+
+    fn note(&mut self, text: &str) {
+        if let Some(done) = &mut self.done {
+            done.note = text.to_owned();
+        }
+    }
+
+    /// Sends a signal to the chosen worker.
+    fn signal(&mut self, signal: Signal) -> Option<Pidfd> {
+        let workers = self.target.workers.now();
+        let Some(chosen) = self.choice.checked_rem(workers.len() as u64) else {
+            self.note("no worker was found");
+            return None;
+        };
+        let (worker, pid) = workers[usize::try_from(chosen).unwrap_or(0)];
+        let process = match Pidfd::open(pid) {
+            // Held now, so that the number cannot become another's: it is still a worker's, or was not any more.
+            Ok(process) if self.target.workers.now().contains(&(worker, pid)) => process,
+            _ => {
+                self.note("the chosen worker had just ended");
+                return None;
+            }
+        };
+        let at_s = self.since_begin();
+        if let Err(error) = process.signal(signal) {
+            self.note(&format!("{signal} could not be sent: {error}"));
+            return None;
+        }
+        if let Some(done) = &mut self.done {
+            (done.worker, done.pid, done.at_s) = (worker, pid.into(), at_s);
+        }
+        Some(process)
+    }
+
+    /// Stops the chosen worker, and sees what it has in its hands.
+    fn stop(&mut self) -> Option<Pidfd> {
+        let process = self.signal(Signal::SIGSTOP)?;
+        let done = self.done.as_mut()?;
+        let pid = u32::try_from(done.pid).ok()?;
+        let deadline = Instant::now() + STANDSTILL;
+        while !stands(pid) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        done.held = in_hands(pid, self.target.address);
+        Some(process)
+    }
+
+    /// Kills the chosen worker. It is stopped first, for as long as it takes to see what it has in its hands.
+    fn kill(&mut self) -> Option<()> {
+        let process = self.stop()?;
+        let at_s = self.since_begin();
+        if let Err(error) = process.signal(Signal::SIGKILL) {
+            self.note(&format!("SIGKILL could not be sent: {error}"));
+            return None;
+        }
+        if let Some(done) = &mut self.done {
+            done.at_s = at_s;
+        }
+        Some(())
+    }
+
+    /// Sends a signal to the server's first process.
+    fn signal_server(&mut self, signal: Signal) -> Option<Pidfd> {
+        let at_s = self.since_begin();
+        let sent =
+            Pidfd::open(self.target.supervisor).and_then(|process| process.signal(signal).map(|()| process));
+        if let Some(done) = &mut self.done {
+            (done.pid, done.at_s) = (self.target.supervisor.into(), at_s);
+        }
+        sent.map_err(|error| self.note(&format!("{signal} could not be sent: {error}"))).ok()
+    }
+
+    /// Has the server replace all workers, by another number of them where that is the fault.
+    fn reload(&mut self) -> State {
+        let wanted = self.fault.kind.workers_after(self.target.count);
+        if wanted != self.target.count
+            && let Err(error) = std::fs::write(&self.target.config, config(wanted))
+        {
+            self.note(&format!("{} could not be written: {error}", self.target.config.display()));
+            return State::Over;
+        }
+        let before = self.target.workers.now().into_iter().map(|(_, pid)| pid).collect();
+        self.signal_server(Signal::SIGHUP).map_or(State::Over, |_| State::Reloading(before))
+    }
+
+    /// Tells the server to end.
+    fn leave(&mut self) -> State {
+        self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving)
+    }
+
+    fn left(&mut self) {
+        let now_s = self.since_begin();
+        self.state = State::Over;
+        if let Some(done) = &mut self.done {
+            done.until_s = Some(now_s);
+            done.note = format!("ended within {:.0} ms", (now_s - done.at_s) * 1e3);
+        }
+    }
+
+    /// Whether none of the workers from before is left.
+    fn look_for_generation(&mut self, before: Vec<u32>) {
+        let now_s = self.since_begin();
+        let workers = self.target.workers.now();
+        if workers.is_empty() || workers.iter().any(|(_, pid)| before.contains(pid)) {
+            self.state = State::Reloading(before);
+            return;
+        }
+        self.state = State::Over;
+        if let Some(done) = &mut self.done {
+            done.until_s = Some(now_s);
+            let after_ms = (now_s - done.at_s) * 1e3;
+            let now = if workers.len() == self.target.count {
+                String::new()
+            } else {
+                format!(", now {}", workers.len())
+            };
+            done.note = format!("all workers replaced within {after_ms:.0} ms{now}");
+        }
+    }
+
+    fn look_for_successor(&mut self) {
+        let now_s = self.since_begin();
+        let Some(done) = &mut self.done else { return };
+        let workers = self.target.workers.now();
+        let killed = u32::try_from(done.pid).unwrap_or(0);
+        let successor = match self.target.workers {
+            Workers::Board(_) => {
+                workers.iter().find(|(worker, pid)| *worker == done.worker && *pid != killed)
+            }
+            Workers::ChildrenOf { count, .. } => {
+                workers.last().filter(|_| workers.len() == count && workers.iter().all(|w| w.1 != killed))
+            }
+        };
+        if let Some((_, pid)) = successor {
+            let after_ms = (now_s - done.at_s) * 1e3;
+            done.note = format!("replaced by process {pid} within {after_ms:.0} ms");
+            self.state = State::Over;
+        }
+    }
+
+    /// Lets a stopped worker go on.
+    fn resume(&mut self) {
+        let now_s = self.since_begin();
+        if let State::Stopped { process, .. } = &self.state {
+            let resumed = process.signal(Signal::SIGCONT);
+            if let Some(done) = &mut self.done {
+                done.until_s = Some(now_s);
+                if let Err(error) = resumed {
+                    done.note = format!("SIGCONT could not be sent: {error}");
+                }
+            }
+            self.state = State::Over;
+        }
+    }
+
+    /// Sends the request that keeps a worker busy, from a thread that waits for the answer.
+    fn stall(&mut self) -> State {
+        let (send, receive) = channel();
+        let lasts = Duration::from_millis(self.fault.lasts_ms);
+        let (address, target) = (self.target.address, format!("/?occupy={}ms", self.fault.lasts_ms));
+        let wait = move || {
+            let answer = ask(address, &target, lasts + STALL_SLACK);
+            drop(send.send((answer, Instant::now())));
+        };
+        match std::thread::Builder::new().name("stall".into()).spawn(wait) {
+            Ok(_) => State::Stalled(receive),
+            Err(error) => {
+                self.note(&format!("no request could be sent: {error}"));
+                State::Over
+            }
+        }
+    }
+
+    fn stall_ended(&mut self, (answer, ended): &Reply) {
+        let ended_s = self.at(*ended);
+        let workers = self.target.workers.now();
+        self.state = State::Over;
+        let Some(done) = &mut self.done else { return };
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                done.until_s = Some(ended_s);
+                done.worker = answer.worker.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default();
+                let pid = workers.iter().find(|(worker, _)| *worker == done.worker).map(|(_, pid)| *pid);
+                done.pid = pid.unwrap_or_default().into();
+            }
+            Ok(answer) => done.note = format!("the request was answered with {}", answer.status),
+            Err(error) => done.note = format!("the request failed: {error}"),
+        }
+    }
+}
+
+/// A configuration that asks for so many workers.
+pub fn config(workers: usize) -> String {
+    format!("workers = {workers}\n")
+}
+
+/// Whether a process is stopped, or has ended.
+fn stands(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
+}
+
+impl Drop for Trouble {
+    fn drop(&mut self) {
+        self.resume();
+    }
+}
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod tests;

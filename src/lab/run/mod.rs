@@ -1,0 +1,216 @@
+//! `lab run`: from the command line to a results folder and its report.
+
+mod check;
+mod child;
+mod fault;
+pub mod guard;
+mod http;
+mod interrupt;
+pub mod options;
+mod probe;
+mod programs;
+mod resume;
+mod rounds;
+mod runner;
+mod sequence;
+mod server;
+mod settings;
+mod slow;
+mod soak;
+pub mod suite;
+mod workers;
+
+use std::path::{Path, PathBuf};
+
+use self::child::Patience;
+use self::interrupt::Interrupt;
+use self::options::{Check, Run};
+use self::programs::Programs;
+use self::runner::{Manner, Runner};
+use crate::lab::error::{Error, Result};
+use crate::lab::report;
+use crate::lab::results::store::{self, Results};
+use crate::lab::spec::catalogue::{self, Experiment, Found};
+use crate::lab::spec::{Spec, plan};
+use crate::lab::terminal::print_line;
+
+/// What all experiments of one command have in common.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// What was typed.
+    pub wanted: &'a Run,
+    interrupt: &'a Interrupt,
+    programs: Programs,
+    /// The last part of a results folder's name.
+    pub label: String,
+    /// When the command was given, UTC: the first part of that name.
+    pub started: String,
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// To a new folder for this experiment and this time.
+    Fresh,
+    /// To this folder, which is not there yet.
+    Folder(&'a Path),
+}
+
+/// How an experiment ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its results folder.
+    pub directory: PathBuf,
+    /// Whether all its runs were made.
+    pub how: Result<()>,
+}
+
+/// Runs an experiment or a suite of them and writes the report. What was measured is kept whatever happens.
+///
+/// # Errors
+/// The experiment, the programs or the results folder will not do; the user stopped it; no run counts.
+pub fn run(wanted: &Run) -> Result<()> {
+    let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
+    let found = wanted.name.as_deref().map(catalogue::find).transpose()?;
+    let label = settings::label(wanted.label.as_deref())?;
+    // A file that makes no experiment is said before anything about programs.
+    let experiment = found.as_ref().map(Found::experiment).transpose()?;
+    let session = Session {
+        wanted,
+        interrupt: &interrupt,
+        programs: Programs::find(wanted.scope.programs.as_deref(), wanted.allow_debug)?,
+        label,
+        started: settings::now(),
+    };
+    match (&wanted.resume, found, experiment) {
+        (Some(directory), found, _) if suite::is_suite(directory) => suite::go_on(&session, directory, found),
+        (Some(directory), found, _) => {
+            let ended = session.go_on(directory, found.as_ref())?;
+            finish(&ended.directory, ended.how)
+        }
+        (None, Some(found), Some(Experiment::Suite(suite))) => suite::run(&session, &found, &suite),
+        (None, Some(found), Some(Experiment::One(spec))) => {
+            let ended = session.experiment(&found, *spec, Place::Fresh)?;
+            finish(&ended.directory, ended.how)
+        }
+        (None, ..) => Err(Error::Usage("say which experiment (lab list)".into())),
+    }
+}
+
+/// Checks an experiment as [`run`] would, and says what it finds.
+///
+/// # Errors
+/// It cannot be run here.
+pub fn check(wanted: &Check) -> Result<()> {
+    let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
+    let found = catalogue::find(&wanted.name)?;
+    let members = match found.experiment()? {
+        Experiment::One(spec) => vec![(found, *spec)],
+        Experiment::Suite(suite) => suite.members()?,
+    };
+    let programs = Programs::find(wanted.scope.programs.as_deref(), true)?;
+    let label = settings::label(None)?;
+    let as_run = Run {
+        name: Some(wanted.name.clone()),
+        scope: wanted.scope.clone(),
+        label: None,
+        resume: None,
+        repeat_void: false,
+        force: false,
+        allow_debug: true,
+        no_probes: false,
+    };
+    let session =
+        Session { wanted: &as_run, interrupt: &interrupt, programs, label, started: settings::now() };
+    let mut refused = 0;
+    for (found, spec) in members {
+        let (spec, _) = settings::adjusted(spec, &found, &wanted.scope)?;
+        let runner = session.runner(&spec)?;
+        let findings = session.findings(&spec, &runner, &wanted.scope.results.join(&found.name))?;
+        print_line(format_args!("{}: {}", found.name, check::effort(&spec)))?;
+        for finding in &findings {
+            print_line(format_args!("  {finding}"))?;
+        }
+        refused += findings.iter().filter(|finding| finding.refuses()).count();
+    }
+    if refused > 0 {
+        return Err(Error::Failed(format!("{refused} of these make it impossible here (marked refused)")));
+    }
+    Ok(())
+}
+
+impl<'a> Session<'a> {
+    fn runner<'s>(&'s self, spec: &'s Spec) -> Result<Runner<'s>> {
+        let patience = Patience::of(self.wanted.scope.patience);
+        Runner::new(&self.programs, spec, self.interrupt, Manner { patience, probes: !self.wanted.no_probes })
+    }
+
+    fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
+        check::findings(spec, runner, target, self.wanted.scope.max_time)
+    }
+
+    /// Seconds that an experiment takes with what the command line changes, about.
+    ///
+    /// # Errors
+    /// What is left of it is no experiment.
+    pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
+        Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
+    }
+
+    /// Makes all runs of an experiment. The outer result is about what comes before the first run.
+    ///
+    /// # Errors
+    /// It cannot be run here; the results folder cannot be made.
+    pub fn experiment(&self, found: &Found, spec: Spec, place: Place) -> Result<Ended> {
+        let (spec, text) = settings::adjusted(spec, found, &self.wanted.scope)?;
+        let runner = self.runner(&spec)?;
+        let parent = match place {
+            Place::Fresh => self.wanted.scope.results.join(&found.name),
+            Place::Folder(folder) => folder.to_owned(),
+        };
+        check::refuse(&self.findings(&spec, &runner, &parent)?)?;
+        let environment = settings::environment(self, &found.name, &spec, &text, &runner);
+        let mut results = match place {
+            Place::Fresh => Results::create(&self.wanted.scope.results, &text, &environment)?,
+            Place::Folder(folder) => Results::create_at(folder, &text, &environment)?,
+        };
+        let how = rounds::measure(&spec, &runner, &mut results, &[], self.wanted.allow_debug);
+        Ok(Ended { directory: results.directory, how })
+    }
+}
+
+/// Writes the report of what there is, and says how it ended.
+///
+/// # Errors
+/// How it ended; no run counts; the report cannot be written.
+pub fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
+    let measured = store::load(directory)?.runs.into_iter().filter(|run| run.round > 0);
+    let (whole, void): (Vec<_>, Vec<_>) =
+        measured.partition(|run| run.void.is_none() && run.skipped.is_none());
+    let count = whole.len() + void.len();
+    if count > 0 {
+        match report::write(directory) {
+            Ok((page, answer)) => {
+                for sentence in answer {
+                    print_line(sentence)?;
+                }
+                print_line(page.display())?;
+            }
+            // What ended the runs, such as a full disk, says more than that there is no report because of it.
+            Err(_) if ended.is_err() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match ended {
+        Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(
+            "interrupted after {count} runs, which are kept in {0} (go on: lab run --resume {0})",
+            directory.display()
+        ))),
+        Ok(()) if whole.is_empty() => Err(Error::Failed(format!(
+            "no run succeeded; {} says why",
+            directory.join(report::PAGE).display()
+        ))),
+        Ok(()) => report::endured(directory),
+        other => other,
+    }
+}

@@ -1,0 +1,103 @@
+//! What the lab reads beside the load generator's record: scoreboard, processes, kernel.
+//!
+//! Here: what is read once before and once after the load. [`series`] and [`noise`] watch meanwhile, from threads of the lab
+//! that cost less than a hundredth of what is measured; the server pays nothing for either.
+
+pub mod noise;
+pub mod series;
+pub mod tree;
+
+use std::path::Path;
+
+use procfs::process::Process;
+
+use crate::lab::results::data::{Usage, Worker};
+use crate::measure::machine::Kernel;
+use crate::scoreboard::{Counters, Scoreboard};
+
+/// The state of a server and of the machine at one moment.
+#[derive(Debug)]
+pub struct Moment {
+    workers: Vec<Counters>,
+    kernel: Kernel,
+    server: Usage,
+}
+
+impl Moment {
+    /// Reads it. `supervisor` is the server's first process; without a scoreboard its descendants are the workers.
+    pub fn read(board: Option<&Scoreboard>, supervisor: u32) -> Self {
+        let workers = board.map(Scoreboard::snapshot).unwrap_or_default();
+        let supervisor = i32::try_from(supervisor).unwrap_or(i32::MAX);
+        let pids = match board {
+            Some(_) => {
+                workers.iter().filter_map(|row| i32::try_from(row.pid).ok()).chain([supervisor]).collect()
+            }
+            None => family(supervisor),
+        };
+        let server = pids.into_iter().filter_map(usage).fold(Usage::default(), |sum, one| Usage {
+            cpu_s: sum.cpu_s + one.cpu_s,
+            voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
+            involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
+        });
+        Self { workers, kernel: Kernel::read(), server }
+    }
+
+    /// What happened since `before`.
+    pub fn since(&self, before: &Self) -> (Vec<Worker>, Kernel, Usage) {
+        let workers = self.workers.iter().map(|now| {
+            let none = Counters::default();
+            let then = before.workers.iter().find(|then| then.worker == now.worker).unwrap_or(&none);
+            Worker {
+                worker: now.worker,
+                accepted: now.accepted.saturating_sub(then.accepted),
+                wakeups: now.wakeups.saturating_sub(then.wakeups),
+                empty_wakeups: now.empty_wakeups.saturating_sub(then.empty_wakeups),
+                launched: now.launched.saturating_sub(then.launched),
+                launch_failures: now.launch_failures.saturating_sub(then.launch_failures),
+                busy_ns: now.busy_ns.saturating_sub(then.busy_ns),
+            }
+        });
+        let (now, then) = (self.server, before.server);
+        let server = Usage {
+            cpu_s: (now.cpu_s - then.cpu_s).max(0.0),
+            voluntary_switches: now.voluntary_switches.saturating_sub(then.voluntary_switches),
+            involuntary_switches: now.involuntary_switches.saturating_sub(then.involuntary_switches),
+        };
+        (workers.collect(), self.kernel.since(before.kernel), server)
+    }
+}
+
+/// The scoreboard of the instance `name`.
+///
+/// # Errors
+/// It cannot be mapped.
+pub fn board(state: &Path, name: &str) -> std::io::Result<Scoreboard> {
+    Scoreboard::open(&state.join(name).join("scoreboard"))
+}
+
+/// What all threads of a process have used.
+fn usage(pid: i32) -> Option<Usage> {
+    let mut sum = Usage::default();
+    for task in Process::new(pid).ok()?.tasks().ok()?.flatten() {
+        sum.cpu_s += task.schedstat().map_or(0.0, |s| s.sum_exec_runtime as f64 / 1e9);
+        if let Ok(status) = task.status() {
+            sum.voluntary_switches += status.voluntary_ctxt_switches.unwrap_or(0);
+            sum.involuntary_switches += status.nonvoluntary_ctxt_switches.unwrap_or(0);
+        }
+    }
+    Some(sum)
+}
+
+/// A process and its descendants. Children are listed with the thread that began them.
+fn family(first: i32) -> Vec<i32> {
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(pid) = found.get(at) {
+        for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        }
+        at += 1;
+    }
+    found
+}

@@ -1,0 +1,99 @@
+//! How restless the machine is while it is measured: a thread that only sleeps, and what the kernel says of pressure.
+//!
+//! The thread notes how much too late it wakes up. That is what any thread on this machine may meet: interrupts, the
+//! hypervisor, and the load itself where it uses all processors. It costs a wake-up every few milliseconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::lab::results::data::Noise;
+use crate::measure::histogram::{self, Histogram};
+use crate::measure::machine::{Kernel, cpu_pressure_us};
+use crate::sys::clock;
+
+/// How long the thread sleeps at a time. A wake-up costs 5 to 25 us, so these are a quarter of a hundredth of a processor at
+/// the most.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// A probe that runs.
+#[derive(Debug)]
+pub struct Sleeper {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Histogram>>,
+    begun: Instant,
+    pressure_us: Option<u64>,
+}
+
+impl Sleeper {
+    /// Starts it; without the thread when `sleeps` is false.
+    pub fn start(sleeps: bool) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        let thread = std::thread::Builder::new().name("hiccups".into());
+        let thread = if sleeps { thread.spawn(move || sleep_until(&seen)).ok() } else { None };
+        Self { stop, thread, begun: Instant::now(), pressure_us: cpu_pressure_us() }
+    }
+
+    /// Stops it. `kernel` is what the kernel counted meanwhile.
+    pub fn finish(mut self, kernel: &Kernel) -> Noise {
+        self.stop.store(true, Relaxed);
+        let late = self.thread.take().and_then(|thread| thread.join().ok());
+        let late = late.map(|late| histogram::summary(&late)).unwrap_or_default();
+        let meanwhile_us = self.begun.elapsed().as_micros() as f64;
+        let pressure = self.pressure_us.zip(cpu_pressure_us());
+        Noise {
+            hiccup_p50_us: late.p50_us,
+            hiccup_p99_us: late.p99_us,
+            hiccup_max_us: late.max_us,
+            steal: kernel.steal_share(),
+            pressure_some: pressure
+                .map(|(before, now)| (now.saturating_sub(before) as f64 / meanwhile_us).min(1.0)),
+        }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+/// Sleeps again and again, and records how late each wake-up is. One that is later than a period stands for those that
+/// it kept from happening: they are added, as coordinated omission demands.
+fn sleep_until(stop: &AtomicBool) -> Histogram {
+    let _ = clock::exact_timers();
+    let mut late = histogram::new();
+    let period_ns = u64::try_from(PERIOD.as_nanos()).unwrap_or(u64::MAX);
+    while !stop.load(Relaxed) {
+        let begun = clock::monotonic_ns();
+        std::thread::sleep(PERIOD);
+        let mut late_ns = (clock::monotonic_ns() - begun).saturating_sub(period_ns);
+        histogram::record(&mut late, late_ns);
+        while late_ns > period_ns {
+            late_ns -= period_ns;
+            histogram::record(&mut late, late_ns);
+        }
+    }
+    late
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeper_is_never_early_and_counts_its_wake_ups() {
+        let sleeper = Sleeper::start(true);
+        std::thread::sleep(PERIOD * 5);
+        let noise = sleeper.finish(&Kernel::default());
+        assert!(noise.hiccup_max_us > 0.0 && noise.hiccup_max_us >= noise.hiccup_p50_us, "{noise:?}");
+        assert!(noise.pressure_some.is_none_or(|share| (0.0..=1.0).contains(&share)), "{noise:?}");
+    }
+
+    #[test]
+    fn without_the_thread_there_are_no_hiccups() {
+        assert_eq!(Sleeper::start(false).finish(&Kernel::default()).hiccup_max_us, 0.0);
+    }
+}

@@ -1,0 +1,164 @@
+//! Counters over the time of a run: the scoreboard, the accept queues, and the kernel's count of what they refused.
+//!
+//! A sample is a few dozen loads from mapped memory, one question over netlink and one small file: some 0.1 ms per
+//! interval, and nothing in the measured processes.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::tree::tree;
+use crate::lab::results::data::{Sample, Series};
+use crate::measure::machine::{Listening, listening};
+use crate::scoreboard::{Counters, Scoreboard};
+use crate::sys::sockdiag::SockDiag;
+
+/// A sampler that runs.
+#[derive(Debug)]
+pub struct Sampler {
+    interval_s: f64,
+    /// Dropping it ends the thread.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<Vec<Sample>>>,
+}
+
+impl Sampler {
+    /// Starts it, if there are to be samples. The measured time begins at `begin`; samples are taken whole `interval`s
+    /// away from it, and one at the end. Without a scoreboard there are no counters per worker. What the process `watched`
+    /// and all below it have is seen where one is named.
+    pub fn start(
+        wanted: bool,
+        board: Option<Scoreboard>,
+        watched: Option<u32>,
+        address: SocketAddr,
+        begin: Instant,
+        interval: Duration,
+    ) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let mut source = Source::new(board, address, begin);
+        source.watched = watched;
+        let sample = move || {
+            let mut samples = vec![source.sample()];
+            // After a stall of our own, what was missed stays missed: a gap is seen, a made-up sample is not.
+            let left =
+                || first_after(Instant::now(), begin, interval).saturating_duration_since(Instant::now());
+            while stopped.recv_timeout(left()) == Err(RecvTimeoutError::Timeout) {
+                samples.push(source.sample());
+            }
+            samples.push(source.sample());
+            samples
+        };
+        let thread = std::thread::Builder::new().name("sampler".into());
+        let thread = if wanted { thread.spawn(sample).ok() } else { None };
+        Self { interval_s: interval.as_secs_f64(), stop: Some(stop), thread }
+    }
+
+    /// Stops it and gives what it saw.
+    pub fn finish(mut self) -> Series {
+        drop(self.stop.take());
+        let samples = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        Series { interval_s: self.interval_s, samples }
+    }
+}
+
+/// The first moment after `now` that is whole intervals away from `begin`.
+fn first_after(now: Instant, begin: Instant, interval: Duration) -> Instant {
+    let step = interval.as_nanos().max(1);
+    let nanos = |n: u128| Duration::from_nanos(u64::try_from(n).unwrap_or(u64::MAX));
+    if now >= begin {
+        let whole = now.duration_since(begin).as_nanos() / step;
+        begin + nanos((whole + 1) * step)
+    } else {
+        let left = begin.duration_since(now).as_nanos();
+        now + nanos((left - 1) % step + 1)
+    }
+}
+
+/// Where samples come from.
+#[derive(Debug)]
+struct Source {
+    board: Option<Scoreboard>,
+    before: Vec<Counters>,
+    diag: Option<SockDiag>,
+    kernel: Listening,
+    watched: Option<u32>,
+    address: SocketAddr,
+    begin: Instant,
+}
+
+impl Source {
+    fn new(board: Option<Scoreboard>, address: SocketAddr, begin: Instant) -> Self {
+        let before = board.as_ref().map(Scoreboard::snapshot).unwrap_or_default();
+        Self {
+            board,
+            before,
+            diag: SockDiag::open().ok(),
+            kernel: listening(),
+            watched: None,
+            address,
+            begin,
+        }
+    }
+
+    fn sample(&mut self) -> Sample {
+        let now = Instant::now();
+        let ahead = self.begin.saturating_duration_since(now).as_secs_f64();
+        let queues = self.diag.as_mut().and_then(|diag| diag.queues(self.address).ok()).unwrap_or_default();
+        let kernel = listening();
+        let mut sample = Sample {
+            at_s: now.saturating_duration_since(self.begin).as_secs_f64() - ahead,
+            queue: queues.iter().map(|queue| queue.waiting).collect(),
+            overflows: kernel.overflows.saturating_sub(self.kernel.overflows),
+            drops: kernel.drops.saturating_sub(self.kernel.drops),
+            tree: self.watched.map(tree),
+            ..Sample::default()
+        };
+        let none = Counters::default();
+        for row in self.board.iter().flat_map(Scoreboard::snapshot) {
+            let then = self.before.iter().find(|then| then.worker == row.worker).unwrap_or(&none);
+            sample.accepted.push(row.accepted.saturating_sub(then.accepted));
+            sample.open.push(row.open);
+            sample.busy_ns.push(row.busy_ns.saturating_sub(then.busy_ns));
+            sample.wakeups.push(row.wakeups.saturating_sub(then.wakeups));
+            sample.empty_wakeups.push(row.empty_wakeups.saturating_sub(then.empty_wakeups));
+        }
+        sample
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn samples_fall_on_whole_intervals_around_the_beginning() {
+        let begin = Instant::now() + Duration::from_secs(100);
+        let ms = Duration::from_millis;
+        let at = |now: Instant| first_after(now, begin, ms(250));
+        assert_eq!(at(begin - ms(600)), begin - ms(500));
+        assert_eq!(at(begin - ms(500)), begin - ms(250));
+        assert_eq!(at(begin - ms(1)), begin);
+        assert_eq!(at(begin), begin + ms(250));
+        assert_eq!(at(begin + ms(260)), begin + ms(500));
+    }
+
+    #[test]
+    fn a_queue_that_nobody_empties_is_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let begin = Instant::now() + Duration::from_secs(5);
+        let mut source = Source::new(None, address, begin);
+        while source.sample().queue != [3] {
+            assert!(Instant::now() < begin, "{:?}", source.sample());
+        }
+        let series = Sampler::start(true, None, None, address, begin, Duration::from_secs(1)).finish();
+        assert!(series.samples.len() >= 2 && series.samples.iter().all(|sample| sample.queue == [3]));
+        assert!(series.samples[0].at_s < 0.0, "{series:?}");
+        let series = Sampler::start(false, None, None, address, begin, Duration::from_secs(1)).finish();
+        assert!(series.samples.is_empty());
+    }
+}

@@ -1,0 +1,52 @@
+//! `lab run --resume DIR`: the runs that are missing, on the same machine with the same programs.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Ended, Session, check, rounds, settings};
+use crate::lab::error::{Error, Result};
+use crate::lab::judge::environment_diff;
+use crate::lab::results::data::RunData;
+use crate::lab::results::store::{self, Results};
+use crate::lab::spec::catalogue::Found;
+
+impl Session<'_> {
+    /// Makes the runs that an experiment lacks. Void ones are not repeated unless that was asked for. `found` is the
+    /// experiment that was named, if one was.
+    ///
+    /// # Errors
+    /// The folder holds another experiment than was named; machine or programs are others than they were (unless
+    /// forced); another lab writes to it.
+    pub fn go_on(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
+        let data = store::load(directory)?;
+        let path = directory.join(store::SPEC);
+        let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+        if let Some(found) = found.filter(|found| found.text != text) {
+            return Err(Error::Failed(format!(
+                "{} is not what {} holds: it was run from another text; go on without naming it",
+                found.origin,
+                directory.display()
+            )));
+        }
+        let runner = self.runner(&data.spec)?;
+        let now = settings::environment(self, &data.environment.experiment, &data.spec, &text, &runner);
+        let others = environment_diff::differences(&data.environment, &now);
+        if !others.is_empty() && !self.wanted.force {
+            return Err(Error::Failed(format!(
+                "{} was measured under other circumstances, and its runs would not be alike: {}; start anew, or force \
+                 it: --force",
+                directory.display(),
+                environment_diff::list(&others)
+            )));
+        }
+        check::refuse(&self.findings(&data.spec, &runner, directory)?)?;
+        let keep = |run: &RunData| run.round == 0 || !(self.wanted.repeat_void && run.void.is_some());
+        let made: Vec<RunData> = data.runs.into_iter().filter(keep).collect();
+        let mut environment = data.environment;
+        let forced = if others.is_empty() { "" } else { ", forced" };
+        environment.resumed.push(format!("{}{forced}", self.started));
+        let mut results = Results::reopen(directory, &environment)?;
+        let how = rounds::measure(&data.spec, &runner, &mut results, &made, self.wanted.allow_debug);
+        Ok(Ended { directory: results.directory, how })
+    }
+}

@@ -1,0 +1,194 @@
+//! The command lines of a run: what server and load generator are told. Pure: nothing is started here.
+
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sched::CpuSet;
+
+use crate::lab::error::{Error, Result};
+use crate::lab::spec::plan::Cell;
+use crate::lab::spec::{Fault, FaultKind, Load, Pin, Spec, shell_words};
+use crate::sys::tether;
+
+/// Where servers listen.
+pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Length of the accept queue of other servers where the experiment names none: what ours has.
+pub const BACKLOG: u32 = 4096;
+
+/// A command, word by word: the program first.
+pub type Words = Vec<OsString>;
+
+/// The words that are put before a command.
+///
+/// # Errors
+/// An open quote in the prefix.
+pub fn prefix(text: Option<&str>, key: &str) -> Result<Words> {
+    let words =
+        shell_words::split(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
+    Ok(words.into_iter().map(OsString::from).collect())
+}
+
+/// The command that these words are, after `prefix`, on its part of the processors.
+pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSet>) -> Command {
+    let mut all = prefix.iter().chain(words);
+    let mut command = Command::new(all.next().map_or(OsStr::new(""), OsString::as_os_str));
+    command.args(all);
+    if let Some(processors) = processors {
+        tether::pin(&mut command, processors);
+    }
+    command
+}
+
+/// The processors of the server and of the load generator: all but the last of `allowed`, and the last. With a single
+/// one both share it.
+pub fn split(pin: Pin, allowed: &[usize]) -> [Option<CpuSet>; 2] {
+    let (Pin::Split, Some((last, others))) = (pin, allowed.split_last()) else { return [None, None] };
+    let set = |numbers: &[usize]| {
+        let mut set = CpuSet::new();
+        numbers.iter().try_for_each(|number| set.set(*number)).ok().map(|()| set)
+    };
+    [set(if others.is_empty() { allowed } else { others }), set(&[*last])]
+}
+
+/// Name of the configuration that the number of workers stands in where it changes.
+pub const CONFIG: &str = "caffeine.toml";
+
+/// Whether the number of workers changes while the server runs.
+pub fn resizes(cell: &Cell) -> bool {
+    cell.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Shrink | FaultKind::Grow))
+}
+
+/// Our server: `folder` is for its state and its configuration, `handlers` for what it serves.
+pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> Words {
+    let mut words: Words = vec![program.into()];
+    let mut add = |option: &str, value: &OsStr| words.extend([option.into(), value.to_owned()]);
+    add("-n", OsStr::new(instance));
+    add("--bind", OsStr::new(&ADDRESS.to_string()));
+    add("-p", OsStr::new("0"));
+    if resizes(cell) {
+        add("-c", folder.join(CONFIG).as_os_str());
+    } else {
+        add("-w", OsStr::new(&cell.workers.to_string()));
+    }
+    add("--listener", OsStr::new(cell.strategy()));
+    add("--respond", OsStr::new(&cell.respond));
+    if let Some(backlog) = cell.backlog {
+        add("--backlog", OsStr::new(&backlog.to_string()));
+    }
+    add("--state-dir", folder.join("state").as_os_str());
+    add("--path", handlers.as_os_str());
+    words.extend(cell.listener.split_whitespace().skip(1).map(OsString::from));
+    words
+}
+
+/// What a load generator is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// The experiment.
+    pub spec: &'a Spec,
+    /// The load.
+    pub load: &'a Load,
+    /// What befalls the server meanwhile.
+    pub fault: Option<Fault>,
+    /// What the trial run found, in requests per second.
+    pub capacity: Option<f64>,
+    /// Where connections come from.
+    pub sources: Option<&'a str>,
+    /// Seed of this run.
+    pub seed: u64,
+    /// Where the interval log goes, if one is wanted.
+    pub hlog: Option<&'a Path>,
+    /// Where the body lies, where the load has one.
+    pub body: Option<PathBuf>,
+}
+
+/// The load generator, for a server at `authority`.
+pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> Words {
+    let Ask { spec, load, .. } = *ask;
+    let mut words: Words = vec![program.into(), format!("http://{authority}/{}", path(spec, load)).into()];
+    let mut add = |option: &str, value: &str| words.extend([option.into(), value.into()]);
+    if let Some(connections) = load.closed {
+        add("-c", &connections.to_string());
+    }
+    let share = |share: f64| ask.capacity.map(|capacity| (capacity * share).round().max(1.0));
+    if let Some(rate) = load.open.or_else(|| load.open_of_capacity.and_then(share)) {
+        add("-r", &rate.to_string());
+    }
+    match load.requests {
+        Some(requests) => add("-n", &requests.to_string()),
+        None => add("-d", &format!("{}s", spec.measured_s(ask.fault))),
+    }
+    add("-w", &format!("{}s", spec.warmup_s));
+    add("--seed", &ask.seed.to_string());
+    if let Some(arrivals) = &load.arrivals {
+        add("--arrivals", arrivals);
+    }
+    if let Some(think) = &load.think {
+        add("--think", think);
+    }
+    if let Some(timeout_s) = load.timeout_s {
+        add("--timeout", &format!("{timeout_s}s"));
+    }
+    if let Some(sources) = ask.sources {
+        add("--sources", sources);
+    }
+    add("--interval", &format!("{}s", spec.interval_s));
+    if let Some(hlog) = ask.hlog {
+        words.extend(["--hlog".into(), hlog.into()]);
+    }
+    if let Some(body) = &ask.body {
+        words.extend(["--body-file".into(), body.into()]);
+    }
+    if load.keep_alive {
+        words.push("--keep-alive".into());
+    }
+    words.extend(["--json", "-", "-q"].map(OsString::from));
+    words
+}
+
+/// Name of the interval log of a run, relative to the results folder.
+pub fn hlog(order: u32) -> String {
+    format!("intervals/{order}.hlog")
+}
+
+/// Path of the URL without the slash in front.
+pub fn path<'s>(spec: &'s Spec, load: &'s Load) -> &'s str {
+    let path = load.path.as_deref().or(spec.handler.as_deref()).unwrap_or_default();
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// Seed of a run's load: a function of the experiment's seed, the round and the load, so that all cells of a round meet the
+/// same arrivals (they are compared in pairs).
+pub fn seed(spec: &Spec, round: u32, load: &Load) -> u64 {
+    let words = load.name.bytes().map(u64::from).chain([u64::from(round)]);
+    words.fold(mix(spec.seed), |hash, word| mix(hash ^ word))
+}
+
+/// The finalizer of splitmix64: every bit of the result depends on every bit given.
+pub fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A command for people and for the record: programs without their folders, `hidden` folders as `DIR`.
+pub fn shown(words: &[OsString], hidden: &[&Path]) -> String {
+    let word = |word: &OsString| {
+        let mut text = word.to_string_lossy().into_owned();
+        for folder in hidden {
+            text = text.replace(&*folder.to_string_lossy(), "DIR");
+        }
+        let plain =
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+@%[]".contains(c));
+        if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    let all: Vec<_> = words.iter().map(word).collect();
+    all.join(" ")
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

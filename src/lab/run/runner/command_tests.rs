@@ -1,0 +1,99 @@
+//! What server and load generator are told.
+
+use super::*;
+
+fn quick() -> Spec {
+    Spec::parse(include_str!("../../../../experiments/quick.toml"), "quick.toml").unwrap()
+}
+
+fn ask<'a>(spec: &'a Spec, load: &'a Load) -> Ask<'a> {
+    Ask { spec, load, fault: None, capacity: Some(1000.4), sources: None, seed: 9, hlog: None, body: None }
+}
+
+fn text(words: &[OsString]) -> String {
+    shown(words, &[Path::new("/tmp/x")])
+}
+
+#[test]
+fn the_server_is_told_the_levels_of_its_cell() {
+    let cell = Cell {
+        listener: "round-robin:wait".into(),
+        workers: 3,
+        respond: "sleep:exp(1ms)".into(),
+        backlog: Some(128),
+        ..Cell::default()
+    };
+    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    assert_eq!(
+        text(&words),
+        "DIR/caffeine -n lab --bind 127.0.0.1 -p 0 -w 3 --listener round-robin:wait --respond 'sleep:exp(1ms)' \
+         --backlog 128 --state-dir DIR/s/state --path /h"
+    );
+    let cell = Cell { listener: "inherited-rearm --accept-batch 4 --pin".into(), ..cell };
+    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    assert!(text(&words).contains(" --listener inherited-rearm --respond "), "{}", text(&words));
+    assert!(text(&words).ends_with(" --path /h --accept-batch 4 --pin"), "{}", text(&words));
+    let fault = Some("shrink@1s".parse().unwrap());
+    let cell = Cell { fault, ..cell };
+    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    assert!(text(&words).contains(" -p 0 -c DIR/s/caffeine.toml --listener "), "{}", text(&words));
+}
+
+#[test]
+fn the_load_generator_is_told_the_load() {
+    let spec = quick();
+    let words = load(Path::new("loadgen"), "127.0.0.1:1", &ask(&spec, &spec.load[1]));
+    assert_eq!(
+        text(&words),
+        "loadgen http://127.0.0.1:1/hello -r 500 -d 1.2s -w 0.3s --seed 9 --interval 0.25s --json - -q"
+    );
+    let rich = Load {
+        closed: Some(4),
+        requests: Some(70),
+        think: Some("exp(1ms)".into()),
+        timeout_s: Some(2.5),
+        keep_alive: true,
+        path: Some("/a/b".into()),
+        ..Load::default()
+    };
+    let hlog = Some(Path::new("intervals/3.hlog"));
+    let words =
+        load(Path::new("loadgen"), "h:1", &Ask { sources: Some("127.0.0.2"), hlog, ..ask(&spec, &rich) });
+    assert_eq!(
+        text(&words),
+        "loadgen http://h:1/a/b -c 4 -n 70 -w 0.3s --seed 9 --think 'exp(1ms)' --timeout 2.5s --sources 127.0.0.2 \
+         --interval 0.25s --hlog intervals/3.hlog --keep-alive --json - -q"
+    );
+}
+
+#[test]
+fn all_cells_of_a_round_meet_the_same_arrivals_and_every_round_others() {
+    let spec = quick();
+    let of = |round, load: usize| seed(&spec, round, &spec.load[load]);
+    assert_eq!(of(1, 0), of(1, 0));
+    assert!(of(1, 0) != of(2, 0) && of(1, 0) != of(1, 1));
+    assert_ne!(of(1, 0), seed(&Spec { seed: 1, ..quick() }, 1, &spec.load[0]));
+}
+
+#[test]
+fn a_prefix_comes_first_and_an_open_quote_is_a_usage_error() {
+    let words = prefix(Some("ip netns exec 'b c'"), "server_prefix").unwrap();
+    let made = command(&words, &["caffeine".into(), "-w".into()], None);
+    assert_eq!(made.get_program(), "ip");
+    assert!(made.get_args().eq(["netns", "exec", "b c", "caffeine", "-w"]));
+    assert!(prefix(Some("a 'b"), "client_prefix").unwrap_err().to_string().starts_with("client_prefix: "));
+    assert!(prefix(None, "x").unwrap().is_empty());
+}
+
+#[test]
+fn processors_are_split_between_server_and_client() {
+    let numbers = |set: Option<CpuSet>| -> Vec<usize> {
+        let set = set.unwrap();
+        (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap()).collect()
+    };
+    let [server, client] = split(Pin::Split, &[0, 2, 5]);
+    assert_eq!((numbers(server), numbers(client)), (vec![0, 2], vec![5]));
+    let [server, client] = split(Pin::Split, &[3]);
+    assert_eq!((numbers(server), numbers(client)), (vec![3], vec![3]));
+    assert!(split(Pin::None, &[0, 1]).iter().all(Option::is_none));
+}

@@ -1,0 +1,254 @@
+//! One run from start to stop: what is begun, watched and read, in order.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::command::{self, ADDRESS, BACKLOG};
+use super::{INSTANCE, Occasion, Runner};
+use crate::lab::results::data::{RunData, SequenceDone};
+use crate::lab::run::child::{Process, Stop};
+use crate::lab::run::fault::{self, Target, Trouble};
+use crate::lab::run::probe::noise::Sleeper;
+use crate::lab::run::probe::series::Sampler;
+use crate::lab::run::probe::{Moment, board};
+use crate::lab::run::sequence;
+use crate::lab::run::server::{Ready, Server, free_port};
+use crate::lab::run::soak::{self, Troubles};
+use crate::lab::run::workers::Workers;
+use crate::lab::spec::peers::{self, Refused};
+use crate::measure::record::RunRecord;
+use crate::scoreboard::Scoreboard;
+
+/// A run that ends with a number of requests may take this many times as long as one that ends with the time.
+const REQUESTS_MAY_TAKE: f64 = 10.0;
+
+/// How often it is seen under load whether the server lives and the user is content.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Runner<'_> {
+    pub(super) fn measure(
+        &self,
+        occasion: &Occasion<'_>,
+        folder: &Path,
+        data: &mut RunData,
+    ) -> Result<(), Stop> {
+        let cell = occasion.cell;
+        let seed = command::seed(self.spec, occasion.round, occasion.load);
+        let mut server = match &cell.peer {
+            Some(peer) => self.start_peer(peer, occasion, folder, seed)?,
+            None => {
+                let [processors, _] = command::split(cell.pin, &self.processors);
+                if command::resizes(cell) {
+                    let (path, text) = (folder.join(command::CONFIG), fault::config(cell.workers));
+                    fs::write(&path, text)
+                        .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
+                }
+                let words = self.server_words(cell, folder);
+                let mut command = command::command(&self.server_prefix, &words, processors);
+                Server::start(&mut command, folder, self.watch())?
+            }
+        };
+        let state = folder.join("state");
+        let open = || match &cell.peer {
+            None => board(&state, INSTANCE).map(Some),
+            Some(_) => Ok(None),
+        };
+        let scoreboard = || match open() {
+            Ok(board) => Ok(board),
+            // Behind a prefix the server may be on another machine, and its files with it.
+            Err(_) if !self.server_prefix.is_empty() => Ok(None),
+            Err(e) => Err(server.process.void(&format!("has no scoreboard: {e}"))),
+        };
+        let (read_now, sampled, of_workers) = (scoreboard()?, scoreboard()?, scoreboard()?);
+        let supervisor = server.process.pid();
+        data.sequence = self.sequence(occasion, &server);
+        let before = Moment::read(read_now.as_ref(), supervisor);
+        let mut generator = self.start_generator(occasion, &server, folder, seed, data)?;
+        let begin = Instant::now() + Duration::from_secs_f64(self.spec.warmup_s);
+        data.begin_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
+            + self.spec.warmup_s;
+        let interval = Duration::from_secs_f64(self.spec.interval_s);
+        let watched = self.spec.soak.is_some().then_some(supervisor);
+        let sampler = Sampler::start(self.manner.probes, sampled, watched, server.address, begin, interval);
+        let sleeper = Sleeper::start(self.manner.probes);
+        let beside = self.start_beside(occasion, &server, folder, seed)?;
+        let mut trouble = self.trouble(occasion, of_workers, &server, folder, seed, begin)?;
+        let ended = self.wait(&mut generator, occasion, &mut server, trouble.as_mut());
+        let befell = trouble.map(Troubles::finish).unwrap_or_default();
+        if self.spec.soak.is_some() {
+            data.faults = befell;
+        } else {
+            data.fault = befell.into_iter().next();
+        }
+        data.series = sampler.finish();
+        let after = Moment::read(read_now.as_ref(), supervisor);
+        (data.workers, data.kernel, data.server) = after.since(&before);
+        data.noise = sleeper.finish(&data.kernel);
+        let status = ended?;
+        data.beside = beside.finish(self.manner.patience.ready)?;
+        let output = fs::read(folder.join("loadgen.stdout")).unwrap_or_default();
+        let record: RunRecord = serde_json::from_slice(&output)
+            .map_err(|e| generator.void(&format!("gave no record ({status}): {e}")))?;
+        data.set_begin(record.clock.start_unix_s + record.plan.warmup_s);
+        data.record = Some(record);
+        drop(generator);
+        server.stop()
+    }
+
+    /// Makes the connections that the experiment wants before the load.
+    fn sequence(&self, occasion: &Occasion<'_>, server: &Server<'_>) -> Option<SequenceDone> {
+        let sequence = self.spec.sequence.filter(|_| occasion.round > 0)?;
+        let target = format!("/{}", command::path(self.spec, occasion.load));
+        Some(sequence::make(server.address, &target, sequence, self.manner.patience.ready))
+    }
+
+    /// Starts another server in the place of ours.
+    fn start_peer(
+        &self,
+        name: &str,
+        occasion: &Occasion<'_>,
+        folder: &Path,
+        seed: u64,
+    ) -> Result<Server<'_>, Stop> {
+        let cell = occasion.cell;
+        if cell.fault.is_some() && !peers::has_worker_processes(name) {
+            return Err(Stop::Skipped(format!(
+                "{name} has no worker processes: a fault would hit all of it"
+            )));
+        }
+        let port = free_port(ADDRESS, command::mix(seed ^ u64::from(occasion.order)));
+        let port = port.ok_or_else(|| Stop::void(format!("{name}: no free port on {ADDRESS}")))?;
+        let handler = (cell.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
+        let handler = handler.map(|name| self.scratch.0.join("handlers").join(name));
+        let path = command::path(self.spec, occasion.load);
+        let setup = peers::Setup {
+            program: Path::new(""),
+            mode: "",
+            address: (ADDRESS, port).into(),
+            workers: cell.workers,
+            backlog: cell.backlog.unwrap_or(BACKLOG),
+            handler: handler.as_deref(),
+            path,
+            folder,
+            root: nix::unistd::geteuid().is_root(),
+            descriptors: peers::descriptors(),
+        };
+        let template = name.strip_prefix("command:").and_then(|name| self.spec.peer.get(name));
+        let made = peers::command(name, template.map(|peer| peer.command.as_str()), setup);
+        let made = made.map_err(|refused| match refused {
+            Refused::Skipped(why) => Stop::Skipped(why),
+            Refused::Void(why) => Stop::void(format!("{name}: {why}")),
+        })?;
+        let words: Vec<_> =
+            std::iter::once(made.get_program()).chain(made.get_args()).map(Into::into).collect();
+        let [processors, _] = command::split(cell.pin, &self.processors);
+        let mut command = command::command(&self.server_prefix, &words, processors);
+        let target = format!("/{path}");
+        let ready = if template.is_some() { Ready::Accepts } else { Ready::Answers(&target) };
+        Server::start_other(name, &mut command, setup.address, ready, folder, self.watch())
+    }
+
+    fn start_generator(
+        &self,
+        occasion: &Occasion<'_>,
+        server: &Server<'_>,
+        folder: &Path,
+        seed: u64,
+        data: &mut RunData,
+    ) -> Result<Process<'_>, Stop> {
+        let failed =
+            |path: &Path, e: std::io::Error| Stop::void(format!("cannot write {}: {e}", path.display()));
+        let output = folder.join("loadgen.stdout");
+        let file = File::create(&output).map_err(|e| failed(&output, e))?;
+        // The trial run has no place in the order.
+        let hlog = (occasion.order > 0).then(|| command::hlog(occasion.order));
+        let hlog_path = hlog.as_ref().map(|name| occasion.results.join(name));
+        if let Some(parent) = hlog_path.as_deref().and_then(Path::parent) {
+            fs::create_dir_all(parent).map_err(|e| failed(parent, e))?;
+        }
+        data.hlog = hlog;
+        let ask = self.ask(occasion.cell, occasion.load, occasion.capacity, seed, hlog_path.as_deref());
+        let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
+        let [_, processors] = command::split(occasion.cell.pin, &self.processors);
+        let mut command = command::command(&self.client_prefix, &words, processors);
+        Process::start("loadgen", command.stdout(file), folder, &self.watch())
+    }
+
+    /// Waits for the end of the load generator, and has trouble made meanwhile.
+    fn wait(
+        &self,
+        generator: &mut Process<'_>,
+        occasion: &Occasion<'_>,
+        server: &mut Server<'_>,
+        mut trouble: Option<&mut Troubles>,
+    ) -> Result<ExitStatus, Stop> {
+        let factor = if occasion.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
+        let measured_s = self.spec.measured_s(occasion.cell.fault);
+        let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
+        let limit = load + self.manner.patience.ready;
+        let deadline = Instant::now() + limit;
+        loop {
+            let idle = trouble.as_mut().map_or(LOOK, |trouble| trouble.advance());
+            let ended = generator.ended();
+            if ended.is_some_and(|status| !status.success()) {
+                // It may have failed because the server died, of which the kernel tells a moment later.
+                server.process.wait(LOOK);
+            }
+            let meant = trouble.as_ref().is_some_and(|trouble| trouble.ends_server());
+            if let Some(status) = server.process.ended().filter(|status| !(meant && status.success())) {
+                return Err(server.process.void(&format!("died under load ({status})")));
+            }
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+            if self.interrupt.came() {
+                return Err(Stop::Interrupted);
+            }
+            if Instant::now() > deadline {
+                return Err(generator.void(&format!("did not end within {:.1} s", limit.as_secs_f64())));
+            }
+            // The end of the load generator ends the wait at once; a fault that is near makes it short.
+            generator.wait(idle.min(LOOK));
+        }
+    }
+
+    /// The fault of a cell, if it has one, or those that come at random.
+    fn trouble(
+        &self,
+        occasion: &Occasion<'_>,
+        board: Option<Scoreboard>,
+        server: &Server<'_>,
+        folder: &Path,
+        seed: u64,
+        begin: Instant,
+    ) -> Result<Option<Troubles>, Stop> {
+        let cell = occasion.cell;
+        let soak = self.spec.soak.as_ref().filter(|_| occasion.round > 0);
+        let mut faults: Vec<_> = match (cell.fault, soak) {
+            (Some(fault), _) => vec![(fault, seed)],
+            (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
+            (None, None) => Vec::new(),
+        };
+        if faults.is_empty() {
+            return Ok(None);
+        }
+        let (first, choice) = faults.remove(0);
+        let workers = match (board, &cell.peer) {
+            (Some(board), _) => Workers::Board(board),
+            (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
+            (None, None) => {
+                return Err(Stop::void("a server elsewhere has no workers that could be hit".into()));
+            }
+        };
+        let target = Target {
+            supervisor: server.process.pid(),
+            workers,
+            address: server.address,
+            config: folder.join(command::CONFIG),
+            count: cell.workers,
+        };
+        Ok(Some(Troubles::new(Trouble::new(first, target, choice, begin), faults)))
+    }
+}

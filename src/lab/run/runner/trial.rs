@@ -1,0 +1,86 @@
+//! Starting a server for a moment, to see whether it starts and what its workers need.
+
+use std::fs;
+
+use procfs::process::Process;
+
+use super::{Runner, command};
+use crate::lab::error::{Error, Result};
+use crate::lab::results::data::Void;
+use crate::lab::run::child::Stop;
+use crate::lab::run::server::Server;
+use crate::lab::spec::plan::Cell;
+
+/// The exit code of a program that was called in a way it does not know.
+const USAGE: &str = "(exit status: 2)";
+
+/// The exit code of a program that says why it cannot do what it knows.
+const FAILED: &str = "(exit status: 1)";
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It started; what a worker has of memory for itself, as far as that can be seen.
+    Serves {
+        /// In bytes.
+        worker_bytes: Option<u64>,
+    },
+    /// It does not know the strategy or the work: why.
+    Unknown(String),
+    /// It says that this strategy cannot be had here: why.
+    Lacks(String),
+    /// It fails otherwise: how.
+    Fails(String),
+}
+
+impl Runner<'_> {
+    /// Starts and stops the server of a cell.
+    ///
+    /// # Errors
+    /// The user stopped it; there is no place to run in.
+    pub fn try_start(&self, cell: &Cell) -> Result<Tried> {
+        let folder = self.scratch.0.join("try");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
+        let words = self.server_words(cell, &folder);
+        let mut command = command::command(&self.server_prefix, &words, None);
+        let tried = Server::start(&mut command, &folder, self.watch()).and_then(|server| {
+            let worker_bytes = largest_child(server.process.pid());
+            server.stop().map(|()| worker_bytes)
+        });
+        match tried {
+            Ok(worker_bytes) => Ok(Tried::Serves { worker_bytes }),
+            Err(Stop::Interrupted) => Err(Error::Interrupted("interrupted".into())),
+            Err(Stop::Skipped(why)) => Ok(Tried::Fails(why)),
+            Err(Stop::Void(void)) if void.reason.contains(USAGE) => Ok(Tried::Unknown(said(&void))),
+            Err(Stop::Void(void)) if void.reason.contains(FAILED) && names(&void, &cell.listener) => {
+                Ok(Tried::Lacks(said(&void)))
+            }
+            Err(Stop::Void(void)) => Ok(Tried::Fails(said(&void))),
+        }
+    }
+}
+
+/// Whether the program spoke of this strategy.
+fn names(void: &Void, listener: &str) -> bool {
+    listener.split([':', ' ']).next().is_some_and(|name| void.stderr.contains(name))
+}
+
+/// The first line that the program wrote, or else what happened to it.
+fn said(void: &Void) -> String {
+    let line = void.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    line.map_or_else(|| void.reason.clone(), |line| format!("{} ({})", line, void.reason))
+}
+
+/// The largest private memory of a child of this process.
+fn largest_child(pid: u32) -> Option<u64> {
+    let parent = Process::new(i32::try_from(pid).ok()?).ok()?;
+    let children = parent.task_main_thread().ok()?.children().ok()?;
+    let private = |pid: u32| {
+        let rollup = Process::new(i32::try_from(pid).ok()?).ok()?.smaps_rollup().ok()?;
+        let fields = &rollup.memory_map_rollup.0.first()?.extension.map;
+        let of = |name: &str| fields.get(name).copied().unwrap_or(0);
+        Some(of("Private_Clean") + of("Private_Dirty"))
+    };
+    children.into_iter().filter_map(private).max()
+}

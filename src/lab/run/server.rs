@@ -1,0 +1,180 @@
+//! The server of a run: ours or another one, started, seen to serve, and stopped.
+
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::child::{Process, Stop, TICK, Watch};
+use super::http::ask;
+
+/// A single try to get an answer takes at most this long.
+const TRY: Duration = Duration::from_secs(2);
+
+/// How another server is seen to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready<'t> {
+    /// It accepts connections.
+    Accepts,
+    /// It answers this target with 200.
+    Answers(&'t str),
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server<'a> {
+    /// The supervisor, or whatever the first process of another server is.
+    pub process: Process<'a>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    watch: Watch<'a>,
+    /// Kept open: a server that writes to a closed pipe would be in trouble.
+    _stdout: Option<ChildStdout>,
+}
+
+impl<'a> Server<'a> {
+    /// Starts our server and waits for its ready line.
+    ///
+    /// # Errors
+    /// It does not get ready, or the user stops the wait.
+    pub fn start(command: &mut Command, folder: &Path, watch: Watch<'a>) -> Result<Self, Stop> {
+        let mut process = Process::start("caffeine", command.stdout(Stdio::piped()), folder, &watch)?;
+        let Some(mut stdout) = process.stdout() else { return Err(process.void("has no stdout")) };
+        let deadline = Instant::now() + watch.patience.ready;
+        let mut text = Vec::new();
+        loop {
+            if let Some(address) = ready_address(&String::from_utf8_lossy(&text)) {
+                return Ok(Self { process, address, watch, _stdout: Some(stdout) });
+            }
+            still_waiting(&process, deadline, &watch)?;
+            let mut wait = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut wait, PollTimeout::from(20_u8)).unwrap_or(0) == 0 {
+                continue;
+            }
+            let mut buffer = [0; 1024];
+            match stdout.read(&mut buffer) {
+                Ok(0) | Err(_) => return Err(process.gone("before it was ready")),
+                Ok(n) => text.extend_from_slice(&buffer[..n]),
+            }
+        }
+    }
+
+    /// Starts another server, which was told to listen on `address`, and waits until it serves.
+    ///
+    /// # Errors
+    /// It does not get ready, it answers something else, or the user stops the wait.
+    pub fn start_other(
+        name: &str,
+        command: &mut Command,
+        address: SocketAddr,
+        ready: Ready<'_>,
+        folder: &Path,
+        watch: Watch<'a>,
+    ) -> Result<Self, Stop> {
+        // What it prints goes where its errors go in a terminal: to nobody.
+        let mut process = Process::start(name, command.stdout(Stdio::null()), folder, &watch)?;
+        let deadline = Instant::now() + watch.patience.ready;
+        loop {
+            let accepts = TcpStream::connect_timeout(&address, TRY).is_ok();
+            match ready {
+                Ready::Accepts if accepts => break,
+                Ready::Answers(target) if accepts => {
+                    match ask(address, target, TRY.min(watch.patience.ready)) {
+                        Ok(answer) if answer.status == 200 => break,
+                        Ok(answer) => {
+                            return Err(
+                                process.void(&format!("answered {target} with {}, not 200", answer.status))
+                            );
+                        }
+                        Err(_) => {}
+                    }
+                }
+                _ => {}
+            }
+            if process.ended().is_some() {
+                return Err(process.gone("before it was ready"));
+            }
+            still_waiting(&process, deadline, &watch)?;
+            sleep(TICK);
+        }
+        Ok(Self { process, address, watch, _stdout: None })
+    }
+
+    /// Stops the server as a user would, and by force when it does not.
+    ///
+    /// # Errors
+    /// Void: it had to be killed.
+    pub fn stop(mut self) -> Result<(), Stop> {
+        if self.process.ended().is_some() {
+            return Ok(());
+        }
+        self.process.terminate();
+        let deadline = Instant::now() + self.watch.patience.stop;
+        while self.process.ended().is_none() {
+            if Instant::now() > deadline {
+                let waited = self.watch.patience.stop.as_secs_f64();
+                return Err(self.process.void(&format!("did not stop within {waited} s of SIGTERM")));
+            }
+            self.process.wait(TICK);
+        }
+        Ok(())
+    }
+}
+
+fn still_waiting(process: &Process<'_>, deadline: Instant, watch: &Watch<'_>) -> Result<(), Stop> {
+    if watch.interrupt.came() {
+        return Err(Stop::Interrupted);
+    }
+    if Instant::now() > deadline {
+        let waited = watch.patience.ready.as_secs_f64();
+        return Err(process.void(&format!("did not get ready within {waited} s")));
+    }
+    Ok(())
+}
+
+/// The address in `caffeine: NAME ready on ADDR:PORT, N workers, STRATEGY`.
+fn ready_address(text: &str) -> Option<SocketAddr> {
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    lines.filter_map(|line| line.split_once(" ready on ")?.1.split_once(',')?.0.parse().ok()).next()
+}
+
+/// A port on which nobody listens, for a server that cannot choose one itself. It lies below those that the kernel gives
+/// to clients, so that none of them can take it meanwhile. `start` says where to begin to look.
+pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let lowest = range.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(32_768_u16);
+    let (from, to) = (lowest / 2, lowest.max(2048));
+    let count = u64::from(to - from).max(1);
+    let port = |i: u64| from + u16::try_from((start.wrapping_add(i)) % count).unwrap_or(0);
+    // `TcpListener` sets SO_REUSEADDR, as servers do: TIME_WAIT is no obstacle.
+    (0..count).map(port).find(|port| TcpListener::bind((ip, *port)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_gives_the_address_once_it_is_whole() {
+        let line = "warning\ncaffeine: lab ready on 127.0.0.1:40001, 4 workers, inherited\n";
+        assert_eq!(ready_address(line), "127.0.0.1:40001".parse().ok());
+        assert_eq!(ready_address(&line[..line.len() - 1]), None);
+        assert_eq!(
+            ready_address("caffeine: x ready on [::1]:8080, 1 workers, reuseport\n"),
+            "[::1]:8080".parse().ok()
+        );
+    }
+
+    #[test]
+    fn a_port_in_use_is_passed_over() {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let first = free_port(ip, 7).unwrap();
+        let _taken = TcpListener::bind((ip, first)).unwrap();
+        assert_ne!(free_port(ip, 7).unwrap(), first);
+    }
+}

@@ -1,0 +1,186 @@
+//! A suite: experiments that are run one after the other and answer one question with one table of claims.
+//!
+//! Each member has a results folder of its own within the suite's. The suite's folder holds its text and its report,
+//! which is written from the members' data alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Ended, Place, Session, finish};
+use crate::lab::error::{Error, Result};
+use crate::lab::judge::expect::{Claim, ClaimVerdict, together};
+use crate::lab::report::suite::Member;
+use crate::lab::results::store;
+use crate::lab::spec::Spec;
+use crate::lab::spec::catalogue::Found;
+use crate::lab::spec::suite::Suite;
+use crate::lab::terminal::{minutes, print, print_line};
+use crate::lab::{judge, report};
+use crate::sys::stdio::remark;
+
+/// The suite as it was run.
+const SUITE: &str = "suite.toml";
+
+/// Whether a folder is the results of a suite.
+pub fn is_suite(directory: &Path) -> bool {
+    directory.join(SUITE).is_file()
+}
+
+/// Runs all members and writes the report. A member that fails does not keep the others from running.
+///
+/// # Errors
+/// A member cannot be run here (before the first one is); the user stopped it; a member failed.
+pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
+    total(session, &suite.members()?)?;
+    let parent = session.wanted.scope.results.join(&found.name);
+    fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
+    let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
+    let path = directory.join(SUITE);
+    fs::write(&path, &found.text).map_err(|e| Error::file("write", &path, e))?;
+    work_through(session, &directory, suite)
+}
+
+/// Makes what a suite lacks: members that were not begun, runs that are missing.
+///
+/// # Errors
+/// As [`run`]; the folder holds another suite than was named.
+pub fn go_on(session: &Session, directory: &Path, found: Option<Found>) -> Result<()> {
+    let (suite, text) = read(directory)?;
+    if let Some(found) = found.filter(|found| found.text != text) {
+        let (origin, directory) = (found.origin, directory.display());
+        return Err(Error::Failed(format!(
+            "{origin} is not what {directory} holds; go on without naming it"
+        )));
+    }
+    work_through(session, directory, &suite)
+}
+
+fn read(directory: &Path) -> Result<(Suite, String)> {
+    let path = directory.join(SUITE);
+    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+    Ok((Suite::parse(&text, &path.display().to_string())?, text))
+}
+
+fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()> {
+    let members = suite.members()?;
+    let time = minutes(total(session, &members)?);
+    remark(format_args!("{} experiments, about {time}; results in {}", members.len(), directory.display()));
+    let (mut failed, mut interrupted) = (Vec::new(), None);
+    for (found, spec) in members {
+        let folder = directory.join(&found.name);
+        remark(format_args!("{}: {}", found.name, spec.question));
+        match member(session, &found, spec, &folder) {
+            Ok(()) => {}
+            Err(Error::Interrupted(_)) => {
+                interrupted = Some(format!(
+                    "interrupted; what was measured is kept in {0} (go on: lab run --resume {0})",
+                    directory.display()
+                ));
+                break;
+            }
+            Err(error) => {
+                remark(format_args!("lab: {}: {error}", found.name));
+                failed.push(found.name);
+            }
+        }
+    }
+    let page = write(directory)?;
+    print(&table(&claims(directory)?))?;
+    print_line(page.display())?;
+    match interrupted {
+        Some(text) => Err(Error::Interrupted(text)),
+        None if failed.is_empty() => Ok(()),
+        None => Err(Error::Failed(format!("these failed, see above: {}", failed.join(", ")))),
+    }
+}
+
+/// Seconds that all members take. Says before the first run what is wrong with one of them.
+fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
+    members.iter().map(|(found, spec)| session.seconds(found, spec.clone())).sum()
+}
+
+/// One experiment: begun, or gone on with.
+fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<()> {
+    let Ended { directory, how } = if folder.join(store::SPEC).is_file() {
+        session.go_on(folder, None)?
+    } else {
+        session.experiment(found, spec, Place::Folder(folder))?
+    };
+    finish(&directory, how)
+}
+
+/// Draws the reports of a suite's members again, and its own. Gives the path of the latter.
+///
+/// # Errors
+/// A folder is damaged or cannot be written.
+pub fn redraw(directory: &Path) -> Result<PathBuf> {
+    for (_, folder) in begun(directory)? {
+        report::write(&folder)?;
+    }
+    write(directory)
+}
+
+/// The members that were begun, with their folders, in the order of the suite.
+fn begun(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let (suite, _) = read(directory)?;
+    let all = suite.suite.into_iter().map(|name| (name.clone(), directory.join(name)));
+    Ok(all.filter(|(_, folder)| folder.join(store::SPEC).is_file()).collect())
+}
+
+/// The claims of all members with the members' names.
+///
+/// # Errors
+/// A folder is damaged.
+pub fn claims(directory: &Path) -> Result<Vec<(String, Vec<Claim>)>> {
+    let of = |(name, folder): (String, PathBuf)| Ok((name, judge::judge(&store::load(&folder)?).claims));
+    begun(directory)?.into_iter().map(of).collect()
+}
+
+/// Writes the suite's report.
+fn write(directory: &Path) -> Result<PathBuf> {
+    let (suite, _) = read(directory)?;
+    let mut known = claims(directory)?;
+    let mut member = |name: &String| {
+        let place = known.iter().position(|(begun, _)| begun == name);
+        Member { name: name.clone(), claims: place.map(|place| known.swap_remove(place).1) }
+    };
+    let members: Vec<Member> = suite.suite.iter().map(&mut member).collect();
+    report::suite::write(directory, &suite.question, &members)
+}
+
+/// What came of each claim in a line, and the table with one row per expectation.
+fn table(members: &[(String, Vec<Claim>)]) -> String {
+    let head = ["Claim", "What", "Source", "Theirs", "Ours", "Counts as reproduced", "Verdict"];
+    let mut text = String::new();
+    let all: Vec<&Claim> = members.iter().flat_map(|(_, claims)| claims).collect();
+    for (index, claim) in all.iter().enumerate() {
+        let same = |other: &&&Claim| other.expect.claim == claim.expect.claim;
+        if !all[..index].iter().any(|other| same(&other)) {
+            let verdict = together(all.iter().filter(same).copied()).map_or("", ClaimVerdict::name);
+            text += &format!("- {}: {verdict}\n", claim.expect.claim);
+        }
+    }
+    text += &format!("\n| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len()));
+    for claim in all {
+        let expect = &claim.expect;
+        let ours = claim.ours.map_or_else(
+            || "-".to_owned(),
+            |ours| {
+                let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits().max(2) };
+                let (low, high) = (ours.interval.low, ours.interval.high);
+                let figures = format!("{:.digits$} ({low:.digits$} to {high:.digits$})", ours.median);
+                format!("{figures} {}", claim.unit()).trim_end().to_owned()
+            },
+        );
+        let mut verdict = claim.verdict.name().to_owned();
+        if !claim.why.is_empty() {
+            verdict += &format!(": {}", claim.why);
+        }
+        let band = expect.reproduced.to_string();
+        let what = format!("{}: {}", expect.text, claim.figure());
+        let cells = [&expect.claim, &what, &expect.source, &expect.published, &ours, &band, &verdict];
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        text += &format!("| {} |\n", cells.join(" | "));
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! The experiments that there are: files in ./experiments, then the copies compiled in.
+
+use std::fs;
+use std::path::Path;
+
+use super::suite::Suite;
+use super::{Spec, plan};
+use crate::lab::error::{Error, Result};
+
+/// Experiments and their text at build time.
+const COMPILED_IN: &[(&str, &str)] = &[
+    ("quick", include_str!("../../../experiments/quick.toml")),
+    ("balance", include_str!("../../../experiments/balance.toml")),
+    ("tail", include_str!("../../../experiments/tail.toml")),
+    ("crash", include_str!("../../../experiments/crash.toml")),
+    ("strategies", include_str!("../../../experiments/strategies.toml")),
+    ("stuck", include_str!("../../../experiments/stuck.toml")),
+    ("reload", include_str!("../../../experiments/reload.toml")),
+    ("losses", include_str!("../../../experiments/losses.toml")),
+    ("control", include_str!("../../../experiments/control.toml")),
+    ("soak", include_str!("../../../experiments/soak.toml")),
+    ("claims", include_str!("../../../experiments/claims.toml")),
+    ("claim-r1", include_str!("../../../experiments/claim-r1.toml")),
+    ("claim-r2", include_str!("../../../experiments/claim-r2.toml")),
+    ("claim-r3", include_str!("../../../experiments/claim-r3.toml")),
+    ("claim-r4", include_str!("../../../experiments/claim-r4.toml")),
+    ("claim-r5", include_str!("../../../experiments/claim-r5.toml")),
+    ("claim-r6", include_str!("../../../experiments/claim-r6.toml")),
+    ("claim-r7", include_str!("../../../experiments/claim-r7.toml")),
+    ("claim-r8", include_str!("../../../experiments/claim-r8.toml")),
+    ("claim-r9", include_str!("../../../experiments/claim-r9.toml")),
+    ("claim-r10", include_str!("../../../experiments/claim-r10.toml")),
+    ("claim-r11", include_str!("../../../experiments/claim-r11.toml")),
+    ("claim-r12", include_str!("../../../experiments/claim-r12.toml")),
+    ("claim-r13", include_str!("../../../experiments/claim-r13.toml")),
+    ("claim-r14", include_str!("../../../experiments/claim-r14.toml")),
+    ("claim-r15", include_str!("../../../experiments/claim-r15.toml")),
+    ("claim-r16", include_str!("../../../experiments/claim-r16.toml")),
+    ("claim-r17", include_str!("../../../experiments/claim-r17.toml")),
+];
+/// Where files are looked for, relative to the working directory.
+const FOLDER: &str = "experiments";
+
+/// An experiment that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name: the file's name without `.toml`.
+    pub name: String,
+    /// Where it was found.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What a file describes.
+#[derive(Clone, Debug)]
+pub enum Experiment {
+    /// An experiment.
+    One(Box<Spec>),
+    /// Several, run one after the other.
+    Suite(Suite),
+}
+
+impl Experiment {
+    /// Seconds that it takes, about.
+    ///
+    /// # Errors
+    /// A member of a suite makes no experiment.
+    pub fn seconds(&self) -> Result<f64> {
+        match self {
+            Self::One(spec) => Ok(plan::seconds(spec)),
+            Self::Suite(suite) => suite.seconds(),
+        }
+    }
+
+    /// What it wants to know.
+    pub fn question(&self) -> &str {
+        match self {
+            Self::One(spec) => &spec.question,
+            Self::Suite(suite) => &suite.question,
+        }
+    }
+}
+
+impl Found {
+    /// The parsed experiment. A file with a list `suite` is a suite.
+    ///
+    /// # Errors
+    /// See [`Spec::parse`] and [`Suite::parse`].
+    pub fn experiment(&self) -> Result<Experiment> {
+        let is_suite =
+            toml::from_str::<toml::Table>(&self.text).is_ok_and(|table| table.contains_key("suite"));
+        if is_suite {
+            Suite::parse(&self.text, &self.origin).map(Experiment::Suite)
+        } else {
+            Spec::parse(&self.text, &self.origin).map(Box::new).map(Experiment::One)
+        }
+    }
+}
+
+/// All experiments, by name.
+pub fn all() -> Vec<Found> {
+    let mut found: Vec<Found> = COMPILED_IN
+        .iter()
+        .map(|(name, text)| Found {
+            name: (*name).into(),
+            origin: format!("{name} (compiled in)"),
+            text: (*text).into(),
+        })
+        .collect();
+    for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "toml")) else {
+            continue;
+        };
+        let name = stem.to_string_lossy().into_owned();
+        if let Ok(text) = fs::read_to_string(&path) {
+            found.retain(|other| other.name != name);
+            found.push(Found { name, origin: path.display().to_string(), text });
+        }
+    }
+    found.sort_by_cached_key(|found| natural(&found.name));
+    found
+}
+
+/// What names are sorted by: `claim-r5` before `claim-r10`.
+fn natural(name: &str) -> (String, u64) {
+    let text = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (text.to_owned(), name[text.len()..].parse().unwrap_or(0))
+}
+
+/// The experiment of this name, or of this path when it ends in `.toml`.
+///
+/// # Errors
+/// There is none, or its file cannot be read.
+pub fn find(name: &str) -> Result<Found> {
+    let path = Path::new(name);
+    if path.extension().is_some_and(|e| e == "toml") {
+        let text = fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(Found { name: stem, origin: name.into(), text });
+    }
+    let known = all();
+    known.iter().find(|found| found.name == name).cloned().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|found| found.name.as_str()).collect();
+        Error::Usage(format!("no experiment `{name}`; there are: {} (lab list)", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_experiment_beside_the_source_is_compiled_in() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+        let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        let stems = files.filter(|path| path.extension().is_some_and(|e| e == "toml"));
+        for stem in stems.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()) {
+            assert!(COMPILED_IN.iter().any(|(name, _)| *name == stem), "{stem}");
+        }
+        for (name, text) in COMPILED_IN {
+            let found = Found { name: (*name).into(), origin: (*name).into(), text: (*text).into() };
+            found.experiment().unwrap();
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_end_sort_as_numbers() {
+        assert!(natural("claim-r5") < natural("claim-r10") && natural("claim-r10") < natural("claims"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What the measured server serves: handlers of experiments/handlers, compiled where there is a compiler.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::lab::error::{Error, Result};
+
+/// Handlers: name, C source, and the sh script that stands in where there is no compiler.
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "hello",
+        include_str!("../../../experiments/handlers/hello.c"),
+        include_str!("../../../experiments/handlers/hello"),
+    ),
+    (
+        "nap",
+        include_str!("../../../experiments/handlers/nap.c"),
+        include_str!("../../../experiments/handlers/nap"),
+    ),
+    (
+        "count",
+        include_str!("../../../experiments/handlers/count.c"),
+        include_str!("../../../experiments/handlers/count"),
+    ),
+];
+
+/// Ways to compile, best first.
+const FLAGS: &[&[&str]] = &[
+    &["-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"],
+    &["-O2", "-static", "-DHOSTED"],
+    &["-O2", "-DHOSTED"],
+];
+
+/// Whether there is a handler of this name.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(known, ..)| *known == name)
+}
+
+/// Puts the handler `name` into `folder` and says in words what it is.
+///
+/// # Errors
+/// There is no such handler, or the folder cannot be written.
+pub fn install(name: &str, folder: &Path) -> Result<String> {
+    let Some((_, source, script)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
+        let names: Vec<_> = KNOWN.iter().map(|(known, ..)| *known).collect();
+        return Err(Error::Usage(format!("no handler `{name}`; there are: {}", names.join(", "))));
+    };
+    let target = folder.join(name);
+    let c_file = folder.with_extension("c");
+    fs::write(&c_file, source).map_err(|e| Error::file("write", &c_file, e))?;
+    for flags in FLAGS {
+        let compiled = Command::new("cc")
+            .args(*flags)
+            .arg("-o")
+            .args([&target, &c_file])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if compiled.is_ok_and(|status| status.success()) {
+            return Ok(format!("{name}.c, compiled with cc {}", flags.join(" ")));
+        }
+    }
+    fs::write(&target, script).map_err(|e| Error::file("write", &target, e))?;
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
+        .map_err(|e| Error::file("make executable", &target, e))?;
+    Ok(format!("{name}, an sh script, because there is no working C compiler here"))
+}

@@ -1,0 +1,120 @@
+//! The figures of a run that an experiment can name: key, name in files, title, unit and digits, in one table. What their
+//! values are is known to `judge`.
+
+use std::fmt;
+
+/// Makes [`Metric`] from its table: key, name in experiment files, title and unit in tables, digits after the point.
+macro_rules! metrics {
+    ($($key:ident $name:literal $title:literal $unit:literal $digits:literal;)*) => {
+        /// A figure of a run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum Metric { $($key,)* }
+
+        impl Metric {
+            /// All of them; first those of [`Metric::COMPARED`].
+            pub const ALL: &[Metric] = &[$(Metric::$key,)*];
+
+            /// Its name in experiment files.
+            pub fn name(self) -> &'static str {
+                match self { $(Metric::$key => $name,)* }
+            }
+
+            /// Its title in tables.
+            pub fn title(self) -> &'static str {
+                match self { $(Metric::$key => $title,)* }
+            }
+
+            /// Its unit in tables.
+            pub fn unit(self) -> &'static str {
+                match self { $(Metric::$key => $unit,)* }
+            }
+
+            /// Digits after the point.
+            pub fn digits(self) -> usize {
+                match self { $(Metric::$key => $digits,)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    Rate "rate" "Rate" "requests/s" 0;
+    ResponseP50Ms "response_p50_ms" "p50" "ms" 2;
+    ResponseP99Ms "response_p99_ms" "p99" "ms" 2;
+    SystemCpuUs "system_cpu_us" "System CPU" "us/connection" 0;
+    ServerCpuUs "server_cpu_us" "Server CPU" "us/connection" 0;
+    ServerSwitches "server_switches" "Switches" "per connection" 2;
+    ResponseMeanMs "response_mean_ms" "Mean" "ms" 2;
+    ResponseStdevMs "response_stdev_ms" "Standard deviation" "ms" 2;
+    ResponseP60Ms "response_p60_ms" "p60" "ms" 2;
+    ResponseP95Ms "response_p95_ms" "p95" "ms" 2;
+    ResponseP999Ms "response_p999_ms" "p99.9" "ms" 2;
+    ResponseMaxMs "response_max_ms" "Max" "ms" 2;
+    Over1s "over_1s" "Over 1 s" "requests" 0;
+    SystemSwitches "system_switches" "System switches" "per connection" 2;
+    Wakeups "wakeups" "Wake-ups" "per connection" 3;
+    EmptyWakeups "empty_wakeups" "Empty wake-ups" "per connection" 3;
+    Top1Share "top1_share" "Busiest worker" "share" 4;
+    Top2Share "top2_share" "Two busiest workers" "share" 4;
+    Top4Share "top4_share" "Four busiest workers" "share" 4;
+    ByNumber "by_number" "Order of the workers" "tau" 3;
+    MaxOverMean "max_over_mean" "Max/mean" "" 3;
+    MaxOverMin "max_over_min" "Max/min" "" 3;
+    Jain "jain" "Jain" "" 4;
+    Errors "errors" "Errors" "requests" 0;
+    Resets "resets" "Resets" "connections" 0;
+    Late "late" "Over 200 ms" "requests" 0;
+    SuccessorShare "successor_share" "Successor of the struck worker" "share" 4;
+    TurnShare "turn_share" "In turn" "share of the sequence" 4;
+    SequenceTop1 "sequence_top1" "Busiest worker" "share of the sequence" 4;
+    SequenceSd "sequence_sd" "Standard deviation" "connections" 1;
+    BurstP99Ms "burst_p99_ms" "Burst, p99" "ms" 2;
+    OverSharedTheory "over_shared_theory" "Mean over M/M/c" "" 3;
+    OverSplitTheory "over_split_theory" "Mean over M/M/1 each" "" 3;
+}
+
+impl Metric {
+    /// The metrics by which strategies are compared with the baseline, in the order of the tables. Few on purpose: each
+    /// makes every finding harder to establish (Holm).
+    pub const COMPARED: &[Metric] = &[
+        Metric::Rate,
+        Metric::ResponseP50Ms,
+        Metric::ResponseP99Ms,
+        Metric::SystemCpuUs,
+        Metric::ServerCpuUs,
+        Metric::ServerSwitches,
+    ];
+
+    /// The metric of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|metric| metric.name() == name)
+    }
+
+    /// Whether the load generator can be its limit.
+    pub fn is_throughput(self) -> bool {
+        self == Self::Rate
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_is_unique_and_found() {
+        let mut names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        assert!(names.iter().all(|name| Metric::named(name).unwrap().name() == *name));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Metric::ALL.len());
+        assert_eq!(Metric::named("p99"), None);
+        assert!(Metric::ALL.starts_with(Metric::COMPARED));
+    }
+}

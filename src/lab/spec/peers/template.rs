@@ -1,0 +1,49 @@
+//! Any other server as a peer: a command with placeholders, from the experiment's file.
+
+use std::process::Command;
+
+use super::{Refused, Setup};
+use crate::lab::spec::shell_words;
+
+/// What is replaced in each word of a template.
+pub const PLACEHOLDERS: [&str; 6] = ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}"];
+
+/// The command, word by word: a path with a space in it stays one word. `root` is the folder of the handlers.
+///
+/// # Errors
+/// The template has no words, or an open quote.
+pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
+    let root = setup.handler.and_then(|handler| handler.parent()).unwrap_or(setup.folder);
+    let values = [
+        setup.address.ip().to_string(),
+        setup.address.port().to_string(),
+        setup.workers.to_string(),
+        setup.backlog.to_string(),
+        root.display().to_string(),
+        setup.folder.display().to_string(),
+    ];
+    let fill = |word: String| {
+        PLACEHOLDERS.iter().zip(&values).fold(word, |word, (name, value)| word.replace(name, value))
+    };
+    let mut words = shell_words::split(template).map_err(Refused::Void)?.into_iter().map(fill);
+    let program = words.next().ok_or_else(|| Refused::Void("the command of the peer is empty".into()))?;
+    let mut command = Command::new(program);
+    command.args(words);
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn placeholders_are_replaced_within_words() {
+        let setup = Setup::example(Path::new("/a folder"));
+        let command = command(&setup, "serve --at={address}:{port} -w {workers} '{folder}/x y'").unwrap();
+        let words: Vec<_> = command.get_args().map(|word| word.to_str().unwrap()).collect();
+        assert_eq!(command.get_program(), "serve");
+        assert_eq!(words, ["--at=127.0.0.1:8080", "-w", "2", "/a folder/x y"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! A suite's file: experiments that are run one after the other and answer one question with one table of claims.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::{self, Experiment, Found};
+use super::{Spec, located, plan};
+use crate::lab::error::{Error, Result};
+
+/// A suite's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// What it wants to know.
+    pub question: String,
+    /// Names of its experiments.
+    pub suite: Vec<String>,
+}
+
+impl Suite {
+    /// Reads the text of a suite.
+    ///
+    /// # Errors
+    /// Broken TOML, unknown keys, no members, a member twice: with file and line.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let suite: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
+        let line = 1 + text.lines().position(|line| line.starts_with("suite")).unwrap_or(0);
+        let twice = suite.suite.iter().enumerate().find(|(i, name)| suite.suite[..*i].contains(name));
+        let path = suite.suite.iter().find(|name| name.contains('/') || name.ends_with(".toml"));
+        match twice {
+            _ if path.is_some() => {
+                let why = "is a file; name an experiment (lab list)";
+                Err(Error::Usage(format!("{origin}:{line}: suite: `{}` {why}", path.map_or("", |p| p))))
+            }
+            _ if suite.suite.is_empty() => {
+                Err(Error::Usage(format!("{origin}:{line}: suite: it has no experiments")))
+            }
+            Some((_, name)) => Err(Error::Usage(format!("{origin}:{line}: suite: `{name}` is named twice"))),
+            None => Ok(suite),
+        }
+    }
+
+    /// Its experiments.
+    ///
+    /// # Errors
+    /// There is none of a name, it makes no experiment, or it is a suite itself.
+    pub fn members(&self) -> Result<Vec<(Found, Spec)>> {
+        let member = |name: &String| {
+            let found = catalogue::find(name)?;
+            match found.experiment()? {
+                Experiment::One(spec) => Ok((found, *spec)),
+                Experiment::Suite(_) => {
+                    Err(Error::Usage(format!("`{name}` is a suite, and a suite has experiments only")))
+                }
+            }
+        };
+        self.suite.iter().map(member).collect()
+    }
+
+    /// Seconds that all of it takes, about.
+    ///
+    /// # Errors
+    /// See [`Suite::members`].
+    pub fn seconds(&self) -> Result<f64> {
+        Ok(self.members()?.iter().map(|(_, spec)| plan::seconds(spec)).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_is_read_and_its_mistakes_are_named_with_their_line() {
+        let suite = Suite::parse("question = \"Which?\"\nsuite = [\"quick\"]\n", "s.toml").unwrap();
+        assert_eq!(suite.members().unwrap()[0].1.rounds, 4);
+        for (text, expected) in [
+            ("question = \"?\"\nsuite = []", "s.toml:2: suite: it has no experiments"),
+            ("question = \"?\"\nsuite = [\"a.toml\"]", "s.toml:2: suite: `a.toml` is a file"),
+            ("question = \"?\"\nsuite = [\"a\", \"a\"]", "s.toml:2: suite: `a` is named twice"),
+            ("question = \"?\"\nsuite = [\"a\"]\nrounds = 3", "s.toml:3: unknown field `rounds`"),
+        ] {
+            let error = Suite::parse(text, "s.toml").unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let nested = Suite { question: String::new(), suite: vec!["claims".into()] };
+        assert!(nested.members().unwrap_err().to_string().contains("`claims` is a suite"));
+    }
+
+    #[test]
+    fn the_claims_take_a_quarter_of_an_hour_at_most() {
+        let suite = Suite::parse(include_str!("../../../experiments/claims.toml"), "claims.toml").unwrap();
+        let seconds = suite.seconds().unwrap();
+        assert!((600.0..900.0).contains(&seconds), "{seconds}");
+    }
+}

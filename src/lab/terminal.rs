@@ -1,0 +1,27 @@
+//! What the program says on a terminal: times for people, and output that a reader may leave early.
+
+use std::fmt::Display;
+
+use super::error::{Error, Result};
+use crate::sys::stdio;
+
+/// A time: `58 s`, `12 min`.
+pub fn minutes(seconds: f64) -> String {
+    if seconds < 100.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+/// Writes to standard output; a reader that has left is not an error.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    stdio::print(text).map_err(Error::Failed)
+}
+
+/// As [`print`], and ends the line.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_line(line: impl Display) -> Result<()> {
+    print(&format!("{line}\n"))
+}
