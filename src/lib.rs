@@ -51,8 +51,8 @@
 //! 5. **Launch.** The path leads to a file ([`cgi::route`]), the request becomes an environment ([`cgi::meta`]), and
 //!    [`sys::spawn`] starts the program: `clone3`, a few system calls in the child, `execve`.
 //! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the
-//!    handler does. The kernel reaps it. An answer of the server's own ends with `SHUT_WR` and a bounded drain, so that
-//!    no RST overtakes it.
+//!    handler does. The kernel reaps it. An answer of the server's own ends with `SHUT_WR`; what the client still sends is
+//!    dropped for a bounded time (`server::worker::linger`), so that no RST overtakes it.
 //!
 //! A worker is two threads. The *acceptor* blocks in accept() and does steps 2, 3, 5 and 6 of every request that is there
 //! in one piece. The *room* sleeps in epoll until somebody is slow: it owns half-read, kept-alive and lingering

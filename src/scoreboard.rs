@@ -16,7 +16,7 @@ use crate::sys::fs::open_regular;
 use crate::sys::map::SharedMap;
 
 /// `"caffsb"` and the layout version in the last two bytes.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x02");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x03");
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 256;
 
@@ -110,6 +110,8 @@ pub struct Row {
     pub timeouts: AtomicU64,
     /// Connections that the worker itself holds now (half-read, kept alive, lingering).
     pub open: AtomicU64,
+    /// Of these, connections that have their answer and linger.
+    pub lingering: AtomicU64,
     /// Handlers running now; counted only where `--max-handlers` or the strategy needs it.
     pub running: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
@@ -233,6 +235,7 @@ impl Scoreboard {
             &row.launch_failures,
             &row.timeouts,
             &row.open,
+            &row.lingering,
             &row.running,
             &row.busy_ns,
         ];
@@ -244,9 +247,10 @@ impl Scoreboard {
         self.used().map(|row| row.running.load(SeqCst)).sum()
     }
 
-    /// Connections that workers hold now, over all workers.
-    pub fn open_connections(&self) -> u64 {
-        self.used().map(|row| row.open.load(Relaxed)).sum()
+    /// Connections that wait for their clients now, over all workers: all that are held, but for those that linger.
+    pub fn waiting_connections(&self) -> u64 {
+        let waiting = |row: &Row| row.open.load(Relaxed).saturating_sub(row.lingering.load(Relaxed));
+        self.used().map(waiting).sum()
     }
 
     /// The rows that have ever been in use.

@@ -65,6 +65,27 @@ fn a_line_tells_peer_method_target_handler_outcome_pid_and_launch_time() {
 }
 
 #[test]
+fn what_was_no_request_is_shown_bounded_and_escaped() {
+    let (_sandbox, server) = with_handlers(&["-w", "1", "--header-timeout", "200ms"]);
+    server.raw(b"GET /hello HTP/1.1\r\nHost: a\r\n\r\n");
+    let line = lines(&server, "outcome=400", 1).remove(0);
+    assert!(line.contains(r#" received="GET /hello HTP/1.1" "#), "{line}");
+    server.raw(b"\x16\x03\x01\x02\x00\x01\xfc\xff speaks TLS\r\n\r\n");
+    let line = lines(&server, "outcome=400", 2).remove(1);
+    assert!(line.contains(r"\\x16\\x03\\x01") && line.contains("speaks TLS"), "{line}");
+    server.raw(&[b"GET /".as_slice(), &[b'\\'; 9000], b" HTTP/1.1\r\n\r\n"].concat());
+    let line = lines(&server, "outcome=414", 1).remove(0);
+    assert!(line.contains(r"GET /\\\\") && line.contains("...") && line.len() < 1000, "{line}");
+    server.raw(b"GET /half");
+    let line = lines(&server, "outcome=408", 1).remove(0);
+    assert!(line.contains(r#" received="GET /half" "#), "{line}");
+    // Whose head was whole has a method and a target, whatever is wrong with it.
+    server.raw(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n");
+    let line = lines(&server, "outcome=413", 1).remove(0);
+    assert_eq!((value(&line, "method"), value(&line, "target")), ("POST", "/hello"));
+}
+
+#[test]
 fn with_json_every_line_is_an_object_with_the_same_fields() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--log-format", "json", "--log-level", "DEBUG"]);
     server.get("/hello/info?a=\"b\"");

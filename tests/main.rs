@@ -9,6 +9,7 @@ mod control; // --accept-batch, --defer-accept, --pin
 mod daemon; // going into the background
 mod deploy; // handlers put in place, also under load
 mod dispatcher; // the process that serves a strategy beside the workers
+mod early_answers; // answers before the end of a body, and clients that send on
 mod exhaustion; // what runs out: descriptors, processes, memory, disk
 mod faults; // what an instance must outlive
 mod handlers; // what a handler gets, and what becomes of its output

@@ -142,13 +142,21 @@ pub fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
 /// # Errors
 /// Those of `recv(2)`.
 pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    recv_raw(socket.as_fd().as_raw_fd(), buffer)
+    recv_raw(socket.as_fd().as_raw_fd(), buffer, libc::MSG_DONTWAIT)
 }
 
-fn recv_raw(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+/// As [`recv`], for what nobody wants to see: TCP drops up to the size of `buffer` without copying it (tcp(7), MSG_TRUNC).
+///
+/// # Errors
+/// Those of `recv(2)`.
+pub fn discard(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    recv_raw(socket.as_fd().as_raw_fd(), buffer, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
+}
+
+fn recv_raw(fd: RawFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
     // SAFETY: pointer and length describe `buffer`, which the kernel only writes.
-    let n = cerr(unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT) })?;
-    Ok(n.unsigned_abs())
+    let n = cerr(unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), flags) })?;
+    Ok(n.unsigned_abs().min(buffer.len()))
 }
 
 /// Sends what fits, without waiting (`WouldBlock`) and without SIGPIPE, whatever mode the socket is in.

@@ -3,40 +3,28 @@
 //! [`Held::advance`] goes as far as it can without waiting; who calls it, and when, is the acceptor's and the room's affair.
 
 use std::io;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::body::{Body, no_room};
 use super::connection::Connection;
-use super::service::{After, Service};
+use super::linger::Linger;
+use super::service::{After, Asked, Service};
 use super::{FULL, Shared};
 use crate::cgi::body::Spool;
-use crate::http::chunked::Decoder;
+use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing, Head};
 use crate::http::{response, version};
 use crate::scoreboard::add;
-use crate::server::config::Settings;
 use crate::sys::net;
 
-/// After an answer of our own, the client's remaining input is read and dropped for so long...
-const LINGER: Duration = Duration::from_secs(1);
-/// ...and up to so many bytes.
-const LINGER_BYTES: usize = 64 * 1024;
+/// Before a launch, so much input beyond the request is dropped.
+const SURPLUS_BYTES: usize = 64 * 1024;
 /// An unfinished head is parsed again when a line of it has ended or so much more has come: a client that sends it
 /// byte by byte must not have it parsed as often.
 const WORTH_PARSING: usize = 1024;
 /// Reads in a row from one connection, before others get their turn.
 const READS_PER_TURN: usize = 16;
-
-/// No body is due later, so that no sum of times overflows.
-const A_YEAR_S: u64 = 365 * 24 * 3600;
-
-/// The body cannot be kept anywhere: the disk is full (507), or something else is wrong.
-fn no_room(error: &io::Error) -> Refusal {
-    tracing::error!("a request body could not be stored: {error}");
-    let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
-    Refusal::new(if full { 507 } else { 500 }, "the request body could not be stored")
-}
 
 /// What came of an [`advance`](Held::advance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,26 +54,7 @@ pub struct Held {
 enum Stage {
     Head,
     Body(Body),
-    Linger { budget: usize },
-}
-
-/// A request whose body is still coming.
-#[derive(Debug)]
-struct Body {
-    /// The bytes of its head, parsed once more when the body is there.
-    head: Vec<u8>,
-    /// Where the body goes; `None` where nobody reads it.
-    spool: Option<Spool>,
-    rest: Rest,
-    /// When the head was whole, and how much has come since.
-    begun: Instant,
-    received: u64,
-}
-
-#[derive(Debug)]
-enum Rest {
-    Length(u64),
-    Chunked(Decoder),
+    Linger(Linger),
 }
 
 /// What to do after the input so far was used.
@@ -107,13 +76,18 @@ impl Held {
     /// A connection whose request was answered, and which is not to be closed yet.
     pub fn after(connection: Connection, after: After, shared: &'static Shared) -> Self {
         let mut held = Self::new(connection, &[], shared);
-        held.settle(after);
+        held.settle(after, Some(0));
         held
+    }
+
+    /// Since when it lingers, if it does.
+    pub fn lingers_since(&self) -> Option<Instant> {
+        if let Stage::Linger(linger) = &self.stage { Some(linger.begun()) } else { None }
     }
 
     /// Whether the client has had its answer.
     pub fn is_answered(&self) -> bool {
-        matches!(self.stage, Stage::Linger { .. })
+        matches!(self.stage, Stage::Linger(_))
     }
 
     /// Whether the client owes us nothing: no byte of a request has come.
@@ -133,7 +107,8 @@ impl Held {
                 return Progress::Waiting;
             }
             reads += 1;
-            match net::recv(&self.connection.stream, scratch) {
+            let read = if self.is_answered() { net::discard } else { net::recv };
+            match read(&self.connection.stream, scratch) {
                 Ok(0) => return Progress::Finished, // the client has left: nothing is owed for half a request
                 Ok(n) => self.received(&scratch[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.wait(service),
@@ -146,11 +121,41 @@ impl Held {
     fn wait(&mut self, service: &mut Service) -> Progress {
         if let Stage::Body(Body { spool: Some(spool), .. }) = &self.stage
             && !self.shared.descriptors.may_be_held(spool.descriptor())
-            && matches!(self.settle(service.refuse(&self.connection, None, &FULL, &"")), Step::Finished)
         {
-            return Progress::Finished;
+            return self.turn_away(service);
         }
         Progress::Waiting
+    }
+
+    /// The client would have to be waited for, and there is no room for it.
+    pub fn turn_away(&mut self, service: &mut Service) -> Progress {
+        match self.refuse(service, &FULL) {
+            Step::Finished => Progress::Finished,
+            _ => Progress::Waiting,
+        }
+    }
+
+    /// An answer of our own in the place of the handler's, at whatever point the request has come to.
+    fn refuse(&mut self, service: &mut Service, refusal: &Refusal) -> Step {
+        let (mut slots, any_size) = (request::slots(), Limits { body: u64::MAX, ..self.shared.limits });
+        let (bytes, body) = match &self.stage {
+            Stage::Body(body) => (&body.head, Some(body)),
+            _ => (&self.input, None),
+        };
+        // Also of one that is refused for the length of its body: how much will come, and what to log.
+        let head = request::parse(bytes, &mut slots, &any_size).ok().flatten();
+        let owed = match (body, &head) {
+            (Some(body), _) => body.owed(),
+            (None, Some(head)) => match head.framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(length.saturating_sub((bytes.len() - head.len) as u64)),
+                Framing::Chunked => None,
+            },
+            (None, None) => None,
+        };
+        let asked = head.as_ref().map_or(Asked::Bytes(bytes), Asked::Request);
+        let after = service.refuse(&self.connection, asked, refusal, &"");
+        self.settle(after, owed)
     }
 
     fn use_input(&mut self, service: &mut Service) -> Progress {
@@ -176,7 +181,10 @@ impl Held {
                 body.received += bytes.len() as u64;
                 self.deadline = body.deadline(&self.shared.settings);
             }
-            Stage::Linger { budget } => *budget = budget.saturating_sub(bytes.len()),
+            Stage::Linger(linger) => {
+                linger.dropped(bytes.len());
+                self.deadline = linger.deadline(Instant::now(), self.shared.settings.min_rate);
+            }
         }
     }
 
@@ -184,8 +192,8 @@ impl Held {
         match &mut self.stage {
             Stage::Head => self.consume_head(service),
             Stage::Body(_) => self.consume_body(service),
-            Stage::Linger { budget: 0 } => Step::Finished,
-            Stage::Linger { .. } => Step::More,
+            Stage::Linger(linger) if linger.is_over() => Step::Finished,
+            Stage::Linger(_) => Step::More,
         }
     }
 
@@ -204,12 +212,18 @@ impl Held {
                 (self.parsed, self.input) = (input.len(), input);
                 return Step::More;
             }
-            Err(refusal) => return self.settle(service.refuse(&self.connection, None, &refusal, &"")),
+            Err(refusal) => {
+                self.input = input;
+                return self.refuse(service, &refusal);
+            }
         };
         if !matches!(head.framing, Framing::None | Framing::Length(0)) {
             return match self.begin_body(service, &head, &input) {
                 Ok(()) => Step::Again,
-                Err(refusal) => self.settle(service.refuse(&self.connection, Some(&head), &refusal, &"")),
+                Err(refusal) => {
+                    self.input = input;
+                    self.refuse(service, &refusal)
+                }
             };
         }
         if service.is_cgi() {
@@ -218,7 +232,7 @@ impl Held {
         let length = (head.framing == Framing::Length(0)).then_some(0);
         let after = service.answer(&self.connection, &head, None, length);
         self.input = input[head.len..].to_vec();
-        self.settle(after)
+        self.settle(after, Some(0))
     }
 
     /// The head is there and announces a body: decides whether it is wanted, and asks for it.
@@ -230,18 +244,13 @@ impl Held {
     ) -> Result<(), Refusal> {
         service.admit(head)?;
         let spool = service.is_cgi().then(Spool::new).transpose().map_err(|error| no_room(&error))?;
-        let rest = match head.framing {
-            Framing::Chunked => Rest::Chunked(Decoder::new(self.shared.limits.body)),
-            Framing::Length(length) => Rest::Length(length),
-            Framing::None => Rest::Length(0),
-        };
         self.input = input[head.len..].to_vec();
         // A client that has begun to send does not wait for our consent (RFC 9110 10.1.1).
         if head.expect_continue && self.input.is_empty() {
             let _ = net::send(&self.connection.stream, response::CONTINUE);
         }
-        let (begun, received) = (Instant::now(), self.input.len() as u64);
-        let body = Body { head: input[..head.len].to_vec(), spool, rest, begun, received };
+        let most = self.shared.limits.body;
+        let body = Body::new(&input[..head.len], spool, head.framing, self.input.len(), most);
         self.deadline = body.deadline(&self.shared.settings);
         self.stage = Stage::Body(body);
         Ok(())
@@ -255,12 +264,7 @@ impl Held {
                 self.input = input[used..].to_vec();
                 if complete { self.finish_body(service) } else { Step::More }
             }
-            Err(refusal) => {
-                let head = std::mem::take(&mut body.head);
-                let mut slots = request::slots();
-                let head = request::parse(&head, &mut slots, &self.shared.limits).ok().flatten();
-                self.settle(service.refuse(&self.connection, head.as_ref(), &refusal, &""))
-            }
+            Err(refusal) => self.refuse(service, &refusal),
         }
     }
 
@@ -279,22 +283,22 @@ impl Held {
         let length = spool.as_ref().map(Spool::len);
         let after = match spool.map(Spool::finish).transpose() {
             Ok(body) => service.answer(&self.connection, &head, body, length),
-            Err(error) => service.refuse(&self.connection, Some(&head), &no_room(&error), &""),
+            Err(error) => service.refuse(&self.connection, Asked::Request(&head), &no_room(&error), &""),
         };
-        self.settle(after)
+        self.settle(after, Some(0))
     }
 
-    /// Drops input that is there beyond the request, so that no RST at the handler's close takes its response along.
-    fn drain(&mut self) {
+    /// Drops input that is there beyond the request, so that no RST at the close takes the response along.
+    pub fn drain(&self) {
         let mut scratch = [0; 4096];
-        let mut budget = LINGER_BYTES / scratch.len();
-        while budget > 0 && net::recv(&self.connection.stream, &mut scratch).is_ok_and(|n| n > 0) {
+        let mut budget = SURPLUS_BYTES / scratch.len();
+        while budget > 0 && net::discard(&self.connection.stream, &mut scratch).is_ok_and(|n| n > 0) {
             budget -= 1;
         }
     }
 
-    /// Goes on after an answer.
-    fn settle(&mut self, after: After) -> Step {
+    /// Goes on after an answer, with so much of its request still to come.
+    fn settle(&mut self, after: After, owed: Option<u64>) -> Step {
         match after {
             After::Close => return Step::Finished,
             After::KeepAlive => {
@@ -307,8 +311,9 @@ impl Held {
             After::Linger => {
                 let _ = net::shutdown_write(&self.connection.stream);
                 self.input = Vec::new();
-                self.stage = Stage::Linger { budget: LINGER_BYTES };
-                self.deadline = Instant::now() + LINGER;
+                let linger = Linger::new(owed);
+                self.deadline = linger.deadline(linger.begun(), self.shared.settings.min_rate);
+                self.stage = Stage::Linger(linger);
             }
         }
         Step::Again
@@ -324,55 +329,9 @@ impl Held {
             Stage::Head => Refusal::new(408, "the request head took too long"),
             _ => Refusal::new(408, "the request body came too slowly"),
         };
-        match self.settle(service.refuse(&self.connection, None, &refusal, &"")) {
+        match self.refuse(service, &refusal) {
             Step::Finished => Progress::Finished,
             _ => Progress::Waiting,
-        }
-    }
-}
-
-impl Body {
-    /// Until when more of it must have come: some of it within the time-out, and on the whole no less than the least rate, to
-    /// which the time-out is added once.
-    fn deadline(&self, settings: &Settings) -> Instant {
-        let progress = Instant::now() + settings.body_timeout;
-        let Some(seconds) = self.received.checked_div(settings.min_rate) else { return progress };
-        let rate = self.begun + settings.body_timeout + Duration::from_secs(seconds.min(A_YEAR_S));
-        progress.min(rate)
-    }
-
-    /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
-    fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
-        let decoded;
-        let (data, used, complete) = match &mut self.rest {
-            Rest::Length(left) => {
-                let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= n as u64;
-                (&input[..n], n, *left == 0)
-            }
-            Rest::Chunked(decoder) => {
-                let (used, complete);
-                (decoded, used, complete) = decode(decoder, input)?;
-                (&decoded[..], used, complete)
-            }
-        };
-        if let Some(spool) = &mut self.spool {
-            spool.write(data, directory).map_err(|error| no_room(&error))?;
-        }
-        Ok((used, complete))
-    }
-}
-
-/// What chunks in `input` hold, in one piece: a client that sends chunks of one byte must not cost a system call for each. Then
-/// how much of it was used, and whether the body is whole.
-fn decode(decoder: &mut Decoder, input: &[u8]) -> Result<(Vec<u8>, usize, bool), Refusal> {
-    let (mut data, mut used) = (Vec::with_capacity(input.len()), 0);
-    loop {
-        let progress = decoder.decode(&input[used..])?;
-        data.extend_from_slice(progress.data);
-        used += progress.consumed;
-        if progress.finished || progress.consumed == 0 {
-            return Ok((data, used, progress.finished));
         }
     }
 }

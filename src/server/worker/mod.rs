@@ -6,10 +6,12 @@
 //! its place in the kernel's queue, and neither thread ever waits for a handler.
 
 pub mod auxiliary;
+mod body;
 mod connection;
 mod descriptors;
 mod handlers;
 mod held;
+mod linger;
 mod pin;
 mod room;
 mod service;
@@ -175,6 +177,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     row.generation.store(post.generation, Relaxed);
     row.pid.store(u64::from(std::process::id()), Relaxed);
     row.open.store(0, Relaxed);
+    row.lingering.store(0, Relaxed);
     row.running.store(0, Relaxed);
     row.state.store(State::Running as u64, Relaxed);
     Ok(Worker {
@@ -254,9 +257,9 @@ impl Worker {
             Ok(0) => leave(row),
             Ok(n) => match self.at_once(&connection, n) {
                 Some(After::Close) => leave(row),
-                // It has its answer, and others need the descriptor more.
-                Some(_) if self.is_full(&connection) => leave(row),
-                Some(after) => self.room.admit(Held::after(connection, after, self.shared)),
+                // It has its answer, and others need the place more.
+                Some(After::KeepAlive) if self.is_full(&connection) => leave(row),
+                Some(after) => self.keep(Held::after(connection, after, self.shared)),
                 None => self.hold(connection, n),
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.hold(connection, 0),
@@ -281,22 +284,30 @@ impl Worker {
     fn hold(&mut self, connection: Connection, n: usize) {
         let mut held = Held::new(connection, &self.buffer[..n], self.shared);
         match held.advance(&mut self.service, &mut self.buffer) {
-            Progress::Waiting if self.is_full(&held.connection) => {
-                if !held.is_answered() {
-                    let _ = self.service.refuse(&held.connection, None, &FULL, &"");
-                }
-                leave(self.shared.row());
-            }
-            Progress::Waiting => self.room.admit(held),
+            Progress::Waiting => self.keep(held),
             Progress::Finished => leave(self.shared.row()),
         }
     }
 
-    /// Whether a connection that would have to wait is one too many.
+    /// Leaves a connection to the room. One that has no answer yet and finds no place gets 503.
+    fn keep(&mut self, mut held: Held) {
+        let placed = self.room.find_place(&mut held.connection);
+        let turned_away = !held.is_answered() && (!placed || self.is_full(&held.connection));
+        if turned_away && held.turn_away(&mut self.service) == Progress::Finished {
+            return leave(self.shared.row());
+        }
+        if placed {
+            return self.room.admit(held);
+        }
+        held.drain();
+        leave(self.shared.row());
+    }
+
+    /// Whether a connection that would have to wait is one too many. Those that only linger do not count: the room bounds them.
     fn is_full(&self, connection: &Connection) -> bool {
         let Shared { settings, board, descriptors, .. } = self.shared;
         !descriptors.may_be_held(connection.stream.as_raw_fd())
-            || settings.max_connections.is_some_and(|most| board.open_connections() > most)
+            || settings.max_connections.is_some_and(|most| board.waiting_connections() > most)
     }
 
     /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them.

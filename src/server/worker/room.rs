@@ -4,7 +4,7 @@
 //! The acceptor comes here with one epoll_ctl; it wakes nobody. Deadlines share one timer, armed only while
 //! somebody is here, so that an idle worker makes no wake-ups.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +17,7 @@ use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
 
 use super::Shared;
+use super::connection::Connection;
 use super::handlers::{Handlers, Watched};
 use super::held::{Held, Progress};
 use super::service::Service;
@@ -30,6 +31,8 @@ const STACK_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Deadlines are kept to this accuracy.
 const GRAIN: Duration = Duration::from_millis(20);
+/// So many connections may linger in a worker in any case.
+const LEAST_LINGERING: usize = 16;
 /// A stopping worker waits so long for a client that has sent nothing yet.
 const HURRY: Duration = Duration::from_secs(1);
 
@@ -46,11 +49,29 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct Inside {
     held: HashMap<RawFd, Held>,
+    /// Of these, the ones that linger, the longest first.
+    lingering: BTreeSet<(Instant, RawFd)>,
     handlers: Handlers,
     /// Connections that the thread works on at this moment.
     taken: usize,
     /// When the timer is due.
     armed: Option<Instant>,
+}
+
+impl Inside {
+    fn put(&mut self, held: Held) {
+        let key = held.connection.stream.as_raw_fd();
+        self.lingering.extend(held.lingers_since().map(|since| (since, key)));
+        self.held.insert(key, held);
+    }
+
+    fn take(&mut self, key: RawFd) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        if let Some(since) = held.lingers_since() {
+            self.lingering.remove(&(since, key));
+        }
+        Some(held)
+    }
 }
 
 impl Room {
@@ -82,15 +103,66 @@ impl Room {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the connection may keep its descriptor while it is waited for. Where descriptors are short, one that lingers
+    /// makes way for it.
+    pub fn find_place(&self, connection: &mut Connection) -> bool {
+        let may_stay = |stream: &OwnedFd| self.shared.descriptors.may_be_held(stream.as_raw_fd());
+        if may_stay(&connection.stream) {
+            return true;
+        }
+        let mut inside = self.inside();
+        if self.end_oldest_lingerer(&mut inside)
+            && let Ok(lower) = connection.stream.try_clone()
+            && may_stay(&lower)
+        {
+            connection.stream = lower;
+            return true;
+        }
+        false
+    }
+
+    /// Closes the connection that lingers longest, if there is one.
+    fn end_oldest_lingerer(&self, inside: &mut Inside) -> bool {
+        let Some(&(_, key)) = inside.lingering.first() else { return false };
+        let Some(held) = inside.take(key) else { return false };
+        held.drain();
+        self.forget(inside, &held);
+        true
+    }
+
+    /// A connection is about to be closed.
+    fn forget(&self, inside: &Inside, held: &Held) {
+        // Explicitly, because a handler may have the same socket, and closing our descriptor would not end the watch.
+        let _ = self.epoll.delete(held.connection.stream.as_fd());
+        self.count_lingering(inside);
+        self.shared.row().open.fetch_sub(1, Relaxed);
+    }
+
+    fn count_lingering(&self, inside: &Inside) {
+        self.shared.row().lingering.store(inside.lingering.len() as u64, Relaxed);
+    }
+
+    /// With `--max-connections` as many may linger beside those that wait, shared out among the workers.
+    fn most_lingering(&self) -> usize {
+        let settings = &self.shared.settings;
+        let share = |most| usize::try_from(most).unwrap_or(usize::MAX) / settings.workers;
+        settings.max_connections.map_or(usize::MAX, |most| share(most).max(LEAST_LINGERING))
+    }
+
     /// Takes in a connection. If the system has no memory to watch it, it is closed.
     pub fn admit(&self, held: Held) {
-        let key = held.connection.stream.as_raw_fd();
         let mut inside = self.inside();
+        if held.is_answered() && inside.lingering.len() >= self.most_lingering() {
+            self.end_oldest_lingerer(&mut inside);
+        }
         self.arm(&mut inside, held.deadline);
         // In this order: the thread may wake at once, and waits for the lock to find the connection.
         let watched = self.listen_to(held.connection.stream.as_fd());
         match watched {
-            Ok(()) => drop(inside.held.insert(key, held)),
+            Ok(()) => {
+                inside.put(held);
+                self.count_lingering(&inside);
+            }
             Err(error) => {
                 tracing::warn!(peer = %held.connection.peer, "cannot hold a connection: {error}");
                 self.shared.row().open.fetch_sub(1, Relaxed);
@@ -128,11 +200,12 @@ impl Room {
         inside.held.is_empty() && inside.taken == 0
     }
 
-    /// The worker stops: clients that have sent nothing are not waited for much longer.
+    /// The worker stops: clients that have sent nothing, or have their answer, are not waited for much longer.
     pub fn hurry(&self) {
         let mut inside = self.inside();
         let soon = Instant::now() + HURRY;
-        let idle = inside.held.values_mut().filter(|held| held.is_idle() && held.deadline > soon);
+        let done = |held: &Held| held.is_idle() || held.is_answered();
+        let idle = inside.held.values_mut().filter(|held| done(held) && held.deadline > soon);
         idle.for_each(|held| held.deadline = soon);
         self.arm(&mut inside, soon);
     }
@@ -201,7 +274,7 @@ impl Room {
             self.shared.row().running.fetch_sub(counted.into(), SeqCst);
             return;
         }
-        let Some(mut held) = inside.held.remove(&key) else { return };
+        let Some(mut held) = inside.take(key) else { return };
         inside.taken += 1;
         drop(inside);
         let progress = held.advance(service, scratch);
@@ -213,13 +286,11 @@ impl Room {
         inside.taken -= 1;
         if progress == Progress::Waiting {
             self.arm(&mut inside, held.deadline);
-            inside.held.insert(held.connection.stream.as_raw_fd(), held);
+            inside.put(held);
+            self.count_lingering(&inside);
             return;
         }
-        drop(inside);
-        // Explicitly, because a handler may have the same socket, and closing our descriptor would not end the watch.
-        let _ = self.epoll.delete(held.connection.stream.as_fd());
-        self.shared.row().open.fetch_sub(1, Relaxed);
+        self.forget(&inside, &held);
     }
 
     /// The timer is due: deals with every connection whose deadline has passed.
@@ -230,7 +301,7 @@ impl Room {
         let overdue = |held: &Held| held.deadline <= now;
         let late: Vec<RawFd> =
             inside.held.iter().filter(|(_, held)| overdue(held)).map(|(key, _)| *key).collect();
-        let late: Vec<Held> = late.iter().filter_map(|key| inside.held.remove(key)).collect();
+        let late: Vec<Held> = late.iter().filter_map(|&key| inside.take(key)).collect();
         inside.taken += late.len();
         inside.handlers.sweep(now);
         let next = inside.held.values().map(|held| held.deadline).min();

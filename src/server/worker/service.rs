@@ -34,6 +34,9 @@ const SECOND_LOOKS: usize = 4;
 /// ...with this pause.
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// So much of what was no request is logged.
+const EXCERPT_BYTES: usize = 200;
+
 /// What becomes of a connection after its request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -43,6 +46,15 @@ pub enum After {
     KeepAlive,
     /// We have said all; what the client still sends is drained for a while, so that no RST eats our answer.
     Linger,
+}
+
+/// What an answer of our own is an answer to, for the log.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// A request.
+    Request(&'a Head<'a, 'a>),
+    /// What has come, and could not be read as one.
+    Bytes(&'a [u8]),
 }
 
 /// Answers requests for one thread of a worker.
@@ -137,12 +149,12 @@ impl Service {
         let time = self.shared.settings.handler_timeout;
         // A watched handler takes a descriptor. One must be left for the connection that the other thread waits for.
         if self.slow && (counts || time.is_some()) && self.shared.descriptors.spare().is_err() {
-            return self.refuse(connection, Some(head), &FULL, &"");
+            return self.refuse(connection, Asked::Request(head), &FULL, &"");
         }
         if limit.is_some_and(|limit| !self.reserve(limit)) {
             return self.refuse(
                 connection,
-                Some(head),
+                Asked::Request(head),
                 &Refusal::new(503, "too many handlers are running"),
                 &"",
             );
@@ -177,9 +189,9 @@ impl Service {
                 match failure.cause {
                     Some(cause) => {
                         add(&row.launch_failures, 1);
-                        self.refuse(connection, Some(head), &failure.refusal, &cause)
+                        self.refuse(connection, Asked::Request(head), &failure.refusal, &cause)
                     }
-                    None => self.refuse(connection, Some(head), &failure.refusal, &""),
+                    None => self.refuse(connection, Asked::Request(head), &failure.refusal, &""),
                 }
             }
         }
@@ -233,22 +245,25 @@ impl Service {
     pub fn refuse(
         &self,
         connection: &Connection,
-        head: Option<&Head<'_, '_>>,
+        asked: Asked<'_>,
         refusal: &Refusal,
         cause: &dyn Display,
     ) -> After {
-        let answer = response::refuse(refusal, head.is_some_and(|head| head.method == "HEAD"));
+        let (method, target, received) = match asked {
+            Asked::Request(head) => (Some(head.method), Some(head.target), None),
+            Asked::Bytes(bytes) => (None, None, excerpt(bytes)),
+        };
+        let answer = response::refuse(refusal, method == Some("HEAD"));
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(refusal.status);
         let cause = cause.to_string();
         let reason =
             if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
-        let (method, target) = head.map_or(("-", "-"), |head| (head.method, head.target));
         let peer = connection.peer;
         if refusal.status == 500 {
-            tracing::error!(peer = %peer, method, target, outcome = refusal.status, reason);
+            tracing::error!(peer = %peer, method, target, received, outcome = refusal.status, reason);
         } else {
-            tracing::info!(peer = %peer, method, target, outcome = refusal.status, reason);
+            tracing::info!(peer = %peer, method, target, received, outcome = refusal.status, reason);
         }
         if sent { After::Linger } else { After::Close }
     }
@@ -256,6 +271,19 @@ impl Service {
     fn count(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.shared.row().answered[class].fetch_add(1, Relaxed);
+    }
+}
+
+/// The beginning of what was no request: enough to see who sent what, and no more than a line of the log can hold.
+fn excerpt(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or(bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let shown = &line[..line.len().min(EXCERPT_BYTES)];
+    let more = if shown.len() < line.len() { "..." } else { "" };
+    match std::str::from_utf8(shown) {
+        _ if shown.is_empty() => None,
+        Ok(text) => Some(format!("{text}{more}")),
+        Err(_) => Some(format!("{}{more}", shown.escape_ascii())),
     }
 }
 

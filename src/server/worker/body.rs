@@ -1,0 +1,104 @@
+//! A request body that is still coming: how much of it is there, and until when more must be. It reads no socket.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::cgi::body::Spool;
+use crate::http::chunked::Decoder;
+use crate::http::refusal::Refusal;
+use crate::http::request::Framing;
+use crate::server::config::Settings;
+
+/// No body is due later, so that no sum of times overflows.
+const A_YEAR_S: u64 = 365 * 24 * 3600;
+
+/// The body cannot be kept anywhere: the disk is full (507), or something else is wrong.
+pub fn no_room(error: &io::Error) -> Refusal {
+    tracing::error!("a request body could not be stored: {error}");
+    let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
+    Refusal::new(if full { 507 } else { 500 }, "the request body could not be stored")
+}
+
+/// A request whose body is still coming.
+#[derive(Debug)]
+pub struct Body {
+    /// The bytes of its head, parsed once more when the body is there.
+    pub head: Vec<u8>,
+    /// Where the body goes; `None` where nobody reads it.
+    pub spool: Option<Spool>,
+    rest: Rest,
+    /// When the head was whole, and how much has come since.
+    begun: Instant,
+    pub received: u64,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Length(u64),
+    Chunked(Decoder),
+}
+
+impl Body {
+    /// One that begins now, after `head`, of which so many bytes have come and which may have `most`.
+    pub fn new(head: &[u8], spool: Option<Spool>, framing: Framing, received: usize, most: u64) -> Self {
+        let rest = match framing {
+            Framing::Chunked => Rest::Chunked(Decoder::new(most)),
+            Framing::Length(length) => Rest::Length(length),
+            Framing::None => Rest::Length(0),
+        };
+        Self { head: head.to_vec(), spool, rest, begun: Instant::now(), received: received as u64 }
+    }
+
+    /// Bytes that are still to come, where that is known.
+    pub fn owed(&self) -> Option<u64> {
+        match self.rest {
+            Rest::Length(left) => Some(left),
+            Rest::Chunked(_) => None,
+        }
+    }
+
+    /// Until when more of it must have come: some of it within the time-out, and on the whole no less than the least rate, to
+    /// which the time-out is added once.
+    pub fn deadline(&self, settings: &Settings) -> Instant {
+        let progress = Instant::now() + settings.body_timeout;
+        let Some(seconds) = self.received.checked_div(settings.min_rate) else { return progress };
+        let rate = self.begun + settings.body_timeout + Duration::from_secs(seconds.min(A_YEAR_S));
+        progress.min(rate)
+    }
+
+    /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
+    pub fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
+        let decoded;
+        let (data, used, complete) = match &mut self.rest {
+            Rest::Length(left) => {
+                let n = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= n as u64;
+                (&input[..n], n, *left == 0)
+            }
+            Rest::Chunked(decoder) => {
+                let (used, complete);
+                (decoded, used, complete) = decode(decoder, input)?;
+                (&decoded[..], used, complete)
+            }
+        };
+        if let Some(spool) = &mut self.spool {
+            spool.write(data, directory).map_err(|error| no_room(&error))?;
+        }
+        Ok((used, complete))
+    }
+}
+
+/// What chunks in `input` hold, in one piece: a client that sends chunks of one byte must not cost a system call for each. Then
+/// how much of it was used, and whether the body is whole.
+fn decode(decoder: &mut Decoder, input: &[u8]) -> Result<(Vec<u8>, usize, bool), Refusal> {
+    let (mut data, mut used) = (Vec::with_capacity(input.len()), 0);
+    loop {
+        let progress = decoder.decode(&input[used..])?;
+        data.extend_from_slice(progress.data);
+        used += progress.consumed;
+        if progress.finished || progress.consumed == 0 {
+            return Ok((data, used, progress.finished));
+        }
+    }
+}
