@@ -2,12 +2,12 @@
 //! worker, so this is what a strategy adds to accept(), not how it spreads.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpStream};
-use std::os::fd::AsFd as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use caffeine::listener::socket::{self, Terms};
-use caffeine::listener::{Choice, Seat, Siblings};
+use caffeine::listener::{Choice, Seat, Siblings, SocketCount};
 use caffeine::scoreboard::Scoreboard;
 use criterion::Criterion;
 
@@ -24,7 +24,7 @@ pub fn bench(criterion: &mut Criterion) {
             continue;
         }
         group.bench_function(choice.to_string(), |bencher| {
-            let sockets = [socket::first((Ipv4Addr::LOCALHOST, 0).into(), Terms::default()).unwrap()];
+            let sockets = [listening(&choice)];
             let address = socket::local_address(sockets[0].as_fd()).unwrap();
             let board: &'static Scoreboard = Box::leak(Box::new(Scoreboard::anonymous(1).unwrap()));
             let strategy = choice.open(1).unwrap();
@@ -42,9 +42,20 @@ pub fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The instance's socket on a port of its own, as the supervisor binds it: where each worker opens its own one, this one
+/// does not listen, so no connection waits in it for good.
+fn listening(choice: &Choice) -> OwnedFd {
+    let first = socket::first((Ipv4Addr::LOCALHOST, 0).into(), Terms::default()).unwrap();
+    if choice.sockets() != SocketCount::Private {
+        return first;
+    }
+    let address = socket::local_address(first.as_fd()).unwrap();
+    socket::placeholder(address, Terms::default()).unwrap()
+}
+
 /// A client whose first bytes are sent, as TCP_DEFER_ACCEPT wants it. It leaves with a reset, so that thousands a second
 /// do not use up the ports with connections in TIME_WAIT.
-fn connect(address: std::net::SocketAddr) -> TcpStream {
+fn connect(address: SocketAddr) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
     client.write_all(b"x").unwrap();

@@ -1,5 +1,5 @@
-//! The benches: what one step of a request costs, apart from all others. `cargo bench` takes about a minute;
-//! `cargo bench --bench caffeine -- --test` runs each once. What a whole server does is measured by `lab`.
+//! The benches: what one step of a request costs, apart from all others. `cargo bench` takes some minutes;
+//! `cargo bench -- --test` runs each once. What a whole server does is measured by `lab`.
 
 mod accept;
 mod environment;

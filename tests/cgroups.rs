@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Sandbox, Server, eventually, is_alive, pid, says};
+use crate::harness::{Sandbox, Server, eventually, is_alive, pid, says, skipped};
 use crate::traffic::{counters, oom_points};
 
 /// A group of one controller. Removed when dropped, with all that is still in it.
@@ -35,7 +35,7 @@ impl Group {
                 return Some(group);
             }
         }
-        eprintln!("skipped: there can be no group that limits {controller} here");
+        skipped(format!("no control group can limit {controller} here"));
         None
     }
 

@@ -265,7 +265,11 @@ fn how_workers_accept_is_set_in_every_place_and_written_down() {
     let settings =
         resolve(&["-c", file.to_str().unwrap(), "--defer-accept", "0s"], &[("CAFFEINE_PIN", "false")]);
     assert_eq!((settings.accept_batch, settings.defer_accept_s, settings.pin), (2, 0, false));
-    let typed = resolve(&["--pin", "--listener", "inherited-herd", "--accept-batch=4"], &[]);
+    // What is written down names the handlers' directory, so there must be one.
+    let path = sandbox.handlers();
+    let path = ["--path", path.to_str().unwrap()];
+    let typed =
+        resolve(&[&["--pin", "--listener", "inherited-herd", "--accept-batch=4"], &path[..]].concat(), &[]);
     let path = sandbox.path("saved.toml");
     typed.save(&path).unwrap();
     let again = resolve(&["-c", path.to_str().unwrap()], &[]);

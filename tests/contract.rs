@@ -1,5 +1,6 @@
 //! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
 
+mod alone;
 mod calls;
 mod leaving;
 mod random;
@@ -13,7 +14,7 @@ use caffeine::listener::{Choice, Loss, Spread, Wait};
 use caffeine::scoreboard::Counters;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Sandbox, Server, eventually};
+use crate::harness::{Sandbox, Server, eventually, skipped};
 use crate::traffic::{begin, counters, half_a_request, signal, state, under_load};
 
 const WORKERS: usize = 4;
@@ -39,7 +40,7 @@ fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
             let listener = format!("{}:{}", choice.entry.name, choice.argument);
             let listener = listener.trim_end_matches(':');
             if let Err(reason) = choice.available() {
-                eprintln!("SKIPPED: {listener}: {reason}");
+                skipped(format!("{listener}: {reason}"));
             } else if std::panic::catch_unwind(AssertUnwindSafe(|| test(choice, listener))).is_err() {
                 failed.lock().unwrap().push(listener.to_owned());
             }

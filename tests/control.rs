@@ -7,7 +7,7 @@ use caffeine::sys::sockdiag::SockDiag;
 use caffeine::sys::tether;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Sandbox, Server, eventually};
+use crate::harness::{Sandbox, Server, eventually, skipped};
 use crate::traffic::{begin, counters, signal, state};
 
 fn fixed(arguments: &[&str]) -> (Sandbox, Server) {
@@ -35,7 +35,7 @@ fn a_batch_is_taken_with_one_wake_up() {
     for choice in Choice::all().filter(woken) {
         let listener = choice.to_string();
         if let Err(reason) = choice.available() {
-            eprintln!("SKIPPED: {listener}: {reason}");
+            skipped(format!("{listener}: {reason}"));
             continue;
         }
         let wakeups = ["1", "4", "16"].map(|batch| wakeups_for_eight(&listener, batch));

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use caffeine::sys::seccomp::Call;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Response, Sandbox, Server, eventually, executed_by, is_alive, says};
+use crate::harness::{Response, Sandbox, Server, eventually, executed_by, is_alive, says, skipped};
 use crate::privileges::{is_root, open_home, start_as};
 use crate::traffic::{begin, counters};
 
@@ -132,13 +132,11 @@ fn with_too_few_descriptors_to_start_it_says_so_or_starts() {
     let sandbox = Sandbox::new();
     let mut refused = 0;
     for limit in 6..=30 {
-        let mut command = Command::new("sh");
-        let own = sandbox.command(&["-D", "-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"]);
+        let mut command = sandbox.command(&["-D", "-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"]);
         // What the tests' own starter left open would count as well.
         let closed: String = (3..10).map(|fd| format!("{fd}>&- ")).collect();
         let script = format!("ulimit -n {limit}; exec {closed}\"$0\" \"$@\"");
-        command.arg("-c").arg(script).arg(own.get_program()).args(own.get_args());
-        command.env("HOME", sandbox.path("")).env_remove("XDG_STATE_HOME").current_dir(sandbox.path(""));
+        executed_by(&mut command, &["sh", "-c", &script]);
         let outcome = sandbox.run(command);
         if outcome.code == Some(0) {
             sandbox.caffeine(&["-n", "lab", "--stop"]).succeeds();
@@ -234,7 +232,7 @@ fn on_a_full_disk_requests_are_served_bodies_are_507_and_the_log_goes_on_afterwa
     sandbox.handler("hello", says("hello"));
     sandbox.handler("length", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
     let Some(disk) = Disk::mount(&sandbox.path("small"), "8m") else {
-        return eprintln!("skipped: nothing can be mounted here");
+        return skipped("nothing can be mounted here");
     };
     let server =
         sandbox.start_in(&disk.0, &["--state-dir", disk.0.to_str().unwrap(), "-n", "lab", "-w", "2"]);

@@ -4,6 +4,7 @@
 
 mod gate;
 mod http;
+mod machine;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -21,6 +22,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 pub use http::{Response, connect, get, raw, read_some};
+pub use machine::{free_port, skipped, without_settings};
 
 /// Longer than anything takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -36,11 +38,6 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A temporary home directory: state, handlers and configuration are in it. Dropped, all instances in it end.
@@ -99,12 +96,8 @@ impl Sandbox {
     /// The program, in this home, without settings from the environment of the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_caffeine"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CAFFEINE_") {
-                command.env_remove(name);
-            }
-        }
-        command.args(arguments).env("HOME", self.home.path()).env_remove("XDG_STATE_HOME");
+        without_settings(&mut command);
+        command.args(arguments).env("HOME", self.home.path());
         command.current_dir(self.home.path()).stdin(Stdio::null());
         command
     }

@@ -164,6 +164,24 @@ fn programs_print_by_functions_that_cannot_panic() {
     none("use sys::stdio, or the program's own print:", found.collect());
 }
 
+/// Lines on which something is skipped without [`crate::harness::skipped`], whose words alone are seen.
+fn silent_skips(text: &str) -> Vec<usize> {
+    let numbered = text.lines().enumerate();
+    let silent =
+        numbered.filter(|(_, line)| line.contains("println!") && line.to_lowercase().contains("skip"));
+    silent.map(|(at, _)| at + 1).collect()
+}
+
+#[test]
+fn a_test_that_cannot_run_here_says_so() {
+    assert_eq!(silent_skips("skipped(\"no root\");\neprintln!(\"SKIPPED: no root\");"), [2]);
+    let found = sources(&["tests"]).into_iter().filter(|(path, _)| path != "tests/house.rs");
+    let found = found.flat_map(|(path, text)| {
+        silent_skips(&text).into_iter().map(move |line| format!("{path}:{line}")).collect::<Vec<_>>()
+    });
+    none("libtest keeps this to itself; use harness::skipped:", found.collect());
+}
+
 /// Lines with work left for later, or a test that is switched off.
 fn leftovers(text: &str) -> Vec<usize> {
     let found = tokens(text);

@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, skipped};
 
 const DIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/dist");
 
 /// What `./build.sh` makes, as far as the Makefile knows of it. `None` without make.
 fn built(sandbox: &Sandbox) -> Option<PathBuf> {
     if Command::new("make").arg("--version").output().is_err() {
-        eprintln!("skipped: make is not installed");
+        skipped("make is not installed");
         return None;
     }
     let build = sandbox.path("build");
@@ -93,7 +93,7 @@ fn systemd_has_nothing_to_say_against_the_units() {
         let unit = sandbox.path(&format!("caffeine@web.{kind}"));
         let Ok(verdict) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output()
         else {
-            return eprintln!("skipped: systemd-analyze is not installed");
+            return skipped("systemd-analyze is not installed");
         };
         let said = String::from_utf8_lossy(&verdict.stderr);
         // Other units of this machine are read as well, and may have their faults.

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::harness::eventually;
+use crate::harness::{eventually, skipped};
 
 const CREW: usize = 3;
 /// Sockets that show a connection at once, whether data came or not.
@@ -231,7 +231,7 @@ fn an_epoll_waiter_among_blocking_ones_keeps_its_place_and_takes_everything() {
 fn uring(name: &str) -> bool {
     let choice: Choice = name.parse().unwrap();
     let available = choice.available();
-    available.inspect_err(|reason| eprintln!("SKIPPED: {name}: {reason}")).is_ok()
+    available.inspect_err(|reason| skipped(format!("{name}: {reason}"))).is_ok()
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn migrates() -> bool {
 fn a_queue_lives_as_long_as_one_descriptor_of_its_socket() {
     assert_eq!(reset_by_closing(1), (40, 0), "all strategies but `reuseport:private` rest on it");
     if migrates() {
-        return eprintln!("SKIPPED: tcp_migrate_req is set, a closed socket hands its queue over");
+        return skipped("tcp_migrate_req is set, a closed socket hands its queue over");
     }
     let (served, reset) = reset_by_closing(0);
     assert!(reset > 0 && served + reset == 40, "`reuseport:private` is said to lose its queue: {reset}");
@@ -338,7 +338,7 @@ fn with_tcp_migrate_req_a_closed_socket_hands_its_queue_to_the_group() {
     };
     match std::thread::spawn(inside).join().unwrap() {
         Ok(counts) => assert_eq!(counts, (40, 0), "the remedy that `reuseport:private` does without"),
-        Err(reason) => eprintln!("SKIPPED: no network namespace with tcp_migrate_req: {reason}"),
+        Err(reason) => skipped(format!("no network namespace with tcp_migrate_req: {reason}")),
     }
 }
 

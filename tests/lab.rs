@@ -10,6 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::harness::without_settings;
+
 const TINY: &str = r#"
 question = "Does it work?"
 rounds = 1
@@ -46,7 +48,12 @@ impl Bench {
 
     pub fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
-        command.current_dir(self.0.path()).env("TMPDIR", self.path("tmp")).args(arguments);
+        without_settings(&mut command);
+        command
+            .current_dir(self.0.path())
+            .env("HOME", self.0.path())
+            .env("TMPDIR", self.path("tmp"))
+            .args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

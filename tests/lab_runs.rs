@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::harness::{eventually, is_alive};
+use crate::harness::{eventually, is_alive, skipped};
 use crate::lab::{Bench, text};
 use crate::traffic::{children, state};
 
@@ -45,7 +45,7 @@ pub fn made(bench: &Bench, arguments: &[&str]) -> Output {
 fn served(name: &str, run: &Value, said: &str) -> bool {
     if let Some(why) = run["skipped"].as_str() {
         assert!(said.contains(&format!("SKIPPED: {why}")), "{name}: {said}");
-        eprintln!("{name} is skipped: {why}");
+        skipped(format!("{name}: {why}"));
         assert!(why.contains("is not installed (package ") || name == "nginx:herd", "{name}: {why}");
         return false;
     }
@@ -169,7 +169,7 @@ fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted
 #[test]
 fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopped_ones_too() {
     if !Path::new("/usr/sbin/nginx").exists() {
-        eprintln!("skipped: nginx is not installed");
+        skipped("nginx is not installed");
         return;
     }
     let factors = "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\"]\nfault = [\"stop@0s+60s\"]";

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use caffeine::measure::record::{Connections, RunRecord};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::harness::{Sandbox, eventually, read_some};
+use crate::harness::{Sandbox, eventually, read_some, skipped};
 use crate::loadgen::run;
 use crate::loadgen::scripted::{KEEP, OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
@@ -284,7 +284,7 @@ fn descriptors_that_are_taken_away_void_the_run() {
     limited.store(true, Relaxed);
     let output = child.wait_with_output().unwrap();
     if !prlimit.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no prlimit(1) here");
+        skipped("prlimit(1) is not installed");
         return;
     }
     let record: RunRecord = serde_json::from_slice(&output.stdout).unwrap();
@@ -320,15 +320,16 @@ fn with_ten_ports(runs: &[&str]) -> Option<(String, Vec<String>)> {
          {runs}kill $server; wait",
         state.display()
     );
-    let output = Command::new("unshare").args(["-rn", "sh", "-c", &script]).output();
+    let output =
+        Command::new("unshare").args(["-rn", "sh", "-c", &script]).env("HOME", sandbox.path("")).output();
     let Some(output) = output.ok().filter(|output| !matches!(output.status.code(), Some(77))) else {
-        eprintln!("SKIPPED: no network namespace can be made here");
+        skipped("no network namespace can be made here");
         return None;
     };
     let text = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     if stderr.contains("unshare") {
-        eprintln!("SKIPPED: no network namespace can be made here: {stderr}");
+        skipped(format!("no network namespace can be made here: {stderr}"));
         return None;
     }
     let codes = text.lines().filter_map(|line| line.strip_prefix("exit ").map(str::to_owned)).collect();

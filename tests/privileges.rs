@@ -11,7 +11,7 @@ use caffeine::sys::lock::try_lock_byte;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::harness::{Sandbox, Server, eventually, names_in, says};
+use crate::harness::{Sandbox, Server, eventually, executed_by, names_in, says, skipped};
 use crate::traffic::oom_points;
 
 /// A user that nobody is.
@@ -22,7 +22,7 @@ const WHO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\necho \"$(id 
 pub fn is_root(test: &str) -> bool {
     let root = geteuid().is_root();
     if !root {
-        eprintln!("{test}: skipped, it needs root");
+        skipped(format!("{test} needs root"));
     }
     root
 }
@@ -44,6 +44,19 @@ pub fn start_as(sandbox: &Sandbox, user: &str, more: &[&str]) -> Server {
     let state = sandbox.path("state");
     let arguments = ["--user", user, "--group", user, "--state-dir", state.to_str().unwrap(), "-n", "lab"];
     sandbox.start_in(&state, &[&arguments[..], more].concat())
+}
+
+/// The program in an open home, run by a user who is not root: [`NOBODY`] where the tests run as root.
+pub fn by_nobody(sandbox: &Sandbox, arguments: &[&str]) -> Command {
+    let mut command = sandbox.command(arguments);
+    if geteuid().is_root() {
+        // The user may not reach the folder where it was built.
+        let program = sandbox.path("caffeine");
+        fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
+        executed_by(&mut command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
 }
 
 /// The four user ids of a process: real, effective, saved, of the file system. Then those of groups.
@@ -186,11 +199,7 @@ fn who_is_not_there_or_cannot_be_become_is_named() {
         .caffeine(&[&["--user", &user, "--group", &user][..], &place].concat())
         .fails(1, "the user 54321 cannot enter the handlers' directory");
     // Somebody who is not root.
-    let program = sandbox.path("caffeine");
-    fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
-    let mut command = Command::new(program);
-    command.args(["--user", "root"]).env("HOME", sandbox.path("")).current_dir("/").uid(NOBODY).gid(NOBODY);
-    sandbox.run(command).fails(1, "only root can serve as another user");
+    sandbox.run(by_nobody(&sandbox, &["--user", "root"])).fails(1, "only root can serve as another user");
 }
 
 #[test]

@@ -4,14 +4,14 @@ use caffeine::sys::tether;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::harness::{Sandbox, Server};
+use crate::harness::{Sandbox, Server, skipped};
 use crate::traffic::counters;
 
 /// Four workers behind a program; `None` where the kernel takes none.
 fn choosing_by(argument: &str) -> Option<(Sandbox, Server)> {
     let listener = format!("reuseport-cbpf:{argument}");
     if let Err(reason) = listener.parse::<caffeine::listener::Choice>().unwrap().available() {
-        eprintln!("SKIPPED: {listener}: {reason}");
+        skipped(format!("{listener}: {reason}"));
         return None;
     }
     let sandbox = Sandbox::new();

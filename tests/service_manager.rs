@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 use caffeine::listener::{STRATEGIES, SocketCount};
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{DEADLINE, Outcome, Sandbox, Server, eventually, free_port, get, is_alive, pid, says};
+use crate::harness::{
+    DEADLINE, Outcome, Sandbox, Server, eventually, free_port, get, is_alive, pid, says, skipped,
+};
 use crate::traffic::{counters, under_load};
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
@@ -54,7 +56,7 @@ fn a_passed_socket_serves_every_strategy_with_one_and_outlives_each_instance() {
         sandbox.handler("hello", HELLO);
         let arguments = ["--listener", entry.name, "-w", "2", "-n", "lab"];
         if let Err(reason) = (entry.available)(entry.argument.default()) {
-            eprintln!("SKIPPED: {}: {reason}", entry.name);
+            skipped(format!("{}: {reason}", entry.name));
             continue;
         }
         if (entry.sockets)(entry.argument.default()) != SocketCount::One {
@@ -193,7 +195,7 @@ fn it_works_with_systemds_own_tool() {
         command.env(name, value);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(mut child) = command.spawn() else { return eprintln!("skipped: {program} is not installed") };
+    let Ok(mut child) = command.spawn() else { return skipped(format!("{program} is not installed")) };
     eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     assert_eq!(get(port, "/hello").text(), "hello");
     kill(pid(child.id()), Signal::SIGTERM).unwrap();
@@ -203,7 +205,7 @@ fn it_works_with_systemds_own_tool() {
 #[test]
 fn the_example_for_logrotate_rotates_the_log_of_a_running_instance() {
     if Command::new("logrotate").arg("--version").output().is_err() {
-        return eprintln!("skipped: logrotate is not installed");
+        return skipped("logrotate is not installed");
     }
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));

@@ -149,7 +149,8 @@ impl Strategy for Cbpf {
         let mut choice = Choice {
             pick: self.pick.clone(),
             turn: Arc::clone(&self.turn),
-            group: seat.sockets[0].try_clone()?,
+            // One socket alone is in no group, and there is nothing to choose.
+            group: if seat.sockets.len() > 1 { Some(seat.sockets[0].try_clone()?) } else { None },
             workers: seat.workers,
             own: of_ones_own(seat)?,
         };
@@ -163,15 +164,16 @@ impl Strategy for Cbpf {
 struct Choice {
     pick: Pick,
     turn: Arc<SharedMap>,
-    /// A member of the group.
-    group: OwnedFd,
+    /// A member of the group, if there is one.
+    group: Option<OwnedFd>,
     workers: usize,
     own: Box<dyn Acceptor>,
 }
 
 impl Choice {
     fn attach(&mut self, turn: u64) -> io::Result<()> {
-        net::choose_by_program(self.group.as_fd(), &mut self.pick.program(self.workers, turn))
+        let Some(member) = &self.group else { return Ok(()) };
+        net::choose_by_program(member.as_fd(), &mut self.pick.program(self.workers, turn))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caffeine::sys::seccomp::{Call, Gate};
 
-use super::{Sandbox, Server};
+use super::{Sandbox, Server, skipped};
 
 impl Sandbox {
     /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`, which returns the
@@ -43,7 +43,7 @@ impl Sandbox {
                 }
                 Err(error) => {
                     drop(send);
-                    eprintln!("SKIPPED: seccomp(2), user notification: {error}");
+                    skipped(format!("seccomp(2), user notification: {error}"));
                     None
                 }
             };

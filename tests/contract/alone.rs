@@ -1,0 +1,20 @@
+//! The contract with one worker, which has nobody to share with, and on the way from there and back.
+
+use super::everywhere;
+use crate::harness::Sandbox;
+
+#[test]
+fn one_worker_serves_alone_and_before_and_after_others() {
+    everywhere(|_, listener| {
+        let sandbox = Sandbox::new();
+        let workers = |count: usize| sandbox.write("c.toml", format!("workers = {count}\n"));
+        let config = workers(1);
+        let config = config.to_str().unwrap();
+        let server = sandbox.start(&["-c", config, "--listener", listener, "--respond", "fixed"]);
+        for count in [1, 3, 1] {
+            workers(count);
+            sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
+            (0..12).for_each(|_| assert_eq!(server.get("/").status, 200, "{count} workers"));
+        }
+    });
+}

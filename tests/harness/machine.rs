@@ -1,0 +1,43 @@
+//! The machine under a test: a free port, an environment that says nothing, and a word when something is missing.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// A port that was free a moment ago, and that no other test of this run gets. It lies below those that the kernel gives to
+/// clients, so none of them can take it meanwhile.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let lowest: u32 = range.split_whitespace().next().unwrap().parse().unwrap();
+    let least = lowest.div_ceil(2).max(1024);
+    assert!(least < lowest, "no port lies below those of clients: {range}");
+    let candidate = || {
+        let turn = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Relaxed));
+        (least + turn % (lowest - least)) as u16
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(candidate).find(is_free).unwrap()
+}
+
+/// Says that this test, or a part of it, cannot run here. Written past the test harness, which would keep the output of
+/// a test that passes.
+pub fn skipped(why: impl Display) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", thread.name().unwrap_or("a test"));
+}
+
+/// Keeps from a command what the environment of the tests would say to `caffeine`: settings, where the state is, and what a
+/// service manager passes.
+pub fn without_settings(command: &mut Command) {
+    let others =
+        ["XDG_STATE_HOME", "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC"];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CAFFEINE_") || others.contains(&&*text) {
+            command.env_remove(name);
+        }
+    }
+}
