@@ -17,7 +17,7 @@
 //! # The processes, and who holds what
 //!
 //! ```text
-//! supervisor   parking (a socketpair with the listening sockets in flight), pid lock, signalfd, log,
+//! supervisor   parking (a socketpair with the listening sockets in flight), the sink, pid lock, signalfd, log,
 //!  |           both ends of two pipes: reports of workers, standard error of handlers
 //!  +- worker   leads a session; the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
 //!  |   |       2 is the handlers' pipe
@@ -72,10 +72,12 @@
 //! - **Reload** (SIGHUP). Settings are read anew and a second *generation* is forked beside the first. When all of it
 //!   accepts, the old workers get SIGTERM and finish what they hold. If anything is wrong, the old ones go on. Sockets
 //!   are added when workers become more, and kept when they become fewer.
-//! - **Stop** (SIGTERM), in two phases. *Closing*: a socket filter drops every SYN
-//!   ([`sys::net::refuse_new_connections`]), while workers still serve the queues and the handshakes that had begun, until
-//!   none is under way or 1.5 s have passed. *Stopping*: the sockets become non-blocking and the workers get SIGTERM; each
-//!   empties every queue, finishes what it holds, waits for its handlers within the grace period, and ends.
+//! - **Stop** (SIGTERM), in two phases. *Closing*: a socket that has been bound from the start, the *sink*, joins the others,
+//!   and a program leads every SYN to it, where it is dropped ([`listener::sink`]; no privilege is needed). Workers still serve
+//!   the queues and the handshakes that had begun, until none is under way or 1.5 s have passed. *Stopping*: the sockets become
+//!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, waits for its handlers within
+//!   the grace period, and ends. The sink closes after the last of the other sockets: then the port is free. A service manager's
+//!   socket is left as it is: its queue outlives the instance.
 //! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
 //!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
 //! - **Deploy.** Files are renamed into place and directories exchanged ([`instance::deploy`]): a request meets the old
@@ -133,6 +135,7 @@
 //! - *thundering herd*, *empty wake-up*: many are woken for one connection; a wake-up that found nothing to accept.
 //! - *scoreboard*: the counters of an instance; a *row* is one worker's.
 //! - *parking*: the place where the supervisor keeps listening sockets without holding them.
+//! - *sink*: the socket to which a stop leads new connections; it does not listen before, and nothing is accepted from it.
 //! - *room*: where a worker keeps connections that it cannot serve in one go.
 //! - *refusal*: an answer of the server's own. *Linger*: reading on for a moment after it, so that it arrives.
 //!

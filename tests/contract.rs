@@ -25,8 +25,13 @@ const SLOW: &str =
 /// Strategies that are tried at once: they wait more than they work.
 const AT_ONCE: usize = 6;
 
+/// A number from the environment.
+pub fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
 /// Tries every strategy with every argument. `CONTRACT_OF=uring,reuseport` in the environment tries only these.
-fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
+pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
     let only = std::env::var("CONTRACT_OF").ok();
     let choices: Vec<Choice> = Choice::all()
         .filter(|choice| {

@@ -40,6 +40,7 @@ mod scarcity; // the last descriptors
 mod service_manager; // sockets passed, being told, rotation
 mod statuses; // every status of our own on the wire
 mod stealing; // what reuseport-steal promises beyond the contract
+mod stops; // graceful stops under load, as an ordinary user
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
 mod wire; // hundreds of requests, each with the section that judges it and the answer owed

@@ -42,6 +42,7 @@ mod reuseport_cbpf;
 mod reuseport_steal;
 mod round_robin;
 mod siblings;
+pub mod sink;
 pub mod socket;
 pub mod table;
 mod uring;

@@ -154,7 +154,11 @@ impl Strategy for Cbpf {
             workers: seat.workers,
             own: of_ones_own(seat)?,
         };
-        choice.attach(self.turn.at::<AtomicU64>(0).load(Relaxed))?;
+        match choice.attach(self.turn.at::<AtomicU64>(0).load(Relaxed)) {
+            // The group is locked: the instance stops, and leads new connections away from all workers.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            attached => attached?,
+        }
         Ok(Box::new(choice))
     }
 }
@@ -182,7 +186,7 @@ impl Acceptor for Choice {
         let accepted = self.own.accept(row)?;
         if self.pick == Pick::Turn {
             let turn = self.turn.at::<AtomicU64>(0).fetch_add(1, Relaxed) + 1;
-            // Without memory for a program the turn stays where it is until the next accept.
+            // Without memory for a program the turn stays where it is until the next accept; in a stop it is nobody's.
             let _ = self.attach(turn);
         }
         Ok(accepted)

@@ -88,6 +88,8 @@ pub fn placeholder(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
     let socket = unbound(address, terms)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
+    // A socket with SO_REUSEADDR that does not listen would let others bind the port and listen.
+    socket.set_reuse_address(false)?;
     Ok(socket.into())
 }
 
@@ -96,7 +98,10 @@ pub fn placeholder(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
 /// # Errors
 /// Those of listen(2).
 pub fn open_queue(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
-    socket2::SockRef::from(&socket).listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
+    let known = socket2::SockRef::from(&socket);
+    // Connections inherit it: without, one in TIME_WAIT would keep the next start from the port.
+    known.set_reuse_address(true)?;
+    known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
 fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
@@ -227,8 +232,7 @@ fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::net::{Ipv4Addr, TcpStream};
+    use std::net::Ipv4Addr;
 
     fn any() -> SocketAddr {
         (Ipv4Addr::LOCALHOST, 0).into()
@@ -245,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_keeps_the_port_alone_and_lets_siblings_in() {
+        let first_socket = first(any(), Terms::default()).unwrap();
+        let address = local_address(first_socket.as_fd()).unwrap();
+        let placeholder = placeholder(address, Terms::default()).unwrap();
+        drop(first_socket);
+        assert_eq!(first(address, Terms::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        sibling(address, Terms::default()).unwrap();
+        drop(placeholder);
+        first(address, Terms::default()).unwrap();
+    }
+
+    #[test]
     fn a_foreign_reuseport_group_is_not_joined() {
         let foreign = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         foreign.set_reuse_port(true).unwrap();
@@ -252,21 +268,5 @@ mod tests {
         foreign.listen(1).unwrap();
         let address = foreign.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(first(address, Terms::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn a_socket_out_of_service_still_finishes_handshakes_that_had_begun() {
-        let socket = first(any(), Terms::default()).unwrap();
-        let address = local_address(socket.as_fd()).unwrap();
-        // Connected as the client sees it, but held back until its first byte (TCP_DEFER_ACCEPT).
-        let mut client = TcpStream::connect(address).unwrap();
-        assert_eq!(half_open(address.port()).unwrap(), 1);
-        net::refuse_new_connections(socket.as_fd()).unwrap();
-        let late = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50));
-        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        client.write_all(b"x").unwrap();
-        let accepted = accept(socket.as_fd()).unwrap();
-        assert_eq!(accepted.peer, client.local_addr().unwrap());
-        assert_eq!(half_open(address.port()).unwrap(), 0);
     }
 }

@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use super::bpf::statement;
 use super::cerr;
 
 /// Accepts one connection with its peer's address; the new descriptor is close-on-exec and blocking.
@@ -70,22 +69,21 @@ pub fn set_user_timeout(socket: BorrowedFd<'_>, ms: u32) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &ms)
 }
 
-/// Attaches a filter to a listening socket that drops SYN segments and lets all others through: no handshake
-/// begins any more, those under way and queued connections are not touched.
+/// The greatest time to live (IPv4) or hop limit (IPv6) of a packet.
+pub const MOST_HOPS: i32 = 255;
+
+/// `IP_MINTTL` and `IPV6_MINHOPCOUNT`: the socket drops packets that come with less (0: none). Those of a handshake that has begun
+/// are taken all the same; the connection that comes out of it inherits the bound.
 ///
 /// # Errors
 /// Those of `setsockopt(2)`.
-pub fn refuse_new_connections(listener: BorrowedFd<'_>) -> io::Result<()> {
-    const TCP_FLAGS_OFFSET: u32 = 13;
-    const SYN: u32 = 0x02;
-    let mut program = [
-        statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, TCP_FLAGS_OFFSET),
-        statement(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, SYN),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
-    ];
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+pub fn set_least_hops(socket: BorrowedFd<'_>, hops: i32) -> io::Result<()> {
+    // A socket of IPv6 may also get packets of IPv4, and one of IPv4 knows nothing of the other.
+    set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &hops)?;
+    match set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &hops) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        set => set,
+    }
 }
 
 /// Has a program of classic BPF choose among the sockets of a reuseport group, in the order in which they began to listen;
@@ -97,6 +95,16 @@ pub fn choose_by_program(member: BorrowedFd<'_>, program: &mut [libc::sock_filte
     let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
     set_option(member, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &filter)
+}
+
+/// `SO_LOCK_FILTER`: no program can be attached through this member of a group any more (`EPERM`). It cannot be undone.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn lock_program(member: BorrowedFd<'_>) -> io::Result<()> {
+    /// As in asm-generic/socket.h; the libc crate lacks it.
+    const SO_LOCK_FILTER: i32 = 44;
+    set_option(member, libc::SOL_SOCKET, SO_LOCK_FILTER, &1i32)
 }
 
 /// Address and port of the other side, for a connection that was accepted without asking.

@@ -23,11 +23,19 @@ impl OwnNetwork {
     /// # Errors
     /// `EPERM` without `CAP_SYS_ADMIN`; others of unshare(2) and netdevice(7).
     pub fn enter() -> io::Result<Self> {
-        let before = File::open("/proc/thread-self/ns/net")?;
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        let network = Self { before, _thread: std::marker::PhantomData };
+        let network = Self::enter_without_loopback()?;
         loopback_up()?;
         Ok(network)
+    }
+
+    /// As [`enter`](Self::enter), and nothing can be reached there.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN`; others of unshare(2).
+    pub fn enter_without_loopback() -> io::Result<Self> {
+        let before = File::open("/proc/thread-self/ns/net")?;
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        Ok(Self { before, _thread: std::marker::PhantomData })
     }
 }
 

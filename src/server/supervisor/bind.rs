@@ -4,30 +4,53 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::instance::registry;
+use crate::listener::sink::Sink;
 use crate::listener::{SocketCount, socket};
 use crate::server::config::Settings;
 use crate::server::error::Error;
+use crate::server::privileges::Identity;
 use crate::sys::net;
+
+/// The sockets of an instance, and where a stop leads new connections, or why not.
+pub(super) type Bound = (Vec<OwnedFd>, io::Result<Sink>);
 
 /// Binds the sockets that the strategy of `settings` needs. With port 0, the first one's is everybody's.
 ///
+/// Sockets that a reload or a worker adds to later are bound by the user who serves, since a reuseport group is of one user;
+/// others, and those of a privileged port, by the one who started the instance.
+///
 /// # Errors
 /// The port is taken, privileged, or the address is not ours.
-pub(super) fn bind(settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
-    let explain = |error: io::Error| Error::Failed(explain(settings, &error));
-    let mut sockets = vec![socket::first(settings.address(), settings.terms()).map_err(explain)?];
+pub(super) fn bind(settings: &Settings, identity: &Identity) -> Result<Bound, Error> {
+    let count = settings.listener.sockets();
+    if count != SocketCount::One {
+        match open(settings) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            bound => return bound.map_err(|error| Error::Failed(explain(settings, &error))),
+        }
+    }
+    if count == SocketCount::Private && matches!(identity, Identity::Other(_)) {
+        return Err(Error::Failed(format!(
+            "port {} is privileged, and with {} each worker binds it as an ordinary user; choose one from 1024 on with --port, or another strategy",
+            settings.port, settings.listener
+        )));
+    }
+    identity.as_starter(|| open(settings).map_err(|error| Error::Failed(explain(settings, &error))))
+}
+
+fn open(settings: &Settings) -> io::Result<Bound> {
+    let mut sockets = vec![socket::first(settings.address(), settings.terms())?];
+    let address = socket::local_address(sockets[0].as_fd())?;
+    let sink = Sink::bind(address);
     if settings.listener.sockets() == SocketCount::Private {
         // Proof that the port was free; from now on only its address is needed.
-        let address = socket::local_address(sockets[0].as_fd()).map_err(explain)?;
-        sockets = vec![socket::placeholder(address, settings.terms()).map_err(explain)?];
+        sockets = vec![socket::placeholder(address, settings.terms())?];
     }
-    let more = missing(&sockets, settings).map_err(explain)?;
-    more.iter()
-        .try_for_each(|socket| socket::open_queue(socket.as_fd(), settings.terms()))
-        .map_err(explain)?;
+    let more = missing(&sockets, settings)?;
+    more.iter().try_for_each(|socket| socket::open_queue(socket.as_fd(), settings.terms()))?;
     sockets.extend(more);
-    set_send_timeout(&sockets, settings).map_err(explain)?;
-    Ok(sockets)
+    set_send_timeout(&sockets, settings)?;
+    Ok((sockets, sink))
 }
 
 /// Takes a listening socket that a service manager passed in place of one of our own; `bind` and `port` are as it has them.
@@ -64,7 +87,19 @@ pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::
 pub(super) fn missing(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let address = socket::local_address(sockets[0].as_fd())?;
     let needed = settings.listener.sockets().of(settings.workers);
-    (sockets.len()..needed).map(|_| socket::placeholder(address, settings.terms())).collect()
+    let more: io::Result<_> =
+        (sockets.len()..needed).map(|_| socket::placeholder(address, settings.terms())).collect();
+    more.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "port {} is privileged, and the user who serves cannot bind it; stop the instance and start it with {} workers",
+                address.port(),
+                settings.workers
+            ),
+        ),
+        _ => error,
+    })
 }
 
 fn explain(settings: &Settings, error: &io::Error) -> String {

@@ -4,6 +4,7 @@
 //! One thread, one loop (`Supervisor::run`): take signals, reap, read reports, restore the staff, wait.
 
 mod bind;
+mod closing;
 mod generation;
 mod group;
 mod member;
@@ -27,6 +28,7 @@ use nix::unistd::Pid;
 
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
+use crate::listener::sink::Sink;
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{Settings, Sources};
@@ -122,6 +124,8 @@ struct Supervisor {
 #[derive(Debug)]
 struct Own {
     parking: Parking,
+    /// Where a stop leads new connections; gone when the port is free.
+    sink: Option<Sink>,
     signals: SignalFd,
     reports: PipeReader,
     stderr: Collector,
@@ -217,11 +221,7 @@ impl Supervisor {
         if self.staff.iter().all(|member| member.pid.is_none()) {
             self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
         }
-        self.on_each_socket(|listener| {
-            if let Err(error) = net::refuse_new_connections(listener.as_fd()) {
-                tracing::warn!("cannot close the accept queue to new connections: {error}");
-            }
-        });
+        self.turn_away();
     }
 
     /// Second half: workers take what is left in the queues, finish it, and end.
@@ -230,9 +230,11 @@ impl Supervisor {
         let grace = youngest.map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
         if !self.given {
-            self.on_each_socket(|listener| {
+            self.on_all_sockets(|sockets| {
+                // Sockets that are closed one after another change places in their group, and the sink with them.
+                closing::drop_new_connections(sockets);
                 // Now an empty queue is told from one that a worker would wait for.
-                let _ = net::set_nonblocking(listener.as_fd(), true);
+                sockets.iter().for_each(|socket| drop(net::set_nonblocking(socket.as_fd(), true)));
             });
         }
         self.own().parking.clear();
@@ -255,7 +257,7 @@ impl Supervisor {
                 }
             }
             Phase::Stopping { until } if now >= until => self.kill_all(),
-            Phase::Stopping { .. } => {}
+            Phase::Stopping { .. } => self.release_port(),
         }
         for index in 0..self.staff.len() {
             if self.staff[index].stopped || self.staff[index].pid.is_none() {
@@ -288,12 +290,6 @@ impl Supervisor {
         Ok(())
     }
 
-    fn on_each_socket(&mut self, act: impl Fn(&OwnedFd)) {
-        if let Err(reason) = self.with_sockets(|_, sockets| sockets.iter().for_each(act)) {
-            tracing::error!("{reason}");
-        }
-    }
-
     /// Sleeps until a signal, a report, a line of a handler's stderr, or the next thing that time brings about.
     fn wait(&mut self) {
         let limit = self.next_wake_up();
@@ -313,6 +309,7 @@ impl Supervisor {
             Phase::Running => None,
             Phase::Closing { .. } => Some(TICK),
             // Not less than a tick: it may be over, and somebody who was killed still has to be reaped.
+            Phase::Stopping { .. } if self.holds_sink() => Some(TICK),
             Phase::Stopping { until: end } => Some(until(end).max(TICK)),
         };
         let due = self.staff.iter().filter_map(|member| member.due).map(until).min();

@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::stderr::Collector;
-use super::{Beginning, Own, Phase, Supervisor, bind};
+use super::{Beginning, Own, Phase, Supervisor, bind, closing};
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
@@ -53,10 +53,14 @@ pub(super) fn open(
     let Beginning { claim, ready, identity, given } = beginning;
     let notify = Notify::from_environment().map_err(failed("reach the service manager (NOTIFY_SOCKET)"))?;
     let by_manager = given.is_some();
-    let (sockets, copy) = identity.as_starter(|| {
-        let sockets = given.map_or_else(|| bind::bind(&settings), |given| bind::adopt(given, &settings))?;
-        Ok((sockets, terminal()))
-    })?;
+    let (sockets, sink) = match given {
+        Some(given) => (bind::adopt(given, &settings)?, None),
+        None => {
+            let (sockets, sink) = bind::bind(&settings, &identity)?;
+            (sockets, Some(sink))
+        }
+    };
+    let copy = identity.as_starter(|| Ok(terminal()))?;
     identity.settle(&settings)?;
     let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
     (settings.bind, settings.port) = (address.ip(), address.port());
@@ -64,6 +68,8 @@ pub(super) fn open(
     if matches!(identity, Identity::Root) {
         tracing::warn!("this is root, and so are the handlers: give --user, or --user root if that is meant");
     }
+    let sink =
+        sink.and_then(|sink| sink.inspect_err(|error| tracing::warn!("{} ({error})", closing::DROPPED)).ok());
     let folder = claim.folder();
     settings.save(&folder.config())?;
     let board = open_scoreboard(&folder.scoreboard(), &settings)?;
@@ -97,7 +103,14 @@ pub(super) fn open(
         sessions: BTreeSet::new(),
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, signals, reports: reports_in, stderr: Collector::new(stderr), notify }),
+        own: Some(Own {
+            parking,
+            sink,
+            signals,
+            reports: reports_in,
+            stderr: Collector::new(stderr),
+            notify,
+        }),
         workers_ends: Some((reports, handlers_stderr)),
     };
     supervisor.starting = Some(supervisor.found(Rc::new(settings)).map_err(Error::Failed)?);

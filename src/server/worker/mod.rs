@@ -248,6 +248,10 @@ impl Worker {
 
     /// Serves a new connection as far as it goes without waiting; the room has the rest.
     fn take(&mut self, Accepted { stream, peer }: Accepted) {
+        if self.shared.board.header().closing.load(Relaxed) != 0 {
+            // The listening socket drops packets by now that have come from afar; this connection is to get them.
+            let _ = net::set_least_hops(stream.as_fd(), 0);
+        }
         let connection = Connection::new(stream, peer);
         let row = self.shared.row();
         add(&row.accepted, 1);
