@@ -6,6 +6,7 @@ use std::path::Path;
 use caffeine::cgi::launch::{HANDLER_PATH, SOFTWARE, Terms};
 use caffeine::cgi::meta::{self, Instance, Request};
 use caffeine::cgi::route::{Kind, resolve};
+use caffeine::cgi::stderr::{Pipes, Table};
 use caffeine::http::limits::Limits;
 use caffeine::http::request;
 use caffeine::sys::cstrings::CStrings;
@@ -25,7 +26,9 @@ pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'
         worker: 0,
         extra,
     };
-    Terms { instance, alarm_s: 0, limits: Vec::new(), clear_mask: false }
+    let table = Box::leak(Box::new(Table::new(1).unwrap()));
+    let stderr = Box::leak(Box::new(Pipes::new(table, 0, Vec::new())));
+    Terms { instance, stderr, alarm_s: 0, limits: Vec::new(), clear_mask: false }
 }
 
 /// The part that belongs to one request, behind the part that belongs to the worker.

@@ -35,6 +35,8 @@ impl Launch {
             directory: c"/",
             stdin: None,
             stdout: self.null.as_fd(),
+            stderr: None,
+            pid: None,
             alarm_s: 0,
             limits: &[],
             clear_mask: false,

@@ -18,9 +18,9 @@
 //!
 //! ```text
 //! supervisor   parking (a socketpair with the listening sockets in flight), the sink, pid lock, signalfd, log,
-//!  |           both ends of two pipes: reports of workers, standard error of handlers
+//!  |           both ends of its pipes: reports of workers, standard errors of handlers
 //!  +- worker   leads a session; the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
-//!  |   |       2 is the handlers' pipe
+//!  |   |       2 is a pipe that handlers share when those that it lends to one at a time are taken ([`cgi::stderr`])
 //!  |   +- handler   leads a process group; 0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
 //!  |   +- handler
 //!  +- worker

@@ -145,8 +145,10 @@ fn what_handlers_write_to_standard_error_is_marked_and_escaped() {
     assert!(complaints[0].contains("one line"), "{complaints:?}");
     assert!(complaints[1].contains(r#"forged\x1B[2J\x0D \"quoted\" \\ \xC3\xA9"#), "{complaints:?}");
     for line in &complaints {
-        let mark = line.find(" WARN  supervisor: stream=stderr ");
+        let mark = line.find(" WARN  worker ");
         assert!(mark.is_some_and(|at| at < 30), "the mark comes first: {line}");
+        assert_eq!((value(line, "stream"), value(line, "handler")), ("stderr", "/complains"));
+        assert!(value(line, "pid").parse::<u32>().unwrap() > 1);
     }
     assert!(!server.log().lines().any(|line| line.starts_with("2030")), "{}", server.log());
 }
@@ -223,8 +225,12 @@ fn a_reload_changes_the_form_of_the_lines() {
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
     sandbox.write("c.toml", "log-format = \"json\"\n");
     sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-    server.get("/hello?after");
-    let of_a_worker = lines(&server, "/hello?after", 1).remove(0);
+    // A worker of the old generation may still take one.
+    eventually("a new worker has answered", || {
+        server.get("/hello?after");
+        server.log().lines().any(|line| line.starts_with('{') && line.contains("/hello?after"))
+    });
+    let of_a_worker = lines(&server, "\"/hello?after", 1).remove(0);
     let of_the_supervisor = lines(&server, "ready on", 2).remove(1);
     for line in [of_a_worker, of_the_supervisor] {
         assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");

@@ -17,7 +17,9 @@ pub fn counters(server: &Server) -> Vec<Counters> {
 
 /// Sends a signal to a worker.
 pub fn signal(row: &Counters, signal: Signal) {
-    kill(pid(u32::try_from(row.pid).unwrap()), signal).unwrap();
+    let sent = kill(pid(u32::try_from(row.pid).unwrap()), signal);
+    // It may have been reaped since its row was read.
+    assert!(matches!(sent, Ok(()) | Err(nix::errno::Errno::ESRCH)), "{sent:?}");
 }
 
 /// The state of a process' main thread: S sleeps, T is stopped.

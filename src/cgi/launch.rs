@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 use super::meta;
 use super::route::{self, Kind, Route};
+use super::stderr::Pipes;
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
@@ -39,6 +40,8 @@ const REMEMBERED_BYTES: usize = 128;
 pub struct Terms<'a> {
     /// The variables that every handler gets, and the base directory.
     pub instance: meta::Instance<'a>,
+    /// Where their standard errors go.
+    pub stderr: &'a Pipes,
     /// SIGALRM after so many seconds; 0 is never.
     pub alarm_s: u32,
     /// Resource limits of handlers, where the worker's are others.
@@ -201,6 +204,12 @@ impl<'a> Launcher<'a> {
         );
         self.arguments.truncate(0);
         self.arguments.push(&[program.file.to_bytes()]);
+        let pipes = self.terms.stderr;
+        let lent = pipes.lend(&program.route.script_name);
+        if lent.is_none() {
+            // It is shared, and a handler may have set all that write there not to wait (O_NONBLOCK belongs to the open file).
+            let _ = net::set_nonblocking(io::stderr().as_fd(), false);
+        }
         let order = Order {
             program: &program.file,
             arguments: &mut self.arguments,
@@ -208,13 +217,17 @@ impl<'a> Launcher<'a> {
             directory: &program.directory,
             stdin: client.body.as_ref().map(AsFd::as_fd),
             stdout: client.stream,
+            stderr: lent.as_ref().map(|lent| lent.end),
+            pid: lent.as_ref().map(|lent| lent.pid),
             alarm_s: self.terms.alarm_s,
             limits: &self.terms.limits,
             clear_mask: self.terms.clear_mask,
         };
-        // It is shared, and a handler may have set all that write there not to wait (O_NONBLOCK belongs to the open file).
-        let _ = net::set_nonblocking(io::stderr().as_fd(), false);
-        self.spawner.spawn(order, pidfd)
+        let started = self.spawner.spawn(order, pidfd);
+        if let (Err(_), Some(lent)) = (&started, lent) {
+            lent.give_back();
+        }
+        started
     }
 }
 

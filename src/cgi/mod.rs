@@ -5,3 +5,4 @@ pub mod body;
 pub mod launch;
 pub mod meta;
 pub mod route;
+pub mod stderr;

@@ -145,6 +145,17 @@ pub fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO)? > 0)
 }
 
+/// Bytes that are in a pipe or socket and have not been read (`FIONREAD`).
+///
+/// # Errors
+/// Those of `ioctl(2)`.
+pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int to a live local.
+    cerr(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// Reads what is there, without waiting (`WouldBlock`), whatever mode the socket is in. 0 is the end.
 ///
 /// # Errors

@@ -15,6 +15,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering::Release};
 
 use nix::sys::resource::Resource;
 
@@ -26,8 +27,8 @@ const STACK_BYTES: usize = 32 * 1024;
 /// `CLONE_CLEAR_SIGHAND` of clone3(2), Linux 5.5: libc's constant has the wrong type for now.
 const CLEAR_SIGHAND: u64 = 1 << 32;
 
-/// What is to be started. The new process has descriptors 0 (`stdin`, or the caller's 0), 1 (`stdout`), 2 (the caller's),
-/// and those of the caller that are not close-on-exec.
+/// What is to be started. The new process has descriptors 0 (`stdin`, or the caller's 0), 1 (`stdout`), 2 (`stderr`, or the
+/// caller's), and those of the caller that are not close-on-exec.
 #[derive(Debug)]
 pub struct Order<'a> {
     /// Absolute path of the program.
@@ -42,6 +43,10 @@ pub struct Order<'a> {
     pub stdin: Option<BorrowedFd<'a>>,
     /// Its standard output.
     pub stdout: BorrowedFd<'a>,
+    /// Its standard error; `None` leaves the caller's.
+    pub stderr: Option<BorrowedFd<'a>>,
+    /// Where the new process writes its id before it executes the program.
+    pub pid: Option<&'a AtomicU64>,
     /// SIGALRM after so many seconds; 0 is never.
     pub alarm_s: u32,
     /// Its resource limits, where the caller's are not the right ones.
@@ -93,6 +98,8 @@ struct Task {
     directory: *const c_char,
     stdin: RawFd,
     stdout: RawFd,
+    stderr: RawFd,
+    pid: *const AtomicU64,
     alarm_s: u32,
     limits: *const Limit,
     limit_count: usize,
@@ -127,6 +134,8 @@ impl Spawner {
             directory: order.directory.as_ptr(),
             stdin: order.stdin.map_or(-1, |fd| fd.as_raw_fd()),
             stdout: order.stdout.as_raw_fd(),
+            stderr: order.stderr.map_or(-1, |fd| fd.as_raw_fd()),
+            pid: order.pid.map_or(std::ptr::null(), std::ptr::from_ref),
             alarm_s: order.alarm_s,
             limits: order.limits.as_ptr(),
             limit_count: order.limits.len(),
@@ -167,10 +176,14 @@ extern "C" fn child(task: *mut c_void) -> ! {
         let ok = libc::setpgid(0, 0) == 0
             && libc::dup2((*task).stdout, 1) >= 0
             && ((*task).stdin < 0 || libc::dup2((*task).stdin, 0) >= 0)
+            && ((*task).stderr < 0 || libc::dup2((*task).stderr, 2) >= 0)
             && libc::chdir((*task).directory) == 0
             && set_limits((*task).limits, (*task).limit_count)
             && (!(*task).clear_mask || empty_mask() == 0);
         if ok {
+            if !(*task).pid.is_null() {
+                (*(*task).pid).store(libc::getpid() as u64, Release);
+            }
             if (*task).alarm_s > 0 {
                 libc::alarm((*task).alarm_s);
             }
@@ -317,6 +330,8 @@ mod tests {
             directory: c"/usr",
             stdin: stdin.map(|_| input.as_fd()),
             stdout: writer.as_fd(),
+            stderr: None,
+            pid: None,
             alarm_s: 0,
             limits: &[Limit::new(Resource::RLIMIT_NOFILE, 99, 100), Limit::new(Resource::RLIMIT_CORE, 0, 0)],
             clear_mask: true,
@@ -365,6 +380,8 @@ mod tests {
             directory: c"/",
             stdin: None,
             stdout: null.as_fd(),
+            stderr: None,
+            pid: None,
             alarm_s: 0,
             limits: &[],
             clear_mask: false,

@@ -123,6 +123,15 @@ pub fn become_auxiliary() {
     WORKER.store(line::AUXILIARY, Relaxed);
 }
 
+/// Lines that `work` logs are another process's: worker `number`'s, or, with `None`, that of a process which serves the strategy.
+/// For a process without threads.
+pub fn on_behalf_of(number: Option<usize>, work: impl FnOnce()) {
+    let speaker = number.map_or(line::AUXILIARY, |number| i64::try_from(number).unwrap_or(i64::MAX));
+    let own = WORKER.swap(speaker, Relaxed);
+    work();
+    WORKER.store(own, Relaxed);
+}
+
 /// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.
 pub fn disarm() {
     if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {

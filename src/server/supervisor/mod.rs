@@ -7,6 +7,7 @@ mod bind;
 mod closing;
 mod generation;
 mod group;
+mod lines;
 mod member;
 mod reload;
 mod staff;
@@ -115,9 +116,9 @@ struct Supervisor {
     ready: Option<Ready>,
     /// What a forked worker closes at once.
     own: Option<Own>,
-    /// The ends of two pipes that workers write to: reports, and handlers' standard error. A worker gives both up: each
-    /// descriptor that it has is copied and closed again at every launch.
-    workers_ends: Option<(PipeWriter, PipeWriter)>,
+    /// Where workers report that they accept. A worker gives it up then: each descriptor that it has is copied and closed
+    /// again at every launch.
+    reports: Option<PipeWriter>,
 }
 
 /// Descriptors that are the supervisor's alone.
@@ -295,7 +296,9 @@ impl Supervisor {
         let limit = self.next_wake_up();
         let timeout =
             limit.map_or(PollTimeout::NONE, |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
+        let rows: BTreeSet<usize> = self.staff.iter().map(|member| member.slot).collect();
         let own = self.own();
+        own.stderr.vacate(|row| !rows.contains(&row));
         let mut fds = [own.signals.as_fd(), own.reports.as_fd(), own.stderr.as_fd()]
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let _ = poll(&mut fds, timeout);

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::member::{Duty, FIRST_PAUSE, Member};
+use super::stderr::{self, Owner};
 use super::{Phase, Supervisor};
 use crate::listener::Strategy;
 use crate::scoreboard::State;
@@ -138,6 +140,11 @@ impl Supervisor {
         let (slot, again) =
             (member.slot, member.has_died() || self.board.row(member.slot).accepted.load(Relaxed) > 0);
         self.board.row(slot).state.store(State::Starting as u64, Relaxed);
+        let (owner, pipes) = self.standard_errors(index);
+        let prepared = self.own().stderr.prepare(owner, pipes);
+        prepared.map_err(|error| {
+            format!("cannot make a standard error for {}: {error}", self.staff[index].title())
+        })?;
         let supervisor = nix::unistd::getpid();
         match fork_single_threaded() {
             Ok(None) => self.become_member(index, supervisor, std::mem::take(sockets)),
@@ -155,15 +162,26 @@ impl Supervisor {
         }
     }
 
+    /// Whose the pipes for standard errors are, and how many it has to lend to handlers.
+    fn standard_errors(&self, index: usize) -> (Owner, usize) {
+        let Member { slot, number, generation, .. } = &self.staff[index];
+        let worker = self.staff[index].is_worker().then_some(*number);
+        let owner = Owner { row: *slot, generation: generation.number, worker };
+        let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+        (owner, worker.map_or(0, |_| stderr::pipes_each(generation.settings.workers, descriptors)))
+    }
+
     /// The child's side of [`spawn`](Self::spawn).
     fn become_member(&mut self, index: usize, supervisor: Pid, sockets: Vec<OwnedFd>) -> ! {
         let member = &self.staff[index];
         let (slot, number, duty, generation) =
             (member.slot, member.number, member.duty, Rc::clone(&member.generation));
+        let (owner, _) = self.standard_errors(index);
+        let ends = self.own().stderr.take_ends(owner);
         self.own = None;
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());
-        let Some((mut reports, stderr)) = self.workers_ends.take() else {
+        let (Some(mut reports), Some((stderr, pipes))) = (self.reports.take(), ends) else {
             fork::exit_now(worker::EXIT_FATAL)
         };
         let set_up = fork::begin_session()
@@ -185,6 +203,7 @@ impl Supervisor {
             sockets,
             log_path: self.claim.folder().log(),
             nofile: self.nofile,
+            stderr: pipes,
             leaves_queue: self.given,
         };
         let pid = std::process::id();

@@ -16,6 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::stderr::Collector;
 use super::{Beginning, Own, Phase, Supervisor, bind, closing};
+use crate::cgi::stderr::Table;
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
@@ -73,11 +74,10 @@ pub(super) fn open(
     let folder = claim.folder();
     settings.save(&folder.config())?;
     let board = open_scoreboard(&folder.scoreboard(), &settings)?;
-    let (stderr, handlers_stderr) = io::pipe().map_err(failed("make a pipe"))?;
+    let table = Table::new(2 * board.rows()).map_err(failed("set up standard errors"))?;
+    let stderr = Collector::new(Box::leak(Box::new(table))).map_err(failed("set up standard errors"))?;
     let (reports_in, reports) = io::pipe().map_err(failed("make a pipe"))?;
-    for end in [stderr.as_fd(), reports_in.as_fd()] {
-        net::set_nonblocking(end, true).map_err(failed("set up a pipe"))?;
-    }
+    net::set_nonblocking(reports_in.as_fd(), true).map_err(failed("set up a pipe"))?;
     let mut parking = Parking::default();
     parking.park(&sockets).map_err(failed("park the listening sockets"))?;
     drop(sockets);
@@ -103,15 +103,8 @@ pub(super) fn open(
         sessions: BTreeSet::new(),
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own {
-            parking,
-            sink,
-            signals,
-            reports: reports_in,
-            stderr: Collector::new(stderr),
-            notify,
-        }),
-        workers_ends: Some((reports, handlers_stderr)),
+        own: Some(Own { parking, sink, signals, reports: reports_in, stderr, notify }),
+        reports: Some(reports),
     };
     supervisor.starting = Some(supervisor.found(Rc::new(settings)).map_err(Error::Failed)?);
     Ok(supervisor)

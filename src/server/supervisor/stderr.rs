@@ -1,132 +1,266 @@
-//! Handlers' standard error: one pipe per instance, written to the log line by line.
+//! Handlers' standard errors: the pipes of all workers, written to the log line by line with the worker, and the handler where
+//! it has a pipe to itself ([`cgi::stderr`](crate::cgi::stderr)).
+//!
+//! The supervisor reads them, because a handler may outlive its worker. The pipes of a place stay for the successor of a
+//! worker that died; those of one that left are read until the last of its handlers has closed them.
 
-use std::io::{PipeReader, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::lines::Lines;
+use crate::cgi::stderr::{PIPES, Pipes, Table, Writer};
 use crate::server::logging;
+use crate::sys::net;
 
-/// A line that is longer than this is cut into several.
-const LINE_BYTES: usize = 4096;
 /// One read.
 const READ_BYTES: usize = 16 * 1024;
-/// Reads in a row before signals and workers are looked at again.
+/// Reads before signals and workers are looked at again: a handler that never stops writing must not keep the supervisor from
+/// its other duties.
 const READS_PER_TURN: usize = 8;
-/// A line without an end is logged when so long nothing more of it has come.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Pipes of all workers together, beside one for each that is shared: the kernel makes them small for a user who has many
+/// (pipe-user-pages-soft).
+const MOST_PIPES: usize = 256;
+/// One descriptor in so many may be a pipe's.
+const SHARE_OF_DESCRIPTORS: usize = 16;
 
-/// Collects lines from the pipe.
-#[derive(Debug)]
-pub(super) struct Collector<R = PipeReader> {
-    pipe: R,
-    partial: Vec<u8>,
-    /// When the unfinished line is logged as it is.
-    due: Option<Instant>,
+/// How many pipes each of `workers` workers gets, where a process may have `descriptors`.
+pub(super) fn pipes_each(workers: usize, descriptors: u64) -> usize {
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX) / SHARE_OF_DESCRIPTORS;
+    PIPES.min(MOST_PIPES.min(descriptors) / workers.max(1))
 }
 
-impl<R: Read> Collector<R> {
-    /// Reads from the non-blocking end of a pipe.
-    pub fn new(pipe: R) -> Self {
-        Self { pipe, partial: Vec::new(), due: None }
+/// Whose pipes: a row of the scoreboard, and who is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub row: usize,
+    pub generation: u64,
+    /// A worker's number, `None` for a process that serves the strategy beside them.
+    pub worker: Option<usize>,
+}
+
+/// Reads all pipes.
+#[derive(Debug)]
+pub(super) struct Collector {
+    epoll: Epoll,
+    table: &'static Table,
+    pipes: BTreeMap<u64, Pipe>,
+    next_key: u64,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    owner: Owner,
+    reader: PipeReader,
+    /// For the worker and its successors; `None` when there will be none.
+    end: Option<OwnedFd>,
+    /// Where it is told who has it; `None` for the one that is shared.
+    lent: Option<(usize, usize)>,
+    lines: Lines,
+}
+
+impl Collector {
+    /// One for as many places as `table` has.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn new(table: &'static Table) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll, table, pipes: BTreeMap::new(), next_key: 0 })
+    }
+
+    /// Makes the pipes of a process that is about to be forked, `count` beside the shared one, unless an earlier one
+    /// in its place has left them. With too few descriptors there are fewer.
+    ///
+    /// # Errors
+    /// There is not even one.
+    pub fn prepare(&mut self, owner: Owner, count: usize) -> io::Result<()> {
+        if self.pipes.values().any(|pipe| pipe.owner == owner && pipe.end.is_some()) {
+            return Ok(());
+        }
+        self.vacate(|row| row == owner.row);
+        self.add(owner, None)?;
+        let taken =
+            |place: usize| self.pipes.values().any(|pipe| pipe.lent.is_some_and(|(of, _)| of == place));
+        if let Some(place) = (0..self.table.places()).find(|&place| !taken(place)) {
+            let _ = (0..count).try_for_each(|pipe| self.add(owner, Some((place, pipe))));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, owner: Owner, lent: Option<(usize, usize)>) -> io::Result<()> {
+        let (reader, writer) = io::pipe()?;
+        net::set_nonblocking(reader.as_fd(), true)?;
+        // Both ways, so that its writers need no reader beside themselves.
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let end = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_or_else(|_| writer.into(), OwnedFd::from);
+        self.epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, self.next_key))?;
+        self.pipes
+            .insert(self.next_key, Pipe { owner, reader, end: Some(end), lent, lines: Lines::default() });
+        self.next_key += 1;
+        Ok(())
+    }
+
+    /// In a forked process: what it writes to. First its own standard error, which handlers share when they must.
+    pub fn take_ends(&mut self, owner: Owner) -> Option<(OwnedFd, Pipes)> {
+        let mut own = self.pipes.values_mut().filter(|pipe| pipe.owner == owner && pipe.end.is_some());
+        let shared = own.next()?.end.take()?;
+        let mut place = 0;
+        let ends = own.filter_map(|pipe| {
+            place = pipe.lent?.0;
+            pipe.end.take()
+        });
+        let ends = ends.collect();
+        Some((shared, Pipes::new(self.table, place, ends)))
+    }
+
+    /// Rows of which nobody will be forked any more.
+    pub fn vacate(&mut self, is_vacant: impl Fn(usize) -> bool) {
+        self.pipes.values_mut().filter(|pipe| is_vacant(pipe.owner.row)).for_each(|pipe| pipe.end = None);
     }
 
     /// When [`collect`](Self::collect) has something to do although nothing comes.
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        self.pipes.values().filter_map(|pipe| pipe.lines.due()).min()
     }
 
-    /// Logs every whole line that has come, and one that nobody finishes. Reads a bounded amount: a handler that never stops
-    /// writing must not keep the supervisor from its signals.
+    /// Logs every whole line that has come, and those that nobody finishes.
     pub fn collect(&mut self) {
         let mut piece = [0; READ_BYTES];
+        let mut events = [EpollEvent::empty(); READS_PER_TURN];
+        let mut left = READS_PER_TURN;
         logging::hold();
-        for _ in 0..READS_PER_TURN {
-            let Ok(n @ 1..) = self.pipe.read(&mut piece) else { break };
-            self.partial.extend_from_slice(&piece[..n]);
-            self.log_lines();
-            self.due = (!self.partial.is_empty()).then(|| Instant::now() + PATIENCE);
+        while left > 0 {
+            let Ok(count @ 1..) = self.epoll.wait(&mut events[..left], EpollTimeout::ZERO) else { break };
+            events[..count].iter().for_each(|event| self.read(event.data(), &mut piece));
+            left -= count;
         }
-        if self.due.is_some_and(|due| due <= Instant::now()) {
-            self.log_rest();
-        }
+        let now = Instant::now();
+        let late = self.pipes.values_mut().filter(|pipe| pipe.lines.due().is_some_and(|due| due <= now));
+        late.for_each(Pipe::log_rest);
         logging::flush();
+    }
+
+    fn read(&mut self, key: u64, piece: &mut [u8]) {
+        let Some(pipe) = self.pipes.get_mut(&key) else { return };
+        // It is lent to the next one only when it is empty: before and after a read of one handler's words it has it.
+        let before = pipe.writer(self.table);
+        match pipe.reader.read(piece) {
+            Ok(0) => {
+                pipe.log_rest();
+                // Explicitly: a process that was just forked may still have it, and the watch would not end with our copy.
+                let _ = self.epoll.delete(&pipe.reader);
+                self.pipes.remove(&key);
+            }
+            Ok(n) => {
+                let writer = before.filter(|before| pipe.writer(self.table).as_ref() == Some(before));
+                pipe.log(&piece[..n], writer);
+            }
+            Err(_) => {} // another time
+        }
     }
 
     /// Logs what has come, as the last of all.
     pub fn finish(&mut self) {
-        self.collect();
-        if !self.partial.is_empty() {
-            self.log_rest();
-        }
+        const LAST_TURNS: usize = 64;
+        (0..LAST_TURNS).for_each(|_| self.collect());
+        self.pipes.values_mut().for_each(Pipe::log_rest);
+    }
+}
+
+impl Pipe {
+    fn writer(&self, table: &Table) -> Option<Writer> {
+        self.lent.and_then(|(place, pipe)| table.writer(place, pipe))
+    }
+
+    fn log(&mut self, bytes: &[u8], writer: Option<Writer>) {
+        let worker = self.owner.worker;
+        self.lines.add(bytes, writer, |line, writer| log(worker, writer, line));
     }
 
     fn log_rest(&mut self) {
-        log(&self.partial);
-        self.partial.clear();
-        self.due = None;
-    }
-
-    fn log_lines(&mut self) {
-        let mut start = 0;
-        while let Some((length, skip)) = next_line(&self.partial[start..]) {
-            log(&self.partial[start..start + length]);
-            start += skip;
-        }
-        self.partial.drain(..start);
+        let worker = self.owner.worker;
+        self.lines.end(|line, writer| log(worker, writer, line));
     }
 }
 
-/// The mark stands before the text, which could contain one itself.
-fn log(line: &[u8]) {
-    tracing::warn!(stream = "stderr", message = %String::from_utf8_lossy(line));
-}
-
-/// Length of the first line, and how much to drop with its end; `None` when there is no whole one.
-fn next_line(bytes: &[u8]) -> Option<(usize, usize)> {
-    match bytes.iter().take(LINE_BYTES).position(|&byte| byte == b'\n') {
-        Some(end) => Some((end, end + 1)),
-        None if bytes.len() >= LINE_BYTES => Some((LINE_BYTES, LINE_BYTES)),
-        None => None,
-    }
+/// The mark and the names stand before the text, which could contain some itself.
+fn log(worker: Option<usize>, writer: Option<&Writer>, line: &[u8]) {
+    let name = writer.map(|writer| String::from_utf8_lossy(&writer.name).into_owned());
+    logging::on_behalf_of(worker, || {
+        tracing::warn!(
+            stream = "stderr",
+            pid = writer.map(|writer| writer.pid),
+            handler = name,
+            message = %String::from_utf8_lossy(line),
+        );
+    });
 }
 
 impl AsFd for Collector {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+        self.epoll.0.as_fd()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
-    /// A handler that never stops writing.
-    struct Flood {
-        reads: usize,
+    const OWNER: Owner = Owner { row: 3, generation: 1, worker: Some(0) };
+
+    fn collector() -> Collector {
+        Collector::new(Box::leak(Box::new(Table::new(2).unwrap()))).unwrap()
     }
 
-    impl Read for Flood {
-        fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
-            self.reads += 1;
-            assert!(self.reads < 1000, "collecting does not end");
-            piece.fill(b'\n');
-            Ok(piece.len())
-        }
+    #[test]
+    fn few_descriptors_and_many_workers_mean_few_pipes() {
+        assert_eq!(pipes_each(4, 1 << 20), PIPES);
+        assert_eq!(pipes_each(64, 1 << 20), 4);
+        assert_eq!(pipes_each(1024, 1 << 20), 0);
+        assert_eq!(pipes_each(1, 64), 4);
     }
 
     #[test]
     fn a_flood_is_collected_in_turns() {
-        let mut collector = Collector::new(Flood { reads: 0 });
+        let mut collector = collector();
+        collector.prepare(OWNER, 3).unwrap();
+        let (_shared, pipes) = collector.take_ends(OWNER).unwrap();
+        let flood: Vec<_> = (0..3).map(|_| pipes.lend(b"/flood").unwrap()).collect();
+        for lent in &flood {
+            std::fs::File::from(lent.end.try_clone_to_owned().unwrap()).write_all(&[b'\n'; 60_000]).unwrap();
+        }
+        let left = || flood.iter().map(|lent| net::unread(lent.end).unwrap()).sum::<usize>();
         collector.collect();
-        assert_eq!(collector.pipe.reads, READS_PER_TURN);
+        assert_eq!(left(), 180_000 - READS_PER_TURN * READ_BYTES);
         collector.collect();
-        assert_eq!(collector.pipe.reads, 2 * READS_PER_TURN);
+        assert_eq!(left(), 0);
     }
 
     #[test]
-    fn lines_end_at_a_newline_or_when_they_are_too_long() {
-        assert_eq!(next_line(b"one\ntwo"), Some((3, 4)));
-        assert_eq!(next_line(b"half"), None);
-        assert_eq!(next_line(&[b'x'; 5000]), Some((4096, 4096)));
+    fn pipes_stay_for_a_successor_and_end_with_the_last_who_has_one() {
+        let mut collector = collector();
+        collector.prepare(OWNER, 2).unwrap();
+        assert_eq!(collector.pipes.len(), 3);
+        collector.prepare(OWNER, 2).unwrap();
+        assert_eq!(collector.pipes.len(), 3, "a successor");
+        let handler = collector.pipes[&1].end.as_ref().unwrap().try_clone().unwrap();
+        collector.prepare(Owner { generation: 2, ..OWNER }, 2).unwrap();
+        assert_eq!(collector.pipes.len(), 6, "of another generation");
+        collector.collect();
+        assert_eq!(collector.pipes.len(), 4, "one of the old is a handler's");
+        drop(handler);
+        collector.vacate(|row| row == OWNER.row);
+        collector.collect();
+        assert!(collector.pipes.is_empty());
     }
 }

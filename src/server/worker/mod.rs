@@ -32,6 +32,7 @@ use room::Room;
 use service::{After, Service};
 use shortage::Shortage;
 
+use crate::cgi::stderr::Pipes;
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing};
@@ -78,6 +79,8 @@ pub struct Post<'a> {
     pub log_path: PathBuf,
     /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.
     pub nofile: Option<(u64, u64)>,
+    /// Standard errors for its handlers.
+    pub stderr: Pipes,
     /// What still waits when the instance stops is left to the next one.
     pub leaves_queue: bool,
 }
@@ -104,6 +107,7 @@ struct Shared {
     slot: usize,
     number: usize,
     nofile: Option<(u64, u64)>,
+    stderr: Pipes,
     /// `SERVER_NAME` where the client names no host.
     server_name: String,
     descriptors: Descriptors,
@@ -167,6 +171,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         slot: post.slot,
         number: post.number,
         nofile: post.nofile,
+        stderr: post.stderr,
         spool_directory: post.log_path.parent().unwrap_or(&post.log_path).to_owned(),
     }));
     let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));

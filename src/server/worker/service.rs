@@ -88,7 +88,13 @@ impl Service {
             worker: shared.number as u64,
             extra: &settings.env,
         };
-        let terms = Terms { instance, alarm_s: alarm_s(settings), limits: limits(shared), clear_mask: slow };
+        let terms = Terms {
+            instance,
+            stderr: &shared.stderr,
+            alarm_s: alarm_s(settings),
+            limits: limits(shared),
+            clear_mask: slow,
+        };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
