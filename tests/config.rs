@@ -229,7 +229,7 @@ fn a_configuration_that_became_a_fifo_does_not_stop_the_supervisor() {
     let before = server.worker_pids();
     std::fs::remove_file(&file).unwrap();
     nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused the new configuration");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "keeps its old configuration");
     assert!(server.log().contains("c.toml: it is no regular file"), "{}", server.log());
     assert_eq!(server.worker_pids(), before);
     server.stop();

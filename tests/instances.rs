@@ -1,6 +1,6 @@
 //! Instances: one holder for each name and port, whatever stands in the pid file; list, stop, status, reload.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use caffeine::instance::{Claim, Error, Life};
 use nix::sys::signal::Signal;
@@ -54,27 +54,6 @@ fn stale_empty_and_garbage_pid_files_do_not_hinder_a_start() {
         let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
         assert_eq!(claim.folder().life().unwrap(), Life::Running(std::process::id()), "{contents:?}");
     }
-}
-
-/// A program that is none of ours, ended on drop.
-struct Stranger(Child);
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn a_number_that_belongs_to_another_program_now_is_never_signalled() {
-    let sandbox = Sandbox::new();
-    let mut stranger = Stranger(Command::new("sleep").arg("60").spawn().unwrap());
-    sandbox.write(".local/state/caffeine/lab/pid", format!("{}\n", stranger.0.id()));
-    for action in ["--stop", "--reload", "--status"] {
-        sandbox.caffeine(&["-n", "lab", action]).fails(1, "instance lab is not running");
-    }
-    assert!(stranger.0.try_wait().unwrap().is_none());
 }
 
 /// Starts the commands at once; how those ended that did, when all but one have.
@@ -196,20 +175,6 @@ fn two_stops_wait_for_the_same_graceful_end() {
 }
 
 #[test]
-fn a_stop_that_takes_longer_than_grace_allows_says_what_is_left_to_do() {
-    let sandbox = Sandbox::new();
-    let server = sandbox.start(&["-n", "lab", "-w", "1", "--grace", "0s"]);
-    server.signal(Signal::SIGSTOP);
-    let advice = format!(
-        "(pid {0}) is still stopping after 5 s; wait with --stop again, or end it with `kill -QUIT {0}`",
-        server.pid()
-    );
-    sandbox.caffeine(&["-n", "lab", "--stop"]).fails(1, &advice);
-    server.signal(Signal::SIGCONT);
-    sandbox.caffeine(&["-n", "lab", "--stop"]);
-}
-
-#[test]
 fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
@@ -254,7 +219,8 @@ fn a_reload_returns_when_the_new_generation_serves() {
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
     let before = server.worker_pids();
     sandbox.write("c.toml", "workers = 3\n");
-    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+    let said = sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds().stdout;
+    assert_eq!(said, "reloaded lab: generation 2, 3 workers\n");
     let after = server.worker_pids();
     assert_eq!(after.len(), 3);
     assert!(after.iter().all(|pid| !before.contains(pid)));
@@ -262,14 +228,14 @@ fn a_reload_returns_when_the_new_generation_serves() {
 }
 
 #[test]
-fn a_refused_reload_points_at_the_log_and_changes_nothing() {
+fn a_refused_reload_says_why_and_changes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "workers = 1\n");
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
     let before = server.worker_pids();
     sandbox.write("c.toml", "workerz = 3\n");
-    let outcome = sandbox.caffeine(&["-n", "lab", "--reload"]);
-    outcome.fails(1, "refused the new configuration and goes on with the old one; its log tells why: `caffeine -n lab --log`");
+    let outcome = sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "keeps its old configuration: ");
+    assert!(outcome.stderr.contains("c.toml:1: ") && outcome.stderr.contains("workerz"), "{outcome:?}");
     assert!(server.log().contains("workerz"), "{}", server.log());
     assert_eq!(server.worker_pids(), before);
 }
@@ -280,7 +246,7 @@ fn a_reload_cannot_give_another_name() {
     sandbox.write("c.toml", "name = \"lab\"\n");
     let server = sandbox.start(&["-c", "c.toml"]);
     sandbox.write("c.toml", "name = \"lob\"\n");
-    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused the new configuration");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "keeps its old configuration");
     assert!(server.log().contains("the name cannot change"), "{}", server.log());
     server.stop();
 }
@@ -306,10 +272,10 @@ fn what_is_no_file_in_the_folder_of_an_instance_keeps_nobody_waiting() {
 }
 
 #[test]
-fn an_instance_leaves_its_four_files() {
+fn an_instance_leaves_its_five_files() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);
-    assert_eq!(names_in(server.folder().dir()), ["config.toml", "log", "pid", "scoreboard"]);
+    assert_eq!(names_in(server.folder().dir()), ["config.toml", "log", "pid", "process", "scoreboard"]);
     assert_eq!(server.name(), "lab");
     let text = std::fs::read_to_string(server.folder().pid()).unwrap();
     assert_eq!(text, format!("{}\n", server.pid()));

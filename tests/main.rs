@@ -38,6 +38,7 @@ mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
 mod scarcity; // the last descriptors
 mod service_manager; // sockets passed, being told, rotation
+mod signalling; // which process an action signals, and which never
 mod standard_error; // whose lines they are, and what they may cost
 mod statuses; // every status of our own on the wire
 mod stealing; // what reuseport-steal promises beyond the contract

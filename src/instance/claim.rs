@@ -13,16 +13,26 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::origin::Origin;
 use super::registry::{CLAIMED, PID_WRITTEN};
 use super::{Error, Folder, Life, Name};
-use crate::sys::lock::try_lock_byte;
+use crate::sys::fs::open_regular;
+use crate::sys::lock::{lock_record, try_lock_byte};
 
 /// A name that this process holds. Dropped, the name is free again; so it is when the process dies in any way.
 #[derive(Debug)]
 pub struct Claim {
     folder: Folder,
-    file: RefCell<Option<File>>,
+    files: RefCell<Option<Files>>,
     holder: u32,
+}
+
+/// The files that are locked.
+#[derive(Debug)]
+struct Files {
+    pid: File,
+    /// Never opened a second time by this process: closing that copy would end the lock.
+    _process: File,
 }
 
 impl Claim {
@@ -42,14 +52,18 @@ impl Claim {
             let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
             return Err(Error::Held { name: name.clone(), pid });
         };
-        // What an earlier run counted, and that it stopped, must not be taken for this one's.
-        match std::fs::remove_file(folder.scoreboard()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
-            _ => {}
+        // What an earlier run counted, refused, and that it stopped, must not be taken for this one's.
+        for left in [folder.scoreboard(), folder.refusal()] {
+            match std::fs::remove_file(left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+                _ => {}
+            }
         }
         let holder = std::process::id();
+        let process = write_process(&folder.process_file()).map_err(unwritable)?;
         write_pid(&file, holder).map_err(unwritable)?;
-        Ok(Self { folder, file: RefCell::new(Some(file)), holder })
+        let files = Files { pid: file, _process: process };
+        Ok(Self { folder, files: RefCell::new(Some(files)), holder })
     }
 
     /// The instance's folder.
@@ -59,17 +73,17 @@ impl Claim {
 
     /// Closes the copy of the lock that a forked child has, and leaves the name to its parent.
     pub fn close_in_child(&self) {
-        self.file.take();
+        self.files.take();
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let Some(file) = self.file.take() else { return };
+        let Some(files) = self.files.take() else { return };
         // A forked child that forgot to let go must not empty the file of the parent.
         if self.holder == std::process::id() {
             // Only tidiness: without the lock the number counts for nothing.
-            let _ = file.set_len(0);
+            let _ = files.pid.set_len(0);
         }
     }
 }
@@ -94,6 +108,20 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
             return Ok(Some(file));
         }
     }
+}
+
+/// Says in the file `process` which process this is, and takes the record lock on it.
+fn write_process(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = open_regular(
+        options.read(true).write(true).create(true).truncate(false).mode(0o600),
+        path,
+        libc::O_NOFOLLOW,
+    )?;
+    // Where this lock cannot be had, what the file says is still proof.
+    let _ = lock_record(&file);
+    Origin::own().write(&file)?;
+    Ok(file)
 }
 
 /// Writes the number, then takes the lock that vouches for it: no reader can take an old number for this one.

@@ -1,7 +1,7 @@
 //! Named instances: where they live, who holds them, their logs, their handlers.
 //!
-//! An instance is a folder `<state-dir>/<name>/` with four files: `pid`, locked while it runs, `config.toml` as
-//! resolved, `log` and `scoreboard`. Nothing here knows what an instance does, or what stands in its
+//! An instance is a folder `<state-dir>/<name>/` with five files: `pid`, locked while it runs, `process`, which tells the
+//! process from others of its number, `config.toml` as resolved, `log` and `scoreboard`. Nothing here knows what an instance does, or what stands in its
 //! configuration.
 
 pub mod claim;
@@ -10,9 +10,12 @@ pub mod deploy;
 mod error;
 pub mod logs;
 mod name;
+mod origin;
+mod process;
 pub mod registry;
 
 pub use claim::Claim;
 pub use error::Error;
 pub use name::{InvalidName, Name};
+pub use process::Holder;
 pub use registry::{Folder, Life};

@@ -12,7 +12,6 @@ use super::{Error, Name};
 use crate::scoreboard::Scoreboard;
 use crate::sys::fs::open_regular;
 use crate::sys::lock::is_byte_locked;
-use crate::sys::pidfd::Pidfd;
 
 /// Locked from the moment a process has the name.
 pub(super) const CLAIMED: i64 = 0;
@@ -78,6 +77,16 @@ impl Folder {
         self.files.join("pid")
     }
 
+    /// What tells its process from others of the same number.
+    pub fn process_file(&self) -> PathBuf {
+        self.files.join("process")
+    }
+
+    /// Why the last reload was refused.
+    pub fn refusal(&self) -> PathBuf {
+        self.files.join("refusal")
+    }
+
     /// The configuration as resolved at the last start or reload.
     pub fn config(&self) -> PathBuf {
         self.files.join("config.toml")
@@ -123,25 +132,10 @@ impl Folder {
         };
         look().map_err(Error::file("read the pid file", &path))
     }
-
-    /// The running process, safe to signal; `None` when there is none (any more, or yet).
-    ///
-    /// # Errors
-    /// Those of [`Self::life`], or the process cannot be opened.
-    pub fn process(&self) -> Result<Option<(u32, Pidfd)>, Error> {
-        let Life::Running(pid) = self.life()? else { return Ok(None) };
-        let process = match Pidfd::open(pid) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
-            opened => opened.map_err(Error::file("open the process of", &self.pid()))?,
-        };
-        // The number could have changed hands before it was opened. If its owner still holds the lock now,
-        // it did not.
-        Ok((self.life()? == Life::Running(pid)).then_some((pid, process)))
-    }
 }
 
 /// A file that an instance itself has made: no link stands for it, and who puts something else there keeps nobody waiting.
-fn open_own(path: &Path) -> io::Result<File> {
+pub(super) fn open_own(path: &Path) -> io::Result<File> {
     open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)
 }
 

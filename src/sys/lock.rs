@@ -1,7 +1,9 @@
-//! Open-file-description locks on single bytes of a file (fcntl_locking(2)), and flock(2) on a directory.
+//! Locks of three kinds.
 //!
-//! They belong to the open file description, not to the process: they survive `fork`, where the child holds
-//! them as well, and end when the last descriptor is closed. `F_OFD_GETLK` asks without ever taking the lock.
+//! Open-file-description locks on single bytes of a file (fcntl_locking(2)) belong to the open file description, not to the
+//! process: they survive `fork`, where the child holds them as well, and end when the last descriptor is closed.
+//! `F_OFD_GETLK` asks without ever taking the lock. Record locks (the older kind) belong to a process, and the kernel says to
+//! which. flock(2) is for a directory.
 
 use std::fs::File;
 use std::io;
@@ -40,6 +42,26 @@ pub fn is_byte_locked(file: &File, at: i64) -> io::Result<bool> {
     let mut lock = write_lock(at);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(lock.l_type != libc::F_UNLCK as i16)
+}
+
+/// Takes the record lock on the first byte of the file for this process. It ends with the process, and also as soon as the
+/// process closes *any* descriptor of the file. The file must be open for writing.
+///
+/// # Errors
+/// Those of `fcntl(F_SETLK)`: `EAGAIN` when another process holds it.
+pub fn lock_record(file: &File) -> io::Result<()> {
+    Ok(fcntl(file, FcntlArg::F_SETLK(&write_lock(0))).map(drop)?)
+}
+
+/// The process that holds the record lock on the first byte of the file, by its number in the caller's pid namespace: 0 when
+/// it has none there, negative when it runs on another machine. `None` when there is no lock, or it is the caller's own.
+///
+/// # Errors
+/// Those of `fcntl(F_GETLK)`.
+pub fn record_holder(file: &File) -> io::Result<Option<i32>> {
+    let mut lock = write_lock(0);
+    fcntl(file, FcntlArg::F_GETLK(&mut lock))?;
+    Ok((lock.l_type != libc::F_UNLCK as i16).then_some(lock.l_pid))
 }
 
 /// Waits for the exclusive flock(2) of a file or directory; it is let go on drop.

@@ -55,6 +55,18 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid: Pid::from_raw(pid), parent: number(1)?, group: number(2)?, session: number(3)? })
 }
 
+/// Whether /proc numbers processes as this process does: a mount of another pid namespace tells of others.
+pub fn is_own_namespace() -> bool {
+    let own = std::process::id().to_string();
+    fs::read_link("/proc/self").is_ok_and(|number| number.as_os_str() == own.as_str())
+}
+
+/// Whether a signal or a debugger has stopped the process. Where that cannot be seen, it is not.
+pub fn is_suspended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+}
+
 /// Whether `process` descends from `ancestor`; `all` has those in between.
 pub fn descends(process: &Process, ancestor: Pid, all: &[Process]) -> bool {
     let find = |pid| all.iter().find(|candidate| candidate.pid == pid);

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::print;
-use crate::instance::{Folder, Life, registry};
+use super::{note, print};
+use crate::instance::{Folder, Holder, Life, registry};
 use crate::scoreboard::Scoreboard;
 use crate::server::config::recorded;
 use crate::server::error::Error;
@@ -21,11 +21,13 @@ const COLUMNS: [(&str, Align); 6] = [
 
 /// Prints a table of the running instances.
 pub fn list(state_dir: &Path) -> Result<(), Error> {
-    let rows: Vec<_> = registry::running(state_dir)?.iter().filter_map(row).collect();
+    let running = registry::running(state_dir)?;
+    let rows: Vec<_> = running.iter().filter_map(row).collect();
     if rows.is_empty() {
         return print(&format!("no instance is running in {}\n", state_dir.display()));
     }
-    print(&table(&COLUMNS, &rows))
+    let notes: String = running.iter().filter_map(note).collect();
+    print(&(table(&COLUMNS, &rows) + &notes))
 }
 
 /// A line; one that ended between the look at its lock and this has none. What an instance has not said yet is `-`.
@@ -33,7 +35,10 @@ fn row(folder: &Folder) -> Option<[String; 6]> {
     let pid = match folder.life().ok()? {
         Life::Gone => return None,
         Life::Starting => "-".into(),
-        Life::Running(pid) => pid.to_string(),
+        Life::Running(there) => match folder.holder() {
+            Ok(Some(Holder::Here(pid, _))) => pid.to_string(),
+            _ => there.to_string(),
+        },
     };
     let options = recorded(&folder.config()).unwrap_or_default();
     let board = Scoreboard::open(&folder.scoreboard()).ok();

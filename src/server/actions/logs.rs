@@ -16,7 +16,8 @@ pub fn print(folder: &Folder, follow: bool) -> Result<(), Error> {
 /// Empties the log.
 pub fn reset(folder: &Folder) -> Result<(), Error> {
     known(folder)?;
-    logs::reset(folder).map_err(Error::from)
+    logs::reset(folder)?;
+    super::print(&format!("emptied the log of {}\n", folder.name()))
 }
 
 fn known(folder: &Folder) -> Result<(), Error> {

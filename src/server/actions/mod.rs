@@ -12,7 +12,7 @@ mod stop;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::instance::{Folder, Life, registry};
+use crate::instance::{Folder, Holder, Life, registry};
 use crate::server::cli::Action;
 use crate::server::config::{self, Sources};
 use crate::server::error::Error;
@@ -95,18 +95,44 @@ fn unknown(folder: &Folder, why: &str) -> Error {
     Error::Failed(format!("instance {} {why} ({}); {names}", folder.name(), folder.dir().display()))
 }
 
-/// The process of an instance that must be running. One that starts just now has a moment to say its number.
+/// Whether and as what an instance runs that must be running, wherever that is. One that starts just now has a moment to say
+/// its number.
+fn running(folder: &Folder) -> Result<Life, Error> {
+    for _ in 0..100 {
+        match folder.life()? {
+            Life::Gone => break,
+            Life::Starting => std::thread::sleep(Duration::from_millis(10)),
+            life @ Life::Running(_) => return Ok(life),
+        }
+    }
+    Err(unknown(folder, "is not running"))
+}
+
+/// Its process, where it is proved to be the instance's.
 fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
     for _ in 0..100 {
+        running(folder)?;
         if let Some(process) = folder.process()? {
             return Ok(process);
         }
-        if folder.life()? == Life::Gone {
-            break;
-        }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(unknown(folder, "is not running"))
+    Err(Error::Failed(format!(
+        "instance {} runs, but its process cannot be seen from here; act on it where it was started",
+        folder.name()
+    )))
+}
+
+/// A line on where the instance runs, if that is not here: then its pids are not those of here.
+fn note(folder: &Folder) -> Option<String> {
+    let name = folder.name();
+    match (folder.holder().ok()??, folder.life().ok()?) {
+        (Holder::Elsewhere(place), _) => Some(format!("{name} runs {place}\n")),
+        (Holder::Here(pid, _), Life::Running(there)) if pid != there => {
+            Some(format!("{name} runs in another pid namespace, where its pid is {there}\n"))
+        }
+        (Holder::Here(..) | Holder::Unproved(_), _) => None,
+    }
 }
 
 /// Prints to standard output. A reader who has left is no error.

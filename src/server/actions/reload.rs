@@ -1,43 +1,64 @@
 //! `--reload`: a new generation of workers, waited for.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::process;
+use super::{print, process};
 use crate::instance::Folder;
 use crate::scoreboard::{Scoreboard, State};
 use crate::server::error::Error;
+use crate::sys::fs::open_regular;
+use crate::sys::proctable::is_suspended;
 
 /// Workers start within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A reason is shorter.
+const MOST_BYTES: u64 = 4096;
 
 /// Sends SIGHUP to the instance and waits until all workers of a new generation accept.
 pub fn reload(folder: &Folder) -> Result<(), Error> {
     let (pid, process) = process(folder)?;
     let name = folder.name();
-    let failed = |why: String| {
-        Error::Failed(format!(
-            "instance {name} (pid {pid}) {why}; its log tells why: `caffeine -n {name} --log`"
-        ))
-    };
+    let failed = |why: String| Error::Failed(format!("instance {name} (pid {pid}) {why}"));
+    if is_suspended(pid) {
+        return Err(failed(format!("is suspended; `kill -CONT {pid}` lets it go on")));
+    }
     let (before, refused_before) = (generation(folder), refused(folder));
     process.signal(Signal::SIGHUP).map_err(|error| failed(format!("cannot be signalled ({error})")))?;
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if refused(folder) > refused_before {
-            return Err(failed("refused the new configuration and goes on with the old one".into()));
+            let reason = reason(folder).unwrap_or_else(|_| see_log(folder));
+            return Err(failed(format!("keeps its old configuration: {reason}")));
         }
         // After the refusals: one can be followed by a generation that goes on with the old configuration.
-        if generation(folder) > before && all_running(folder) {
-            return Ok(());
+        if let Some((generation, workers)) = serving(folder).filter(|now| now.0 > before) {
+            return print(&format!("reloaded {name}: generation {generation}, {workers} workers\n"));
         }
         if process.wait(20).unwrap_or(false) {
-            return Err(failed("ended instead of reloading".into()));
+            return Err(failed(format!("ended instead of reloading: {}", see_log(folder))));
         }
     }
-    Err(failed(format!("has no new workers after {} s and goes on with the old ones", PATIENCE.as_secs())))
+    Err(failed(format!(
+        "has no new workers after {} s and goes on with the old ones: {}",
+        PATIENCE.as_secs(),
+        see_log(folder)
+    )))
+}
+
+fn see_log(folder: &Folder) -> String {
+    format!("`caffeine -n {} --log` tells why", folder.name())
+}
+
+/// Why the last reload was refused, as the supervisor wrote it before it counted the refusal.
+fn reason(folder: &Folder) -> io::Result<String> {
+    let file = open_regular(OpenOptions::new().read(true), &folder.refusal(), libc::O_NOFOLLOW)?;
+    let text = io::read_to_string(file.take(MOST_BYTES))?;
+    Ok(text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
 fn generation(folder: &Folder) -> u64 {
@@ -48,8 +69,11 @@ fn refused(folder: &Folder) -> u64 {
     Scoreboard::open(&folder.scoreboard()).map_or(0, |board| board.header().refused.load(Relaxed))
 }
 
-fn all_running(folder: &Folder) -> bool {
-    let Ok(board) = Scoreboard::open(&folder.scoreboard()) else { return false };
-    let running = board.snapshot().iter().filter(|row| row.state == State::Running as u64).count();
-    running as u64 >= board.header().workers.load(Relaxed)
+/// The generation that serves and its workers, once all of them accept.
+fn serving(folder: &Folder) -> Option<(u64, u64)> {
+    let board = Scoreboard::open(&folder.scoreboard()).ok()?;
+    let running = board.snapshot().iter().filter(|row| row.state == State::Running as u64).count() as u64;
+    let header = board.header();
+    let workers = header.workers.load(Relaxed);
+    (running >= workers).then(|| (header.generation.load(Relaxed), workers))
 }

@@ -2,15 +2,16 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use super::{print, process};
-use crate::instance::Folder;
+use super::{note, print, running};
+use crate::instance::{Folder, Life};
 use crate::scoreboard::{Counters, Scoreboard};
 use crate::server::error::Error;
 use crate::server::table::{Align, count, table, uptime};
 
 /// How often the live view is drawn.
-const EVERY_MS: u16 = 1_000;
+const EVERY: Duration = Duration::from_secs(1);
 /// Home, and clear from there on: what was on the screen is drawn over without flicker.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
@@ -30,13 +31,17 @@ const COLUMNS: [(&str, Align); 11] = [
 
 /// Prints the counters until the instance ends, or once where standard output is no terminal.
 pub fn status(folder: &Folder) -> Result<(), Error> {
-    let (pid, process) = process(folder)?;
+    let life = running(folder)?;
     let live = io::stdout().is_terminal();
     loop {
         let board = open(folder)?;
-        let text = show(folder, pid, &board);
+        let text = show(folder, life, &board);
         print(&if live { format!("{CLEAR}{text}\nCtrl-C ends this view\n") } else { text })?;
-        if !live || process.wait(EVERY_MS).unwrap_or(false) {
+        if !live {
+            return Ok(());
+        }
+        std::thread::sleep(EVERY);
+        if folder.life()? != life {
             return Ok(());
         }
     }
@@ -53,7 +58,7 @@ fn open(folder: &Folder) -> Result<Scoreboard, Error> {
     })
 }
 
-fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
+fn show(folder: &Folder, life: Life, board: &Scoreboard) -> String {
     let header = board.header();
     let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
     let workers = board.snapshot();
@@ -68,9 +73,10 @@ fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
         cells
     }));
     format!(
-        "{} (pid {pid}) port {}, up {}, generation {}, {} respawned{}\n\
-         accepted {}{}, launched {}, launch failures {}, time-outs {}\n\n{}",
+        "{}{} port {}, up {}, generation {}, {} respawned{}\n\
+         accepted {}{}, launched {}, launch failures {}, time-outs {}\n{}\n{}",
         folder.name(),
+        if let Life::Running(pid) = life { format!(" (pid {pid})") } else { String::new() },
         get(&header.port),
         uptime(since),
         get(&header.generation),
@@ -84,6 +90,7 @@ fn show(folder: &Folder, pid: u32, board: &Scoreboard) -> String {
         sum(|worker| worker.launched),
         sum(|worker| worker.launch_failures),
         sum(|worker| worker.timeouts),
+        note(folder).unwrap_or_default(),
         table(&COLUMNS, &rows),
     )
 }

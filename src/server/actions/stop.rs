@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::process;
-use crate::instance::{Folder, Life};
+use super::{print, process};
+use crate::instance::Folder;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{DEFAULT_GRACE, recorded};
 use crate::server::error::Error;
+use crate::sys::pidfd::Pidfd;
 
 /// How much longer than its grace an instance may take.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -18,29 +19,37 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// second signal would cut its grace short.
 pub fn stop(folder: &Folder) -> Result<(), Error> {
     let (pid, process) = process(folder)?;
+    let life = folder.life()?;
     if !is_stopping(folder) {
-        match process.signal(Signal::SIGTERM) {
-            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                let name = folder.name();
-                return Err(Error::Failed(format!("cannot stop instance {name} (pid {pid}): {error}")));
-            }
-            _ => {}
-        }
+        signal(&process, Signal::SIGTERM).map_err(|error| {
+            Error::Failed(format!("cannot stop instance {} (pid {pid}): {error}", folder.name()))
+        })?;
     }
+    // One that was suspended acts on nothing until it goes on.
+    let _ = signal(&process, Signal::SIGCONT);
     let grace = recorded(&folder.config()).ok().and_then(|options| options.grace).unwrap_or(DEFAULT_GRACE);
     let end = Instant::now() + grace + MARGIN;
     while Instant::now() < end {
         let ended = process.wait(100).unwrap_or(false);
         // A container's init may leave a zombie behind, which is gone for us: the lock tells.
-        if ended || folder.life()? != Life::Running(pid) {
-            return Ok(());
+        if ended || folder.life()? != life {
+            return print(&format!("stopped {}\n", folder.name()));
         }
     }
     let seconds = (grace + MARGIN).as_secs();
     Err(Error::Failed(format!(
-        "instance {} (pid {pid}) is still stopping after {seconds} s; wait with --stop again, or end it with `kill -QUIT {pid}`",
+        "instance {} (pid {pid}) is still stopping after {seconds} s; wait with --stop again, or end it with `kill -QUIT \
+         {pid}`, or with `kill -KILL {pid}` where a debugger or a freezer holds it",
         folder.name()
     )))
+}
+
+/// Sends a signal; a process that has ended needs none.
+fn signal(process: &Pidfd, signal: Signal) -> std::io::Result<()> {
+    match process.signal(signal) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn is_stopping(folder: &Folder) -> bool {

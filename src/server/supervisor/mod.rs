@@ -9,6 +9,7 @@ mod generation;
 mod group;
 mod lines;
 mod member;
+mod refusal;
 mod reload;
 mod staff;
 mod start;

@@ -29,9 +29,7 @@ impl Supervisor {
         }
         self.own().notify.reloading();
         if let Err(reason) = self.try_reload(&current.settings) {
-            tracing::error!("reload refused, the old configuration stays: {reason}");
-            self.board.header().refused.fetch_add(1, SeqCst);
-            self.own().notify.ready(&format!("reload refused: {reason}"));
+            self.refuse_reload("refused", &reason);
         }
     }
 
@@ -155,9 +153,7 @@ impl Supervisor {
             self.cover_later();
             return Ok(());
         }
-        tracing::error!("reload given up, the old workers go on");
-        self.board.header().refused.fetch_add(1, SeqCst);
-        self.own().notify.ready(&format!("reload given up: {reason}"));
+        self.refuse_reload("given up", reason);
         Ok(())
     }
 }

@@ -1,0 +1,30 @@
+//! A reload that is refused or given up: said to whom asked for it, to the service manager, and counted.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::Supervisor;
+
+impl Supervisor {
+    /// The old configuration goes on being served, for this reason.
+    pub(super) fn refuse_reload(&mut self, what: &str, reason: &str) {
+        tracing::error!("reload {what}, the old configuration stays: {reason}");
+        // Before it is counted: `--reload` waits for the count and then reads why.
+        if let Err(error) = self.write_refusal(reason) {
+            tracing::warn!("cannot write {}: {error}", self.claim.folder().refusal().display());
+        }
+        self.board.header().refused.fetch_add(1, SeqCst);
+        self.own().notify.ready(&format!("reload {what}: {reason}"));
+    }
+
+    fn write_refusal(&self, reason: &str) -> std::io::Result<()> {
+        let path = self.claim.folder().refusal();
+        let temporary = path.with_extension("new");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&temporary)?.write_all(format!("{reason}\n").as_bytes())?;
+        std::fs::rename(&temporary, path)
+    }
+}
