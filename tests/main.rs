@@ -36,6 +36,7 @@ mod processes; // supervisor and workers: deaths, signals, descriptors, zombies
 mod programs; // what reuseport-cbpf chooses by
 mod requests; // targets, bodies, one request per connection
 mod responders; // the answers for measuring
+mod sandboxes; // kernels and sandboxes that lack system calls
 mod scarcity; // the last descriptors
 mod service_manager; // sockets passed, being told, rotation
 mod signalling; // which process an action signals, and which never

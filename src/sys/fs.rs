@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::cerr;
 
@@ -37,6 +38,32 @@ pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
 pub fn sync_file_system(file: &File) -> io::Result<()> {
     // SAFETY: takes a descriptor and touches no memory of ours.
     cerr(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
+}
+
+/// A new file without a name in `directory`, for reading and writing (`O_TMPFILE`). Where the file system or a sandbox refuses
+/// that, one whose name is removed at once.
+///
+/// # Errors
+/// Those of open(2).
+pub fn unnamed(directory: &Path) -> io::Result<File> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    if let Ok(file) = options.clone().custom_flags(libc::O_TMPFILE).open(directory) {
+        return Ok(file);
+    }
+    loop {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let path = directory.join(format!(".unnamed-{}-{number}", std::process::id()));
+        match options.create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => {
+                let file = opened?;
+                std::fs::remove_file(path)?;
+                return Ok(file);
+            }
+        }
+    }
 }
 
 /// Opens a regular file and nothing else: opening a FIFO would wait for its other end. `flags` of open(2) are added.

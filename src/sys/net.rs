@@ -24,6 +24,18 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((fd, address(unsafe { storage.assume_init_ref() })))
 }
 
+/// Whether [`accept`] can work here at all.
+///
+/// # Errors
+/// A sandbox refuses accept4(2).
+pub fn try_accept() -> io::Result<()> {
+    // SAFETY: no memory is passed, and there is no such descriptor.
+    match cerr(unsafe { libc::accept4(-1, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC) }) {
+        Err(error) if super::is_refused(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The IP address and port in a socket address; an IPv4-mapped IPv6 address becomes IPv4.
 pub(super) fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
     let any = std::ptr::from_ref(storage);

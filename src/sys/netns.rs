@@ -48,7 +48,7 @@ impl Drop for OwnNetwork {
 fn loopback_up() -> io::Result<()> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];
-    name.iter_mut().zip(b"lo").for_each(|(to, from)| *to = from.cast_signed());
+    name.iter_mut().zip(b"lo").for_each(|(to, from)| *to = *from as libc::c_char);
     let up = libc::__c_anonymous_ifr_ifru { ifru_flags: libc::IFF_UP as libc::c_short };
     let request = libc::ifreq { ifr_name: name, ifr_ifru: up };
     // SAFETY: SIOCSIFFLAGS reads an ifreq with name and flags, which lives throughout the call.

@@ -72,6 +72,22 @@ pub fn refuse_in_this_thread(rules: &[Rule], errno: i32) -> io::Result<()> {
     install(&compile(rules, errno))
 }
 
+/// Lets this process start threads where a sandbox answers `EPERM` to clone3: glibc (2.34 and later) goes on to clone only where
+/// the answer is `ENOSYS`, so that is what a filter of our own makes of it.
+///
+/// # Errors
+/// Those of seccomp(2).
+pub fn let_threads_start() -> io::Result<()> {
+    // SAFETY: no memory is passed; the kernel refuses a size of 0 (EINVAL).
+    let answer = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<u64>(), 0_usize) };
+    match cerr(answer) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            refuse_in_this_thread(&[Rule::call(libc::SYS_clone3)], libc::ENOSYS)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Has the program of `command` start with these calls failing with `errno`.
 pub fn refuse_in(command: &mut Command, rules: &[Rule], errno: i32) {
     let program = compile(rules, errno);
@@ -83,6 +99,20 @@ pub fn refuse_in(command: &mut Command, rules: &[Rule], errno: i32) {
 mod tests {
     use super::*;
     use nix::errno::Errno;
+
+    #[test]
+    fn threads_start_where_clone3_is_forbidden() {
+        let refused = || {
+            refuse_in_this_thread(&[Rule::call(libc::SYS_clone3)], libc::EPERM).unwrap();
+            let start = || std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().unwrap());
+            let before = start();
+            let_threads_start().unwrap();
+            (before.map_err(|error| error.raw_os_error()), start().is_ok())
+        };
+        let (before, after) = std::thread::spawn(refused).join().unwrap();
+        assert!(matches!(before, Ok(()) | Err(Some(libc::EPERM))), "{before:?}");
+        assert!(after);
+    }
 
     #[test]
     fn a_call_fails_as_a_whole_or_with_a_flag_alone_and_the_youngest_filter_names_the_errno() {

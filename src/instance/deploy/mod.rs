@@ -150,15 +150,15 @@ fn deploy_tree(source: &Path, hidden: &Path, target: &Path, search: &str) -> Res
     Ok(warnings)
 }
 
-/// Exchanges the trees; where the file system cannot, the old one is moved away first.
+/// Exchanges the trees; where the file system cannot or a sandbox refuses it, the old one is moved away first.
 fn replace(hidden: &Path, target: &Path, warnings: &mut Vec<String>) -> io::Result<()> {
     match exchange(hidden, target) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM)) => {
             let old = hidden.with_extension("old");
             fs::rename(target, &old)?;
             fs::rename(hidden, target)?;
             warnings.push(format!(
-                "this file system cannot exchange directories, so {} was missing for a moment",
+                "directories cannot be exchanged here (file system or sandbox), so {} was missing for a moment",
                 target.display()
             ));
             remove(&old)

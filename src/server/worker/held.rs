@@ -243,7 +243,8 @@ impl Held {
         input: &[u8],
     ) -> Result<(), Refusal> {
         service.admit(head)?;
-        let spool = service.is_cgi().then(Spool::new).transpose().map_err(|error| no_room(&error))?;
+        let spool = || Spool::new(&self.shared.spool_directory).map_err(|error| no_room(&error));
+        let spool = service.is_cgi().then(spool).transpose()?;
         self.input = input[head.len..].to_vec();
         // A client that has begun to send does not wait for our consent (RFC 9110 10.1.1).
         if head.expect_continue && self.input.is_empty() {
@@ -281,10 +282,7 @@ impl Held {
             return Step::Finished;
         };
         let length = spool.as_ref().map(Spool::len);
-        let after = match spool.map(Spool::finish).transpose() {
-            Ok(body) => service.answer(&self.connection, &head, body, length),
-            Err(error) => service.refuse(&self.connection, Asked::Request(&head), &no_room(&error), &""),
-        };
+        let after = service.answer(&self.connection, &head, spool.map(Spool::finish), length);
         self.settle(after, Some(0))
     }
 

@@ -42,7 +42,7 @@ use crate::server::config::Settings;
 use crate::server::logging;
 use crate::server::responders::Occupy;
 use crate::sys::map::{self, Pages};
-use crate::sys::{fork, net, proctable, signal};
+use crate::sys::{fork, net, proctable, sandbox, signal};
 
 /// Exit code of a worker that could not start and whose successor could not either.
 pub const EXIT_FATAL: i32 = 70;
@@ -147,6 +147,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     if !post.settings.allow_setuid {
         fork::gain_no_privileges()?;
         fork::pass_on_no_capabilities()?;
+        sandbox::let_threads_start()?;
     }
     // A worker has a successor; the supervisor has none. And what takes memory is held by workers and handlers.
     if let Err(error) = fork::be_ended_sooner(OOM_POINTS) {

@@ -1,0 +1,120 @@
+//! Kernels and sandboxes that lack system calls. A filter answers `ENOSYS`, as an old kernel and the profiles of containers do,
+//! or `EPERM`, as older profiles do, to the server and to all that it starts.
+
+use std::sync::Mutex;
+
+use caffeine::sys::sandbox::{Rule, refuse_in};
+use nix::libc;
+
+use crate::harness::{Outcome, Response, Sandbox, get, port_of, raw};
+
+/// Every call or flag younger than Linux 5.10, or often refused, that a server or one of its commands uses. Each has a fall-back.
+const CALLS: [(&str, Rule); 10] = [
+    ("clone3", Rule::call(libc::SYS_clone3)),
+    ("close_range", Rule::call(libc::SYS_close_range)),
+    ("pidfd_open", Rule::call(libc::SYS_pidfd_open)),
+    ("pidfd_send_signal", Rule::call(libc::SYS_pidfd_send_signal)),
+    ("memfd_create", Rule::call(libc::SYS_memfd_create)),
+    ("O_TMPFILE", Rule::flag(libc::SYS_openat, 2, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32)),
+    ("renameat2", Rule::call(libc::SYS_renameat2)),
+    ("faccessat2", Rule::call(libc::SYS_faccessat2)),
+    ("statx", Rule::call(libc::SYS_statx)),
+    ("copy_file_range", Rule::call(libc::SYS_copy_file_range)),
+];
+
+/// A sandbox in which all commands stand behind a filter.
+struct Lesser {
+    sandbox: Sandbox,
+    rules: Vec<Rule>,
+    errno: i32,
+}
+
+impl Lesser {
+    fn new(rules: &[Rule], errno: i32) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.handler("count", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nwc -c\n");
+        Self { sandbox, rules: rules.to_vec(), errno }
+    }
+
+    #[track_caller]
+    fn caffeine(&self, arguments: &[&str]) -> Outcome {
+        let mut command = self.sandbox.command(arguments);
+        refuse_in(&mut command, &self.rules, self.errno);
+        self.sandbox.run(command)
+    }
+
+    /// A whole life: start, requests without, with a small and with a large body, deploys, reload, requests, stop.
+    fn live(&self, options: &[&str]) {
+        let start = ["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1", "-w", "1", "--log-level", "DEBUG"];
+        let port = port_of(&self.caffeine(&[&start[..], options].concat()).succeeds().stdout);
+        let serves = || {
+            for length in [0, 5, (1 << 20) + 1] {
+                let head = format!("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+                let answer = Response::parse(&raw(port, &[head.as_bytes(), &vec![b'x'; length]].concat()));
+                assert_eq!((answer.status, answer.text().trim()), (200, length.to_string().as_str()));
+            }
+        };
+        serves();
+        let (file, tree) =
+            (self.sandbox.program("new", crate::harness::says("new")), self.sandbox.path("tree"));
+        self.sandbox.program("tree/deep", crate::harness::says("deep"));
+        for _ in 0..2 {
+            self.caffeine(&["-n", "lab", "-d", file.to_str().unwrap()]).succeeds();
+            self.caffeine(&["-n", "lab", "-d", tree.to_str().unwrap()]).succeeds();
+            assert_eq!([get(port, "/new").text(), get(port, "/tree/deep").text()], ["new", "deep"]);
+        }
+        self.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        serves();
+        self.caffeine(&["-L"]).succeeds();
+        self.caffeine(&["-n", "lab", "--status"]).succeeds();
+        self.caffeine(&["-n", "lab", "-s"]).succeeds();
+        let log = std::fs::read_to_string(self.sandbox.folder("lab").log()).unwrap();
+        assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+    }
+}
+
+/// Runs all, three at a time.
+fn in_parallel(cells: Vec<(String, Lesser)>, run: impl Fn(&Lesser, usize) + Sync) {
+    let cells = Mutex::new(cells.into_iter().enumerate());
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let Some((number, (name, cell))) = cells.lock().unwrap().next() else { return };
+                    eprintln!("{name}");
+                    run(&cell, number);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn each_refused_call_has_a_fall_back_alone_and_with_all_others() {
+    let mut cells = Vec::new();
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let all: Vec<Rule> = CALLS.iter().map(|(_, rule)| *rule).collect();
+        cells.push((format!("all, errno {errno}"), Lesser::new(&all, errno)));
+        let alone =
+            CALLS.iter().map(|(name, rule)| (format!("{name}, errno {errno}"), Lesser::new(&[*rule], errno)));
+        cells.extend(alone);
+    }
+    in_parallel(cells, |cell, number| {
+        // Watched handlers need a pidfd each.
+        let watched = ["--max-handlers", "8", "--handler-timeout", "20s"];
+        cell.live(if number % 2 == 0 { &watched } else { &[] });
+    });
+}
+
+#[test]
+fn each_refused_flag_has_a_fall_back() {
+    let rules = [
+        Rule::flag(libc::SYS_close_range, 2, libc::CLOSE_RANGE_CLOEXEC),
+        Rule::flag(libc::SYS_memfd_create, 1, libc::MFD_ALLOW_SEALING),
+        Rule::flag(libc::SYS_openat, 2, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32),
+        Rule::flag(libc::SYS_renameat2, 4, libc::RENAME_EXCHANGE),
+    ];
+    let mut cells = vec![("all flags".to_owned(), Lesser::new(&rules, libc::EINVAL))];
+    cells.extend(rules.iter().map(|rule| (format!("{rule:?}"), Lesser::new(&[*rule], libc::EINVAL))));
+    in_parallel(cells, |cell, _| cell.live(&[]));
+}
