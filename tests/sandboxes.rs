@@ -3,10 +3,11 @@
 
 use std::sync::Mutex;
 
-use caffeine::sys::sandbox::{Rule, refuse_in};
+use caffeine::instance::Life;
+use caffeine::sys::sandbox::{Rule, kill_in, refuse_in};
 use nix::libc;
 
-use crate::harness::{Outcome, Response, Sandbox, get, port_of, raw};
+use crate::harness::{Outcome, Response, Sandbox, executed_by, get, port_of, raw};
 
 /// Every call or flag younger than Linux 5.10, or often refused, that a server or one of its commands uses. Each has a fall-back.
 const CALLS: [(&str, Rule); 10] = [
@@ -117,4 +118,91 @@ fn each_refused_flag_has_a_fall_back() {
     let mut cells = vec![("all flags".to_owned(), Lesser::new(&rules, libc::EINVAL))];
     cells.extend(rules.iter().map(|rule| (format!("{rule:?}"), Lesser::new(&[*rule], libc::EINVAL))));
     in_parallel(cells, |cell, _| cell.live(&[]));
+}
+
+/// Without a way to make a process that shares its parent's memory.
+const NO_HANDLERS: [Rule; 2] =
+    [Rule::call(libc::SYS_clone3), Rule::flag(libc::SYS_clone, 0, libc::CLONE_VFORK as u32)];
+const START: [&str; 8] = ["-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"];
+
+#[test]
+fn a_server_that_could_not_start_a_handler_says_so_and_leaves_nothing() {
+    for daemon in [&["-D"][..], &[]] {
+        let lesser = Lesser::new(&NO_HANDLERS, libc::EPERM);
+        let arguments = [&START[..], daemon].concat();
+        lesser.caffeine(&arguments).fails(1, "no handler can be started here: cannot make a process");
+        assert_eq!(lesser.sandbox.folder("lab").life().unwrap(), Life::Gone);
+        // Which needs none.
+        let arguments = [&START[..], &["-D", "--respond", "fixed"]].concat();
+        let port = port_of(&lesser.caffeine(&arguments).succeeds().stdout);
+        assert_eq!(get(port, "/").status, 200);
+    }
+}
+
+#[test]
+fn without_pidfds_only_what_needs_them_is_refused() {
+    let no_pidfds = [Rule::call(libc::SYS_clone3), Rule::flag(libc::SYS_clone, 0, libc::CLONE_PIDFD as u32)];
+    let lesser = Lesser::new(&no_pidfds, libc::ENOSYS);
+    for needs in [&["--max-handlers", "9"], &["--handler-timeout", "9s"], &["--listener", "inherited-delay"]]
+    {
+        lesser.caffeine(&[&START[..], needs].concat()).fails(1, "has no pidfds; leave out");
+    }
+    lesser.live(&[]);
+}
+
+#[test]
+fn limits_under_which_no_handler_runs_are_refused_at_the_start_and_by_a_reload() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", crate::harness::says("hello"));
+    let tight = ["--handler-limit", "memory=1M"];
+    sandbox.caffeine(&[&START[..], &tight].concat()).fails(1, "under handler-limit");
+    let file = sandbox.write("caffeine.toml", "handler-limit = \"memory=1G\"\n");
+    let server = sandbox.start(&["-n", "lab", "-w", "2", "-c", file.to_str().unwrap()]);
+    sandbox.write("caffeine.toml", "handler-limit = \"memory=1M\"\n");
+    assert_eq!(sandbox.caffeine(&["-n", "lab", "--reload"]).code, Some(1));
+    assert!(server.log().contains("under handler-limit"), "{}", server.log());
+    assert_eq!(server.get("/hello").text(), "hello");
+    sandbox.write("caffeine.toml", "handler-limit = \"memory=2G\"\n");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+}
+
+#[test]
+fn a_worker_that_a_sandbox_kills_or_stops_from_accepting_ends_the_start() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&START);
+    kill_in(&mut command, &[Rule::call(libc::SYS_setsid)]);
+    sandbox.run(command).fails(1, "killed by SIGSYS");
+    let lesser = Lesser::new(&[Rule::call(libc::SYS_setsid)], libc::EPERM);
+    lesser.caffeine(&START).fails(1, "the workers cannot start");
+    let lesser = Lesser::new(&[Rule::call(libc::SYS_accept4)], libc::ENOSYS);
+    lesser.caffeine(&START).fails(1, "cannot accept connections here");
+}
+
+#[test]
+fn a_removed_or_private_executable_does_not_keep_handlers_from_being_started() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", crate::harness::says("hello"));
+    let copy = sandbox.path("copy");
+    let with_copy = |mode: &str, arguments: &[&str]| {
+        let script = format!("cp \"$0\" copy && chmod {mode} copy && exec ./copy \"$@\"");
+        sandbox.start_with(arguments, |command| executed_by(command, &["sh", "-c", &script]))
+    };
+    let server = with_copy("755", &["-n", "lab", "-w", "1"]);
+    std::fs::remove_file(&copy).unwrap();
+    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+    assert_eq!(server.get("/hello").text(), "hello");
+    server.stop();
+    // Mode 0711: the user may execute it and not read it.
+    let server = with_copy("711", &["-n", "lab", "-w", "1"]);
+    assert_eq!(server.get("/hello").text(), "hello");
+}
+
+#[test]
+fn an_old_kernel_is_warned_of_and_served_on() {
+    let sandbox = Sandbox::new();
+    let server =
+        sandbox.start_with(&["-w", "1"], |command| executed_by(command, &["setarch", "--uname-2.6"]));
+    assert!(server.log().contains("5.10 is the oldest that is supported"), "{}", server.log());
+    let server = sandbox.start(&["-n", "lab", "-w", "1"]);
+    assert!(!server.log().contains("the oldest that is supported"), "{}", server.log());
 }

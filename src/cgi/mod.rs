@@ -4,5 +4,6 @@
 pub mod body;
 pub mod launch;
 pub mod meta;
+pub mod rehearsal;
 pub mod route;
 pub mod stderr;

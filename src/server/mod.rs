@@ -10,6 +10,7 @@ pub mod handler_limit;
 pub mod logging;
 mod notify;
 mod owner;
+mod platform;
 mod privileges;
 pub mod responders;
 pub mod supervisor;
@@ -20,6 +21,7 @@ mod worker;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
+use crate::cgi::rehearsal;
 use crate::instance::daemon::{self, Detached, Outcome, Ready};
 use crate::instance::{Claim, Folder};
 use crate::sys::stdio;
@@ -31,6 +33,10 @@ use supervisor::Beginning;
 
 /// The program `caffeine`.
 pub fn main() -> ExitCode {
+    // The server tries whether it can start a handler with itself for the program.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == rehearsal::ARGUMENT) {
+        return ExitCode::SUCCESS;
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,7 +1,10 @@
 //! What forked children and those who forked them do besides: live, die and are reaped together.
 
+use std::fmt;
 use std::io;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -51,6 +54,36 @@ impl Fate {
     }
 }
 
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "ended with status {code}"),
+            Self::Killed(libc::SIGSYS) => {
+                f.write_str("killed by SIGSYS: a sandbox forbids a system call that it needs")
+            }
+            Self::Killed(signal) => match Signal::try_from(*signal) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {signal}"),
+            },
+            Self::Stopped => f.write_str("stopped"),
+            Self::Continued => f.write_str("going on"),
+        }
+    }
+}
+
+/// Waits for the end of this child; `None` when the kernel reaps children by itself, or it is none.
+pub fn wait_for(pid: i32) -> Option<Fate> {
+    let mut status = 0;
+    loop {
+        // SAFETY: writes one integer to where the pointer points.
+        match super::cerr(unsafe { libc::waitpid(pid, &raw mut status, 0) }) {
+            Ok(_) => return Some(Fate::of(status)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// The next child that ended, was stopped or goes on, without waiting; `None` when there is nothing to tell.
 pub fn reap() -> Option<(Pid, Fate)> {
     let mut status = 0;
@@ -65,6 +98,14 @@ pub fn reap() -> Option<(Pid, Fate)> {
 pub fn has_children() -> bool {
     let flags = WaitPidFlag::WNOHANG;
     waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
+}
+
+/// Reaps children until there are none, for at most this long.
+pub fn await_children(at_most: Duration) {
+    let end = Instant::now() + at_most;
+    while has_children() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Begins a session of its own for this process, without a terminal. All that it starts belongs to it, until it leaves on

@@ -28,10 +28,10 @@ impl Rule {
         Self { call, bits: Some((index, bits)) }
     }
 
-    fn append(self, program: &mut Vec<libc::sock_filter>, errno: i32) {
+    fn append(self, program: &mut Vec<libc::sock_filter>, action: u32) {
         let load = |offset: usize| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset as u32);
         let number = load(offset_of!(libc::seccomp_data, nr));
-        let fail = statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32);
+        let answer = statement(libc::BPF_RET | libc::BPF_K, 0, 0, action);
         let other = if self.bits.is_some() { 4 } else { 1 };
         program.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, other, self.call as u32));
         if let Some((index, bits)) = self.bits {
@@ -39,17 +39,17 @@ impl Rule {
             let offset = offset_of!(libc::seccomp_data, args) + usize::from(index) * size_of::<u64>();
             program.push(load(offset));
             program.push(statement(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, bits));
-            program.extend([fail, number]);
+            program.extend([answer, number]);
         } else {
-            program.push(fail);
+            program.push(answer);
         }
     }
 }
 
-fn compile(rules: &[Rule], errno: i32) -> Vec<libc::sock_filter> {
+fn compile(rules: &[Rule], action: u32) -> Vec<libc::sock_filter> {
     let number = offset_of!(libc::seccomp_data, nr) as u32;
     let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, number)];
-    rules.iter().for_each(|rule| rule.append(&mut program, errno));
+    rules.iter().for_each(|rule| rule.append(&mut program, action));
     program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
     program
 }
@@ -69,7 +69,7 @@ fn install(program: &[libc::sock_filter]) -> io::Result<()> {
 /// # Errors
 /// Those of seccomp(2).
 pub fn refuse_in_this_thread(rules: &[Rule], errno: i32) -> io::Result<()> {
-    install(&compile(rules, errno))
+    install(&compile(rules, fail(errno)))
 }
 
 /// Lets this process start threads where a sandbox answers `EPERM` to clone3: glibc (2.34 and later) goes on to clone only where
@@ -90,7 +90,19 @@ pub fn let_threads_start() -> io::Result<()> {
 
 /// Has the program of `command` start with these calls failing with `errno`.
 pub fn refuse_in(command: &mut Command, rules: &[Rule], errno: i32) {
-    let program = compile(rules, errno);
+    install_in(command, compile(rules, fail(errno)));
+}
+
+/// Has the program of `command` start with these calls ending the process that makes them (SIGSYS).
+pub fn kill_in(command: &mut Command, rules: &[Rule]) {
+    install_in(command, compile(rules, libc::SECCOMP_RET_KILL_PROCESS));
+}
+
+fn fail(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno as u32
+}
+
+fn install_in(command: &mut Command, program: Vec<libc::sock_filter>) {
     // SAFETY: between fork and exec it makes two system calls and reads memory that is ready.
     unsafe { command.pre_exec(move || install(&program)) };
 }

@@ -144,6 +144,15 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
+/// Whether children that have ended wait to be looked at, rather than be reaped by the kernel as [`install_worker`] has it.
+///
+/// # Errors
+/// Those of `sigaction(2)`.
+pub fn keep_ended_children(keep: bool) -> io::Result<()> {
+    let flags = if keep { SaFlags::empty() } else { SaFlags::SA_NOCLDWAIT };
+    handle(&[Signal::SIGCHLD], SigHandler::SigDfl, flags)
+}
+
 /// Blocks every signal in the calling thread, so that another one gets those of the process.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::generation::Generation;
+use crate::sys::fork::Fate;
 
 /// A process that lives shorter than this "keeps dying".
 const SHORT_LIFE: Duration = Duration::from_secs(1);
@@ -44,6 +45,9 @@ pub(super) struct Member {
     pub retiring: bool,
     /// It was told so.
     pub told: bool,
+    /// How often a process in this place has died before it accepted, and how the last one ended.
+    pub deaths_unready: u32,
+    pub last_fate: Option<Fate>,
     started: Instant,
     /// Deaths in a row shortly after the start.
     short_lives: u32,
@@ -66,6 +70,8 @@ impl Member {
             stopped: false,
             retiring: false,
             told: false,
+            deaths_unready: 0,
+            last_fate: None,
             started: now,
             short_lives: 0,
             due: Some(now),

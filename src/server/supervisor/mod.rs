@@ -47,6 +47,8 @@ use stderr::Collector;
 const HALF_OPEN: Duration = Duration::from_millis(1500);
 /// Workers end themselves after the grace period; this much later they are killed.
 const OVERTIME: Duration = Duration::from_secs(1);
+/// Killed children have ended within this time, unless the kernel holds them.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// How often the supervisor looks while something is under way.
 const TICK: Duration = Duration::from_millis(20);
 /// How often it passes on the turn of workers that are stopped or dead.
@@ -61,6 +63,8 @@ pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) ->
     let ended = supervisor.run();
     if ended.is_err() {
         supervisor.kill_all();
+        // A start that fails leaves nothing running.
+        fork::await_children(LAST_MOMENT);
     }
     supervisor.own().stderr.finish();
     ended
@@ -143,6 +147,7 @@ impl Supervisor {
             }
             self.reap()?;
             self.read_reports()?;
+            self.give_up_on_the_hopeless()?;
             self.advance();
             self.restore().map_err(Error::Failed)?;
             if self.staff.is_empty() {

@@ -15,10 +15,14 @@ use super::stderr::{self, Owner};
 use super::{Phase, Supervisor};
 use crate::listener::Strategy;
 use crate::scoreboard::State;
+use crate::server::error::Error;
 use crate::server::worker::{self, Post};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
 use crate::sys::proctable::{self, Process};
+
+/// So many deaths before it accepts are no accident.
+const HOPELESS: u32 = 5;
 
 impl Supervisor {
     /// Something happened to a worker.
@@ -76,6 +80,7 @@ impl Supervisor {
     fn buried(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
         let (title, pid) = (member.title(), member.pid.take().map_or(0, Pid::as_raw));
+        let was_ready = member.ready;
         (member.ready, member.stopped) = (false, false);
         let row = self.board.row(member.slot);
         row.pid.store(0, Relaxed);
@@ -92,6 +97,8 @@ impl Supervisor {
             }
             _ => tracing::error!("{title} (pid {pid}) ended: {fate:?}"),
         }
+        member.deaths_unready += u32::from(!was_ready && !expected);
+        member.last_fate = Some(fate);
         let pause = if expected { Duration::ZERO } else { member.pause() };
         if !pause.is_zero() {
             tracing::error!(
@@ -100,6 +107,19 @@ impl Supervisor {
             );
         }
         member.due = Some(Instant::now() + pause);
+    }
+
+    /// A generation of which one dies again and again before it accepts will never be ready.
+    ///
+    /// # Errors
+    /// The instance was not ready before.
+    pub(super) fn give_up_on_the_hopeless(&mut self) -> Result<(), Error> {
+        let Some(starting) = self.starting.clone() else { return Ok(()) };
+        let hopeless = |member: &&Member| member.is_of(&starting) && member.deaths_unready >= HOPELESS;
+        let Some(member) = self.staff.iter().find(hopeless) else { return Ok(()) };
+        let fate = member.last_fate.map_or_else(String::new, |fate| fate.to_string());
+        let reason = format!("{} died {HOPELESS} times before it accepted ({fate})", member.title());
+        self.cannot_start(&starting, &reason)
     }
 
     /// Fills every place that is due. What cannot be filled now is tried again.
@@ -189,12 +209,17 @@ impl Supervisor {
             .and_then(|()| crate::sys::process::standard_streams_to_null())
             .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
         drop(stderr);
-        if set_up.is_err() {
+        let pid = std::process::id();
+        if let Err(error) = set_up {
+            let _ = reports.write_all(format!("failed {pid} {error}\n").as_bytes());
             fork::exit_now(worker::EXIT_FATAL)
         }
+        let starting = self.starting.as_ref().is_some_and(|starting| Rc::ptr_eq(starting, &generation));
         let post = Post {
             slot,
             number,
+            // One that only covers sockets has the settings of one that could.
+            rehearses: starting && !self.only_covers(&generation),
             generation: generation.number,
             settings: &generation.settings,
             board: self.board,
@@ -206,7 +231,6 @@ impl Supervisor {
             stderr: pipes,
             leaves_queue: self.given,
         };
-        let pid = std::process::id();
         let report = move |started: Result<(), String>| {
             let line = match started {
                 Ok(()) => format!("ready {pid}\n"),

@@ -23,6 +23,7 @@ use crate::server::config::{MAX_WORKERS, Settings, Sources};
 use crate::server::error::Error;
 use crate::server::logging;
 use crate::server::notify::Notify;
+use crate::server::platform;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{descriptors, fork, net};
@@ -66,6 +67,9 @@ pub(super) fn open(
     let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
     (settings.bind, settings.port) = (address.ip(), address.port());
     open_log(&claim.folder().log(), copy, &settings)?;
+    if let Some(warning) = platform::warning() {
+        tracing::warn!("{warning}");
+    }
     if matches!(identity, Identity::Root) {
         tracing::warn!("this is root, and so are the handlers: give --user, or --user root if that is meant");
     }

@@ -81,6 +81,8 @@ pub struct Post<'a> {
     pub nofile: Option<(u64, u64)>,
     /// Standard errors for its handlers.
     pub stderr: Pipes,
+    /// Before it accepts, it tries whether it can start a handler: its generation is not ready yet.
+    pub rehearses: bool,
     /// What still waits when the instance stops is left to the next one.
     pub leaves_queue: bool,
 }
@@ -177,7 +179,12 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     }));
     let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));
     map::share_one_heap();
-    room.start()?;
+    if post.rehearses {
+        net::try_accept()
+            .map_err(|error| io::Error::other(format!("cannot accept connections here: {error}")))?;
+        service::rehearse(shared).map_err(io::Error::other)?;
+    }
+    room.start().map_err(|error| io::Error::other(format!("cannot start a thread: {error}")))?;
     let row = shared.row();
     row.number.store(post.number as u64, Relaxed);
     row.generation.store(post.generation, Relaxed);

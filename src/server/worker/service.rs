@@ -16,7 +16,7 @@ use super::handlers::Watched;
 use super::room::Room;
 use super::{FULL, Shared};
 use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
-use crate::cgi::meta;
+use crate::cgi::{meta, rehearsal};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::http::response;
@@ -297,6 +297,21 @@ fn excerpt(bytes: &[u8]) -> Option<String> {
 fn alarm_s(settings: &Settings) -> u32 {
     const LATER_S: u64 = 2;
     settings.handler_timeout.map_or(0, |time| u32::try_from(time.as_secs() + LATER_S).unwrap_or(u32::MAX))
+}
+
+/// Tries whether a handler can be started as [`Service`] would start it.
+///
+/// # Errors
+/// The reason, for the user.
+pub fn rehearse(shared: &Shared) -> Result<(), String> {
+    let settings = &shared.settings;
+    if settings.respond != Respond::Cgi {
+        return Ok(());
+    }
+    let watched = settings.max_handlers.is_some()
+        || settings.handler_timeout.is_some()
+        || settings.listener.entry.counts_handlers;
+    rehearsal::rehearse(&limits(shared), watched)
 }
 
 /// What handlers are limited to, beside what the server itself was started with.

@@ -1,0 +1,39 @@
+//! The kernel below: the oldest that is supported. An older one is no reason not to start, because what it lacks is replaced, or
+//! found before the instance is ready; some sandboxes only claim to be old.
+
+/// Major and minor number.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// What to say where the kernel is older than the oldest supported one.
+pub fn warning() -> Option<String> {
+    let release = nix::sys::utsname::uname().ok()?.release().to_str()?.to_owned();
+    let (major, minor) = OLDEST;
+    (version(&release)? < OLDEST).then(|| {
+        format!(
+            "this is Linux {release}; {major}.{minor} is the oldest that is supported, and something may fail"
+        )
+    })
+}
+
+/// The numbers before the second dot.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        let older = |release| version(release).map(|version| version < OLDEST);
+        for release in ["4.19.0-27-amd64", "5.9.16", "5.4"] {
+            assert_eq!(older(release), Some(true), "{release}");
+        }
+        for release in ["5.10.0", "5.15.0-91-generic", "6.1", "10.0.0"] {
+            assert_eq!(older(release), Some(false), "{release}");
+        }
+        assert_eq!((older("unknown"), older("")), (None, None));
+    }
+}
