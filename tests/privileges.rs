@@ -1,5 +1,7 @@
 //! As whom the server and its handlers run, and who may read what they write.
 
+mod growth;
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -77,9 +79,7 @@ fn started_as_root_it_binds_and_is_root_no_more() {
         return;
     }
     let sandbox = open_home();
-    // A port that only root can bind; somebody else may take it in between.
-    let port =
-        (512..1024).rev().find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string();
+    let port = privileged_port();
     let user = NOBODY.to_string();
     let server = start_as(&sandbox, &user, &["-p", &port]);
     assert_eq!(server.get("/who").text(), format!("{user} {user} {user}\n"));
@@ -116,6 +116,11 @@ fn started_as_root_it_binds_and_is_root_no_more() {
     assert!(!server.log().contains("as root"), "{}", server.log());
     server.stop();
     start_as(&sandbox, &user, &[]).stop();
+}
+
+/// A port that only root can bind; somebody else may take it in between.
+fn privileged_port() -> String {
+    (512..1024).rev().find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
 }
 
 #[test]

@@ -43,6 +43,29 @@ fn start_from(sandbox: &Sandbox, socket: &TcpListener, arguments: &[&str]) -> Se
     server
 }
 
+#[test]
+fn a_socket_that_was_shut_down_is_told_once_by_each_process_and_the_instance_can_be_stopped() {
+    for entry in STRATEGIES {
+        let argument = entry.argument.default();
+        if (entry.available)(argument).is_err() || (entry.sockets)(argument) != SocketCount::One {
+            continue;
+        }
+        let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        sandbox.handler("hello", HELLO);
+        let server = start_from(&sandbox, &socket, &["--listener", entry.name, "-w", "2", "-n", "lab"]);
+        assert_eq!(server.get("/hello").status, 200);
+        socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both).unwrap();
+        let told = || server.log().matches("ERROR").count();
+        let accepting = if entry.auxiliary.is_some() { 1 } else { 2 };
+        eventually("it is told", || told() == accepting);
+        assert!(server.log().contains("if the listening socket was shut down"), "{}", server.log());
+        let log = server.folder().log();
+        assert_eq!(server.stop(), "");
+        let text = fs::read_to_string(log).unwrap();
+        assert_eq!(text.matches("ERROR").count(), accepting, "{}: {text}", entry.name);
+    }
+}
+
 fn fails_from(sandbox: &Sandbox, arguments: &[&str], passed: impl Into<OwnedFd>, names: &str) -> Outcome {
     let mut command = sandbox.command(arguments);
     activate(&mut command, passed, names);

@@ -17,6 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::socket::{self, Blocking};
 use super::{
@@ -97,6 +98,7 @@ impl Acceptor for Private {
 /// of the generation before may accept from the same ones. `epoll` gathers them, so that there is one thing to interrupt.
 #[derive(Debug)]
 struct Several {
+    epoll: Epoll,
     ready: Interruptible,
     listeners: Vec<OwnedFd>,
     next: usize,
@@ -104,23 +106,33 @@ struct Several {
 
 impl Several {
     fn acceptor(own: &[&OwnedFd]) -> io::Result<Box<dyn Acceptor>> {
-        use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+        Ok(Box::new(Self::of(own)?))
+    }
+
+    fn of(own: &[&OwnedFd]) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        for listener in own {
+        let listeners: Vec<OwnedFd> =
+            own.iter().map(|listener| listener.try_clone()).collect::<io::Result<_>>()?;
+        for listener in &listeners {
             net::set_nonblocking(listener.as_fd(), true)?;
             epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
         }
-        let listeners = own.iter().map(|listener| listener.try_clone()).collect::<io::Result<_>>()?;
-        Ok(Box::new(Self { ready: Interruptible::new(epoll.0.as_fd())?, listeners, next: 0 }))
+        Ok(Self { ready: Interruptible::new(epoll.0.as_fd())?, epoll, listeners, next: 0 })
     }
 
     /// Takes a connection from whichever socket has one, beginning after the one that gave the last.
     fn take(&mut self) -> io::Result<Option<Accepted>> {
         for _ in 0..self.listeners.len() {
-            self.next = (self.next + 1) % self.listeners.len();
-            let accepted = socket::take(self.listeners[self.next].as_fd())?;
-            if accepted.is_some() {
-                return Ok(accepted);
+            self.next = (self.next + 1) % self.listeners.len().max(1);
+            let Some(listener) = self.listeners.get(self.next) else { break };
+            match socket::take(listener.as_fd()) {
+                Ok(None) => {}
+                Err(error) if socket::was_shut_down(&error) => {
+                    self.epoll.delete(listener)?;
+                    self.listeners.remove(self.next);
+                    socket::tell_shut_down();
+                }
+                taken => return taken,
             }
         }
         Ok(None)
@@ -141,5 +153,32 @@ impl Acceptor for Several {
                 None => add(&row.empty_wakeups, 1),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener::socket::Terms;
+    use crate::scoreboard::Scoreboard;
+    use std::net::{Ipv4Addr, Shutdown, TcpStream};
+
+    #[test]
+    fn a_socket_that_was_shut_down_does_not_disturb_the_others() {
+        let terms = Terms { defer_accept_s: 0, ..Terms::default() };
+        let open = || socket::first((Ipv4Addr::LOCALHOST, 0).into(), terms).unwrap();
+        let sockets = [open(), open(), open()];
+        let mut several = Several::of(&sockets.iter().collect::<Vec<_>>()).unwrap();
+        for shut in [2, 0] {
+            socket2::SockRef::from(&sockets[shut]).shutdown(Shutdown::Both).unwrap();
+        }
+        let board = Scoreboard::anonymous(1).unwrap();
+        let address = socket::local_address(sockets[1].as_fd()).unwrap();
+        for _ in 0..4 {
+            let client = TcpStream::connect(address).unwrap();
+            let accepted = several.accept(board.row(0)).unwrap();
+            assert_eq!(accepted.peer, client.local_addr().unwrap());
+        }
+        assert!(!net::readable(several.ready.as_fd()).unwrap(), "it sleeps when there is nothing");
     }
 }

@@ -155,6 +155,8 @@ struct Place {
     owner: usize,
     /// The owner's count of registrations when this worker registered behind it; 0 before.
     behind: u64,
+    /// It was shut down, and is left out.
+    is_shut: bool,
 }
 
 /// The worker's side.
@@ -187,7 +189,7 @@ impl Thief {
             // After a reload there may be more sockets than workers.
             for socket in seat.sockets.iter().skip(owner).step_by(workers) {
                 net::set_nonblocking(socket.as_fd(), true)?;
-                places.push(Place { socket: socket.try_clone()?, owner, behind: 0 });
+                places.push(Place { socket: socket.try_clone()?, owner, behind: 0, is_shut: false });
             }
         }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -230,9 +232,9 @@ impl Thief {
             return Ok(());
         }
         for index in self.own..self.places.len() {
-            let Place { owner, behind, .. } = self.places[index];
+            let Place { owner, behind, is_shut, .. } = self.places[index];
             let registered = self.shared.marks.registered(owner).load(SeqCst);
-            if registered != behind {
+            if registered != behind && !is_shut {
                 self.register(index, registered)?;
             }
         }
@@ -241,8 +243,20 @@ impl Thief {
     }
 
     /// Takes a connection from a socket, if there is one.
-    fn take(&self, index: usize, row: &Row) -> io::Result<Option<Accepted>> {
-        let accepted = socket::take(self.places[index].socket.as_fd())?;
+    fn take(&mut self, index: usize, row: &Row) -> io::Result<Option<Accepted>> {
+        let place = &mut self.places[index];
+        if place.is_shut {
+            return Ok(None);
+        }
+        let accepted = match socket::take(place.socket.as_fd()) {
+            Err(error) if socket::was_shut_down(&error) => {
+                place.is_shut = true;
+                self.epoll.delete(&place.socket)?;
+                socket::tell_shut_down();
+                return Ok(None);
+            }
+            accepted => accepted?,
+        };
         add(&row.stolen, u64::from(accepted.is_some() && index >= self.own));
         Ok(accepted)
     }
@@ -256,7 +270,8 @@ impl Thief {
         }
         let ready: Vec<bool> = ready.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         self.first = (self.first + 1) % ready.len();
-        for index in (0..ready.len()).map(|step| (self.first + step) % ready.len()) {
+        let first = self.first;
+        for index in (0..ready.len()).map(|step| (first + step) % ready.len()) {
             if ready[index]
                 && let Some(accepted) = self.take(index, row)?
             {

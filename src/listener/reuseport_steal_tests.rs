@@ -149,3 +149,22 @@ fn a_thief_goes_behind_a_successor() {
     thief.keep_order().unwrap();
     assert_eq!(thief.places[1].behind, 2);
 }
+
+#[test]
+fn a_socket_that_was_shut_down_does_not_disturb_its_owner_or_thieves() {
+    let pair = Pair::new();
+    let (mut first, mut second) = (pair.worker(0), pair.worker(1));
+    socket2::SockRef::from(&pair.sockets[0]).shutdown(std::net::Shutdown::Both).unwrap();
+    for worker in [&mut first, &mut second] {
+        for _ in 0..3 {
+            let client = pair.client(1);
+            let accepted = worker.accept(pair.board.row(0)).unwrap();
+            assert_eq!(accepted.peer, client.local_addr().unwrap());
+        }
+        assert!(worker.look_around(pair.board.row(0)).unwrap().is_none());
+        assert!(worker.places.iter().any(|place| place.is_shut));
+        while let Some(event) = watch::wait(&worker.alias, 0).unwrap() {
+            assert_eq!(event, BELL, "the socket wakes it again and again");
+        }
+    }
+}

@@ -198,6 +198,18 @@ pub fn take(listener: BorrowedFd<'_>) -> io::Result<Option<Accepted>> {
     }
 }
 
+/// Whether accept() failed because the socket does not listen any more: somebody has called shutdown(2) on it. That lasts.
+pub fn was_shut_down(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
+}
+
+/// A worker leaves out one of several sockets.
+pub(super) fn tell_shut_down() {
+    tracing::error!(
+        "a listening socket was shut down: it gets no connections until the instance is started again"
+    );
+}
+
 /// The worker's side of every strategy whose workers block in accept() on one socket.
 #[derive(Debug)]
 pub struct Blocking {

@@ -63,32 +63,41 @@ pub fn stopped() -> bool {
 
 extern "C" fn on_stop(_signal: c_int) {
     STOP.store(true, SeqCst);
-    for place in &ALIASES {
-        let alias = place.load(SeqCst);
-        if alias != NONE {
+    keeping_errno(|| {
+        for alias in ALIASES.iter().map(|place| place.load(SeqCst)).filter(|alias| *alias != NONE) {
             // SAFETY: async-signal-safe; replaces a descriptor that `Interruptible` owns with an open one.
             unsafe { libc::dup3(NULL, alias, libc::O_CLOEXEC) };
         }
-    }
+    });
+}
+
+/// A handler does `work`; the code that it has interrupted finds `errno` as it was.
+fn keeping_errno(work: impl FnOnce()) {
+    // SAFETY: the address of the thread's own errno, which lives as long as the thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    work();
+    // SAFETY: as above.
+    unsafe { *errno = before };
 }
 
 extern "C" fn on_reopen(_signal: c_int) {
     let (Some(path), log) = (LOG_PATH.get(), LOG.load(SeqCst)) else { return };
-    // SAFETY: open, dup3 and close are async-signal-safe; the path is a valid C string that is never freed;
-    // errno is put back for the code that was interrupted.
-    unsafe {
-        let errno = *libc::__errno_location();
-        let new = libc::open(
-            path.as_ptr(),
-            libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC,
-            0o600,
-        );
-        if new >= 0 {
-            libc::dup3(new, log, libc::O_CLOEXEC);
-            libc::close(new);
+    keeping_errno(|| {
+        // SAFETY: open, dup3 and close are async-signal-safe; the path is a valid C string that is never freed.
+        unsafe {
+            let new = libc::open(
+                path.as_ptr(),
+                libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC,
+                0o600,
+            );
+            if new >= 0 {
+                libc::dup3(new, log, libc::O_CLOEXEC);
+                libc::close(new);
+            }
         }
-        *libc::__errno_location() = errno;
-    }
+    });
 }
 
 extern "C" fn on_nothing(_signal: c_int) {}

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
@@ -29,10 +30,14 @@ pub struct AcceptRing {
     ring: IoUring,
     listener: OwnedFd,
     multishot: bool,
-    /// Written by the kernel while a single accept is armed. Never freed: a ring ends some time after it was closed.
-    peer: &'static mut Peer,
+    /// Written by the kernel while a single accept is armed, so it is only reached through the pointer, never borrowed. Never
+    /// freed: a ring ends some time after it was closed.
+    peer: NonNull<Peer>,
     armed: bool,
 }
+
+// SAFETY: `peer` belongs to the ring alone, like all else in it; nothing of it is bound to a thread.
+unsafe impl Send for AcceptRing {}
 
 impl std::fmt::Debug for AcceptRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,7 +51,7 @@ impl AcceptRing {
     /// # Errors
     /// Those of `io_uring_setup(2)`: `EPERM` where it is forbidden, `ENOSYS` on an old kernel.
     pub fn new(listener: BorrowedFd<'_>, multishot: bool) -> io::Result<Self> {
-        let peer = Box::leak(Box::new(Peer { storage: MaybeUninit::zeroed(), len: 0 }));
+        let peer = NonNull::from(Box::leak(Box::new(Peer { storage: MaybeUninit::zeroed(), len: 0 })));
         let ring = IoUring::new(ENTRIES)?;
         Ok(Self { ring, listener: listener.try_clone_to_owned()?, multishot, peer, armed: false })
     }
@@ -68,12 +73,16 @@ impl AcceptRing {
             return Ok(());
         }
         let fd = types::Fd(self.listener.as_raw_fd());
-        self.peer.len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         let entry = if self.multishot {
             opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
         } else {
-            let (peer, len) = (self.peer.storage.as_mut_ptr().cast(), &raw mut self.peer.len);
-            opcode::Accept::new(fd, peer, len).flags(libc::SOCK_CLOEXEC).build()
+            let peer = self.peer.as_ptr();
+            // SAFETY: `peer` is never freed; no accept is armed, so the kernel does not write to it now.
+            let (storage, len) = unsafe {
+                (*peer).len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+                (&raw mut (*peer).storage, &raw mut (*peer).len)
+            };
+            opcode::Accept::new(fd, storage.cast(), len).flags(libc::SOCK_CLOEXEC).build()
         };
         self.push(&entry.user_data(ACCEPT))?;
         self.armed = true;
@@ -111,8 +120,8 @@ impl AcceptRing {
             let peer = if self.multishot {
                 net::peer(stream.as_fd())
             } else {
-                // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
-                Ok(net::address(unsafe { self.peer.storage.assume_init_ref() }))
+                // SAFETY: zeroed at first, then filled by the kernel, which is done with it: the accept has ended.
+                Ok(net::address(unsafe { (*self.peer.as_ptr()).storage.assume_init_ref() }))
             };
             return Some(peer.map(|peer| (stream, peer)));
         }
