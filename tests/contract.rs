@@ -2,6 +2,7 @@
 
 mod alone;
 mod calls;
+mod chaos;
 mod leaving;
 mod random;
 

@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# What .ci/run and .ci/soak share: steps with their times, a home that is empty, and the tests as an ordinary user.
+# To be sourced.
+
+# An id that is nobody's on a usual machine.
+readonly ORDINARY=54330
+
+# Runs a command as a step: its name before it, its time after it.
+step() {
+    local begin=$SECONDS
+    printf '\n== %s\n' "$*"
+    "$@"
+    printf -- '-- %d s: %s\n' $((SECONDS - begin)) "$*"
+}
+
+# From here on HOME is an empty folder, and nothing else says where state or settings would be.
+fresh_home() {
+    exec </dev/null
+    umask 022
+    export CARGO_HOME=${CARGO_HOME:-${HOME:-/root}/.cargo}
+    local rustup=${RUSTUP_HOME:-${HOME:-/root}/.rustup}
+    if [ -d "$rustup" ]; then export RUSTUP_HOME=$rustup; fi
+    local variable
+    for variable in $(compgen -e CAFFEINE_) XDG_CONFIG_HOME XDG_DATA_HOME XDG_RUNTIME_DIR NOTIFY_SOCKET; do
+        unset "$variable"
+    done
+    fresh=$(mktemp -d "${TMPDIR:-/tmp}/caffeine-ci.XXXXXX")
+    chmod 755 "$fresh"
+    trap 'rm -rf "$fresh"' EXIT
+    mkdir "$fresh/home" "$fresh/state" "$fresh/ordinary"
+    export HOME=$fresh/home XDG_STATE_HOME=$fresh/state
+    if ((EUID == 0)); then
+        chown "$ORDINARY:$ORDINARY" "$fresh/ordinary"
+        # The ordinary user must get to the programs, and their paths are compiled into the tests.
+        if ! ordinary test -r Cargo.toml -a -x . || { [ -d target ] && ! ordinary test -x target; }; then
+            export CARGO_TARGET_DIR=$fresh/target
+        fi
+    fi
+}
+
+# The tests must leave nothing behind in the home.
+home_is_empty() {
+    local left
+    left=$(find "$HOME" "$XDG_STATE_HOME" -mindepth 1 | head -n 20)
+    [ -z "$left" ] || { printf 'left behind by the tests:\n%s\n' "$left" >&2; return 1; }
+}
+
+# Runs a command as a user without rights, whose home is an empty folder.
+ordinary() {
+    setpriv --reuid "$ORDINARY" --regid "$ORDINARY" --clear-groups --inh-caps=-all \
+        env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$fresh/ordinary" "$@"
+}
+
+# The executable of the tests, built.
+tests() {
+    cargo test --locked --no-run --test caffeine 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p'
+}
