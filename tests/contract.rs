@@ -336,38 +336,6 @@ fn a_stopped_worker_does_not_hold_up_the_others() {
     });
 }
 
-#[test]
-fn a_worker_that_was_told_to_leave_by_hand_is_replaced_and_takes_nothing_along() {
-    everywhere(|_, listener| {
-        let (_sandbox, server) = with_handlers(listener);
-        let busy = begin(&server, "/slow");
-        eventually("it is launched", || counters(&server).iter().map(|row| row.launched).sum::<u64>() == 1);
-        let row = counters(&server).into_iter().find(|row| row.launched == 1).unwrap();
-        signal(&row, Signal::SIGTERM);
-        // Meanwhile it waits for its handler, and the others go on.
-        (0..12).for_each(|_| assert_eq!(server.get("/hello").status, 200));
-        assert_eq!(busy.finish().status, 200);
-        eventually("it has a successor", || {
-            counters(&server).iter().all(|other| other.pid != row.pid && other.state == 2)
-        });
-        (0..12).for_each(|_| assert_eq!(server.get("/hello").status, 200));
-    });
-}
-
-#[test]
-fn idle_workers_notice_every_stop_signal() {
-    everywhere(|_, listener| {
-        let (sandbox, server) = fixed(listener);
-        for _ in 0..10 {
-            sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
-            let pids: Vec<u64> = counters(&server).iter().map(|row| row.pid).collect();
-            eventually("only the new workers are left", || {
-                server.worker_pids().iter().all(|pid| pids.contains(&u64::from(*pid)))
-            });
-        }
-    });
-}
-
 /// Whether a process' main thread sleeps without waiting for anything (`inherited-delay` does before it waits).
 fn only_sleeps(pid: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
