@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use caffeine::measure::record::{Connections, RunRecord};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::harness::{Sandbox, eventually, read_some, skipped};
+use crate::harness::{Sandbox, eventually, read_some, skipped, without_settings};
 use crate::loadgen::run;
 use crate::loadgen::scripted::{KEEP, OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
@@ -320,8 +320,9 @@ fn with_ten_ports(runs: &[&str]) -> Option<(String, Vec<String>)> {
          {runs}kill $server; wait",
         state.display()
     );
-    let output =
-        Command::new("unshare").args(["-rn", "sh", "-c", &script]).env("HOME", sandbox.path("")).output();
+    let mut unshare = Command::new("unshare");
+    without_settings(&mut unshare);
+    let output = unshare.args(["-rn", "sh", "-c", &script]).env("HOME", sandbox.path("")).output();
     let Some(output) = output.ok().filter(|output| !matches!(output.status.code(), Some(77))) else {
         skipped("no network namespace can be made here");
         return None;
