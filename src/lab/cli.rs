@@ -91,7 +91,7 @@ fn act(action: &Action) -> Result<()> {
 }
 
 fn redraw(directory: &Path) -> Result<PathBuf> {
-    if suite::is_suite(directory) { suite::redraw(directory) } else { Ok(report::write(directory)?.0) }
+    if suite::is_suite(directory) { suite::redraw(directory) } else { Ok(report::redraw(directory)?.0.page) }
 }
 
 fn list() -> Result<()> {

@@ -35,7 +35,7 @@ pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
         fs::remove_dir_all(&target).map_err(|e| Error::file("replace", &target, e))?;
     }
     store::write_kept(&target, &text, &data)?;
-    report::write(&target).map(|(page, _)| page)
+    Ok(report::redraw(&target)?.0.page)
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
         let text = toml::to_string(&data.spec).unwrap();
         let mut results = Results::create(base.path(), &text, &data.environment).unwrap();
         data.runs.iter().for_each(|run| results.append(run).unwrap());
-        let (first, _) = report::write(&results.directory).unwrap();
+        let first = report::redraw(&results.directory).unwrap().0.page;
         let kept = keep(&results.directory, None).unwrap();
         assert!(kept.ends_with("rich/reference/report.html"), "{kept:?}");
         let folder = kept.parent().unwrap();

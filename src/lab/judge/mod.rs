@@ -13,6 +13,7 @@ pub mod expect;
 pub mod folders;
 pub mod losses;
 pub mod rows;
+pub mod soak;
 mod spread;
 #[cfg(test)]
 mod tests;

@@ -27,56 +27,50 @@ use std::path::{Path, PathBuf};
 pub use self::compare::write as compare_page;
 use self::summary::Summary;
 use crate::lab::error::{Error, Result};
-use crate::lab::judge;
-use crate::lab::results::store;
+use crate::lab::judge::{self, Analysis};
+use crate::lab::results::store::{self, Data};
 
 /// Name of the page.
 pub const PAGE: &str = "report.html";
 /// Folder of the figures.
 const PLOTS: &str = "plots";
 
-/// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, brings the index of the
-/// results up to date, and gives the report's path and the answer in words.
+/// A report that was written.
+#[derive(Debug)]
+pub struct Report {
+    /// The page.
+    pub page: PathBuf,
+    /// The answer in sentences.
+    pub answer: Vec<String>,
+}
+
+/// Loads and judges the results in `directory`, and writes their report. Gives the analysis, too.
 ///
 /// # Errors
-/// The folder is no results folder, is damaged, or cannot be written.
-pub fn write(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
+/// The folder is not a results folder, is damaged, or cannot be written.
+pub fn redraw(directory: &Path) -> Result<(Report, Analysis)> {
     let data = store::load(directory)?;
     let analysis = judge::judge(&data);
-    tables::write(directory, &data, &analysis)?;
-    let figures = figures::draw(&data, &analysis)?;
+    Ok((write(directory, &data, &analysis)?, analysis))
+}
+
+/// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, and brings the index of the
+/// results up to date.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Report> {
+    tables::write(directory, data, analysis)?;
+    let figures = figures::draw(data, analysis)?;
     plots(directory, &figures)?;
-    let page = view::page(&data, &analysis, figures);
+    let page = view::page(data, analysis, figures);
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
-    let answer = view::answer(&analysis);
-    Summary::of(&data, &analysis, &answer).write(directory)?;
+    let answer = view::answer(analysis);
+    Summary::of(data, analysis, &answer).write(directory)?;
     index::after(directory, &data.environment.experiment)?;
-    Ok((directory.join(PAGE), answer))
-}
-
-/// Whether a server stood a long run: nothing grew, and no connection was reset or lost that no killed worker had.
-///
-/// # Errors
-/// It did not; the folder cannot be read.
-pub fn endured(directory: &Path) -> Result<()> {
-    let data = store::load(directory)?;
-    if data.spec.soak.is_none() {
-        return Ok(());
-    }
-    let analysis = judge::judge(&data);
-    let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
-    let fails = |result: &judge::CellResult| {
-        result.losses.reset + result.losses.lost > 0 || result.endurance.iter().any(|course| course.grew)
-    };
-    let failed: Vec<&str> =
-        results.filter(|result| fails(result)).map(|result| result.cell.id.as_str()).collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Failed(format!("did not stand it: {}", failed.join(", "))))
-    }
+    Ok(Report { page: directory.join(PAGE), answer })
 }
 
 /// Writes the figures, and removes those of an earlier report.

@@ -30,7 +30,7 @@ fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_report_is_drawn_again_byte_for_byte_from_the_data_alone() {
     let (_base, directory) = folder(&Rich::default().data());
-    write(&directory).unwrap();
+    redraw(&directory).unwrap();
     let first = files(&directory);
     for entry in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
         let raw = ["spec.toml", "machine.json", "runs.jsonl"].map(|name| directory.join(name));
@@ -41,7 +41,7 @@ fn a_report_is_drawn_again_byte_for_byte_from_the_data_alone() {
         }
     }
     assert_eq!(files(&directory).len(), 3);
-    write(&directory).unwrap();
+    redraw(&directory).unwrap();
     let again = files(&directory);
     for (one, other) in first.iter().zip(&again) {
         assert!(one == other, "{:?} and {:?} differ", one.0, other.0);
@@ -56,7 +56,7 @@ fn the_page_stands_alone_and_escapes_what_programs_wrote() {
     fixture::void(victim);
     victim.void.as_mut().unwrap().reason = "died of <script>".into();
     let (_base, directory) = folder(&data);
-    let (page, _) = write(&directory).unwrap();
+    let page = redraw(&directory).unwrap().0.page;
     let html = fs::read_to_string(page).unwrap();
     for outside in ["<script", "<link", "src=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
@@ -68,14 +68,14 @@ fn the_page_stands_alone_and_escapes_what_programs_wrote() {
 #[test]
 fn the_answer_says_who_got_the_connections_and_that_rounds_are_few() {
     let (_base, directory) = folder(&fixture::quick(4));
-    let (_, answer) = write(&directory).unwrap();
+    let answer = redraw(&directory).unwrap().0.answer;
     insta::assert_snapshot!(answer.join("\n"));
 }
 
 #[test]
 fn the_answer_names_the_differences_when_rounds_suffice() {
     let (_base, directory) = folder(&fixture::quick(12));
-    let (_, answer) = write(&directory).unwrap();
+    let answer = redraw(&directory).unwrap().0.answer;
     insta::assert_snapshot!(answer.join("\n"));
 }
 
@@ -86,7 +86,7 @@ fn a_run_that_was_cut_off_while_being_written_is_left_out() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, &text[..text.len() - 50]).unwrap();
     assert_eq!(store::load(&directory).unwrap().runs.len(), fixture::quick(2).runs.len() - 1);
-    write(&directory).unwrap();
+    redraw(&directory).unwrap();
 }
 
 #[test]
@@ -102,13 +102,13 @@ fn results_are_never_overwritten() {
 #[test]
 fn a_folder_without_results_is_refused() {
     let base = tempfile::tempdir().unwrap();
-    let error = write(base.path()).unwrap_err().to_string();
+    let error = redraw(base.path()).unwrap_err().to_string();
     assert!(error.contains("is no results folder"), "{error}");
 }
 
 fn answer(data: &Data) -> String {
     let (_base, directory) = folder(data);
-    write(&directory).unwrap().1.join("\n")
+    redraw(&directory).unwrap().0.answer.join("\n")
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_answer_of_many_scenes_stays_short_and_names_what_was_not_run() {
 fn claims_come_first_with_their_verdicts() {
     let data = Rich { rounds: 10, open: Vec::new(), ..Rich::default() }.data();
     let (_base, directory) = folder(&data);
-    let (_, answer) = write(&directory).unwrap();
+    let answer = redraw(&directory).unwrap().0.answer;
     insta::assert_snapshot!(answer[0]);
     let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
     let table = markdown.split("## Claims").nth(1).unwrap().split("\n## ").next().unwrap();
@@ -136,7 +136,7 @@ fn every_plot_that_the_data_support_is_drawn_and_linked() {
         ..Rich::default()
     };
     let (_base, directory) = folder(&data.data());
-    let (page, _) = write(&directory).unwrap();
+    let page = redraw(&directory).unwrap().0.page;
     let drawn: Vec<String> = files(&directory.join("plots"))
         .into_iter()
         .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
@@ -174,7 +174,7 @@ fn figures_of_an_earlier_report_are_removed() {
     let (_base, directory) = folder(&fixture::quick(1));
     fs::create_dir(directory.join("plots")).unwrap();
     fs::write(directory.join("plots/old.svg"), "<svg/>").unwrap();
-    write(&directory).unwrap();
+    redraw(&directory).unwrap();
     assert!(!directory.join("plots/old.svg").exists() && directory.join("plots/ledger.svg").exists());
 }
 
@@ -182,7 +182,7 @@ fn figures_of_an_earlier_report_are_removed() {
 fn the_tables_have_a_row_per_run_worker_sample_interval_and_phase() {
     let data = Rich { rounds: 1, open: vec![400], peers: Vec::new(), ..Rich::default() }.data();
     let (_base, directory) = folder(&data);
-    write(&directory).unwrap();
+    redraw(&directory).unwrap();
     let rows = |name: &str| {
         let mut reader = csv::Reader::from_path(directory.join(name)).unwrap();
         let columns = reader.headers().unwrap().len();
@@ -205,7 +205,7 @@ fn a_suite_has_one_table_and_leads_to_its_members() {
     data.runs.iter().for_each(|run| results.append(run).unwrap());
     fs::create_dir_all(&directory).unwrap();
     fs::rename(&results.directory, directory.join("one")).unwrap();
-    write(&directory.join("one")).unwrap();
+    redraw(&directory.join("one")).unwrap();
     let claims = crate::lab::judge::judge(&data).claims;
     let members = [
         suite::Member { name: "one".into(), claims: Some(claims) },
@@ -264,7 +264,7 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
         let mut results = Results::create(&base, &text, &data.environment).unwrap();
         data.runs.iter().for_each(|run| results.append(run).unwrap());
         let begin = std::time::Instant::now();
-        let (page, _) = write(&results.directory).unwrap();
+        let page = redraw(&results.directory).unwrap().0.page;
         println!("{} in {:?}", page.display(), begin.elapsed());
         folders.push(results.directory);
     }

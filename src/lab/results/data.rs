@@ -202,6 +202,9 @@ pub struct Void {
     pub reason: String,
     /// The last lines that the program concerned wrote to stderr.
     pub stderr: String,
+    /// The exit code of that program, if it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
 }
 
 impl fmt::Display for Void {

@@ -36,7 +36,7 @@ pub enum Stop {
 impl Stop {
     /// A void run without a process that could have said why.
     pub fn void(reason: String) -> Self {
-        Self::Void(Void { reason, stderr: String::new() })
+        Self::Void(Void { reason, ..Void::default() })
     }
 }
 
@@ -97,11 +97,15 @@ impl<'a> Process<'a> {
 
     /// A void run because of this process, with what it wrote last.
     pub fn void(&self, reason: &str) -> Stop {
+        self.void_with(reason, None)
+    }
+
+    fn void_with(&self, reason: &str, status: Option<i32>) -> Stop {
         let text = fs::read(&self.stderr).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
         let stderr = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
-        Stop::Void(Void { reason: format!("{} {reason}", self.name), stderr })
+        Stop::Void(Void { reason: format!("{} {reason}", self.name), stderr, status })
     }
 
     /// A void run because the process ended or closed its output: waits a moment for the status to tell.
@@ -109,7 +113,7 @@ impl<'a> Process<'a> {
         let deadline = Instant::now() + Duration::from_secs(1);
         while Instant::now() < deadline {
             if let Some(status) = self.ended() {
-                return self.void(&format!("ended {when} ({status})"));
+                return self.void_with(&format!("ended {when} ({status})"), status.code());
             }
             sleep(TICK);
         }

@@ -28,8 +28,10 @@ use self::options::{Check, Run};
 use self::programs::Programs;
 use self::runner::{Manner, Runner};
 use crate::lab::error::{Error, Result};
+use crate::lab::judge::expect::Claim;
+use crate::lab::judge::{self, Analysis};
 use crate::lab::report;
-use crate::lab::results::store::{self, Results};
+use crate::lab::results::store::{self, Data, Results};
 use crate::lab::spec::catalogue::{self, Experiment, Found};
 use crate::lab::spec::{Spec, plan};
 use crate::lab::terminal::print_line;
@@ -84,14 +86,10 @@ pub fn run(wanted: &Run) -> Result<()> {
     };
     match (&wanted.resume, found, experiment) {
         (Some(directory), found, _) if suite::is_suite(directory) => suite::go_on(&session, directory, found),
-        (Some(directory), found, _) => {
-            let ended = session.go_on(directory, found.as_ref())?;
-            finish(&ended.directory, ended.how)
-        }
+        (Some(directory), found, _) => finish(session.go_on(directory, found.as_ref())?).how,
         (None, Some(found), Some(Experiment::Suite(suite))) => suite::run(&session, &found, &suite),
         (None, Some(found), Some(Experiment::One(spec))) => {
-            let ended = session.experiment(&found, *spec, Place::Fresh)?;
-            finish(&ended.directory, ended.how)
+            finish(session.experiment(&found, *spec, Place::Fresh)?).how
         }
         (None, ..) => Err(Error::Usage("say which experiment (lab list)".into())),
     }
@@ -179,38 +177,62 @@ impl<'a> Session<'a> {
     }
 }
 
+/// What is left of an experiment at its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its claims, as they were judged; empty without a run.
+    pub claims: Vec<Claim>,
+    /// Whether all went well.
+    pub how: Result<()>,
+}
+
 /// Writes the report of what there is, and says how it ended.
-///
-/// # Errors
-/// How it ended; no run counts; the report cannot be written.
-pub fn finish(directory: &Path, ended: Result<()>) -> Result<()> {
-    let measured = store::load(directory)?.runs.into_iter().filter(|run| run.round > 0);
-    let (whole, void): (Vec<_>, Vec<_>) =
-        measured.partition(|run| run.void.is_none() && run.skipped.is_none());
-    let count = whole.len() + void.len();
-    if count > 0 {
-        match report::write(directory) {
-            Ok((page, answer)) => {
-                for sentence in answer {
-                    print_line(sentence)?;
-                }
-                print_line(page.display())?;
-            }
-            // What ended the runs, such as a full disk, says more than that there is no report because of it.
-            Err(_) if ended.is_err() => {}
-            Err(error) => return Err(error),
+pub fn finish(Ended { directory, how }: Ended) -> Finished {
+    match judged(&directory) {
+        Ok((data, analysis)) => {
+            let how = conclude(&directory, &data, &analysis, how);
+            Finished { claims: analysis.claims, how }
         }
+        Err(error) => Finished { claims: Vec::new(), how: how.and(Err(error)) },
     }
+}
+
+fn judged(directory: &Path) -> Result<(Data, Analysis)> {
+    let data = store::load(directory)?;
+    let analysis = judge::judge(&data);
+    Ok((data, analysis))
+}
+
+fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()>) -> Result<()> {
+    let measured = data.runs.iter().filter(|run| run.round > 0);
+    let count = measured.clone().count();
+    let whole = measured.filter(|run| run.void.is_none() && run.skipped.is_none()).count();
+    let written = if count > 0 { publish(directory, data, analysis) } else { Ok(()) };
     match ended {
         Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(
             "interrupted after {count} runs, which are kept in {0} (go on: lab run --resume {0})",
             directory.display()
         ))),
-        Ok(()) if whole.is_empty() => Err(Error::Failed(format!(
-            "no run succeeded; {} says why",
-            directory.join(report::PAGE).display()
-        ))),
-        Ok(()) => report::endured(directory),
-        other => other,
+        // What ended the runs, such as a full disk, says more than that there is no report because of it.
+        Err(error) => Err(error),
+        Ok(()) => written.and_then(|()| passed(directory, data, analysis, whole)),
+    }
+}
+
+/// Writes the report, and prints its answer.
+fn publish(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
+    let report = report::write(directory, data, analysis)?;
+    report.answer.iter().try_for_each(print_line)?;
+    print_line(report.page.display())
+}
+
+fn passed(directory: &Path, data: &Data, analysis: &Analysis, whole: usize) -> Result<()> {
+    if whole == 0 {
+        let page = directory.join(report::PAGE);
+        return Err(Error::Failed(format!("no run succeeded; {} says why", page.display())));
+    }
+    match data.spec.soak.as_ref().map_or(Vec::new(), |_| judge::soak::failed(analysis)).as_slice() {
+        [] => Ok(()),
+        failed => Err(Error::Failed(format!("did not pass the soak: {}", failed.join(", ")))),
     }
 }

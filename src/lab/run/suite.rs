@@ -3,10 +3,11 @@
 //! Each member has a results folder of its own within the suite's. The suite's folder holds its text and its report,
 //! which is written from the members' data alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Ended, Place, Session, finish};
+use super::{Finished, Place, Session, finish};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::expect::{Claim, ClaimVerdict, together};
 use crate::lab::report::suite::Member;
@@ -17,6 +18,9 @@ use crate::lab::spec::suite::Suite;
 use crate::lab::terminal::{minutes, print, print_line};
 use crate::lab::{judge, report};
 use crate::sys::stdio::remark;
+
+/// The claims of members, by their names.
+type Claims = BTreeMap<String, Vec<Claim>>;
 
 /// The suite as it was run.
 const SUITE: &str = "suite.toml";
@@ -65,11 +69,15 @@ fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()
     let members = suite.members()?;
     let time = minutes(total(session, &members)?);
     remark(format_args!("{} experiments, about {time}; results in {}", members.len(), directory.display()));
-    let (mut failed, mut interrupted) = (Vec::new(), None);
+    let (mut failed, mut interrupted, mut known) = (Vec::new(), None, Claims::new());
     for (found, spec) in members {
         let folder = directory.join(&found.name);
         remark(format_args!("{}: {}", found.name, spec.question));
-        match member(session, &found, spec, &folder) {
+        let how = member(session, &found, spec, &folder).and_then(|Finished { claims, how }| {
+            known.insert(found.name.clone(), claims);
+            how
+        });
+        match how {
             Ok(()) => {}
             Err(Error::Interrupted(_)) => {
                 interrupted = Some(format!(
@@ -84,8 +92,8 @@ fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()
             }
         }
     }
-    let page = write(directory)?;
-    print(&table(&claims(directory)?))?;
+    let (page, members) = write(directory, known)?;
+    print(&table(&members))?;
     print_line(page.display())?;
     match interrupted {
         Some(text) => Err(Error::Interrupted(text)),
@@ -100,13 +108,13 @@ fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
 }
 
 /// One experiment: begun, or gone on with.
-fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<()> {
-    let Ended { directory, how } = if folder.join(store::SPEC).is_file() {
+fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<Finished> {
+    let ended = if folder.join(store::SPEC).is_file() {
         session.go_on(folder, None)?
     } else {
         session.experiment(found, spec, Place::Folder(folder))?
     };
-    finish(&directory, how)
+    Ok(finish(ended))
 }
 
 /// Draws the reports of a suite's members again, and its own. Gives the path of the latter.
@@ -114,45 +122,39 @@ fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result
 /// # Errors
 /// A folder is damaged or cannot be written.
 pub fn redraw(directory: &Path) -> Result<PathBuf> {
-    for (_, folder) in begun(directory)? {
-        report::write(&folder)?;
+    let (suite, _) = read(directory)?;
+    let mut known = Claims::new();
+    for name in suite.suite.into_iter().filter(|name| is_begun(&directory.join(name))) {
+        let (_, analysis) = report::redraw(&directory.join(&name))?;
+        known.insert(name, analysis.claims);
     }
-    write(directory)
+    Ok(write(directory, known)?.0)
 }
 
-/// The members that were begun, with their folders, in the order of the suite.
-fn begun(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
+fn is_begun(member: &Path) -> bool {
+    member.join(store::SPEC).is_file()
+}
+
+/// Writes the suite's report. Members that were begun and are not among the `known` are judged now.
+fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> {
     let (suite, _) = read(directory)?;
-    let all = suite.suite.into_iter().map(|name| (name.clone(), directory.join(name)));
-    Ok(all.filter(|(_, folder)| folder.join(store::SPEC).is_file()).collect())
-}
-
-/// The claims of all members with the members' names.
-///
-/// # Errors
-/// A folder is damaged.
-pub fn claims(directory: &Path) -> Result<Vec<(String, Vec<Claim>)>> {
-    let of = |(name, folder): (String, PathBuf)| Ok((name, judge::judge(&store::load(&folder)?).claims));
-    begun(directory)?.into_iter().map(of).collect()
-}
-
-/// Writes the suite's report.
-fn write(directory: &Path) -> Result<PathBuf> {
-    let (suite, _) = read(directory)?;
-    let mut known = claims(directory)?;
-    let mut member = |name: &String| {
-        let place = known.iter().position(|(begun, _)| begun == name);
-        Member { name: name.clone(), claims: place.map(|place| known.swap_remove(place).1) }
+    let mut claims = |name: &String| -> Result<Option<Vec<Claim>>> {
+        let folder = directory.join(name);
+        match known.remove(name) {
+            None if is_begun(&folder) => Ok(Some(judge::judge(&store::load(&folder)?).claims)),
+            claims => Ok(claims),
+        }
     };
-    let members: Vec<Member> = suite.suite.iter().map(&mut member).collect();
-    report::suite::write(directory, &suite.question, &members)
+    let member = |name: &String| Ok(Member { name: name.clone(), claims: claims(name)? });
+    let members: Vec<Member> = suite.suite.iter().map(member).collect::<Result<_>>()?;
+    Ok((report::suite::write(directory, &suite.question, &members)?, members))
 }
 
 /// What came of each claim in a line, and the table with one row per expectation.
-fn table(members: &[(String, Vec<Claim>)]) -> String {
+fn table(members: &[Member]) -> String {
     let head = ["Claim", "What", "Source", "Theirs", "Ours", "Counts as reproduced", "Verdict"];
     let mut text = String::new();
-    let all: Vec<&Claim> = members.iter().flat_map(|(_, claims)| claims).collect();
+    let all: Vec<&Claim> = members.iter().filter_map(|member| member.claims.as_ref()).flatten().collect();
     for (index, claim) in all.iter().enumerate() {
         let same = |other: &&&Claim| other.expect.claim == claim.expect.claim;
         if !all[..index].iter().any(|other| same(&other)) {

@@ -11,11 +11,10 @@ use crate::lab::run::child::Stop;
 use crate::lab::run::server::Server;
 use crate::lab::spec::plan::Cell;
 
-/// The exit code of a program that was called in a way it does not know.
-const USAGE: &str = "(exit status: 2)";
-
-/// The exit code of a program that says why it cannot do what it knows.
-const FAILED: &str = "(exit status: 1)";
+/// Exit code of a program that does not know what it was asked for.
+const USAGE: i32 = 2;
+/// Exit code of a program that knows it and cannot do it here.
+const FAILED: i32 = 1;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +51,8 @@ impl Runner<'_> {
             Ok(worker_bytes) => Ok(Tried::Serves { worker_bytes }),
             Err(Stop::Interrupted) => Err(Error::Interrupted("interrupted".into())),
             Err(Stop::Skipped(why)) => Ok(Tried::Fails(why)),
-            Err(Stop::Void(void)) if void.reason.contains(USAGE) => Ok(Tried::Unknown(said(&void))),
-            Err(Stop::Void(void)) if void.reason.contains(FAILED) && names(&void, &cell.listener) => {
+            Err(Stop::Void(void)) if void.status == Some(USAGE) => Ok(Tried::Unknown(said(&void))),
+            Err(Stop::Void(void)) if void.status == Some(FAILED) && names(&void, &cell.listener) => {
                 Ok(Tried::Lacks(said(&void)))
             }
             Err(Stop::Void(void)) => Ok(Tried::Fails(said(&void))),

@@ -1,0 +1,12 @@
+//! Whether a server passed a soak.
+
+use super::{Analysis, CellResult};
+
+/// The cells whose server did not pass: something of it grew, or a connection was reset or lost that no killed worker held.
+pub fn failed(analysis: &Analysis) -> Vec<&str> {
+    let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
+    let fails = |result: &&CellResult| {
+        result.losses.reset + result.losses.lost > 0 || result.endurance.iter().any(|course| course.grew)
+    };
+    results.filter(fails).map(|result| result.cell.id.as_str()).collect()
+}
