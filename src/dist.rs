@@ -110,7 +110,7 @@ impl FromStr for Distribution {
     fn from_str(text: &str) -> Result<Self, String> {
         let invalid = |why: String| {
             format!(
-                "'{text}' is no distribution: {why}; use const(1ms), exp(1ms), bimodal(0.995,0.1ms,10ms) or lognormal(1ms,2.0)"
+                "'{text}' is not a distribution: {why}; use const(1ms), exp(1ms), bimodal(0.995,0.1ms,10ms) or lognormal(1ms,2.0)"
             )
         };
         let (name, rest) = text.trim().split_once('(').ok_or_else(|| invalid("there is no '('".into()))?;
@@ -188,7 +188,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         None if unit.is_none() && !text.is_empty() && digits.len() == text.len() => {
             Err(format!("'{text}' has no unit: write a time as 10s, 500ms, 250us or 2m"))
         }
-        None => Err(format!("'{text}' is no time: write it as 10s, 500ms, 1.5s, 250us or 2m")),
+        None => Err(format!("'{text}' is not a time: write it as 10s, 500ms, 1.5s, 250us or 2m")),
     }
 }
 
@@ -244,7 +244,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         _ => None,
     };
     unit.and_then(|unit| scaled(digits.trim(), unit))
-        .ok_or_else(|| format!("'{text}' is no size in bytes: write it as 4096, 512M or 1GiB"))
+        .ok_or_else(|| format!("'{text}' is not a size in bytes: write it as 4096, 512M or 1GiB"))
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ fn going_on_elsewhere_or_with_something_else_is_refused() {
     assert!(said.contains("tiny.toml is not what "), "{said}");
     fails(&run(&bench, &["--resume", name, "--rounds", "3"]), 2);
     let said = fails(&run(&bench, &["--resume", "nowhere"]), 1);
-    assert!(said.contains("nowhere is no results folder"), "{said}");
+    assert!(said.contains("nowhere is not a results folder"), "{said}");
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn thinking_goes_between_response_and_request() {
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "5", "--think", "30ms"]);
     assert!(record.completed == 5 && record.duration_s >= 0.12, "{record:#?}");
     assert_eq!(record.plan.think.as_deref(), Some("const(30ms)"));
-    // All think when the time is over: nobody waits for them.
+    // All think when the time is over: the end does not wait for them.
     let (record, _) = run(&server.url(), &["-c", "3", "-d", "100ms", "--think", "const(1h)"]);
     assert_eq!((record.completed, record.unfinished), (3, 0), "{record:#?}");
 }
@@ -344,7 +344,7 @@ fn ports_run_out_where_we_close_and_the_arithmetic_says_so_beforehand() {
         "-r 100 -d 1s --client-closes",                          // cannot work: refused
         "-n 250 --client-closes --sources 127.0.0.2-127.0.0.31", // 300 ports
         "-n 9 --client-closes --sources 127.0.0.40",             // fits
-        "-n 50 --client-closes",                                 // nobody knows beforehand how fast
+        "-n 50 --client-closes",                                 // the rate is not known beforehand
     ];
     let Some((text, codes)) = with_ten_ports(&runs) else { return };
     assert_eq!(codes, ["0", "1", "0", "0", "3"], "{text}");
@@ -357,7 +357,7 @@ fn ports_run_out_where_we_close_and_the_arithmetic_says_so_beforehand() {
 fn misuse_of_the_connection_options_names_the_option() {
     let cases: [(&[&str], &str, i32); 8] = [
         (&["--sources", "127.0.0.x"], "127.0.0.2-127.0.0.33", 2),
-        (&["--sources", "192.0.2.1"], "--sources: 192.0.2.1 is no address of this machine", 1),
+        (&["--sources", "192.0.2.1"], "--sources: 192.0.2.1 is not an address of this machine", 1),
         (&["--sources", "::1"], "one is IPv4, the other IPv6", 1),
         (&["--think", "5"], "no unit", 2),
         (&["--think", "1s", "-r", "5"], "--think", 2),

@@ -15,7 +15,7 @@ use clap::Parser as _;
 
 use crate::loadgen::scripted::{KEEP, OK, Scripted, read_head};
 
-/// Allocations of a thread that sends so many requests.
+/// Allocations of a thread that sends this many requests.
 fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     let url = server.url();
     // One interval: what is handed over at the end of each is counted in intervals, not in requests.

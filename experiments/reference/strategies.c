@@ -1,7 +1,7 @@
 /* strategies MODE PORT N : the least that each way of spreading connections over N workers can be.
 
    Every mode serves alike: accept, read once, send a fixed reply, close. The listening sockets have what Caffeine's have
-   (TCP_DEFER_ACCEPT, TCP_NODELAY, backlog 4096). Nobody is replaced, nothing is drained, no signal is heeded but SIGTERM,
+   (TCP_DEFER_ACCEPT, TCP_NODELAY, backlog 4096). No worker is replaced, nothing is drained, and only SIGTERM is heeded,
    which ends all.
 
    block      blocking accept4 on one socket            reuseport  blocking accept4 on a socket per worker

@@ -31,7 +31,7 @@ pub struct Compare {
 /// Compares two results folders, as Markdown.
 ///
 /// # Errors
-/// One is no results folder; they come from different machines or settings, unless that is forced; they have nothing in
+/// One is not a results folder; they come from different machines or settings, unless that is forced; they have nothing in
 /// common.
 pub fn compare(wanted: &Compare) -> Result<String> {
     let (first, second) = (store::load(&wanted.first)?, store::load(&wanted.second)?);

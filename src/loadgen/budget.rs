@@ -19,7 +19,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 pub const OTHER_DESCRIPTORS: u64 = 64;
 /// How long Linux holds a connection in TIME_WAIT, in s.
 const TIME_WAIT_S: f64 = 60.0;
-/// Connections that one thread of a closed loop can open per second, about; nobody knows it beforehand.
+/// Connections that one thread of a closed loop can open per second, roughly: it is not known beforehand.
 const FAST_THREAD: f64 = 20_000.0;
 /// Share of the ports above which finding a free one takes the kernel long.
 const TIGHT_SHARE: f64 = 0.9;

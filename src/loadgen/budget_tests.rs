@@ -58,7 +58,7 @@ fn what_the_kernel_permits_is_not_refused() {
     assert!(!fits(Need { loopback: true, ..need() }, Facts { timestamps: 0, ..facts() }));
     assert!(fits(need(), Facts { reuse: 1, ..facts() }), "reuse for all");
     assert!(fits(need(), Facts { time_wait_most: 900, ..facts() }), "the kernel holds no more than that");
-    assert!(fits(Need { opened: Some(1000.0), ..need() }, facts()), "so many are never opened");
+    assert!(fits(Need { opened: Some(1000.0), ..need() }, facts()), "that number is never opened");
     assert!(fits(Need { seconds: Some(9.0), ..need() }, facts()), "over before the ports are used up");
     assert!(!fits(Need { loopback: true, opened_per_s: Some(1001.0), ..need() }, facts()));
 }

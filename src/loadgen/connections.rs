@@ -48,7 +48,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// A connection stands after so many retransmissions of its SYN.
+    /// A connection stands after this many retransmissions of its SYN.
     pub fn open(&mut self, retransmits: u32) {
         self.opened += 1;
         self.syn_retransmits[(retransmits as usize).min(RETRANSMIT_STEPS - 1)] += 1;

@@ -22,7 +22,7 @@ pub struct Progress {
     pub open: AtomicU64,
 }
 
-/// Whether somebody wants the program to end. It outlives the runs of a program that makes several.
+/// Whether the program was asked to end. It outlives the runs of a program that makes several.
 #[derive(Debug, Default)]
 pub struct Interrupt(AtomicBool);
 
@@ -52,7 +52,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// For so many threads, which end early when `interrupt` is set.
+    /// For this many threads, which end early when `interrupt` is set.
     pub fn new(threads: usize, interrupt: Arc<Interrupt>) -> Self {
         Self {
             interrupt,
@@ -91,7 +91,7 @@ impl Control {
         self.interrupt.is_set()
     }
 
-    /// The first connection of all failed: there is no point in going on.
+    /// The first connection of all failed: going on is pointless.
     pub fn give_up(&self, why: impl FnOnce() -> String) {
         self.unreachable.get_or_init(why);
         self.stop();

@@ -15,7 +15,7 @@ const WORKER_BYTES: usize = 24;
 enum State {
     /// In the head (or before it).
     Head,
-    /// In a body with so many bytes to come.
+    /// In a body with this many bytes to come.
     Length(u64),
     /// In a chunked body.
     Chunked(Decoder),

@@ -1,5 +1,5 @@
 //! What a run is expected to show: `p99<5ms`, `errors<1%`, `rate>=1000`. It parses such texts and judges a record by
-//! them. Pure; it knows no files, no exit codes and not why somebody expects it.
+//! them. Pure; it does not know files, exit codes or reasons.
 
 use std::str::FromStr;
 
@@ -246,7 +246,7 @@ fn point(name: &str) -> Option<Point> {
     Some(Point::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
 }
 
-/// `404` or `4xx`, as the digits that decide. What is no final status of a response is never counted.
+/// `404` or `4xx`, as the digits that decide. Only final statuses of responses are counted.
 fn status(class: &str) -> Option<String> {
     let digits = class.strip_suffix("xx").unwrap_or(class);
     let right = digits.len() == if digits == class { 3 } else { 1 };

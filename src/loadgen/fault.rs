@@ -5,7 +5,7 @@ use std::io;
 /// A kind of failure. None of them ever enters a latency histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Connecting: nobody listens there (or the accept queue refuses).
+    /// Connecting: the port is closed (or the accept queue refuses).
     ConnectRefused,
     /// Connecting: no answer within the time-out.
     ConnectTimeout,

@@ -46,7 +46,7 @@ impl Out {
         }
         if !self.begun {
             self.begun = true;
-            // What is no regular file has no length.
+            // Only regular files have a length.
             let _ = self.file.set_len(0);
         }
         self.failure = self.file.write_all(text.as_bytes()).err();
@@ -61,7 +61,7 @@ impl Out {
 fn check_apart(named: &[(&str, &Option<PathBuf>)]) -> Result<(), Error> {
     for (at, (option, path)) in named.iter().enumerate() {
         let same = |(_, other): &&(&str, &Option<PathBuf>)| path.is_some() && path == other;
-        // What is no regular file, such as /dev/null, can take both.
+        // Other files, such as /dev/null, can take both.
         let is_file = path.as_ref().is_some_and(|path| !path.exists() || path.is_file());
         if let Some((other, _)) = named[..at].iter().find(same).filter(|_| is_file) {
             let shown = path.as_deref().unwrap_or(Path::new("")).display();

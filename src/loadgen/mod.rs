@@ -2,7 +2,7 @@
 //!
 //! `cli` (what was typed) becomes a `plan` (what it means); one `engine` per thread carries out its share, taking
 //! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally` that its
-//! `recorder` hands over interval by interval. `collect` brings the tallies of all threads together, for whoever watches
+//! `recorder` hands over interval by interval. `collect` brings the tallies of all threads together, for the live view and the outputs that watch
 //! the `session`; `report` makes a record of them, with a `verdict` by fixed rules, and `text` shows it; `files` are what
 //! was asked for beside. `merge` makes one record of several.
 
@@ -240,7 +240,7 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     Ok(interrupt)
 }
 
-/// Writes to standard output; a reader that has gone away is no failure.
+/// Writes to standard output; a reader that has gone away is not a failure.
 fn print(text: &str) -> Result<(), Error> {
     stdio::print(text).map_err(Error::Failed)
 }

@@ -16,7 +16,7 @@ pub enum Arrivals {
     /// Independently of each other: exponential intervals, drawn from the seed; where the rate changes, in the time
     /// that is stretched by it.
     Poisson,
-    /// So many at once, at the mean rate.
+    /// This many at once, at the mean rate.
     Burst(u64),
 }
 
@@ -104,7 +104,7 @@ impl Schedule {
 }
 
 impl Schedule {
-    /// How long after `begin_ns` the first arrival is due that follows so many others, in seconds; `None`: never. For
+    /// How long after `begin_ns` the first arrival after this many others is due, in seconds; `None`: never. For
     /// random arrivals it is the planned mean.
     pub fn span_s(&self, begin_ns: u64, arrivals: u64) -> Option<f64> {
         let begin_s = begin_ns as f64 / 1e9;

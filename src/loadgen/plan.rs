@@ -102,7 +102,7 @@ impl Plan {
         let method =
             args.request.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.into());
         if !is_token(&method) {
-            return Err(Error::Usage(format!("{method:?} is no HTTP method")));
+            return Err(Error::Usage(format!("{method:?} is not an HTTP method")));
         }
         let headers =
             args.request.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
@@ -294,7 +294,7 @@ mod tests {
     fn sources_are_tried_out_and_thinking_is_read() {
         assert_eq!(plan(&["--sources", "127.0.0.2-127.0.0.4"]).unwrap().sources.len(), 3);
         let error = plan(&["--sources", "192.0.2.1"]).unwrap_err().to_string();
-        assert!(error.contains("--sources: 192.0.2.1 is no address of this machine"), "{error}");
+        assert!(error.contains("--sources: 192.0.2.1 is not an address of this machine"), "{error}");
         assert_eq!(plan(&["--think", "5ms"]).unwrap().think.unwrap().mean().as_millis(), 5);
         assert_eq!(plan(&["--think", "exp(2ms)"]).unwrap().think.unwrap().mean().as_millis(), 2);
         assert!(

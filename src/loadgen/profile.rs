@@ -110,7 +110,7 @@ impl Leg {
         (self.from + slope * elapsed_s / 2.0) * elapsed_s
     }
 
-    /// How long after its begin so many arrivals have been planned; they are in it.
+    /// How long after its start this many arrivals have been planned, counting the last.
     fn elapsed_s(&self, arrivals: f64) -> f64 {
         if self.from == self.to {
             return (arrivals / self.from).min(self.length_s);
@@ -158,7 +158,7 @@ impl Profile {
         self.legs[..after].last().map_or(0.0, |leg| leg.before + leg.arrivals(at_s - leg.begin_s))
     }
 
-    /// When so many arrivals have been planned, in seconds; `None`: never.
+    /// When this many arrivals have been planned, in seconds; `None`: never.
     pub fn time_of_s(&self, arrivals: f64) -> Option<f64> {
         let leg = self.legs.get(self.legs.partition_point(|leg| leg.after <= arrivals))?;
         Some(leg.begin_s + leg.elapsed_s(arrivals - leg.before))

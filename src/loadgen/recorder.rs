@@ -154,7 +154,7 @@ impl Recorder {
             busy: if wall == 0 { 0.0 } else { (cpu as f64 / wall as f64).min(1.0) },
             cuts: self.cuts,
         };
-        // Nobody listens only when the program is about to end.
+        // The receiver is gone only when the program is about to end.
         let _ = self.wire.to.send(batch);
     }
 }

@@ -54,7 +54,7 @@ pub struct Findings {
 /// Runs all threads of `plan` to their end; `observe` sees every interval, in order, as soon as it is complete.
 ///
 /// # Errors
-/// A thread could not go on. That the server cannot be reached is no error here: see [`Control::unreachable`].
+/// A thread could not go on. A server that cannot be reached is not an error here: see [`Control::unreachable`].
 pub fn carry_out(
     plan: &Plan,
     control: &Arc<Control>,

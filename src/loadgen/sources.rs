@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
 }
 
 fn one(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("{text:?} is no IP address"))
+    text.parse().map_err(|_| format!("{text:?} is not an IP address"))
 }
 
 fn number(address: IpAddr) -> u128 {
@@ -67,7 +67,7 @@ fn range(first: &str, last: &str) -> Result<(u128, u128, bool), String> {
 fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
     let base = one(base)?;
     let width: u32 = if base.is_ipv4() { 32 } else { 128 };
-    let bits: u32 = bits.parse().map_err(|_| format!("/{bits} is no prefix length"))?;
+    let bits: u32 = bits.parse().map_err(|_| format!("/{bits} is not a prefix length"))?;
     let host_bits = width
         .checked_sub(bits)
         .ok_or_else(|| format!("/{bits} is longer than an address, which has {width} bits"))?;
@@ -102,7 +102,9 @@ pub fn verify(sources: &[IpAddr], destination: SocketAddr) -> Result<(), String>
     for source in sources {
         bind(source).map_err(|error| match error.raw_os_error() {
             Some(libc::EADDRNOTAVAIL) => {
-                format!("{source} is no address of this machine (add it: ip address add {source} dev ...)")
+                format!(
+                    "{source} is not an address of this machine (add it: ip address add {source} dev ...)"
+                )
             }
             _ => format!("cannot bind to {source}: {error}"),
         })?;
@@ -156,7 +158,7 @@ mod tests {
         verify("127.0.0.2-127.0.0.9", "127.0.0.1:80").unwrap();
         assert!(verify("::1", "127.0.0.1:80").unwrap_err().contains("::1 cannot reach 127.0.0.1"));
         assert!(verify("127.0.0.2", "192.0.2.1:80").unwrap_err().contains("127.0.0.2 is a loopback"));
-        assert!(verify("192.0.2.77", "192.0.2.1:80").unwrap_err().contains("192.0.2.77 is no address"));
+        assert!(verify("192.0.2.77", "192.0.2.1:80").unwrap_err().contains("192.0.2.77 is not an address"));
     }
 
     proptest! {

@@ -19,7 +19,7 @@ impl Target {
     /// # Errors
     /// What is wrong with it, and what would be right.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("{url:?} is no URL for a load test: {why}"));
+        let wrong = |why: &str| Err(format!("{url:?} is not a URL for a load test: {why}"));
         let rest = match url.split_once("://") {
             None => url,
             Some(("http", rest)) => rest,
@@ -110,12 +110,12 @@ pub fn is_token(text: &str) -> bool {
 /// Takes `Name: value` apart.
 ///
 /// # Errors
-/// When it is no header, or one that the generator sets itself.
+/// When it is not a header, or one that the generator sets itself.
 pub fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) =
-        text.split_once(':').ok_or_else(|| format!("{text:?} is no header: write 'Name: value'"))?;
+        text.split_once(':').ok_or_else(|| format!("{text:?} is not a header: write 'Name: value'"))?;
     if !is_token(name) {
-        return Err(format!("{name:?} is no header name"));
+        return Err(format!("{name:?} is not a header name"));
     }
     if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
         return Err(format!("the value of {name} contains a line break or NUL"));

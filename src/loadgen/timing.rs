@@ -24,7 +24,7 @@ const HORIZON_NS: u64 = 7 * 24 * 3_600_000_000_000;
 pub struct Part {
     /// From 0.
     pub index: u64,
-    /// Of so many.
+    /// Of this many.
     pub of: u64,
 }
 
@@ -57,9 +57,9 @@ impl Part {
 /// When a run is to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
-    /// At so many ns since 1970.
+    /// At this many ns since 1970.
     Unix(u64),
-    /// In so many ns.
+    /// In this many ns.
     In(u64),
 }
 
@@ -174,7 +174,7 @@ fn replay(args: &ScheduleArgs, path: &Path) -> Result<(Load, u64, Option<u64>), 
     let shown = path.display();
     let bytes = input::read(path)
         .map_err(|error| Error::Failed(format!("cannot read the times of --replay from {shown}: {error}")))?;
-    // What is no text is no time either: the line with it is named.
+    // Bytes that are not text are not a time either: the line is named.
     let text = String::from_utf8_lossy(&bytes);
     let trace =
         Trace::parse(&text, args.stretch).map_err(|why| Error::Usage(format!("--replay {shown}: {why}")))?;

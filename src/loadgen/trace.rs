@@ -26,7 +26,7 @@ impl Trace {
                 continue;
             }
             let time = seconds_ns(line)
-                .ok_or_else(|| format!("line {number}: {line:?} is no time in seconds, such as 12.5"))?;
+                .ok_or_else(|| format!("line {number}: {line:?} is not a time in seconds, such as 12.5"))?;
             if times.last().is_some_and(|last| *last > time) {
                 return Err(format!("line {number}: {line} is before the time above it; sort them"));
             }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_by_its_line() {
         for (text, why) in [
-            ("1\nx\n", "line 2: \"x\" is no time"),
+            ("1\nx\n", "line 2: \"x\" is not a time"),
             ("1\n\n0.5", "line 3: 0.5 is before"),
             ("-1", "line 1"),
             ("1.\n", "line 1"),

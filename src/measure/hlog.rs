@@ -34,7 +34,7 @@ pub struct Log {
     pub lines: Vec<Line>,
 }
 
-/// A text that is no such log.
+/// A text that is not such a log.
 #[derive(Debug, thiserror::Error)]
 pub enum NotALog {
     /// Neither a comment nor a legend nor a histogram.

@@ -31,7 +31,7 @@ impl Scripted {
         Self::until(u64::MAX, behave)
     }
 
-    /// Stops listening after so many connections.
+    /// Stops listening after this many connections.
     pub fn until(connections: u64, behave: impl Fn(TcpStream, u64) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

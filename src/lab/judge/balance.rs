@@ -42,7 +42,7 @@ pub fn turn_share(names: &[String], workers: usize) -> Option<f64> {
 }
 
 /// Whether workers with lower numbers, which were started earlier, accepted more: Kendall's tau over all pairs in which
-/// the counts differ. 1 when each has more than all after it, -1 the other way round, about 0 when there is no order.
+/// the counts differ. 1 when each has more than all after it, -1 the other way round, about 0 without an order.
 pub fn by_number(counts: &[u64]) -> Option<f64> {
     let pairs = || (0..counts.len()).flat_map(|i| (i + 1..counts.len()).map(move |j| (counts[i], counts[j])));
     let more = pairs().filter(|(a, b)| a > b).count() as f64;

@@ -4,7 +4,7 @@ use crate::measure::histogram::decode;
 use crate::measure::record::RunRecord;
 use crate::measure::stats::{self, Interval};
 
-/// A percentile is drawn as long as so many requests of every run lie beyond it.
+/// A percentile is drawn while at least this many requests of every run lie beyond it.
 pub const BEYOND: f64 = 5.0;
 /// Curves begin at the median: log10 of 2. Below it a tail's figure has nothing to show.
 const NEAREST: f64 = std::f64::consts::LOG10_2;
@@ -24,7 +24,7 @@ pub struct Point {
     pub band_ms: Interval,
 }
 
-/// How far curves go when the runs have so many requests.
+/// How far curves go for runs with these numbers of requests.
 pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
     let least = completed.min().unwrap_or(0) as f64;
     (least / BEYOND).max(1.0).log10().min(FARTHEST)

@@ -48,7 +48,7 @@ fn note(found: &mut Vec<Difference>, what: &str, first: &str, second: &str) {
     }
 }
 
-/// Compares leaf by leaf. A fact that one of the two does not know, as in data of an older version, is no difference.
+/// Compares leaf by leaf. A fact that one of the two does not know, as in data of an older version, does not count.
 fn walk(first: &Value, second: &Value, path: &str, found: &mut Vec<Difference>) {
     match (first, second) {
         (Value::Object(first), Value::Object(second)) => {

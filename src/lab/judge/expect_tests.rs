@@ -8,7 +8,7 @@ fn expectation(metric: &str, of: &str, over: Option<&str>, reproduced: &str) -> 
     Expect {
         claim: "X1".into(),
         text: "reuseport is slower".into(),
-        source: "nobody".into(),
+        source: "none".into(),
         published: "0.9".into(),
         metric: metric.into(),
         of: of.into(),

@@ -15,7 +15,7 @@ use crate::measure::queueing::System;
 use crate::measure::record::{RunRecord, Summary};
 use crate::measure::stats::Balance;
 
-/// A response that takes longer has waited for a retransmission, or for somebody who was stuck.
+/// A response that takes longer has waited for a retransmission, or for a stuck worker.
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// One run. Shares are 0 to 1; `_per_connection` divides by the connections accepted, warm-up included on both sides.

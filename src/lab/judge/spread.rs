@@ -20,7 +20,7 @@ pub struct Spread {
 /// What a spread looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// More even than chance would have it (p above 0.999): somebody takes turns.
+    /// More even than chance would have it (p above 0.999): workers take turns.
     Turn,
     /// As even as a fair random choice.
     Hash,

@@ -1,6 +1,6 @@
 //! The surface of a figure, in px: lines, areas, marks and texts through plotters, and the SVG that comes of it.
 //!
-//! Neutral ink is written as `currentColor`, so that a figure fits a light and a dark page. There are no fonts here:
+//! Neutral ink is written as `currentColor`, so that a figure fits a light and a dark page. It knows no fonts:
 //! the width of a text is guessed, and space is left for it. It knows nothing of axes or data.
 
 use plotters::coord::Shift;

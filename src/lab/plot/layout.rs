@@ -42,7 +42,7 @@ pub fn shorten(text: &str, size: f64, width: f64) -> String {
     characters[..head].iter().chain(&['…']).chain(end).collect()
 }
 
-/// Moves positions apart until each has `gap`, within `low` and `high`, keeping their order. Where there is no room
+/// Moves positions apart until each has `gap`, within `low` and `high`, keeping their order. Without room
 /// for all, the gap shrinks.
 pub fn spread_out(positions: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let gap = gap.min((high - low) / positions.len().saturating_sub(1).max(1) as f64);

@@ -35,5 +35,5 @@ pub use look::{Look, look};
 pub const WIDE: i32 = 760;
 /// Width in px of a figure on a phone.
 pub const NARROW: i32 = 370;
-/// Up to so many strategies share one panel; beyond, each has its own.
+/// Up to this many strategies share one panel; beyond, each has its own.
 const TOGETHER: usize = 6;

@@ -103,7 +103,7 @@ fn results_are_never_overwritten() {
 fn a_folder_without_results_is_refused() {
     let base = tempfile::tempdir().unwrap();
     let error = redraw(base.path()).unwrap_err().to_string();
-    assert!(error.contains("is no results folder"), "{error}");
+    assert!(error.contains("is not a results folder"), "{error}");
 }
 
 fn answer(data: &Data) -> String {

@@ -29,7 +29,7 @@ pub struct RunData {
     pub load: String,
     /// When the run began, UTC.
     pub started: String,
-    /// Why there are no figures.
+    /// Why it has no figures.
     pub void: Option<Void>,
     /// What the load generator found.
     pub record: Option<RunRecord>,
@@ -51,10 +51,10 @@ pub struct RunData {
     /// What disturbed the machine.
     #[serde(default)]
     pub noise: Noise,
-    /// What befell the server.
+    /// The fault that struck the server.
     #[serde(default)]
     pub fault: Option<FaultDone>,
-    /// What befell it at random times, in order.
+    /// The faults that struck it at random times, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultDone>,
     /// What the load generators found that ran beside the measured one, by their loads' names.
@@ -74,7 +74,7 @@ impl RunData {
         self.record.as_ref().is_some_and(|record| record.profile == "debug")
     }
 
-    /// Everything that befell the server.
+    /// All faults that struck the server.
     pub fn faults(&self) -> impl Iterator<Item = &FaultDone> {
         self.fault.iter().chain(&self.faults)
     }
@@ -228,7 +228,7 @@ pub struct Worker {
     pub busy_ns: u64,
 }
 
-/// What processes used. Handlers are not in it: the kernel reaps them, so nobody is told.
+/// What processes used. Handlers are not in it: the kernel reaps them without a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Seconds on a processor.

@@ -89,7 +89,7 @@ impl Results {
         Ok(results)
     }
 
-    /// Makes sure that nobody else writes to it as long as this is there.
+    /// Holds the lock on the folder: no other lab writes to it meanwhile.
     fn locked(self) -> Result<Self> {
         let path = self.directory.join(RUNS);
         match lock::try_lock_byte(&self.runs, 0) {
@@ -158,7 +158,7 @@ pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
 pub fn load(directory: &Path) -> Result<Data> {
     if !directory.join(SPEC).is_file() {
         return Err(Error::Failed(format!(
-            "{} is no results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
+            "{} is not a results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
             directory.display()
         )));
     }

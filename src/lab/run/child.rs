@@ -125,7 +125,7 @@ impl<'a> Process<'a> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for its end, but not longer than this: a wait that wakes nobody while it lasts.
+    /// Waits for its end, but not longer than this: a wait without wake-ups.
     pub fn wait(&self, at_most: Duration) {
         let ms = u16::try_from(at_most.as_millis()).unwrap_or(u16::MAX).max(1);
         if self.pidfd.as_ref().is_none_or(|pidfd| pidfd.wait(ms).is_err()) {

@@ -83,7 +83,7 @@ impl Trouble {
         Self { fault, target, choice, begin, state: State::Waiting, done: None }
     }
 
-    /// Whether the server was told to end: then its end is no accident.
+    /// Whether the server was told to end: then its end is expected.
     pub fn ends_server(&self) -> bool {
         self.fault.kind == FaultKind::End && self.done.is_some()
     }
@@ -373,7 +373,7 @@ impl Trouble {
     }
 }
 
-/// A configuration that asks for so many workers.
+/// A configuration that asks for this many workers.
 pub fn config(workers: usize) -> String {
     format!("workers = {workers}\n")
 }

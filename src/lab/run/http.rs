@@ -19,7 +19,7 @@ pub struct Answer {
 /// Asks for `target` on a connection of its own. Each wait takes at most `timeout`.
 ///
 /// # Errors
-/// Nothing listens there, the answer does not come in time, or it is no HTTP.
+/// Nothing listens there, the answer does not come in time, or it is not HTTP.
 pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;

@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
     /// Seconds that an experiment takes with what the command line changes, about.
     ///
     /// # Errors
-    /// What is left of it is no experiment.
+    /// What is left of it is not an experiment.
     pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
         Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
     }
@@ -213,7 +213,7 @@ fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()
             "interrupted after {count} runs, which are kept in {0} (go on: lab run --resume {0})",
             directory.display()
         ))),
-        // What ended the runs, such as a full disk, says more than that there is no report because of it.
+        // What ended the runs, such as a full disk, says more than the missing report that follows from it.
         Err(error) => Err(error),
         Ok(()) => written.and_then(|()| passed(directory, data, analysis, whole)),
     }

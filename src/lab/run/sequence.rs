@@ -1,7 +1,7 @@
 //! The lab's own connections before a load: one after the other, to see who gets which; then, if they are kept, a request on
 //! each at once, to see who is left waiting.
 //!
-//! It is no load generator: what it sends is a handful, and only the burst is timed.
+//! Not a load generator: it sends a handful of requests, and only the burst is timed.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn what_fails_is_said_with_its_number() {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let done = make(nobody, "/", Sequence { connections: 3, hold: true }, Duration::from_secs(10));
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let done = make(closed, "/", Sequence { connections: 3, hold: true }, Duration::from_secs(10));
         assert!(done.failed.starts_with("connection 1 of 3: "), "{done:?}");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();

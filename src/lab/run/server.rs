@@ -76,7 +76,7 @@ impl<'a> Server<'a> {
         folder: &Path,
         watch: Watch<'a>,
     ) -> Result<Self, Stop> {
-        // What it prints goes where its errors go in a terminal: to nobody.
+        // What it prints is not kept.
         let mut process = Process::start(name, command.stdout(Stdio::null()), folder, &watch)?;
         let deadline = Instant::now() + watch.patience.ready;
         loop {
@@ -143,7 +143,7 @@ fn ready_address(text: &str) -> Option<SocketAddr> {
     lines.filter_map(|line| line.split_once(" ready on ")?.1.split_once(',')?.0.parse().ok()).next()
 }
 
-/// A port on which nobody listens, for a server that cannot choose one itself. It lies below those that the kernel gives
+/// A free port, for a server that cannot choose one itself. It lies below those that the kernel gives
 /// to clients, so that none of them can take it meanwhile. `start` says where to begin to look.
 pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -151,7 +151,7 @@ pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
     let (from, to) = (lowest / 2, lowest.max(2048));
     let count = u64::from(to - from).max(1);
     let port = |i: u64| from + u16::try_from((start.wrapping_add(i)) % count).unwrap_or(0);
-    // `TcpListener` sets SO_REUSEADDR, as servers do: TIME_WAIT is no obstacle.
+    // `TcpListener` sets SO_REUSEADDR, as servers do: TIME_WAIT does not matter.
     (0..count).map(port).find(|port| TcpListener::bind((ip, *port)).is_ok())
 }
 

@@ -22,7 +22,7 @@ pub fn now() -> String {
 /// The experiment with what the command line changes, and the text that is kept of it.
 ///
 /// # Errors
-/// What is left is no experiment.
+/// What is left is not an experiment.
 pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, String)> {
     if wanted.rounds.is_none() && wanted.duration_s.is_none() && wanted.only.is_empty() {
         return Ok((spec, found.text.clone()));

@@ -22,7 +22,7 @@ pub struct SlowClients {
 }
 
 impl SlowClients {
-    /// Starts so many; they come again when the server has had enough of them.
+    /// Starts this many; they come again when the server has had enough of them.
     pub fn start(count: u32, address: SocketAddr) -> Self {
         let (stop, stopped) = channel::<()>();
         let dribble = move || {

@@ -15,7 +15,7 @@ const LEAST_S: f64 = 0.5;
 /// How long a worker is stopped, in ms, from and to.
 const STOPPED_MS: (u64, u64) = (50, 500);
 
-/// The faults of a run of so many seconds, in order, each with a number that chooses its worker.
+/// The faults of a run of this many seconds, in order, each with a number that chooses its worker.
 pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut faults = Vec::new();

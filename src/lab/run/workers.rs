@@ -1,6 +1,6 @@
 //! The workers of a running server: who they are, and what connections one of them has in its hands.
 //!
-//! It looks, and touches nobody.
+//! It only reads.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ impl Workers {
 }
 
 /// How many connections to `address` a process has open; `None` where that cannot be seen. What still waits in an accept
-/// queue is nobody's.
+/// queue belongs to no worker.
 pub fn in_hands(pid: u32, address: SocketAddr) -> Option<u64> {
     let connections: BTreeSet<u32> = SockDiag::open().ok()?.connections(address).ok()?.into_iter().collect();
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();

@@ -1,4 +1,4 @@
-//! The experiments that there are: files in ./experiments, then the copies compiled in.
+//! Finds experiments: files in ./experiments, then the copies compiled in.
 
 use std::fs;
 use std::path::Path;

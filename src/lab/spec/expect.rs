@@ -83,7 +83,7 @@ impl FromStr for Band {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no range of figures; use \">= 5\", \"<= 2\" or \"0.9..1.1\"");
+        let wrong = || format!("`{text}` is not a range of figures; use \">= 5\", \"<= 2\" or \"0.9..1.1\"");
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong);
         let trimmed = text.trim();
         let (low, high) = if let Some(low) = trimmed.strip_prefix(">=") {

@@ -140,7 +140,7 @@ impl FromStr for Sources {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no range of addresses; use 127.0.0.1 or 127.0.0.2-127.0.0.33");
+        let wrong = || format!("`{text}` is not a range of addresses; use 127.0.0.1 or 127.0.0.2-127.0.0.33");
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
         if first > last { Err(wrong()) } else { Ok(Self { first, last }) }
@@ -174,7 +174,7 @@ impl Factors {
     pub const NAMES: [&'static str; 9] =
         ["listener", "peers", "workers", "respond", "backlog", "sources", "pin", "sysctl", "fault"];
 
-    /// The levels of a factor as they are written; `None` where there is no such factor.
+    /// The levels of a factor as they are written; `None` for an unknown factor.
     pub fn levels(&self, factor: &str) -> Option<Vec<String>> {
         fn texts<T: fmt::Display>(levels: &[T]) -> Vec<String> {
             levels.iter().map(ToString::to_string).collect()

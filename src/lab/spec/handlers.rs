@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::lab::error::{Error, Result};
 
-/// Handlers: name, C source, and the sh script that stands in where there is no compiler.
+/// Handlers: name, C source, and the sh script for machines without a compiler.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
         "hello",
@@ -41,7 +41,7 @@ pub fn is_known(name: &str) -> bool {
 /// Puts the handler `name` into `folder` and says in words what it is.
 ///
 /// # Errors
-/// There is no such handler, or the folder cannot be written.
+/// The handler is unknown, or the folder cannot be written.
 pub fn install(name: &str, folder: &Path) -> Result<String> {
     let Some((_, source, script)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
         let names: Vec<_> = KNOWN.iter().map(|(known, ..)| *known).collect();
@@ -66,5 +66,5 @@ pub fn install(name: &str, folder: &Path) -> Result<String> {
     fs::write(&target, script).map_err(|e| Error::file("write", &target, e))?;
     fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
         .map_err(|e| Error::file("make executable", &target, e))?;
-    Ok(format!("{name}, an sh script, because there is no working C compiler here"))
+    Ok(format!("{name}, an sh script, because this machine has no working C compiler"))
 }

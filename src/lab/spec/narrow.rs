@@ -6,7 +6,7 @@ use crate::lab::error::{Error, Result};
 impl Spec {
     /// Keeps only the named levels of the named factors; one factor named several times keeps all that were named. The
     /// baseline stays. Listeners and peers are columns of one table: naming some drops the others of both.
-    /// Expectations about what is no longer there go too.
+    /// Expectations about what was removed go too.
     ///
     /// # Errors
     /// No such factor, or no such level of it: with what there is.

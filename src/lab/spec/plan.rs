@@ -83,7 +83,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The level of a factor as it is written; `None` where there is no such factor or it has no levels here.
+    /// The level of a factor as it is written; `None` for an unknown factor, or one without levels here.
     pub fn level(&self, factor: &str) -> Option<String> {
         Some(match factor {
             "workers" => self.workers.to_string(),

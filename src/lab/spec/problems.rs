@@ -102,10 +102,10 @@ fn factors(spec: &Spec) -> Option<Problem> {
         }
     }
     if factors.workers.contains(&0) {
-        return Some(Problem::at("workers", "0 workers serve nobody"));
+        return Some(Problem::at("workers", "at least 1 worker is needed"));
     }
     if factors.backlog.contains(&0) {
-        return Some(Problem::at("backlog", "a queue of 0 takes nobody"));
+        return Some(Problem::at("backlog", "the queue must have room for at least 1"));
     }
     if !factors.listener.contains(&spec.baseline) {
         let list = factors.listener.join(", ");
@@ -270,7 +270,7 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
         if let Some(column) = column.filter(|column| !columns.contains(column)) {
             return Some(Problem::at(
                 key,
-                format!("`{column}` is no listener or peer here ({})", names(&columns)),
+                format!("`{column}` is not a listener or peer here ({})", names(&columns)),
             ));
         }
     }

@@ -53,7 +53,7 @@ fn broken_toml_is_named_with_its_line() {
 /// Everything that an experiment can say.
 const ALL: &str = r#"
 question = "Everything?"
-source = "nobody"
+source = "none"
 rounds = 10
 warmup_s = 0.5
 duration_s = 2.0
@@ -98,7 +98,7 @@ arrivals = "poisson"
 [[expect]]
 claim = "X1"
 text = "It is slower"
-source = "somebody 2020"
+source = "Doe 2020"
 published = "2.0"
 metric = "response_p99_ms"
 of = "reuseport"
@@ -139,13 +139,13 @@ fn mistakes_in_any_key_are_named_with_their_line() {
         (", \"command:mine\"", "", "28: peer.mine: [peer.mine] is not among the peers"),
         ("{port}", "8080", "29: command: [peer.mine] does not say `{port}`"),
         ("backlog = [128, 4096]", "backlog = [128, 128]", "23: backlog: `128` is named twice"),
-        ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is no range"),
+        ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is not a range"),
         ("\"split\"", "\"half\"", "25: unknown variant `half`"),
-        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is no fault: kill does not last"),
+        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is not a fault: kill does not last"),
         (
             "kill@1s",
             "burn@1s",
-            "26: `burn@1s` is no fault: there are kill, exit, reload, shrink, grow, end, stop and stall",
+            "26: `burn@1s` is not a fault: there are kill, exit, reload, shrink, grow, end, stop and stall",
         ),
         ("kill@1s", "kill@2s", "26: fault: `kill@2s` comes after the measured 2 s are over"),
         (
@@ -161,7 +161,7 @@ fn mistakes_in_any_key_are_named_with_their_line() {
             "metric = \"p99\"",
             "50: metric: no metric `p99`; there are: rate, ",
         ),
-        ("of = \"reuseport\"", "of = \"nginx\"", "51: of: `nginx` is no listener or peer here"),
+        ("of = \"reuseport\"", "of = \"nginx\"", "51: of: `nginx` is not a listener or peer here"),
         ("load = \"open\"", "load = \"half\"", "53: load: no load `half`; there are: closed, open"),
         (
             "where = { workers = 4",
@@ -170,7 +170,7 @@ fn mistakes_in_any_key_are_named_with_their_line() {
         ),
         ("where = { workers", "where = { cells", "54: where: `cells` makes no groups"),
         ("over = \"inherited\"\n", "", "54: over_where: there is no `over`"),
-        ("\">= 1.5\"", "\"about 2\"", "56: `about 2` is no range of figures"),
+        ("\">= 1.5\"", "\"about 2\"", "56: `about 2` is not a range of figures"),
         ("claim = \"X1\"", "claims = \"X1\"", "46: unknown field `claims`"),
     ] {
         let text = ALL.replacen(from, to, 1);

@@ -80,7 +80,7 @@ Expectations (--expect) and objectives (--find-rate) are METRIC, one of
   errors (or failed), errors.KIND, status.404, status.5xx, completed,
   started, unsent, held, unfinished
             a number or a share: errors<1%, errors.short-body==0
-What there is no request to tell by does not hold.
+An expectation with no matching requests fails.
 
 --find-rate multiplies the rate by 4 until the objective breaks, halves
 the distance, and repeats runs until the answer lies between a rate that

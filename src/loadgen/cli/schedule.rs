@@ -11,7 +11,7 @@ use crate::loadgen::timing::{Part, StartAt};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleArgs {
-    /// Open loop: start so many requests per second, whatever the server does. A number; a ramp A..B; steps A,B,C of
+    /// Open loop: start this many requests per second, whatever the server does. A number; a ramp A..B; steps A,B,C of
     /// equal length; or parts with lengths of their own, A@10s,B..C@30s, which are then the duration. The warm-up is at
     /// the first rate
     #[arg(short, long, value_name = "PER_SECOND", group = "open_loop", value_parser = RateSpec::parse)]

@@ -14,7 +14,7 @@ use crate::sys::client::total_retransmits;
 use crate::sys::clock::monotonic_ns;
 
 /// A connection that took longer than this may have lost a SYN, in ns. The first is sent again after 1 s: below that
-/// there is no need to ask the kernel.
+/// the kernel need not be asked.
 const SYN_LOST_NS: u64 = 900_000_000;
 /// A connection that was idle for longer than this is looked at before it is used, in ns. One that was not is in the
 /// middle of a conversation: if the server closes it just then, the request on it has met that.
@@ -142,7 +142,7 @@ impl Engine<'_> {
     }
 
     /// Reads what is there. When the peer's end has been announced with the data, a read that does not fill the
-    /// buffer was the last one: there is no need to ask again.
+    /// buffer was the last one: it need not be asked again.
     fn receive(&mut self, index: usize, flags: EpollFlags) {
         for _ in 0..MOST_READS {
             let place = &mut self.places[index];
@@ -174,7 +174,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Events of connections that nothing is on: the server has closed them, or has said what nobody asked for. They
+    /// Events of connections that nothing is on: the server has closed them, or has sent what was not asked for. They
     /// are given up before any request is sent on one of them.
     pub(super) fn drop_lost(&mut self, events: &mut [EpollEvent]) {
         if self.plan.persistence.requests == 1 {

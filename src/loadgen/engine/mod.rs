@@ -183,7 +183,7 @@ impl<'a> Engine<'a> {
         }
         let until = if self.free.is_empty() {
             let rested = self.resting.peek().map_or(u64::MAX, |Reverse((until, _))| *until);
-            // While all think, nobody else asks the agenda whether it is over.
+            // While all clients think, nothing else asks the agenda whether it is over.
             let _ = self.agenda.due(now);
             Until::About(rested.min(self.window.end).saturating_sub(now).min(limit_ns))
         } else {

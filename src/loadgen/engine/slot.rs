@@ -108,7 +108,7 @@ impl Slot {
         self.answered + 1 >= self.persistence.requests
     }
 
-    /// So many bytes of the request are to be sent.
+    /// This many bytes of the request are to be sent.
     pub fn load(&mut self, bytes: usize) {
         self.unsent = bytes;
     }
@@ -120,7 +120,7 @@ impl Slot {
         }
     }
 
-    /// So many bytes more have been sent. A response may have been complete before.
+    /// This many more bytes have been sent. A response may have been complete before.
     pub fn sent(&mut self, bytes: usize, now: u64) -> Step {
         self.unsent = self.unsent.saturating_sub(bytes);
         if self.stage == Stage::Exchanging { self.settle(now) } else { Step::Wait }

@@ -38,7 +38,7 @@ fn a_kept_connection_is_over_with_its_response_and_used_again() {
     slot.load(5);
     assert_eq!(slot.sent(5, 6), Step::Wait);
     assert_eq!(slot.receive(OK, 7), Step::Complete { keep: true });
-    assert_eq!(slot.moments().connected, 0, "there is no connect to time");
+    assert_eq!(slot.moments().connected, 0, "a kept connection has no connect to time");
 }
 
 #[test]

@@ -34,14 +34,14 @@ const SLICE_NS: u64 = 100_000;
 pub enum Until {
     /// A time, to be met as closely as possible.
     Due(u64),
-    /// So many ns, roughly.
+    /// About this many ns.
     About(u64),
 }
 
 /// How much punctuality is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing: there are no times to keep.
+    /// Not at all: without times to keep.
     Free,
     /// Some CPU time before each start.
     Timed,

@@ -1,7 +1,7 @@
 //! How likely each place of the answer is, given all probes. Pure.
 //!
 //! The model: a probe holds with a probability that falls from 1 to 0 around the answer, as a logistic curve in the
-//! logarithm of the rate, over a width that nobody knows beforehand; one in a hundred probes says anything. All places
+//! logarithm of the rate, over a width that is not known beforehand; one in a hundred probes says anything. All places
 //! and widths are equally likely at first. Widths are weighed by the probes too, so that probes which contradict each
 //! other widen the interval instead of fooling it.
 

@@ -1,6 +1,6 @@
 //! Which rate to try next, and what is known after each try. Pure: it sees rates and outcomes, no clock, no server.
 //!
-//! Everything follows from the evidence so far, there is no other state. *Levels* are the rates tried, in order. The
+//! Everything follows from the evidence so far: no other state exists. *Levels* are the rates tried, in order. The
 //! *split* is the place between two levels that agrees with most outcomes: those below it should have held, those
 //! above it not. From there: multiply or divide by [`Rules::stride`] until the split lies between two levels; halve
 //! the distance between those, as ratios, until it is at most [`Rules::resolution`]; then repeat on both sides until

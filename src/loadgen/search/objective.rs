@@ -14,7 +14,7 @@ const ERRORS: &str = "errors<1%";
 /// Share of a core above which a thread of the generator may be what broke the objective.
 const BUSY: f64 = 0.9;
 
-/// One arrival of so many may be left unsent.
+/// One arrival in this many may be left unsent.
 const UNSENT: u64 = 50;
 
 /// Upper bounds that have to hold all at once.
@@ -28,7 +28,7 @@ impl FromStr for Objectives {
         let mut bounds = text.split(',').map(str::parse).collect::<Result<Vec<Expectation>, String>>()?;
         if let Some(wrong) = bounds.iter().find(|bound| !bound.is_upper_bound()) {
             return Err(format!(
-                "{} is no objective: it needs an upper bound on something that grows with the rate, such as p99<5ms",
+                "{} is not an objective: it needs an upper bound on something that grows with the rate, such as p99<5ms",
                 wrong.text()
             ));
         }

@@ -56,7 +56,7 @@ struct Rows<'a, 'b> {
 }
 
 impl Rows<'_, '_> {
-    /// So many rows, or what is left.
+    /// This many rows, or what is left.
     fn take(&mut self, height: u16) -> Rect {
         let height = height.min(self.left.height);
         let area = Rect { height, ..self.left };

@@ -14,7 +14,7 @@ use crate::measure::series::IntervalSummary;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// After so many seconds.
+/// After this many seconds.
 pub fn course(seconds: u64) -> Course {
     let args = Args::parse_from(["loadgen", "-r", "2000", "-d", "30s", "-c", "256", "127.0.0.1:8080/hello"]);
     let plan = Plan::new(&args).unwrap();

@@ -133,7 +133,7 @@ fn take() -> Option<File> {
     Some(keys)
 }
 
-/// Gives the terminal back, if it is taken: for whoever ends the program out of order.
+/// Gives the terminal back, if it is taken: for an end of the program out of order.
 pub fn leave() {
     IS_TAKEN.store(false, Relaxed);
     if let Some((tty, before)) = lock(&TAKEN).take() {

@@ -17,7 +17,7 @@ const FILES: [(&str, &str); 7] = [
     ("memory.limit_in_bytes", "memory"),
     ("cpuset.cpus", "cpuset"),
 ];
-/// What stands in these files where there is no limit.
+/// What these files hold without a limit.
 const NONE: [&str; 5] = ["", "max", "max 100000", "-1", "9223372036854771712"];
 
 /// Limits of a process.

@@ -17,7 +17,7 @@ use super::tails::{normal_tail, t_quantile_975};
 pub const RESAMPLES: u64 = 10_000;
 /// Resamples that share a stream of random numbers.
 const CHUNK: u64 = 250;
-/// Beyond so many values the interval is the binomial one, which it then agrees with.
+/// Beyond this many values the interval is the binomial one, which it then agrees with.
 const CLOSED_FORM: usize = 200;
 
 /// 95 % interval of the median. `None` without values. Below six values even the whole range would hold the median less

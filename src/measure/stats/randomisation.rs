@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Up to so many patterns all are gone through: 16 blocks of two, or 10 blocks of three.
+/// Up to this many patterns, all are gone through: 16 blocks of two, or 10 blocks of three.
 const EXACT: f64 = 65_536.0;
 /// Random patterns beyond that.
 const SAMPLED: u32 = 20_000;

@@ -94,7 +94,7 @@ fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
     Ok(drawn)
 }
 
-/// Whether so many scenes have a fault that the table of losses is the report: then other tables and figures of each would
+/// Whether enough scenes have a fault that the table of losses is the report: then other tables and figures of each would
 /// bury it, and make the page heavy.
 pub fn counts_losses(analysis: &Analysis) -> bool {
     const MANY: usize = 6;

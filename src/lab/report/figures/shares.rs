@@ -6,7 +6,7 @@ use crate::lab::plot::shares::{Panel, Shares};
 use crate::lab::report::words::percent;
 use crate::measure::stats;
 
-/// Who gets the connections; `None` when nobody counted them.
+/// Who gets the connections; `None` when they were not counted.
 pub fn shares(scene: &Scene) -> Option<Shares> {
     let panel = |result: &CellResult| {
         let spread = result.spread?;

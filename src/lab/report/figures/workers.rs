@@ -82,7 +82,7 @@ fn panel(result: &CellResult, run: &RunData, columns: usize) -> heat::Panel {
     }
 }
 
-/// Depth of the accept queues; `None` where they were always empty, or nobody looked.
+/// Depth of the accept queues; `None` where they were always empty or not watched.
 pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     let deepest = |run: &RunData| -> Track {
         let depth = |sample: &Sample| Some((sample.at_s, f64::from(*sample.queue.iter().max()?)));

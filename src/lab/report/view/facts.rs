@@ -124,7 +124,7 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
     facts
 }
 
-/// How quiet the machine was, over all runs in which somebody listened.
+/// How quiet the machine was, over all runs in which that was measured.
 fn noise(data: &Data) -> Option<(String, String)> {
     let heard = data.runs.iter().map(|run| run.noise).filter(|noise| noise.hiccup_max_us > 0.0);
     let late: Vec<f64> = heard.clone().map(|noise| noise.hiccup_p99_us / 1e3).collect();

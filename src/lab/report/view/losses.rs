@@ -37,7 +37,7 @@ struct Column<'a> {
     scenes: Vec<&'a Scene>,
 }
 
-/// The table; `None` where nothing befell the server.
+/// The table; `None` without a fault.
 pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     let columns = columns(analysis);
     let names = names(&columns);
@@ -50,7 +50,7 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     Some(LossTable { head: head.collect(), rows: names.iter().map(row).collect(), says: says(&columns) })
 }
 
-/// With which strategies no connection was reset or lost, and with which some were; `None` where nothing befell the server.
+/// With which strategies no connection was reset or lost, and with which some were; `None` without a fault.
 pub fn sentence(analysis: &Analysis) -> Option<String> {
     let columns = columns(analysis);
     let total = |name: &String| {

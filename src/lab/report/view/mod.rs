@@ -32,7 +32,7 @@ pub struct Page {
     /// All figures that matter in one table, and what it shows.
     pub glance: Table,
     pub glance_says: String,
-    /// What became of connections, where something befell the server.
+    /// What became of connections, where a fault struck the server.
     pub losses: Option<losses::LossTable>,
     /// What is missing or marked.
     pub left_out: Vec<String>,

@@ -9,7 +9,7 @@ use crate::lab::spec::Metric;
 
 /// Sentences about single scenes; of more, one sentence says what they come to.
 const MOST: usize = 4;
-/// A busiest worker with so many times its fair share is no cause for a name.
+/// Up to this multiple of its fair share, the busiest worker is not named.
 const EVEN: f64 = 1.25;
 /// Strategies that are named for one figure; more are counted.
 const MOST_NAMES: usize = 4;
@@ -39,7 +39,7 @@ pub fn leads(analysis: &Analysis) -> Vec<String> {
     sentences
 }
 
-/// Whether memory, descriptors, processes and latency stayed as they were; `None` where nobody watched for that.
+/// Whether memory, descriptors, processes and latency stayed as they were; `None` where that was not watched.
 fn endured(analysis: &Analysis) -> Option<String> {
     let mut watched = false;
     let mut grown = Vec::new();

@@ -147,8 +147,9 @@ fn addresses(spec: &Spec) -> Option<Finding> {
     let lacking = |address: &Ipv4Addr| TcpListener::bind((*address, 0)).is_err();
     let ends = spec.factors.sources.iter().flat_map(|sources| [sources.first, sources.last]);
     let address = ends.into_iter().find(lacking)?;
-    let text =
-        format!("no connection can come from {address}: it is no address of this machine (ip address add)");
+    let text = format!(
+        "no connection can come from {address}: it is not an address of this machine (ip address add)"
+    );
     Some(Finding::new("sources", Grade::Refused, text))
 }
 
@@ -238,7 +239,7 @@ fn folder(spec: &Spec, target: &Path) -> Vec<Finding> {
         vec![Finding::new("results", Grade::Refused, error.to_string())]
     };
     if !there.is_dir() {
-        return refuse(format!("{} is no folder (--results DIR)", there.display()));
+        return refuse(format!("{} is not a folder (--results DIR)", there.display()));
     }
     if let Err(why) = access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
         return refuse(format!("{}: {} (--results DIR)", there.display(), why.desc()));

@@ -25,7 +25,7 @@ pub struct Sampler {
 
 impl Sampler {
     /// Starts it, if there are to be samples. The measured time begins at `begin`; samples are taken whole `interval`s
-    /// away from it, and one at the end. Without a scoreboard there are no counters per worker. What the process `watched`
+    /// away from it, and one at the end. Without a scoreboard, counters per worker are absent. What the process `watched`
     /// and all below it have is seen where one is named.
     pub fn start(
         wanted: bool,

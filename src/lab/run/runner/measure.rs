@@ -76,11 +76,11 @@ impl Runner<'_> {
         let beside = self.start_beside(occasion, &server, folder, seed)?;
         let mut trouble = self.trouble(occasion, of_workers, &server, folder, seed, begin)?;
         let ended = self.wait(&mut generator, occasion, &mut server, trouble.as_mut());
-        let befell = trouble.map(Troubles::finish).unwrap_or_default();
+        let faults = trouble.map(Troubles::finish).unwrap_or_default();
         if self.spec.soak.is_some() {
-            data.faults = befell;
+            data.faults = faults;
         } else {
-            data.fault = befell.into_iter().next();
+            data.fault = faults.into_iter().next();
         }
         data.series = sampler.finish();
         let after = Moment::read(read_now.as_ref(), supervisor);

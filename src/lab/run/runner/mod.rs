@@ -171,7 +171,7 @@ impl<'a> Runner<'a> {
     /// One run. A run that fails is not an error but a void run, and one that cannot be made here a skipped one.
     ///
     /// # Errors
-    /// The user stopped it; there is no place to run in.
+    /// The user stopped it; the scratch folder cannot be made.
     pub fn run(&self, occasion: &Occasion<'_>) -> Result<RunData> {
         let mut data = RunData {
             schema: SCHEMA,

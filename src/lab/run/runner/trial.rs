@@ -36,7 +36,7 @@ impl Runner<'_> {
     /// Starts and stops the server of a cell.
     ///
     /// # Errors
-    /// The user stopped it; there is no place to run in.
+    /// The user stopped it; the scratch folder cannot be made.
     pub fn try_start(&self, cell: &Cell) -> Result<Tried> {
         let folder = self.scratch.0.join("try");
         let _ = fs::remove_dir_all(&folder);

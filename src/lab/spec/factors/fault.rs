@@ -59,7 +59,7 @@ impl FaultKind {
         if self.strikes_all() { "all workers" } else { "one worker" }
     }
 
-    /// Whether it is no single worker that it strikes.
+    /// Whether it strikes more than one worker.
     pub fn strikes_all(self) -> bool {
         self.replaces() || self == Self::End
     }
@@ -99,7 +99,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             format!(
-                "`{text}` is no fault: {why}; use kill@1s, exit@1s, reload@1s, shrink@1s, grow@1s, end@1s, stop@500ms+1s \
+                "`{text}` is not a fault: {why}; use kill@1s, exit@1s, reload@1s, shrink@1s, grow@1s, end@1s, stop@500ms+1s \
                  or stall@500ms+400ms"
             )
         };
@@ -108,8 +108,9 @@ impl FromStr for Fault {
         let kind =
             kind.ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
         let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
-        let time =
-            |text: &str| milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is no time in ms or s")));
+        let time = |text: &str| {
+            milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is not a time in ms or s")))
+        };
         let (at_ms, lasts_ms) = (time(at)?, lasts.map(time).transpose()?);
         match (kind.lasts(), lasts_ms) {
             (false, None) => Ok(Self { kind, at_ms, lasts_ms: 0 }),

@@ -31,7 +31,7 @@ impl FromStr for Sysctl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no setting of the network; use net.ipv4.NAME=VALUE");
+        let wrong = || format!("`{text}` is not a setting of the network; use net.ipv4.NAME=VALUE");
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         let word =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -85,7 +85,7 @@ impl Setup<'_> {
         written.map_err(|e| Refused::unwritable(target, &e))
     }
 
-    /// Refuses a folder that a server which runs as somebody else could not enter.
+    /// Refuses a folder that a server running as another user could not enter.
     fn open_to_others(&self, user: &str) -> Result<(), Refused> {
         let closed = self.folder.ancestors().find(|folder| {
             !folder.as_os_str().is_empty()
@@ -243,7 +243,7 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
 }
 
 /// The versions of the peers among `names`, by server, or that they are not installed. Commands of the experiment's own are
-/// left out: nobody knows how to ask them.
+/// left out: they cannot be asked.
 pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String, String> {
     let kinds = names.into_iter().filter_map(find).map(|(kind, _)| kind);
     let version_of = |kind: &'static Kind| match installed(kind.programs) {
