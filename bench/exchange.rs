@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
+use caffeine::loadgen::count::recorder::Wire;
 use caffeine::loadgen::engine::Engine;
-use caffeine::loadgen::exchange::Exchange;
+use caffeine::loadgen::engine::exchange::Exchange;
 use caffeine::loadgen::plan::Plan;
-use caffeine::loadgen::recorder::Wire;
 use caffeine::sys::clock::monotonic_ns;
 use clap::Parser as _;
 use criterion::{Criterion, Throughput};

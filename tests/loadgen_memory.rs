@@ -7,9 +7,9 @@ use std::sync::mpsc::channel;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
+use caffeine::loadgen::count::recorder::Wire;
 use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::plan::Plan;
-use caffeine::loadgen::recorder::Wire;
 use caffeine::sys::alloc::allocations;
 use clap::Parser as _;
 

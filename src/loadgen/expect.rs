@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use super::fault;
+use crate::loadgen::count::fault;
 use crate::measure::histogram;
 use crate::measure::record::{self, RunRecord, Summary};
 

@@ -1,42 +1,29 @@
 //! The program `loadgen`: HTTP load whose latencies can be trusted.
 //!
-//! `cli` (what was typed) becomes a `plan` (what it means); one `engine` per thread carries out its share, taking
-//! starts from the `agenda` (schedule by `pacer`), reading responses with `exchange`, counting in a `tally` that its
-//! `recorder` hands over interval by interval. `collect` brings the tallies of all threads together, for the live view and the outputs that watch
-//! the `session`; `report` makes a record of them, with a `verdict` by fixed rules, and `text` shows it; `files` are what
-//! was asked for beside. `merge` makes one record of several.
+//! ```text
+//! cli       what was typed
+//! plan      what it means: target, connections, addresses, limits
+//! schedule  when requests start
+//! engine    one per thread: sends, reads responses
+//! count     what is counted meanwhile, per thread and together
+//! session   a run from its start to its end
+//! verdict   what a run is good for, by fixed rules; expect: what was demanded of it
+//! search    the highest rate that holds an objective
+//! output    record, text, files, merge
+//! view      the live view
+//! ```
 
-pub mod agenda;
-pub mod budget;
 pub mod cli;
-pub mod collect;
-pub mod connections;
 pub mod control;
+pub mod count;
 pub mod engine;
 pub mod error;
-pub mod exchange;
 pub mod expect;
-pub mod fault;
-pub mod files;
-mod input;
-pub mod interval;
-pub mod merge;
-mod meter;
-pub mod pacer;
-mod packaging;
+pub mod output;
 pub mod plan;
-pub mod profile;
-pub mod recorder;
-pub mod report;
+pub mod schedule;
 pub mod search;
 pub mod session;
-pub mod sources;
-pub mod spans;
-pub mod tally;
-pub mod target;
-pub mod text;
-pub mod timing;
-pub mod trace;
 pub mod verdict;
 pub mod view;
 
@@ -53,11 +40,13 @@ use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
 use cli::{Args, Command};
 use control::{Control, Interrupt};
+use count::tally::Phase;
 use error::Error;
-use files::Files;
+use output::files::{self, Files};
+use output::{merge, packaging, report, text};
 use plan::Plan;
+use plan::input;
 use session::Findings;
-use tally::Phase;
 use view::View;
 
 /// Exit code of a run whose verdict is INVALID.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::{self, ScopedJoinHandle};
 
-use super::agenda::Window;
-use super::collect::{Collector, Snapshot};
-use super::control::Control;
-use super::engine::Engine;
-use super::error::Error;
-use super::plan::Plan;
-use super::recorder::Wire;
-use super::spans::Spans;
-use super::tally::Tally;
+use crate::loadgen::control::Control;
+use crate::loadgen::count::collect::{Collector, Snapshot};
+use crate::loadgen::count::gap_sample::Spans;
+use crate::loadgen::count::recorder::Wire;
+use crate::loadgen::count::tally::Tally;
+use crate::loadgen::engine::Engine;
+use crate::loadgen::error::Error;
+use crate::loadgen::plan::Plan;
+use crate::loadgen::schedule::cursor::Window;
 use crate::measure::series::IntervalSummary;
 
 /// Empty tallies that each thread can take at once: it hands over at most one of each kind per interval.

@@ -6,14 +6,14 @@ use std::sync::mpsc::channel;
 
 use clap::Parser as _;
 
-use super::agenda::{Agenda, Window};
 use super::cli::Args;
-use super::collect::Collector;
 use super::control::{Control, Interrupt};
-use super::exchange::Answer;
+use super::count::collect::Collector;
+use super::count::recorder::{Recorder, Wire};
+use super::count::tally::{Moments, Phase, Tally};
+use super::engine::exchange::Answer;
 use super::plan::Plan;
-use super::recorder::{Recorder, Wire};
-use super::tally::{Moments, Phase, Tally};
+use super::schedule::cursor::{Agenda, Window};
 use crate::measure::histogram::Histogram;
 use crate::measure::series::IntervalSummary;
 

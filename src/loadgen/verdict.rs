@@ -1,7 +1,7 @@
 //! Whether a run's figures can be used: rules that are fixed before any run, listed in `--help`. Pure.
 
-use super::fault::Fault;
-use super::tally::{Phase, Tally};
+use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::tally::{Phase, Tally};
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
 
@@ -114,8 +114,8 @@ fn misfit(test: &ArrivalsTest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::exchange::Answer;
-    use crate::loadgen::tally::Moments;
+    use crate::loadgen::count::tally::Moments;
+    use crate::loadgen::engine::exchange::Answer;
 
     fn tally(requests: u64, lag_ns: u64, response_ns: u64) -> Tally {
         let mut tally = Tally::default();

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::duration::duration_ns;
 use crate::dist::{Distribution, parse_duration};
-use crate::loadgen::connections::{Persistence, Timeouts};
-use crate::loadgen::sources;
+use crate::loadgen::plan::connections::{Persistence, Timeouts};
+use crate::loadgen::plan::sources;
 
 /// Local addresses, as one value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::duration::duration_ns;
-use crate::loadgen::pacer::Arrivals;
-use crate::loadgen::profile::RateSpec;
-use crate::loadgen::timing::{Part, StartAt};
+use crate::loadgen::schedule::pacer::Arrivals;
+use crate::loadgen::schedule::profile::RateSpec;
+use crate::loadgen::schedule::timing::{Part, StartAt};
 
 /// When requests start.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,11 +1,12 @@
 //! One thread that sends: an epoll loop that owns its connections. It knows the clock and which request has which
 //! place; what becomes of one request is `slot`'s business, what its socket does is `link`'s, when it starts is
-//! `agenda`'s, what is counted is `tally`'s.
+//! `cursor`'s, what is counted is `tally`'s.
 //!
 //! In steady state a request costs no allocation, no lock and these system calls. On a new connection: socket,
 //! connect, send, `epoll_ctl`, recv (twice, where the end of the connection comes later than the data), close, and its
 //! part of an `epoll_wait`. On a kept one: send, recv, and its part of an `epoll_wait`.
 
+pub mod exchange;
 mod link;
 pub mod slot;
 pub mod wait;
@@ -20,14 +21,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 
-use super::agenda::{Agenda, Window};
-use super::control::Control;
-use super::fault::Fault;
-use super::meter::Meter;
-use super::plan::{Load, Plan, Share};
-use super::recorder::{Recorder, Wire};
-use super::session::ThreadUse;
 use crate::dist::Sampler;
+use crate::loadgen::control::Control;
+use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::meter::Meter;
+use crate::loadgen::count::recorder::{Recorder, Wire};
+use crate::loadgen::plan::{Load, Plan, Share};
+use crate::loadgen::schedule::cursor::{Agenda, Window};
+use crate::loadgen::session::ThreadUse;
 use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};

@@ -1,10 +1,10 @@
 //! One slot: a place for one connection at a time, and the request on it. Pure: events in, what follows out. It knows
 //! neither sockets nor clocks, so that a test can bring the events in any order.
 
-use crate::loadgen::connections::{Persistence, Timeouts};
-use crate::loadgen::exchange::Exchange;
-use crate::loadgen::fault::Fault;
-use crate::loadgen::tally::Moments;
+use super::exchange::Exchange;
+use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::tally::Moments;
+use crate::loadgen::plan::connections::{Persistence, Timeouts};
 
 /// How far the request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

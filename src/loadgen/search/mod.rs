@@ -1,4 +1,4 @@
-//! The search for the highest rate that holds an objective: `climb` says which rate comes next, a run of an open loop
+//! The search for the highest rate that holds an objective: `rate_search` says which rate comes next, a run of an open loop
 //! tries it, `objective` says what it showed, `report` writes it down. This file carries it out; it decides nothing
 //! about rates.
 //!
@@ -6,9 +6,9 @@
 //! idle server; after one that did not hold there is a pause as well. A search that met its own failed attempts would
 //! find too little.
 
-mod belief;
-pub mod climb;
 pub mod objective;
+mod posterior;
+pub mod rate_search;
 mod report;
 
 pub use report::{csv, text};
@@ -16,16 +16,16 @@ pub use report::{csv, text};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cli::Args;
-use super::control::{Control, Interrupt};
-use super::error::Error;
-use super::plan::Plan;
-use super::profile::RateSpec;
-use super::session::{self, Findings};
-use super::view::View;
+use crate::loadgen::cli::Args;
+use crate::loadgen::control::{Control, Interrupt};
+use crate::loadgen::error::Error;
+use crate::loadgen::plan::Plan;
+use crate::loadgen::schedule::profile::RateSpec;
+use crate::loadgen::session::{self, Findings};
+use crate::loadgen::view::View;
 use crate::measure::record::{Probe, RunRecord, Search, Summary};
-use climb::{Climb, Interval, Outcome, Rules};
 use objective::Objectives;
+use rate_search::{Climb, Interval, Outcome, Rules};
 
 /// Requests without which a run says nothing: they set the lowest rate.
 const FEWEST: f64 = 10.0;
@@ -93,7 +93,7 @@ pub fn find_rate(
         if findings.interrupted {
             break;
         }
-        let record = super::report::record(&plan, &findings);
+        let record = super::output::report::record(&plan, &findings);
         let (outcome, reasons) = match control.unreachable() {
             Some(why) => (Outcome::Broken, vec![format!("cannot connect to {why}")]),
             None => objectives.judge(&record),

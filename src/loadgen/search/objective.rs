@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::climb::Outcome;
+use super::rate_search::Outcome;
+use crate::loadgen::count::fault;
 use crate::loadgen::expect::Expectation;
-use crate::loadgen::fault;
 use crate::measure::record::RunRecord;
 
 /// Bound on failures, unless the objectives have one: latencies are those of completed requests only, and a server that

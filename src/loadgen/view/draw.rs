@@ -6,9 +6,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
-use super::course::{Course, Figures};
 use super::figures::{clock, rate, time};
 use super::heat;
+use super::timeline::{Course, Figures};
 
 /// Least width of the full form.
 const WIDE: u16 = 72;

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::course::{BANDS, Course, Point, band_end_us};
 use super::draw::Theme;
 use super::figures::time;
+use super::timeline::{BANDS, Course, Point, band_end_us};
 
 /// Least height that says something: a title and three bands.
 pub const LEAST_HEIGHT: u16 = 4;

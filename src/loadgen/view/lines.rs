@@ -1,7 +1,7 @@
 //! A course as plain lines, one per interval, for files, pipes and terminals that want nothing else.
 
-use super::course::Course;
 use super::figures::{clock, rate, time};
+use super::timeline::Course;
 
 /// What stands over the lines.
 pub const HEAD: &str = "      time  offered/s   rate/s       p50       p99   failed     open";

@@ -1,7 +1,6 @@
 //! What is seen of a run while it goes on: a screen on a terminal, plain lines elsewhere, nothing with `--quiet`. It
 //! takes snapshots that the collector makes anyway; the threads that send know nothing of it.
 
-mod course;
 mod draw;
 pub mod figures;
 mod heat;
@@ -9,18 +8,19 @@ mod lines;
 #[cfg(test)]
 mod samples;
 mod screen;
+mod timeline;
 
 pub use screen::leave;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use super::collect::Snapshot;
-use super::control::Interrupt;
-use super::plan::Plan;
+use crate::loadgen::control::Interrupt;
+use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::plan::Plan;
 use crate::sys::stdio::remark;
-use course::Course;
 use screen::Screen;
+use timeline::Course;
 
 /// One of the three.
 pub enum View {

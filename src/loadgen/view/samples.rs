@@ -2,14 +2,14 @@
 
 use clap::Parser as _;
 
-use super::course::Course;
+use super::timeline::Course;
 use crate::loadgen::cli::Args;
-use crate::loadgen::collect::Snapshot;
-use crate::loadgen::exchange::Answer;
-use crate::loadgen::fault::Fault;
-use crate::loadgen::interval::Interval;
+use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::tally::{Moments, Tally};
+use crate::loadgen::engine::exchange::Answer;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::tally::{Moments, Tally};
+use crate::loadgen::schedule::interval::Interval;
 use crate::measure::series::IntervalSummary;
 
 const SECOND_NS: u64 = 1_000_000_000;

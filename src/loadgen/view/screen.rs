@@ -18,8 +18,8 @@ use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 
-use super::course::Course;
 use super::draw::{Theme, draw};
+use super::timeline::Course;
 use crate::loadgen::control::Interrupt;
 
 /// Time between two pictures, in ms.

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 
-use super::agenda::{Agenda, Window};
-use super::control::Control;
-use super::interval::{Cuts, Interval};
-use super::plan::{Load, Plan};
 use super::recorder::Batch;
 use super::tally::{Phase, Tally};
-use super::verdict::BOUND_SHARE;
+use crate::loadgen::control::Control;
+use crate::loadgen::plan::{Load, Plan};
+use crate::loadgen::schedule::cursor::{Agenda, Window};
+use crate::loadgen::schedule::interval::{Cuts, Interval};
+use crate::loadgen::verdict::BOUND_SHARE;
 use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
 use crate::sys::clock::{monotonic_ns, realtime_ns};

@@ -1,9 +1,9 @@
 //! One response, from its first byte to its end or that of its connection: bytes in, state out. Pure: it knows neither
 //! sockets nor clocks, and it does not allocate while responses come in the same shape.
 
-use super::fault::Fault;
 use crate::http::chunked::Decoder;
 use crate::http::response::{ResponseFraming, parse_response};
+use crate::loadgen::count::fault::Fault;
 
 /// Longest response head that is accepted, in bytes.
 const MAX_HEAD: usize = 64 * 1024;

@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn what_is_no_list_of_addresses_is_refused_with_the_reason() {
         for (text, why) in [
-            ("", "no IP address"),
-            ("localhost", "no IP address"),
+            ("", "not an IP address"),
+            ("localhost", "not an IP address"),
             ("127.0.0.9-127.0.0.2", "ends before"),
             ("127.0.0.9-::1", "one end is IPv4"),
             ("127.0.0.0/33", "longer than"),
@@ -144,7 +144,7 @@ mod tests {
             ("127.0.0.0/8", "more than 65536"),
             ("::/0", "more than 65536"),
             ("127.1.0.0/16,127.0.0.1", "more than 65536"),
-            ("127.0.0.2,", "no IP address"),
+            ("127.0.0.2,", "not an IP address"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

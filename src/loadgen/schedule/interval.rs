@@ -1,8 +1,8 @@
 //! The run cut into intervals: of the warm-up, of the measured time, and of what comes after it. Pure: the caller
 //! brings the clock.
 
-use super::agenda::Window;
-use super::tally::Tally;
+use super::cursor::Window;
+use crate::loadgen::count::tally::Tally;
 
 /// What all threads did in one interval.
 #[derive(Debug)]

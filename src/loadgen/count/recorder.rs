@@ -7,11 +7,11 @@
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::agenda::Window;
-use super::interval::Cuts;
-use super::plan::{Load, Plan, Share};
-use super::spans::Spans;
+use super::gap_sample::Spans;
 use super::tally::Tally;
+use crate::loadgen::plan::{Load, Plan, Share};
+use crate::loadgen::schedule::cursor::Window;
+use crate::loadgen::schedule::interval::Cuts;
 use crate::sys::clock::thread_cpu_ns;
 
 /// What one thread counted in one interval.

@@ -8,7 +8,7 @@
 //! beyond them by what all probes say together (see `belief`). Levels that cannot be such an end are passed by in
 //! growing steps, so that a wide region of chance costs few probes and one odd outcome loses nothing.
 
-use super::belief::Belief;
+use super::posterior::Belief;
 
 /// What a probe showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,5 +246,5 @@ fn three_digits(rate: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "climb_tests.rs"]
+#[path = "rate_search_tests.rs"]
 mod tests;

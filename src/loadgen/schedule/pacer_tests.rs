@@ -1,7 +1,7 @@
 //! The schedule: never going back, whole in its shards, as many arrivals as the rate says, decided by the seed.
 
 use super::*;
-use crate::loadgen::profile::RateSpec;
+use crate::loadgen::schedule::profile::RateSpec;
 use proptest::prelude::*;
 
 fn schedule(arrivals: Arrivals, rate: &str, seed: u64) -> Schedule {

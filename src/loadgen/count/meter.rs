@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::agenda::Window;
+use crate::loadgen::schedule::cursor::Window;
 use crate::sys::clock::thread_cpu_ns;
 
 /// CPU time of this thread between the begin and the end of the measured time.

@@ -9,9 +9,9 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::pacer::{Arrivals, Schedule};
-use super::plan::{Load, Plan, Share};
-use super::profile::Profile;
+use crate::loadgen::plan::{Load, Plan, Share};
+use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
+use crate::loadgen::schedule::profile::Profile;
 use crate::measure::arrivals;
 
 /// Values in the sample of all threads together.

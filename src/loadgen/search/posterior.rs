@@ -5,7 +5,7 @@
 //! and widths are equally likely at first. Widths are weighed by the probes too, so that probes which contradict each
 //! other widen the interval instead of fooling it.
 
-use super::climb::Level;
+use super::rate_search::Level;
 
 /// Probability that the answer lies beyond an end of the interval, for each of the two.
 const DOUBT: f64 = 0.025;

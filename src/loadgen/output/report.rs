@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::connections::Connections;
-use super::plan::{Load, Plan};
-use super::session::{Findings, ThreadUse};
-use super::tally::{PHASES, Tally};
-use super::verdict::judge;
+use crate::loadgen::count::tally::{PHASES, Tally};
+use crate::loadgen::plan::connections::Connections;
+use crate::loadgen::plan::{Load, Plan};
+use crate::loadgen::session::{Findings, ThreadUse};
+use crate::loadgen::verdict::judge;
 use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
 use crate::measure::histogram;
 use crate::measure::record::{self, ArrivalsTest, Clock, Generator, RunRecord};

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::connections::Connections;
-use super::exchange::Answer;
 use super::fault::{self, Fault};
+use crate::loadgen::engine::exchange::Answer;
+use crate::loadgen::plan::connections::Connections;
 use crate::measure::histogram::{self, Histogram};
 
 /// Workers that are told apart; the rest counts as [`OTHER_WORKERS`].

@@ -3,8 +3,8 @@
 
 use std::fmt::{Result, Write as _};
 
-use super::fault;
-use super::tally::{PHASES, Phase};
+use crate::loadgen::count::fault;
+use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
 /// Longest line.

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::loadgen::cli::Args;
 use crate::loadgen::control::Interrupt;
-use crate::loadgen::exchange::Answer;
-use crate::loadgen::recorder::{Recorder, Wire};
-use crate::loadgen::tally::Moments;
+use crate::loadgen::count::recorder::{Recorder, Wire};
+use crate::loadgen::count::tally::Moments;
+use crate::loadgen::engine::exchange::Answer;
 
 const MS: u64 = 1_000_000;
 const ORIGIN: u64 = 7_000 * MS;

@@ -2,7 +2,7 @@
 //! brings the clock.
 
 use super::pacer::Pacer;
-use super::plan::{Load, Plan, Share};
+use crate::loadgen::plan::{Load, Plan, Share};
 
 /// How long after the end of the run arrivals that were due before it may still be sent, in ns: as long as the
 /// generator is only a moment late, its last arrivals are not lost.

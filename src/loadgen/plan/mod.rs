@@ -1,19 +1,23 @@
 //! What the command line means: a run that is known to be possible, or the reason why it is not. It sends nothing.
 
+pub mod budget;
+pub mod connections;
+pub mod input;
+pub mod sources;
+pub mod target;
+
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
-use super::budget::{self, Budget, Facts, Need};
-use super::cli::connections::ConnectionArgs;
-use super::cli::output::OutputArgs;
-use super::cli::{Args, DEFAULT_URL};
-use super::connections::{Persistence, Timeouts};
-use super::error::Error;
-use super::input;
-use super::pacer::Schedule;
-use super::sources;
-use super::target::{ConnectionHeader, Target, is_token, parse_header, request_bytes};
-use super::timing::{Part, Timing};
+use self::budget::{Budget, Facts, Need};
+use self::connections::{Persistence, Timeouts};
+use self::target::{ConnectionHeader, Target, is_token, parse_header, request_bytes};
 use crate::dist::Distribution;
+use crate::loadgen::cli::connections::ConnectionArgs;
+use crate::loadgen::cli::output::OutputArgs;
+use crate::loadgen::cli::{Args, DEFAULT_URL};
+use crate::loadgen::error::Error;
+use crate::loadgen::schedule::pacer::Schedule;
+use crate::loadgen::schedule::timing::{Part, Timing};
 
 /// Connections of a closed loop, if not given.
 const CLOSED_CONNECTIONS: u64 = 16;

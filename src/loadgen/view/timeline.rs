@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use crate::loadgen::collect::Snapshot;
+use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::count::tally::{Phase, Tally};
 use crate::loadgen::plan::{Load, Plan};
-use crate::loadgen::tally::{Phase, Tally};
 use crate::measure::histogram::{Histogram, summary};
 use crate::measure::record::Summary;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::timing::Part;
+use crate::loadgen::schedule::timing::Part;
 use crate::measure::histogram::{self, Histogram, NotAHistogram};
 use crate::measure::record::{self, Clock, RunRecord, Source};
 

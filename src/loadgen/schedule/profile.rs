@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::cli::duration::duration_ns;
+use crate::loadgen::cli::duration::duration_ns;
 
 /// Highest rate that is taken seriously, per second.
 const MAX_RATE: f64 = 1e6;

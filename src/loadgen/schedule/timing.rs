@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
-use super::cli::duration::duration_ns;
-use super::cli::schedule::ScheduleArgs;
-use super::error::Error;
-use super::input;
 use super::pacer::Schedule;
-use super::plan::Load;
 use super::trace::Trace;
+use crate::loadgen::cli::duration::duration_ns;
+use crate::loadgen::cli::schedule::ScheduleArgs;
+use crate::loadgen::error::Error;
+use crate::loadgen::plan::{Load, input};
 use crate::sys::clock::{monotonic_ns, realtime_ns};
 
 /// Measured time, if neither that nor a number of requests is given, in ns.

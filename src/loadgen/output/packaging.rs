@@ -2,8 +2,8 @@
 
 use clap::CommandFactory as _;
 
-use super::cli::Args;
-use super::error::Error;
+use crate::loadgen::cli::Args;
+use crate::loadgen::error::Error;
 
 /// The completions for a shell.
 pub fn completions(shell: clap_complete::Shell) -> String {

@@ -5,12 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::cli::merge::MergeArgs;
-use super::cli::output::OutputArgs;
-use super::collect::Snapshot;
-use super::error::Error;
-use super::fault;
-use super::tally::{PHASES, Phase};
+use crate::loadgen::cli::merge::MergeArgs;
+use crate::loadgen::cli::output::OutputArgs;
+use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::count::fault;
+use crate::loadgen::count::tally::{PHASES, Phase};
+use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::RunRecord;
 use crate::measure::{hlog, series};
@@ -149,7 +149,7 @@ impl Files {
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
         // The runs of a search are its rows.
         if let (Some(csv), Some(search)) = (&mut self.csv, &record.search) {
-            csv.write(&super::search::csv(search));
+            csv.write(&crate::loadgen::search::csv(search));
         }
         // A run that was stopped in its first interval has none.
         self.begin(&record.plan.url, record.clock.start_unix_s);
