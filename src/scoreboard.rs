@@ -112,6 +112,8 @@ pub struct Row {
     pub open: AtomicU64,
     /// Of these, connections that have their answer and linger.
     pub lingering: AtomicU64,
+    /// 1 while lines wait to be written to the log.
+    pub unwritten: AtomicU64,
     /// Handlers running now; counted only where `--max-handlers` or the strategy needs it.
     pub running: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
@@ -236,6 +238,7 @@ impl Scoreboard {
             &row.timeouts,
             &row.open,
             &row.lingering,
+            &row.unwritten,
             &row.running,
             &row.busy_ns,
         ];

@@ -234,13 +234,17 @@ fn on_a_full_disk_requests_are_served_bodies_are_507_and_the_log_goes_on_afterwa
     let Some(disk) = Disk::mount(&sandbox.path("small"), "8m") else {
         return skipped("nothing can be mounted here");
     };
-    let server =
-        sandbox.start_in(&disk.0, &["--state-dir", disk.0.to_str().unwrap(), "-n", "lab", "-w", "2"]);
+    let server = sandbox.start_in(
+        &disk.0,
+        &["--state-dir", disk.0.to_str().unwrap(), "-n", "lab", "-w", "2", "--log-format", "json"],
+    );
     let large = vec![b'x'; 3 << 20];
     assert_eq!(server.post("/length", &large).text().trim(), large.len().to_string());
     let filler = disk.fill();
-    for turn in 0..3 {
-        assert_eq!(server.get(&format!("/hello?full-{turn}")).text(), "hello");
+    for turn in 0..60 {
+        assert_eq!(server.get(&format!("/hello?full-{turn}-{}", "x".repeat(200))).text(), "hello");
+    }
+    for _ in 0..3 {
         assert_eq!(server.post("/length", b"small").text().trim(), "5", "what fits into memory");
         assert_eq!(server.post("/length", &large).status, 507);
     }
@@ -248,8 +252,18 @@ fn on_a_full_disk_requests_are_served_bodies_are_507_and_the_log_goes_on_afterwa
     assert_eq!(server.get("/hello").text(), "hello");
     fs::remove_file(filler).unwrap();
     assert_eq!(server.post("/length", &large).text().trim(), large.len().to_string());
-    server.get("/hello?after");
+    for _ in 0..8 {
+        server.get("/hello?after");
+    }
     eventually("the log goes on", || server.log().contains("/hello?after"));
+    eventually("it says that lines are missing", || server.log().contains("could not be written"));
+    let log = server.log();
+    for line in log.lines() {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok(),
+            "a line is whole, or not there: {line}"
+        );
+    }
     eventually("nothing of a body is left", || crate::harness::names_in(server.folder().dir()).len() <= 5);
     server.stop();
 }

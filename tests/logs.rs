@@ -79,6 +79,60 @@ fn a_followed_log_goes_on_across_rotation_and_emptying() {
 }
 
 #[test]
+fn a_followed_log_that_was_emptied_and_has_grown_beyond_is_printed_from_its_start() {
+    let sandbox = with_log("one\n");
+    let mut follower = Follower::new(&sandbox);
+    assert_eq!(follower.next(), "one");
+    let path = sandbox.folder("lab").log();
+    for turn in 0..20 {
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(0).unwrap();
+        append(&sandbox, &format!("turn {turn}\n{}", "and more\n".repeat(turn + 1)));
+        assert_eq!(follower.next(), format!("turn {turn}"));
+        (0..=turn).for_each(|_| assert_eq!(follower.next(), "and more"));
+    }
+}
+
+#[test]
+fn who_follows_a_log_misses_nothing_when_it_is_emptied() {
+    let sandbox = with_log("");
+    let mut follower = Follower::new(&sandbox);
+    for turn in 0..10 {
+        append(&sandbox, &format!("before {turn}\n"));
+        sandbox.caffeine(&["-n", "lab", "--reset-logs"]).succeeds();
+        append(&sandbox, &format!("after {turn}\n"));
+        assert_eq!(follower.next(), format!("before {turn}"));
+        assert_eq!(follower.next(), format!("after {turn}"));
+    }
+}
+
+#[test]
+fn lines_that_come_late_into_a_rotated_log_are_followed() {
+    let sandbox = with_log("one\n");
+    let mut follower = Follower::new(&sandbox);
+    assert_eq!(follower.next(), "one");
+    let log = sandbox.folder("lab").log();
+    let mut old = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    std::fs::rename(&log, log.with_extension("1")).unwrap();
+    append(&sandbox, "new\n");
+    assert_eq!(follower.next(), "new");
+    old.write_all(b"late\n").unwrap();
+    assert_eq!(follower.next(), "late");
+}
+
+#[test]
+fn a_request_is_in_the_log_that_is_printed_right_after_it() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = sandbox.start(&["-n", "lab"]);
+    for turn in 0..20 {
+        assert_eq!(server.get(&format!("/hello?{turn}")).status, 200);
+        let log = sandbox.caffeine(&["-n", "lab", "-l"]).succeeds().stdout;
+        assert!(log.contains(&format!("target=/hello?{turn} ")), "{log}");
+    }
+}
+
+#[test]
 fn following_ends_quietly_when_the_reader_leaves() {
     let sandbox = with_log("one\n");
     let mut child = sandbox

@@ -4,8 +4,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -13,7 +14,15 @@ use super::{Error, Folder};
 use crate::sys::fs::open_regular;
 
 /// How often a followed log is looked at.
-const LOOK_EVERY_MS: u16 = 100;
+const LOOK_EVERY_MS: u16 = 20;
+/// A file that was replaced is looked at for so long.
+const CHANGE: Duration = Duration::from_secs(1);
+/// So much of the beginning of a file tells it from what it was before.
+const HEAD_BYTES: usize = 128;
+/// Before a log is emptied, nothing was written to it for so long, so that those who follow it have read all...
+const QUIET: Duration = Duration::from_millis(60);
+/// ...or this has passed.
+const BUSY: Duration = Duration::from_millis(500);
 
 /// Prints the whole log. A reader of the output that leaves early is no error.
 ///
@@ -42,8 +51,24 @@ pub fn reset(folder: &Folder) -> Result<(), Error> {
     let path = folder.log();
     // For reading as well: a FIFO without a reader could not be opened to see that it is one.
     open_regular(OpenOptions::new().read(true).write(true), &path, 0)
-        .and_then(|file| file.set_len(0))
+        .and_then(|file| {
+            wait_until_quiet(&file)?;
+            file.set_len(0)
+        })
         .map_err(Error::file("empty the log", &path))
+}
+
+fn wait_until_quiet(file: &File) -> io::Result<()> {
+    let end = Instant::now() + BUSY;
+    let mut len = file.metadata()?.len();
+    while len > 0 && Instant::now() < end {
+        std::thread::sleep(QUIET);
+        let now = file.metadata()?.len();
+        if std::mem::replace(&mut len, now) == now {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn open(folder: &Folder) -> Result<File, Error> {
@@ -56,24 +81,64 @@ fn open_file(path: &Path) -> io::Result<File> {
     open_regular(OpenOptions::new().read(true), path, 0)
 }
 
-fn follow_file(mut file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io::Result<()> {
-    let mut printed = 0;
+fn follow_file(file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io::Result<()> {
+    let mut tail = Tail::new(file);
+    // What still comes into a file that was replaced: not all who write there have noticed at once.
+    let mut previous: Option<(Tail, Instant)> = None;
     loop {
         // Look for a new file before reading the rest of the old: what was written up to the change is then in
         // the old one.
-        let successor = successor(&file, path);
-        if file.metadata()?.len() < printed {
-            file.rewind()?;
-            printed = 0;
+        let successor = successor(&tail.file, path);
+        tail.print(out)?;
+        if let Some((old, until)) = &mut previous {
+            old.print(out)?;
+            if Instant::now() >= *until {
+                previous = None;
+            }
         }
-        printed += copy_rest(&mut file, out)?;
         out.flush()?;
         if let Some(next) = successor {
-            (file, printed) = (next, 0);
+            previous = Some((std::mem::replace(&mut tail, Tail::new(next)), Instant::now() + CHANGE));
         } else if reader_left(out)? {
             return Ok(());
         }
     }
+}
+
+/// A file that is printed as it grows.
+struct Tail {
+    file: File,
+    printed: u64,
+    /// How what was printed begins: when that changes, the file was emptied and has grown again since.
+    head: Vec<u8>,
+}
+
+impl Tail {
+    fn new(file: File) -> Self {
+        Self { file, printed: 0, head: Vec::new() }
+    }
+
+    /// Prints what is new; all of it, if the file was emptied.
+    fn print(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let head = beginning(&self.file)?;
+        if self.file.metadata()?.len() < self.printed || !head.starts_with(&self.head) {
+            self.file.rewind()?;
+            self.printed = 0;
+        }
+        self.printed += copy_rest(&mut self.file, out)?;
+        self.head = head;
+        let known = usize::try_from(self.printed).unwrap_or(usize::MAX);
+        self.head.truncate(known);
+        Ok(())
+    }
+}
+
+/// The first bytes of a file: time and process of its first line.
+fn beginning(file: &File) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; HEAD_BYTES];
+    let n = file.read_at(&mut head, 0)?;
+    head.truncate(n);
+    Ok(head)
 }
 
 /// The file that has taken the place of `file` at `path`, if any; a moment without one is part of a rotation.

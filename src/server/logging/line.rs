@@ -11,6 +11,9 @@ pub(super) const SUPERVISOR: i64 = -1;
 /// In the place of a worker's number: a process that serves the strategy beside the workers.
 pub(super) const AUXILIARY: i64 = -2;
 
+/// A value that is longer than this when it is escaped is cut. What a handler says is not: its lines have a length of their own.
+const VALUE_BYTES: usize = 4096;
+
 /// One line in the making, at the end of the buffer.
 pub(super) struct Line<'a> {
     /// Where it is written.
@@ -51,6 +54,13 @@ impl Line<'_> {
         self.push(if self.json { "}\n" } else { "\n" });
     }
 
+    /// A text that is all of the line.
+    pub fn message(&mut self, text: &str) {
+        self.push(if self.json { ",\"message\":\"" } else { " " });
+        let _ = Escape { bytes: self.bytes, json: self.json, left: VALUE_BYTES }.write_str(text);
+        self.push(if self.json { "\"" } else { "" });
+    }
+
     fn push(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
     }
@@ -80,7 +90,8 @@ impl Line<'_> {
     fn quoted(&mut self, field: &Field, write: impl FnOnce(&mut Escape<'_>) -> fmt::Result) {
         self.key(field);
         let start = self.bytes.len();
-        let _ = write(&mut Escape { bytes: self.bytes, json: self.json });
+        let left = if field.name() == "message" { usize::MAX } else { VALUE_BYTES };
+        let _ = write(&mut Escape { bytes: self.bytes, json: self.json, left });
         let ambiguous =
             |text: &[u8]| text.is_empty() || text.iter().any(|byte| matches!(byte, b' ' | b'=' | b'"'));
         if self.json || (field.name() != "message" && ambiguous(&self.bytes[start..])) {
@@ -131,10 +142,37 @@ impl Visit for Line<'_> {
 /// characters (C1), which a terminal may obey.
 const C1: u8 = 0xc2;
 
+/// `\\u001b`
+const LONGEST_ESCAPE: usize = 6;
+
 /// Escapes what could end a line, forge a field or confuse a terminal.
 struct Escape<'a> {
     bytes: &'a mut Vec<u8>,
     json: bool,
+    /// Bytes that may still be written, about.
+    left: usize,
+}
+
+impl Escape<'_> {
+    /// Writes bytes that stand for themselves, as far as there is room for them: whether there was.
+    fn run(&mut self, mut run: &[u8]) -> bool {
+        let whole = run.len() <= self.left;
+        if !whole {
+            run = &run[..self.left];
+            // Not in the middle of a character: one begins with a byte that continues none.
+            let end = run.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+            run = if run.is_ascii() { run } else { &run[..end] };
+        }
+        self.bytes.extend_from_slice(run);
+        self.left = self.left.saturating_sub(run.len());
+        whole
+    }
+
+    fn cut(&mut self) -> fmt::Result {
+        self.left = 0;
+        self.bytes.extend_from_slice(b"...");
+        Err(fmt::Error) // the rest is not asked for
+    }
 }
 
 impl fmt::Write for Escape<'_> {
@@ -147,8 +185,14 @@ impl fmt::Write for Escape<'_> {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             let run = rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len());
-            self.bytes.extend_from_slice(&rest[..run]);
+            if !self.run(&rest[..run]) {
+                return self.cut();
+            }
             let Some((&byte, mut after)) = rest[run..].split_first() else { break };
+            if self.left < LONGEST_ESCAPE {
+                return self.cut();
+            }
+            let before = self.bytes.len();
             match byte {
                 C1 if json => {
                     let Some((&second, others)) = after.split_first() else { break };
@@ -163,6 +207,7 @@ impl fmt::Write for Escape<'_> {
                 _ if json => write!(self.bytes, "\\u{byte:04x}").map_err(|_| fmt::Error)?,
                 _ => write!(self.bytes, "\\x{byte:02X}").map_err(|_| fmt::Error)?,
             }
+            self.left -= self.bytes.len() - before;
             rest = after;
         }
         Ok(())
@@ -175,7 +220,7 @@ mod tests {
 
     fn escaped(text: &str, json: bool) -> String {
         let mut bytes = Vec::new();
-        Escape { bytes: &mut bytes, json }.write_str(text).unwrap();
+        Escape { bytes: &mut bytes, json, left: usize::MAX }.write_str(text).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -198,6 +243,24 @@ mod tests {
             for json in [false, true] {
                 let text = escaped(&format!("\u{e9}{control}\u{e9}"), json);
                 assert!(!text.contains(char::is_control), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_says_so() {
+        for json in [false, true] {
+            for text in
+                ["a".repeat(9000), "\\".repeat(9000), "\u{e9}".repeat(9000), "\u{9b}a\u{e9}".repeat(3000)]
+            {
+                let mut bytes = Vec::new();
+                let _ = Escape { bytes: &mut bytes, json, left: VALUE_BYTES }.write_str(&text);
+                let cut = String::from_utf8(bytes).unwrap();
+                assert!(
+                    cut.ends_with("...") && (VALUE_BYTES - 8..=VALUE_BYTES + 3).contains(&cut.len()),
+                    "{}",
+                    cut.len()
+                );
             }
         }
     }

@@ -4,18 +4,20 @@
 //! to wait, and a write per request would cost more than all its other bookkeeping. The first line into an empty
 //! buffer arms a timer of `FLUSH_MS`, on which the worker's second thread flushes; a full buffer is flushed at once. So a line
 //! is in the file 20 ms later at the latest, an idle worker wakes up for nothing, and only `kill -9` can lose those 20 ms.
+//! Whether lines wait stands in the worker's row of the scoreboard, for `--log`, which waits for them.
 //!
 //! One flush is one write to a file opened with O_APPEND, so that lines of several processes never mix. What came from
 //! outside (targets, methods, a handler's stderr) is escaped: no request can forge a line.
 
 mod line;
+mod sink;
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +45,8 @@ static LEVEL: AtomicU8 = AtomicU8::new(2);
 static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
+/// 1 while lines wait.
+static WAITING: OnceLock<&'static AtomicU64> = OnceLock::new();
 
 /// Where the lines go.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ struct Log {
 #[derive(Debug, Default)]
 struct Buffer {
     lines: Vec<u8>,
+    /// Lines that could not be written, and of which the log does not know yet.
+    lost: usize,
     second: u64,
     second_text: String,
 }
@@ -105,12 +111,14 @@ pub fn descriptor() -> Option<BorrowedFd<'static>> {
     LOG.get().map(|log| log.file.as_fd())
 }
 
-/// From now on this process is worker `number`: its lines carry the number, and are buffered. Returns the timer on
-/// whose expiry the caller calls [`flush`].
+/// From now on this process is worker `number`: its lines carry the number, and are buffered; `waiting` is 1 while some are.
+/// Returns the timer on whose expiry the caller calls [`flush`].
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
-pub fn become_worker(number: usize) -> io::Result<Option<BorrowedFd<'static>>> {
+pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<Option<BorrowedFd<'static>>> {
+    waiting.store(0, Relaxed);
+    let _ = WAITING.set(waiting);
     WORKER.store(i64::try_from(number).unwrap_or(i64::MAX), Relaxed);
     let Some(log) = LOG.get() else { return Ok(None) };
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
@@ -157,22 +165,47 @@ impl Log {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A full disk must not stop the service: what cannot be written is dropped.
+    /// A full disk must not stop the service: what cannot be written is dropped, and counted.
     fn write_out(&self, buffer: &mut Buffer) {
-        let _ = (&self.file).write_all(&buffer.lines);
+        let before = buffer.lost;
+        if before > 0 {
+            self.say_lost(buffer);
+        }
+        let lost = sink::append(&self.file, &buffer.lines);
+        let nothing = lost > 0 && lost == buffer.lines.iter().filter(|&&byte| byte == b'\n').count();
+        buffer.lost = match before {
+            0 => lost,
+            // The first line says how many are missing.
+            _ if nothing => before + lost - 1,
+            _ => lost,
+        };
+        if let Some(waiting) = WAITING.get() {
+            waiting.store(0, Relaxed);
+        }
         if let Some(copy) = &self.copy {
             let _ = nix::unistd::write(copy, &buffer.lines);
         }
         buffer.lines.clear();
     }
 
+    /// Puts in front of the lines how many are missing before them.
+    fn say_lost(&self, buffer: &mut Buffer) {
+        let lines = std::mem::take(&mut buffer.lines);
+        let message = format!("{} lines are missing here: they could not be written", buffer.lost);
+        self.line(buffer, Level::WARN, |out| out.message(&message));
+        buffer.lines.extend_from_slice(&lines);
+    }
+
     fn event(&self, event: &Event<'_>) {
         let mut buffer = self.buffer();
         let was_empty = buffer.lines.is_empty();
-        self.line(&mut buffer, event);
+        self.line(&mut buffer, *event.metadata().level(), |out| event.record(out));
         match self.flush.get() {
             Some(_) if buffer.lines.len() >= FLUSH_BYTES => self.write_out(&mut buffer),
             Some(timer) if was_empty => {
+                if let Some(waiting) = WAITING.get() {
+                    waiting.store(1, Relaxed);
+                }
                 let _ = timer.set(
                     Expiration::OneShot(Duration::from_millis(FLUSH_MS).into()),
                     TimerSetTimeFlags::empty(),
@@ -184,7 +217,7 @@ impl Log {
         }
     }
 
-    fn line(&self, buffer: &mut Buffer, event: &Event<'_>) {
+    fn line(&self, buffer: &mut Buffer, level: Level, record: impl FnOnce(&mut Line<'_>)) {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if buffer.second != since_epoch.as_secs() || buffer.second_text.is_empty() {
             buffer.second = since_epoch.as_secs();
@@ -193,8 +226,8 @@ impl Log {
         let Buffer { lines, second_text, .. } = buffer;
         let worker = WORKER.load(Relaxed);
         let mut out = Line { bytes: lines, json: JSON.load(Relaxed), worker };
-        out.begin(second_text, since_epoch.subsec_millis(), *event.metadata().level());
-        event.record(&mut out);
+        out.begin(second_text, since_epoch.subsec_millis(), level);
+        record(&mut out);
         out.end();
     }
 }

@@ -88,6 +88,7 @@ impl Supervisor {
         // What it counted as its own is nobody's now: its handlers go on uncounted.
         row.open.store(0, Relaxed);
         row.lingering.store(0, Relaxed);
+        row.unwritten.store(0, Relaxed);
         row.running.store(0, SeqCst);
         let expected = member.retiring || self.phase != Phase::Running;
         match fate {

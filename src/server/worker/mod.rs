@@ -161,7 +161,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     if let Some(log) = logging::descriptor() {
         signal::install_worker(log, &post.log_path)?;
     }
-    let flush_timer = logging::become_worker(post.number)?;
+    let flush_timer = logging::become_worker(post.number, &post.board.row(post.slot).unwritten)?;
     let acceptor = post.strategy.acceptor(post.seat())?;
     let seed = post.number as u64 + 1;
     let shared: &'static Shared = Box::leak(Box::new(Shared {
