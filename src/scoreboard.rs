@@ -6,17 +6,18 @@
 //! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot.
 //! Each row begins on a cache-line pair of its own, so that workers never share a line.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::sys::fs::open_regular;
+use crate::sys::guard;
 use crate::sys::map::SharedMap;
 
-/// `"caffsb"` and the layout version in the last two bytes.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x03");
+/// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x04");
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 256;
 
@@ -130,11 +131,20 @@ pub fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);
 }
 
+/// Takes from a counter of one's own row; not below 0, where the counters were lost meanwhile.
+pub fn subtract(counter: &AtomicU64, n: u64) {
+    let less = |count: u64| Some(count.saturating_sub(n));
+    let _ = counter.fetch_update(SeqCst, Relaxed, less);
+}
+
 /// A mapped scoreboard.
 #[derive(Debug)]
 pub struct Scoreboard {
     map: SharedMap,
     rows: usize,
+    /// What it is a mapping of, until it is guarded.
+    file: Option<File>,
+    started_ms: u64,
 }
 
 impl Scoreboard {
@@ -159,9 +169,8 @@ impl Scoreboard {
             0,
             i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?,
         )?;
-        let board = Self { map: SharedMap::file(&file, bytes, true)?, rows };
-        board.header().rows.store(rows as u64, Relaxed);
-        board.header().magic.store(MAGIC, Relaxed);
+        let board = Self::over(SharedMap::file(&file, bytes, true)?, rows, Some(file));
+        board.mend();
         std::fs::rename(&temporary, path)?;
         Ok(board)
     }
@@ -171,9 +180,8 @@ impl Scoreboard {
     /// # Errors
     /// `ENOMEM`.
     pub fn anonymous(rows: usize) -> io::Result<Self> {
-        let board = Self { map: SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows };
-        board.header().rows.store(rows as u64, Relaxed);
-        board.header().magic.store(MAGIC, Relaxed);
+        let board = Self::over(SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows, None);
+        board.mend();
         Ok(board)
     }
 
@@ -185,7 +193,11 @@ impl Scoreboard {
         let bad = || {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("{} is no scoreboard of this version", path.display()),
+                format!(
+                    "{} is not a scoreboard of this version of caffeine, or was truncated; ask with the version that runs \
+                     the instance, or start the instance again",
+                    path.display()
+                ),
             )
         };
         let file = open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
@@ -193,12 +205,42 @@ impl Scoreboard {
         if size < ROW_BYTES {
             return Err(bad());
         }
-        let board = Self { map: SharedMap::file(&file, size, false)?, rows: size / ROW_BYTES - 1 };
+        let board = Self::over(SharedMap::file(&file, size, false)?, size / ROW_BYTES - 1, None);
         let header = board.header();
         if header.magic.load(Relaxed) != MAGIC || header.rows.load(Relaxed) != board.rows as u64 {
             return Err(bad());
         }
         Ok(board)
+    }
+
+    fn over(map: SharedMap, rows: usize, file: Option<File>) -> Self {
+        Self { map, rows, file, started_ms: 0 }
+    }
+
+    /// The instance started at this time, in ms since the Unix epoch. From now on it does not harm this process, or those that
+    /// it forks, when the file is truncated: what stood in it is lost, and [`is_whole`](Self::is_whole) tells.
+    ///
+    /// # Errors
+    /// Those of `sigaction(2)`.
+    pub fn guarded(mut self, started_ms: u64) -> io::Result<&'static Self> {
+        self.started_ms = started_ms;
+        self.mend();
+        let file = self.file.take();
+        let board: &'static Self = Box::leak(Box::new(self));
+        file.map_or(Ok(()), |file| guard::keep_whole(&board.map, file))?;
+        Ok(board)
+    }
+
+    /// Whether its contents are what was written.
+    pub fn is_whole(&self) -> bool {
+        self.header().magic.load(Relaxed) == MAGIC
+    }
+
+    /// Writes what makes it a scoreboard; the rest is for the supervisor to write before.
+    pub fn mend(&self) {
+        self.header().started_ms.store(self.started_ms, Relaxed);
+        self.header().rows.store(self.rows as u64, Relaxed);
+        self.header().magic.store(MAGIC, SeqCst);
     }
 
     /// The instance-wide numbers.
@@ -340,3 +382,7 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "scoreboard_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use caffeine::scoreboard::Scoreboard;
 use nix::sys::signal::Signal;
 
 use crate::harness::{Sandbox, eventually, says};
@@ -32,6 +33,34 @@ fn the_scoreboard_takes_its_space_when_it_is_made() {
     let server = sandbox.start(&["-w", "2"]);
     let file = std::fs::metadata(server.folder().scoreboard()).unwrap();
     assert!(file.blocks() * 512 >= file.len(), "a hole in the file is SIGBUS on a full disk");
+}
+
+#[test]
+fn a_truncated_scoreboard_costs_counters_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    for listener in ["inherited", "round-robin", "reuseport-steal", "least-loaded"] {
+        let server =
+            sandbox.start(&["-n", listener, "-w", "2", "--max-handlers", "50", "--listener", listener]);
+        assert_eq!(server.get("/hello").text(), "hello");
+        let workers = server.worker_pids();
+        let file = std::fs::OpenOptions::new().write(true).open(server.folder().scoreboard()).unwrap();
+        for turn in 1..=3 {
+            file.set_len(0).unwrap();
+            for _ in 0..10 {
+                assert_eq!(server.get("/hello").text(), "hello", "{listener}");
+            }
+            eventually("the log says so", || server.log().matches("was truncated").count() == turn);
+            eventually("it can be read", || Scoreboard::open(&server.folder().scoreboard()).is_ok());
+            assert_eq!(server.worker_pids(), workers, "{listener}: the same workers go on");
+            let rows = counters(&server);
+            assert!(rows.iter().all(|row| row.state == 2 && row.open < 20 && row.running < 20), "{rows:?}");
+        }
+        sandbox.caffeine(&["-n", listener, "--status"]).succeeds();
+        sandbox.caffeine(&["-n", listener, "--reload"]).succeeds();
+        assert_eq!(server.get("/hello").text(), "hello", "{listener}");
+        server.stop();
+    }
 }
 
 #[test]

@@ -72,6 +72,11 @@ impl SharedMap {
         Ok(Self { start, len })
     }
 
+    /// Where it is: its first address, and its length.
+    pub(super) fn range(&self) -> (usize, usize) {
+        (self.start.as_ptr() as usize, self.len.get())
+    }
+
     /// The value of type `T` at `offset` bytes from the start.
     ///
     /// # Panics

@@ -15,6 +15,7 @@ pub mod executable;
 pub mod fdpass;
 pub mod fork;
 pub mod fs;
+pub mod guard;
 pub mod lock;
 pub mod map;
 pub mod net;

@@ -150,6 +150,7 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     // A log at its size limit, or a terminal that is somebody else's: then the write fails, and no more.
     handle(&[Signal::SIGXFSZ, Signal::SIGTTOU], SigHandler::Handler(on_nothing), SaFlags::empty())?;
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT)?;
+    super::guard::arm()?;
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
@@ -162,10 +163,13 @@ pub fn keep_ended_children(keep: bool) -> io::Result<()> {
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, flags)
 }
 
-/// Blocks every signal in the calling thread, so that another one gets those of the process.
+/// Blocks every signal in the calling thread, so that another one gets those of the process; but for SIGBUS, which is the
+/// thread's own ([`guard`](super::guard)).
 ///
 /// # Errors
 /// Those of `pthread_sigmask(3)`.
 pub fn block_all_in_thread() -> io::Result<()> {
-    Ok(SigSet::all().thread_set_mask()?)
+    let mut all = SigSet::all();
+    all.remove(Signal::SIGBUS);
+    Ok(all.thread_set_mask()?)
 }

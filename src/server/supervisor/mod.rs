@@ -9,6 +9,7 @@ mod generation;
 mod group;
 mod lines;
 mod member;
+mod mend;
 mod refusal;
 mod reload;
 mod staff;
@@ -145,6 +146,7 @@ impl Supervisor {
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
+            self.mend_scoreboard();
             self.reap()?;
             self.read_reports()?;
             self.give_up_on_the_hopeless()?;

@@ -156,8 +156,9 @@ fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboa
         .map_err(|error| Error::Failed(format!("cannot write the scoreboard {}: {error}", path.display())))?;
     let header = board.header();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    header.started_ms.store(u64::try_from(now.as_millis()).unwrap_or(0), Relaxed);
     header.port.store(u64::from(settings.port), Relaxed);
     header.workers.store(settings.workers as u64, Relaxed);
-    Ok(Box::leak(Box::new(board)))
+    let started_ms = u64::try_from(now.as_millis()).unwrap_or(0);
+    let failed = |error| Error::Failed(format!("cannot guard the scoreboard: {error}"));
+    board.guarded(started_ms).map_err(failed)
 }

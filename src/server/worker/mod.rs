@@ -37,7 +37,7 @@ use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request::{self, Framing};
 use crate::listener::{Accepted, Acceptor, Seat, Siblings, Strategy, socket};
-use crate::scoreboard::{Row, Scoreboard, State, add};
+use crate::scoreboard::{Row, Scoreboard, State, add, subtract};
 use crate::server::config::Settings;
 use crate::server::logging;
 use crate::server::responders::Occupy;
@@ -339,7 +339,7 @@ impl Worker {
 
 /// The worker no longer holds a connection.
 fn leave(row: &Row) {
-    row.open.fetch_sub(1, Relaxed);
+    subtract(&row.open, 1);
 }
 
 /// Waits until every accepted connection is served and every handler has ended, bounded by the grace period.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::handlers::{Handlers, Watched};
 use super::held::{Held, Progress};
 use super::service::Service;
+use crate::scoreboard::subtract;
 use crate::server::logging;
 use crate::sys::map::{self, Pages};
 use crate::sys::{fork, signal};
@@ -135,7 +136,7 @@ impl Room {
         // Explicitly, because a handler may have the same socket, and closing our descriptor would not end the watch.
         let _ = self.epoll.delete(held.connection.stream.as_fd());
         self.count_lingering(inside);
-        self.shared.row().open.fetch_sub(1, Relaxed);
+        subtract(&self.shared.row().open, 1);
     }
 
     fn count_lingering(&self, inside: &Inside) {
@@ -165,7 +166,7 @@ impl Room {
             }
             Err(error) => {
                 tracing::warn!(peer = %held.connection.peer, "cannot hold a connection: {error}");
-                self.shared.row().open.fetch_sub(1, Relaxed);
+                subtract(&self.shared.row().open, 1);
             }
         }
     }
@@ -183,7 +184,7 @@ impl Room {
             }
             Err(error) => {
                 tracing::warn!(pid = handler.pid.as_raw(), "cannot watch a handler: {error}");
-                self.shared.row().running.fetch_sub(handler.counted.into(), SeqCst);
+                subtract(&self.shared.row().running, handler.counted.into());
             }
         }
     }
@@ -191,7 +192,7 @@ impl Room {
     /// Counts off the handlers that have ended, without waiting for the thread to do so.
     pub fn discharge(&self) {
         let gone = self.inside().handlers.discharge();
-        self.shared.row().running.fetch_sub(gone, SeqCst);
+        subtract(&self.shared.row().running, gone);
     }
 
     /// Whether every connection has been served.
@@ -271,7 +272,7 @@ impl Room {
     fn visit(&self, key: RawFd, service: &mut Service, scratch: &mut [u8]) {
         let mut inside = self.inside();
         if let Some(counted) = inside.handlers.ended(key) {
-            self.shared.row().running.fetch_sub(counted.into(), SeqCst);
+            subtract(&self.shared.row().running, counted.into());
             return;
         }
         let Some(mut held) = inside.take(key) else { return };

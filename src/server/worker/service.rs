@@ -20,7 +20,7 @@ use crate::cgi::{meta, rehearsal};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::http::response;
-use crate::scoreboard::add;
+use crate::scoreboard::{add, subtract};
 use crate::server::config::Settings;
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::responders::Respond;
@@ -190,7 +190,7 @@ impl Service {
             }
             Err(failure) => {
                 if counts {
-                    row.running.fetch_sub(1, SeqCst);
+                    subtract(&row.running, 1);
                 }
                 match failure.cause {
                     Some(cause) => {
@@ -213,7 +213,7 @@ impl Service {
             if self.shared.board.running() <= limit {
                 return true;
             }
-            own.fetch_sub(1, SeqCst);
+            subtract(own, 1);
             std::thread::sleep(MOMENT);
             self.room.discharge();
         }

@@ -1,0 +1,42 @@
+//! A scoreboard that was truncated is made whole by the process that notices ([`sys::guard`](crate::sys::guard)); what has to
+//! stand in it is the supervisor's to write.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use super::{Phase, Supervisor};
+use crate::scoreboard::{Role, State};
+
+impl Supervisor {
+    /// Writes the scoreboard anew if its contents were lost. Counters begin again at 0.
+    pub(super) fn mend_scoreboard(&mut self) {
+        if self.board.is_whole() {
+            return;
+        }
+        let path = self.claim.folder().scoreboard();
+        tracing::error!("{} was truncated: its counters begin again at 0", path.display());
+        let header = self.board.header();
+        let current = self.current.as_ref().or(self.starting.as_ref());
+        if let Some(generation) = current {
+            header.generation.store(generation.number, SeqCst);
+            header.workers.store(generation.settings.workers as u64, Relaxed);
+        }
+        header.port.store(self.address.port().into(), Relaxed);
+        header.closing.store((self.phase != Phase::Running).into(), SeqCst);
+        for member in &self.staff {
+            let row = self.board.row(member.slot);
+            let (role, state) = match (member.is_worker(), member.ready, member.retiring) {
+                (true, true, false) => (Role::Worker, State::Running),
+                (true, true, true) => (Role::Worker, State::Stopping),
+                (true, false, _) => (Role::Worker, State::Starting),
+                (false, ..) => (Role::Auxiliary, State::Running),
+            };
+            row.role.store(role as u64, Relaxed);
+            row.state.store(state as u64, Relaxed);
+            row.generation.store(member.generation.number, Relaxed);
+            row.number.store(member.number as u64, Relaxed);
+            row.pid.store(member.pid.map_or(0, |pid| pid.as_raw().unsigned_abs().into()), Relaxed);
+            header.slots.fetch_max(member.slot as u64 + 1, Relaxed);
+        }
+        self.board.mend();
+    }
+}
