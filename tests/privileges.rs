@@ -360,3 +360,39 @@ fn a_reload_that_forbids_root_is_refused_by_root() {
     assert!(server.log().contains("refuse-root forbids"), "{}", server.log());
     server.stop();
 }
+
+#[test]
+fn a_handler_cannot_look_into_the_server_unless_it_is_dumpable() {
+    const LOOK: &str = r"#!/bin/sh
+printf 'HTTP/1.1 200 OK\r\n\r\n'
+boss=$(sed -n 's/^PPid:.//p' /proc/$PPID/status)
+for pid in $PPID $boss; do
+    grep -c SECRET_OF_THE_SERVER /proc/$pid/environ || echo unread
+    head -c 1 /proc/$pid/maps >/dev/null && echo mapped || echo hidden
+done
+";
+    let sandbox = open_home();
+    sandbox.handler("look", LOOK);
+    let program = sandbox.path("caffeine");
+    fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
+    let state = sandbox.path("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    for (dumpable, seen) in [("--dumpable=false", "unread\nhidden\n"), ("--dumpable", "1\nmapped\n")] {
+        let arguments = [dumpable, "-w", "1", "--state-dir", state.to_str().unwrap()];
+        let server = sandbox.start_with(&arguments, |command| {
+            command.env("SECRET_OF_THE_SERVER", "x");
+            if geteuid().is_root() {
+                executed_by(command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
+                command.uid(NOBODY).gid(NOBODY);
+            }
+        });
+        assert_eq!(server.get("/look").text(), seen.repeat(2), "{dumpable}");
+        // Its own files are still open to it.
+        let score = oom_points(server.pid());
+        let board = caffeine::scoreboard::Scoreboard::open(&state.join(server.name()).join("scoreboard"));
+        for row in board.unwrap().snapshot() {
+            assert_eq!(oom_points(u32::try_from(row.pid).unwrap()), (score + 100).min(1000));
+        }
+    }
+}

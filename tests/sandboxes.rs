@@ -206,3 +206,27 @@ fn an_old_kernel_is_warned_of_and_served_on() {
     let server = sandbox.start(&["-n", "lab", "-w", "1"]);
     assert!(!server.log().contains("the oldest that is supported"), "{}", server.log());
 }
+
+#[test]
+fn io_uring_that_is_refused_is_said_before_the_start() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let lesser = Lesser::new(&[Rule::call(libc::SYS_io_uring_setup)], errno);
+        for listener in ["uring", "uring-multishot"] {
+            lesser.caffeine(&[&START[..], &["--listener", listener]].concat()).fails(1, "io_uring");
+        }
+    }
+}
+
+#[test]
+fn loadgen_does_without_epoll_pwait2() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.start(&["-w", "1", "--respond", "fixed"]);
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command.args(["-r", "300", "-n", "60", "-w", "0s", &format!("http://127.0.0.1:{}/", server.port())]);
+        refuse_in(&mut command, &[Rule::call(libc::SYS_epoll_pwait2)], errno);
+        // Whether the times were kept is another matter on a busy machine.
+        let outcome = sandbox.run(command);
+        assert!(outcome.stdout.contains("60 completed, 0 failed"), "{outcome:?}");
+    }
+}

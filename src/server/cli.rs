@@ -151,6 +151,9 @@ pub struct Options {
     /// Never serve as root [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
     pub refuse_root: Option<bool>,
+    /// Let processes of the same user, handlers too, look into the server's memory and environment; for debuggers [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
+    pub dumpable: Option<bool>,
     /// Let handlers execute setuid programs (sudo, sendmail) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Handlers")]
     pub allow_setuid: Option<bool>,

@@ -56,6 +56,8 @@ pub struct Settings {
     pub handler_limit: Option<HandlerLimit>,
     /// Whether handlers can execute setuid programs.
     pub allow_setuid: bool,
+    /// Whether other processes of the same user can look into the server.
+    pub dumpable: bool,
     /// Connections that may wait for their clients at once in the instance.
     pub max_connections: Option<u64>,
     /// Largest request body in bytes.
@@ -131,6 +133,7 @@ impl Settings {
             max_handlers: self.max_handlers,
             handler_limit: self.handler_limit,
             allow_setuid: Some(self.allow_setuid),
+            dumpable: Some(self.dumpable),
             max_connections: self.max_connections,
             max_body: Some(self.max_body),
             idle_timeout: Some(self.idle_timeout),
@@ -232,6 +235,7 @@ impl Sources {
             max_body: within("max-body", options.max_body.unwrap_or(1 << 30), 0, i64::MAX.cast_unsigned())?,
             handler_limit: options.handler_limit.map_or(Ok(None), |limit| possible(limit).map(Some))?,
             allow_setuid: options.allow_setuid.unwrap_or(false),
+            dumpable: options.dumpable.unwrap_or(false),
             max_connections: options.max_connections.filter(|&most| most != 0),
             idle_timeout: some_time("idle-timeout", options.idle_timeout, 10)?,
             header_timeout: some_time("header-timeout", options.header_timeout, 10)?,

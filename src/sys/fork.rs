@@ -117,26 +117,13 @@ pub fn begin_session() -> io::Result<()> {
     Ok(nix::unistd::setsid().map(drop)?)
 }
 
-/// Raises by `points` how readily the kernel ends this process, and what it starts, when memory runs out: each point counts like a
-/// thousandth of the memory that there is (`oom_score_adj` in proc(5)).
+/// Other processes of the same user cannot look into this one and its forked children any more: not at the environment, not at
+/// the memory, not with a debugger; and it dumps no core. What it executes is open again.
 ///
 /// # Errors
-/// `ENOENT` without /proc.
-pub fn be_ended_sooner(points: i32) -> io::Result<()> {
-    use nix::sys::prctl::set_dumpable;
-    const FILE: &str = "/proc/self/oom_score_adj";
-    let now: i32 = std::fs::read_to_string(FILE)?.trim().parse().map_err(io::Error::other)?;
-    let write = || std::fs::write(FILE, (now + points).min(1000).to_string());
-    let written = write();
-    if !matches!(&written, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
-        return written;
-    }
-    // After a change of the user the files in /proc/self are root's, unless the process is dumpable (proc(5)). It becomes that
-    // for this moment only: as long as it is not, others of the same user cannot look into it.
-    set_dumpable(true)?;
-    let written = write();
-    set_dumpable(false)?;
-    written
+/// Those of `prctl(2)`.
+pub fn be_private() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
 /// From now on nothing that this process executes gains privileges by doing so (setuid programs do not).

@@ -20,6 +20,7 @@ pub mod lock;
 pub mod map;
 pub mod net;
 pub mod netns;
+pub mod oom;
 pub mod pidfd;
 pub mod process;
 pub mod proctable;

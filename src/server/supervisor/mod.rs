@@ -39,7 +39,7 @@ use crate::server::error::Error;
 use crate::server::notify::Notify;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
-use crate::sys::{fork, net};
+use crate::sys::{fork, net, oom};
 use generation::Generation;
 use member::Member;
 use stderr::Collector;
@@ -131,6 +131,8 @@ struct Supervisor {
 #[derive(Debug)]
 struct Own {
     parking: Parking,
+    /// `None` where it cannot be set.
+    oom: Option<oom::Score>,
     /// Where a stop leads new connections; gone when the port is free.
     sink: Option<Sink>,
     signals: SignalFd,

@@ -166,6 +166,7 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
         (old.name != new.name, "the name"),
         (old.listener != new.listener, "the listener strategy"),
         (old.state_dir != new.state_dir, "the state directory (state-dir)"),
+        (old.dumpable != new.dumpable, "dumpable"),
         (old.user != new.user || old.group != new.group, "the user or group"),
     ]
     .into_iter()

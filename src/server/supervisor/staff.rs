@@ -21,6 +21,9 @@ use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
 use crate::sys::proctable::{self, Process};
 
+/// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out. A worker has a
+/// successor, and the supervisor has none.
+const OOM_POINTS: i32 = 100;
 /// So many deaths before it accepts are no accident.
 const HOPELESS: u32 = 5;
 
@@ -167,7 +170,12 @@ impl Supervisor {
             format!("cannot make a standard error for {}: {error}", self.staff[index].title())
         })?;
         let supervisor = nix::unistd::getpid();
-        match fork_single_threaded() {
+        let worker = self.staff[index].is_worker();
+        let forked = match self.own().oom.as_ref().filter(|_| worker) {
+            Some(score) => score.raised_by(OOM_POINTS, fork_single_threaded),
+            None => fork_single_threaded(),
+        };
+        match forked {
             Ok(None) => self.become_member(index, supervisor, std::mem::take(sockets)),
             Ok(Some(pid)) => {
                 let member = &mut self.staff[index];

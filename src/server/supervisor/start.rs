@@ -26,7 +26,7 @@ use crate::server::notify::Notify;
 use crate::server::platform;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
-use crate::sys::{descriptors, fork, net};
+use crate::sys::{descriptors, fork, net, oom};
 
 /// A scoreboard has so many rows at least: 64 kB.
 const LEAST_ROWS: usize = 255;
@@ -62,8 +62,11 @@ pub(super) fn open(
             (sockets, Some(sink))
         }
     };
-    let copy = identity.as_starter(|| Ok(terminal()))?;
+    let (copy, oom) = identity.as_starter(|| Ok((terminal(), oom::Score::open())))?;
     identity.settle(&settings)?;
+    if !settings.dumpable {
+        fork::be_private().map_err(failed("keep other processes from looking into this one"))?;
+    }
     let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
     (settings.bind, settings.port) = (address.ip(), address.port());
     open_log(&claim.folder().log(), copy, &settings)?;
@@ -91,6 +94,7 @@ pub(super) fn open(
         settings.workers,
         settings.listener
     );
+    let oom = oom.inspect_err(|error| tracing::debug!("cannot set oom_score_adj: {error}")).ok();
     let mut supervisor = Supervisor {
         sources,
         claim,
@@ -107,7 +111,7 @@ pub(super) fn open(
         sessions: BTreeSet::new(),
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, sink, signals, reports: reports_in, stderr, notify }),
+        own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify }),
         reports: Some(reports),
     };
     supervisor.starting = Some(supervisor.found(Rc::new(settings)).map_err(Error::Failed)?);

@@ -48,8 +48,6 @@ use crate::sys::{fork, net, proctable, sandbox, signal};
 pub const EXIT_FATAL: i32 = 70;
 /// A request whose head fits is read with one system call.
 const READ_BYTES: usize = 16 * 1024;
-/// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out.
-const OOM_POINTS: i32 = 100;
 /// How often a stopping worker looks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -150,10 +148,6 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         fork::gain_no_privileges()?;
         fork::pass_on_no_capabilities()?;
         sandbox::let_threads_start()?;
-    }
-    // A worker has a successor; the supervisor has none. And what takes memory is held by workers and handlers.
-    if let Err(error) = fork::be_ended_sooner(OOM_POINTS) {
-        tracing::debug!("cannot say who is to go first when memory runs out: {error}");
     }
     if post.settings.pin {
         pin::to_one_cpu(post.number)?;

@@ -79,6 +79,8 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
     }
     add("--state-dir", folder.join("state").as_os_str());
     add("--path", handlers.as_os_str());
+    // Memory and descriptors of its workers are read while it runs.
+    words.push("--dumpable".into());
     words.extend(cell.listener.split_whitespace().skip(1).map(OsString::from));
     words
 }
