@@ -24,6 +24,7 @@
 //!  |   +- handler   leads a process group; 0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
 //!  |   +- handler
 //!  +- worker
+//!  +- keeper   only where a setting needs it: a pidfd of each running handler, the end of a socket to which workers report
 //! ```
 //!
 //! The supervisor binds, but has no listening descriptor while workers run: it sends the sockets to itself through a
@@ -34,6 +35,9 @@
 //! lock ends with the supervisor. Every descriptor from 3 on is close-on-exec, so a handler inherits three.
 //! Workers die with their supervisor (`PR_SET_PDEATHSIG`), and then no socket is left: the port is free. A handler
 //! outlives both and finishes its response; the supervisor adopts the handlers of a worker that died.
+//!
+//! Where handlers are counted, timed or their ends recorded, a *keeper* ([`server::keeper`]) does it for the instance: it
+//! outlives workers and reloads, and its successor reads from the process table what a dead one knew.
 //!
 //! All share one mapped file, the [`scoreboard`]: a row of counters per worker, written with relaxed atomics, read by
 //! `--status` and `lab` without the server noticing.
@@ -75,9 +79,10 @@
 //! - **Stop** (SIGTERM), in two phases. *Closing*: a socket that has been bound from the start, the *sink*, joins the others,
 //!   and a program leads every SYN to it, where it is dropped ([`listener::sink`]; no privilege is needed). Workers still serve
 //!   the queues and the handshakes that had begun, until none is under way or 1.5 s have passed. *Stopping*: the sockets become
-//!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, waits for its handlers within
-//!   the grace period, and ends. The sink closes after the last of the other sockets: then the port is free. A service manager's
-//!   socket is left as it is: its queue outlives the instance.
+//!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, and ends. Then the handlers of
+//!   all workers, those of earlier generations and of dead workers too, are the supervisor's children: it waits for them within
+//!   the grace period, and kills the rest. The sink closes after the last of the other sockets: then the port is free. A service
+//!   manager's socket is left as it is: its queue outlives the instance.
 //! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
 //!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
 //! - **Deploy.** Files are renamed into place and directories exchanged ([`instance::deploy`]): a request meets the old
@@ -124,6 +129,7 @@
 //! **Serving**
 //! - *instance*: one supervisor with its workers, a name, and a folder of state.
 //! - *supervisor*, *worker*, *handler*: the parent, the process that accepts, the process that answers one request.
+//! - *keeper*: the process that watches an instance's handlers.
 //! - *generation*: workers started together with the same settings; a reload begins a new one.
 //! - *listening socket*, *accept queue*, *backlog*: where connections arrive, the finished ones that wait in it, and how
 //!   many may.

@@ -12,12 +12,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
+mod counters;
+
+pub use counters::Counters;
+
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x04");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x05");
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 256;
 
@@ -43,6 +47,18 @@ pub struct Header {
     pub slots: AtomicU64,
     /// Reloads that were refused or given up.
     pub refused: AtomicU64,
+    /// Handlers that the keeper has counted and that run. Written by the keeper.
+    pub watched: AtomicU64,
+    /// Launches that workers began and could not report before they died: as many as there have ever been...
+    pub lost: AtomicU64,
+    /// ...and as many of these as the keeper has looked for and counted, where they run.
+    pub found: AtomicU64,
+    /// Handlers that ended with exit code 0, where their ends are recorded.
+    pub handlers_ok: AtomicU64,
+    /// Handlers that ended with another exit code.
+    pub handlers_failed: AtomicU64,
+    /// Handlers that a signal ended.
+    pub handlers_killed: AtomicU64,
 }
 
 /// What kind of process has a slot ([`Row::role`]).
@@ -52,6 +68,8 @@ pub enum Role {
     Worker = 0,
     /// A process that serves a strategy beside the workers; it counts what it accepted to pass on.
     Auxiliary = 1,
+    /// The process that watches handlers: one per instance, of no generation.
+    Keeper = 2,
 }
 
 /// What a worker does at the moment ([`Row::state`]).
@@ -115,10 +133,23 @@ pub struct Row {
     pub lingering: AtomicU64,
     /// 1 while lines wait to be written to the log.
     pub unwritten: AtomicU64,
-    /// Handlers running now; counted only where `--max-handlers` or the strategy needs it.
+    /// Handlers of this worker that run now and that the keeper has counted. Written by the keeper.
     pub running: AtomicU64,
+    /// Launches that this and earlier workers in the slot began and did not fail at. Counted where there is a keeper...
+    pub begun: AtomicU64,
+    /// ...of these, as many as were reported to it...
+    pub sent: AtomicU64,
+    /// ...and as many as it has counted. Written by the keeper.
+    pub passed: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
     pub busy_ns: AtomicU64,
+}
+
+impl Row {
+    /// Launches that the keeper has not counted yet.
+    pub fn pending(&self) -> u64 {
+        self.begun.load(SeqCst).saturating_sub(self.passed.load(SeqCst))
+    }
 }
 
 // Both are `repr(C)` and hold nothing but atomics.
@@ -262,7 +293,8 @@ impl Scoreboard {
         self.map.at((slot + 1) * ROW_BYTES)
     }
 
-    /// Sets every counter of a row to 0, for a worker of a new generation.
+    /// Sets every counter of a row to 0, for a worker of a new generation; but for those that messages on their way to the
+    /// keeper refer to.
     pub fn clear(&self, slot: usize) {
         let row = self.row(slot);
         let counters = [
@@ -287,9 +319,13 @@ impl Scoreboard {
         counters.into_iter().chain(&row.answered).for_each(|counter| counter.store(0, Relaxed));
     }
 
-    /// Handlers that run now, over all workers; counted only where `--max-handlers` needs it.
-    pub fn running(&self) -> u64 {
-        self.used().map(|row| row.running.load(SeqCst)).sum()
+    /// Handlers of the instance that run now, where there is a keeper. Never fewer than there are: one that goes from a worker
+    /// to the keeper, or is looked for, is counted there before it is no longer counted here, and read in this order.
+    pub fn handlers(&self) -> u64 {
+        let header = self.header();
+        let pending: u64 = self.used().map(Row::pending).sum();
+        let missing = header.lost.load(SeqCst).saturating_sub(header.found.load(SeqCst));
+        pending + missing + header.watched.load(SeqCst)
     }
 
     /// Connections that wait for their clients now, over all workers: all that are held, but for those that linger.
@@ -310,6 +346,14 @@ impl Scoreboard {
         self.current(Role::Worker)
     }
 
+    /// The process that watches handlers, if there is one.
+    pub fn keeper(&self) -> Option<Counters> {
+        let keeper = |row: &&Row| {
+            row.role.load(Relaxed) == Role::Keeper as u64 && row.state.load(Relaxed) != State::Empty as u64
+        };
+        self.used().find(keeper).map(Counters::read)
+    }
+
     /// As [`Self::snapshot`], of the processes that serve the strategy beside the workers.
     pub fn auxiliaries(&self) -> Vec<Counters> {
         self.current(Role::Auxiliary)
@@ -325,61 +369,6 @@ impl Scoreboard {
             .collect();
         rows.sort_by_key(|row| row.worker);
         rows
-    }
-}
-
-/// The numbers of one [`Row`], read once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[allow(missing_docs)] // the fields are those of `Row`
-pub struct Counters {
-    pub worker: u64,
-    pub pid: u64,
-    pub state: u64,
-    pub generation: u64,
-    pub accepted: u64,
-    #[serde(default)]
-    pub stolen: u64,
-    pub wakeups: u64,
-    pub empty_wakeups: u64,
-    pub launched: u64,
-    pub launch_failures: u64,
-    pub answered: [u64; 5],
-    pub timeouts: u64,
-    pub open: u64,
-    pub running: u64,
-    pub busy_ns: u64,
-}
-
-impl Counters {
-    fn read(row: &Row) -> Self {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        Self {
-            worker: get(&row.number),
-            pid: get(&row.pid),
-            state: get(&row.state),
-            generation: get(&row.generation),
-            accepted: get(&row.accepted),
-            stolen: get(&row.stolen),
-            wakeups: get(&row.wakeups),
-            empty_wakeups: get(&row.empty_wakeups),
-            launched: get(&row.launched),
-            launch_failures: get(&row.launch_failures),
-            answered: std::array::from_fn(|class| get(&row.answered[class])),
-            timeouts: get(&row.timeouts),
-            open: get(&row.open),
-            running: get(&row.running),
-            busy_ns: get(&row.busy_ns),
-        }
-    }
-
-    /// The state's name.
-    pub fn state_name(&self) -> &'static str {
-        match self.state {
-            1 => State::Starting.name(),
-            2 => State::Running.name(),
-            3 => State::Stopping.name(),
-            _ => State::Empty.name(),
-        }
     }
 }
 

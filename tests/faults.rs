@@ -64,16 +64,25 @@ fn a_truncated_scoreboard_costs_counters_and_nothing_else() {
 }
 
 #[test]
-fn handlers_that_outlive_their_worker_do_not_count_against_the_limit_for_ever() {
+fn handlers_that_outlive_their_worker_count_against_the_limit_until_they_end() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
-    sandbox.handler("long", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec sleep 60\n");
+    let pids = sandbox.path("pids");
+    let long = format!(
+        "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\necho $$ >>'{}'\nexec sleep 60\n",
+        pids.display()
+    );
+    sandbox.handler("long", long);
     let server = sandbox.start(&["-n", "lab", "-w", "1", "--max-handlers", "2", "--grace", "0s"]);
     let _clients = [begin(&server, "/long"), begin(&server, "/long")];
     eventually("both run", || counters(&server)[0].running == 2);
     assert_eq!(server.get("/hello").status, 503);
     sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-    eventually("the worker that had counted them is gone", || server.get("/hello").status == 200);
+    assert_eq!(server.get("/hello").status, 503);
+    for handler in crate::orphans::pids(&sandbox, 2) {
+        nix::sys::signal::kill(crate::harness::pid(handler), Signal::SIGKILL).unwrap();
+    }
+    eventually("there is a place", || server.get("/hello").status == 200);
 }
 
 #[test]

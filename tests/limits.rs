@@ -99,7 +99,7 @@ fn the_time_out_of_a_handler_ends_all_that_it_has_started() {
         assert_eq!(pending.finish().status, 200, "{script}");
         assert!(begun.elapsed() >= Duration::from_millis(900), "{script}: {:?}", begun.elapsed());
         gone(&pids);
-        eventually("the log says so", || server.log().contains("ran longer"));
+        eventually("the log says so", || server.log().contains("handler exceeded handler-timeout"));
         assert_eq!(server.get("/hello").text(), "hello", "{script}");
     }
 }

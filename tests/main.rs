@@ -17,6 +17,7 @@ mod harness; // temporary folders, servers, requests
 mod house; // the module edges
 mod install; // into a place of its own, and away again; the units
 mod instances; // names, pid files, start, stop, list
+mod keeper; // what the instance keeps of its handlers
 mod kernel; // what strategies take for granted of it
 mod lab; // experiments from a file to a report
 mod lab_faults; // what befalls workers, servers and load generators during a run
@@ -30,6 +31,7 @@ mod loadgen_outputs; // what the load generator writes, and its schedules
 mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
+mod orphans; // handlers whose worker is gone
 mod printing; // output that nobody reads, or that cannot be written
 mod privileges; // as whom the server runs
 mod processes; // supervisor and workers: deaths, signals, descriptors, zombies

@@ -58,6 +58,8 @@ pub struct Head<'h, 'b> {
     pub keep_alive: bool,
     /// Bytes of the head, with the empty line: the body starts there.
     pub len: usize,
+    /// The head itself, from the request line on.
+    pub bytes: &'b [u8],
 }
 
 impl<'b> Head<'_, 'b> {
@@ -159,7 +161,7 @@ fn version(text: &[u8]) -> Result<(), Refusal> {
 
 fn complete<'h, 'b>(
     raw: httparse::Request<'h, 'b>,
-    text: &[u8],
+    text: &'b [u8],
     skipped: usize,
     limits: &Limits,
 ) -> Result<Head<'h, 'b>, Refusal> {
@@ -189,6 +191,7 @@ fn complete<'h, 'b>(
             && !matches!(framing, Framing::None | Framing::Length(0)),
         keep_alive: !fields.close && (minor == 1 || fields.keep_alive),
         len: skipped + text.len(),
+        bytes: text,
     })
 }
 

@@ -6,7 +6,7 @@
 //! the worker holds ([`Row::open`]) and its handlers that run ([`Row::running`], counted for this strategy); a worker here
 //! takes one connection at a time, which is one thread of Puma's: 0.2 ms for each, and 5 ms from 25 on.
 //! Promises: exact turn while workers are idle or equally busy; work conservation but for the delay itself; no loss on a
-//! crash. Cost: one system call, two when it has work; and a pidfd per handler, so that it can be counted.
+//! crash. Cost: one system call, two when it has work; and the keeper, which counts handlers.
 //! Does not promise to look at the others: when all are busy all sleep, and what comes waits up to 5 ms for nothing.
 
 use std::io;
@@ -54,7 +54,7 @@ fn delay(busy: u64) -> Duration {
 
 impl Acceptor for Delayed {
     fn accept(&mut self, row: &Row) -> io::Result<Accepted> {
-        let busy = row.open.load(Relaxed) + row.running.load(Relaxed);
+        let busy = row.open.load(Relaxed) + row.running.load(Relaxed) + row.pending();
         if busy > 0 {
             // A signal ends the sleep; one that comes just before is noticed at its end.
             let _ = ppoll(&mut [], Some(delay(busy).into()), None);

@@ -20,6 +20,7 @@ use crate::instance::Name;
 use crate::listener::{Choice, STRATEGIES};
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
+use crate::server::outcomes::Outcomes;
 use crate::server::responders::Respond;
 use crate::server::values;
 
@@ -220,6 +221,10 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]
     pub handler_timeout: Option<Duration>,
+    /// Record how handlers end (exit code, signal, time): on, off, or auto, where another setting watches them [default: auto]
+    #[arg(long, value_name = "WHEN", help_heading = "Logs")]
+    #[serde(deserialize_with = "text", serialize_with = "display")]
+    pub outcomes: Option<Outcomes>,
     /// How long a stop waits for handlers [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     #[serde(deserialize_with = "time", serialize_with = "time_text")]

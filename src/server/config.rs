@@ -15,6 +15,7 @@ use crate::server::config_file;
 use crate::server::error::Error;
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
+use crate::server::outcomes::Outcomes;
 use crate::server::responders::Respond;
 
 /// Everything the supervisor needs. Complete: no field is looked up anywhere else later.
@@ -74,6 +75,8 @@ pub struct Settings {
     pub send_timeout: Duration,
     /// Longest run of a handler, in whole seconds (`alarm`).
     pub handler_timeout: Option<Duration>,
+    /// Whether it is recorded how handlers end.
+    pub outcomes: Outcomes,
     /// How long a stop waits for running handlers.
     pub grace: Duration,
     /// Least level that is logged.
@@ -142,6 +145,7 @@ impl Settings {
             min_rate: Some(self.min_rate),
             send_timeout: Some(self.send_timeout),
             handler_timeout: self.handler_timeout,
+            outcomes: Some(self.outcomes),
             grace: Some(self.grace),
             log_level: Some(self.log_level),
             log_format: Some(self.log_format),
@@ -243,6 +247,7 @@ impl Sources {
             min_rate: options.min_rate.unwrap_or(500),
             send_timeout: send_timeout(options.send_timeout)?,
             handler_timeout: whole_seconds(options.handler_timeout)?,
+            outcomes: options.outcomes.unwrap_or_default(),
             grace: options.grace.unwrap_or(DEFAULT_GRACE),
             log_level: options.log_level.unwrap_or(tracing::Level::INFO),
             log_format: options.log_format.unwrap_or(Format::Text),

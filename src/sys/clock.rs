@@ -1,6 +1,7 @@
 //! Clocks, and how punctually the calling thread is woken. It knows how to read and set them, not what is being timed.
 
 use std::io;
+use std::time::Duration;
 
 use nix::sys::prctl::set_timerslack;
 use nix::time::{ClockId, clock_gettime};
@@ -12,6 +13,16 @@ use nix::time::{ClockId, clock_gettime};
 pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on Linux");
     now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs()
+}
+
+/// How long ago something was that happened so many clock ticks after the machine's start, as /proc has it (proc(5)).
+pub fn since_start(ticks: u64) -> Duration {
+    use nix::unistd::{SysconfVar, sysconf};
+    let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().map_or(100, i64::unsigned_abs).max(1);
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    let then = Duration::from_nanos(1_000_000_000 / per_second * (ticks % per_second))
+        + Duration::from_secs(ticks / per_second);
+    now.saturating_sub(then)
 }
 
 /// CPU time that the calling thread has used so far, user and system, in nanoseconds: to the moment, where

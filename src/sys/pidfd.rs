@@ -48,6 +48,11 @@ impl Pidfd {
         Ok(Self { pid: number, proof })
     }
 
+    /// The process `pid` by a descriptor of it.
+    pub fn of(pid: Pid, descriptor: OwnedFd) -> Self {
+        Self { pid, proof: Proof::Descriptor(descriptor) }
+    }
+
     /// Sends a signal.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The table of processes in /proc: who belongs to which session, and an end for all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -25,22 +25,31 @@ pub struct Process {
     pub group: Pid,
     /// Its session.
     pub session: Pid,
+    /// When it was started, in clock ticks since the machine's start: with its number it names a process for good.
+    pub start: u64,
 }
 
-/// All processes that can be seen.
+/// All processes that can be seen. It takes two descriptors.
 ///
 /// # Errors
-/// There is no /proc.
+/// There is no /proc; or something is lacking, such as a descriptor: then no part of the table is returned.
 pub fn processes() -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that has ended meanwhile has no file any more.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        found.extend(parse(pid, &stat));
+        match fs::read(format!("/proc/{pid}/stat")) {
+            Ok(stat) => found.extend(parse(pid, &String::from_utf8_lossy(&stat))),
+            Err(error) if cannot_be_seen(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(found)
+}
+
+/// The process has ended meanwhile, or is another user's and hidden (hidepid of proc(5)).
+fn cannot_be_seen(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM))
 }
 
 /// The name stands in parentheses and may hold anything, parentheses too: what follows the last one counts (proc(5)).
@@ -52,7 +61,13 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
         return None;
     }
     let number = |index: usize| Some(Pid::from_raw(fields.get(index)?.parse().ok()?));
-    Some(Process { pid: Pid::from_raw(pid), parent: number(1)?, group: number(2)?, session: number(3)? })
+    Some(Process {
+        pid: Pid::from_raw(pid),
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        start: fields.get(19)?.parse().ok()?,
+    })
 }
 
 /// Whether /proc numbers processes as this process does: a mount of another pid namespace tells of others.
@@ -74,21 +89,24 @@ pub fn descends(process: &Process, ancestor: Pid, all: &[Process]) -> bool {
 }
 
 /// A process, its parent, the parent of that and so on. In a table read while processes come and go it may go round for ever.
-fn lineage<'a>(
+pub fn lineage<'a>(
     process: &'a Process,
     find: impl Fn(Pid) -> Option<&'a Process>,
 ) -> impl Iterator<Item = &'a Process> {
     std::iter::successors(Some(process), move |one| find(one.parent))
 }
 
-/// Of each of these process groups: its members and their descendants, whatever group or session these are in by now.
-pub fn families<'a>(all: &'a [Process], groups: &[Pid]) -> HashMap<Pid, Vec<&'a Process>> {
+/// Of each of these numbers: the process, the members of the process group, and their descendants, whatever group or session
+/// these are in by now.
+pub fn families<'a>(all: &'a [Process], numbers: &[Pid]) -> HashMap<Pid, Vec<&'a Process>> {
+    let numbers: HashSet<Pid> = numbers.iter().copied().collect();
     let by_number: HashMap<Pid, &Process> = all.iter().map(|one| (one.pid, one)).collect();
     let mut families: HashMap<Pid, Vec<&Process>> = HashMap::new();
     for process in all {
         let mut lineage = lineage(process, |pid| by_number.get(&pid).copied()).take(all.len());
-        if let Some(member) = lineage.find(|one| groups.contains(&one.group)) {
-            families.entry(member.group).or_default().push(process);
+        let number = |one: &Process| [one.group, one.pid].into_iter().find(|number| numbers.contains(number));
+        if let Some(number) = lineage.find_map(number) {
+            families.entry(number).or_default().push(process);
         }
     }
     families
@@ -97,7 +115,7 @@ pub fn families<'a>(all: &'a [Process], groups: &[Pid]) -> HashMap<Pid, Vec<&'a 
 /// Kills (`SIGKILL`) every process that `chosen` picks from the table, and those that they start meanwhile.
 ///
 /// # Errors
-/// There is no /proc; or a process may not be killed: the others are all the same.
+/// Those of [`processes`]; or a process may not be killed: the others are all the same.
 pub fn kill_all(chosen: impl Fn(&Process, &[Process]) -> bool) -> io::Result<()> {
     let mut outcome = Ok(());
     for _ in 0..PASSES {
@@ -125,8 +143,9 @@ mod tests {
     #[test]
     fn a_line_is_read_whatever_the_name_is() {
         let pid = Pid::from_raw;
-        let expected = Process { pid: pid(7), parent: pid(1), group: pid(5), session: pid(4) };
-        assert_eq!(parse(7, "7 (a) b (c) S 1 5 4 0 -1 4194304"), Some(expected));
+        let expected = Process { pid: pid(7), parent: pid(1), group: pid(5), session: pid(4), start: 99 };
+        let living = "7 (a) b (c) S 1 5 4 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 99 0";
+        assert_eq!(parse(7, living), Some(expected));
         assert_eq!(parse(7, "7 (sh) Z 1 5 4 0"), None);
         let dead = |threads| format!("7 (sh) Z 1 5 4 0 -1 4227084 0 0 0 0 0 0 0 0 20 0 {threads} 0 99");
         assert_eq!(parse(7, &dead(1)), None);
@@ -138,7 +157,7 @@ mod tests {
     fn a_family_is_a_group_with_all_that_descends_from_it() {
         let process = |pid, parent, group, session| {
             let [pid, parent, group, session] = [pid, parent, group, session].map(Pid::from_raw);
-            Process { pid, parent, group, session }
+            Process { pid, parent, group, session, start: 0 }
         };
         // 1 has the groups 10 and 20; 12 has begun a group, 13 a session; 40 and 41 are each other's parents.
         let all = [
@@ -151,10 +170,11 @@ mod tests {
             process(40, 41, 40, 1),
             process(41, 40, 41, 1),
         ];
-        let families = families(&all, &[10, 20].map(Pid::from_raw));
+        let families = families(&all, &[10, 20, 40].map(Pid::from_raw));
         let of =
             |group| families[&Pid::from_raw(group)].iter().map(|one| one.pid.as_raw()).collect::<Vec<_>>();
-        assert_eq!((of(10), of(20), families.len()), (vec![10, 11, 12, 13], vec![20], 2));
+        assert_eq!((of(10), of(20), of(40)), (vec![10, 11, 12, 13], vec![20], vec![40, 41]));
+        assert_eq!(families.len(), 3);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn show(folder: &Folder, life: Life, board: &Scoreboard) -> String {
     }));
     format!(
         "{}{} port {}, up {}, generation {}, {} respawned{}\n\
-         accepted {}{}, launched {}, launch failures {}, time-outs {}\n{}\n{}",
+         accepted {}{}, launched {}, launch failures {}, time-outs {}\n{}{}\n{}",
         folder.name(),
         if let Life::Running(pid) = life { format!(" (pid {pid})") } else { String::new() },
         get(&header.port),
@@ -91,7 +91,21 @@ fn show(folder: &Folder, life: Life, board: &Scoreboard) -> String {
         sum(|worker| worker.launch_failures),
         sum(|worker| worker.timeouts),
         note(folder).unwrap_or_default(),
+        handlers(board),
         table(&COLUMNS, &rows),
+    )
+}
+
+/// The instance's handlers, where they are watched: also those whose worker is gone.
+fn handlers(board: &Scoreboard) -> String {
+    let Some(keeper) = board.keeper() else { return String::new() };
+    let header = board.header();
+    let [ok, failed, killed] =
+        [&header.handlers_ok, &header.handlers_failed, &header.handlers_killed].map(|n| n.load(Relaxed));
+    format!(
+        "handlers: {} running, {ok} ok, {failed} failed, {killed} killed (keeper: pid {})\n",
+        board.handlers(),
+        keeper.pid
     )
 }
 

@@ -10,6 +10,8 @@ use tracing::field::{Field, Visit};
 pub(super) const SUPERVISOR: i64 = -1;
 /// In the place of a worker's number: a process that serves the strategy beside the workers.
 pub(super) const AUXILIARY: i64 = -2;
+/// In the place of a worker's number: the process that watches handlers.
+pub(super) const KEEPER: i64 = -3;
 
 /// A value that is longer than this when it is escaped is cut. What a handler says is not: its lines have a length of their own.
 const VALUE_BYTES: usize = 4096;
@@ -20,7 +22,7 @@ pub(super) struct Line<'a> {
     pub bytes: &'a mut Vec<u8>,
     /// As a JSON object, or as text.
     pub json: bool,
-    /// The worker that says it, or [`SUPERVISOR`] or [`AUXILIARY`].
+    /// The worker that says it, or [`SUPERVISOR`], [`AUXILIARY`] or [`KEEPER`].
     pub worker: i64,
 }
 
@@ -41,6 +43,8 @@ impl Line<'_> {
             (false, SUPERVISOR) => self.push(" supervisor:"),
             (true, AUXILIARY) => self.push(",\"auxiliary\":true"),
             (false, AUXILIARY) => self.push(" auxiliary:"),
+            (true, KEEPER) => self.push(",\"keeper\":true"),
+            (false, KEEPER) => self.push(" keeper:"),
             _ => {
                 self.push(if self.json { ",\"worker\":" } else { " worker " });
                 self.decimal(self.worker.unsigned_abs());

@@ -140,6 +140,22 @@ pub fn on_behalf_of(number: Option<usize>, work: impl FnOnce()) {
     WORKER.store(own, Relaxed);
 }
 
+/// From now on this process watches handlers, and its lines say so.
+pub fn become_keeper() {
+    WORKER.store(line::KEEPER, Relaxed);
+}
+
+/// What [`set`] has set, in one byte, for a process that was forked before.
+pub fn settings() -> u8 {
+    LEVEL.load(Relaxed) | if JSON.load(Relaxed) { 0x80 } else { 0 }
+}
+
+/// Sets what [`settings`] returned in another process.
+pub fn adopt(settings: u8) {
+    LEVEL.store(settings & 0x7f, Relaxed);
+    JSON.store(settings & 0x80 != 0, Relaxed);
+}
+
 /// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.
 pub fn disarm() {
     if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {

@@ -54,7 +54,7 @@ impl Supervisor {
     }
 
     /// Rows of the scoreboard that no member has, as many as needed.
-    fn free_slots(&self, needed: usize) -> Result<Vec<usize>, String> {
+    pub(super) fn free_slots(&self, needed: usize) -> Result<Vec<usize>, String> {
         let mut taken = vec![false; self.board.rows()];
         self.staff.iter().for_each(|member| taken[member.slot] = true);
         let free: Vec<usize> = (0..taken.len()).filter(|&slot| !taken[slot]).take(needed).collect();
@@ -72,7 +72,11 @@ impl Supervisor {
     /// Gives a member its row in the scoreboard.
     pub(super) fn take_place(&mut self, member: Member) {
         self.board.clear(member.slot);
-        let role = if member.is_worker() { Role::Worker } else { Role::Auxiliary };
+        let role = match member.duty {
+            Duty::Worker => Role::Worker,
+            Duty::Auxiliary(_) => Role::Auxiliary,
+            Duty::Keeper => Role::Keeper,
+        };
         self.board.row(member.slot).role.store(role as u64, Relaxed);
         self.board.header().slots.fetch_max(member.slot as u64 + 1, Relaxed);
         self.staff.push(member);

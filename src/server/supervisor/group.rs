@@ -21,7 +21,8 @@ impl Supervisor {
     pub(super) fn begin(&mut self, settings: Settings) -> Result<Rc<Generation>, String> {
         // Places first: a socket in the group gets connections at once, so it must be sure that a worker comes to serve it.
         let generation = self.found(Rc::new(settings))?;
-        if let Err(reason) = self.grow(&generation.settings) {
+        let grown = self.grow(&generation.settings).and_then(|()| self.staff_keeper(&generation));
+        if let Err(reason) = grown {
             self.staff.retain(|member| !member.is_of(&generation));
             return Err(reason);
         }

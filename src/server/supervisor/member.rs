@@ -23,6 +23,8 @@ pub(super) enum Duty {
     Worker,
     /// It serves the strategy beside the workers; the strategy calls it so.
     Auxiliary(&'static str),
+    /// It watches the instance's handlers, and is of no generation.
+    Keeper,
 }
 
 /// A place for a process, with or without one in it.
@@ -33,6 +35,7 @@ pub(super) struct Member {
     /// A worker's number within the generation.
     pub number: usize,
     pub duty: Duty,
+    /// The keeper has that of which the settings hold for it.
     pub generation: Rc<Generation>,
     pub pid: Option<Pid>,
     /// How many listening sockets there were when it was forked: the first so many are those that it has.
@@ -82,9 +85,18 @@ impl Member {
         self.duty == Duty::Worker
     }
 
+    pub fn is_keeper(&self) -> bool {
+        self.duty == Duty::Keeper
+    }
+
+    /// Whether it serves the strategy of its generation beside the workers.
+    pub fn is_auxiliary(&self) -> bool {
+        matches!(self.duty, Duty::Auxiliary(_))
+    }
+
     /// Whether it is one of this generation.
     pub fn is_of(&self, generation: &Rc<Generation>) -> bool {
-        Rc::ptr_eq(&self.generation, generation)
+        !self.is_keeper() && Rc::ptr_eq(&self.generation, generation)
     }
 
     /// What it is called in the log.
@@ -92,6 +104,7 @@ impl Member {
         match self.duty {
             Duty::Worker => format!("worker {}", self.number),
             Duty::Auxiliary(name) => name.to_owned(),
+            Duty::Keeper => "keeper".to_owned(),
         }
     }
 

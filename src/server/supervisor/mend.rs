@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use super::member::Duty;
 use super::{Phase, Supervisor};
 use crate::scoreboard::{Role, State};
 
@@ -24,11 +25,12 @@ impl Supervisor {
         header.closing.store((self.phase != Phase::Running).into(), SeqCst);
         for member in &self.staff {
             let row = self.board.row(member.slot);
-            let (role, state) = match (member.is_worker(), member.ready, member.retiring) {
-                (true, true, false) => (Role::Worker, State::Running),
-                (true, true, true) => (Role::Worker, State::Stopping),
-                (true, false, _) => (Role::Worker, State::Starting),
-                (false, ..) => (Role::Auxiliary, State::Running),
+            let (role, state) = match (member.duty, member.ready, member.retiring) {
+                (Duty::Worker, true, false) => (Role::Worker, State::Running),
+                (Duty::Worker, true, true) => (Role::Worker, State::Stopping),
+                (Duty::Worker, false, _) => (Role::Worker, State::Starting),
+                (Duty::Auxiliary(_), ..) => (Role::Auxiliary, State::Running),
+                (Duty::Keeper, ..) => (Role::Keeper, State::Running),
             };
             row.role.store(role as u64, Relaxed);
             row.state.store(state as u64, Relaxed);

@@ -7,6 +7,8 @@ mod bind;
 mod closing;
 mod generation;
 mod group;
+mod handlers;
+mod keeper;
 mod lines;
 mod member;
 mod mend;
@@ -27,7 +29,6 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::Pid;
 
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
@@ -39,14 +40,17 @@ use crate::server::error::Error;
 use crate::server::notify::Notify;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
-use crate::sys::{fork, net, oom};
+use crate::sys::fork::{self, Fate};
+use crate::sys::{net, oom};
 use generation::Generation;
+use handlers::Handlers;
+use keeper::Desk;
 use member::Member;
 use stderr::Collector;
 
 /// A stop waits so long for handshakes that had begun when it came: longer than TCP_DEFER_ACCEPT holds a connection.
 const HALF_OPEN: Duration = Duration::from_millis(1500);
-/// Workers end themselves after the grace period; this much later they are killed.
+/// Workers end themselves after the grace period, and handlers are killed then; this much later workers are killed too.
 const OVERTIME: Duration = Duration::from_secs(1);
 /// Killed children have ended within this time, unless the kernel holds them.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
@@ -116,8 +120,9 @@ struct Supervisor {
     /// The socket is a service manager's and outlives the instance: what waits in its queue is for the next one.
     given: bool,
     staff: Vec<Member>,
-    /// The sessions that workers have ever begun: handlers belong to that of their worker, and may outlive it.
-    sessions: BTreeSet<Pid>,
+    handlers: Handlers,
+    /// The keeper's socket, once there has been one.
+    desk: Option<Desk>,
     phase: Phase,
     ready: Option<Ready>,
     /// What a forked worker closes at once.
@@ -154,7 +159,8 @@ impl Supervisor {
             self.give_up_on_the_hopeless()?;
             self.advance();
             self.restore().map_err(Error::Failed)?;
-            if self.staff.is_empty() {
+            if !self.has_workers() && self.handlers_have_ended() && self.staff.is_empty() {
+                self.handlers.reap_killed();
                 tracing::info!("stopped");
                 return Ok(());
             }
@@ -166,13 +172,15 @@ impl Supervisor {
         self.own.as_mut().expect("only a worker gives it up, and a worker does not come back here")
     }
 
-    /// Takes note of every child that ended or was stopped. Strangers are a dead worker's handlers: reaped, no more.
+    /// Takes note of every child that ended or was stopped. Those that are not of the staff are handlers whose worker has left.
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, fate)) = fork::reap() {
             // Its last words first: once it is buried, its pid is not known any more.
             self.read_reports()?;
             if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
                 self.fared(index, fate);
+            } else if matches!(fate, Fate::Exited(_) | Fate::Killed(_)) {
+                self.handlers.ended(pid);
             }
         }
         Ok(())
@@ -275,7 +283,9 @@ impl Supervisor {
                 self.pass_on(index);
             }
         }
+        self.dismiss_keeper();
         self.tell_retiring();
+        self.send_to_keeper();
         self.cover_sockets();
     }
 
@@ -326,10 +336,11 @@ impl Supervisor {
             Phase::Stopping { until: end } => Some(until(end).max(TICK)),
         };
         let due = self.staff.iter().filter_map(|member| member.due).map(until).min();
+        let unsent = self.has_unsent().then_some(TICK);
         let gone =
             self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
         let line = self.own.as_ref().and_then(|own| own.stderr.due()).map(until);
         let cover = self.next_cover.map(until);
-        [phase, due, gone, line, cover].into_iter().flatten().min()
+        [phase, due, gone, line, cover, unsent, self.until_handlers_are_due()].into_iter().flatten().min()
     }
 }

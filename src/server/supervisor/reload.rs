@@ -56,6 +56,7 @@ impl Supervisor {
         let Generation { number, settings, .. } = &*self.begin(settings)?;
         tracing::info!("reload: generation {number} begins with {} workers", settings.workers);
         logging::set(settings.log_level, settings.log_format);
+        self.tell_logging();
         Ok(())
     }
 
@@ -66,6 +67,10 @@ impl Supervisor {
         if matches!(self.phase, Phase::Stopping { .. }) || !members.all(|member| member.ready) {
             return;
         }
+        // A start waits for the keeper too. Later one may be dying, and what workers tell it waits in its socket.
+        if self.current.is_none() && self.staff.iter().any(|member| member.is_keeper() && !member.ready) {
+            return;
+        }
         let Some(current) = self.starting.take() else { return };
         self.board.header().workers.store(current.settings.workers as u64, Relaxed);
         self.board.header().generation.store(current.number, SeqCst);
@@ -73,7 +78,10 @@ impl Supervisor {
         if self.phase == Phase::Running {
             self.announce(&current.settings);
         }
-        self.retire(|member| !member.is_of(&current));
+        self.retire(|member| !member.is_of(&current) && !member.is_keeper());
+        if let Some(keeper) = self.staff.iter_mut().find(|member| member.is_keeper()) {
+            keeper.generation = Rc::clone(&current);
+        }
         if std::mem::take(&mut self.reload_again) {
             self.reload();
         }
@@ -108,14 +116,18 @@ impl Supervisor {
     /// Tells those who retire and do not know it yet to leave. Workers leave after the process that serves their strategy:
     /// then nothing comes after them to what they have emptied.
     pub(super) fn tell_retiring(&mut self) {
-        let awaited = |member: &Member| !member.is_worker() && member.pid.is_some() && !member.stopped;
+        let awaited = |member: &Member| member.is_auxiliary() && member.pid.is_some() && !member.stopped;
         let awaited: Vec<u64> = self
             .staff
             .iter()
             .filter(|member| awaited(member))
             .map(|member| member.generation.number)
             .collect();
+        let keeper = self.keeper_may_leave();
         for member in self.staff.iter_mut().filter(|member| member.retiring && !member.told) {
+            if member.is_keeper() && !keeper {
+                continue;
+            }
             if !member.is_worker() || !awaited.contains(&member.generation.number) {
                 member.told = true;
                 member.signal(Signal::SIGTERM);
@@ -132,7 +144,7 @@ impl Supervisor {
         let idle = |member: &&Member| {
             member.told
                 && member.stopped
-                && !member.is_worker()
+                && member.is_auxiliary()
                 && !served.contains(&member.generation.number)
         };
         self.staff.iter().filter(idle).for_each(|member| member.signal(Signal::SIGKILL));

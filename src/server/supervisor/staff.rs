@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::member::{Duty, FIRST_PAUSE, Member};
@@ -16,10 +15,10 @@ use super::{Phase, Supervisor};
 use crate::listener::Strategy;
 use crate::scoreboard::State;
 use crate::server::error::Error;
+use crate::server::keeper;
 use crate::server::worker::{self, Post};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
-use crate::sys::proctable::{self, Process};
 
 /// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out. A worker has a
 /// successor, and the supervisor has none.
@@ -41,6 +40,9 @@ impl Supervisor {
             Fate::Stopped => {
                 member.stopped = true;
                 tracing::warn!("{title} (pid {pid}) was stopped by a signal");
+                if member.is_keeper() {
+                    return self.replace_keeper();
+                }
                 self.stand_in(index);
             }
             Fate::Exited(_) | Fate::Killed(_) => self.buried(index, fate),
@@ -88,11 +90,13 @@ impl Supervisor {
         let row = self.board.row(member.slot);
         row.pid.store(0, Relaxed);
         row.state.store(State::Empty as u64, Relaxed);
-        // What it counted as its own is nobody's now: its handlers go on uncounted.
+        // Its connections are gone; its handlers are the keeper's to count.
         row.open.store(0, Relaxed);
         row.lingering.store(0, Relaxed);
         row.unwritten.store(0, Relaxed);
         row.running.store(0, SeqCst);
+        self.report_gone(index, Pid::from_raw(pid));
+        let member = &mut self.staff[index];
         let expected = member.retiring || self.phase != Phase::Running;
         match fate {
             Fate::Exited(0) if expected => tracing::debug!("{title} (pid {pid}) has finished"),
@@ -180,7 +184,7 @@ impl Supervisor {
             Ok(Some(pid)) => {
                 let member = &mut self.staff[index];
                 member.begin(pid, sockets.len());
-                self.sessions.insert(pid);
+                self.handlers.session(pid);
                 if again {
                     self.board.header().respawns.fetch_add(1, SeqCst);
                 }
@@ -223,6 +227,20 @@ impl Supervisor {
             let _ = reports.write_all(format!("failed {pid} {error}\n").as_bytes());
             fork::exit_now(worker::EXIT_FATAL)
         }
+        let report = move |started: Result<(), String>| {
+            let line = match started {
+                Ok(()) => format!("ready {pid}\n"),
+                Err(reason) => format!("failed {pid} {}\n", reason.replace('\n', " ")),
+            };
+            let _ = reports.write_all(line.as_bytes());
+        };
+        if duty == Duty::Keeper {
+            drop(sockets);
+            match self.keepers_post(slot, &generation.settings, supervisor) {
+                Some(post) => keeper::run(post, report),
+                None => fork::exit_now(worker::EXIT_FATAL),
+            }
+        }
         let starting = self.starting.as_ref().is_some_and(|starting| Rc::ptr_eq(starting, &generation));
         let post = Post {
             slot,
@@ -239,31 +257,11 @@ impl Supervisor {
             nofile: self.nofile,
             stderr: pipes,
             leaves_queue: self.given,
-        };
-        let report = move |started: Result<(), String>| {
-            let line = match started {
-                Ok(()) => format!("ready {pid}\n"),
-                Err(reason) => format!("failed {pid} {}\n", reason.replace('\n', " ")),
-            };
-            let _ = reports.write_all(line.as_bytes());
+            keeper: self.entrance(&generation.settings),
         };
         match duty {
-            Duty::Worker => worker::run(post, report),
             Duty::Auxiliary(_) => worker::auxiliary::run(post, report),
+            Duty::Worker | Duty::Keeper => worker::run(post, report),
         }
-    }
-
-    /// Ends every worker, and at once all that their handlers are: those of workers that died are there as well. What has
-    /// left for a session of its own is nobody's handler any more.
-    pub(super) fn kill_all(&mut self) {
-        self.staff.iter().for_each(|member| member.signal(Signal::SIGKILL));
-        let (own, sessions) = (nix::unistd::getpid(), &self.sessions);
-        let ours = |one: &Process, all: &[Process]| {
-            sessions.contains(&one.session) && proctable::descends(one, own, all)
-        };
-        if let Err(error) = proctable::kill_all(ours) {
-            tracing::error!("cannot kill all handlers: {error}");
-        }
-        self.staff.retain(|member| member.pid.is_some());
     }
 }

@@ -1,6 +1,5 @@
 //! From settings to a supervisor that is ready to fork: descriptors, limits, log, sockets, state on disk, in this order.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +13,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::handlers::Handlers;
 use super::stderr::Collector;
 use super::{Beginning, Own, Phase, Supervisor, bind, closing};
 use crate::cgi::stderr::Table;
@@ -108,13 +108,16 @@ pub(super) fn open(
         next_cover: None,
         given: by_manager,
         staff: Vec::new(),
-        sessions: BTreeSet::new(),
+        handlers: Handlers::default(),
+        desk: None,
         phase: Phase::Running,
         ready: Some(ready),
         own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify }),
         reports: Some(reports),
     };
-    supervisor.starting = Some(supervisor.found(Rc::new(settings)).map_err(Error::Failed)?);
+    let first = supervisor.found(Rc::new(settings)).map_err(Error::Failed)?;
+    supervisor.staff_keeper(&first).map_err(Error::Failed)?;
+    supervisor.starting = Some(first);
     Ok(supervisor)
 }
 

@@ -8,11 +8,13 @@
 pub mod auxiliary;
 mod body;
 mod connection;
+mod crowd;
 mod descriptors;
-mod handlers;
 mod held;
+mod keeping;
 mod linger;
 mod pin;
+mod places;
 mod room;
 mod service;
 mod shortage;
@@ -28,6 +30,7 @@ use std::time::{Duration, Instant};
 use connection::Connection;
 use descriptors::Descriptors;
 use held::{Held, Progress};
+use keeping::Keeping;
 use room::Room;
 use service::{After, Service};
 use shortage::Shortage;
@@ -42,7 +45,7 @@ use crate::server::config::Settings;
 use crate::server::logging;
 use crate::server::responders::Occupy;
 use crate::sys::map::{self, Pages};
-use crate::sys::{fork, net, proctable, sandbox, signal};
+use crate::sys::{fork, net, sandbox, signal};
 
 /// Exit code of a worker that could not start and whose successor could not either.
 pub const EXIT_FATAL: i32 = 70;
@@ -83,6 +86,8 @@ pub struct Post<'a> {
     pub rehearses: bool,
     /// What still waits when the instance stops is left to the next one.
     pub leaves_queue: bool,
+    /// The keeper's socket, where the settings need one.
+    pub keeper: Option<OwnedFd>,
 }
 
 impl Post<'_> {
@@ -112,6 +117,8 @@ struct Shared {
     server_name: String,
     descriptors: Descriptors,
     spool_directory: PathBuf,
+    /// What reports launches, where the settings need it.
+    keeping: Option<Keeping>,
     /// What occupies the worker before a measuring answer; one at a time, as a worker does one thing at a time.
     occupy: Option<Mutex<Occupy>>,
 }
@@ -169,6 +176,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         number: post.number,
         nofile: post.nofile,
         stderr: post.stderr,
+        keeping: post.keeper.map(|entrance| Keeping::new(entrance, post.settings.outcomes.are_recorded())),
         spool_directory: post.log_path.parent().unwrap_or(&post.log_path).to_owned(),
     }));
     let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));
@@ -185,7 +193,6 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     row.pid.store(u64::from(std::process::id()), Relaxed);
     row.open.store(0, Relaxed);
     row.lingering.store(0, Relaxed);
-    row.running.store(0, Relaxed);
     row.state.store(State::Running as u64, Relaxed);
     Ok(Worker {
         shared,
@@ -336,32 +343,12 @@ fn leave(row: &Row) {
     subtract(&row.open, 1);
 }
 
-/// Waits until every accepted connection is served and every handler has ended, bounded by the grace period.
+/// Waits until every accepted connection is served, bounded by the grace period. Its handlers go on without the worker; a stop
+/// of the instance waits for them.
 fn finish(shared: &Shared, room: &Room) {
     let deadline = Instant::now() + shared.settings.grace;
     room.hurry();
     while !room.is_empty() && Instant::now() < deadline {
         std::thread::sleep(TICK);
-    }
-    logging::flush();
-    while fork::has_children() {
-        if Instant::now() >= deadline {
-            return out_of_time(shared);
-        }
-        std::thread::sleep(TICK);
-    }
-}
-
-/// Handlers still run when the grace period is over. They end with the instance, but do not need this worker: where only
-/// it leaves (after a reload, say), they go on.
-fn out_of_time(shared: &Shared) {
-    if shared.board.header().closing.load(SeqCst) == 0 {
-        return;
-    }
-    tracing::warn!("the grace period is over: handlers that still run are killed");
-    logging::flush();
-    let own = nix::unistd::getpid();
-    if let Err(error) = proctable::kill_all(|one, _| one.session == own && one.pid != own) {
-        tracing::error!("cannot kill them: {error}");
     }
 }

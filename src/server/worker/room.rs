@@ -1,5 +1,5 @@
 //! The room: where connections are that the acceptor cannot serve in one go. Owned by the worker's second thread, which
-//! sleeps until one of them moves, a deadline passes, log lines wait to be written, or a counted handler ends.
+//! sleeps until one of them moves, a deadline passes, or log lines wait to be written.
 //!
 //! The acceptor comes here with one epoll_ctl; it wakes nobody. Deadlines share one timer, armed only while
 //! somebody is here, so that an idle worker makes no wake-ups.
@@ -18,10 +18,13 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
 
 use super::Shared;
 use super::connection::Connection;
-use super::handlers::{Handlers, Watched};
+use super::crowd::Again;
 use super::held::{Held, Progress};
+use super::keeping::Keeping;
+use super::places::{Places, Waiting};
 use super::service::Service;
 use crate::scoreboard::subtract;
+use crate::server::keeper::note::Launch;
 use crate::server::logging;
 use crate::sys::map::{self, Pages};
 use crate::sys::{fork, signal};
@@ -32,6 +35,8 @@ const STACK_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Deadlines are kept to this accuracy.
 const GRAIN: Duration = Duration::from_millis(20);
+/// The same for requests that wait for a place.
+const PLACE_GRAIN: Duration = Duration::from_micros(100);
 /// So many connections may linger in a worker in any case.
 const LEAST_LINGERING: usize = 16;
 /// A stopping worker waits so long for a client that has sent nothing yet.
@@ -52,7 +57,8 @@ struct Inside {
     held: HashMap<RawFd, Held>,
     /// Of these, the ones that linger, the longest first.
     lingering: BTreeSet<(Instant, RawFd)>,
-    handlers: Handlers,
+    /// Requests that wait for a place among the handlers.
+    places: Places,
     /// Connections that the thread works on at this moment.
     taken: usize,
     /// When the timer is due.
@@ -171,34 +177,56 @@ impl Room {
         }
     }
 
-    /// Watches a handler until its pidfd says that it has ended.
-    pub fn watch(&self, pidfd: OwnedFd, handler: Watched) {
-        self.shared.descriptors.taken(pidfd.as_raw_fd());
-        let mut inside = self.inside();
-        match self.listen_to(pidfd.as_fd()) {
-            Ok(()) => {
-                if let Some(deadline) = handler.deadline {
-                    self.arm(&mut inside, deadline);
-                }
-                inside.handlers.insert(pidfd, handler);
-            }
-            Err(error) => {
-                tracing::warn!(pid = handler.pid.as_raw(), "cannot watch a handler: {error}");
-                subtract(&self.shared.row().running, handler.counted.into());
-            }
+    /// Reports a launch to the keeper.
+    pub fn report(&self, keeping: &Keeping, pidfd: Option<OwnedFd>, launch: Launch) {
+        let number = pidfd.as_ref().map(AsRawFd::as_raw_fd);
+        if keeping.report(self.shared.row(), pidfd, launch) {
+            number.inspect(|number| self.shared.descriptors.taken(*number));
+            self.arm(&mut self.inside(), Instant::now() + GRAIN);
         }
     }
 
-    /// Counts off the handlers that have ended, without waiting for the thread to do so.
-    pub fn discharge(&self) {
-        let gone = self.inside().handlers.discharge();
-        subtract(&self.shared.row().running, gone);
+    /// Whether a request may wait for a place among `limit` handlers.
+    pub fn may_wait(&self, limit: u64) -> bool {
+        self.inside().places.may_wait(limit)
+    }
+
+    /// Takes in a request that waits for a place.
+    pub fn wait_for_place(&self, request: Waiting) {
+        self.shared.row().open.fetch_add(1, Relaxed);
+        let mut inside = self.inside();
+        inside.places.push(request);
+        self.arm_for_places(&mut inside);
+    }
+
+    /// Tries the requests that wait for a place again.
+    fn try_waiting(&self, service: &mut Service, now: Instant) {
+        let mut inside = self.inside();
+        let due = inside.places.due(now);
+        inside.taken += due.len();
+        drop(inside);
+        for request in due {
+            let outcome = service.try_again(request);
+            let mut inside = self.inside();
+            inside.taken -= 1;
+            match outcome {
+                Again::Waits(request) => {
+                    inside.places.push(request);
+                    self.arm_for_places(&mut inside);
+                    continue;
+                }
+                Again::InVain => inside.places.close(),
+                Again::Over => {}
+            }
+            drop(inside);
+            subtract(&self.shared.row().open, 1);
+        }
     }
 
     /// Whether every connection has been served.
     pub fn is_empty(&self) -> bool {
         let inside = self.inside();
-        inside.held.is_empty() && inside.taken == 0
+        inside.held.is_empty() && inside.places.is_empty() && inside.taken == 0
     }
 
     /// The worker stops: clients that have sent nothing, or have their answer, are not waited for much longer.
@@ -213,10 +241,21 @@ impl Room {
 
     /// Sets the timer unless it is due before `deadline` anyway.
     fn arm(&self, inside: &mut Inside, deadline: Instant) {
+        self.arm_within(inside, deadline, GRAIN);
+    }
+
+    /// Requests that wait for a place are tried again sooner than deadlines are looked at.
+    fn arm_for_places(&self, inside: &mut Inside) {
+        if let Some(next) = inside.places.next() {
+            self.arm_within(inside, next, PLACE_GRAIN);
+        }
+    }
+
+    fn arm_within(&self, inside: &mut Inside, deadline: Instant, grain: Duration) {
         if inside.armed.is_some_and(|armed| armed <= deadline) {
             return;
         }
-        let wait = deadline.saturating_duration_since(Instant::now()).max(GRAIN);
+        let wait = deadline.saturating_duration_since(Instant::now()).max(grain);
         if self.timer.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty()).is_ok() {
             inside.armed = Some(deadline);
         }
@@ -268,13 +307,9 @@ impl Room {
         logging::flush();
     }
 
-    /// Something happened to one connection or handler.
+    /// Something happened to one connection.
     fn visit(&self, key: RawFd, service: &mut Service, scratch: &mut [u8]) {
         let mut inside = self.inside();
-        if let Some(counted) = inside.handlers.ended(key) {
-            subtract(&self.shared.row().running, counted.into());
-            return;
-        }
         let Some(mut held) = inside.take(key) else { return };
         inside.taken += 1;
         drop(inside);
@@ -304,13 +339,17 @@ impl Room {
             inside.held.iter().filter(|(_, held)| overdue(held)).map(|(key, _)| *key).collect();
         let late: Vec<Held> = late.iter().filter_map(|&key| inside.take(key)).collect();
         inside.taken += late.len();
-        inside.handlers.sweep(now);
+        if self.shared.keeping.as_ref().is_some_and(|keeping| keeping.retry(self.shared.row())) {
+            self.arm(&mut inside, now + GRAIN);
+        }
         let next = inside.held.values().map(|held| held.deadline).min();
-        match next.into_iter().chain(inside.handlers.next_deadline()).min() {
-            Some(next) => self.arm(&mut inside, next),
-            None => drop(self.timer.unset()),
+        next.inspect(|next| self.arm(&mut inside, *next));
+        self.arm_for_places(&mut inside);
+        if inside.armed.is_none() {
+            let _ = self.timer.unset();
         }
         drop(inside);
+        self.try_waiting(service, now);
         for mut held in late {
             let progress = held.timed_out(service);
             self.put_back(held, progress);

@@ -12,28 +12,24 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::Resource;
 
 use super::connection::Connection;
-use super::handlers::Watched;
+use super::keeping::Keeping;
 use super::room::Room;
 use super::{FULL, Shared};
 use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
-use crate::cgi::{meta, rehearsal};
+use crate::cgi::{meta, rehearsal, route::Route};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::http::response;
 use crate::scoreboard::{add, subtract};
 use crate::server::config::Settings;
 use crate::server::handler_limit::HandlerLimit;
+use crate::server::keeper::note::Launch;
 use crate::server::responders::Respond;
-use crate::sys::spawn::Limit;
-use crate::sys::{net, signal};
+use crate::sys::spawn::{Limit, Started};
+use crate::sys::{clock::monotonic_ns, net, signal};
 
 /// The path that stands for the server, and only ever comes with OPTIONS.
 const WHOLE_SERVER: &str = "*";
-/// At the limit of handlers, the worker looks so often whether one has just ended...
-const SECOND_LOOKS: usize = 4;
-/// ...with this pause.
-const MOMENT: Duration = Duration::from_millis(1);
-
 /// So much of what was no request is logged.
 const EXCERPT_BYTES: usize = 200;
 
@@ -60,9 +56,9 @@ pub enum Asked<'a> {
 /// Answers requests for one thread of a worker.
 #[derive(Debug)]
 pub struct Service {
-    shared: &'static Shared,
-    room: &'static Room,
-    launcher: Launcher<'static>,
+    pub(super) shared: &'static Shared,
+    pub(super) room: &'static Room,
+    pub(super) launcher: Launcher<'static>,
     /// The clients were waited for: others come first.
     slow: bool,
     /// The measuring answers: index 1 keeps the connection alive.
@@ -149,33 +145,37 @@ impl Service {
         body: Option<OwnedFd>,
         length: Option<u64>,
     ) -> After {
-        let row = self.shared.row();
-        let limit = self.shared.settings.max_handlers;
-        let counts = limit.is_some() || self.shared.settings.listener.entry.counts_handlers;
-        let time = self.shared.settings.handler_timeout;
-        // A watched handler takes a descriptor. One must be left for the connection that the other thread waits for.
-        if self.slow && (counts || time.is_some()) && self.shared.descriptors.spare().is_err() {
+        // A launch takes one more descriptor for a moment. One must be left for the connection that the other thread waits for.
+        if self.slow && self.shared.keeping.is_some() && self.shared.descriptors.spare().is_err() {
             return self.refuse(connection, Asked::Request(head), &FULL, &"");
         }
-        if limit.is_some_and(|limit| !self.reserve(limit)) {
-            return self.refuse(
-                connection,
-                Asked::Request(head),
-                &Refusal::new(503, "too many handlers are running"),
-                &"",
-            );
+        match self.shared.settings.max_handlers {
+            Some(limit) if !self.reserve() => self.at_the_limit(limit, connection, head, body, length),
+            _ => self.launch_reserved(connection, head, body, length),
         }
-        if counts && limit.is_none() {
-            row.running.fetch_add(1, SeqCst);
+    }
+
+    /// Launches, where a place was reserved if the handlers are limited.
+    pub(super) fn launch_reserved(
+        &mut self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+    ) -> After {
+        let (row, keeping) = (self.shared.row(), self.shared.keeping.as_ref());
+        if keeping.is_some() && self.shared.settings.max_handlers.is_none() {
+            row.begun.fetch_add(1, SeqCst);
         }
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
         let begun = Instant::now();
-        match self.launcher.launch(head, &client, counts || time.is_some()) {
+        match self.launcher.launch(head, &client, keeping.is_some()) {
             Ok((started, program)) => {
+                let pid = started.pid;
                 add(&row.launched, 1);
-                if let Some(pidfd) = started.pidfd {
-                    self.room.watch(pidfd, Watched::new(started.pid, counts, time));
+                if let Some(keeping) = keeping {
+                    self.report(keeping, started, &program.route, begun);
                 }
                 tracing::info!(
                     peer = %connection.peer,
@@ -183,14 +183,14 @@ impl Service {
                     target = head.target,
                     handler = %OsStr::from_bytes(&program.route.script_name).display(),
                     outcome = "launched",
-                    pid = started.pid,
+                    pid,
                     launch_us = micros(begun.elapsed()),
                 );
                 After::Close
             }
             Err(failure) => {
-                if counts {
-                    subtract(&row.running, 1);
+                if keeping.is_some() {
+                    subtract(&row.begun, 1);
                 }
                 match failure.cause {
                     Some(cause) => {
@@ -203,21 +203,21 @@ impl Service {
         }
     }
 
-    /// Counts one handler more, unless the instance has as many as it may. Never lets one too many pass: each worker
-    /// adds first and looks at the sum then. A client sees the end of a response a moment before its handler is gone, so that
-    /// the one who comes next is not turned away at once.
-    fn reserve(&self, limit: u64) -> bool {
-        let own = &self.shared.row().running;
-        for _ in 0..SECOND_LOOKS {
-            own.fetch_add(1, SeqCst);
-            if self.shared.board.running() <= limit {
-                return true;
-            }
-            subtract(own, 1);
-            std::thread::sleep(MOMENT);
-            self.room.discharge();
-        }
-        false
+    /// Tells the keeper of a handler that was started.
+    fn report(&self, keeping: &Keeping, started: Started, route: &Route, begun: Instant) {
+        let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
+        let launch = Launch {
+            ordinal: 0,
+            slot: self.shared.slot as u32,
+            number: self.shared.number as u32,
+            worker: std::process::id().cast_signed(),
+            pid: started.pid,
+            started_ns: monotonic_ns().saturating_sub(age),
+            timeout: self.shared.settings.handler_timeout,
+            outcome: keeping.outcomes,
+            name: route.script_name.clone(),
+        };
+        self.room.report(keeping, started.pidfd, launch);
     }
 
     fn measure(&mut self, connection: &Connection, head: &Head<'_, '_>) -> After {
@@ -293,7 +293,7 @@ fn excerpt(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The room ends handlers that run too long; should the worker be gone by then, their first process ends a moment later.
+/// The keeper ends handlers that run too long; should the instance be gone by then, their first process ends a moment later.
 fn alarm_s(settings: &Settings) -> u32 {
     const LATER_S: u64 = 2;
     settings.handler_timeout.map_or(0, |time| u32::try_from(time.as_secs() + LATER_S).unwrap_or(u32::MAX))

@@ -1,0 +1,60 @@
+//! A copy of a row, for readers.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Row, State};
+
+/// The numbers of one [`Row`], read once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)] // the fields are those of `Row`
+pub struct Counters {
+    pub worker: u64,
+    pub pid: u64,
+    pub state: u64,
+    pub generation: u64,
+    pub accepted: u64,
+    #[serde(default)]
+    pub stolen: u64,
+    pub wakeups: u64,
+    pub empty_wakeups: u64,
+    pub launched: u64,
+    pub launch_failures: u64,
+    pub answered: [u64; 5],
+    pub timeouts: u64,
+    pub open: u64,
+    pub running: u64,
+    pub busy_ns: u64,
+}
+
+impl Counters {
+    pub(super) fn read(row: &Row) -> Self {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        Self {
+            worker: get(&row.number),
+            pid: get(&row.pid),
+            state: get(&row.state),
+            generation: get(&row.generation),
+            accepted: get(&row.accepted),
+            stolen: get(&row.stolen),
+            wakeups: get(&row.wakeups),
+            empty_wakeups: get(&row.empty_wakeups),
+            launched: get(&row.launched),
+            launch_failures: get(&row.launch_failures),
+            answered: std::array::from_fn(|class| get(&row.answered[class])),
+            timeouts: get(&row.timeouts),
+            open: get(&row.open),
+            running: get(&row.running),
+            busy_ns: get(&row.busy_ns),
+        }
+    }
+
+    /// The state's name.
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            1 => State::Starting.name(),
+            2 => State::Running.name(),
+            3 => State::Stopping.name(),
+            _ => State::Empty.name(),
+        }
+    }
+}

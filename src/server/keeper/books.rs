@@ -1,0 +1,247 @@
+//! The keeper's bookkeeping: launches that are reported, handlers that are found, and their ends.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::unistd::Pid;
+
+use super::census::Census;
+use super::note::{self, Launch, Note};
+use super::watch::{RETRY, Watched};
+use super::{Keeper, Post, SOCKET, outcome};
+use crate::scoreboard::Scoreboard;
+use crate::server::logging;
+use crate::sys::clock::{self, monotonic_ns};
+use crate::sys::fdpass;
+use crate::sys::pidfd::{self, Pidfd};
+use crate::sys::proctable::{self, Process};
+
+impl Keeper {
+    /// Takes at most so many messages from the socket.
+    pub(super) fn receive(&mut self, most: usize) {
+        let mut bytes = [0; note::BYTES];
+        for _ in 0..most {
+            if !self.may_receive() {
+                return;
+            }
+            match fdpass::receive_one(self.post.exit.as_fd(), &mut bytes, false) {
+                Ok((length, pidfd)) => match Note::decode(&bytes[..length]) {
+                    Some(Note::Launched(launch)) => self.launched(launch, pidfd),
+                    Some(Note::Gone { session, lost, timeout }) => {
+                        self.post.sessions.insert(Pid::from_raw(session));
+                        self.post.timeout = timeout;
+                        self.lost = self.lost.max(lost);
+                        self.census_due = Some(Instant::now());
+                    }
+                    Some(Note::Logging(how)) => logging::adopt(how),
+                    None => tracing::error!("a message of {length} bytes means nothing"),
+                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether there is a descriptor for what comes with a message. If not, messages wait in the socket and are counted there.
+    fn may_receive(&mut self) -> bool {
+        let may = self.handlers.running() < self.reserve.capacity();
+        if may != self.receiving {
+            let events = if may { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+            if self.epoll.modify(&self.post.exit, &mut EpollEvent::new(events, SOCKET)).is_ok() {
+                self.receiving = may;
+                if !may {
+                    tracing::warn!(
+                        "no descriptor is left to watch more handlers: they are watched when others have ended"
+                    );
+                }
+            }
+        }
+        may
+    }
+
+    /// A worker has started a handler.
+    fn launched(&mut self, launch: Launch, pidfd: Option<OwnedFd>) {
+        let pid = Pid::from_raw(launch.pid);
+        self.post.sessions.insert(Pid::from_raw(launch.worker));
+        if launch.timeout.is_some() {
+            self.post.timeout = launch.timeout;
+        }
+        // Counted here before it is no longer counted there.
+        let known = self.handlers.find(pid).is_some();
+        if !known {
+            self.count(1);
+        }
+        let row = self.post.board.row(launch.slot as usize);
+        row.passed.store(launch.ordinal, SeqCst);
+        match pidfd {
+            _ if known => self.complete(&launch),
+            Some(pidfd) => self.watch(&launch, Pidfd::of(pid, pidfd)),
+            None => self.without_pidfd.push(launch),
+        }
+    }
+
+    /// A handler that was found in the process table has been reported meanwhile.
+    fn complete(&mut self, launch: &Launch) {
+        let pid = Pid::from_raw(launch.pid);
+        if let Some(handler) = self.handlers.find(pid) {
+            describe(handler, launch);
+        }
+        self.handlers.set_timeout(pid, launch.timeout);
+    }
+
+    fn watch(&mut self, launch: &Launch, pidfd: Pidfd) {
+        let age = Duration::from_nanos(monotonic_ns().saturating_sub(launch.started_ns));
+        let now = Instant::now();
+        let started = now.checked_sub(age).unwrap_or(now);
+        let mut handler = Watched::new(Pid::from_raw(launch.pid), Some(pidfd), started, launch.timeout);
+        describe(&mut handler, launch);
+        self.board_running(&handler, 1);
+        self.insert(handler);
+    }
+
+    pub(super) fn insert(&mut self, handler: Watched) {
+        let (pid, counted) = (handler.pid, handler.counted);
+        let id = self.handlers.insert(handler);
+        let Some(fd) = self.handlers.pidfd(id).and_then(Pidfd::fd) else {
+            self.looked_at.push(id);
+            return;
+        };
+        if let Err(error) = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, id)) {
+            // Memory is short. It is found again in the process table.
+            tracing::error!(pid = pid.as_raw(), "cannot watch a handler: {error}; trying again");
+            self.handlers.forget(id);
+            self.count(-i64::from(counted));
+            self.census_due = Some(Instant::now() + RETRY);
+        }
+    }
+
+    /// A handler whose pidfd was lost for want of a descriptor.
+    pub(super) fn watch_by_number(&mut self, launch: Launch) {
+        match Pidfd::open(launch.pid.unsigned_abs()) {
+            Ok(pidfd) => self.watch(&launch, pidfd),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                self.count(-1);
+            }
+            Err(_) => self.without_pidfd.push(launch),
+        }
+    }
+
+    /// A pidfd says that its process has ended.
+    pub(super) fn ended(&mut self, id: u64) {
+        let (post, epoll) = (&self.post, &self.epoll);
+        let (mut counted, mut row) = (false, None);
+        let left = self.counted.saturating_sub(1) + self.inherited;
+        let had_deadline = self.handlers.ended(id, |handler, pidfd| {
+            // A worker's copy may still be open: closing ours would not end the watch.
+            if let Some(fd) = pidfd.fd() {
+                let _ = epoll.delete(fd);
+            }
+            let header = post.board.header();
+            (counted, row) = (handler.counted, handler.row);
+            if counted {
+                // First of all: a request may wait for the place.
+                header.watched.store(left, SeqCst);
+            }
+            if handler.outcome && handler.counted {
+                outcome::record(header, handler, pidfd.fd().and_then(pidfd::fate));
+            }
+        });
+        if let Some((slot, worker)) = row {
+            row_running(post.board, slot, worker, -1);
+        }
+        self.count(-i64::from(counted));
+        if had_deadline && self.census_due.is_none() {
+            // What it may have started in its worker's group shows nowhere but in the process table.
+            self.census_due = self.post.timeout.map(|timeout| Instant::now() + timeout);
+        }
+    }
+
+    /// Watches what the process table has and nobody watches.
+    pub(super) fn take_census(&mut self) -> io::Result<()> {
+        let all = self.reserve.lend(proctable::processes)?;
+        let lost = self.lost;
+        self.post.sessions.retain(|session| {
+            all.iter().any(|one| one.session == *session) || is_staff(self.post.board, *session)
+        });
+        let watched = self.handlers.numbers();
+        let Post { sessions, supervisor, .. } = &self.post;
+        let found = Census { all: &all, supervisor: *supervisor, sessions, watched: &watched }.take();
+        let mut outcome = Ok(());
+        for process in found.first {
+            if let Err(error) = self.adopt(&process) {
+                outcome = Err(error);
+            }
+        }
+        if self.post.timeout.is_some() {
+            for (group, start) in found.groups {
+                let mut left = Watched::new(group, None, started(start), self.post.timeout);
+                left.counted = false;
+                self.handlers.insert(left);
+            }
+        }
+        if outcome.is_ok() {
+            self.post.board.header().found.fetch_max(lost, SeqCst);
+        }
+        outcome
+    }
+
+    /// Watches a first process that was found.
+    fn adopt(&mut self, process: &Process) -> io::Result<()> {
+        if self.handlers.running() >= self.reserve.capacity() {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        let pidfd = match Pidfd::open(process.pid.as_raw().unsigned_abs()) {
+            Ok(pidfd) => pidfd,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), self.post.timeout);
+        handler.outcome = self.post.outcomes;
+        handler.row = self.row_of(process.session);
+        self.count(1);
+        self.board_running(&handler, 1);
+        self.insert(handler);
+        Ok(())
+    }
+
+    fn row_of(&self, session: Pid) -> Option<(usize, Pid)> {
+        let pid = u64::try_from(session.as_raw()).ok()?;
+        let slot = self.post.board.used().position(|row| row.pid.load(Relaxed) == pid)?;
+        Some((slot, session))
+    }
+
+    fn board_running(&self, handler: &Watched, change: i64) {
+        if let Some((slot, worker)) = handler.row {
+            row_running(self.post.board, slot, worker, change);
+        }
+    }
+}
+
+fn describe(handler: &mut Watched, launch: &Launch) {
+    handler.name.clone_from(&launch.name);
+    handler.worker = Some(launch.number);
+    handler.row = Some((launch.slot as usize, Pid::from_raw(launch.worker)));
+    handler.outcome = launch.outcome;
+}
+
+/// Counts handlers in the row of their worker, as long as it is its own.
+fn row_running(board: &Scoreboard, slot: usize, worker: Pid, change: i64) {
+    let row = board.row(slot);
+    if row.pid.load(Relaxed) == u64::try_from(worker.as_raw()).unwrap_or(0) {
+        let _ = row.running.fetch_update(SeqCst, SeqCst, |n| Some(n.saturating_add_signed(change)));
+    }
+}
+
+/// Whether a process is one of the instance's own, as the scoreboard knows them.
+fn is_staff(board: &Scoreboard, pid: Pid) -> bool {
+    board.used().any(|row| row.pid.load(Relaxed) == u64::try_from(pid.as_raw()).unwrap_or(0))
+}
+
+/// When a process was started, from what /proc says.
+fn started(ticks: u64) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(clock::since_start(ticks)).unwrap_or(now)
+}

@@ -1,0 +1,225 @@
+//! The keeper: one process per instance that holds what must outlive workers and reloads: which handlers run, how many they
+//! are, when their time is over, and how they ended. It is started where a setting needs it.
+//!
+//! Workers send it a message with a pidfd for each launch ([`note`]) and forget the handler. The socket's two ends stay open in
+//! the supervisor, so that messages outlive a keeper; a successor reads the rest of the truth from the process table
+//! ([`census`]). What counts is in the scoreboard, so that a worker can look before it launches (`Scoreboard::handlers`).
+
+mod books;
+pub mod census;
+pub mod note;
+mod outcome;
+mod reserve;
+mod watch;
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::unistd::Pid;
+
+use crate::scoreboard::{Scoreboard, State};
+use crate::server::logging;
+use crate::sys::proctable;
+use crate::sys::signal::Interruptible;
+use crate::sys::{epoll, fork, signal};
+use note::Launch;
+use reserve::Reserve;
+use watch::{Handlers, RETRY};
+
+/// What an event of the socket carries; handlers have other numbers.
+const SOCKET: u64 = 0;
+/// Messages in a row, before ended handlers are looked at.
+const MESSAGES_PER_TURN: usize = 64;
+/// After an error of epoll_wait(2), which there is no reason for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a keeper is given by the supervisor that forked it.
+#[derive(Debug)]
+pub struct Post {
+    /// Its row in the scoreboard.
+    pub slot: usize,
+    /// The instance's scoreboard.
+    pub board: &'static Scoreboard,
+    /// The end of the socket from which it receives.
+    pub exit: OwnedFd,
+    /// The sessions that workers have begun.
+    pub sessions: HashSet<Pid>,
+    /// The time-out of handlers that are found in the process table.
+    pub timeout: Option<Duration>,
+    /// Whether the ends of those are recorded.
+    pub outcomes: bool,
+    /// The log's place.
+    pub log_path: PathBuf,
+    /// The supervisor.
+    pub supervisor: Pid,
+}
+
+/// Runs the keeper to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below belongs to
+/// the supervisor that was forked.
+pub fn run(post: Post, ready: impl FnOnce(Result<(), String>)) -> ! {
+    let work = || match Keeper::begin(post) {
+        Ok(mut keeper) => {
+            ready(Ok(()));
+            keeper.live();
+            0
+        }
+        Err(error) => {
+            ready(Err(error.to_string()));
+            super::worker::EXIT_FATAL
+        }
+    };
+    let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(101);
+    logging::flush();
+    fork::exit_now(code)
+}
+
+#[derive(Debug)]
+struct Keeper {
+    post: Post,
+    epoll: Epoll,
+    /// The same, until a signal tells it to leave.
+    waits: Interruptible,
+    handlers: Handlers,
+    reserve: Reserve,
+    /// Messages are received; not while there is no descriptor for what comes with them.
+    receiving: bool,
+    /// Handlers whose pidfd could not be received.
+    without_pidfd: Vec<Launch>,
+    /// Handlers that have no pidfd, because these are refused here: they are looked at from time to time.
+    looked_at: Vec<u64>,
+    /// When the process table is read for what is not watched.
+    census_due: Option<Instant>,
+    /// Handlers that are counted, and those that a predecessor had counted until they are found or not.
+    counted: u64,
+    inherited: u64,
+    /// Workers' launches that are accounted for when that is done (`Header::lost`).
+    lost: u64,
+}
+
+impl Keeper {
+    fn begin(post: Post) -> io::Result<Self> {
+        if let Some(log) = logging::descriptor() {
+            signal::install_worker(log, &post.log_path)?;
+        }
+        logging::become_keeper();
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(post.exit.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOCKET))?;
+        let mut keeper = Self {
+            waits: Interruptible::new(epoll.0.as_fd())?,
+            epoll,
+            handlers: Handlers::default(),
+            reserve: Reserve::new()?,
+            receiving: true,
+            without_pidfd: Vec::new(),
+            looked_at: Vec::new(),
+            census_due: None,
+            counted: 0,
+            inherited: 0,
+            lost: 0,
+            post,
+        };
+        keeper.take_over()?;
+        let row = keeper.post.board.row(keeper.post.slot);
+        row.pid.store(u64::from(std::process::id()), Relaxed);
+        row.state.store(State::Running as u64, Relaxed);
+        Ok(keeper)
+    }
+
+    /// Counts what runs, after a predecessor's death or where there was no keeper. Until it has done so the predecessor's count
+    /// holds, which is too high at the most.
+    fn take_over(&mut self) -> io::Result<()> {
+        let board = self.post.board;
+        let header = board.header();
+        // What was sent by now is in the socket, or it was received by a predecessor and is found below.
+        let sent: Vec<u64> = (0..board.rows()).map(|slot| board.row(slot).sent.load(SeqCst)).collect();
+        self.lost = header.lost.load(SeqCst);
+        self.inherited = header.watched.load(SeqCst);
+        board.used().for_each(|row| row.running.store(0, SeqCst));
+        self.take_census()?;
+        self.receive(usize::MAX);
+        for (slot, sent) in sent.into_iter().enumerate() {
+            board.row(slot).passed.fetch_max(sent, SeqCst);
+        }
+        self.inherited = 0;
+        self.count(0);
+        Ok(())
+    }
+
+    /// So many handlers more are counted. Stored and not added, so that a scoreboard that was lost is right again.
+    fn count(&mut self, change: i64) {
+        self.counted = self.counted.saturating_add_signed(change);
+        self.post.board.header().watched.store(self.counted + self.inherited, SeqCst);
+    }
+
+    fn live(&mut self) {
+        loop {
+            let leaving = signal::stopped();
+            if leaving && self.may_leave() {
+                return;
+            }
+            let epoll = if leaving { self.epoll.0.as_fd() } else { self.waits.as_fd() };
+            match epoll::wait_one(epoll, self.until_due()) {
+                Ok(Some(SOCKET)) => self.receive(MESSAGES_PER_TURN),
+                Ok(Some(id)) => self.ended(id),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || signal::stopped() => {}
+                Err(error) => {
+                    tracing::error!("cannot wait for handlers: {error}");
+                    std::thread::sleep(PAUSE);
+                }
+            }
+            self.by_time(Instant::now());
+        }
+    }
+
+    /// It was told to leave: whether everything has been said and no handler runs. What handlers left behind is watched on
+    /// unless the instance stops.
+    fn may_leave(&mut self) -> bool {
+        self.receive(usize::MAX);
+        let closing = self.post.board.header().closing.load(SeqCst) != 0;
+        self.handlers.running() == 0
+            && self.without_pidfd.is_empty()
+            && (closing || (self.handlers.is_empty() && self.census_due.is_none()))
+    }
+
+    /// In ms, as epoll_wait(2) takes it.
+    fn until_due(&self) -> i32 {
+        let looks = !self.without_pidfd.is_empty() || !self.looked_at.is_empty();
+        let retry = looks.then(|| Instant::now() + RETRY);
+        let due = [self.handlers.next_deadline(), self.census_due, retry].into_iter().flatten().min();
+        due.map_or(-1, |due| {
+            let left = due.saturating_duration_since(Instant::now());
+            i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1) + 1
+        })
+    }
+
+    fn by_time(&mut self, now: Instant) {
+        let reserve = &mut self.reserve;
+        self.handlers.sweep(now, &self.post.sessions, || reserve.lend(proctable::processes));
+        if self.census_due.is_some_and(|due| due <= now) {
+            self.census_due = None;
+            if let Err(error) = self.take_census() {
+                tracing::error!("cannot look for handlers: {error}; trying again");
+                self.census_due = Some(now + RETRY);
+            }
+        }
+        for launch in std::mem::take(&mut self.without_pidfd) {
+            self.watch_by_number(launch);
+        }
+        let ended =
+            |id: &u64| self.handlers.pidfd(*id).is_none_or(|process| process.wait(0).unwrap_or(false));
+        let (ended, rest): (Vec<u64>, Vec<u64>) =
+            std::mem::take(&mut self.looked_at).into_iter().partition(ended);
+        self.looked_at = rest;
+        ended.into_iter().for_each(|id| self.ended(id));
+        if !self.receiving {
+            self.receive(MESSAGES_PER_TURN);
+        }
+    }
+}
