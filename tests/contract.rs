@@ -31,7 +31,8 @@ pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Tries every strategy with every argument. `CONTRACT_OF=uring,reuseport` in the environment tries only these.
+/// Tries every strategy with every argument. `CONTRACT_OF=uring,reuseport` in the environment tries only these, `LANES=1` one
+/// after the other.
 pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
     let only = std::env::var("CONTRACT_OF").ok();
     let choices: Vec<Choice> = Choice::all()
@@ -53,7 +54,7 @@ pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
         }
     };
     std::thread::scope(|scope| {
-        for number in 0..AT_ONCE {
+        for number in 0..number("LANES", AT_ONCE) {
             std::thread::Builder::new().name(format!("lane {number}")).spawn_scoped(scope, work).unwrap();
         }
     });

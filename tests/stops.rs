@@ -11,11 +11,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use caffeine::listener::Loss;
+use caffeine::sys::seccomp::Call;
+use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::contract::{everywhere, number};
-use crate::harness::{Sandbox, Server, eventually};
+use crate::harness::{Sandbox, Server, eventually, is_alive};
+use crate::traffic::{begin, counters, signal, state};
 
 /// A user without rights.
 const ORDINARY: u32 = 65_534;
@@ -153,5 +157,117 @@ fn a_stop_of_an_ordinary_user_resets_no_client() {
             let after = 20 + round * 7 % 13;
             stop_under_load(&["--listener", listener, "-w", "4"], "127.0.0.1", rate as u32, after);
         }
+    });
+}
+
+/// Connects as often as it takes until the server drops the attempt, and then makes sure that it goes on so.
+fn is_turned_away(address: SocketAddr) {
+    let attempt = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).err().map(|e| e.kind());
+    eventually("a new connection is turned away", || attempt().is_some());
+    for _ in 0..4 {
+        assert_eq!(attempt(), Some(ErrorKind::TimedOut), "{address}");
+    }
+}
+
+/// Stops a server while a worker, which is itself stopped (SIGSTOP), holds the sockets: until it goes on, new connections are
+/// dropped; those that waited are answered.
+fn stop_with_a_held_worker(server: &mut Server, host: &str) {
+    let address = SocketAddr::new(host.parse().unwrap(), server.port());
+    let workers = counters(server);
+    workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
+    eventually("they are stopped", || workers.iter().all(|row| state(row.pid as u32) == 'T'));
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+            client
+        })
+        .collect();
+    server.signal(Signal::SIGTERM);
+    is_turned_away(address);
+    workers[1..].iter().for_each(|row| signal(row, Signal::SIGCONT));
+    eventually("the others have left", || workers[1..].iter().all(|row| !is_alive(row.pid as u32)));
+    is_turned_away(address);
+    signal(&workers[0], Signal::SIGCONT);
+    for mut client in waiting {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{answer:?}");
+    }
+    assert_eq!(server.wait().0, Some(0), "{}", server.log());
+    let refused = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn during_a_stop_new_connections_are_dropped_and_those_that_wait_are_served() {
+    everywhere(|_, listener| {
+        for (bind, host) in [("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::", "127.0.0.1")] {
+            for defer in ["0s", "1s"] {
+                if std::net::TcpListener::bind((bind, 0)).is_err() {
+                    continue;
+                }
+                let more = ["--bind", bind, "-w", "3", "--listener", listener, "--defer-accept", defer];
+                let (_sandbox, mut server) = start(&more);
+                stop_with_a_held_worker(&mut server, host);
+                assert!(!server.log().contains("cannot"), "{listener} {bind}: {}", server.log());
+            }
+        }
+    });
+}
+
+#[test]
+fn where_no_program_can_lead_connections_away_the_sockets_drop_them_and_it_is_told_once() {
+    const SO_ATTACH_REUSEPORT_CBPF: u64 = 51;
+    for listener in ["inherited", "reuseport", "dispatch"] {
+        let sandbox = Sandbox::new();
+        let refuse = |call: &Call| (call.arguments[2] == SO_ATTACH_REUSEPORT_CBPF).then_some(libc::EPERM);
+        let arguments = ["--respond", "fixed", "-w", "3", "--listener", listener, "--log-level", "WARN"];
+        let Some(mut server) = sandbox.start_behind(&[libc::SYS_setsockopt], refuse, &arguments) else {
+            return;
+        };
+        let log = server.folder().log();
+        stop_with_a_held_worker(&mut server, "127.0.0.1");
+        let text = fs::read_to_string(log).unwrap();
+        assert_eq!(text.matches("cannot lead new connections away").count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn the_port_is_free_after_a_stop_for_a_start_at_once() {
+    for listener in ["inherited", "reuseport", "reuseport:private", "dispatch"] {
+        let sandbox = Sandbox::new();
+        let config = sandbox.write("c.toml", "workers = 1\nrespond = \"fixed\"\n");
+        let arguments = ["-n", "lab", "-c", config.to_str().unwrap(), "--listener", listener];
+        let mut server = sandbox.start(&arguments);
+        let port = server.port().to_string();
+        // Sockets of a reload leave connections in TIME_WAIT too.
+        sandbox.write("c.toml", "workers = 4\nrespond = \"fixed\"\n");
+        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        for signals in [&[Signal::SIGTERM][..], &[Signal::SIGTERM, Signal::SIGTERM], &[Signal::SIGQUIT]] {
+            (0..20).for_each(|_| assert_eq!(server.get("/").status, 200));
+            signals.iter().for_each(|&signal| server.signal(signal));
+            assert_eq!(server.wait().0, Some(0), "{listener} {signals:?}");
+            server = sandbox.start(&[&arguments[..], &["-p", &port]].concat());
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn a_stop_while_all_workers_are_dead_serves_what_waits() {
+    everywhere(|choice, listener| {
+        if choice.promises().crash != Loss::Nothing {
+            return;
+        }
+        let (_sandbox, mut server) = start(&["-w", "3", "--listener", listener]);
+        let workers = counters(&server);
+        workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
+        eventually("they are stopped", || workers.iter().all(|row| state(row.pid as u32) == 'T'));
+        let waiting: Vec<_> = (0..10).map(|_| begin(&server, "/")).collect();
+        workers.iter().for_each(|row| signal(row, Signal::SIGKILL));
+        server.signal(Signal::SIGTERM);
+        waiting.into_iter().for_each(|client| assert_eq!(client.finish().status, 200));
+        assert_eq!(server.wait().0, Some(0), "{}", server.log());
     });
 }

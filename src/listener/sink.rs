@@ -34,6 +34,8 @@ pub struct Sink {
     socket: OwnedFd,
     address: SocketAddr,
     plugs: Vec<Socket>,
+    /// Sockets in its group when it joined.
+    others: usize,
 }
 
 impl Sink {
@@ -47,7 +49,7 @@ impl Sink {
         net::choose_by_program(bind()?.as_fd(), &mut program(0))?;
         let socket = bind()?;
         net::set_least_hops(socket.as_fd(), MOST_HOPS)?;
-        Ok(Self { socket, address, plugs: Vec::new() })
+        Ok(Self { socket, address, plugs: Vec::new(), others: 0 })
     }
 
     /// Leads new connections to the sink from now on. `known` is how many sockets its group has, for want of a better number.
@@ -62,6 +64,7 @@ impl Sink {
         let counted = self.listening().map_or(known, |listening| listening.saturating_sub(1));
         for others in [counted, known] {
             net::choose_by_program(self.socket.as_fd(), &mut program(others))?;
+            self.others = others;
             if self.is_plugged() {
                 return Ok(true);
             }
@@ -69,9 +72,19 @@ impl Sink {
         Ok(false)
     }
 
-    /// Whether no other socket listens on the address any more.
-    pub fn is_alone(&self) -> bool {
-        self.listening().is_ok_and(|listening| listening <= 1)
+    /// Looks at the group again: whether no other socket listens any more. The last of a group takes the place of one that leaves
+    /// it; so when others have left, the sink leaves as well and comes back as the last.
+    ///
+    /// # Errors
+    /// Those of sock_diag(7), and of [`divert`](Self::divert).
+    pub fn is_alone(&mut self) -> io::Result<bool> {
+        let others = self.listening()?.saturating_sub(1);
+        if 0 < others && others < self.others {
+            SockRef::from(&self.socket).shutdown(std::net::Shutdown::Both)?;
+            self.plugs.clear();
+            self.divert(others)?;
+        }
+        Ok(others == 0)
     }
 
     fn listening(&self) -> io::Result<usize> {

@@ -55,7 +55,7 @@ fn it_takes_every_new_connection_and_leaves_those_that_had_begun() {
             let ways = ways_to(address);
             let mut begun: Vec<_> = ways.iter().map(|way| TcpStream::connect(way).unwrap()).collect();
             assert!(sink.divert(sockets).unwrap(), "{bind}, {sockets} sockets: no proof");
-            assert!(!sink.is_alone());
+            assert!(!sink.is_alone().unwrap());
             for &way in &ways {
                 assert_eq!(late(way, None), ErrorKind::TimedOut, "{way}, {sockets} sockets");
                 assert_eq!(
@@ -70,7 +70,7 @@ fn it_takes_every_new_connection_and_leaves_those_that_had_begun() {
                 take(&group).read_exact(&mut byte).unwrap();
             }
             drop(group);
-            assert!(sink.is_alone());
+            assert!(sink.is_alone().unwrap());
             drop((begun, sink));
             assert_eq!(late(ways[0], None), ErrorKind::ConnectionRefused);
             first(address, terms(1)).unwrap();
@@ -97,6 +97,22 @@ fn the_kernel_is_asked_how_many_sockets_there_are() {
     let _other = sibling(address, terms(0)).unwrap();
     assert!(sink.divert(3).unwrap());
     assert_eq!(late(address, None), ErrorKind::TimedOut);
+}
+
+#[test]
+fn it_stays_the_last_while_others_leave() {
+    for bind in ["127.0.0.1:0", "[::1]:0"] {
+        let Some((mut group, address, mut sink)) = group(bind, 5, terms(1)) else { continue };
+        assert!(sink.divert(5).unwrap());
+        while group.len() > 1 {
+            drop(group.swap_remove(0));
+            assert!(!sink.is_alone().unwrap());
+            assert_eq!(late(address, None), ErrorKind::TimedOut);
+            assert_eq!(late(address, Some(255)), ErrorKind::TimedOut);
+        }
+        drop(group);
+        assert!(sink.is_alone().unwrap());
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct Call {
     pub thread: u32,
     /// Its number, as `libc::SYS_accept4`.
     pub number: i64,
+    /// What it passes.
+    pub arguments: [u64; 6],
 }
 
 impl Gate {
@@ -75,8 +77,8 @@ impl Gate {
             });
             match received {
                 Ok(_) => {
-                    let number = asked.data.nr.into();
-                    return Ok(Some(Call { id: asked.id, thread: asked.pid, number }));
+                    let (number, arguments) = (asked.data.nr.into(), asked.data.args);
+                    return Ok(Some(Call { id: asked.id, thread: asked.pid, number, arguments }));
                 }
                 // It ended, or a signal came, between poll() and here.
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::Supervisor;
-use crate::listener::sink::Sink;
 use crate::sys::net::{self, MOST_HOPS};
 
 /// What a stop does where it has no sink, or cannot prove that it has every new connection.
@@ -47,10 +46,11 @@ impl Supervisor {
         self.own().sink = sink;
     }
 
-    /// Closes the sink once it is the last socket on the port: then new clients are refused, and the port is free.
+    /// Closes the sink once it is the last socket on the port: then new clients are refused, and the port is free. Where the
+    /// kernel does not tell, it is kept to the end.
     pub(super) fn release_port(&mut self) {
         let own = self.own();
-        if own.sink.as_ref().is_some_and(Sink::is_alone) {
+        if own.sink.as_mut().is_some_and(|sink| sink.is_alone().unwrap_or(false)) {
             own.sink = None;
         }
     }

@@ -101,10 +101,12 @@ impl Supervisor {
             })
     }
 
-    /// Whether a worker is there that has all sockets, and so can empty all queues when it leaves.
+    /// Whether a worker is there that has all sockets and runs, and so can empty all queues when it leaves.
     pub(super) fn has_worker_for_all_sockets(&self) -> bool {
         let count = self.parked();
-        self.staff.iter().any(|member| member.is_worker() && member.ready && member.sockets >= count)
+        self.staff
+            .iter()
+            .any(|member| member.is_worker() && member.ready && !member.stopped && member.sockets >= count)
     }
 
     /// How many listening sockets there are.

@@ -268,8 +268,8 @@ impl Supervisor {
         match self.phase {
             Phase::Running => {}
             Phase::Closing { until } => {
-                // Somebody must be there to empty the queues.
-                let staffed = self.has_worker_for_all_sockets();
+                // A worker must be there to empty the queues; one that was killed just now is known to be dead in a moment.
+                let staffed = now + HALF_OPEN >= until + TICK && self.has_worker_for_all_sockets();
                 let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
                 if now >= until || (staffed && quiet()) {
                     self.dismiss();
