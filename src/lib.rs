@@ -88,6 +88,14 @@
 //! - **Deploy.** Files are renamed into place and directories exchanged ([`instance::deploy`]): a request meets the old
 //!   handler or the new one.
 //!
+//! # What a kernel or a sandbox may refuse
+//!
+//! Linux 5.10 is the oldest supported kernel, and containers refuse calls that it has. A wrapper in [`sys`] tries the better
+//! call and goes on to an older one where it is refused, with `ENOSYS` or `EPERM`: [`sys::spawn`], [`sys::pidfd`],
+//! [`sys::descriptors`], [`sys::fs::unnamed`], [`sys::client`]. What has no other way is tried before the instance is ready:
+//! each worker of a new generation starts a program that does nothing ([`cgi::rehearsal`]), io_uring is set up once. Tests put
+//! servers behind a filter that refuses calls ([`sys::sandbox`]): one by one, and all at once.
+//!
 //! # Modules
 //!
 //! A module uses those after `<` and no others; `tests/house.rs` checks it.

@@ -129,7 +129,7 @@ fn a_reload_that_would_leave_no_row_is_refused_and_all_are_served() {
     let path = config(2);
     let server = sandbox.start(&["-n", "lab", "--config", path.to_str().unwrap()]);
     config(1000);
-    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "refused");
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "the scoreboard has 255 rows");
     assert!(server.log().contains("the scoreboard has 255 rows"), "{}", server.log());
     (0..40).for_each(|_| assert_eq!(server.get("/").status, 200));
 }

@@ -2,11 +2,11 @@
 //!
 //! # Why this is sound
 //! `vfork()` cannot be called from Rust: it returns twice into the same frame. Here the child never returns: it
-//! begins in [`child::begin`], a function of its own on a stack of its own, and ends in `execve` or `_exit`.
+//! begins in `child::begin`, a function of its own on a stack of its own, and ends in `execve` or `_exit`.
 //! - `CLONE_VM | CLONE_VFORK`: the calling thread sleeps until the child has left the shared memory, so everything
 //!   that the child reads (borrowed in [`Order`]) outlives it, and its one write (the error) is ordered before our read.
 //! - None of our signal handlers can run in the child: `CLONE_CLEAR_SIGHAND` resets them, or all signals are blocked until
-//!   the child has done so ([`clone`]).
+//!   the child has done so (`clone`).
 //! - The child makes system calls only; no allocation, no lock, no destructor, no panic.
 //! - The descriptor table is copied, not shared: `dup2` in the child changes nothing here.
 //!
