@@ -53,5 +53,7 @@ ordinary() {
 
 # The executable of the tests, built.
 tests() {
-    cargo test --locked --no-run --test caffeine 2>&1 | tee /dev/stderr | sed -n 's/.*Executable .*(\(.*\))$/\1/p'
+    local told
+    told=$(cargo test --locked --no-run --test caffeine 2>&1) || { printf '%s\n' "$told" >&2; return 1; }
+    sed -n 's/.*Executable .*(\(.*\))$/\1/p' <<<"$told"
 }
