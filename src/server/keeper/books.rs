@@ -199,7 +199,8 @@ impl Keeper {
             Err(error) => return Err(error),
         };
         let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), self.post.timeout);
-        handler.outcome = self.post.outcomes;
+        // Before the instance is ready it is a worker's rehearsal.
+        handler.outcome = self.post.outcomes && self.post.board.header().generation.load(Relaxed) != 0;
         handler.row = self.row_of(process.session);
         self.count(1);
         self.board_running(&handler, 1);

@@ -39,7 +39,8 @@ pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
             tracing::error!(handler = name, worker, pid, outcome = "killed", signal, duration_us);
         }
         _ => {
-            if !TOLD.swap(true, Relaxed) {
+            // Of one that was found in the process table the kernel may not know it: it had ended by then.
+            if worker.is_some() && !TOLD.swap(true, Relaxed) {
                 tracing::warn!(
                     "this kernel does not tell how handlers end (Linux 6.15 does): only their time is recorded"
                 );
