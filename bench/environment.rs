@@ -28,7 +28,7 @@ pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'
     };
     let table = Box::leak(Box::new(Table::new(1).unwrap()));
     let stderr = Box::leak(Box::new(Pipes::new(table, 0, Vec::new())));
-    Terms { instance, stderr, alarm_s: 0, limits: Vec::new(), clear_mask: false }
+    Terms { instance, stderr, alarm_s: 0, limits: Vec::new(), clear_mask: false, leases: None }
 }
 
 /// The part that belongs to one request, behind the part that belongs to the worker.

@@ -1,7 +1,7 @@
 //! From a path to a handler: the walk alone, and with the file system.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use caffeine::cgi::route::{Kind, resolve};
 use criterion::Criterion;
@@ -14,7 +14,7 @@ pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route");
     group.bench_function("pure", |bencher| {
         let base = Path::new("/srv/handlers");
-        let mut probe = |path: &Path| {
+        let mut probe = |path: &mut PathBuf| {
             if path.ends_with("item") { Kind::File { executable: true } } else { Kind::Directory }
         };
         bencher.iter(|| resolve(base, black_box(PATH), &mut probe));

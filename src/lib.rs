@@ -85,8 +85,9 @@
 //!   manager's socket is left as it is: its queue outlives the instance.
 //! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
 //!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
-//! - **Deploy.** Files are renamed into place and directories exchanged ([`instance::deploy`]): a request meets the old
-//!   handler or the new one.
+//! - **Deploy.** A file is renamed into place. A directory is a link to a tree of its own, and a deploy switches the link to
+//!   another tree ([`sys::deployed`], [`instance::deploy`]): a request meets the old handler or the new one, and a handler
+//!   keeps the tree that it was started in. The instance vouches for its handlers until nothing runs in an old tree.
 //!
 //! # What a kernel or a sandbox may refuse
 //!

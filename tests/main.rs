@@ -48,6 +48,7 @@ mod stealing; // what reuseport-steal promises beyond the contract
 mod stops; // graceful stops under load, as an ordinary user
 mod surroundings; // what a handler inherits, and what it does not
 mod traffic; // clients for a server under load
+mod trees; // deployed directories: a handler keeps its tree, old ones go
 mod wire; // hundreds of requests, each with the section that judges it and the answer owed
 
 /// Counts, for the tests that show what does not allocate.

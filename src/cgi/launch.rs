@@ -3,7 +3,8 @@
 //! A request without a body is launched *optimistically*: where a path led before is remembered, and execve() itself
 //! tells when that is no longer so. That is safe because the memory can only be wrong in ways that make execve() fail: the
 //! first regular file on a path stays the first unless it is replaced by a directory, removed, or one of the
-//! directories above it becomes a file. So the usual request costs no stat().
+//! directories above it becomes a file. So the usual request costs no stat(). Only in a deployed directory, which could
+//! be replaced by another with the same files, the memory is checked first: see [`tree`](super::tree).
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -19,9 +20,11 @@ use std::rc::Rc;
 use super::meta;
 use super::route::{self, Kind, Route};
 use super::stderr::Pipes;
+use super::tree::{Entered, Launching, Tree, Trees};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
+use crate::sys::deployed;
 use crate::sys::executable::{self, Obstacle};
 use crate::sys::net;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
@@ -34,6 +37,8 @@ pub const SOFTWARE: &str = concat!("caffeine/", env!("CARGO_PKG_VERSION"));
 const REMEMBERED: usize = 1024;
 /// Longer paths are looked up each time: the memory stays below 1 MB whatever clients ask for.
 const REMEMBERED_BYTES: usize = 128;
+/// A path is looked up so often, while what it leads to is replaced at that moment.
+const LOOKS: usize = 100;
 
 /// How all handlers of a worker are started.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct Terms<'a> {
     pub limits: Vec<Limit>,
     /// Whether the launching thread blocks signals, which handlers must not inherit.
     pub clear_mask: bool,
+    /// Where the instance hears of deployed trees that handlers are started in.
+    pub leases: Option<BorrowedFd<'a>>,
 }
 
 /// A handler that was found.
@@ -57,6 +64,20 @@ pub struct Program {
     pub route: Route,
     file: CString,
     directory: CString,
+    place: Place,
+}
+
+/// What a handler is in, and can be replaced as a whole.
+#[derive(Debug)]
+enum Place {
+    /// Nothing: it is a file in the base directory.
+    Base,
+    /// A directory that was not deployed.
+    Directory(PathBuf),
+    /// A deployed tree.
+    Tree(Rc<Tree>),
+    /// A deployed tree whose lock is missing: it is looked up each time.
+    Unlocked,
 }
 
 /// Why there is no running handler: what the client is told, and what the log is told beside it.
@@ -111,6 +132,7 @@ pub struct Launcher<'a> {
     constant: usize,
     arguments: CStrings,
     remembered: HashMap<String, Rc<Program>>,
+    trees: Trees<'a>,
     spawner: Spawner,
     address: String,
     scratch: Vec<u8>,
@@ -125,6 +147,7 @@ impl<'a> Launcher<'a> {
         let mut environment = CStrings::default();
         meta::fixed(&mut environment, &terms.instance);
         Ok(Self {
+            trees: Trees::new(terms.leases),
             terms,
             constant: environment.len(),
             environment,
@@ -141,13 +164,42 @@ impl<'a> Launcher<'a> {
     /// # Errors
     /// 404, 403 or 400.
     pub fn find(&mut self, path: &str) -> Result<Rc<Program>, Refusal> {
+        self.look_up(path).map(|(program, _)| program)
+    }
+
+    /// As [`find`](Self::find). As long as the second value is kept, the tree of the handler stays.
+    fn look_up(&mut self, path: &str) -> Result<(Rc<Program>, Option<Launching>), Refusal> {
         self.remembered.remove(path);
-        let route = route::resolve(self.terms.instance.base, path, &mut probe)?;
+        for _ in 0..LOOKS {
+            let (mut entered, mut place) = (None, Place::Base);
+            let base = self.terms.instance.base;
+            let route = route::resolve(base, path, &mut |here| match probe(here) {
+                // Where a link leads may have been removed at this moment, for the link to lead elsewhere.
+                kind @ (Kind::Directory | Kind::Missing) if here.parent() == Some(base) => {
+                    place = Place::Directory(here.clone());
+                    self.trees.enter(here, &mut entered).unwrap_or(kind)
+                }
+                kind => kind,
+            });
+            let launching = match entered {
+                Some(Entered::Replaced) => continue,
+                Some(Entered::Tree(launching)) => {
+                    place = launching.tree().map_or(Place::Unlocked, Place::Tree);
+                    Some(launching)
+                }
+                None => None,
+            };
+            return self.remember(path, route?, place).map(|program| (program, launching));
+        }
+        Err(Refusal::new(503, "the handler is being deployed again and again"))
+    }
+
+    fn remember(&mut self, path: &str, route: Route, place: Place) -> Result<Rc<Program>, Refusal> {
         let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes());
         let (Ok(file), Ok(directory)) = (c_path(&route.handler), c_path(&route.directory)) else {
             return Err(Refusal::new(404, "no such handler"));
         };
-        let program = Rc::new(Program { route, file, directory });
+        let program = Rc::new(Program { route, file, directory, place });
         if self.remembered.len() >= REMEMBERED {
             self.remembered.clear();
         }
@@ -155,6 +207,25 @@ impl<'a> Launcher<'a> {
             self.remembered.insert(path.to_owned(), Rc::clone(&program));
         }
         Ok(program)
+    }
+
+    /// Where `path` led before, if it may still do so.
+    fn recall(&mut self, path: &str) -> Option<(Rc<Program>, Option<Launching>)> {
+        let program = self.remembered.get(path).map(Rc::clone)?;
+        let tree = match &program.place {
+            Place::Base => return Some((program, None)),
+            Place::Directory(path) if deployed::linked(path).is_none() => return Some((program, None)),
+            Place::Directory(_) | Place::Unlocked => return None,
+            Place::Tree(tree) => tree,
+        };
+        let launching = self.trees.enter_again(tree);
+        if launching.is_none() {
+            // None of those is to keep its lock open.
+            let elsewhere =
+                |other: &Program| !matches!(&other.place, Place::Tree(other) if Rc::ptr_eq(other, tree));
+            self.remembered.retain(|_, other| elsewhere(other));
+        }
+        launching.map(|launching| (Rc::clone(&program), Some(launching)))
     }
 
     /// Starts the handler for a request. The client's descriptor is left open for the caller to close.
@@ -167,14 +238,14 @@ impl<'a> Launcher<'a> {
         client: &Client<'_>,
         pidfd: bool,
     ) -> Result<(Started, Rc<Program>), Failure> {
-        if let Some(program) = self.remembered.get(head.path).map(Rc::clone) {
+        if let Some((program, _launching)) = self.recall(head.path) {
             match self.start(&program, head, client, pidfd) {
                 Ok(started) => return Ok((started, program)),
                 Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno).into())),
                 Err(SpawnError::Exec(_)) => {} // perhaps it is elsewhere now
             }
         }
-        let program = self.find(head.path)?;
+        let (program, _launching) = self.look_up(head.path)?;
         let started = self.start(&program, head, client, pidfd);
         let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
         Ok((started, program))

@@ -49,15 +49,21 @@ pub struct Route {
     pub path_info: Option<Vec<u8>>,
 }
 
-/// Finds the handler below `base` for `path`, which is percent-encoded.
+/// Finds the handler below `base` for `path`, which is percent-encoded. `probe` may replace the path that it is asked about
+/// by another one of the same file or directory; what is found then goes by that one.
 ///
 /// # Errors
 /// 400 for an incomplete escape anywhere and for a NUL in what would be `PATH_INFO`; 403 for a file that is not executable;
 /// 404 for everything that is no regular file, and for the path `*`.
-pub fn resolve(base: &Path, path: &str, probe: &mut dyn FnMut(&Path) -> Kind) -> Result<Route, Refusal> {
+pub fn resolve(
+    base: &Path,
+    path: &str,
+    probe: &mut dyn FnMut(&mut PathBuf) -> Kind,
+) -> Result<Route, Refusal> {
     if !escapes_are_complete(path.as_bytes()) {
         return Err(bad("the path has an incomplete percent escape"));
     }
+    let mut script_name = Vec::with_capacity(path.len() + 1 + INDEX.len());
     let mut rest = path.strip_prefix('/').ok_or(NOT_FOUND)?;
     let mut here = PathBuf::with_capacity(base.as_os_str().len() + path.len() + 1 + INDEX.len());
     here.push(base);
@@ -68,20 +74,24 @@ pub fn resolve(base: &Path, path: &str, probe: &mut dyn FnMut(&Path) -> Kind) ->
             return Err(NOT_FOUND);
         }
         here.push(OsStr::from_bytes(&name));
-        match probe(&here) {
-            Kind::File { executable } => return found(base, here, executable, &rest[end..]),
+        script_name.push(b'/');
+        script_name.extend_from_slice(&name);
+        match probe(&mut here) {
+            Kind::File { executable } => return found(here, script_name, executable, &rest[end..]),
             Kind::Directory => rest = rest.get(end + 1..).unwrap_or(""),
             Kind::Other | Kind::Missing => return Err(NOT_FOUND),
         }
     }
     here.push(INDEX);
-    match probe(&here) {
-        Kind::File { executable } => found(base, here, executable, ""),
+    script_name.push(b'/');
+    script_name.extend_from_slice(INDEX.as_bytes());
+    match probe(&mut here) {
+        Kind::File { executable } => found(here, script_name, executable, ""),
         Kind::Directory | Kind::Other | Kind::Missing => Err(NOT_FOUND),
     }
 }
 
-fn found(base: &Path, handler: PathBuf, executable: bool, rest: &str) -> Result<Route, Refusal> {
+fn found(handler: PathBuf, script_name: Vec<u8>, executable: bool, rest: &str) -> Result<Route, Refusal> {
     if !executable {
         return Err(Refusal::new(403, "the handler is not executable"));
     }
@@ -90,10 +100,8 @@ fn found(base: &Path, handler: PathBuf, executable: bool, rest: &str) -> Result<
         info if info.is_empty() => None,
         info => Some(info.into_owned()),
     };
-    // Only whole plain names were appended to the base, so both are there.
-    let directory = handler.parent().unwrap_or(base).to_owned();
-    let below = handler.strip_prefix(base).unwrap_or(&handler).as_os_str().as_bytes();
-    let script_name = [b"/", below].concat();
+    // At least one whole plain name was appended to the base, so there is one.
+    let directory = handler.parent().unwrap_or(Path::new("/")).to_owned();
     Ok(Route { directory, script_name, path_info, handler })
 }
 

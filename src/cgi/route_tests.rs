@@ -47,7 +47,7 @@ impl Tree {
     fn resolve(&mut self, path: &str) -> Result<Route, u16> {
         let Self { entries, asked } = self;
         resolve(Path::new(BASE), path, &mut |path| {
-            asked.push(path.to_owned());
+            asked.push(path.clone());
             let below = path.strip_prefix(BASE).map(|below| below.as_os_str().as_bytes().to_vec());
             below.ok().and_then(|below| entries.get(&below).copied()).unwrap_or(Kind::Missing)
         })
@@ -226,4 +226,22 @@ proptest! {
             prop_assert!(whole == decoded || whole == with_index, "{:?} became {:?}", path, route);
         }
     }
+}
+
+#[test]
+fn a_probe_may_lead_on_to_another_path_of_the_same_directory() {
+    let mut asked = Vec::new();
+    let mut probe = |path: &mut PathBuf| {
+        asked.push(path.clone());
+        if path.ends_with("shop") {
+            path.set_file_name(".shop.7");
+            return Kind::Directory;
+        }
+        RUNS
+    };
+    let route = resolve(Path::new(BASE), "/shop/cart/x", &mut probe).unwrap();
+    assert_eq!(route.handler, Path::new("/srv/base/.shop.7/cart"));
+    assert_eq!(route.directory, Path::new("/srv/base/.shop.7"));
+    assert_eq!((&*route.script_name, route.path_info.as_deref()), (&b"/shop/cart"[..], Some(&b"/x"[..])));
+    assert_eq!(asked, ["/srv/base/shop", "/srv/base/.shop.7/cart"].map(Path::new));
 }

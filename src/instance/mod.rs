@@ -13,6 +13,7 @@ mod name;
 mod origin;
 mod process;
 pub mod registry;
+pub mod trees;
 
 pub use claim::Claim;
 pub use error::Error;

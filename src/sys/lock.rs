@@ -11,14 +11,8 @@ use std::io;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
-fn write_lock(at: i64) -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: at,
-        l_len: 1,
-        l_pid: 0,
-    }
+fn lock(kind: i32, at: i64) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: at, l_len: 1, l_pid: 0 }
 }
 
 /// Takes the write lock on the byte at offset `at` (which need not exist); `false` when another description
@@ -27,11 +21,33 @@ fn write_lock(at: i64) -> libc::flock {
 /// # Errors
 /// Those of `fcntl(F_OFD_SETLK)`: the file system knows no locks, for instance.
 pub fn try_lock_byte(file: &File, at: i64) -> io::Result<bool> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&write_lock(at))) {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK, at))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shares the byte at offset `at` with others that share it; `false` when another description has its write lock. The
+/// file must be open for reading.
+///
+/// # Errors
+/// Those of `fcntl(F_OFD_SETLK)`.
+pub fn share_byte(file: &File, at: i64) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_RDLCK, at))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lets go of the byte at offset `at`.
+///
+/// # Errors
+/// Those of `fcntl(F_OFD_SETLK)`.
+pub fn unlock_byte(file: &File, at: i64) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_UNLCK, at)))?;
+    Ok(())
 }
 
 /// Whether another open file description holds a lock on the byte at offset `at`.
@@ -39,7 +55,7 @@ pub fn try_lock_byte(file: &File, at: i64) -> io::Result<bool> {
 /// # Errors
 /// Those of `fcntl(F_OFD_GETLK)`.
 pub fn is_byte_locked(file: &File, at: i64) -> io::Result<bool> {
-    let mut lock = write_lock(at);
+    let mut lock = lock(libc::F_WRLCK, at);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(lock.l_type != libc::F_UNLCK as i16)
 }
@@ -50,7 +66,7 @@ pub fn is_byte_locked(file: &File, at: i64) -> io::Result<bool> {
 /// # Errors
 /// Those of `fcntl(F_SETLK)`: `EAGAIN` when another process holds it.
 pub fn lock_record(file: &File) -> io::Result<()> {
-    Ok(fcntl(file, FcntlArg::F_SETLK(&write_lock(0))).map(drop)?)
+    Ok(fcntl(file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 0))).map(drop)?)
 }
 
 /// The process that holds the record lock on the first byte of the file, by its number in the caller's pid namespace: 0 when
@@ -59,7 +75,7 @@ pub fn lock_record(file: &File) -> io::Result<()> {
 /// # Errors
 /// Those of `fcntl(F_GETLK)`.
 pub fn record_holder(file: &File) -> io::Result<Option<i32>> {
-    let mut lock = write_lock(0);
+    let mut lock = lock(libc::F_WRLCK, 0);
     fcntl(file, FcntlArg::F_GETLK(&mut lock))?;
     Ok((lock.l_type != libc::F_UNLCK as i16).then_some(lock.l_pid))
 }

@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod client;
 pub mod clock;
 pub mod cstrings;
+pub mod deployed;
 pub mod descriptors;
 pub mod epoll;
 pub mod executable;
@@ -31,6 +32,7 @@ pub mod sockdiag;
 pub mod spawn;
 pub mod stdio;
 pub mod tether;
+pub mod traces;
 pub mod uring;
 
 use std::io;

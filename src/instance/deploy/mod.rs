@@ -4,11 +4,15 @@
 //! and renamed. A hidden name never resolves, so what a killed deploy leaves behind is never executed, and the
 //! next deploy removes it. Deploys into one directory take turns, so a hidden name found there is stale.
 //!
+//! A directory lives in a tree of its own, to which its name is a link (`tree`): those who run in the old tree keep it.
+//! It is removed by whoever first finds it unused, a later deploy or the instance.
+//!
 //! `ETXTBSY` cannot happen: the file that is executed was written by a process that never forks, so that no
 //! other process has it open for writing by the time it gets its name.
 
 mod copy;
 mod source;
+mod tree;
 mod warnings;
 
 use std::ffi::OsStr;
@@ -17,10 +21,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
-use crate::sys::fs::{exchange, sync_file_system};
+use super::{Error, trees};
+use crate::sys::deployed;
 use crate::sys::lock::flock_exclusive;
-use copy::{Tree, copy_file};
+use copy::copy_file;
 pub use source::Source;
 
 /// Hidden names begin with this.
@@ -52,15 +56,34 @@ pub fn deploy(source: &Source, base: &Path, search: &str) -> Result<Deployed, Er
         remove_stale(&base);
     }
     let hidden = base.join(format!("{HIDDEN}{}", std::process::id()));
+    let places = Places { base: &base, hidden: &hidden, target: &target };
     let warnings = if source.is_dir {
-        deploy_tree(&source.real, &hidden, &target, search)
+        tree::deploy(&source.real, &places, search)
     } else {
-        deploy_file(&source.file, &hidden, &target)
+        deploy_file(&source.file, &places)
             .map(|()| warnings::of_executables(std::slice::from_ref(&target), search))
     };
-    remove(&hidden)
-        .map_err(Error::file("remove", &hidden))
-        .and(warnings.map(|warnings| Deployed { target, warnings }))
+    remove(&hidden).map_err(Error::file("remove", &hidden))?;
+    Ok(Deployed { target, warnings: warnings? })
+}
+
+/// Removes the trees in `base` that were replaced and that nothing uses any more. What is left over does no harm, and the
+/// next deploy tries again.
+pub fn tidy(base: &Path) {
+    let _alone = match File::open(base).and_then(flock_exclusive) {
+        Ok(alone) => alone,
+        Err(_) => return, // another deploy may be making a tree
+    };
+    let _ = trees::all(base).and_then(|all| trees::remove_unused(base, all));
+}
+
+/// Where something is deployed to.
+#[derive(Clone, Copy, Debug)]
+struct Places<'a> {
+    base: &'a Path,
+    /// A name of this deploy's own.
+    hidden: &'a Path,
+    target: &'a Path,
 }
 
 fn refused(path: &Path, why: &str) -> Error {
@@ -70,16 +93,17 @@ fn refused(path: &Path, why: &str) -> Error {
 /// Refuses to replace something by itself or by a part of itself, and a file by a directory or the reverse.
 fn check_places(source: &Source, base: &Path, target: &Path) -> Result<(), Error> {
     let Source { given, real, is_dir, .. } = source;
-    if real == target {
+    let there = deployed::linked(target).map_or(target.to_owned(), |tree| base.join(tree));
+    if *real == there {
         return Err(refused(given, "it is in place already"));
     }
-    if real.starts_with(target) {
+    if real.starts_with(&there) {
         return Err(refused(given, "it is inside the directory that it would replace"));
     }
     if *is_dir && base.starts_with(real) {
         return Err(refused(given, &format!("it contains {}, where it would go", base.display())));
     }
-    let there = fs::symlink_metadata(target).ok().filter(|there| !there.is_symlink());
+    let there = fs::symlink_metadata(there).ok().filter(|there| !there.is_symlink());
     match there.map(|there| there.is_dir()) {
         Some(true) if !is_dir => {
             Err(refused(given, &format!("{} is a directory; remove it first", target.display())))
@@ -111,13 +135,13 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn deploy_file(from: &File, hidden: &Path, target: &Path) -> Result<(), Error> {
-    copy_file(from, hidden, executable)
+fn deploy_file(from: &File, places: &Places<'_>) -> Result<(), Error> {
+    copy_file(from, places.hidden, executable)
         // After a power cut a renamed file must not be empty.
         .and_then(|copy| copy.sync_all())
-        .and_then(|()| fs::rename(hidden, target))
-        .and_then(|()| sync_parent(target))
-        .map_err(Error::file("write the handler", target))
+        .and_then(|()| fs::rename(places.hidden, places.target))
+        .and_then(|()| sync_parent(places.target))
+        .map_err(Error::file("write the handler", places.target))
 }
 
 /// Executable for all who may read it.
@@ -127,42 +151,4 @@ fn executable(mode: u32) -> u32 {
 
 fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-fn deploy_tree(source: &Path, hidden: &Path, target: &Path, search: &str) -> Result<Vec<String>, Error> {
-    let executables = Tree::copied(source, hidden)?.executables;
-    let mut warnings = Vec::new();
-    if executables.is_empty() {
-        warnings.push(format!(
-            "nothing in {} is executable, so nothing in it will be served; `chmod +x` the handlers and deploy again",
-            source.display()
-        ));
-    }
-    // Once for all files: they are on the disk before they get their name.
-    File::open(hidden).and_then(|tree| sync_file_system(&tree)).map_err(Error::file("write", target))?;
-    let replaced = match fs::symlink_metadata(target) {
-        Ok(_) => replace(hidden, target, &mut warnings),
-        Err(_) => fs::rename(hidden, target),
-    };
-    replaced.and_then(|()| sync_parent(target)).map_err(Error::file("put in place", target))?;
-    let executables: Vec<PathBuf> = executables.iter().map(|file| target.join(file)).collect();
-    warnings.extend(warnings::of_executables(&executables, search));
-    Ok(warnings)
-}
-
-/// Exchanges the trees; where the file system cannot or a sandbox refuses it, the old one is moved away first.
-fn replace(hidden: &Path, target: &Path, warnings: &mut Vec<String>) -> io::Result<()> {
-    match exchange(hidden, target) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM)) => {
-            let old = hidden.with_extension("old");
-            fs::rename(target, &old)?;
-            fs::rename(hidden, target)?;
-            warnings.push(format!(
-                "directories cannot be exchanged here (file system or sandbox), so {} was missing for a moment",
-                target.display()
-            ));
-            remove(&old)
-        }
-        exchanged => exchanged,
-    }
 }

@@ -58,5 +58,8 @@ fn put(source: &Source, base: &Path, env: &BTreeMap<String, String>) -> Result<(
     for warning in &done.warnings {
         stdio::remark(format_args!("caffeine: warning: {warning}"));
     }
-    print(&format!("deployed {}\n", done.target.display()))
+    let printed = print(&format!("deployed {}\n", done.target.display()));
+    // Last: it can take longer than all the rest.
+    deploy::tidy(base);
+    printed
 }

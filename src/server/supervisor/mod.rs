@@ -17,6 +17,7 @@ mod reload;
 mod staff;
 mod start;
 mod stderr;
+mod trees;
 
 use std::collections::BTreeSet;
 use std::io::{PipeReader, PipeWriter, Read};
@@ -47,6 +48,7 @@ use handlers::Handlers;
 use keeper::Desk;
 use member::Member;
 use stderr::Collector;
+use trees::Trees;
 
 /// A stop waits so long for handshakes that had begun when it came: longer than TCP_DEFER_ACCEPT holds a connection.
 const HALF_OPEN: Duration = Duration::from_millis(1500);
@@ -72,6 +74,8 @@ pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) ->
         fork::await_children(LAST_MOMENT);
     }
     supervisor.own().stderr.finish();
+    let trees = supervisor.own().trees.finish();
+    supervisor.remove_trees(trees);
     ended
 }
 
@@ -130,6 +134,8 @@ struct Supervisor {
     /// Where workers report that they accept. A worker gives it up then: each descriptor that it has is copied and closed
     /// again at every launch.
     reports: Option<PipeWriter>,
+    /// Where workers send leases of deployed trees.
+    leases: Option<OwnedFd>,
 }
 
 /// Descriptors that are the supervisor's alone.
@@ -144,6 +150,7 @@ struct Own {
     reports: PipeReader,
     stderr: Collector,
     notify: Notify,
+    trees: Trees,
 }
 
 impl Supervisor {
@@ -287,6 +294,9 @@ impl Supervisor {
         self.tell_retiring();
         self.send_to_keeper();
         self.cover_sockets();
+        if self.own().trees.due().is_some_and(|due| now >= due) {
+            self.sweep_trees();
+        }
     }
 
     fn reopen_log(&mut self) {
@@ -319,10 +329,11 @@ impl Supervisor {
         let rows: BTreeSet<usize> = self.staff.iter().map(|member| member.slot).collect();
         let own = self.own();
         own.stderr.vacate(|row| !rows.contains(&row));
-        let mut fds = [own.signals.as_fd(), own.reports.as_fd(), own.stderr.as_fd()]
+        let mut fds = [own.signals.as_fd(), own.reports.as_fd(), own.stderr.as_fd(), own.trees.as_fd()]
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let _ = poll(&mut fds, timeout);
         self.own().stderr.collect();
+        self.own().trees.collect();
     }
 
     fn next_wake_up(&self) -> Option<Duration> {
@@ -341,6 +352,8 @@ impl Supervisor {
             self.staff.iter().any(|member| member.stopped || member.pid.is_none()).then_some(GONE_TICK);
         let line = self.own.as_ref().and_then(|own| own.stderr.due()).map(until);
         let cover = self.next_cover.map(until);
-        [phase, due, gone, line, cover, unsent, self.until_handlers_are_due()].into_iter().flatten().min()
+        let trees = self.own.as_ref().and_then(|own| own.trees.due()).map(until);
+        let handlers = self.until_handlers_are_due();
+        [phase, due, gone, line, cover, unsent, handlers, trees].into_iter().flatten().min()
     }
 }

@@ -214,7 +214,9 @@ impl Supervisor {
         self.own = None;
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());
-        let (Some(mut reports), Some((stderr, pipes))) = (self.reports.take(), ends) else {
+        let (Some(mut reports), Some(leases), Some((stderr, pipes))) =
+            (self.reports.take(), self.leases.take(), ends)
+        else {
             fork::exit_now(worker::EXIT_FATAL)
         };
         let set_up = fork::begin_session()
@@ -254,6 +256,7 @@ impl Supervisor {
             slots: generation.slots.clone(),
             sockets,
             log_path: self.claim.folder().log(),
+            leases,
             nofile: self.nofile,
             stderr: pipes,
             leaves_queue: self.given,

@@ -15,6 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::handlers::Handlers;
 use super::stderr::Collector;
+use super::trees::Trees;
 use super::{Beginning, Own, Phase, Supervisor, bind, closing};
 use crate::cgi::stderr::Table;
 use crate::listener::socket;
@@ -85,6 +86,7 @@ pub(super) fn open(
     let stderr = Collector::new(Box::leak(Box::new(table))).map_err(failed("set up standard errors"))?;
     let (reports_in, reports) = io::pipe().map_err(failed("make a pipe"))?;
     net::set_nonblocking(reports_in.as_fd(), true).map_err(failed("set up a pipe"))?;
+    let (trees, leases) = Trees::open().map_err(failed("make a socket pair"))?;
     let mut parking = Parking::default();
     parking.park(&sockets).map_err(failed("park the listening sockets"))?;
     drop(sockets);
@@ -112,8 +114,9 @@ pub(super) fn open(
         desk: None,
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify }),
+        own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify, trees }),
         reports: Some(reports),
+        leases: Some(leases),
     };
     let first = supervisor.found(Rc::new(settings)).map_err(Error::Failed)?;
     supervisor.staff_keeper(&first).map_err(Error::Failed)?;

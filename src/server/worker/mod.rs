@@ -78,6 +78,8 @@ pub struct Post<'a> {
     pub sockets: Vec<OwnedFd>,
     /// The instance's folder: the log's place, and that of large bodies.
     pub log_path: PathBuf,
+    /// Where the instance hears of deployed trees that handlers are started in.
+    pub leases: OwnedFd,
     /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.
     pub nofile: Option<(u64, u64)>,
     /// Standard errors for its handlers.
@@ -113,6 +115,7 @@ struct Shared {
     number: usize,
     nofile: Option<(u64, u64)>,
     stderr: Pipes,
+    leases: OwnedFd,
     /// `SERVER_NAME` where the client names no host.
     server_name: String,
     descriptors: Descriptors,
@@ -177,6 +180,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
         nofile: post.nofile,
         stderr: post.stderr,
         keeping: post.keeper.map(|entrance| Keeping::new(entrance, post.settings.outcomes.are_recorded())),
+        leases: post.leases,
         spool_directory: post.log_path.parent().unwrap_or(&post.log_path).to_owned(),
     }));
     let room: &'static Room = Box::leak(Box::new(Room::open(shared, flush_timer)?));

@@ -90,6 +90,7 @@ impl Service {
             alarm_s: alarm_s(settings),
             limits: limits(shared),
             clear_mask: slow,
+            leases: Some(shared.leases.as_fd()),
         };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));

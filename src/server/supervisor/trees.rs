@@ -1,0 +1,184 @@
+//! The instance's part in the life of deployed trees ([`deployed`] has the whole story): it holds a lease of each tree that
+//! its workers have started handlers in, until the tree is no longer in place and nothing runs in it; then it removes the
+//! tree, if it may. Workers come and go, and so it is the supervisor that vouches for their handlers. A process of its own
+//! removes the files, which can take long.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::unistd::{Pid, getpid};
+
+use super::Supervisor;
+use crate::instance::trees;
+use crate::sys::deployed::{self, LAUNCH};
+use crate::sys::fdpass::{self, receive_one};
+use crate::sys::lock::is_byte_locked;
+use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
+use crate::sys::traces::{self, Traces};
+use crate::sys::{fork, proctable};
+
+/// A tree that was replaced is looked at after this time; the pause doubles...
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// ...up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// All leases of the instance.
+#[derive(Debug)]
+pub(super) struct Trees {
+    arrivals: OwnedFd,
+    leases: HashMap<PathBuf, Lease>,
+    /// When to look whether trees that were replaced are still used.
+    due: Option<Instant>,
+    pause: Duration,
+}
+
+#[derive(Debug)]
+struct Lease {
+    /// Holds a byte of it (see [`deployed::LEASE`]).
+    lock: File,
+    /// When it was first seen that the tree is no longer in place, since the boot.
+    replaced: Option<Duration>,
+}
+
+impl Trees {
+    /// None yet; and where workers send leases to.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn open() -> io::Result<(Self, OwnedFd)> {
+        let (arrivals, entrance) = fdpass::messages()?;
+        Ok((Self { arrivals, leases: HashMap::new(), due: None, pause: FIRST_PAUSE }, entrance))
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrivals.as_fd()
+    }
+
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes the leases that have arrived. The first one of a new tree tells that another one was replaced.
+    pub fn collect(&mut self) {
+        let mut path = [0; libc::PATH_MAX as usize];
+        let mut is_new = false;
+        while let Ok((length, Some(lock))) = receive_one(self.arrivals.as_fd(), &mut path, false) {
+            let path = PathBuf::from(OsStr::from_bytes(&path[..length]));
+            self.leases.entry(path).or_insert_with(|| {
+                is_new = true;
+                Lease { lock: lock.into(), replaced: None }
+            });
+        }
+        if is_new && self.note_replaced() {
+            let soon = Instant::now() + FIRST_PAUSE;
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
+            self.pause = FIRST_PAUSE;
+        }
+    }
+
+    /// Lets go of trees in which nothing runs any more: these. `staff` are the processes of the instance that are no handlers.
+    pub fn sweep(&mut self, staff: &[Pid]) -> Vec<PathBuf> {
+        self.note_replaced();
+        let replaced: Vec<PathBuf> = self.replaced().cloned().collect();
+        // First who is starting a handler, then what runs: what is started from now on is not in these trees.
+        let idle = |path: &&PathBuf| {
+            let lease = self.leases.get(*path);
+            lease.is_some_and(|lease| is_byte_locked(&lease.lock, LAUNCH).is_ok_and(|locked| !locked))
+        };
+        let idle: Vec<&PathBuf> = replaced.iter().filter(idle).collect();
+        let mut unused = Vec::new();
+        match traces::of(deployed::PREFIX) {
+            Ok(traces) => {
+                let youngest_hidden = hidden_handlers(&traces, staff).min();
+                for path in idle {
+                    let until = self.leases.get(path).and_then(|lease| lease.replaced);
+                    let hidden =
+                        youngest_hidden.is_some_and(|started| until.is_none_or(|until| started <= until));
+                    if !hidden && !traces.lead_to(name(path).as_bytes()) {
+                        unused.push(path.clone());
+                    }
+                }
+            }
+            Err(error) => tracing::warn!("cannot look for handlers in replaced trees: {error}"),
+        }
+        unused.iter().for_each(|path| drop(self.leases.remove(path)));
+        let any_left = self.replaced().next().is_some();
+        self.due = any_left.then(|| Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        unused
+    }
+
+    /// Lets go of all trees: the instance ends, and its handlers have.
+    pub fn finish(&mut self) -> Vec<PathBuf> {
+        self.leases.drain().map(|(path, _)| path).collect()
+    }
+
+    fn replaced(&self) -> impl Iterator<Item = &PathBuf> {
+        self.leases.iter().filter(|(_, lease)| lease.replaced.is_some()).map(|(path, _)| path)
+    }
+
+    /// Looks which trees are in place; whether one is no longer that was.
+    fn note_replaced(&mut self) -> bool {
+        let bases: BTreeSet<PathBuf> = self.leases.keys().map(|path| base(path).to_owned()).collect();
+        let mut found = false;
+        for parent in bases {
+            let Ok(in_place) = trees::in_place(&parent) else { continue };
+            for (path, lease) in self.leases.iter_mut().filter(|(path, _)| base(path) == parent) {
+                let replaced = !in_place.contains(name(path));
+                found |= replaced && lease.replaced.is_none();
+                lease.replaced = replaced.then(|| lease.replaced.unwrap_or_else(traces::since_boot));
+            }
+        }
+        found
+    }
+}
+
+impl Supervisor {
+    /// Has replaced trees that nothing uses any more removed.
+    pub(super) fn sweep_trees(&mut self) {
+        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
+        let unused = self.own().trees.sweep(&staff);
+        self.remove_trees(unused);
+    }
+
+    /// Has these trees removed, as far as they are not in place, by a process that may take its time. What is left when it
+    /// is killed, or could not be made, is left to the next deploy.
+    pub(super) fn remove_trees(&mut self, trees: Vec<PathBuf>) {
+        if trees.is_empty() || !matches!(fork_single_threaded(), Ok(None)) {
+            return;
+        }
+        // It must keep neither the name nor the port nor a lease of the instance, nor the launcher waiting.
+        (self.own, self.reports, self.leases) = (None, None, None);
+        self.claim.close_in_child();
+        self.ready.iter().for_each(|ready| ready.close_in_child());
+        let _ = standard_streams_to_null();
+        for tree in trees {
+            let _ = trees::remove_unused(base(&tree), [name(&tree).to_owned()]);
+        }
+        fork::exit_now(0)
+    }
+}
+
+fn base(tree: &Path) -> &Path {
+    tree.parent().unwrap_or(Path::new("/"))
+}
+
+fn name(tree: &Path) -> &OsStr {
+    tree.file_name().unwrap_or_default()
+}
+
+/// When handlers that may not be looked into were started: they may be in any tree that was in place then.
+fn hidden_handlers(traces: &Traces, staff: &[Pid]) -> impl Iterator<Item = Duration> {
+    let all = if traces.hidden.is_empty() { Vec::new() } else { proctable::processes().unwrap_or_default() };
+    let is_handler = move |pid: Pid| {
+        let process = all.iter().find(|one| one.pid == pid);
+        !staff.contains(&pid) && process.is_some_and(|one| proctable::descends(one, getpid(), &all))
+    };
+    traces.hidden.iter().filter(move |(pid, _)| is_handler(*pid)).map(|(_, started)| *started)
+}
