@@ -9,6 +9,7 @@
 //! Listening **sockets** belong to the instance, not to a strategy or a worker: every worker inherits all of them, the
 //! supervisor parks a copy, and they stay open until the instance ends. A strategy says how many there are
 //! ([`SocketCount`]: one, or one per worker) and which of them a worker accepts from. So whoever dies, the queue lives.
+//! A stop leads new connections to a socket of its own, the [`sink`]; no strategy has to know.
 //!
 //! What every strategy must keep, and `tests/contract.rs` tries on each:
 //! 1. Every connection is accepted exactly once.

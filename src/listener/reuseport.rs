@@ -7,7 +7,8 @@
 //! Does not promise work conservation: a busy or stuck worker still gets its share, which waits for it.
 //! `:private`: as in the literature and in most servers, each worker opens a socket of its own that nobody else holds. A
 //! crash resets what waits in its queue; a worker that leaves takes what is in its queue at that moment, and what finishes
-//! its handshake just then is reset (without `tcp_migrate_req`): on a stop, on a reload, when workers become fewer. For
+//! its handshake just then is reset (without `tcp_migrate_req`): on a reload, and when workers become fewer. A stop leads new
+//! connections away first ([`sink`](super::sink)), so that nearly nothing is left to be reset. For
 //! comparison, not for use.
 //!
 //! When a reload has made workers fewer, sockets that all hold stay open (closing one resets its queue) and each worker
