@@ -6,6 +6,8 @@
 //! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot.
 //! Each row begins on a cache-line pair of its own, so that workers never share a line.
 
+mod totals;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,9 +21,12 @@ pub use counters::Counters;
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
+use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x05");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x06");
+/// All but the version.
+const KIND: u64 = MAGIC & !0xffff;
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 256;
 
@@ -59,6 +64,8 @@ pub struct Header {
     pub handlers_failed: AtomicU64,
     /// Handlers that a signal ended.
     pub handlers_killed: AtomicU64,
+    /// What rows had counted before they were given to other workers.
+    earlier: Earlier,
 }
 
 /// What kind of process has a slot ([`Row::role`]).
@@ -221,27 +228,25 @@ impl Scoreboard {
     /// # Errors
     /// The file cannot be read, or is none of this version (`InvalidData`).
     pub fn open(path: &Path) -> io::Result<Self> {
-        let bad = || {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!(
-                    "{} is not a scoreboard of this version of caffeine, or was truncated; ask with the version that runs \
-                     the instance, or start the instance again",
-                    path.display()
-                ),
-            )
-        };
+        let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let file = open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
-        let size = usize::try_from(file.metadata()?.len()).map_err(|_| bad())?;
+        let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         if size < ROW_BYTES {
-            return Err(bad());
+            return Err(bad("it is too short for a scoreboard"));
         }
         let board = Self::over(SharedMap::file(&file, size, false)?, size / ROW_BYTES - 1, None);
         let header = board.header();
-        if header.magic.load(Relaxed) != MAGIC || header.rows.load(Relaxed) != board.rows as u64 {
-            return Err(bad());
+        match header.magic.load(Relaxed) {
+            MAGIC if header.rows.load(Relaxed) == board.rows as u64 => Ok(board),
+            MAGIC => Err(bad("it has another length than it says")),
+            magic if magic & !0xffff == KIND => Err(bad(&format!(
+                "it is of version {}, and this program reads version {}: use the program that started the instance, or start \
+                 it again",
+                magic & 0xffff,
+                MAGIC & 0xffff
+            ))),
+            _ => Err(bad("it is not a scoreboard")),
         }
-        Ok(board)
     }
 
     fn over(map: SharedMap, rows: usize, file: Option<File>) -> Self {
@@ -294,7 +299,7 @@ impl Scoreboard {
     }
 
     /// Sets every counter of a row to 0, for a worker of a new generation; but for those that messages on their way to the
-    /// keeper refer to.
+    /// keeper refer to. The [totals](Self::totals) stay.
     pub fn clear(&self, slot: usize) {
         let row = self.row(slot);
         let counters = [
@@ -316,7 +321,9 @@ impl Scoreboard {
             &row.running,
             &row.busy_ns,
         ];
-        counters.into_iter().chain(&row.answered).for_each(|counter| counter.store(0, Relaxed));
+        let clear =
+            || counters.into_iter().chain(&row.answered).for_each(|counter| counter.store(0, Relaxed));
+        self.header().earlier.take_over(row, clear);
     }
 
     /// Handlers of the instance that run now, where there is a keeper. Never fewer than there are: one that goes from a worker

@@ -12,7 +12,7 @@ fn whoever_changes_the_layout_gives_it_another_version() {
         offset_of!(Row, busy_ns),
     ];
     let header = [offset_of!(Header, closing), offset_of!(Header, refused)];
-    assert_eq!((MAGIC & 0xffff, row, header), (4, [40, 88, 136, 168], [40, 72]));
+    assert_eq!((MAGIC & 0xffff, row, header), (6, [40, 88, 136, 168], [40, 72]));
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn another_version_is_refused_and_not_misread() {
     assert!(Scoreboard::open(&path).is_ok());
     board.header().magic.store(MAGIC - 1, SeqCst);
     let refused = Scoreboard::open(&path).unwrap_err();
-    assert!(refused.to_string().contains("not a scoreboard of this version"), "{refused}");
+    assert!(refused.to_string().contains("this program reads version"), "{refused}");
     std::fs::write(&path, b"something else").unwrap();
     assert!(Scoreboard::open(&path).is_err());
 }

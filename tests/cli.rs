@@ -21,7 +21,7 @@ fn every_misuse_is_one_line_that_names_the_object() {
         ("-n lab --path . --deploy x", "give one of the two"),
         ("--prt 1", "'--port'"),
         ("hello", "unexpected argument 'hello'"),
-        ("--port 65536", "65536 is not in 0..=65535"),
+        ("--port 65536", "a port is a whole number from 0 to 65535"),
         ("--port http", "'http' for '--port"),
         ("--workers 0", "workers must be 1 to 1024, not 0"),
         ("--workers -1", "'-1' for '--workers"),
@@ -93,6 +93,42 @@ fn the_strategies_are_explained() {
     let text = sandbox.caffeine(&["--listener", "help"]).succeeds().stdout;
     assert_eq!(text, sandbox.caffeine(&["--listener=help"]).succeeds().stdout);
     assert!(text.contains("\ninherited-rearm[:N]\n") && text.contains("exact turn"), "{text}");
+}
+
+#[test]
+fn a_shell_is_offered_instances_and_strategies() {
+    let sandbox = Sandbox::new();
+    for name in ["web", "lab"] {
+        std::fs::create_dir_all(sandbox.state_dir().join(name)).unwrap();
+    }
+    let script = sandbox.caffeine(&["--completions", "bash"]).succeeds().stdout;
+    sandbox.write("completions", script);
+    let offered = |words: &[&str]| {
+        let last = words.len() - 1;
+        let typed = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let call = format!(
+            "source ./completions; COMP_WORDS=({typed}); COMP_CWORD={last}; _caffeine caffeine '{}' '{}'; \
+             echo \"${{COMPREPLY[@]}}\"",
+            words[last],
+            words[last - 1]
+        );
+        let mut command = std::process::Command::new("bash");
+        command.args(["--norc", "-c", &call]).env("HOME", sandbox.path("")).env_remove("XDG_STATE_HOME");
+        let output = command.current_dir(sandbox.path("")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    for option in ["-n", "--name", "--forget"] {
+        assert_eq!(offered(&["caffeine", option, ""]), "lab web", "{option}");
+    }
+    assert_eq!(offered(&["caffeine", "-n", "w"]), "web");
+    let strategies = offered(&["caffeine", "--listener", "reuse"]);
+    assert_eq!(strategies, "reuseport reuseport-cbpf reuseport-steal");
+    for (shell, words) in [("zsh", "caffeine 2>/dev/null"), ("fish", "(ls (set -q XDG_STATE_HOME;")] {
+        let script = sandbox.caffeine(&["--completions", shell]).succeeds().stdout;
+        assert!(script.contains(words) && script.contains("reuseport-steal"), "{shell}");
+    }
+    let other = sandbox.caffeine(&["--completions", "elvish"]).succeeds().stdout;
+    assert!(!other.contains("INSTANCES"), "{other}");
 }
 
 #[test]

@@ -128,27 +128,94 @@ fn the_present_directory_matters_to_relative_paths_alone() {
 fn every_error_in_a_file_names_file_line_and_key() {
     let sandbox = Sandbox::new();
     for (contents, text) in [
-        ("\n\nprot = 1", ":3: prot: unknown key `prot`, expected one of"),
-        ("port = \"x\"", ":1: port: invalid type: string \"x\", expected u16"),
-        ("port = 99999", ":1: port: "),
+        ("\n\nprot = 1", ":3: unknown key `prot`; did you mean `port`?"),
+        ("max_body = 1", ":1: unknown key `max_body`; did you mean `max-body`?"),
+        ("threads = 1", ":1: unknown key `threads`; the keys are the settings of `caffeine --help`"),
+        ("config = \"d.toml\"", ":1: config: a file cannot name another"),
+        ("port =", ":1: port: there is no value after the `=`"),
+        ("port = # none", ":1: port: there is no value after the `=`"),
+        ("workers = 2\nport = \nname = \"lab\"", ":2: port: there is no value after the `=`"),
+        ("name = lab", ":1: name: this value needs quotes: name = \"lab\""),
+        ("a\ngrace = \"30s\"", ":1: a: a setting is written `key = value`"),
+        ("port = \"x\"", ":1: port: \"x\": a port is a whole number from 0 to 65535"),
+        ("port = 99999", ":1: port: \"99999\": a port is"),
+        ("workers = -1", ":1: workers: \"-1\": it must not be below 0"),
+        ("workers = 1.5", ":1: workers: \"1.5\": it is not a whole number"),
+        ("workers = [1]", ":1: workers: one value, not a list"),
+        ("bind = \"localhost\"", ":1: bind: \"localhost\": it is not an IP address"),
+        ("pin = \"perhaps\"", ":1: pin: \"perhaps\": it must be true or false"),
         ("workers = 4\nworkers = 5", ":2: workers: duplicate key"),
-        ("grace = 30", ":1: grace: invalid type: integer `30`"),
-        ("a\ngrace = \"30s\"", ":1: "),
+        ("grace = 30", ":1: grace: '30' has no unit"),
         ("name = \"no name\"", ":1: name: \"no name\" is no instance name"),
         ("listener = \"lifo\"", ":1: listener: "),
         ("max-body = \"5 elephants\"", ":1: max-body: "),
         ("max-body = -1", ":1: max-body: "),
-        ("[env]\nA = \"1\"\nB = 2", ":3: B: invalid type: integer `2`"),
-        ("[server]\nport = 1", ":1: unknown key `server`"),
+        ("[server]\nport = 1", ":1: unknown table [server]; settings stand above all tables"),
+        ("env = 1", ":1: env: it is a table"),
+        ("[env]\nA = \"1\"\nB = [2]", ":3: [env] B: a variable is one value"),
+        ("[env]\nport = 8080", ":2: [env] port: a setting stands above the line [env]"),
+        (
+            "[env]\nHTTP_PROXY = \"http://p:3128\"",
+            ":2: [env] HTTP_PROXY is set by the server for each request",
+        ),
+        ("[env]\n\nREMOTE_USER = \"me\"", ":3: [env] REMOTE_USER is set by the server"),
+        ("[env]\nA = \"a\\u0000b\"", ":2: [env] the value of A contains a NUL"),
+        ("[env]\n\"A=B\" = \"\"", ":2: [env] \"A=B\""),
         ("workers = 0", "workers must be 1 to 1024, not 0"),
-        ("[env]\n\"A=B\" = \"\"", "[env] \"A=B\""),
     ] {
         let file = sandbox.write("c.toml", contents);
-        let outcome = sandbox.caffeine(&["--config", "c.toml"]).fails(2, text);
+        let outcome = sandbox.caffeine(&["--check-config", "--config", "c.toml"]).fails(2, text);
         if text.starts_with(':') {
             assert!(outcome.stderr.contains(&format!("{}:", file.display())), "{outcome:?}");
         }
+        for word in ["u16", "usize", "u64", "expected a"] {
+            assert!(!outcome.stderr.contains(word), "{outcome:?}");
+        }
     }
+}
+
+#[test]
+fn variables_can_be_numbers_and_are_what_a_handler_can_be_started_with() {
+    let sandbox = Sandbox::new();
+    sandbox.handler(
+        "env",
+        "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\necho \"$PORT $RATE $LIVE ${#LONG}\"\n",
+    );
+    let long = 131_072 - "LONG=".len() - 1;
+    let with = |more: &str| {
+        let numbers = "[env]\nPORT = 8080\nRATE = 0.50\nLIVE = true\n";
+        sandbox.write("c.toml", format!("{numbers}{more}\n"));
+        sandbox.caffeine(&["--check-config", "-c", "c.toml"])
+    };
+    with(&format!("LONG = \"{}\"", "x".repeat(long + 1))).fails(2, ":5: [env] LONG: the value is too long");
+    let many: String = (0..64).map(|n| format!("V{n} = \"{}\"\n", "x".repeat(100_000))).collect();
+    with(&many).fails(2, "c.toml:1: [env]: ");
+    with(&format!("LONG = \"{}\"", "x".repeat(long))).succeeds();
+    let server = sandbox.start(&["-c", "c.toml"]);
+    assert_eq!(server.get("/env").text(), format!("8080 0.50 true {long}\n"));
+}
+
+#[test]
+fn a_broken_file_hinders_only_what_uses_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\n");
+    let mut server = sandbox.start(&["-c", "c.toml"]);
+    // Not TOML any more: what is asked for stands elsewhere.
+    sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\nport = \n");
+    sandbox.caffeine(&["-c", "c.toml", "--stop"]).fails(2, ":3: port: there is no value");
+    let state = sandbox.path("state");
+    sandbox
+        .caffeine(&["-c", "c.toml", "-n", "lab", "--state-dir", state.to_str().unwrap(), "--status"])
+        .succeeds();
+    // Settings that only a start uses.
+    sandbox.write(
+        "c.toml",
+        "name = \"lab\"\nstate-dir = \"state\"\nport = \"x\"\nprot = 1\n[env]\nHTTP_A = \"\"\n",
+    );
+    for action in ["--status", "--log", "-L", "--stop"] {
+        sandbox.caffeine(&["-c", "c.toml", action]).succeeds();
+    }
+    assert_eq!(server.wait().0, Some(0));
 }
 
 #[test]

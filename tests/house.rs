@@ -120,7 +120,7 @@ fn files_stay_short() {
 const TIME_OF_DAY: &[&str] = &[
     "src/server/logging/mod.rs",
     "src/server/supervisor/start.rs",
-    "src/server/actions/status.rs",
+    "src/server/actions/status/sight.rs",
     "src/server/table.rs",
     "src/sys/clock.rs",
     "src/instance/deploy/tree.rs",

@@ -75,8 +75,39 @@ fn what_make_installs_it_takes_away_again() {
     // Files of others stay, with their folders.
     fs::write(root.join("share/man/man1/other.1"), "").unwrap();
     make(&build, &[&["uninstall".to_owned()], &place[..]].concat());
-    let left = ["bin", "lib", "share", "share/man", "share/man/man1", "share/man/man1/other.1"];
-    assert_eq!(below(&root), left);
+    assert_eq!(below(&root), ["share", "share/man", "share/man/man1", "share/man/man1/other.1"]);
+}
+
+#[test]
+fn uninstalled_it_leaves_the_folders_that_were_there_and_no_others() {
+    let sandbox = Sandbox::new();
+    let Some(build) = built(&sandbox) else { return };
+    let prefix = sandbox.path("prefix");
+    let to = |what: &str| make(&build, &[what.to_owned(), format!("PREFIX={}", prefix.display())]);
+    to("install");
+    to("install");
+    to("uninstall");
+    assert!(!prefix.exists());
+    fs::create_dir_all(prefix.join("share/man")).unwrap();
+    to("install");
+    to("uninstall");
+    assert_eq!(below(&prefix), ["share", "share/man"]);
+    to("uninstall");
+}
+
+#[test]
+fn a_relative_prefix_is_refused() {
+    let sandbox = Sandbox::new();
+    let Some(build) = built(&sandbox) else { return };
+    let before = below(&build);
+    for place in ["PREFIX=relative", "PREFIX=", "DESTDIR=stage"] {
+        for what in ["install", "uninstall"] {
+            let output = Command::new("make").args(["-s", what, place]).current_dir(&build).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && said.contains("must be an absolute path"), "{place}: {said}");
+        }
+    }
+    assert_eq!(below(&build), before);
 }
 
 #[test]

@@ -192,26 +192,6 @@ fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
 }
 
 #[test]
-fn status_shows_a_line_for_each_worker() {
-    let sandbox = Sandbox::new();
-    sandbox.handler("hello", says("hello"));
-    let server = sandbox.start(&["-n", "lab", "-w", "2"]);
-    for _ in 0..4 {
-        assert_eq!(server.get("/hello").status, 200);
-    }
-    assert_eq!(server.post("/hello", b"ignored").header("content-type"), Some("text/plain"));
-    let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
-    assert!(status.contains("accepted 5, launched 5"), "{status}");
-    assert!(status.lines().all(|line| line.len() <= 80), "{status}");
-    for pid in server.worker_pids() {
-        assert!(
-            status.lines().any(|line| line.contains(&pid.to_string()) && line.contains("running")),
-            "{status}"
-        );
-    }
-}
-
-#[test]
 fn a_reload_returns_when_the_new_generation_serves() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));

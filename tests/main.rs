@@ -12,6 +12,7 @@ mod dispatcher; // the process that serves a strategy beside the workers
 mod early_answers; // answers before the end of a body, and clients that send on
 mod exhaustion; // what runs out: descriptors, processes, memory, disk
 mod faults; // what an instance must outlive
+mod forgetting; // --forget, also beside a start
 mod handlers; // what a handler gets, and what becomes of its output
 mod harness; // temporary folders, servers, requests
 mod house; // the module edges
@@ -43,6 +44,7 @@ mod scarcity; // the last descriptors
 mod service_manager; // sockets passed, being told, rotation
 mod signalling; // which process an action signals, and which never
 mod standard_error; // whose lines they are, and what they may cost
+mod status; // --status: in a pipe, and as a screen
 mod statuses; // every status of our own on the wire
 mod stealing; // what reuseport-steal promises beyond the contract
 mod stops; // graceful stops under load, as an ordinary user

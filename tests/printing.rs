@@ -10,11 +10,9 @@ const PROGRAMS: [&str; 3] =
 
 /// What is printed without anything else being done.
 fn printing(program: &str) -> Vec<Command> {
-    let mut requests = vec![vec!["--help"], vec!["--version"]];
+    let mut requests = vec![vec!["--help"], vec!["--version"], vec!["--man"], vec!["--completions", "bash"]];
     if program.ends_with("lab") {
         requests.push(vec!["list"]);
-    } else {
-        requests.extend([vec!["--man"], vec!["--completions", "bash"]]);
     }
     if program.ends_with("caffeine") {
         requests.extend([vec!["--listener", "help"], vec!["-L"]]);
@@ -63,5 +61,15 @@ fn an_error_that_cannot_be_said_keeps_its_exit_code() {
             let status = Command::new(program).args(&arguments).stderr(full).status().unwrap();
             assert_eq!(status.code(), Some(code), "{program} {arguments:?}");
         }
+    }
+}
+
+#[test]
+fn a_shell_is_offered_the_experiments() {
+    let lab = PROGRAMS[2];
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(lab).args(["--completions", shell]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("quick") && text.contains("losses"), "{shell}: {text}");
     }
 }

@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use super::origin::Origin;
 use super::registry::{CLAIMED, PID_WRITTEN};
@@ -47,8 +48,7 @@ impl Claim {
             Error::file("write the state of the instance in", folder.dir())(error)
                 .or("choose another with --state-dir")
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder.dir()).map_err(unwritable)?;
-        let Some(file) = lock(&folder.pid()).map_err(unwritable)? else {
+        let Some(file) = lock_in(&folder).map_err(unwritable)? else {
             let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
             return Err(Error::Held { name: name.clone(), pid });
         };
@@ -88,8 +88,27 @@ impl Drop for Claim {
     }
 }
 
+/// Makes the folder, and locks the pid file in it. `--forget` holds the lock for a moment as well, and the folder may be removed
+/// in between, also by hand: then it is made again.
+fn lock_in(folder: &Folder) -> io::Result<Option<File>> {
+    const TRIES: usize = 100;
+    let mut locked = Ok(None);
+    for _ in 0..TRIES {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.dir())?;
+        locked = lock(&folder.pid());
+        match &locked {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(None) if matches!(folder.life(), Ok(Life::Starting)) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            _ => break,
+        }
+    }
+    locked
+}
+
 /// Opens and locks the pid file; `None` when another process has the lock.
-fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     loop {
         let file = OpenOptions::new()
             .read(true)

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod daemon;
 pub mod deploy;
 mod error;
+mod forget;
 pub mod logs;
 mod name;
 mod origin;
@@ -17,6 +18,7 @@ pub mod trees;
 
 pub use claim::Claim;
 pub use error::Error;
+pub use forget::Abandoned;
 pub use name::{InvalidName, Name};
 pub use process::Holder;
 pub use registry::{Folder, Life};

@@ -102,6 +102,16 @@ impl Folder {
         self.files.join("scoreboard")
     }
 
+    /// The folder itself, as it is opened.
+    pub(super) fn files(&self) -> &Path {
+        &self.files
+    }
+
+    /// Whether no process holds the name, as far as can be seen.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.life(), Ok(Life::Gone))
+    }
+
     /// Whether the instance was ever started.
     pub fn exists(&self) -> bool {
         self.pid().exists()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::lab::compare::{self, Compare};
 use crate::lab::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::lab::run::options::{Check, Run};
 use crate::lab::run::{self, guard, suite};
 use crate::lab::spec::catalogue;
 use crate::lab::terminal::{minutes, print, print_line};
-use crate::lab::{keep, report};
+use crate::lab::{keep, packaging, report};
 use crate::sys::stdio::remark;
 
 /// Runs experiments on how new connections are spread over worker processes, and writes reports.
@@ -19,7 +19,13 @@ use crate::sys::stdio::remark;
 #[command(name = "lab", version = VERSION, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+    /// Print the completions for a shell
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    completions: Option<clap_complete::Shell>,
+    /// Print the manual page
+    #[arg(long, exclusive = true)]
+    man: bool,
 }
 
 /// The version, and whether this is a build to measure with.
@@ -62,7 +68,7 @@ enum Action {
 /// The program `lab`: 0 done, 1 failed, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     let done = match Cli::try_parse() {
-        Ok(cli) => act(&cli.action),
+        Ok(cli) => act(&cli),
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => print(&help.render().to_string()),
     };
@@ -75,7 +81,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn act(action: &Action) -> Result<()> {
+fn act(cli: &Cli) -> Result<()> {
+    if let Some(shell) = cli.completions {
+        return print(&packaging::completions(shell, Cli::command()));
+    }
+    // Without any word the help was shown.
+    let Some(action) = &cli.action else { return print(&packaging::man(Cli::command())?) };
     match action {
         Action::Guard => {
             guard::stand();

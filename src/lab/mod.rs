@@ -22,6 +22,7 @@ mod error;
 mod fixture;
 mod judge;
 mod keep;
+mod packaging;
 mod plot;
 mod report;
 mod results;

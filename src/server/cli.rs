@@ -8,12 +8,10 @@ mod layers;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory, Parser};
-use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
@@ -85,6 +83,9 @@ struct Actions {
     /// Let the named instance read its configuration again, without losing a connection
     #[arg(long, help_heading = "Instances")]
     reload: bool,
+    /// Remove the folder of an instance that was stopped, with its log
+    #[arg(long, value_name = "NAME", help_heading = "Instances")]
+    forget: Option<Name>,
     /// Say whether the settings are sound, and start nothing
     #[arg(long, help_heading = "Instances")]
     check_config: bool,
@@ -106,37 +107,37 @@ struct Actions {
 }
 
 /// The settings, each of which may be missing.
-#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Args, Serialize)]
 #[group(skip)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // the help texts say it
 pub struct Options {
     /// Port; 0 takes a free one [default: 8080]
-    #[arg(short, long, allow_negative_numbers = true, help_heading = "Server")]
+    #[arg(short, long, allow_negative_numbers = true, value_parser = values::port, help_heading = "Server")]
     pub port: Option<u16>,
     /// Address, IPv4 or IPv6 [default: 0.0.0.0]
-    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address, help_heading = "Server")]
     pub bind: Option<IpAddr>,
     /// Worker processes [default: 4]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = "Server")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = values::whole::<usize>, help_heading = "Server")]
     pub workers: Option<usize>,
     /// How connections are spread [default: inherited]
     #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
+    #[serde(serialize_with = "display")]
     pub listener: Option<Choice>,
     /// Connections that a worker takes at once, at most [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Server")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<usize>, help_heading = "Server")]
     pub accept_batch: Option<usize>,
     /// How long a connection without data stays out of the accept queue, in whole seconds; 0s is off [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Server")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub defer_accept: Option<Duration>,
     /// Keep each worker, and the handlers that it starts, on one CPU [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
     pub pin: Option<bool>,
     /// What a worker does: cgi launches handlers; for measuring: fixed, sleep:DIST, spin:DIST [default: cgi]
     #[arg(long, value_name = "WHAT", help_heading = "Server")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
+    #[serde(serialize_with = "display")]
     pub respond: Option<Respond>,
 
     /// Directory of the handlers [default: ~/.config/caffeine/]
@@ -161,7 +162,7 @@ pub struct Options {
 
     /// Name of the instance
     #[arg(short, long, help_heading = "Instances")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
+    #[serde(serialize_with = "display")]
     pub name: Option<Name>,
     /// Where instances live [default: ~/.local/state/caffeine]
     #[arg(long, value_name = "DIR", help_heading = "Instances")]
@@ -173,53 +174,51 @@ pub struct Options {
 
     /// DEBUG, INFO, WARN or ERROR [default: INFO]
     #[arg(long, value_name = "LEVEL", value_parser = values::level, help_heading = "Logs")]
-    #[serde(deserialize_with = "level", serialize_with = "display")]
+    #[serde(serialize_with = "display")]
     pub log_level: Option<tracing::Level>,
     /// Form of the log lines: text or json [default: text]
     #[arg(long, value_name = "FORM", value_parser = values::log_format, help_heading = "Logs")]
-    #[serde(deserialize_with = "log_format", serialize_with = "log_format_text")]
+    #[serde(serialize_with = "log_format_text")]
     pub log_format: Option<Format>,
 
     /// Length of the accept queue [default: 4096]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u32>, help_heading = "Limits")]
     pub backlog: Option<u32>,
     /// Handlers at once; beyond it 503; 0 is no limit [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
     pub max_handlers: Option<u64>,
     /// For each handler: cpu=10s,memory=512M,processes=64,files=100
     #[arg(long, value_name = "LIMITS", help_heading = "Limits")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
+    #[serde(serialize_with = "display")]
     pub handler_limit: Option<HandlerLimit>,
     /// Slow connections at once; beyond it 503; 0 is no limit [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
     pub max_connections: Option<u64>,
     /// Largest request body [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
-    #[serde(deserialize_with = "size")]
     pub max_body: Option<u64>,
     /// Longest time without a byte of a request [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub idle_timeout: Option<Duration>,
     /// Time for a request's head, from its first byte on [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub header_timeout: Option<Duration>,
     /// Longest time without a byte of its body [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub body_timeout: Option<Duration>,
     /// Bytes per second of a body, on the whole; 0 is no limit [default: 500]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
-    #[serde(deserialize_with = "size")]
     pub min_rate: Option<u64>,
     /// Longest time in which a client takes nothing of its response; 0s is no limit [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub send_timeout: Option<Duration>,
     /// Longest run of a handler, in whole seconds; 0s is no limit [default: 0s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub handler_timeout: Option<Duration>,
     /// Record how handlers end (exit code, signal, time): on, off, or auto, where another setting watches them [default: auto]
     #[arg(long, value_name = "WHEN", help_heading = "Logs")]
@@ -227,7 +226,7 @@ pub struct Options {
     pub outcomes: Option<Outcomes>,
     /// How long a stop waits for handlers [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(deserialize_with = "time", serialize_with = "time_text")]
+    #[serde(serialize_with = "time_text")]
     pub grace: Option<Duration>,
 
     /// Variables for the handlers: only in the file.
@@ -244,6 +243,7 @@ pub enum Action {
     ListInstances,
     Status,
     Reload,
+    Forget(Name),
     CheckConfig,
     Deploy(PathBuf),
     Log { follow: bool },
@@ -270,6 +270,7 @@ impl Typed {
             Actions { list_instances: true, .. } => Action::ListInstances,
             Actions { status: true, .. } => Action::Status,
             Actions { reload: true, .. } => Action::Reload,
+            Actions { forget: Some(name), .. } => Action::Forget(name),
             Actions { check_config: true, .. } => Action::CheckConfig,
             Actions { deploy: Some(source), .. } => Action::Deploy(source),
             Actions { log: true, .. } => Action::Log { follow: self.follow },
@@ -286,47 +287,13 @@ impl Action {
     pub fn uses(&self) -> Uses {
         match self {
             Self::Start { .. } | Self::CheckConfig => Uses::All,
-            Self::ListInstances => Uses::Only(&["config", "state_dir"]),
+            Self::ListInstances | Self::Forget(_) => Uses::Only(&["config", "state_dir"]),
             Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path"]),
             Self::Stop | Self::Status | Self::Reload | Self::Log { .. } | Self::ResetLogs => {
                 Uses::Only(&["config", "state_dir", "name"])
             }
             Self::Completions(_) | Self::Man => Uses::Only(&[]),
         }
-    }
-}
-
-fn parsed<'de, T, D, E>(from: D, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    E: std::fmt::Display,
-{
-    parse(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
-}
-
-fn text<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
-    from: D,
-) -> Result<Option<T>, D::Error> {
-    parsed(from, T::from_str)
-}
-
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    parsed(from, parse_duration)
-}
-
-fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<tracing::Level>, D::Error> {
-    parsed(from, values::level)
-}
-
-fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Format>, D::Error> {
-    parsed(from, values::log_format)
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    match toml::Value::deserialize(from)? {
-        toml::Value::Integer(bytes) => u64::try_from(bytes).map(Some).map_err(D::Error::custom),
-        toml::Value::String(text) => parse_size(&text).map(Some).map_err(D::Error::custom),
-        other => Err(D::Error::custom(format!("a {} is no size", other.type_str()))),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::instance::{Name, registry};
 use crate::listener::{Choice, STRATEGIES, socket};
-use crate::server::cli::{Layers, Options};
+use crate::server::cli::{Layers, Options, Uses};
 use crate::server::config_file;
 use crate::server::error::Error;
 use crate::server::handler_limit::HandlerLimit;
@@ -190,8 +190,10 @@ impl Sources {
     /// directory that it counts from is gone.
     pub fn options(&self) -> Result<Options, Error> {
         let config = self.layers.over(Options::default())?.config;
-        let config = config.map(|path| self.absolute(&path)).transpose()?;
-        let file = config.map_or_else(|| Ok(Options::default()), |path| config_file::read(&path, 0))?;
+        let file = match (config, self.layers.uses_of_file()) {
+            (Some(path), Some(uses)) => config_file::read(&self.absolute(&path)?, 0, uses)?,
+            _ => Options::default(),
+        };
         let mut options = self.layers.over(file)?;
         for path in [&mut options.path, &mut options.state_dir, &mut options.config].into_iter().flatten() {
             *path = self.absolute(path)?;
@@ -251,7 +253,7 @@ impl Sources {
             grace: options.grace.unwrap_or(DEFAULT_GRACE),
             log_level: options.log_level.unwrap_or(tracing::Level::INFO),
             log_format: options.log_format.unwrap_or(Format::Text),
-            env: variables(options.env)?,
+            env: options.env,
         })
     }
 }
@@ -262,13 +264,16 @@ const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a stop waits for running handlers when nothing else was said.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
-/// The options in a file that [`Settings::save`] wrote.
+/// What others want to know of a running instance. What another version wrote beside it is none of theirs.
+const RECORDED: Uses = Uses::Only(&["bind", "listener", "grace", "path"]);
+
+/// Some of the options in a file that [`Settings::save`] wrote.
 ///
 /// # Errors
 /// Those of any configuration file.
 pub fn recorded(path: &Path) -> Result<Options, Error> {
-    // Who writes into the folder must not choose another's file to be read.
-    config_file::read(path, libc::O_NOFOLLOW)
+    // A link in the folder must not choose another file to be read.
+    config_file::read(path, libc::O_NOFOLLOW, RECORDED)
 }
 
 /// The state directory of the options, or the default one.
@@ -374,18 +379,6 @@ fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
     use nix::sys::resource::{Resource, getrlimit};
     let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
     within("handler-limit files", limit.files().unwrap_or(0), 0, most).map(|_| limit)
-}
-
-fn variables(env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
-    let bad = |(name, value): (&String, &String)| {
-        name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
-    };
-    match env.iter().find(|&variable| bad(variable)) {
-        Some((name, _)) => {
-            Err(Error::Usage(format!("[env] {name:?}: no variable can have this name or value")))
-        }
-        None => Ok(env),
-    }
 }
 
 fn utf8(path: PathBuf) -> Result<PathBuf, Error> {

@@ -60,6 +60,25 @@ impl Owner {
         Ok(folder.entered())
     }
 
+    /// Is the owner in the folder until [`Self::as_root`], as far as files go.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn enter_for_now(&self, folder: Folder) -> Result<Folder, Error> {
+        fchdir(&self.open)
+            .map_err(|error| Error::Failed(format!("cannot enter {}: {error}", self.dir.display())))?;
+        self.account.become_for_now()?;
+        Ok(folder.entered())
+    }
+
+    /// Does `work` as root and is the owner again, after [`Self::enter_for_now`].
+    ///
+    /// # Errors
+    /// Those of `work`, and of the system.
+    pub fn as_root<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.account.as_root(work)
+    }
+
     /// Becomes the owner where one is, with no way back.
     ///
     /// # Errors

@@ -93,10 +93,7 @@ impl Identity {
     /// Those of `work`.
     pub fn as_starter<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let Self::Other(account) = self else { return work() };
-        nix::unistd::seteuid(Uid::from_raw(0)).map_err(|error| account.cannot_become(&error.into()))?;
-        let done = work();
-        nix::unistd::seteuid(account.uid).map_err(|error| account.cannot_become(&error.into()))?;
-        done
+        account.as_root(work)
     }
 
     /// Is the user from now on, with no way back.
@@ -153,6 +150,19 @@ impl Account {
             listed.as_ref().map_or((uid.to_string(), None), |user| (user.name.clone(), Some(user.gid)));
         let name = CString::new(name).map_err(|_| no_such("user", &uid.to_string()))?;
         Ok(Self { name, uid, gid: gid.or(own).unwrap_or(NOGROUP), listed: listed.is_some() })
+    }
+
+    /// Is the user until [`Self::as_root`], as far as files go.
+    pub(super) fn become_for_now(&self) -> Result<(), Error> {
+        self.step_aside().map_err(|error| self.cannot_become(&error))
+    }
+
+    /// Does `work` as root, and is the user again.
+    pub(super) fn as_root<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        nix::unistd::seteuid(Uid::from_raw(0)).map_err(|error| self.cannot_become(&error.into()))?;
+        let done = work();
+        nix::unistd::seteuid(self.uid).map_err(|error| self.cannot_become(&error.into()))?;
+        done
     }
 
     /// Is the user from now on, with no way back.

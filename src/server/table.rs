@@ -12,14 +12,14 @@ pub enum Align {
 }
 
 /// A heading and the rows, in columns as wide as their widest cell, two blanks apart.
-pub fn table<const N: usize>(columns: &[(&str, Align); N], rows: &[[String; N]]) -> String {
-    let headings = columns.map(|(heading, _)| heading.to_owned());
-    let lines: Vec<_> = std::iter::once(&headings).chain(rows).collect();
+pub fn table<R: AsRef<[String]>>(columns: &[(&str, Align)], rows: &[R]) -> String {
+    let headings: Vec<_> = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+    let lines: Vec<&[String]> = std::iter::once(&headings[..]).chain(rows.iter().map(R::as_ref)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
+    let widths: Vec<_> = (0..columns.len()).map(width).collect();
     let mut text = String::new();
     for line in lines {
-        let cells: Vec<_> = (0..N)
+        let cells: Vec<_> = (0..columns.len())
             .map(|column| match columns[column].1 {
                 Align::Left => format!("{:<width$}", line[column], width = widths[column]),
                 Align::Right => format!("{:>width$}", line[column], width = widths[column]),

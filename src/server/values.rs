@@ -1,8 +1,43 @@
-//! The log's level and form as users write them, in any of the three places. Pure.
+//! Numbers, addresses, the log's level and form as users write them, in any of the three places. Pure.
+
+use std::net::IpAddr;
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
 
 use tracing::Level;
 
 use crate::server::logging::Format;
+
+/// A port.
+///
+/// # Errors
+/// The text is not one.
+pub fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "a port is a whole number from 0 to 65535".into())
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// The text is not one.
+pub fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "it is not an IP address, such as 127.0.0.1 or ::1".into())
+}
+
+/// A whole number.
+///
+/// # Errors
+/// The text is not one, or it is too large.
+pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseIntError| {
+        let why = match error.kind() {
+            IntErrorKind::PosOverflow => "it is too large",
+            _ if text.starts_with('-') => "it must not be below 0",
+            _ => "it is not a whole number",
+        };
+        why.into()
+    })
+}
 
 const LEVELS: [(&str, Level); 4] =
     [("DEBUG", Level::DEBUG), ("INFO", Level::INFO), ("WARN", Level::WARN), ("ERROR", Level::ERROR)];

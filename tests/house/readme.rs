@@ -59,6 +59,20 @@ fn what_goes_wrong_names_tests_that_are_there() {
 }
 
 #[test]
+fn what_goes_wrong_is_said_as_the_table_has_it() {
+    let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
+    let said: String = super::sources(&["src"]).into_iter().map(|(_, text)| text).collect();
+    for row in section.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ")) {
+        let operator = row.split('|').nth(3).unwrap();
+        for words in quoted(operator).filter(|words| words.contains(' ') && !words.contains('=')) {
+            // Numbers are those of an example; fields of a line are put together elsewhere.
+            let constant = words.split(|c: char| c.is_ascii_digit()).next().unwrap();
+            assert!(said.contains(constant), "the program never says {constant:?}: {row}");
+        }
+    }
+}
+
+#[test]
 fn the_table_of_losses_is_that_of_the_kept_report() {
     let report = std::fs::read_to_string(super::root().join("results/losses/reference/report.md")).unwrap();
     let begins = |line: &&str| !line.starts_with("| Strategy | A worker crashes");

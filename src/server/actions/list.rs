@@ -1,5 +1,6 @@
 //! `--list-instances`: what runs here.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -45,9 +46,8 @@ fn row(folder: &Folder) -> Option<[String; 6]> {
     let header = board.as_ref().map(Scoreboard::header);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let port = header.map(|header| header.port.load(Relaxed)).filter(|&port| port != 0);
-    let address = options.bind.zip(port).map(|(bind, port)| {
-        if bind.is_ipv6() { format!("[{bind}]:{port}") } else { format!("{bind}:{port}") }
-    });
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let address = options.bind.zip(port).map(|(bind, port)| SocketAddr::new(bind, port).to_string());
     Some([
         folder.name().to_string(),
         pid,

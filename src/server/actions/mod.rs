@@ -2,6 +2,7 @@
 
 mod check;
 mod deploy;
+mod forget;
 mod list;
 mod logs;
 mod reload;
@@ -31,6 +32,7 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
         Action::ListInstances => list::list(&config::state_dir(&sources.options()?)?),
         Action::Status => on_one(sources, "--status", status::status),
         Action::Reload => on_one(sources, "--reload", reload::reload),
+        Action::Forget(name) => forget::forget(name, sources),
         Action::CheckConfig => check::check(sources),
         Action::Deploy(source) => deploy::deploy(source, sources),
         Action::Log { follow } => on_one(sources, "--log", |folder| logs::print(folder, *follow)),

@@ -1,14 +1,40 @@
 //! `--completions` and `--man`: for the shell and the packager.
 
+use clap::builder::PossibleValuesParser;
+use clap_complete::Shell;
+
 use super::print;
+use crate::listener::STRATEGIES;
 use crate::server::cli::command;
 use crate::server::error::Error;
 
-/// Prints the completions for a shell.
-pub fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
+/// Stands for the names of instances in what clap generates.
+const NAMES: &str = "INSTANCES";
+
+/// Prints the completions for a shell: the strategies are in them, the instances are looked up at each use.
+pub fn completions(shell: Shell) -> Result<(), Error> {
+    let strategies = STRATEGIES.iter().map(|entry| entry.name).chain(["help"]);
+    let mut command = command()
+        .mut_arg("listener", |listener| listener.value_parser(PossibleValuesParser::new(strategies)))
+        .mut_arg("name", |name| name.value_parser([NAMES]))
+        .mut_arg("forget", |forget| forget.value_parser([NAMES]));
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command(), "caffeine", &mut text);
-    print(&String::from_utf8_lossy(&text))
+    clap_complete::generate(shell, &mut command, "caffeine", &mut text);
+    print(&String::from_utf8_lossy(&text).replace(NAMES, instances(shell)))
+}
+
+/// The folders of instances in the default place, in the words of a shell, as they may stand where clap puts a value.
+fn instances(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => "$(ls \"${XDG_STATE_HOME:-$HOME/.local/state}/caffeine\" 2>/dev/null)",
+        // A colon would end the description.
+        Shell::Zsh => "$(ls ${XDG_STATE_HOME-$HOME/.local/state}/caffeine 2>/dev/null)",
+        Shell::Fish => {
+            "(ls (set -q XDG_STATE_HOME; and echo \\$XDG_STATE_HOME; or echo \\$HOME/.local/state)/caffeine 2>/dev/null)"
+        }
+        // The others are not offered values.
+        _ => "",
+    }
 }
 
 /// Prints the manual page, flush left: the examples in it are tables.

@@ -17,6 +17,7 @@ use crate::server::error::Error;
 pub struct Layers {
     typed: ArgMatches,
     environment: ArgMatches,
+    uses: Uses,
 }
 
 /// The settings that an action uses, by their names in [`Options`].
@@ -73,7 +74,8 @@ pub fn parse(
     }
     let action = all.action();
     let environment = environment(&typed, variable, action.uses())?;
-    Ok(Parsed::Act(action, Box::new(Layers { typed, environment })))
+    let uses = action.uses();
+    Ok(Parsed::Act(action, Box::new(Layers { typed, environment, uses })))
 }
 
 /// `--listener help` is a question and no setting.
@@ -92,6 +94,17 @@ impl Layers {
             file.update_from_arg_matches(layer).map_err(|error| Error::Usage(one_line(&error)))?;
         }
         Ok(file)
+    }
+
+    /// What of a configuration file counts: nothing where all that is used is known already.
+    pub fn uses_of_file(&self) -> Option<Uses> {
+        let is_given = |setting: &&str| {
+            *setting == "config" || self.typed.contains_id(setting) || self.environment.contains_id(setting)
+        };
+        match self.uses {
+            Uses::Only(settings) if settings.iter().all(is_given) => None,
+            uses => Some(uses),
+        }
     }
 
     /// Whether an option stood on the command line itself.
@@ -146,5 +159,5 @@ fn one_line(error: &clap::Error) -> String {
     let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
     let message = message.split("\n\nFor more").next().unwrap_or_default();
     let lines: Vec<_> = message.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" ").replace("invalid digit found in string", "it is no whole number")
+    lines.join(" ")
 }

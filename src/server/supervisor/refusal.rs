@@ -10,13 +10,13 @@ use super::Supervisor;
 impl Supervisor {
     /// The old configuration goes on being served, for this reason.
     pub(super) fn refuse_reload(&mut self, what: &str, reason: &str) {
-        tracing::error!("reload {what}, the old configuration stays: {reason}");
+        tracing::error!("{what}, the old configuration stays: {reason}");
         // Before it is counted: `--reload` waits for the count and then reads why.
         if let Err(error) = self.write_refusal(reason) {
             tracing::warn!("cannot write {}: {error}", self.claim.folder().refusal().display());
         }
         self.board.header().refused.fetch_add(1, SeqCst);
-        self.own().notify.ready(&format!("reload {what}: {reason}"));
+        self.own().notify.ready(&format!("{what}: {reason}"));
     }
 
     fn write_refusal(&self, reason: &str) -> std::io::Result<()> {

@@ -29,7 +29,7 @@ impl Supervisor {
         }
         self.own().notify.reloading();
         if let Err(reason) = self.try_reload(&current.settings) {
-            self.refuse_reload("refused", &reason);
+            self.refuse_reload("reload refused", &reason);
         }
     }
 
@@ -165,7 +165,7 @@ impl Supervisor {
             self.cover_later();
             return Ok(());
         }
-        self.refuse_reload("given up", reason);
+        self.refuse_reload("reload given up", reason);
         Ok(())
     }
 }

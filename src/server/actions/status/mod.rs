@@ -1,0 +1,41 @@
+//! `--status`: the scoreboard of an instance, once, or as a screen of its own on a terminal.
+
+mod page;
+mod screen;
+mod sight;
+
+use super::{print, running};
+use crate::instance::Folder;
+use crate::server::error::Error;
+use page::Page;
+use screen::Screen;
+use sight::Sight;
+
+/// Shows the counters until the user has seen enough or the instance ends; once where there is no terminal to show them on.
+pub fn status(folder: &Folder) -> Result<(), Error> {
+    let life = running(folder)?;
+    let first = Sight::of(folder, life)?;
+    match Screen::take() {
+        None => print(&Page::whole(&first)),
+        Some(screen) => watch(folder, first, screen),
+    }
+}
+
+/// A picture each second, and after each key.
+fn watch(folder: &Folder, mut last: Sight, mut screen: Screen) -> Result<(), Error> {
+    let life = last.life;
+    let mut page = Page::default();
+    loop {
+        screen.draw(&page.fit(&last, screen.size()))?;
+        match screen.wait()? {
+            screen::Event::Leave => return Ok(()),
+            screen::Event::Move(lines) => page.scroll(lines),
+            screen::Event::Redraw => {}
+            screen::Event::Tick if folder.life()? != life => {
+                drop(screen);
+                return print(&format!("instance {} has ended\n", folder.name()));
+            }
+            screen::Event::Tick => last = Sight::of(folder, life)?.after(last),
+        }
+    }
+}

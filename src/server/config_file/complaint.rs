@@ -1,0 +1,67 @@
+//! What is wrong with a configuration file, in words for the one who wrote it. Pure.
+
+use std::error::Error as _;
+
+use clap::Command;
+use clap::error::ErrorKind;
+use toml::de::DeValue;
+
+/// Names this alike are taken for a slip (Jaro-Winkler).
+const ALIKE: f64 = 0.8;
+
+/// Why the text is not TOML, by what is usually meant.
+pub(super) fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let begin = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    let message = error.message().replace('\n', ", ");
+    let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
+        let heading = line.trim_start().starts_with(['[', '#']);
+        return if heading || line.trim().is_empty() {
+            message
+        } else {
+            format!("{}: a setting is written `key = value`", line.trim())
+        };
+    };
+    if value.is_empty() || value.starts_with('#') {
+        return format!("{key}: there is no value after the `=`");
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/~%".contains(c);
+    if message.contains("quoted") && value.chars().all(plain) {
+        return format!("{key}: this value needs quotes: {key} = \"{value}\"");
+    }
+    format!("{key}: {message}")
+}
+
+/// Why the command line's definitions refuse a value.
+pub(super) fn value(key: &str, text: &str, error: &clap::Error) -> String {
+    let why = match error.source() {
+        Some(source) => source.to_string(),
+        None if error.kind() == ErrorKind::InvalidValue && text.is_empty() => "it is empty".to_owned(),
+        // The one kind of setting with listed values.
+        None if error.kind() == ErrorKind::InvalidValue => "it must be true or false".to_owned(),
+        None => error.kind().to_string(),
+    };
+    if !text.is_empty() && why.contains(text) {
+        format!("{key}: {why}")
+    } else {
+        format!("{key}: {text:?}: {why}")
+    }
+}
+
+/// What a key could have meant that no setting has.
+pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> String {
+    let settings = || known.get_arguments().filter_map(clap::Arg::get_long).filter(|&long| long != "config");
+    let alike = |long: &str| strsim::jaro_winkler(&name.to_lowercase().replace('_', "-"), long);
+    let nearest = settings().chain([super::ENV]).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
+        _ if name == "config" => "config: a file cannot name another".to_owned(),
+        Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
+        None if value.is_table() => {
+            format!("unknown table [{name}]; settings stand above all tables, and the only one is [env]")
+        }
+        None => format!(
+            "unknown key `{name}`; the keys are the settings of `caffeine --help`, without the dashes"
+        ),
+    }
+}
