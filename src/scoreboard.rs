@@ -193,13 +193,9 @@ impl Scoreboard {
     /// Those of creating, sizing, renaming and mapping the file.
     pub fn create(path: &Path, rows: usize) -> io::Result<Self> {
         let temporary = path.with_extension("new");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let file = open_regular(options, &temporary, libc::O_NOFOLLOW)?;
         let bytes = (rows + 1) * ROW_BYTES;
         // Really there, not a hole: a full disk is an error now, and not SIGBUS at the first use of a row.
         nix::fcntl::posix_fallocate(

@@ -281,11 +281,11 @@ fn a_configuration_that_can_be_read_only_once_is_refused() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(b"workers = 3\n").unwrap();
     drop(writer);
-    end(reader.into()).fails(2, "the configuration /dev/stdin: it is no regular file");
+    end(reader.into()).fails(2, "the configuration /dev/stdin: it is not a regular file");
     let file = std::fs::File::open(sandbox.write("c.toml", "workers = 3\n")).unwrap();
     assert!(end(file.into()).succeeds().stdout.contains(" 3 workers"), "a file by another name");
     nix::unistd::mkfifo(&sandbox.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    sandbox.caffeine(&["--check-config", "-c", "fifo"]).fails(2, "fifo: it is no regular file");
+    sandbox.caffeine(&["--check-config", "-c", "fifo"]).fails(2, "fifo: it is not a regular file");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_configuration_that_became_a_fifo_does_not_stop_the_supervisor() {
     std::fs::remove_file(&file).unwrap();
     nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
     sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "keeps its old configuration");
-    assert!(server.log().contains("c.toml: it is no regular file"), "{}", server.log());
+    assert!(server.log().contains("c.toml: it is not a regular file"), "{}", server.log());
     assert_eq!(server.worker_pids(), before);
     server.stop();
 }

@@ -1,12 +1,15 @@
 //! Going into the background: the launching process tells how it went.
 
 use std::net::TcpListener;
+use std::sync::mpsc;
 
 use caffeine::instance::Life;
 use caffeine::sys::sandbox::{Rule, refuse_in};
+use caffeine::sys::seccomp::Gate;
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Sandbox, eventually, executed_by, get, is_alive, says};
+use crate::harness::{Sandbox, eventually, executed_by, get, is_alive, pid, says, skipped};
 
 #[test]
 fn a_daemon_serves_when_its_launcher_returns() {
@@ -41,19 +44,19 @@ fn a_daemon_that_cannot_listen_says_so_through_its_launcher() {
 #[test]
 fn a_daemon_that_dies_without_a_word_is_reported() {
     let sandbox = Sandbox::new();
-    // A log that is a pipe without a reader holds up the start until the test has found the daemon.
-    let log = sandbox.write(".local/state/caffeine/lab/log", "");
-    std::fs::remove_file(&log).unwrap();
-    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (send, gate) = mpsc::channel();
     std::thread::scope(|scope| {
-        let launcher =
-            scope.spawn(|| sandbox.caffeine(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"]));
-        let mut daemon = None;
-        eventually("the daemon has its name", || {
-            daemon = sandbox.folder("lab").process().unwrap();
-            daemon.is_some()
+        let launcher = scope.spawn(|| {
+            send.send(Gate::before_this_thread(&[libc::SYS_listen])).unwrap();
+            sandbox.caffeine(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"])
         });
-        daemon.unwrap().1.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+        let gate = match gate.recv().unwrap() {
+            Ok(gate) => gate,
+            Err(error) => return skipped(format!("seccomp(2), user notification: {error}")),
+        };
+        // It waits in listen() until it is found.
+        let daemon = gate.next().unwrap().unwrap().thread;
+        kill(pid(daemon), Signal::SIGKILL).unwrap();
         launcher.join().unwrap().fails(1, "was killed by SIGKILL before it was ready");
     });
 }

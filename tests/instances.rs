@@ -243,7 +243,7 @@ fn what_is_no_file_in_the_folder_of_an_instance_keeps_nobody_waiting() {
     let list = sandbox.caffeine(&["-L"]).succeeds().stdout;
     assert!(list.contains("\nlab ") && !list.contains("odd"), "{list}");
     for action in ["--stop", "--reload", "--status", "--log", "--reset-logs"] {
-        sandbox.caffeine(&["-n", "odd", action]).fails(1, "it is no regular file");
+        sandbox.caffeine(&["-n", "odd", action]).fails(1, "it is not a regular file");
     }
     std::fs::remove_file(dir.join("pid")).unwrap();
     std::os::unix::fs::symlink(server.folder().pid(), dir.join("pid")).unwrap();

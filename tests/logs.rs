@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Stdio};
 
+use nix::sys::signal::Signal;
+
 use crate::harness::{Sandbox, eventually, says};
 
 /// An instance that was once here and left a log.
@@ -163,4 +165,41 @@ fn emptying_the_log_of_a_running_instance_keeps_what_comes_after() {
     eventually("the next one too", || server.log().contains("/hello?after"));
     let log = server.log();
     assert!(!log.contains("/hello?before") && !log.contains('\0'), "{log:?}");
+}
+
+/// A FIFO that has no reader: opened for writing, it would wait for one.
+fn fifo(path: &std::path::Path) {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_log_is_refused_and_never_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = sandbox.start(&["-n", "lab", "-w", "2"]);
+    let log = sandbox.folder("lab").log();
+    let old = log.with_extension("old");
+    std::fs::rename(&log, &old).unwrap();
+    fifo(&log);
+    server.signal(Signal::SIGUSR1);
+    let old_log = || std::fs::read_to_string(&old).unwrap();
+    eventually("the supervisor says so in the old log", || old_log().contains("it is not a regular file"));
+    (0..4).for_each(|_| assert_eq!(server.get("/hello").status, 200));
+    eventually("workers go on with the old log", || old_log().matches("/hello").count() == 4);
+    server.stop();
+    for arguments in [&["-D"][..], &[]] {
+        let command = [&["-n", "lab", "-p", "0", "--bind", "127.0.0.1"], arguments].concat();
+        sandbox.caffeine(&command).fails(1, "log: it is not a regular file");
+    }
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_that_is_written_beside_is_refused() {
+    for file in ["config.new", "scoreboard.new"] {
+        let sandbox = Sandbox::new();
+        std::fs::create_dir_all(sandbox.state_dir().join("lab")).unwrap();
+        fifo(&sandbox.state_dir().join("lab").join(file));
+        let start = sandbox.caffeine(&["-n", "lab", "-p", "0", "--bind", "127.0.0.1"]);
+        start.fails(1, "it is not a regular file");
+    }
 }

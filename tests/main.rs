@@ -32,6 +32,7 @@ mod loadgen_outputs; // what the load generator writes, and its schedules
 mod loadgen_search; // expectations, the search for a rate, the live view
 mod log_lines; // what the log says, and that nobody can forge it
 mod logs; // printing, following, emptying
+mod model; // the supervisor against a reference model, in random lives
 mod orphans; // handlers whose worker is gone
 mod printing; // output that nobody reads, or that cannot be written
 mod privileges; // as whom the server runs

@@ -17,6 +17,7 @@ use crate::server::handler_limit::HandlerLimit;
 use crate::server::logging::Format;
 use crate::server::outcomes::Outcomes;
 use crate::server::responders::Respond;
+use crate::sys::fs::open_regular;
 
 /// Everything the supervisor needs. Complete: no field is looked up anywhere else later.
 #[derive(Clone, Debug)]
@@ -163,8 +164,9 @@ impl Settings {
         let temporary = path.with_extension("new");
         // The [env] table may hold secrets.
         let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = open_regular(options, &temporary, libc::O_NOFOLLOW)?;
             file.write_all(self.to_toml().as_bytes())?;
             std::fs::rename(&temporary, path)
         };

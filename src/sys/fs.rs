@@ -69,11 +69,14 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
 /// Opens a regular file and nothing else: opening a FIFO would wait for its other end. `flags` of open(2) are added.
 ///
 /// # Errors
-/// Those of open(2); `InvalidInput` when it is no regular file.
+/// Those of open(2); `InvalidInput` when it is not a regular file.
 pub fn open_regular(options: &mut OpenOptions, path: &Path, flags: i32) -> io::Result<File> {
-    let file = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    match options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(not_regular()),
+        // A FIFO that has no reader, a device without a driver; a socket.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => Err(not_regular()),
+        Err(error) => Err(error),
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }

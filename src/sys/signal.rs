@@ -84,16 +84,20 @@ fn keeping_errno(work: impl FnOnce()) {
 
 extern "C" fn on_reopen(_signal: c_int) {
     let (Some(path), log) = (LOG_PATH.get(), LOG.load(SeqCst)) else { return };
+    // Does not wait: there may be a FIFO in the place of the log.
+    const FLAGS: c_int =
+        libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     keeping_errno(|| {
-        // SAFETY: open, dup3 and close are async-signal-safe; the path is a valid C string that is never freed.
+        // SAFETY: open, fstat, dup3 and close are async-signal-safe; the path is a valid C string that is never freed;
+        // fstat writes to a struct of plain numbers.
         unsafe {
-            let new = libc::open(
-                path.as_ptr(),
-                libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC,
-                0o600,
-            );
+            let new = libc::open(path.as_ptr(), FLAGS, 0o600);
             if new >= 0 {
-                libc::dup3(new, log, libc::O_CLOEXEC);
+                let mut stat: libc::stat = std::mem::zeroed();
+                // As the supervisor does, which also says so: what is not a regular file is not written to.
+                if libc::fstat(new, &raw mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG {
+                    libc::dup3(new, log, libc::O_CLOEXEC);
+                }
                 libc::close(new);
             }
         }

@@ -8,7 +8,8 @@
 //! the channels together are one queue that idle workers empty: work conservation.
 //!
 //! Nothing that was passed is lost while the instance lives: all processes hold all channels. A dispatcher that dies loses the
-//! one connection it has in hand, if any, between two system calls; one that is stopped is replaced.
+//! one connection it has in hand, if any, between two system calls; one that is stopped is replaced, and made to go on (SIGCONT) so
+//! that it passes on what it has in hand, and ends.
 //! A worker that leaves empties its channel; workers leave after their dispatcher.
 
 pub mod channel;

@@ -26,6 +26,8 @@ use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
 use tracing::{Event, Level, Metadata, span};
 
+use crate::sys::fs::open_regular;
+
 /// Form of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -80,14 +82,22 @@ pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) 
     tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
+/// Opens the log at `path` to append to it. Anything but a regular file is refused: a FIFO would wait for its reader, and the
+/// server with it.
+///
+/// # Errors
+/// It cannot be opened, or is not a regular file.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_regular(File::options().create(true).append(true).mode(0o600), path, 0)
+}
+
 /// Opens the file at `path` in place of the present one, under the same descriptor (log rotation).
 ///
 /// # Errors
 /// It cannot be opened; the present one stays.
 pub fn reopen(path: &Path) -> io::Result<()> {
     let Some(log) = LOG.get() else { return Ok(()) };
-    let new = File::options().create(true).append(true).mode(0o600).open(path)?;
-    crate::sys::process::replace(log.file.as_fd(), new.into())
+    crate::sys::process::replace(log.file.as_fd(), open(path)?.into())
 }
 
 /// Changes the least level that is logged, and the form of the lines, for this process and those that it forks.

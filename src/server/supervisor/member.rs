@@ -119,6 +119,12 @@ impl Member {
         }
     }
 
+    /// Tells it to finish what it has and to end.
+    pub fn leave(&mut self) {
+        self.told = true;
+        self.signal(Signal::SIGTERM);
+    }
+
     /// The place is filled.
     pub fn begin(&mut self, pid: Pid, sockets: usize) {
         (self.pid, self.sockets) = (Some(pid), sockets);

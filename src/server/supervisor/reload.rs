@@ -116,28 +116,33 @@ impl Supervisor {
     /// Tells those who retire and do not know it yet to leave. Workers leave after the process that serves their strategy:
     /// then nothing comes after them to what they have emptied.
     pub(super) fn tell_retiring(&mut self) {
-        let awaited = |member: &Member| member.is_auxiliary() && member.pid.is_some() && !member.stopped;
-        let awaited: Vec<u64> = self
-            .staff
-            .iter()
-            .filter(|member| awaited(member))
-            .map(|member| member.generation.number)
-            .collect();
-        let keeper = self.keeper_may_leave();
-        for member in self.staff.iter_mut().filter(|member| member.retiring && !member.told) {
-            if member.is_keeper() && !keeper {
-                continue;
-            }
-            if !member.is_worker() || !awaited.contains(&member.generation.number) {
-                member.told = true;
-                member.signal(Signal::SIGTERM);
+        let untold = |member: &&mut Member| member.retiring && !member.told;
+        for member in self.staff.iter_mut().filter(|member| member.is_auxiliary()).filter(untold) {
+            member.leave();
+            // It may have a connection in hand, which only a worker of its own can take: it does not stand still until those
+            // have left.
+            if std::mem::take(&mut member.stopped) {
+                member.signal(Signal::SIGCONT);
             }
         }
+        let awaited = |member: &&Member| member.is_auxiliary() && member.pid.is_some() && !member.stopped;
+        let awaited: Vec<u64> =
+            self.staff.iter().filter(awaited).map(|member| member.generation.number).collect();
+        let keeper = self.keeper_may_leave();
+        self.staff
+            .iter_mut()
+            .filter(untold)
+            .filter(
+                |member| {
+                    if member.is_keeper() { keeper } else { !awaited.contains(&member.generation.number) }
+                },
+            )
+            .for_each(Member::leave);
         self.end_those_who_serve_nobody();
     }
 
-    /// One that was stopped may go on and give away what it has in hand; but when the workers it served are gone, nobody
-    /// is left to take it.
+    /// One that was stopped again may go on and give away what it has in hand; but when the workers it served are gone, no
+    /// process is left to take it.
     fn end_those_who_serve_nobody(&self) {
         let workers = self.staff.iter().filter(|member| member.is_worker());
         let served: Vec<u64> = workers.map(|member| member.generation.number).collect();

@@ -67,8 +67,8 @@ impl Supervisor {
         }
     }
 
-    /// All workers wait for the one that serves their strategy. Where it was stopped, another takes its place at once; should
-    /// it ever go on, it finishes what it has in hand and ends.
+    /// All workers wait for the one that serves their strategy. Where it was stopped, another takes its place at once, and it
+    /// is made to go on, to finish what it has in hand and end.
     fn stand_in(&mut self, index: usize) {
         let member = &mut self.staff[index];
         let (duty, generation) = (member.duty, Rc::clone(&member.generation));

@@ -145,7 +145,7 @@ fn raise_descriptor_limit() -> io::Result<Option<(u64, u64)>> {
 fn open_log(path: &Path, copy: Option<OwnedFd>, settings: &Settings) -> Result<(), Error> {
     let failed =
         |error: io::Error| Error::Failed(format!("cannot write the log {}: {error}", path.display()));
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    let file = logging::open(path).map_err(failed)?;
     logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
 }
 

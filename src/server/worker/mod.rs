@@ -332,9 +332,13 @@ impl Worker {
             || settings.max_connections.is_some_and(|most| board.waiting_connections() > most)
     }
 
-    /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them.
+    /// The instance stops, and the supervisor has closed the queues to new connections: takes what still waits in them. One that
+    /// was told to leave before the instance was does so before the supervisor has made the sockets non-blocking.
     fn empty_queues(&mut self) {
         for index in 0..self.sockets.len() {
+            if net::set_nonblocking(self.sockets[index].as_fd(), true).is_err() {
+                continue;
+            }
             while let Ok(Some(accepted)) = socket::take(self.sockets[index].as_fd()) {
                 self.take(accepted);
             }

@@ -1,0 +1,121 @@
+//! The clients of an instance, and what became of their connections.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::harness::{DEADLINE, connect};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+/// Where a request is cut in half.
+const HALF: usize = 20;
+/// No answer takes so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections that were begun, and what is known of their end.
+#[derive(Debug, Default)]
+pub struct Account {
+    port: u16,
+    /// Requests that were sent whole.
+    sent: Vec<TcpStream>,
+    /// Requests of which a half was sent.
+    halves: Vec<TcpStream>,
+    /// Connections that ended without an answer.
+    pub lost: usize,
+    /// Connections that were in the hands of processes that were killed.
+    pub held_by_killed: usize,
+}
+
+impl Account {
+    pub fn new(port: u16) -> Self {
+        Self { port, ..Self::default() }
+    }
+
+    /// Sends whole requests.
+    pub fn send(&mut self, count: usize) {
+        for _ in 0..count {
+            let mut stream = connect(self.port);
+            stream.write_all(REQUEST).unwrap();
+            self.sent.push(stream);
+        }
+    }
+
+    pub fn send_half(&mut self) {
+        let mut stream = connect(self.port);
+        stream.write_all(&REQUEST[..HALF]).unwrap();
+        self.halves.push(stream);
+    }
+
+    pub fn send_other_halves(&mut self) {
+        for mut half in self.halves.drain(..) {
+            // It fails where the worker that held it was killed; the end of the connection is looked at later.
+            let _ = half.write_all(&REQUEST[HALF..]);
+            self.sent.push(half);
+        }
+    }
+
+    /// Requests that were sent whole and not read yet.
+    pub fn waiting(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Reads every answer to a whole request.
+    ///
+    /// # Errors
+    /// One has not come in time, and is still waited for.
+    pub fn finish(&mut self) -> Result<(), String> {
+        for mut stream in self.sent.drain(..) {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut answer = Vec::new();
+            match stream.read_to_end(&mut answer) {
+                Ok(_) if answer.starts_with(b"HTTP/1.1 200 ") => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err(format!("a connection is not answered within {PATIENCE:?}"));
+                }
+                _ => self.lost += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// More were lost than killed processes had in their hands.
+    pub fn balance(&self) -> Result<(), String> {
+        if self.lost <= self.held_by_killed {
+            return Ok(());
+        }
+        Err(format!("{} connections lost, {} were held by killed processes", self.lost, self.held_by_killed))
+    }
+}
+
+/// Sends so many requests at once and reads all answers: enough of them reach every socket of a group.
+///
+/// # Errors
+/// One was not answered.
+pub fn probe(port: u16, count: usize) -> Result<(), String> {
+    let mut probes = Account::new(port);
+    probes.send(count);
+    probes.finish().map_err(|reason| format!("of {count} probes: {reason}"))?;
+    if probes.lost > 0 { Err(format!("{} of {count} probes lost", probes.lost)) } else { Ok(()) }
+}
+
+/// Connections of the instance that a process has open, those that were accepted for it and not looked at included.
+pub fn held_by(pid: u32, port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let local = format!(":{port:04X}");
+    let connection = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let listens = fields.get(3) == Some(&"0A");
+        (!listens && fields.get(1)?.ends_with(&local)).then(|| format!("socket:[{}]", fields[9]))
+    };
+    let inodes: BTreeSet<String> = table.lines().filter_map(connection).collect();
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = links.filter_map(|link| std::fs::read_link(link.path()).ok());
+    let held: BTreeSet<String> = targets
+        .map(|target| target.to_string_lossy().into_owned())
+        .filter(|to| inodes.contains(to))
+        .collect();
+    held.len()
+}
+
+const _: () = assert!(PATIENCE.as_secs() < DEADLINE.as_secs());

@@ -1,0 +1,91 @@
+//! What can happen to an instance, and lives at random made of it.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// The most workers that a reload asks for.
+pub const MOST_WORKERS: usize = 8;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// SIGHUP, with a configuration for so many workers.
+    Reload(usize),
+    /// SIGHUP, with a configuration that cannot be read.
+    BadReload,
+    /// SIGKILL to a child of the supervisor: of any generation, also one that starts or should have left.
+    Kill(u8),
+    /// The same after SIGSTOP, so that the supervisor sees both.
+    StopAndKill(u8),
+    /// SIGKILL to a process that serves the strategy beside the workers, where there is one.
+    KillDispatcher(u8),
+    /// SIGSTOP to a child.
+    Stop(u8),
+    /// SIGCONT to all that were stopped.
+    GoOn,
+    /// The log is renamed, then SIGUSR1.
+    Rotate,
+    /// So many requests.
+    Requests(usize),
+    /// Half a request, which keeps its worker from ending.
+    Half,
+    /// The other halves.
+    OtherHalves,
+}
+
+/// What is waited for after an action.
+#[derive(Clone, Copy, Debug)]
+pub enum Then {
+    /// Until nothing changes any more; then everything is compared with the model.
+    Settle,
+    /// So many microseconds.
+    After(u64),
+}
+
+/// How the instance ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// SIGTERM.
+    Stop,
+    /// SIGTERM, and another one after so many microseconds.
+    StopTwice(u64),
+    /// SIGQUIT.
+    Quit,
+}
+
+/// The life of an instance.
+#[derive(Clone, Debug)]
+pub struct Life {
+    pub steps: Vec<(Action, Then)>,
+    pub end: End,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    use Action::*;
+    prop_oneof![
+        5 => (1..=MOST_WORKERS).prop_map(Reload),
+        4 => Just(BadReload),
+        4 => any::<u8>().prop_map(Kill),
+        2 => any::<u8>().prop_map(StopAndKill),
+        3 => any::<u8>().prop_map(KillDispatcher),
+        3 => any::<u8>().prop_map(Stop),
+        2 => Just(GoOn),
+        1 => Just(Rotate),
+        3 => (1..=12usize).prop_map(Requests),
+        2 => Just(Half),
+        1 => Just(OtherHalves),
+    ]
+}
+
+fn then() -> impl Strategy<Value = Then> {
+    prop_oneof![Just(Then::Settle), (0..3000u64).prop_map(Then::After)]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![4 => Just(End::Stop), 1 => (0..300_000u64).prop_map(End::StopTwice), 1 => Just(End::Quit)]
+}
+
+/// A life of at most so many steps.
+pub fn life(most: usize) -> impl Strategy<Value = Life> {
+    (vec((action(), then()), most / 2..=most), end()).prop_map(|(steps, end)| Life { steps, end })
+}
