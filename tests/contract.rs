@@ -4,6 +4,7 @@ mod alone;
 mod calls;
 mod chaos;
 mod leaving;
+mod lost_wake_ups;
 mod random;
 
 use std::net::TcpStream;

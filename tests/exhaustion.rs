@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use caffeine::sys::seccomp::Call;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Response, Sandbox, Server, eventually, executed_by, is_alive, says, skipped};
+use crate::harness::{Answer, Response, Sandbox, Server, eventually, executed_by, is_alive, says, skipped};
 use crate::privileges::{is_root, open_home, start_as};
 use crate::traffic::{begin, counters};
 
@@ -76,7 +76,7 @@ fn without_descriptors_in_the_whole_system_a_worker_pauses_says_so_once_and_reco
     let answer = move |_: &Call| {
         let lack = lack.load(SeqCst);
         asked.fetch_add(usize::from(lack), SeqCst);
-        lack.then_some(libc::ENFILE)
+        if lack { Answer::Fail(libc::ENFILE) } else { Answer::Allow }
     };
     let arguments = ["-w", "1", "--respond", "fixed"];
     let Some(server) = sandbox.start_behind(&[libc::SYS_accept4], answer, &arguments) else { return };

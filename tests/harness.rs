@@ -5,6 +5,7 @@
 mod gate;
 mod http;
 mod machine;
+pub mod standstill;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -21,6 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+pub use gate::Answer;
 pub use http::{Response, connect, get, raw, read_some};
 pub use machine::{free_port, skipped, without_settings};
 

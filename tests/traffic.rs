@@ -3,12 +3,13 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caffeine::scoreboard::Counters;
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Response, Server, connect, eventually, pid};
+use crate::harness::standstill::Look;
+use crate::harness::{DEADLINE, Response, Server, connect, eventually, pid};
 
 /// The rows of the present generation, by the workers' numbers.
 pub fn counters(server: &Server) -> Vec<Counters> {
@@ -40,7 +41,11 @@ pub fn children(pid: u32) -> Vec<u32> {
 }
 
 /// A request that was sent; its answer is read later.
-pub struct Pending(TcpStream);
+pub struct Pending {
+    stream: TcpStream,
+    supervisor: u32,
+    port: u16,
+}
 
 /// Sends a GET.
 pub fn begin(server: &Server, target: &str) -> Pending {
@@ -48,15 +53,35 @@ pub fn begin(server: &Server, target: &str) -> Pending {
     // In one piece: write!() would make several of it, and of the client a slow one.
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    Pending(stream)
+    Pending { stream, supervisor: server.pid(), port: server.port() }
 }
 
+/// How often a client that waits looks at the server, and how many looks alike are enough to give up.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 4;
+
 impl Pending {
-    /// Reads the answer to its end.
+    /// Whether the answer, or the end of the connection, is there.
+    pub fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads the answer to its end. Says what sleeps when connections wait and all processes sleep.
     #[track_caller]
     pub fn finish(mut self) -> Response {
+        self.stream.set_read_timeout(Some(LOOK)).unwrap();
+        let (end, mut last, mut alike) = (Instant::now() + DEADLINE, None, 0);
         let mut answer = Vec::new();
-        self.0.read_to_end(&mut answer).unwrap();
+        while let Err(error) = self.stream.read_to_end(&mut answer) {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+            let look = Look::at(self.supervisor, self.port);
+            alike = if look.is_in_vain() && last.as_ref() == Some(&look) { alike + 1 } else { 0 };
+            assert!(alike < LOOKS && Instant::now() < end, "a request waits in vain: {look}");
+            last = Some(look);
+        }
         Response::parse(&answer)
     }
 }

@@ -18,6 +18,6 @@ pub const ENTRY: Entry = Entry {
     promises: |_| Promises { spread: Spread::Race, calls: &["epoll_wait", "accept4"], ..Promises::USUAL },
     batches: true,
     summary: "plain epoll: all who wait are woken, the fastest accepts",
-    open: |_, _| Ok(Box::new(Stateless(|seat| Watching::acceptor(seat.sockets[0].as_fd(), ALL, 0)))),
+    open: |_, _| Ok(Box::new(Stateless(|seat| Watching::acceptor(seat.sockets[0].as_fd(), ALL)))),
     ..Entry::USUAL
 };

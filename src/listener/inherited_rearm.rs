@@ -8,10 +8,9 @@
 //! Does not promise a turn under load, when a worker finds the queue non-empty and does not wait.
 
 use std::io;
-use std::os::fd::AsFd;
 
-use super::watch::{ONE, Watching};
-use super::{Acceptor, Argument, Entry, Promises, Seat, Spread, Strategy};
+use super::watch::Exclusive;
+use super::{Argument, Entry, Promises, Spread};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -28,17 +27,6 @@ pub const ENTRY: Entry = Entry {
     },
     batches: true,
     summary: "EPOLLEXCLUSIVE, registered anew after every N connections (1): the one that has waited longest",
-    open: |every, _| Ok(Box::new(Rearm { every: every.parse().map_err(io::Error::other)? })),
+    open: |every, _| Exclusive::open(every.parse().map_err(io::Error::other)?),
     ..Entry::USUAL
 };
-
-#[derive(Debug)]
-struct Rearm {
-    every: u64,
-}
-
-impl Strategy for Rearm {
-    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
-        Watching::acceptor(seat.sockets[0].as_fd(), ONE, self.every)
-    }
-}

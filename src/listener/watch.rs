@@ -8,9 +8,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use std::sync::Arc;
 
-use super::{Accepted, Acceptor, socket};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::{Accepted, Acceptor, Seat, Strategy, socket};
 use crate::scoreboard::{Row, add};
 use crate::sys::signal::Interruptible;
 use crate::sys::{epoll, net};
@@ -19,6 +22,9 @@ use crate::sys::{epoll, net};
 pub const ALL: EpollFlags = EpollFlags::EPOLLIN;
 /// Exclusive registration: it wakes the first in the order of registration that waits.
 pub const ONE: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE);
+
+/// What an event of the bell carries; those of a socket carry 0.
+const BELL: u64 = u64::MAX;
 
 /// Waits on the alias of an epoll instance for one event, or for so many ms (-1: for ever), and returns what it carries.
 ///
@@ -86,6 +92,39 @@ impl Watch {
     }
 }
 
+/// The supervisor's side of the strategies with exclusive registrations. A connection wakes one worker, and if that one is
+/// stopped before it accepts, no other knows of it. The supervisor sees the stop and rings a bell, which wakes one that waits:
+/// it looks into the queue. The bell is level-triggered, so a ring that finds all busy is heard by the first that comes back.
+#[derive(Debug)]
+pub struct Exclusive {
+    bell: Arc<EventFd>,
+    rearm: u64,
+}
+
+impl Exclusive {
+    /// Workers register once, or anew after every `rearm` connections.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn open(rearm: u64) -> io::Result<Box<dyn Strategy>> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Box::new(Self { bell: Arc::new(bell), rearm }))
+    }
+}
+
+impl Strategy for Exclusive {
+    fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
+        let watching = Watching::new(seat.sockets[0].as_fd(), ONE, self.rearm)?;
+        watching.watch.epoll.add(&self.bell, EpollEvent::new(ONE, BELL))?;
+        Ok(Box::new(Watching { bell: Some(Arc::clone(&self.bell)), ..watching }))
+    }
+
+    fn gone(&self, _worker: usize) {
+        // It fails only when the counter is full, and then it rings already.
+        let _ = self.bell.write(1);
+    }
+}
+
 /// The worker's side of the strategies that wait in epoll for as long as it takes.
 #[derive(Debug)]
 pub struct Watching {
@@ -94,21 +133,23 @@ pub struct Watching {
     rearm: u64,
     /// Connections since then.
     since: u64,
+    /// Rings when a worker that was woken may not have come.
+    bell: Option<Arc<EventFd>>,
 }
 
 impl Watching {
-    /// Accepts from `listener`, registered once and for all, or anew after every `rearm` connections.
+    /// Accepts from `listener`, registered once and for all.
     ///
     /// # Errors
     /// `EMFILE`.
-    pub fn acceptor(
-        listener: BorrowedFd<'_>,
-        flags: EpollFlags,
-        rearm: u64,
-    ) -> io::Result<Box<dyn Acceptor>> {
+    pub fn acceptor(listener: BorrowedFd<'_>, flags: EpollFlags) -> io::Result<Box<dyn Acceptor>> {
+        Ok(Box::new(Self::new(listener, flags, 0)?))
+    }
+
+    fn new(listener: BorrowedFd<'_>, flags: EpollFlags, rearm: u64) -> io::Result<Self> {
         let watch = Watch::new(listener, flags)?;
         watch.add()?;
-        Ok(Box::new(Self { watch, rearm, since: 0 }))
+        Ok(Self { watch, rearm, since: 0, bell: None })
     }
 }
 
@@ -120,8 +161,13 @@ impl Acceptor for Watching {
             self.since = 0;
         }
         loop {
-            if !self.watch.wait(-1)? {
-                continue;
+            match wait(&self.watch.alias, -1)? {
+                None => continue,
+                Some(BELL) => self.bell.iter().for_each(|bell| {
+                    // Another one may have heard it first.
+                    let _ = bell.read();
+                }),
+                Some(_) => {}
             }
             add(&row.wakeups, 1);
             if let Some(accepted) = self.watch.take()? {

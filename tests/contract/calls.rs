@@ -7,7 +7,7 @@ use std::time::Duration;
 use caffeine::listener::Spread;
 
 use super::everywhere;
-use crate::harness::Sandbox;
+use crate::harness::{Answer, Sandbox};
 use crate::traffic::children;
 
 /// What a listener layer could ask of the kernel, but for fcntl(): a development build checks each descriptor before it closes it.
@@ -67,7 +67,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
         &numbers,
         move |call| {
             *count.lock().unwrap().entry((call.thread, call.number)).or_default() += 1;
-            None
+            Answer::Allow
         },
         &["--listener", listener, "--respond", "fixed", "-w", workers],
     )?;

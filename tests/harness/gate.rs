@@ -7,14 +7,32 @@ use caffeine::sys::seccomp::{Call, Gate};
 
 use super::{Sandbox, Server, skipped};
 
+/// What becomes of a call at the gate.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// It is made.
+    Allow,
+    /// It fails with this `errno`.
+    Fail(i32),
+    /// Its thread stands there until a signal comes: then the call is broken off, or made anew.
+    Hold,
+}
+
+impl From<Option<i32>> for Answer {
+    /// It fails with that `errno`, or is made.
+    fn from(errno: Option<i32>) -> Self {
+        errno.map_or(Self::Allow, Self::Fail)
+    }
+}
+
 impl Sandbox {
-    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`, which returns the
-    /// `errno` with which it fails, or lets it through. `None`, and the reason on standard error, where the kernel has no such gate.
+    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`, which decides
+    /// about it. `None`, and the reason on standard error, where the kernel has no such gate.
     #[track_caller]
-    pub fn start_behind(
+    pub fn start_behind<A: Into<Answer>>(
         &self,
         calls: &[i64],
-        answer: impl Fn(&Call) -> Option<i32> + Send + 'static,
+        answer: impl Fn(&Call) -> A + Send + 'static,
         arguments: &[&str],
     ) -> Option<Server> {
         let (send, gate) = mpsc::channel::<Gate>();
@@ -29,9 +47,10 @@ impl Sandbox {
                 }
             };
             while let Some(call) = gate.next().unwrap() {
-                match answer(&call) {
-                    Some(errno) => gate.refuse(&call, errno).unwrap(),
-                    None => gate.allow(&call).unwrap(),
+                match answer(&call).into() {
+                    Answer::Fail(errno) => gate.refuse(&call, errno).unwrap(),
+                    Answer::Allow => gate.allow(&call).unwrap(),
+                    Answer::Hold => {}
                 }
             }
         });
