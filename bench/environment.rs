@@ -46,6 +46,7 @@ pub fn bench(criterion: &mut Criterion) {
                 route: &route,
                 remote_addr: "127.0.0.1",
                 remote_port: 54321,
+                local_name: None,
                 content_length: None,
             };
             let (mut environment, mut scratch) = (CStrings::default(), Vec::new());

@@ -264,7 +264,7 @@ fn on_a_full_disk_requests_are_served_bodies_are_507_and_the_log_goes_on_afterwa
             "a line is whole, or not there: {line}"
         );
     }
-    eventually("nothing of a body is left", || crate::harness::names_in(server.folder().dir()).len() <= 5);
+    eventually("nothing of a body is left", || crate::harness::names_in(server.folder().dir()).len() <= 6);
     server.stop();
 }
 

@@ -110,7 +110,6 @@ fn directories_have_handlers_and_an_index() {
     for (target, text) in [
         ("/", "/index||caffeine"),
         ("/?q", "/index||caffeine"),
-        ("/deep", "/deep/index||deep"),
         ("/deep/", "/deep/index||deep"),
         ("/deep/er/echo/a%2Fb/", "/deep/er/echo|/a/b/|er"),
         ("/deep/er/file.with.dots", "/deep/er/file.with.dots||er"),
@@ -118,6 +117,51 @@ fn directories_have_handlers_and_an_index() {
         assert_eq!(server.get(target).text(), text, "{target}");
     }
     assert_eq!(server.get("/deep/missing").status, 404);
+}
+
+#[test]
+fn a_directory_without_a_slash_is_redirected_when_it_is_read() {
+    let sandbox = Sandbox::new();
+    for name in ["shop/index", "shop/a:b/index", "plain/file"] {
+        shell(&sandbox, name, "printf '%s' \"$REQUEST_METHOD\"");
+    }
+    let server = sandbox.start(&[]);
+    for (target, location) in [
+        ("/shop", "./shop/"),
+        ("/shop?a=1&b=%20", "./shop/?a=1&b=%20"),
+        ("/shop/a:b", "./a:b/"),
+        ("/sh%6Fp", "./sh%6Fp/"),
+    ] {
+        // Twice: the second time the way to the handler is known already.
+        for _ in 0..2 {
+            let answer = server.get(target);
+            assert_eq!((answer.status, answer.header("location")), (301, Some(location)), "{target}");
+        }
+    }
+    assert_eq!(server.get("/shop/").text(), "GET");
+    assert_eq!(server.post("/shop", b"a body").text(), "POST", "what has a body is not sent twice");
+    assert_eq!(server.get("/plain").status, 404, "there is nothing to be redirected to");
+}
+
+#[test]
+fn without_a_host_the_name_of_the_server_is_the_address_that_was_reached() {
+    let sandbox = Sandbox::new();
+    shell(&sandbox, "name", "printf '%s' \"$SERVER_NAME\"");
+    let request = |host: &str| format!("GET /name HTTP/1.0\r\n{host}\r\n");
+    let server = sandbox.start(&["--bind", "0.0.0.0"]);
+    for host in ["", "Host:\r\n", "Host: \r\n"] {
+        assert_eq!(Response::parse(&server.raw(request(host).as_bytes())).text(), "127.0.0.1", "{host:?}");
+    }
+    assert_eq!(Response::parse(&server.raw(request("Host: a\r\n").as_bytes())).text(), "a");
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let server = sandbox.start(&["--bind", "::"]);
+    let mut stream = std::net::TcpStream::connect(("::1", server.port())).unwrap();
+    stream.write_all(request("").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(Response::parse(&answer).text(), "[::1]");
 }
 
 #[test]
@@ -140,7 +184,7 @@ fn bodies_of_every_size_arrive_whole() {
     }
     let folder = server.folder();
     let names = crate::harness::names_in(folder.log().parent().unwrap());
-    assert_eq!(names, ["config.toml", "log", "pid", "scoreboard"], "no body is left behind");
+    assert_eq!(names, ["config.toml", "log", "pid", "process", "scoreboard"], "no body is left behind");
 }
 
 #[test]

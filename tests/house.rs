@@ -121,6 +121,7 @@ const TIME_OF_DAY: &[&str] = &[
     "src/server/logging/mod.rs",
     "src/server/supervisor/start.rs",
     "src/server/actions/status/sight.rs",
+    "src/server/today.rs",
     "src/server/table.rs",
     "src/sys/clock.rs",
     "src/instance/deploy/tree.rs",

@@ -33,6 +33,7 @@ pub fn assert_own(response: &Response, status: u16, what: &str) {
     assert_eq!(response.header("connection"), Some("close"), "{what}: {response:?}");
     assert_eq!(response.header("content-length"), Some(&*response.body.len().to_string()), "{what}");
     assert!(response.text().starts_with(&format!("{status} ")), "{what}: {response:?}");
+    assert!(response.header("date").is_some_and(|date| date.ends_with(" GMT")), "{what}: {response:?}");
 }
 
 #[test]

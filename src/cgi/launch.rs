@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -238,7 +238,9 @@ impl<'a> Launcher<'a> {
         client: &Client<'_>,
         pidfd: bool,
     ) -> Result<(Started, Rc<Program>), Failure> {
-        if let Some((program, _launching)) = self.recall(head.path) {
+        if let Some((program, _launching)) = self.recall(head.path)
+            && !program.route.lacks_slash
+        {
             match self.start(&program, head, client, pidfd) {
                 Ok(started) => return Ok((started, program)),
                 Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno).into())),
@@ -246,6 +248,7 @@ impl<'a> Launcher<'a> {
             }
         }
         let (program, _launching) = self.look_up(head.path)?;
+        ask_with_slash(&program, head)?;
         let started = self.start(&program, head, client, pidfd);
         let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
         Ok((started, program))
@@ -260,6 +263,8 @@ impl<'a> Launcher<'a> {
     ) -> Result<Started, SpawnError> {
         self.address.clear();
         let _ = write!(self.address, "{}", client.peer.ip());
+        let local = head.host_name().is_none().then(|| net::local(client.stream).ok()).flatten();
+        let local_name = local.map(|address| server_name(address.ip()));
         self.environment.truncate(self.constant);
         meta::request(
             &mut self.environment,
@@ -270,6 +275,7 @@ impl<'a> Launcher<'a> {
                 route: &program.route,
                 remote_addr: &self.address,
                 remote_port: client.peer.port(),
+                local_name: local_name.as_deref(),
                 content_length: client.content_length,
             },
         );
@@ -312,6 +318,22 @@ fn explain(error: SpawnError, program: &Path) -> Cause {
     match of_the_file.then(obstacle).flatten() {
         Some(obstacle) => Cause::Obstacle { program: program.to_owned(), obstacle },
         None => error.into(),
+    }
+}
+
+/// A GET of a directory belongs to its path with a slash at the end, as with other servers; other methods lose nothing.
+fn ask_with_slash(program: &Program, head: &Head<'_, '_>) -> Result<(), Refusal> {
+    if program.route.lacks_slash && matches!(head.method, "GET" | "HEAD") {
+        return Err(Refusal::new(301, "a directory's path ends with a slash"));
+    }
+    Ok(())
+}
+
+/// An address as a host in a URL.
+pub fn server_name(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 

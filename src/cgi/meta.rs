@@ -31,7 +31,7 @@ pub struct Instance<'a> {
     pub path_var: &'a str,
     /// `SERVER_PORT`: the port that is listened on.
     pub port: u16,
-    /// `SERVER_NAME` when the client names no host.
+    /// `SERVER_NAME` when the client names no host and the connection tells none.
     pub server_name_default: &'a str,
     /// The base directory of the handlers, for `PATH_TRANSLATED`.
     pub base: &'a Path,
@@ -52,6 +52,8 @@ pub struct Request<'r> {
     pub remote_addr: &'r str,
     /// `REMOTE_PORT`.
     pub remote_port: u16,
+    /// `SERVER_NAME` when the client names no host: the address that it has reached, IPv6 in brackets (RFC 3875, 4.1.14).
+    pub local_name: Option<&'r str>,
     /// `CONTENT_LENGTH`: the bytes of the decoded body; `None` when there is no body.
     pub content_length: Option<u64>,
 }
@@ -120,8 +122,9 @@ pub fn fixed(env: &mut CStrings, instance: &Instance) {
 /// nothing is allocated once it is warm.
 pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, request: &Request) {
     let Request { head, route, .. } = *request;
+    let server_name = head.host_name().or(request.local_name).unwrap_or(instance.server_name_default);
     set(env, "SERVER_PROTOCOL", if head.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
-    set(env, "SERVER_NAME", head.host_name().unwrap_or(instance.server_name_default).as_bytes());
+    set(env, "SERVER_NAME", server_name.as_bytes());
     set(env, "REQUEST_METHOD", head.method.as_bytes());
     set(env, "REQUEST_URI", head.target.as_bytes());
     set(env, "QUERY_STRING", head.query.as_bytes());

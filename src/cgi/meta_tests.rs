@@ -45,6 +45,7 @@ impl Case<'_> {
             directory: PathBuf::from("/srv/base/dir"),
             script_name: b"/dir/tool".to_vec(),
             path_info: self.path_info.map(<[u8]>::to_vec),
+            lacks_slash: false,
         };
         let mut slots = request::slots();
         let head = request::parse(self.head.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
@@ -53,6 +54,7 @@ impl Case<'_> {
             route: &route,
             remote_addr: "::1",
             remote_port: 4711,
+            local_name: None,
             content_length: self.content_length,
         };
         let mut env = CStrings::default();

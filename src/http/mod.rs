@@ -1,6 +1,7 @@
 //! HTTP/1.1 on bytes: requests, responses, limits. Pure: nothing here reads or writes a socket.
 
 pub mod chunked;
+pub mod date;
 pub mod limits;
 pub mod refusal;
 pub mod request;

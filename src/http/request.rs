@@ -263,6 +263,8 @@ impl<'b> Fields<'b> {
     /// The host that is meant: that of the target wins (RFC 9112, section 3.2.2), but HTTP/1.1 must send Host all the same.
     fn host(&self, minor: u8, authority: Option<&'b str>) -> Result<Option<&'b str>, Refusal> {
         let host = match self.host {
+            // HTTP/1.0 has no Host; old clients and health checks that send an empty one mean none (RFC 9112, section 3.2).
+            Some(b"") if minor == 0 => None,
             Some(value) => Some(target::authority(value).ok_or(bad("Host is invalid"))?),
             None if minor == 0 => None,
             None => return Err(bad("there is no Host")),

@@ -1,5 +1,5 @@
 //! Responses: the few that the server writes itself, and the heads that the load generator reads. It knows no
-//! clock (our own answers carry no Date, as RFC 9110, section 6.6.1 allows without one) and no socket.
+//! clock (who sends an answer brings the [`date`](super::date)) and no socket.
 
 use std::mem::MaybeUninit;
 
@@ -14,7 +14,9 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The answer to `OPTIONS *`, which asks whether the server is there (RFC 9110, section 9.3.7). It names no methods: those
 /// are the handlers' affair.
-pub const PRESENT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+pub fn present(date: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
 
 /// The body of [`fixed`].
 pub const FIXED_BODY: &str = "hello\n";
@@ -23,21 +25,23 @@ pub const FIXED_BODY: &str = "hello\n";
 pub const WORKER_HEADER: &str = "Caffeine-Worker";
 
 /// A complete answer that ends the connection; `head_only` for HEAD, which gets the length but no body. Beyond
-/// `--max-handlers` (503) the client is told to come back in a second.
-pub fn refuse(refusal: &Refusal, head_only: bool) -> Vec<u8> {
+/// `--max-handlers` (503) the client is told to come back in a second. `location` is where else to ask (301).
+pub fn refuse(refusal: &Refusal, head_only: bool, date: &str, location: Option<&str>) -> Vec<u8> {
     let Refusal { status, reason } = *refusal;
     let phrase = phrase(status);
     let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
+    let location = location.map_or_else(String::new, |target| format!("Location: {target}\r\n"));
     let body = format!("{status} {phrase}: {reason}\n");
     let shown = if head_only { "" } else { &body };
     format!(
-        "HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n{shown}",
+        "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
+         {location}{retry}Connection: close\r\n\r\n{shown}",
         body.len()
     )
     .into_bytes()
 }
 
-/// The 200 of the responders that measure. `Connection` is always said, because HTTP/1.0 closes by default.
+/// The 200 of the responders that measure: made once, so it has no Date. `Connection` is always said, because HTTP/1.0 closes by default.
 pub fn fixed(worker: u64, keep_alive: bool, head_only: bool) -> Vec<u8> {
     let connection = if keep_alive { "keep-alive" } else { "close" };
     let shown = if head_only { "" } else { FIXED_BODY };

@@ -5,6 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::refusal::bad;
 
+fn refuse(refusal: &Refusal, head_only: bool) -> Vec<u8> {
+    super::refuse(refusal, head_only, "Sun, 06 Nov 1994 08:49:37 GMT", None)
+}
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
@@ -16,7 +20,7 @@ fn a_refusal_is_a_complete_answer_that_closes() {
     assert_eq!((head.status, head.keep_alive), (404, false));
     assert_eq!(head.framing, ResponseFraming::Length((answer.len() - head.len) as u64));
     assert_eq!(&answer[head.len..], b"404 Not Found: no such handler\n");
-    assert!(text(answer).starts_with("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n"));
+    assert!(text(answer).starts_with("HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
 }
 
 #[test]
@@ -33,8 +37,14 @@ fn only_503_says_when_to_come_back() {
 }
 
 #[test]
+fn a_redirection_says_where_to() {
+    let answer = super::refuse(&Refusal::new(301, "x"), false, "now", Some("./shop/?a"));
+    assert!(text(answer).contains("\r\nLocation: ./shop/?a\r\n"));
+}
+
+#[test]
 fn every_status_that_is_sent_has_its_phrase() {
-    for status in [100, 200, 400, 403, 404, 408, 413, 414, 417, 431, 500, 501, 503, 505, 507] {
+    for status in [100, 200, 301, 400, 403, 404, 408, 413, 414, 417, 431, 500, 501, 503, 505, 507] {
         assert_ne!(phrase(status), "Error", "{status}");
     }
 }

@@ -17,6 +17,7 @@ mod privileges;
 pub mod responders;
 pub mod supervisor;
 mod table;
+mod today;
 mod values;
 mod worker;
 

@@ -124,12 +124,25 @@ pub fn lock_program(member: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// Those of `getpeername(2)`: `ENOTCONN` when the connection is gone already.
 pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
+    end(socket, libc::getpeername)
+}
+
+/// Address and port of this side.
+///
+/// # Errors
+/// Those of `getsockname(2)`.
+pub fn local(socket: impl AsFd) -> io::Result<SocketAddr> {
+    end(socket, libc::getsockname)
+}
+
+type Ask = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+/// Either side of a connection, as `ask` (getpeername(2) or getsockname(2)) tells it.
+fn end(socket: impl AsFd, ask: Ask) -> io::Result<SocketAddr> {
     let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     // SAFETY: `storage` and `len` are valid for writing, and `len` says how much room there is.
-    cerr(unsafe {
-        libc::getpeername(socket.as_fd().as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len)
-    })?;
+    cerr(unsafe { ask(socket.as_fd().as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len) })?;
     // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
     Ok(address(unsafe { storage.assume_init_ref() }))
 }

@@ -35,6 +35,7 @@ use room::Room;
 use service::{After, Service};
 use shortage::Shortage;
 
+use crate::cgi::launch;
 use crate::cgi::stderr::Pipes;
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
@@ -171,7 +172,7 @@ fn set_up(post: Post<'_>) -> io::Result<Worker> {
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         limits: Limits { body: post.settings.max_body, ..Limits::default() },
         occupy: post.settings.respond.occupy(seed).map(Mutex::new),
-        server_name: post.settings.bind.to_string(),
+        server_name: launch::server_name(post.settings.bind),
         descriptors: Descriptors::new()?,
         settings: post.settings.clone(),
         board: post.board,

@@ -25,6 +25,7 @@ use crate::server::config::Settings;
 use crate::server::handler_limit::HandlerLimit;
 use crate::server::keeper::note::Launch;
 use crate::server::responders::Respond;
+use crate::server::today;
 use crate::sys::spawn::{Limit, Started};
 use crate::sys::{clock::monotonic_ns, net, signal};
 
@@ -241,7 +242,7 @@ impl Service {
     }
 
     fn say_present(&self, connection: &Connection, head: &Head<'_, '_>) -> After {
-        let sent = net::send(&connection.stream, response::PRESENT).is_ok();
+        let sent = net::send(&connection.stream, &response::present(&today::now())).is_ok();
         self.count(200);
         let peer = connection.peer;
         tracing::info!(peer = %peer, method = head.method, target = head.target, outcome = 200);
@@ -260,7 +261,11 @@ impl Service {
             Asked::Request(head) => (Some(head.method), Some(head.target), None),
             Asked::Bytes(bytes) => (None, None, excerpt(bytes)),
         };
-        let answer = response::refuse(refusal, method == Some("HEAD"));
+        let location = match asked {
+            Asked::Request(head) if refusal.status == 301 => Some(with_slash(head)),
+            _ => None,
+        };
+        let answer = response::refuse(refusal, method == Some("HEAD"), &today::now(), location.as_deref());
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(refusal.status);
         let cause = cause.to_string();
@@ -279,6 +284,14 @@ impl Service {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.shared.row().answered[class].fetch_add(1, Relaxed);
     }
+}
+
+/// Where a directory is that was asked for without a slash: beside itself, which holds behind proxies that change what stands
+/// before it in the path.
+fn with_slash(head: &Head<'_, '_>) -> String {
+    let name = head.path.rsplit('/').next().unwrap_or_default();
+    let query = if head.query.is_empty() { String::new() } else { format!("?{}", head.query) };
+    format!("./{name}/{query}")
 }
 
 /// The beginning of what was no request: enough to see who sent what, and no more than a line of the log can hold.
