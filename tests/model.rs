@@ -77,8 +77,11 @@ struct Trial<'a> {
 }
 
 fn live(choice: &Choice, listener: &str, life: &Life) -> Result<(), String> {
-    let mut trial =
-        Trial { choice, instance: Instance::start(listener), reference: Reference::new(choice, WORKERS) };
+    let mut trial = Trial {
+        choice,
+        instance: Instance::start(choice, listener),
+        reference: Reference::new(choice, WORKERS),
+    };
     trial.steps(life).and_then(|()| trial.end(life.end)).map_err(|reason| {
         let seen = trial.instance.see();
         format!("{reason}\n{seen:?}\n{}", trial.instance.log())
@@ -151,16 +154,25 @@ impl Trial<'_> {
         self.reference.settle(&seen);
         if self.all_are_answered(&seen) {
             account::probe(self.instance.server.port(), 6 * self.reference.sockets() + 4)?;
-            self.instance.account.finish()?;
-            self.balance()?;
+            // What a stopped worker has in its own hands waits for it.
+            let port = self.instance.server.port();
+            if !seen.children.iter().any(|child| child.stopped && account::held_by(child.pid, port) > 0) {
+                self.instance.account.finish()?;
+                self.balance()?;
+            }
         }
         Ok(())
     }
 
-    /// Whether no connection may wait for a worker that was stopped.
+    /// Whether no connection may wait for a worker that was stopped: none is, or another one comes by promise. Where the
+    /// kernel accepts ahead for a worker, it does so for a moment after its death too.
     fn all_are_answered(&self, seen: &Seen) -> bool {
-        let promised = matches!(self.choice.promises().stopped, Wait::Nothing | Wait::UpToMs(_));
-        promised || !seen.children.iter().any(|child| child.stopped)
+        let promises = self.choice.promises();
+        if promises.crash == Loss::Accepted && self.instance.has_killed {
+            return false;
+        }
+        let promised = matches!(promises.stopped, Wait::Nothing | Wait::UpToMs(_));
+        !seen.children.iter().any(|child| child.stopped) || promised && seen.someone_accepts()
     }
 
     /// Whether no more is lost than killed processes had. The queue of a worker that alone has its socket goes with it, and

@@ -167,13 +167,14 @@ pub fn keep_ended_children(keep: bool) -> io::Result<()> {
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, flags)
 }
 
-/// Blocks every signal in the calling thread, so that another one gets those of the process; but for SIGBUS, which is the
-/// thread's own ([`guard`](super::guard)).
+/// Does `work` with every signal blocked in the calling thread. A thread that is started meanwhile never gets one: if it blocked
+/// them itself, a stop signal in its first moments would interrupt it instead of the wait for connections.
 ///
 /// # Errors
 /// Those of `pthread_sigmask(3)`.
-pub fn block_all_in_thread() -> io::Result<()> {
-    let mut all = SigSet::all();
-    all.remove(Signal::SIGBUS);
-    Ok(all.thread_set_mask()?)
+pub fn with_all_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let done = work();
+    before.thread_set_mask()?;
+    Ok(done)
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{DEADLINE, connect};
+use crate::harness::{DEADLINE, connect, eventually};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 /// Where a request is cut in half.
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Account {
     port: u16,
+    /// Whether a connection may be refused for a moment: the only worker has died, and its socket with it.
+    refusals: bool,
     /// Requests that were sent whole.
     sent: Vec<TcpStream>,
     /// Requests of which a half was sent.
@@ -28,21 +30,28 @@ pub struct Account {
 }
 
 impl Account {
-    pub fn new(port: u16) -> Self {
-        Self { port, ..Self::default() }
+    pub fn new(port: u16, refusals: bool) -> Self {
+        Self { port, refusals, ..Self::default() }
+    }
+
+    fn connect(&self) -> TcpStream {
+        if self.refusals {
+            eventually("it listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        }
+        connect(self.port)
     }
 
     /// Sends whole requests.
     pub fn send(&mut self, count: usize) {
         for _ in 0..count {
-            let mut stream = connect(self.port);
+            let mut stream = self.connect();
             stream.write_all(REQUEST).unwrap();
             self.sent.push(stream);
         }
     }
 
     pub fn send_half(&mut self) {
-        let mut stream = connect(self.port);
+        let mut stream = self.connect();
         stream.write_all(&REQUEST[..HALF]).unwrap();
         self.halves.push(stream);
     }
@@ -93,7 +102,7 @@ impl Account {
 /// # Errors
 /// One was not answered.
 pub fn probe(port: u16, count: usize) -> Result<(), String> {
-    let mut probes = Account::new(port);
+    let mut probes = Account::new(port, false);
     probes.send(count);
     probes.finish().map_err(|reason| format!("of {count} probes: {reason}"))?;
     if probes.lost > 0 { Err(format!("{} of {count} probes lost", probes.lost)) } else { Ok(()) }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use caffeine::listener::{Choice, SocketCount};
 use caffeine::scoreboard::{Role, Scoreboard};
 use nix::sys::signal::{Signal, kill};
 
@@ -23,19 +24,22 @@ pub struct Instance {
     listener: String,
     board: Scoreboard,
     pub account: Account,
+    /// A process was killed.
+    pub has_killed: bool,
     pub ever: BTreeSet<u32>,
     logs: Vec<PathBuf>,
 }
 
 impl Instance {
-    pub fn start(listener: &str) -> Self {
+    pub fn start(choice: &Choice, listener: &str) -> Self {
         let sandbox = Sandbox::new();
         let config = sandbox.write("lab.toml", configuration(listener, WORKERS));
         let server = sandbox.start(&["-n", "lab", "--config", config.to_str().unwrap()]);
-        let (board, account) = (server.scoreboard(), Account::new(server.port()));
+        let refusals = choice.sockets() == SocketCount::Private;
+        let (board, account) = (server.scoreboard(), Account::new(server.port(), refusals));
         let logs = vec![server.folder().log()];
         let listener = listener.to_owned();
-        Self { sandbox, server, listener, board, account, ever: BTreeSet::new(), logs }
+        Self { sandbox, server, listener, board, account, has_killed: false, ever: BTreeSet::new(), logs }
     }
 
     /// SIGHUP with a configuration for so many workers, or with a broken one.
@@ -96,6 +100,7 @@ impl Instance {
 
     /// Kills a process. What it holds at that moment may be lost; where requests are on their way, it may be any of them.
     pub fn kill(&mut self, victim: u32, stop_first: bool) {
+        self.has_killed = true;
         if stop_first {
             self.stop(victim);
         } else {

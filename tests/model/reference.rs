@@ -39,6 +39,14 @@ pub struct Seen {
     pub children: Vec<Child>,
 }
 
+impl Seen {
+    /// Whether a worker of the current generation is not stopped.
+    pub fn someone_accepts(&self) -> bool {
+        let current = |row: Row| row.is_worker && row.generation == self.generation && row.state == RUNNING;
+        self.children.iter().any(|child| !child.stopped && child.row.is_some_and(current))
+    }
+}
+
 /// The last reload that was asked for.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
@@ -156,7 +164,12 @@ impl Reference {
         let workers: Vec<u64> =
             current().filter(|(_, row)| row.is_worker).map(|(_, row)| row.number).collect();
         let wanted: BTreeSet<u64> = (0..seen.workers as u64).collect();
-        if workers.len() != wanted.len() || workers.iter().copied().collect::<BTreeSet<_>>() != wanted {
+        // One that is stopped while it starts is not replaced.
+        let stopped = |child: &&Child| child.stopped && child.row.is_none_or(|row| row.state != RUNNING);
+        let held_up = seen.children.iter().filter(stopped).count();
+        let distinct: BTreeSet<u64> = workers.iter().copied().collect();
+        let filled = distinct.is_subset(&wanted) && distinct.len() + held_up >= wanted.len();
+        if workers.len() != distinct.len() || !filled {
             return Err(format!("workers {workers:?} of {} accept", seen.workers));
         }
         let dispatchers = current().filter(|(child, row)| !row.is_worker && !child.stopped).count();

@@ -63,8 +63,8 @@ pub struct Life {
 fn action() -> impl Strategy<Value = Action> {
     use Action::*;
     prop_oneof![
-        5 => (1..=MOST_WORKERS).prop_map(Reload),
-        4 => Just(BadReload),
+        8 => (1..=MOST_WORKERS).prop_map(Reload),
+        6 => Just(BadReload),
         4 => any::<u8>().prop_map(Kill),
         2 => any::<u8>().prop_map(StopAndKill),
         3 => any::<u8>().prop_map(KillDispatcher),
@@ -77,8 +77,14 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn then() -> impl Strategy<Value = Then> {
-    prop_oneof![Just(Then::Settle), (0..3000u64).prop_map(Then::After)]
+/// An action, and what is waited for. A reload is overtaken by what follows more often than not.
+fn step() -> impl Strategy<Value = (Action, Then)> {
+    let after = || (0..3000u64).prop_map(Then::After);
+    action().prop_flat_map(move |action| {
+        let reloads = matches!(action, Action::Reload(_) | Action::BadReload);
+        let then = prop_oneof![1 => Just(Then::Settle), if reloads { 3 } else { 1 } => after()];
+        (Just(action), then)
+    })
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -87,5 +93,5 @@ fn end() -> impl Strategy<Value = End> {
 
 /// A life of at most so many steps.
 pub fn life(most: usize) -> impl Strategy<Value = Life> {
-    (vec((action(), then()), most / 2..=most), end()).prop_map(|(steps, end)| Life { steps, end })
+    (vec(step(), most / 2..=most), end()).prop_map(|(steps, end)| Life { steps, end })
 }

@@ -273,12 +273,12 @@ impl Room {
             logging::flush();
             fork::exit_now(101)
         };
-        std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES).spawn(life)?;
+        let room = std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES);
+        signal::with_all_blocked(|| room.spawn(life))??;
         Ok(())
     }
 
     fn live(&'static self) -> io::Result<()> {
-        signal::block_all_in_thread()?;
         let mut service = Service::new(self.shared, self, true)?;
         let mut scratch = Pages::new(READ_BYTES)?;
         let mut events = [EpollEvent::empty(); 64];
