@@ -92,7 +92,7 @@ fn blanks_do_not_matter_and_errors_show_the_way() {
         ("exp", "no '('"),
         ("exp(1ms", "no ')'"),
         ("exp(1)", "has no unit"),
-        ("exp()", "no time"),
+        ("exp()", "not a time"),
         ("exp(1ms,2ms)", "exp does not take 2 value(s)"),
         ("gauss(1ms)", "'gauss' is not known"),
         ("bimodal(1.5,1ms,2ms)", "from 0 to 1"),
@@ -100,7 +100,7 @@ fn blanks_do_not_matter_and_errors_show_the_way() {
         ("lognormal(1ms,-1)", "from 0 to 5"),
         ("lognormal(1ms,inf)", "from 0 to 5"),
         ("const(2h)", "longer than an hour"),
-        ("const(-1ms)", "no time"),
+        ("const(-1ms)", "not a time"),
     ] {
         let error = text.parse::<Distribution>().unwrap_err();
         assert!(error.contains(why) && error.contains("lognormal(1ms,2.0)"), "{text}: {error}");

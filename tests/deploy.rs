@@ -82,6 +82,9 @@ fn what_will_not_be_executed_is_deployed_with_a_warning_that_says_why() {
     sandbox.write("c.toml", format!("[env]\nPATH = {:?}\n", sandbox.path("tools")));
     let outcome = sandbox.caffeine(&["-c", "c.toml", "-d", "absent"]).succeeds();
     assert!(outcome.stderr.is_empty(), "{outcome:?}");
+    let _server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+    let outcome = sandbox.caffeine(&["-n", "lab", "-d", "absent"]).succeeds();
+    assert!(outcome.stderr.is_empty(), "{outcome:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Response, Sandbox, Server, eventually, says};
+use crate::harness::{Response, Sandbox, Server, eventually, executed_by, says};
 use crate::traffic::begin;
 
 /// A handler that leaves a file behind: the proof that it ran.
@@ -226,9 +226,15 @@ fn a_handler_that_cannot_be_executed_is_500_and_the_log_says_why() {
     eventually("the log says why", || reasons.iter().all(|reason| server.log().contains(reason)));
     assert!(!server.log().contains("No such file"), "{}", server.log());
 
-    let config = sandbox.write("large.toml", format!("[env]\nLARGE = \"{}\"\n", "x".repeat(200_000)));
-    let server = sandbox.start(&["-c", config.to_str().unwrap()]);
-    assert_own(&server.get("/hello"), 500, "an environment that is too large");
+    // With a small stack execve(2) takes 128 KiB: enough for the variables, and not for those of this request as well.
+    let config = sandbox.write("large.toml", format!("[env]\nLARGE = \"{}\"\n", "x".repeat(60_000)));
+    let server = sandbox.start_with(&["-c", config.to_str().unwrap()], |command| {
+        executed_by(command, &["sh", "-c", "ulimit -s 512; exec \"$@\"", "sh"]);
+    });
+    assert_eq!(server.get("/hello").text(), "hello");
+    let (path, field) = ("x".repeat(8000), "x".repeat(55_000));
+    let request = format!("GET /hello/{path} HTTP/1.1\r\nHost: test\r\nLarge: {field}\r\n\r\n");
+    assert_own(&Response::parse(&server.raw(request.as_bytes())), 500, "an environment that is too large");
     eventually("the log says why", || server.log().contains("Argument list too long"));
     eventually("the failure is counted", || {
         server.scoreboard().snapshot().iter().map(|row| row.launch_failures).sum::<u64>() == 1

@@ -59,7 +59,7 @@ fn what_comes_to_a_busy_owner_and_what_waited_for_it_before_is_served_by_others(
     let stolen = stolen(&server);
     assert!(stolen > 0);
     let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
-    assert!(status.contains(&format!(" ({stolen} from another worker's queue), ")), "{status}");
+    assert!(status.contains(&format!(", {stolen} from another worker's queue, ")), "{status}");
     busy[0].set_nonblocking(true).unwrap();
     assert!(busy[0].read(&mut [0]).is_err(), "the occupied one was waited for");
 }

@@ -238,9 +238,7 @@ impl<'a> Launcher<'a> {
         client: &Client<'_>,
         pidfd: bool,
     ) -> Result<(Started, Rc<Program>), Failure> {
-        if let Some((program, _launching)) = self.recall(head.path)
-            && !program.route.lacks_slash
-        {
+        if let Some((program, _launching)) = self.recall(head.path) {
             match self.start(&program, head, client, pidfd) {
                 Ok(started) => return Ok((started, program)),
                 Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno).into())),
@@ -248,7 +246,6 @@ impl<'a> Launcher<'a> {
             }
         }
         let (program, _launching) = self.look_up(head.path)?;
-        ask_with_slash(&program, head)?;
         let started = self.start(&program, head, client, pidfd);
         let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
         Ok((started, program))
@@ -319,14 +316,6 @@ fn explain(error: SpawnError, program: &Path) -> Cause {
         Some(obstacle) => Cause::Obstacle { program: program.to_owned(), obstacle },
         None => error.into(),
     }
-}
-
-/// A GET of a directory belongs to its path with a slash at the end, as with other servers; other methods lose nothing.
-fn ask_with_slash(program: &Program, head: &Head<'_, '_>) -> Result<(), Refusal> {
-    if program.route.lacks_slash && matches!(head.method, "GET" | "HEAD") {
-        return Err(Refusal::new(301, "a directory's path ends with a slash"));
-    }
-    Ok(())
 }
 
 /// An address as a host in a URL.

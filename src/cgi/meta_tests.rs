@@ -45,7 +45,6 @@ impl Case<'_> {
             directory: PathBuf::from("/srv/base/dir"),
             script_name: b"/dir/tool".to_vec(),
             path_info: self.path_info.map(<[u8]>::to_vec),
-            lacks_slash: false,
         };
         let mut slots = request::slots();
         let head = request::parse(self.head.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();

@@ -47,8 +47,6 @@ pub struct Route {
     pub script_name: Vec<u8>,
     /// What follows it, decoded; begins with `/`. `None` if nothing does.
     pub path_info: Option<Vec<u8>>,
-    /// The path means a directory and does not end with a slash: what is relative in its `index` would lead beside it.
-    pub lacks_slash: bool,
 }
 
 /// Finds the handler below `base` for `path`, which is percent-encoded. `probe` may replace the path that it is asked about
@@ -85,11 +83,10 @@ pub fn resolve(
         }
     }
     here.push(INDEX);
-    let lacks_slash = !path.ends_with('/');
     script_name.push(b'/');
     script_name.extend_from_slice(INDEX.as_bytes());
     match probe(&mut here) {
-        Kind::File { executable } => Ok(Route { lacks_slash, ..found(here, script_name, executable, "")? }),
+        Kind::File { executable } => found(here, script_name, executable, ""),
         Kind::Directory | Kind::Other | Kind::Missing => Err(NOT_FOUND),
     }
 }
@@ -105,7 +102,7 @@ fn found(handler: PathBuf, script_name: Vec<u8>, executable: bool, rest: &str) -
     };
     // At least one whole plain name was appended to the base, so there is one.
     let directory = handler.parent().unwrap_or(Path::new("/")).to_owned();
-    Ok(Route { directory, script_name, path_info, handler, lacks_slash: false })
+    Ok(Route { directory, script_name, path_info, handler })
 }
 
 /// Whether a decoded segment can be a name below the directory that was reached.

@@ -4,7 +4,7 @@
 /// answer can carry somebody else's markup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Status code, 400 to 599, or 301.
+    /// Status code, 400 to 599.
     pub status: u16,
     /// One clause for the person who reads the answer or the log.
     pub reason: &'static str,
@@ -27,7 +27,6 @@ pub fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",
-        301 => "Moved Permanently",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",

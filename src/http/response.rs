@@ -25,17 +25,16 @@ pub const FIXED_BODY: &str = "hello\n";
 pub const WORKER_HEADER: &str = "Caffeine-Worker";
 
 /// A complete answer that ends the connection; `head_only` for HEAD, which gets the length but no body. Beyond
-/// `--max-handlers` (503) the client is told to come back in a second. `location` is where else to ask (301).
-pub fn refuse(refusal: &Refusal, head_only: bool, date: &str, location: Option<&str>) -> Vec<u8> {
+/// `--max-handlers` (503) the client is told to come back in a second.
+pub fn refuse(refusal: &Refusal, head_only: bool, date: &str) -> Vec<u8> {
     let Refusal { status, reason } = *refusal;
     let phrase = phrase(status);
     let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
-    let location = location.map_or_else(String::new, |target| format!("Location: {target}\r\n"));
     let body = format!("{status} {phrase}: {reason}\n");
     let shown = if head_only { "" } else { &body };
     format!(
         "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
-         {location}{retry}Connection: close\r\n\r\n{shown}",
+         {retry}Connection: close\r\n\r\n{shown}",
         body.len()
     )
     .into_bytes()

@@ -288,7 +288,7 @@ impl Action {
         match self {
             Self::Start { .. } | Self::CheckConfig => Uses::All,
             Self::ListInstances | Self::Forget(_) => Uses::Only(&["config", "state_dir"]),
-            Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path"]),
+            Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path", "env"]),
             Self::Stop | Self::Status | Self::Reload | Self::Log { .. } | Self::ResetLogs => {
                 Uses::Only(&["config", "state_dir", "name"])
             }

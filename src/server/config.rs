@@ -278,6 +278,11 @@ pub fn recorded(path: &Path) -> Result<Options, Error> {
     config_file::read(path, libc::O_NOFOLLOW, RECORDED)
 }
 
+/// As [`recorded`]: the handlers' directory and their variables.
+pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
+    config_file::read(path, libc::O_NOFOLLOW, Uses::Only(&["path", "env"]))
+}
+
 /// The state directory of the options, or the default one.
 ///
 /// # Errors

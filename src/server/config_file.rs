@@ -37,7 +37,7 @@ pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
     let table = DeTable::parse(&text)
         .map_err(|error| source.error(error.span(), &complaint::syntax(&text, &error)))?;
     let mut options = source.settings(table.get_ref(), uses)?;
-    if let (Uses::All, Some((key, value))) = (uses, table.get_ref().get_key_value(ENV)) {
+    if let (true, Some((key, value))) = (uses.includes(ENV), table.get_ref().get_key_value(ENV)) {
         options.env = variables::read(&source, key.span(), value)?;
     }
     let base = path.parent().unwrap_or(Path::new("/"));

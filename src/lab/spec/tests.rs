@@ -31,7 +31,7 @@ fn values_that_make_no_experiment_are_named_with_their_line() {
         ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
         ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
         ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
-        ("workers = [4]", "workers = [0]", "x.toml:15: workers: 0 workers"),
+        ("workers = [4]", "workers = [0]", "x.toml:15: workers: at least 1 worker"),
         ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
         ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
         ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),

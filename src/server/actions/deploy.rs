@@ -7,7 +7,7 @@ use super::{make_default_path, print, unknown};
 use crate::cgi::launch::HANDLER_PATH;
 use crate::instance::Folder;
 use crate::instance::deploy::{self, Source};
-use crate::server::config::{self, Sources, recorded};
+use crate::server::config::{self, Sources, recorded_for_handlers};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
 use crate::sys::stdio;
@@ -37,7 +37,7 @@ fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
     if !folder.config().exists() {
         return Err(unknown(folder, "was never started"));
     }
-    let recorded = recorded(&folder.config())?;
+    let recorded = recorded_for_handlers(&folder.config())?;
     let path =
         recorded.path.ok_or_else(|| Error::Failed(format!("{} names no path", folder.config().display())))?;
     let put = || put(&Source::open(source)?, &path, &recorded.env);

@@ -98,8 +98,12 @@ impl Layers {
 
     /// What of a configuration file counts: nothing where all that is used is known already.
     pub fn uses_of_file(&self) -> Option<Uses> {
+        // Only a file can give `env`.
         let is_given = |setting: &&str| {
-            *setting == "config" || self.typed.contains_id(setting) || self.environment.contains_id(setting)
+            *setting != "env"
+                && (*setting == "config"
+                    || self.typed.contains_id(setting)
+                    || self.environment.contains_id(setting))
         };
         match self.uses {
             Uses::Only(settings) if settings.iter().all(is_given) => None,

@@ -261,11 +261,7 @@ impl Service {
             Asked::Request(head) => (Some(head.method), Some(head.target), None),
             Asked::Bytes(bytes) => (None, None, excerpt(bytes)),
         };
-        let location = match asked {
-            Asked::Request(head) if refusal.status == 301 => Some(with_slash(head)),
-            _ => None,
-        };
-        let answer = response::refuse(refusal, method == Some("HEAD"), &today::now(), location.as_deref());
+        let answer = response::refuse(refusal, method == Some("HEAD"), &today::now());
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(refusal.status);
         let cause = cause.to_string();
@@ -284,14 +280,6 @@ impl Service {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.shared.row().answered[class].fetch_add(1, Relaxed);
     }
-}
-
-/// Where a directory is that was asked for without a slash: beside itself, which holds behind proxies that change what stands
-/// before it in the path.
-fn with_slash(head: &Head<'_, '_>) -> String {
-    let name = head.path.rsplit('/').next().unwrap_or_default();
-    let query = if head.query.is_empty() { String::new() } else { format!("?{}", head.query) };
-    format!("./{name}/{query}")
 }
 
 /// The beginning of what was no request: enough to see who sent what, and no more than a line of the log can hold.
