@@ -2,7 +2,7 @@
 # What .ci/run and .ci/soak share: steps with their times, a home that is empty, and the tests as an ordinary user.
 # To be sourced.
 
-# An id that is nobody's on a usual machine.
+# A user id that is free on a usual machine.
 readonly ORDINARY=54330
 
 # Runs a command as a step: its name before it, its time after it.

@@ -22,7 +22,7 @@ use criterion::{Criterion, Throughput};
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nCaffeine-Worker: 3\r\n\r\nhello\n";
 
-/// The time of so many requests, one after the other.
+/// The time of this many requests, one after the other.
 fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let requests = requests.to_string();
     let args = ["loadgen", "-c", "1", "-w", "0s", "-n", &requests, url];

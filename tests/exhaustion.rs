@@ -31,7 +31,7 @@ fn next_descriptor(pid: u32) -> usize {
     (0..).find(|number| !open.contains(number)).unwrap()
 }
 
-/// A server whose processes may each have so many descriptors.
+/// A server whose processes may each have this many descriptors.
 pub fn start_within(sandbox: &Sandbox, descriptors: u32, arguments: &[&str]) -> Server {
     sandbox.start_with(arguments, |command| {
         executed_by(command, &["sh", "-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);

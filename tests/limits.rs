@@ -21,7 +21,7 @@ fn with_script(script: &str, arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// The process ids that the script has written, once there are so many.
+/// The process ids that the script has written, once there are this many.
 fn pids(sandbox: &Sandbox, count: usize) -> Vec<u32> {
     let mut pids = Vec::new();
     eventually("the script has told its processes", || {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, Server, eventually, read_some, says};
 
-/// The lines that a test is about, once there are so many with this text.
+/// The lines that a test is about, once there are this many with this text.
 fn lines(server: &Server, text: &str, count: usize) -> Vec<String> {
     let mut found = Vec::new();
     eventually(&format!("{count} lines with {text}"), || {

@@ -26,7 +26,7 @@ pub fn long_handler(sandbox: &Sandbox) {
     sandbox.handler("long", script);
 }
 
-/// The process ids that handlers have written, once there are so many.
+/// The process ids that handlers have written, once there are this many.
 pub fn pids(sandbox: &Sandbox, count: usize) -> Vec<u32> {
     let mut pids = Vec::new();
     eventually("the handlers have told their processes", || {

@@ -106,7 +106,7 @@ impl Load {
         }
     }
 
-    /// Runs `during` under a load of so many connections per second; what was lost.
+    /// Runs `during` under a load of this many connections per second; what was lost.
     fn around(&self, rate: u32, during: impl FnOnce()) {
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {

@@ -47,7 +47,7 @@ pub struct Terms<'a> {
     pub instance: meta::Instance<'a>,
     /// Where their standard errors go.
     pub stderr: &'a Pipes,
-    /// SIGALRM after so many seconds; 0 is never.
+    /// SIGALRM after this many seconds; 0 is never.
     pub alarm_s: u32,
     /// Resource limits of handlers, where the worker's are others.
     pub limits: Vec<Limit>,

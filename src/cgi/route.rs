@@ -54,7 +54,7 @@ pub struct Route {
 ///
 /// # Errors
 /// 400 for an incomplete escape anywhere and for a NUL in what would be `PATH_INFO`; 403 for a file that is not executable;
-/// 404 for everything that is no regular file, and for the path `*`.
+/// 404 for everything that is not a regular file, and for the path `*`.
 pub fn resolve(
     base: &Path,
     path: &str,

@@ -35,7 +35,7 @@ pub struct Progress<'i> {
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// A digit of the size; so much was read already, in so many digits.
+    /// A digit of the size; so much was read already, in this many digits.
     Size(u64, u8),
     /// Blanks behind the size, which only an extension may follow.
     Blank(u64),
@@ -45,7 +45,7 @@ enum State {
     Extension(u64),
     /// LF of the size line.
     SizeLf(u64),
-    /// So many bytes of data.
+    /// This many bytes of data.
     Data(u64),
     DataCr,
     DataLf,
@@ -91,7 +91,7 @@ impl Decoder {
         Ok(Progress { data: &[], consumed: at, finished: self.state == State::Finished })
     }
 
-    /// The state after one byte that is no data.
+    /// The state after one byte that is not data.
     fn step(&mut self, byte: u8) -> Result<State, Refusal> {
         Ok(match (self.state, byte) {
             (State::Size(size, digits), _) => size_byte(size, digits, byte)?,

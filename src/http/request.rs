@@ -27,7 +27,7 @@ pub const fn slots<'b>() -> HeaderSlots<'b> {
 pub enum Framing {
     /// There is no body.
     None,
-    /// It has so many bytes; 0 when the client said so.
+    /// It has this many bytes; 0 when the client said so.
     Length(u64),
     /// It comes in chunks: [`super::chunked::Decoder`].
     Chunked,

@@ -56,7 +56,7 @@ pub fn fixed(worker: u64, keep_alive: bool, head_only: bool) -> Vec<u8> {
 pub enum ResponseFraming {
     /// There is none, whatever the header says: 1xx, 204, 304 and answers to HEAD.
     None,
-    /// It has so many bytes.
+    /// It has this many bytes.
     Length(u64),
     /// It comes in chunks.
     Chunked,

@@ -21,7 +21,7 @@ pub(super) struct Target<'b> {
 /// beyond ASCII. Other characters that should have been escaped (`|`, `{`, `"`) are common and do no harm.
 ///
 /// # Errors
-/// 501 for CONNECT, since this is no proxy; 400 for anything that is no target.
+/// 501 for CONNECT, since this is no proxy; 400 for anything that is not a target.
 pub(super) fn split<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Refusal> {
     let odd = |odd, byte| odd | (byte == b'#') | (byte >= 0x7f) | (byte <= b' ');
     if target.bytes().fold(false, odd) {

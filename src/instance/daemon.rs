@@ -94,7 +94,7 @@ impl Ready {
         match &self.0 {
             Some(words) => say(words, 0, line),
             None => {
-                // A closed standard output is no reason not to serve.
+                // A closed standard output is not a reason not to serve.
                 let mut out = io::stdout().lock();
                 let _ = writeln!(out, "{line}").and_then(|()| out.flush());
             }

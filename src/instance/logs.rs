@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_millis(60);
 /// ...or this has passed.
 const BUSY: Duration = Duration::from_millis(500);
 
-/// Prints the whole log. A reader of the output that leaves early is no error.
+/// Prints the whole log. A reader of the output that leaves early is not an error.
 ///
 /// # Errors
 /// There is no log, or it cannot be read, or the output cannot be written.

@@ -66,7 +66,7 @@ impl Spread {
 pub enum Wait {
     /// None.
     Nothing,
-    /// None for longer than so many ms: then what it held has passed to another.
+    /// None for longer than this many ms: then what it held has passed to another.
     UpToMs(u32),
     /// The one that woke it, until the worker goes on or another connection comes.
     One,

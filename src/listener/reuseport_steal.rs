@@ -52,13 +52,13 @@ pub const ENTRY: Entry = Entry {
     ..Entry::USUAL
 };
 
-/// With up to so many workers each steals from all others...
+/// With up to this many workers each steals from all others...
 const ALL: usize = 64;
-/// ...with more, from so many that come after it.
+/// ...with more, from this many that come after it.
 const SOME: usize = 8;
-/// After so many connections a worker looks at all queues that it may take from, although its own has more.
+/// After this many connections a worker looks at all queues that it may take from, although its own has more.
 const LOOK_AROUND: u32 = 16;
-/// A worker that finds its own queue empty waits at once so many times at most before it tries again without waiting: an
+/// A worker that finds its own queue empty waits at once this many times at most before it tries again without waiting: an
 /// accept4 that fails costs as much as one that does not.
 const MOST_SKIPPED: u32 = 63;
 /// What the bell's events carry; others carry the index of a socket.

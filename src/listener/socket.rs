@@ -27,7 +27,7 @@ pub struct Terms {
     pub defer_accept_s: u32,
 }
 
-/// So many bytes that were not sent yet wait in the kernel at most (TCP_NOTSENT_LOWAT of tcp(7)); who writes more waits. A slow
+/// This many bytes that were not sent yet wait in the kernel at most (TCP_NOTSENT_LOWAT of tcp(7)); who writes more waits. A slow
 /// reader thus costs no more memory and no more copying than this, where segments are large also: over loopback a send buffer
 /// begins with 2.5 MB. What is on its way to the client does not count, so no quick reader waits for the server.
 const MOST_UNSENT: u32 = 128 << 10;

@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
     ..Entry::USUAL
 };
 
-/// A worker that leaves takes along what waits, in so many rounds at most: by then so much has come that others were woken.
+/// A worker that leaves takes along what waits, in this many rounds at most: by then so much has come that others were woken.
 const CLEAR: usize = 256;
 
 /// Whether io_uring accepts connections here: tried on a socket of its own.

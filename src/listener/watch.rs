@@ -129,7 +129,7 @@ impl Strategy for Exclusive {
 #[derive(Debug)]
 pub struct Watching {
     watch: Watch,
-    /// Goes to the end of the wait queue after so many connections; 0 is never.
+    /// Goes to the end of the wait queue after this many connections; 0 is never.
     rearm: u64,
     /// Connections since then.
     since: u64,

@@ -286,7 +286,7 @@ pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
 /// The state directory of the options, or the default one.
 ///
 /// # Errors
-/// There is no default one, because no home directory is known.
+/// The default one needs a home directory, which is not known.
 pub fn state_dir(options: &Options) -> Result<PathBuf, Error> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     options.state_dir.clone().or_else(|| registry::default_state_dir(variable)).ok_or_else(|| {
@@ -307,7 +307,7 @@ fn default_handlers_dir() -> Result<PathBuf, Error> {
 /// The directory of the handlers, as given or the default one. Only the latter may be missing: what needs it makes it.
 ///
 /// # Errors
-/// The one that was given is not a directory; there is no default one.
+/// The one that was given is not a directory; the default one is unknown.
 pub fn handlers_dir(given: Option<PathBuf>) -> Result<PathBuf, Error> {
     let Some(path) = given else { return utf8(default_handlers_dir()?) };
     match std::fs::metadata(&path) {

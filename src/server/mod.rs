@@ -73,7 +73,7 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     let detached = daemon::detach(given.as_ref().map(AsFd::as_fd))
         .map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
     match detached {
-        // A closed standard output is no reason to say that the start has failed.
+        // A closed standard output is not a reason to say that the start has failed.
         Detached::Launcher(Outcome { code: 0, text }) => {
             let _ = stdio::print(&format!("{text}\n"));
             Ok(())

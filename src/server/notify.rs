@@ -44,7 +44,7 @@ impl Notify {
         self.say("STOPPING=1\nSTATUS=stopping\n");
     }
 
-    /// A service manager that does not listen is no reason not to serve.
+    /// A service manager that does not listen is not a reason not to serve.
     fn say(&self, state: &str) {
         if let Some(socket) = &self.0
             && let Err(error) = socket.send(state.as_bytes())

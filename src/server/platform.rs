@@ -1,4 +1,4 @@
-//! The kernel below: the oldest that is supported. An older one is no reason not to start, because what it lacks is replaced, or
+//! The kernel below: the oldest that is supported. An older one is not a reason not to start, because what it lacks is replaced, or
 //! found before the instance is ready; some sandboxes only claim to be old.
 
 /// Major and minor number.

@@ -25,7 +25,7 @@ const NOGROUP: Gid = Gid::from_raw(65_534);
 pub enum Identity {
     /// As whoever started it.
     Starter,
-    /// As root, which nobody has asked for in so many words.
+    /// As root, which nobody has asked for in plain words.
     Root,
     /// As somebody else than root, who started it.
     Other(Account),

@@ -50,7 +50,7 @@ pub fn epoll_wait_ns(epoll: &Epoll, events: &mut [EpollEvent], timeout_ns: u64) 
 /// Segments of a TCP connection that had to be sent again so far, SYNs included (`TCP_INFO`).
 ///
 /// # Errors
-/// Those of `getsockopt(2)`: it is no TCP socket.
+/// Those of `getsockopt(2)`: it is not a TCP socket.
 pub fn total_retransmits(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;

@@ -15,7 +15,7 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs()
 }
 
-/// How long ago something was that happened so many clock ticks after the machine's start, as /proc has it (proc(5)).
+/// How long ago something was that happened this many clock ticks after the machine's start, as /proc has it (proc(5)).
 pub fn since_start(ticks: u64) -> Duration {
     use nix::unistd::{SysconfVar, sysconf};
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().map_or(100, i64::unsigned_abs).max(1);

@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 /// The first descriptor that is not a standard stream.
 const FIRST: RawFd = 3;
-/// Without /proc so many numbers are tried at most.
+/// Without /proc this many numbers are tried at most.
 const MOST_TRIED: u64 = 65_536;
 
 /// Marks every descriptor from 3 on close-on-exec: whatever the program was started with does not reach handlers.

@@ -33,7 +33,7 @@ fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut fds = Vec::with_capacity(count);
     for header in message.cmsgs()? {
         let ControlMessageOwned::ScmRights(raw) = header else { continue };
-        // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
+        // SAFETY: the kernel just made these descriptors for us, without another owner.
         fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
     }
     if fds.len() == count { Ok(fds) } else { Err(io::Error::from_raw_os_error(libc::EMFILE)) }
@@ -181,7 +181,7 @@ impl Parking {
         self.lots.is_empty()
     }
 
-    /// Lets go of what was parked by the last calls of [`park`](Self::park), until so many are left.
+    /// Lets go of what was parked by the last calls of [`park`](Self::park), until this many are left.
     pub fn release_beyond(&mut self, count: usize) {
         while self.len() > count && self.lots.pop().is_some() {}
     }

@@ -18,7 +18,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let fd = cerr(unsafe {
         libc::accept4(listener.as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len, libc::SOCK_CLOEXEC)
     })?;
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor without another owner.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
     Ok((fd, address(unsafe { storage.assume_init_ref() })))

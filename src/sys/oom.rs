@@ -23,7 +23,7 @@ impl Score {
         Ok(Self { file: File::options().write(true).open(FILE)?, own })
     }
 
-    /// Does `fork` while the score is `points` higher, so that the child counts as if it used so many thousandths of the memory
+    /// Does `fork` while the score is `points` higher, so that the child counts as if it used this many thousandths of the memory
     /// more. Any process may raise its score, and lower it to where it was.
     pub fn raised_by<T>(&self, points: i32, fork: impl FnOnce() -> T) -> T {
         // Without it the kernel chooses by memory alone: no reason to have no child.

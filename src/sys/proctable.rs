@@ -14,7 +14,7 @@ const PASSES: usize = 100;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A process that is no zombie.
+/// A process that is not a zombie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its number.

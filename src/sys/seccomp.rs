@@ -53,7 +53,7 @@ impl Gate {
                 &raw const filter,
             )
         })?;
-        // SAFETY: a new descriptor that nobody else owns.
+        // SAFETY: a new descriptor without another owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 

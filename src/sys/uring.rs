@@ -115,7 +115,7 @@ impl AcceptRing {
             if entry.result() < 0 {
                 return Some(Err(io::Error::from_raw_os_error(-entry.result())));
             }
-            // SAFETY: a new descriptor that nobody else owns.
+            // SAFETY: a new descriptor without another owner.
             let stream = unsafe { OwnedFd::from_raw_fd(entry.result()) };
             let peer = if self.multishot {
                 net::peer(stream.as_fd())

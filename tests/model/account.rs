@@ -97,7 +97,7 @@ impl Account {
     }
 }
 
-/// Sends so many requests at once and reads all answers: enough of them reach every socket of a group.
+/// Sends this many requests at once and reads all answers: enough of them reach every socket of a group.
 ///
 /// # Errors
 /// One was not answered.

@@ -51,9 +51,9 @@ impl Seen {
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     Nothing,
-    /// So many workers, when this generation served.
+    /// This many workers, when this generation served.
     Reload(usize, u64),
-    /// A reload that must be refused, when so many had been.
+    /// A reload that must be refused, when this many had been.
     Bad(u64),
 }
 
@@ -85,7 +85,7 @@ impl Reference {
         }
     }
 
-    /// A reload to so many workers is asked for.
+    /// A reload to this many workers is asked for.
     pub fn reload(&mut self, workers: usize, seen: &Seen) {
         self.possible.insert(workers);
         self.most = self.most.max(workers);

@@ -25,7 +25,7 @@ pub enum Action {
     GoOn,
     /// The log is renamed, then SIGUSR1.
     Rotate,
-    /// So many requests.
+    /// This many requests.
     Requests(usize),
     /// Half a request, which keeps its worker from ending.
     Half,
@@ -38,7 +38,7 @@ pub enum Action {
 pub enum Then {
     /// Until nothing changes any more; then everything is compared with the model.
     Settle,
-    /// So many microseconds.
+    /// This many microseconds.
     After(u64),
 }
 
@@ -47,7 +47,7 @@ pub enum Then {
 pub enum End {
     /// SIGTERM.
     Stop,
-    /// SIGTERM, and another one after so many microseconds.
+    /// SIGTERM, and another one after this many microseconds.
     StopTwice(u64),
     /// SIGQUIT.
     Quit,
@@ -91,7 +91,7 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![4 => Just(End::Stop), 1 => (0..300_000u64).prop_map(End::StopTwice), 1 => Just(End::Quit)]
 }
 
-/// A life of at most so many steps.
+/// A life of at most this many steps.
 pub fn life(most: usize) -> impl Strategy<Value = Life> {
     (vec(step(), most / 2..=most), end()).prop_map(|(steps, end)| Life { steps, end })
 }

@@ -70,7 +70,7 @@ fn switch(name: &OsStr, places: &Places<'_>, warnings: &mut Vec<String>) -> io::
     sync_parent(target)
 }
 
-/// Puts the link in the place of a directory that is no link: it was copied there by hand. It becomes an old tree.
+/// Puts the link in the place of a directory that is not a link: it was copied there by hand. It becomes an old tree.
 fn replace_directory(places: &Places<'_>, warnings: &mut Vec<String>) -> io::Result<()> {
     let Places { base, hidden, target } = *places;
     let old = base.join(unused_name(base, target));

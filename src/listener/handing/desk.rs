@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::sys::map::SharedMap;
 
-/// So many connections at most wait in a worker's channel: enough that a worker which has just finished finds the next one
+/// This many connections at most wait in a worker's channel: enough that a worker which has just finished finds the next one
 /// without a turn of the dispatcher, and few enough that what a stuck worker is owed is soon taken by others.
 pub const ROOM: u64 = 2;
 
@@ -217,13 +217,13 @@ impl Desk {
         waits && self.is_hungry()
     }
 
-    /// The worker is there, new or again, and so many connections wait for it. Whether the dispatcher should be told.
+    /// The worker is there, new or again, and this many connections wait for it. Whether the dispatcher should be told.
     pub fn sits_down(&self, worker: usize, queued: u64) -> bool {
         self.word(worker).store(queued, SeqCst);
         self.is_hungry()
     }
 
-    /// So many connections wait for the worker, as it has found out.
+    /// This many connections wait for the worker, as it has found out.
     pub fn recounted(&self, worker: usize, queued: u64) {
         self.change(worker, |state| State(state.0 & !QUEUED | queued));
     }

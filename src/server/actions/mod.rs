@@ -137,7 +137,7 @@ fn note(folder: &Folder) -> Option<String> {
     }
 }
 
-/// Prints to standard output. A reader who has left is no error.
+/// Prints to standard output. A reader who has left is not an error.
 fn print(text: &str) -> Result<(), Error> {
     stdio::print(text).map_err(Error::Failed)
 }

@@ -20,7 +20,7 @@ use crate::sys::pidfd::{self, Pidfd};
 use crate::sys::proctable::{self, Process};
 
 impl Keeper {
-    /// Takes at most so many messages from the socket.
+    /// Takes at most this many messages from the socket.
     pub(super) fn receive(&mut self, most: usize) {
         let mut bytes = [0; note::BYTES];
         for _ in 0..most {

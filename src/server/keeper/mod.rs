@@ -36,7 +36,7 @@ use watch::{Handlers, RETRY};
 const SOCKET: u64 = 0;
 /// Messages in a row, before ended handlers are looked at.
 const MESSAGES_PER_TURN: usize = 64;
-/// After an error of epoll_wait(2), which there is no reason for.
+/// After an error of epoll_wait(2), which is not expected.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a keeper is given by the supervisor that forked it.
@@ -151,7 +151,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// So many handlers more are counted. Stored and not added, so that a scoreboard that was lost is right again.
+    /// This many handlers more are counted. Stored and not added, so that a scoreboard that was lost is right again.
     fn count(&mut self, change: i64) {
         self.counted = self.counted.saturating_add_signed(change);
         self.post.board.header().watched.store(self.counted + self.inherited, SeqCst);

@@ -10,7 +10,7 @@ const RESERVED: usize = 3;
 /// Kept free beside those: for a message that brings a descriptor, and the log when it is opened anew.
 const MARGIN: usize = 2;
 
-/// So many free ones are not counted any further: then it is the limit that counts...
+/// This many free ones are not counted any further: then it is the limit that counts...
 const ENOUGH: usize = 512;
 /// ...without those that a keeper has open at the most.
 const FEW_OPEN: usize = 64;

@@ -38,7 +38,7 @@ pub(super) struct Member {
     /// The keeper has that of which the settings hold for it.
     pub generation: Rc<Generation>,
     pub pid: Option<Pid>,
-    /// How many listening sockets there were when it was forked: the first so many are those that it has.
+    /// How many listening sockets there were when it was forked: it has that number of the first.
     pub sockets: usize,
     /// It has reported that it accepts.
     pub ready: bool,

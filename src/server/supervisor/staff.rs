@@ -23,7 +23,7 @@ use crate::sys::process::fork_single_threaded;
 /// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out. A worker has a
 /// successor, and the supervisor has none.
 const OOM_POINTS: i32 = 100;
-/// So many deaths before it accepts are no accident.
+/// This many deaths before it accepts are no accident.
 const HOPELESS: u32 = 5;
 
 impl Supervisor {

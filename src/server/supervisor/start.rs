@@ -29,7 +29,7 @@ use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{descriptors, fork, net, oom};
 
-/// A scoreboard has so many rows at least: 64 kB.
+/// A scoreboard has this many rows at least: 64 kB.
 const LEAST_ROWS: usize = 255;
 /// The signals that the supervisor acts on.
 const SIGNALS: [Signal; 6] =

@@ -25,7 +25,7 @@ const READS_PER_TURN: usize = 8;
 /// Pipes of all workers together, beside one for each that is shared: the kernel makes them small for a user who has many
 /// (pipe-user-pages-soft).
 const MOST_PIPES: usize = 256;
-/// One descriptor in so many may be a pipe's.
+/// One descriptor in this many may be a pipe's.
 const SHARE_OF_DESCRIPTORS: usize = 16;
 
 /// How many pipes each of `workers` workers gets, where a process may have `descriptors`.

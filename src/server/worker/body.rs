@@ -40,7 +40,7 @@ enum Rest {
 }
 
 impl Body {
-    /// One that begins now, after `head`, of which so many bytes have come and which may have `most`.
+    /// One that begins now, after `head`, of which this many bytes have come and which may have `most`.
     pub fn new(head: &[u8], spool: Option<Spool>, framing: Framing, received: usize, most: u64) -> Self {
         let rest = match framing {
             Framing::Chunked => Rest::Chunked(Decoder::new(most)),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-/// So many, or a quarter of all if that is less, are for connections that are served at once.
+/// This many, or a quarter of all if that is less, are for connections that are served at once.
 const RESERVED: u64 = 32;
 
 /// What a worker knows of them.

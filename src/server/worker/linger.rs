@@ -27,7 +27,7 @@ pub struct Linger {
 }
 
 impl Linger {
-    /// Begins now, with so many bytes still to come.
+    /// Begins now, with this many bytes still to come.
     pub fn new(owed: Option<u64>) -> Self {
         Self { owed, received: 0, begun: Instant::now() }
     }
@@ -37,7 +37,7 @@ impl Linger {
         self.begun
     }
 
-    /// So many bytes more were dropped.
+    /// This many bytes more were dropped.
     pub fn dropped(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u64);
     }

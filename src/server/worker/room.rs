@@ -37,7 +37,7 @@ const READ_BYTES: usize = 64 * 1024;
 const GRAIN: Duration = Duration::from_millis(20);
 /// The same for requests that wait for a place.
 const PLACE_GRAIN: Duration = Duration::from_micros(100);
-/// So many connections may linger in a worker in any case.
+/// This many connections may linger in a worker in any case.
 const LEAST_LINGERING: usize = 16;
 /// A stopping worker waits so long for a client that has sent nothing yet.
 const HURRY: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How long an acceptor stands back when accept() would fail again at once.
 const PAUSE: Duration = Duration::from_millis(50);
-/// After so many failures in a row it is not one connection's fault any more.
+/// After this many failures in a row it is not one connection's fault any more.
 const IN_A_ROW: u32 = 100;
 
 /// Whether accept() fails for want of something.

@@ -53,7 +53,7 @@ pub struct Order<'a> {
     pub stderr: Option<BorrowedFd<'a>>,
     /// Where the new process writes its id before it executes the program.
     pub pid: Option<&'a AtomicU64>,
-    /// SIGALRM after so many seconds; 0 is never.
+    /// SIGALRM after this many seconds; 0 is never.
     pub alarm_s: u32,
     /// Its resource limits, where the caller's are not the right ones.
     pub limits: &'a [Limit],

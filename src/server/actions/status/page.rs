@@ -36,7 +36,7 @@ impl Page {
         lines.join("\n") + "\n"
     }
 
-    /// Moves down by so many workers, or up.
+    /// Moves down by this many workers, or up.
     pub fn scroll(&mut self, lines: isize) {
         self.first = self.first.saturating_add_signed(lines);
     }

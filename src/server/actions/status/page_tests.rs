@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An instance with so many workers that have counted much.
+/// An instance with this many workers that have counted much.
 fn sight(workers: u64) -> Sight {
     let worker = |number| Counters {
         worker: number,

@@ -38,7 +38,7 @@ pub(super) enum Event {
     Tick,
     /// The terminal has another size.
     Redraw,
-    /// So many lines down, or up.
+    /// This many lines down, or up.
     Move(isize),
     /// The user has seen enough.
     Leave,
