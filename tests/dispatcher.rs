@@ -144,3 +144,21 @@ fn nothing_waits_for_a_busy_worker_while_another_one_is_idle() {
         }
     }
 }
+
+#[test]
+fn what_a_generation_leaves_behind_is_served_by_the_next() {
+    for listener in STRATEGIES {
+        let sandbox = Sandbox::new();
+        sandbox.handler("hello", HELLO);
+        let server = sandbox.start(&["--listener", listener, "-w", "1", "-n", "lab"]);
+        let only = counters(&server).remove(0);
+        signal(&only, Signal::SIGSTOP);
+        eventually("it is stopped", || state(pid_of(&only)) == 'T');
+        let waiting = begin(&server, "/hello");
+        eventually("the dispatcher has passed it on", || dispatcher(&server).accepted == 1);
+        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        assert_eq!(server.get("/hello").status, 200, "the next generation serves");
+        signal(&only, Signal::SIGKILL);
+        assert_eq!(waiting.finish().status, 200, "{listener}");
+    }
+}

@@ -175,6 +175,17 @@ pub trait Strategy: fmt::Debug {
         let _ = worker;
     }
 
+    /// Called in the supervisor when no process of this generation is left: connections that were accepted for one of them
+    /// and that none has taken.
+    fn left_behind(&self) -> Vec<Accepted> {
+        Vec::new()
+    }
+
+    /// Called in the supervisor: connections that an earlier generation has left behind are for workers of this one.
+    fn take_over(&self, connections: Vec<Accepted>) {
+        let _ = connections;
+    }
+
     /// Called in the supervisor when `worker` goes on after a stop (SIGCONT).
     fn back(&self, worker: usize) {
         let _ = worker;

@@ -60,6 +60,25 @@ impl Shared {
         }
     }
 
+    /// Passes a connection to the worker that should have it.
+    ///
+    /// # Errors
+    /// Those of [`Channel::pass`]; then the connection is the caller's still.
+    fn pass(&self, policy: Policy, open: impl Fn(usize) -> u64, accepted: &Accepted) -> io::Result<()> {
+        // All may be busy. It was accepted all the same, and is safer in a channel than here.
+        let chosen = self.desk.choose(policy, open).unwrap_or_else(|| self.desk.anybody());
+        self.desk.passing(chosen);
+        if let Err(error) = self.channels[chosen].pass(accepted) {
+            self.desk.taken(chosen);
+            return Err(error);
+        }
+        // A worker may have begun to wait, or the chosen one gone, since they were looked at.
+        if self.desk.state(chosen).can_be_relieved() {
+            self.call_for_relief();
+        }
+        Ok(())
+    }
+
     /// Has an idle worker look for what others do not come to.
     fn call_for_relief(&self) {
         if let Some(idle) = self.desk.idle() {
@@ -129,6 +148,19 @@ impl Strategy for Handing {
     fn gone(&self, worker: usize) {
         if self.shared.desk.absent(worker, true).queued() > 0 {
             self.shared.call_for_relief();
+        }
+    }
+
+    fn left_behind(&self) -> Vec<Accepted> {
+        let all = self.shared.channels.iter();
+        all.flat_map(|channel| std::iter::from_fn(|| channel.take().ok().flatten())).collect()
+    }
+
+    fn take_over(&self, connections: Vec<Accepted>) {
+        for accepted in connections {
+            if let Err(error) = self.shared.pass(self.policy, |_| 0, &accepted) {
+                tracing::error!("a connection is lost that could not be passed to a worker: {error}");
+            }
         }
     }
 
@@ -251,20 +283,9 @@ impl Dispatcher {
     /// Passes the connection in hand to the worker that should have it. If that fails, it stays in hand.
     fn pass(&mut self) -> io::Result<()> {
         let Some(accepted) = &self.in_hand else { return Ok(()) };
-        let Shared { desk, channels, .. } = &*self.shared;
         let open = |worker| self.siblings.row(worker).map_or(0, |row| row.open.load(Relaxed));
-        // Nobody may be free any more. It was accepted all the same, and is safer in a channel than here.
-        let chosen = desk.choose(self.policy, open).unwrap_or_else(|| desk.anybody());
-        desk.passing(chosen);
-        if let Err(error) = channels[chosen].pass(accepted) {
-            desk.taken(chosen);
-            return Err(error);
-        }
+        self.shared.pass(self.policy, open, accepted)?;
         self.in_hand = None;
-        // Somebody may have begun to wait, or the chosen one gone, since they were looked at. What was taken already needs nobody.
-        if desk.state(chosen).can_be_relieved() {
-            self.shared.call_for_relief();
-        }
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ impl Supervisor {
         let number = self.next_number;
         self.next_number += 1;
         let generation = Rc::new(Generation { number, settings, strategy, slots });
+        self.generations.push(Rc::clone(&generation));
         if let Some((duty, slot)) = auxiliary {
             self.take_place(Member::new(slot, 0, duty, &generation));
         }
@@ -67,6 +68,19 @@ impl Supervisor {
             taken.len(),
             free.len()
         ))
+    }
+
+    /// Hands what generations of which no process is left have left behind (connections that were passed to a worker which was
+    /// killed or stopped, and that no other one of its generation could take any more) to the one that serves.
+    pub(super) fn settle_estates(&mut self) {
+        let (gone, left) = std::mem::take(&mut self.generations)
+            .into_iter()
+            .partition(|generation| Rc::strong_count(generation) == 1);
+        self.generations = left;
+        let Some(heir) = self.current.as_ref() else { return };
+        for generation in Vec::from_iter::<Vec<Rc<Generation>>>(gone) {
+            heir.strategy.take_over(generation.strategy.left_behind());
+        }
     }
 
     /// Gives a member its row in the scoreboard.

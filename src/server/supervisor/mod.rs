@@ -117,6 +117,8 @@ struct Supervisor {
     current: Option<Rc<Generation>>,
     /// The one that takes over when all of its members accept.
     starting: Option<Rc<Generation>>,
+    /// All generations of which a process may be left.
+    generations: Vec<Rc<Generation>>,
     /// A reload came before the instance was ready.
     reload_again: bool,
     /// Not before this is a generation begun again that [covers sockets](Self::cover_sockets).
@@ -293,6 +295,7 @@ impl Supervisor {
         self.dismiss_keeper();
         self.tell_retiring();
         self.send_to_keeper();
+        self.settle_estates();
         self.cover_sockets();
         if self.own().trees.due().is_some_and(|due| now >= due) {
             self.sweep_trees();

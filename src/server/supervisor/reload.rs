@@ -138,21 +138,25 @@ impl Supervisor {
                 },
             )
             .for_each(Member::leave);
-        self.end_those_who_serve_nobody();
+        self.end_idle_dispatchers();
     }
 
-    /// One that was stopped again may go on and give away what it has in hand; but when the workers it served are gone, no
-    /// process is left to take it.
-    fn end_those_who_serve_nobody(&self) {
+    /// A dispatcher that was stopped again when its workers are gone: it goes on, since the serving generation takes over what
+    /// it has in hand. In a stop there is no such generation.
+    fn end_idle_dispatchers(&mut self) {
         let workers = self.staff.iter().filter(|member| member.is_worker());
         let served: Vec<u64> = workers.map(|member| member.generation.number).collect();
-        let idle = |member: &&Member| {
+        let signal = if self.phase == Phase::Running { Signal::SIGCONT } else { Signal::SIGKILL };
+        let idle = |member: &&mut Member| {
             member.told
                 && member.stopped
                 && member.is_auxiliary()
                 && !served.contains(&member.generation.number)
         };
-        self.staff.iter().filter(idle).for_each(|member| member.signal(Signal::SIGKILL));
+        for member in self.staff.iter_mut().filter(idle) {
+            member.stopped = signal != Signal::SIGCONT;
+            member.signal(signal);
+        }
     }
 
     /// A member says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a

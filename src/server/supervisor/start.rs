@@ -107,6 +107,7 @@ pub(super) fn open(
         current: None,
         starting: None,
         reload_again: false,
+        generations: Vec::new(),
         next_cover: None,
         given: by_manager,
         staff: Vec::new(),
