@@ -27,7 +27,9 @@ impl Terminal {
         let (master, slave) = (File::from(pty.master), File::from(pty.slave));
         let mut command = sandbox.command(&["-n", "lab", "--status"]);
         command.env("TERM", "xterm");
-        executed_by(&mut command, &["setsid", "--ctty"]);
+        // The tests may run under nohup(1), which has SIGHUP ignored.
+        let as_usual = "--default-signal=HUP,QUIT,TERM";
+        executed_by(&mut command, &["env", as_usual, "setsid", "--ctty"]);
         let end = || Stdio::from(slave.try_clone().unwrap());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let shown = Arc::new(Mutex::new(String::new()));
