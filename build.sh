@@ -43,7 +43,7 @@ target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked --target-dir "$target" --bins $features
 
 # Below build/ everything lies as it will below PREFIX; the Makefile copies what it finds.
-dist=src/server/dist
+packaging=src/server/packaging
 share=build/share
 rm -rf build
 mkdir -p build/bin build/lib/systemd/system $share/man/man1 $share/doc/caffeine \
@@ -60,8 +60,8 @@ for program in $programs; do
     "$run" --completions zsh >"$share/zsh/site-functions/_$program"
     "$run" --completions fish >"$share/fish/vendor_completions.d/$program.fish"
 done
-cp README.md CHANGELOG.md LICENSE "$dist/logrotate.conf" $share/doc/caffeine/
-cp "$dist/caffeine@.service" "$dist/caffeine@.socket" build/lib/systemd/system/
-cp "$dist/Makefile.in" build/Makefile
+cp README.md CHANGELOG.md LICENSE "$packaging/logrotate.conf" $share/doc/caffeine/
+cp "$packaging/caffeine@.service" "$packaging/caffeine@.socket" build/lib/systemd/system/
+cp "$packaging/Makefile.in" build/Makefile
 
 echo "built $programs; next: cd build && make install"

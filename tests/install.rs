@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::harness::{Sandbox, skipped};
 
-const DIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/dist");
+const PACKAGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/packaging");
 
 /// What `./build.sh` makes, as far as the Makefile knows of it. `None` without make.
 fn built(sandbox: &Sandbox) -> Option<PathBuf> {
@@ -26,7 +26,7 @@ fn built(sandbox: &Sandbox) -> Option<PathBuf> {
         ("caffeine@.socket", "lib/systemd/system/caffeine@.socket"),
         ("logrotate.conf", "share/doc/caffeine/logrotate.conf"),
     ] {
-        fs::copy(Path::new(DIST).join(from), build.join(to)).unwrap();
+        fs::copy(Path::new(PACKAGING).join(from), build.join(to)).unwrap();
     }
     fs::write(build.join("share/man/man1/caffeine.1"), ".TH caffeine 1\n").unwrap();
     Some(build)

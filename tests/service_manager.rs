@@ -233,7 +233,7 @@ fn the_example_for_logrotate_rotates_the_log_of_a_running_instance() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&["-n", "lab", "-w", "2"]);
-    let example = include_str!("../src/server/dist/logrotate.conf");
+    let example = include_str!("../src/server/packaging/logrotate.conf");
     let systemctl = example.lines().find(|line| line.contains("systemctl")).unwrap();
     let config = example
         .replace("/var/lib/caffeine", sandbox.state_dir().to_str().unwrap())

@@ -33,7 +33,7 @@ pub fn violations(path: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// `src/server/dist/mod.rs` is the module `["server", "dist"]`, `src/dist_tests.rs` is `["dist", "tests"]`.
+/// `src/server/cli/mod.rs` is the module `["server", "cli"]`, `src/dist_tests.rs` is `["dist", "tests"]`.
 /// The crate's root is empty.
 fn module_path(path: &str) -> Vec<&str> {
     let inside = path.trim_start_matches("src/").trim_end_matches(".rs");
