@@ -27,7 +27,7 @@ fn every_misuse_is_one_line_that_names_the_object() {
         ("--workers -1", "'-1' for '--workers"),
         ("--workers 100000", "workers must be 1 to 1024, not 100000"),
         ("--bind localhost", "'localhost' for '--bind"),
-        ("--listener lifo", "inherited, reuseport, round-robin"),
+        ("--listener lifo", "inherited, inherited-herd, "),
         ("--listener inherited-rearm:0", "'inherited-rearm' takes a number from 1 to 1000000"),
         ("--listener reuseport-cbpf:weights=0", "takes random, turn, cpu, or weights=4,2,1"),
         (

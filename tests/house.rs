@@ -3,6 +3,7 @@
 
 mod edges;
 mod lexer;
+mod listener;
 mod readme;
 
 use std::collections::BTreeSet;

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_wrong_choice_says_what_there_is() {
-        assert!("lifo".parse::<Choice>().unwrap_err().contains("inherited, reuseport, round-robin"));
+        assert!("lifo".parse::<Choice>().unwrap_err().contains("inherited, inherited-herd, "));
         assert!("inherited:x".parse::<Choice>().unwrap_err().contains("'inherited' takes no argument"));
         assert!("round-robin:x".parse::<Choice>().unwrap_err().contains("takes one of: skip, wait"));
     }

@@ -28,26 +28,12 @@
 //! To add a strategy: write its file, add its line to [`STRATEGIES`].
 
 pub mod choice;
-mod dispatch;
 mod handing;
-mod inherited;
-mod inherited_delay;
-mod inherited_exclusive;
-mod inherited_herd;
-mod inherited_mutex;
-mod inherited_rearm;
-mod least_loaded;
 pub mod promises;
-mod reuseport;
-mod reuseport_cbpf;
-mod reuseport_steal;
-mod round_robin;
 mod siblings;
 pub mod sink;
 pub mod socket;
 pub mod table;
-mod uring;
-mod uring_multishot;
 mod watch;
 
 use std::fmt;
@@ -61,23 +47,32 @@ pub use siblings::Siblings;
 
 use crate::scoreboard::Row;
 
-/// The strategies: the one place where they are registered.
-pub const STRATEGIES: &[Entry] = &[
-    inherited::ENTRY,
-    reuseport::ENTRY,
-    round_robin::ENTRY,
-    inherited_herd::ENTRY,
-    inherited_exclusive::ENTRY,
-    inherited_rearm::ENTRY,
-    inherited_delay::ENTRY,
-    inherited_mutex::ENTRY,
-    uring::ENTRY,
-    uring_multishot::ENTRY,
-    reuseport_cbpf::ENTRY,
-    dispatch::ENTRY,
-    least_loaded::ENTRY,
-    reuseport_steal::ENTRY,
-];
+/// Declares the modules of the strategies, and the table of them in the same order.
+macro_rules! strategies {
+    ($($module:ident,)*) => {
+        $(mod $module;)*
+
+        /// Every strategy, in the order in which people see them. The first is the default.
+        pub const STRATEGIES: &[Entry] = &[$($module::ENTRY),*];
+    };
+}
+
+strategies! {
+    inherited,
+    inherited_herd,
+    inherited_exclusive,
+    inherited_rearm,
+    inherited_delay,
+    inherited_mutex,
+    reuseport,
+    reuseport_cbpf,
+    reuseport_steal,
+    round_robin,
+    dispatch,
+    least_loaded,
+    uring,
+    uring_multishot,
+}
 
 /// One line of the table.
 #[derive(Debug)]
@@ -153,6 +148,19 @@ impl SocketCount {
 
 /// The supervisor's side of a strategy, for one generation of workers.
 pub trait Strategy: fmt::Debug {
+    /// Called in the supervisor once, before it forks the first process of the generation. All listening sockets are lent
+    /// for this call: a strategy may register them in an epoll instance that its workers inherit, set options, attach a
+    /// program. It must not keep a copy, or the port stays taken when the instance has stopped. The descriptors are closed
+    /// afterwards, and workers get others for the same sockets: so a registration that is made here stays for as long as the
+    /// socket does, but workers cannot change it (epoll(7) finds it by socket and descriptor number).
+    ///
+    /// # Errors
+    /// What it cannot get from the system: the generation is given up.
+    fn prepare(&self, sockets: &[OwnedFd]) -> io::Result<()> {
+        let _ = sockets;
+        Ok(())
+    }
+
     /// Makes the worker's side. Called in the worker, after the fork.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
-//! README against the program: its tables name every option and every strategy, and none that is not there.
+//! README against the program: its tables name every option, and no other.
 
 use std::collections::BTreeMap;
 
-use caffeine::listener::table;
 use caffeine::loadgen::cli::Args;
 use caffeine::server::cli;
 use clap::CommandFactory as _;
@@ -10,7 +9,7 @@ use clap::CommandFactory as _;
 const README: &str = include_str!("../../README.md");
 
 /// The words in backticks in one cell of a table.
-fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+pub fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
@@ -70,25 +69,4 @@ fn what_goes_wrong_is_said_as_the_table_has_it() {
             assert!(said.contains(constant), "the program never says {constant:?}: {row}");
         }
     }
-}
-
-#[test]
-fn the_table_of_losses_is_that_of_the_kept_report() {
-    let report = std::fs::read_to_string(super::root().join("results/losses/reference/report.md")).unwrap();
-    let begins = |line: &&str| !line.starts_with("| Strategy | A worker crashes");
-    let table: Vec<&str> =
-        report.lines().skip_while(begins).take_while(|line| line.starts_with('|')).collect();
-    assert!(table.len() > 10, "results/losses/reference has no such table: lab run losses, then lab keep");
-    for row in &table[2..] {
-        let name = quoted(row).next().unwrap().split(':').next().unwrap();
-        assert!(caffeine::listener::STRATEGIES.iter().any(|entry| entry.name == name), "{row}");
-    }
-    let table = table.join("\n");
-    assert!(README.contains(&table), "README should have the table of results/losses/reference:\n\n{table}");
-}
-
-#[test]
-fn the_strategies_are_those_of_the_table() {
-    let table = table::markdown();
-    assert!(README.contains(&table), "README should have this table of strategies:\n\n{table}");
 }

@@ -21,13 +21,25 @@ impl Supervisor {
     pub(super) fn begin(&mut self, settings: Settings) -> Result<Rc<Generation>, String> {
         // Places first: a socket in the group gets connections at once, so it must be sure that a worker comes to serve it.
         let generation = self.found(Rc::new(settings))?;
-        let grown = self.grow(&generation.settings).and_then(|()| self.staff_keeper(&generation));
+        let grown = self
+            .grow(&generation.settings)
+            .and_then(|()| self.staff_keeper(&generation))
+            .and_then(|()| self.lend_sockets(&generation));
         if let Err(reason) = grown {
             self.staff.retain(|member| !member.is_of(&generation));
             return Err(reason);
         }
         self.starting = Some(Rc::clone(&generation));
         Ok(generation)
+    }
+
+    /// Lends the sockets to the strategy of a generation of which no process has been forked yet.
+    pub(super) fn lend_sockets(&mut self, generation: &Generation) -> Result<(), String> {
+        let mut prepared = Ok(());
+        self.with_sockets(|_, sockets| prepared = generation.strategy.prepare(sockets))?;
+        prepared.map_err(|error| {
+            format!("listener strategy {} cannot use the sockets: {error}", generation.settings.listener)
+        })
     }
 
     /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
@@ -62,7 +74,12 @@ impl Supervisor {
         let Some(current) = self.current.clone().filter(|current| self.lacks_sockets(current)) else {
             return;
         };
-        match self.found(Rc::clone(&current.settings)) {
+        let begun = self.found(Rc::clone(&current.settings)).and_then(|generation| {
+            let lent = self.lend_sockets(&generation);
+            lent.inspect_err(|_| self.staff.retain(|member| !member.is_of(&generation)))?;
+            Ok(generation)
+        });
+        match begun {
             Ok(generation) => {
                 tracing::info!(
                     "generation {} does not have all listening sockets: generation {} with the same settings begins",

@@ -121,6 +121,7 @@ pub(super) fn open(
     };
     let first = supervisor.found(Rc::new(settings)).map_err(Error::Failed)?;
     supervisor.staff_keeper(&first).map_err(Error::Failed)?;
+    supervisor.lend_sockets(&first).map_err(Error::Failed)?;
     supervisor.starting = Some(first);
     Ok(supervisor)
 }
