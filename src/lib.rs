@@ -99,7 +99,7 @@
 //!
 //! # Modules
 //!
-//! A module uses those after `<` and no others; `tests/house.rs` checks it.
+//! A module uses those after `<` and no others; `tests/house` checks it.
 //!
 //! ```text
 //! lab          experiments: plan, run, judge, draw         < measure dist sys scoreboard

@@ -11,7 +11,7 @@
 //! ([`SocketCount`]: one, or one per worker) and which of them a worker accepts from. So whoever dies, the queue lives.
 //! A stop leads new connections to a socket of its own, the [`sink`]; no strategy has to know.
 //!
-//! What every strategy must keep, and `tests/contract.rs` tries on each:
+//! What every strategy must keep, and `tests/listener/contract` tries on each:
 //! 1. Every connection is accepted exactly once.
 //! 2. No connection that waits in an accept queue is lost when a worker dies, is stopped, or leaves in a reload.
 //! 3. [`Acceptor::accept`] returns `Interrupted` soon after a stop signal, also if it came just before the wait: wait only

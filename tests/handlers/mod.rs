@@ -1,0 +1,9 @@
+//! Handlers: how they are started, watched and replaced.
+
+mod deploy; // files put into place, also under load
+pub mod execution; // input, output, four languages
+mod inheritance; // descriptors, signals, environment
+mod keeper; // counts, time-outs, outcomes
+pub mod orphans; // handlers whose worker has died
+mod stderr; // their standard error in the log
+mod trees; // deployed directories

@@ -1,0 +1,393 @@
+//! What every test stands on: a sandbox with a home of its own, and servers that end with it.
+//!
+//! A test never sleeps for a condition: [`eventually`] waits for it, with a deadline that only a failure meets.
+
+mod gate;
+mod http;
+mod machine;
+pub mod standstill;
+pub mod traffic;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use caffeine::instance::{Folder, registry};
+use caffeine::scoreboard::Scoreboard;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+pub use gate::Answer;
+pub use http::{Response, connect, get, raw, read_some};
+pub use machine::{free_port, skipped, without_settings};
+
+/// Longer than anything takes on a slow machine.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until the condition holds.
+///
+/// # Panics
+/// When it does not within [`DEADLINE`].
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A temporary home directory: state, handlers and configuration are in it. Dropped, all instances in it end.
+pub struct Sandbox {
+    home: TempDir,
+}
+
+impl Sandbox {
+    /// An empty home but for the default directory of the handlers.
+    pub fn new() -> Self {
+        let sandbox = Self { home: tempfile::Builder::new().prefix("caffeine-test").tempdir().unwrap() };
+        fs::create_dir_all(sandbox.handlers()).unwrap();
+        sandbox
+    }
+
+    /// A path in the home.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.home.path().join(relative)
+    }
+
+    /// The default directory of the handlers.
+    pub fn handlers(&self) -> PathBuf {
+        self.path(".config/caffeine")
+    }
+
+    /// The default state directory.
+    pub fn state_dir(&self) -> PathBuf {
+        self.path(".local/state/caffeine")
+    }
+
+    /// The folder of an instance.
+    pub fn folder(&self, name: &str) -> Folder {
+        Folder::new(&self.state_dir(), &name.parse().unwrap())
+    }
+
+    /// Writes a file, and the directories above it.
+    pub fn write(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// Writes an executable file.
+    pub fn program(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.write(relative, contents);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Puts a handler into the default directory. Not for one that a running server executes at the moment.
+    pub fn handler(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        self.program(&format!(".config/caffeine/{name}"), contents)
+    }
+
+    /// The program, in this home, without settings from the environment of the tests.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_caffeine"));
+        without_settings(&mut command);
+        command.args(arguments).env("HOME", self.home.path());
+        if !nix::unistd::geteuid().is_root() {
+            // Tests look into /proc, and only root may do so always.
+            command.env("CAFFEINE_DUMPABLE", "true");
+        }
+        command.current_dir(self.home.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn caffeine(&self, arguments: &[&str]) -> Outcome {
+        self.run(self.command(arguments))
+    }
+
+    /// Runs a command made by [`Self::command`] to its end and the end of its output.
+    #[track_caller]
+    pub fn run(&self, mut command: Command) -> Outcome {
+        let what = format!("{command:?}");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let number = child.id();
+        // Not by a handler of SIGCHLD, as crates have it: each child that ends would break off some other test's read().
+        let (send, ended) = mpsc::channel();
+        std::thread::spawn(move || send.send(child.wait_with_output()));
+        let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+            let _ = kill(pid(number), Signal::SIGKILL);
+            panic!("{what} did not end");
+        });
+        Outcome::of(&what, output.unwrap())
+    }
+
+    /// Starts a server in the foreground, on a free port of 127.0.0.1 unless told otherwise, and waits until it
+    /// is ready.
+    #[track_caller]
+    pub fn start(&self, arguments: &[&str]) -> Server {
+        self.start_with(arguments, |_| {})
+    }
+
+    /// As [`Self::start`], after a last word on its environment or limits.
+    #[track_caller]
+    pub fn start_with(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Server {
+        let mut command = self.command(arguments);
+        prepare(&mut command);
+        if !arguments.iter().any(|argument| ["-p", "--port"].contains(argument)) {
+            command.args(["--port", "0"]);
+        }
+        if !arguments.contains(&"--bind") {
+            command.args(["--bind", "127.0.0.1"]);
+        }
+        Server::spawn(command, self.state_dir())
+    }
+
+    /// As [`Self::start`], with a state directory of its own.
+    #[track_caller]
+    pub fn start_in(&self, state_dir: &Path, arguments: &[&str]) -> Server {
+        let mut server = self.start_with(arguments, |_| {});
+        server.state_dir = state_dir.to_owned();
+        server
+    }
+
+    /// Starts a named daemon on a free port of 127.0.0.1; returns the port.
+    #[track_caller]
+    pub fn start_daemon(&self, name: &str, arguments: &[&str]) -> u16 {
+        let mut command = self.command(arguments);
+        command.args(["--daemon", "--name", name, "--bind", "127.0.0.1", "--port", "0"]);
+        port_of(&self.run(command).succeeds().stdout)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        for folder in registry::all(&self.state_dir()).unwrap_or_default() {
+            let Ok(Some((pid, process))) = folder.process() else { continue };
+            let _ = process.signal(Signal::SIGQUIT);
+            let end = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < end
+                && folder.process().is_ok_and(|now| now.is_some_and(|now| now.0 == pid))
+            {
+                let _ = process.wait(20);
+            }
+            let _ = process.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+/// Has the command executed by another program, which finds it after its own `words`: a shell that sets limits, setpriv(1).
+pub fn executed_by(command: &mut Command, words: &[&str]) {
+    let mut other = Command::new(words[0]);
+    other.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    *command = other;
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    what: String,
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    pub fn of(what: &str, output: std::process::Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Self { what: what.to_owned(), code: output.status.code(), stdout, stderr }
+    }
+
+    /// It must have ended with status 0.
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}: {self:#?}", self.what);
+        self
+    }
+
+    /// It must have ended with this status and one line on standard error with this text in it.
+    #[track_caller]
+    pub fn fails(self, code: i32, text: &str) -> Self {
+        assert_eq!(self.code, Some(code), "{}: {self:#?}", self.what);
+        assert!(
+            self.stderr.starts_with("caffeine: ") && self.stderr.contains(text),
+            "no {text:?} in {self:#?}"
+        );
+        assert_eq!(self.stderr.lines().count(), 1, "more than one line: {self:#?}");
+        self
+    }
+}
+
+/// A server in the foreground. Dropped, it ends at once.
+pub struct Server {
+    child: Child,
+    name: String,
+    port: u16,
+    state_dir: PathBuf,
+    stderr: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Server {
+    #[track_caller]
+    fn spawn(mut command: Command, state_dir: PathBuf) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let stderr = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = err.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let (send, line) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+            let _ = send.send(lines.next());
+            lines.for_each(drop);
+        });
+        let ready = line.recv_timeout(DEADLINE).ok().flatten();
+        let Some(ready) = ready else {
+            let _ = child.kill();
+            panic!("{command:?} did not get ready: {:?}, {}", child.wait(), stderr.join().unwrap());
+        };
+        let name = ready.split(' ').nth(1).unwrap_or_default().to_owned();
+        Self { child, name, port: port_of(&ready), state_dir, stderr: Some(stderr) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The supervisor.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn folder(&self) -> Folder {
+        Folder::new(&self.state_dir, &self.name.parse().unwrap())
+    }
+
+    pub fn scoreboard(&self) -> Scoreboard {
+        Scoreboard::open(&self.folder().scoreboard()).unwrap()
+    }
+
+    /// The workers of the present generation, by number.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.scoreboard().snapshot().iter().map(|row| u32::try_from(row.pid).unwrap()).collect()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().log()).unwrap_or_default()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(pid(self.pid()), signal).unwrap();
+    }
+
+    #[track_caller]
+    pub fn connect(&self) -> TcpStream {
+        connect(self.port)
+    }
+
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        get(self.port, target)
+    }
+
+    #[track_caller]
+    pub fn post(&self, target: &str, body: &[u8]) -> Response {
+        let head = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+        Response::parse(&self.raw(&[head.as_bytes(), body].concat()))
+    }
+
+    /// Sends these bytes and reads to the end.
+    #[track_caller]
+    pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        raw(self.port, bytes)
+    }
+
+    /// Waits for the end of the process; its exit code and what it wrote to standard error.
+    #[track_caller]
+    pub fn wait(&mut self) -> (Option<i32>, String) {
+        let mut status = None;
+        eventually("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let stderr = self.stderr.take().map(|thread| thread.join().unwrap()).unwrap_or_default();
+        (status.and_then(|status| status.code()), stderr)
+    }
+
+    /// Stops it gracefully and expects status 0; what it wrote to standard error.
+    #[track_caller]
+    pub fn stop(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        let (code, stderr) = self.wait();
+        assert_eq!(code, Some(0), "{stderr}");
+        stderr
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(pid(self.child.id()), Signal::SIGQUIT);
+            let end = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+pub fn pid(number: u32) -> Pid {
+    Pid::from_raw(i32::try_from(number).unwrap())
+}
+
+/// Whether a process exists and is no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// The port in a ready line.
+#[track_caller]
+pub fn port_of(ready: &str) -> u16 {
+    let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
+    let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
+    port.unwrap_or_else(|| panic!("no ready line: {ready:?}"))
+}
+
+/// A shell handler that answers 200 with this text.
+pub fn says(text: &str) -> String {
+    format!("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n%s' '{text}'\n")
+}
+
+/// The names in a directory, sorted, hidden ones too.
+pub fn names_in(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}

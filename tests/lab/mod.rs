@@ -1,0 +1,6 @@
+//! The program `lab`.
+
+mod experiments; // from a file to a report
+mod fault_injection; // faults in workers, servers and load generators during a run
+mod peers; // other servers, command prefixes, probes
+mod planning; // checks, parts of experiments, resuming, suites, comparisons

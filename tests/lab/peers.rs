@@ -1,0 +1,193 @@
+//! What a run is made of: other servers in the place of ours, words before the commands, probes meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::harness::traffic::{children, state};
+use crate::harness::{eventually, is_alive, skipped};
+use crate::lab::experiments::{Bench, text};
+
+/// An experiment with short runs; `more` are keys before the tables, `factors` and `load` go into theirs.
+pub fn experiment(more: &str, factors: &str, load: &str) -> String {
+    format!(
+        "question = \"?\"\nrounds = 1\nwarmup_s = 0.05\nduration_s = 0.2\ninterval_s = 0.05\nseed = 1\n\
+         handler = \"hello\"\nbaseline = \"inherited\"\n{more}\n[factors]\nlistener = [\"inherited\"]\n\
+         workers = [2]\n{factors}\n[[load]]\nname = \"load\"\n{load}\n"
+    )
+}
+
+/// The runs of the only results folder, by cell.
+pub fn runs(bench: &Bench) -> BTreeMap<String, Value> {
+    let lines = fs::read_to_string(bench.results().join("runs.jsonl")).unwrap();
+    let run = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
+    lines.lines().map(run).map(|run| (run["cell"].as_str().unwrap().to_owned(), run)).collect()
+}
+
+/// Makes an experiment's runs. Servers that will not run as root can enter the folder.
+pub fn made(bench: &Bench, arguments: &[&str]) -> Output {
+    for folder in [bench.path(""), bench.path("tmp")] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    let output = bench.run(&[&["run", "tiny.toml", "--allow-debug"], arguments].concat());
+    assert_eq!(bench.running(), Vec::<String>::new(), "{}", text(&output.stderr));
+    output
+}
+
+/// Sees that a peer served, or was skipped for a reason that is shown.
+fn served(name: &str, run: &Value, said: &str) -> bool {
+    if let Some(why) = run["skipped"].as_str() {
+        assert!(said.contains(&format!("SKIPPED: {why}")), "{name}: {said}");
+        skipped(format!("{name}: {why}"));
+        assert!(why.contains("is not installed (package ") || name == "nginx:herd", "{name}: {why}");
+        return false;
+    }
+    assert!(run["void"].is_null(), "{name}: {}", run["void"]);
+    let record = &run["record"];
+    let completed = record["completed"].as_u64().unwrap();
+    assert!(completed > 0 && record["statuses"]["200"] == completed, "{name}: {record}");
+    assert!(run["server"]["cpu_s"].as_f64().unwrap() > 0.0, "{name}");
+    true
+}
+
+#[test]
+fn other_servers_run_as_columns_or_are_skipped_aloud() {
+    let names =
+        ["nginx:exclusive", "nginx:reuseport", "nginx:mutex", "nginx:herd", "lighttpd", "apache", "haproxy"];
+    let factors = format!("respond = [\"fixed\"]\npeers = {names:?}\nbacklog = [128]");
+    let bench = Bench::new(&experiment("", &factors, "closed = 4"));
+    let output = made(&bench, &["--duration-s", "0.1"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let runs = runs(&bench);
+    for name in names {
+        let run = &runs[name];
+        if !served(name, run, &said) {
+            continue;
+        }
+        let workers = run["record"]["workers"].as_object().unwrap().len();
+        assert!(if name == "lighttpd" { workers == 0 } else { (1..=2).contains(&workers) }, "{name}: {run}");
+        let sockets = if name == "nginx:reuseport" { 2 } else { 1 };
+        let sample = &run["series"]["samples"][0];
+        assert_eq!(sample["queue"].as_array().unwrap().len(), sockets, "{name}: {sample}");
+    }
+    let machine: Value =
+        serde_json::from_slice(&fs::read(bench.results().join("machine.json")).unwrap()).unwrap();
+    for (server, version) in machine["peers"].as_object().unwrap() {
+        let version = version.as_str().unwrap().to_lowercase();
+        assert!(version.contains(server.as_str()) || version == "not installed", "{server}: {version}");
+    }
+    let commands = &machine["commands"]["inherited / load"];
+    assert!(commands[0].as_str().unwrap().starts_with("caffeine -n lab --bind 127.0.0.1"), "{commands}");
+    assert!(commands[1].as_str().unwrap().starts_with("loadgen http://127.0.0.1:PORT/hello"), "{commands}");
+}
+
+#[test]
+fn servers_that_can_run_handlers_run_the_same_one() {
+    let names = ["lighttpd", "apache"];
+    let factors = format!("respond = [\"cgi\"]\npeers = {:?}", ["lighttpd", "apache", "nginx:mutex"]);
+    let bench = Bench::new(&experiment("", &factors, "closed = 2"));
+    let output = made(&bench, &[]);
+    let said = text(&output.stderr);
+    let runs = runs(&bench);
+    assert!(!runs.contains_key("nginx:mutex"), "nginx runs no handlers");
+    for name in names {
+        served(name, &runs[name], &said);
+    }
+}
+
+#[test]
+fn any_command_is_a_server_and_one_that_is_not_there_is_skipped() {
+    let factors = "respond = [\"fixed\"]\npeers = [\"command:own\", \"command:gone\"]\n[peer.own]\n";
+    let own = env!("CARGO_BIN_EXE_caffeine");
+    let command = format!(
+        "command = \"{own} -n x --bind {{address}} -p {{port}} -w {{workers}} --backlog {{backlog}} --path {{root}} \
+         --respond fixed --state-dir '{{folder}}/a state'\"\n[peer.gone]\ncommand = \"/nonexistent/server {{port}}\"\n"
+    );
+    let bench = Bench::new(&experiment("", &format!("{factors}{command}"), "closed = 2"));
+    let said = text(&made(&bench, &[]).stderr);
+    let runs = runs(&bench);
+    assert!(runs["command:own"]["record"]["completed"].as_u64().unwrap() > 0, "{said}");
+    assert!(said.contains("SKIPPED: /nonexistent/server is not here"), "{said}");
+}
+
+#[test]
+fn words_before_the_commands_are_run_with_them() {
+    let mark = |what: &str| {
+        let script =
+            format!("grep Cpus_allowed_list /proc/self/status | sed s/^/{what}/ >> marks; exec \\\"$@\\\"");
+        format!("{what}_prefix = \"sh -c '{script}' x\"\n")
+    };
+    let more = mark("server") + &mark("client");
+    let bench = Bench::new(&experiment(&more, "respond = [\"fixed\"]\npin = [\"split\"]", "closed = 2"));
+    let output = made(&bench, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let marks = fs::read_to_string(bench.path("marks")).unwrap();
+    let of = |what: &str| -> Vec<&str> {
+        marks.lines().filter_map(|line| line.strip_prefix(what)?.split_whitespace().nth(1)).collect()
+    };
+    let (servers, clients) = (of("server"), of("client"));
+    // One more server: it is tried beforehand whether it starts.
+    assert!(servers.len() == 3 && clients.len() == 2, "{marks}");
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        assert!(servers[1] != clients[0] && !clients[0].contains(['-', ',']), "{marks}");
+    }
+}
+
+fn samples(run: &Value) -> &Vec<Value> {
+    run["series"]["samples"].as_array().unwrap()
+}
+
+#[test]
+fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted() {
+    // One worker that sleeps: seven of eight connections wait in its queue.
+    let text_of = experiment("", "respond = [\"sleep:const(20ms)\"]", "closed = 8").replace("[2]", "[1]");
+    let bench = Bench::new(&text_of);
+    assert!(made(&bench, &[]).status.success());
+    let run = &runs(&bench)["inherited"];
+    let seen = samples(run);
+    assert!(seen.len() >= 4 && seen[0]["at_s"].as_f64().unwrap() < 0.0, "{seen:?}");
+    assert!(seen.iter().any(|sample| sample["queue"][0].as_u64().unwrap() > 0), "{seen:?}");
+    let accepted: Vec<_> = seen.iter().map(|sample| sample["accepted"][0].as_u64().unwrap()).collect();
+    assert!(accepted.is_sorted() && *accepted.last().unwrap() > 0, "{accepted:?}");
+    assert!(run["noise"]["hiccup_max_us"].as_f64().unwrap() > 0.0);
+    assert!(run["begin_unix_s"].as_f64().unwrap() > 1.7e9);
+
+    let bench = Bench::new(&text_of);
+    assert!(made(&bench, &["--no-probes"]).status.success());
+    let run = &runs(&bench)["inherited"];
+    assert!(samples(run).is_empty() && run["noise"]["hiccup_max_us"] == 0.0, "{run}");
+}
+
+#[test]
+fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopped_ones_too() {
+    if !Path::new("/usr/sbin/nginx").exists() {
+        skipped("nginx is not installed");
+        return;
+    }
+    let factors = "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\"]\nfault = [\"stop@0s+60s\"]";
+    let long = experiment("", factors, "closed = 1").replace("duration_s = 0.2", "duration_s = 60.0");
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let bench = Bench::new(&long);
+        // Runs of our own are over at once.
+        bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), "exit 1");
+        symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
+        let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+        let mut lab = lab.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let workers = || children(lab.id()).into_iter().flat_map(children).collect::<Vec<_>>();
+        bench.wait_until("no worker was stopped", |_| workers().iter().any(|pid| state(*pid) == 'T'));
+        let workers = workers();
+        assert_eq!(workers.len(), 2, "{signal}");
+        kill(Pid::from_raw(lab.id().cast_signed()), signal).unwrap();
+        lab.wait().unwrap();
+        bench.wait_until("something outlived the lab", <[String]>::is_empty);
+        eventually("its workers are gone", || workers.iter().all(|pid| !is_alive(*pid)));
+    }
+}

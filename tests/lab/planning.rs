@@ -1,0 +1,279 @@
+//! `lab` around its runs: checks, parts of experiments, going on, suites, comparisons.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::lab::experiments::{Bench, text};
+
+/// Two listeners under two loads, quickly.
+const TINY: &str = r#"
+question = "Does it work?"
+rounds = 2
+warmup_s = 0.05
+duration_s = 0.1
+seed = 1
+baseline = "inherited"
+[factors]
+listener = ["inherited", "reuseport"]
+workers = [2]
+respond = ["fixed"]
+[[load]]
+name = "one"
+closed = 1
+[[load]]
+name = "four"
+closed = 4
+"#;
+
+const CLAIM: &str = r#"
+[[expect]]
+claim = "C1"
+text = "It answers"
+source = "everybody"
+published = "1 error"
+metric = "errors"
+of = "inherited"
+load = "one"
+reproduced = "<= 0"
+"#;
+
+fn run(bench: &Bench, arguments: &[&str]) -> Output {
+    bench.run(&[&["run", "--allow-debug"], arguments].concat())
+}
+
+fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn fails(output: &Output, code: i32) -> String {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{}{said}", text(&output.stdout));
+    said
+}
+
+fn lines(directory: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(directory.join("runs.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn write_lines(directory: &Path, lines: &[Value], rest: &str) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(directory.join("runs.jsonl"), text + rest).unwrap();
+}
+
+/// Changes what a results folder says of its circumstances.
+fn change(directory: &Path, key: &[&str], to: &str) {
+    let path = directory.join("machine.json");
+    let mut facts: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    key.iter().fold(&mut facts, |at, key| &mut at[*key]).clone_from(&to.into());
+    fs::write(path, facts.to_string()).unwrap();
+}
+
+fn orders(directory: &Path) -> Vec<u64> {
+    let mut orders: Vec<_> = lines(directory).iter().map(|run| run["order"].as_u64().unwrap()).collect();
+    orders.sort_unstable();
+    orders
+}
+
+#[test]
+fn a_check_gives_the_arithmetic_and_runs_nothing() {
+    let bench = Bench::new(TINY);
+    let said = succeeds(&bench.run(&["check", "tiny.toml"]));
+    for part in [
+        "tiny: 12 runs (3 cells x 2 loads x 2 rounds), about",
+        "4 connections at once from one address: 1 x ",
+        "4 connections + 64 = 68 of ",
+        "reuseport with --respond fixed starts",
+        "2 workers x ",
+        "12 runs x ",
+    ] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    assert!(!bench.path("results").exists() && !said.contains("refused"), "{said}");
+    assert_eq!(bench.running(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_impossible_is_refused_before_the_first_run() {
+    for (from, to, arguments, expected) in [
+        ("\"reuseport\"", "\"lifo\"", &[][..], "lifo with --respond fixed: "),
+        ("\"fixed\"", "\"sleep:often\"", &[], "inherited with --respond sleep:often: "),
+        (
+            "workers = [2]",
+            "workers = [2]\nbacklog = [4000000]",
+            &[],
+            "a backlog of 4000000, net.core.somaxconn is ",
+        ),
+        ("closed = 4", "closed = 400000000", &[], "400000000 connections at once from one address"),
+        (
+            "workers = [2]",
+            "workers = [2]\nsources = [\"192.0.2.1\"]",
+            &[],
+            "no connection can come from 192.0.2.1",
+        ),
+        (
+            "rounds = 2",
+            "rounds = 9",
+            &["--max-time", "0.01"],
+            "--max-time is 0.01 min; not even one round fits",
+        ),
+    ] {
+        let bench = Bench::new(&TINY.replace(from, to));
+        let said = fails(&run(&bench, &[&["tiny.toml"], arguments].concat()), 1);
+        assert!(said.contains(expected), "{said}");
+        assert!(!bench.path("results").exists(), "{expected}");
+        let check = bench.run(&[&["check", "tiny.toml"], arguments].concat());
+        let listed = text(&check.stdout);
+        let refused = listed.lines().any(|line| line.contains("refused") && line.contains(expected));
+        assert!(refused && check.status.code() == Some(1), "{listed}");
+    }
+}
+
+#[test]
+fn only_a_part_of_an_experiment_is_run() {
+    let bench = Bench::new(&TINY.replace("\"reuseport\"", "\"reuseport\", \"round-robin\""));
+    let only = ["tiny.toml", "--rounds", "1", "--only", "listener=round-robin", "--only", "load=four"];
+    succeeds(&run(&bench, &only));
+    let mut cells: Vec<String> =
+        lines(&bench.results()).iter().map(|run| format!("{}/{}", run["cell"], run["load"])).collect();
+    cells.sort();
+    assert_eq!(cells, ["\"inherited (A/A)\"/\"four\"", "\"inherited\"/\"four\"", "\"round-robin\"/\"four\""]);
+    let said = fails(&run(&bench, &["tiny.toml", "--only", "workers=3"]), 2);
+    assert!(said.contains("no such level here; `workers` has: 2"), "{said}");
+    let said = fails(&run(&bench, &["tiny.toml", "--only", "worker=2"]), 2);
+    assert!(said.contains("no factor `worker`; there are: listener"), "{said}");
+    fails(&run(&bench, &["tiny.toml", "--only", "workers"]), 2);
+}
+
+#[test]
+fn missing_runs_are_made_later_and_void_ones_only_when_asked() {
+    let bench = Bench::new(TINY);
+    succeeds(&run(&bench, &["tiny.toml"]));
+    let directory = bench.results();
+    let name = directory.to_str().unwrap();
+    let mut runs = lines(&directory);
+    runs.truncate(9);
+    runs[4]["void"] = serde_json::json!({ "reason": "struck by lightning", "stderr": "" });
+    let kept: Vec<Value> = runs[..4].to_vec();
+    write_lines(&directory, &runs, "{\"schema\":2,\"round\":1,\"ord");
+
+    let said = succeeds(&run(&bench, &["--resume", name]));
+    assert!(said.contains("3 runs, about"), "{said}");
+    assert_eq!(orders(&directory), (1..=12).collect::<Vec<_>>());
+    assert_eq!(lines(&directory)[..4], kept);
+    assert!(said.contains("1 of 12 runs are INVALID"), "{said}");
+
+    let said = succeeds(&run(&bench, &["tiny.toml", "--resume", name, "--repeat-void"]));
+    assert!(said.contains("1 runs, about") && !said.contains("are INVALID"), "{said}");
+    assert_eq!(lines(&directory).len(), 13);
+    let facts: Value = serde_json::from_slice(&fs::read(directory.join("machine.json")).unwrap()).unwrap();
+    assert_eq!(facts["resumed"].as_array().unwrap().len(), 2);
+    assert_eq!(facts["fingerprint"].as_str().unwrap().len(), 16);
+}
+
+#[test]
+fn going_on_elsewhere_or_with_something_else_is_refused() {
+    let bench = Bench::new(&TINY.replace("rounds = 2", "rounds = 1"));
+    succeeds(&run(&bench, &["tiny.toml"]));
+    let directory = bench.results();
+    let name = directory.to_str().unwrap();
+    change(&directory, &["programs", "caffeine"], "0.1.0 0123");
+    change(&directory, &["machine", "kernel"], "Linux 2.4");
+    let said = fails(&run(&bench, &["--resume", name]), 1);
+    assert!(
+        said.contains("kernel was Linux 2.4 and is ") && said.contains("program caffeine was 0.1.0 0123"),
+        "{said}"
+    );
+    succeeds(&run(&bench, &["--resume", name, "--force"]));
+    fs::write(bench.path("tiny.toml"), TINY).unwrap();
+    let said = fails(&run(&bench, &["tiny.toml", "--resume", name]), 1);
+    assert!(said.contains("tiny.toml is not what "), "{said}");
+    fails(&run(&bench, &["--resume", name, "--rounds", "3"]), 2);
+    let said = fails(&run(&bench, &["--resume", "nowhere"]), 1);
+    assert!(said.contains("nowhere is not a results folder"), "{said}");
+}
+
+#[test]
+fn two_folders_are_compared_unless_they_are_too_different() {
+    let bench = Bench::new(&TINY.replace("rounds = 2", "rounds = 1"));
+    for label in ["a", "b"] {
+        succeeds(&run(&bench, &["tiny.toml", "--label", label]));
+    }
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(bench.path("results/tiny")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort_by_key(|path| path.to_str().unwrap().chars().last());
+    let names: Vec<&str> = folders.iter().map(|path| path.to_str().unwrap()).collect();
+    let said = succeeds(&bench.run(&["compare", names[0], names[1]]));
+    assert!(said.starts_with(&format!("# {} against {}", names[1], names[0])), "{said}");
+    assert!(
+        said.contains("Too few runs to judge") && said.contains("| reuseport | four | Rate (requests/s) |"),
+        "{said}"
+    );
+
+    change(&folders[1], &["programs", "caffeine"], "0.2.0 0123");
+    let said = succeeds(&bench.run(&["compare", names[0], names[1]]));
+    assert!(said.contains("- not the same: program caffeine: 0.1.0 "), "{said}");
+    change(&folders[1], &["machine", "kernel"], "Linux 2.4");
+    let said = fails(&bench.run(&["compare", names[0], names[1]]), 1);
+    assert!(said.contains("cannot fairly be compared: kernel was ") && said.contains("--force"), "{said}");
+    let said = succeeds(&bench.run(&["compare", names[0], names[1], "--force"]));
+    assert!(said.contains("- not the same: kernel: "), "{said}");
+}
+
+/// A folder with two experiments and a suite of them.
+fn suite() -> Bench {
+    let bench = Bench::new("");
+    let short = TINY.replace("rounds = 2", "rounds = 1");
+    fs::create_dir(bench.path("experiments")).unwrap();
+    for (name, text) in [
+        ("first", short.clone() + CLAIM),
+        ("second", short.clone()),
+        ("both", "question = \"Which?\"\nsuite = [\"first\", \"second\"]\n".into()),
+    ] {
+        fs::write(bench.path("experiments").join(format!("{name}.toml")), text).unwrap();
+    }
+    bench
+}
+
+#[test]
+fn a_suite_runs_its_experiments_and_writes_one_table() {
+    let bench = suite();
+    let said = succeeds(&run(&bench, &["both", "--label", "x"]));
+    let row = "| C1 | It answers: errors of inherited, one | everybody | 1 error | 0.00 (0.00 to 0.00) requests | <= 0 | \
+               undecided: too few rounds to judge (1 of 10) |";
+    assert!(said.contains(row) && said.contains("- C1: undecided"), "{said}");
+    let folder = fs::read_dir(bench.path("results/both")).unwrap().next().unwrap().unwrap().path();
+    for file in ["suite.toml", "report.md", "first/report.html", "second/runs.jsonl"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let report = fs::read(folder.join("report.md")).unwrap();
+    assert!(
+        text(&report).starts_with("# Which?\n") && text(&report).contains("- [second](second/report.md)")
+    );
+
+    // What is missing, a whole member and a run, is made later.
+    fs::remove_dir_all(folder.join("second")).unwrap();
+    write_lines(&folder.join("first"), &lines(&folder.join("first"))[..5], "");
+    let name = folder.to_str().unwrap();
+    succeeds(&run(&bench, &["--resume", name]));
+    assert_eq!((orders(&folder.join("first")).len(), orders(&folder.join("second")).len()), (6, 6));
+
+    fs::remove_file(folder.join("report.md")).unwrap();
+    succeeds(&bench.run(&["report", name]));
+    assert!(folder.join("report.md").is_file());
+    let listed = succeeds(&bench.run(&["list"]));
+    assert!(listed.contains("both ") && listed.contains("Which?"), "{listed}");
+}
+
+#[test]
+fn a_suite_with_a_member_that_is_none_is_refused_whole() {
+    let bench = suite();
+    fs::write(bench.path("experiments/second.toml"), TINY.replace("rounds", "round")).unwrap();
+    let said = fails(&run(&bench, &["both"]), 2);
+    assert!(said.contains("experiments/second.toml:3: unknown field `round`"), "{said}");
+    assert!(!bench.path("results").exists());
+}

@@ -1,0 +1,365 @@
+//! `loadgen` against a server that does what the test says: answers, stalls, resets, short bodies, garbage.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command as StdCommand, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use caffeine::measure::histogram;
+use caffeine::measure::record::RunRecord;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::scripted::{OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
+
+fn loadgen(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(args);
+    command
+}
+
+/// Runs to the end and returns the record and the exit code.
+pub fn run(url: &str, args: &[&str]) -> (RunRecord, i32) {
+    let output = loadgen(args).args(["-w", "0s", "--json", "-", url]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let record = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    (record, output.status.code().unwrap())
+}
+
+/// Runs 4 requests against `behave`, of which all must fail in this way.
+fn expect_fault(kind: &str, behave: impl Fn(TcpStream, u64) + Send + 'static) -> RunRecord {
+    let server = Scripted::new(behave);
+    let (record, code) = run(&server.url(), &["-c", "1", "-n", "4", "--timeout", "300ms"]);
+    assert_eq!(record.errors.get(kind), Some(&4), "{kind}: {record:#?}");
+    assert_eq!((record.started, record.completed, code), (4, 0, 1), "{kind}");
+    assert!(record.examples[kind].contains("bytes received"), "{kind}: {:?}", record.examples);
+    assert!(record.latency.is_empty(), "{kind}: failures must not enter the latencies");
+    record
+}
+
+#[test]
+fn a_closed_loop_sends_exactly_the_requests_asked_for() {
+    let server = Scripted::answering(OK);
+    for threads in ["1", "3"] {
+        let (record, code) = run(&server.url(), &["-c", "8", "-n", "101", "-t", threads]);
+        assert_eq!((record.started, record.completed, code), (101, 101, 0), "{record:#?}");
+        assert_eq!(record.statuses["200"], 101);
+        assert_eq!(record.workers["7"], 101);
+        assert_eq!(record.bytes, 101 * OK.len() as u64);
+        assert_eq!(
+            (record.plan.model.as_str(), record.generator.threads.to_string().as_str()),
+            ("closed", threads)
+        );
+        for phase in ["response", "service", "connect", "first_byte"] {
+            assert_eq!(histogram::decode(&record.histograms[phase]).unwrap().len(), 101, "{phase}");
+            assert_eq!(record.latency[phase].count, 101, "{phase}");
+        }
+        assert!(record.duration_s > 0.0 && record.rate > 0.0);
+    }
+}
+
+#[test]
+fn an_open_loop_has_as_many_arrivals_as_its_schedule() {
+    let server = Scripted::answering(OK);
+    let (record, _) = run(&server.url(), &["-r", "200", "-d", "250ms", "-t", "2"]);
+    assert_eq!(record.started + record.unsent, 50, "{record:#?}");
+    assert_eq!(record.completed, record.started);
+    assert_eq!(record.latency["send_lag"].count, record.started);
+    assert_eq!(
+        (record.plan.model.as_str(), record.plan.rate, record.duration_s),
+        ("open", Some(200.0), 0.25)
+    );
+}
+
+#[test]
+fn warm_up_requests_are_sent_and_not_counted() {
+    let server = Scripted::answering(OK);
+    let output =
+        loadgen(&["-r", "200", "-d", "100ms", "-w", "100ms", "--json", "-", &server.url()]).output().unwrap();
+    let record: RunRecord = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record.started + record.unsent, 20);
+    assert!(server.served.load(Relaxed) >= record.started + 19, "{} served", server.served.load(Relaxed));
+}
+
+#[test]
+fn a_stall_counts_for_every_arrival_that_had_to_wait_for_it() {
+    const STALLED: u64 = 20;
+    let server = Scripted::new(|stream, number| {
+        if number == STALLED {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        answer(stream, OK);
+    });
+    // One connection: the requests behind the stall cannot even be sent. A generator that times only what it sends
+    // would see a single slow request.
+    let (record, code) = run(&server.url(), &["-c", "1", "-r", "200", "-n", "150"]);
+    assert_eq!(record.completed, 150, "{record:#?}");
+    // By the schedule: request STALLED + k was due 5 k ms after the stalled one, and none of them ended sooner than
+    // 500 ms after it was due. So k = 0..=60 took at least 200 ms.
+    let slow = |phase: &str| {
+        let histogram = histogram::decode(&record.histograms[phase]).unwrap();
+        histogram.count_between(199_000_000, histogram.high())
+    };
+    assert!(slow("response") >= 61, "{} slow responses", slow("response"));
+    assert!(slow("send_lag") >= 59, "{} sent late", slow("send_lag"));
+    assert!(record.held >= 59, "{} held", record.held);
+    assert_eq!((record.verdict.as_str(), code), ("INVALID", 3));
+    assert!(
+        record.reasons[0].contains("sent late") && record.reasons[0].contains("-c"),
+        "{:?}",
+        record.reasons
+    );
+}
+
+#[test]
+fn the_rate_of_a_server_that_is_overrun_is_its_own() {
+    // One at a time and each for 5 ms or more: never above 200 per second, however many are asked for. All of the 300
+    // are answered in the end, most of them after the 500 ms that are measured.
+    let server = Scripted::new(|stream, _| {
+        std::thread::sleep(Duration::from_millis(5));
+        answer(stream, OK);
+    });
+    for limit in [["-d", "500ms"], ["-n", "300"]] {
+        let (record, _) = run(&server.url(), &["-r", "600", limit[0], limit[1]]);
+        assert_eq!((record.completed, record.duration_s), (record.started, 0.5), "{record:#?}");
+        assert!(record.completed >= 200, "{record:#?}");
+        assert!(record.rate <= 200.0 && record.rate > 0.0, "{limit:?}: {}", record.rate);
+    }
+}
+
+#[test]
+fn a_server_that_sends_without_end_meets_its_time_out() {
+    let server = Scripted::new(|mut stream, number| {
+        if number > 0 {
+            return answer(stream, OK);
+        }
+        read_head(&mut stream);
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(4096);
+        while stream.write_all(&interim).is_ok() {}
+    });
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "2", "--timeout", "300ms"]);
+    assert_eq!(record.errors, [("timeout-in-response".into(), 1)].into(), "{record:#?}");
+    assert_eq!(record.completed, 1);
+}
+
+#[test]
+fn responses_of_every_framing_are_complete() {
+    let bodies: [&[u8]; 4] = [
+        b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let server = Scripted::new(move |stream, number| answer(stream, bodies[number as usize % 4]));
+    let (record, code) = run(&server.url(), &["-c", "1", "-n", "8"]);
+    assert_eq!((record.completed, code), (8, 0), "{record:#?}");
+    assert_eq!(record.statuses, [("200", 4), ("204", 2), ("404", 2)].map(|(k, v)| (k.into(), v)).into());
+}
+
+#[test]
+fn a_reset_after_the_whole_response_takes_nothing_away() {
+    let server = Scripted::new(|stream, _| answer_and_reset(stream, OK));
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "4"]);
+    assert_eq!(record.completed, 4, "{record:#?}");
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_short() {
+    expect_fault("short-body", |stream, _| answer(stream, &OK[..OK.len() - 1]));
+}
+
+#[test]
+fn an_end_before_the_response_is_early() {
+    expect_fault("early-end", |stream, number| {
+        answer(stream, if number % 2 == 0 { b"" } else { b"HTTP/1.1 200" })
+    });
+}
+
+#[test]
+fn a_reset_before_the_response_is_told_from_one_within_it() {
+    expect_fault("reset-before-response", |stream, _| answer_and_reset(stream, b""));
+    expect_fault("reset-in-response", |stream, _| answer_and_reset(stream, &OK[..OK.len() - 1]));
+}
+
+#[test]
+fn garbage_is_a_bad_response_with_the_reason() {
+    let record = expect_fault("bad-response", |stream, _| answer(stream, b"SSH-2.0-OpenSSH\r\n\r\n"));
+    assert!(record.examples["bad-response"].contains("status line"), "{:?}", record.examples);
+    expect_fault("bad-response", |stream, _| {
+        answer(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok")
+    });
+}
+
+#[test]
+fn a_time_out_names_the_phase_it_ended() {
+    expect_fault("timeout-before-response", |stream, _| answer_and_hold(stream, b""));
+    expect_fault("timeout-in-response", |stream, _| answer_and_hold(stream, &OK[..OK.len() - 1]));
+    expect_fault("timeout-before-close", |stream, _| answer_and_hold(stream, OK));
+}
+
+#[test]
+fn a_server_that_stops_listening_refuses_connections() {
+    let server = Scripted::until(3, |stream, _| answer(stream, OK));
+    let (record, code) = run(&server.url(), &["-c", "1", "-n", "10"]);
+    assert_eq!((record.completed, code), (3, 0), "{record:#?}");
+    // The one that was in the queue when the server closed it was reset.
+    let refused = record.errors["connect-refused"];
+    assert_eq!(refused + record.errors.get("reset-before-response").copied().unwrap_or(0), 7);
+    assert!(record.examples["connect-refused"].contains("refused"), "{:?}", record.examples);
+}
+
+#[test]
+fn connections_that_nobody_takes_time_out_in_the_phase_of_connecting() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let (record, code) = run(&format!("http://{address}/"), &["-c", "8", "-n", "8", "--timeout", "300ms"]);
+    assert!(record.errors["connect-timeout"] >= 1, "{record:#?}");
+    assert_eq!((record.errors.values().sum::<u64>(), code), (8, 1));
+}
+
+#[test]
+fn method_headers_and_body_reach_the_server() {
+    let server = Scripted::new(|mut stream, _| {
+        let head = read_head(&mut stream);
+        let mut body = [0; 5];
+        let right = head.starts_with("PUT /some/path?q HTTP/1.1\r\n")
+            && head.contains("\r\nX-Test: yes\r\n")
+            && head.contains("\r\nConnection: close\r\n")
+            && head.contains("\r\nContent-Length: 5\r\n")
+            && stream.read_exact(&mut body).is_ok()
+            && &body == b"hello";
+        let _ = stream.write_all(if right { OK } else { b"HTTP/1.1 500 Wrong\r\n\r\n" });
+    });
+    let (record, _) = run(&server.url(), &["-n", "3", "-m", "PUT", "-H", "X-Test: yes", "--body", "hello"]);
+    assert_eq!(record.statuses, [("200".into(), 3)].into(), "{record:#?}");
+}
+
+#[test]
+fn a_large_body_is_sent_whole_and_an_early_answer_to_it_is_read() {
+    const SIZE: usize = 8 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body");
+    std::fs::write(&file, vec![b'x'; SIZE]).unwrap();
+    let server = Scripted::new(|mut stream, number| {
+        read_head(&mut stream);
+        if number == 0 {
+            let mut body = Vec::new();
+            assert_eq!((&mut stream).take(SIZE as u64).read_to_end(&mut body).unwrap(), SIZE);
+        }
+        let _ = stream.write_all(OK);
+    });
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "2", "--body-file", file.to_str().unwrap()]);
+    assert_eq!((record.completed, record.started), (2, 2), "{record:#?}");
+}
+
+#[test]
+fn the_text_names_target_model_and_verdict() {
+    let server = Scripted::answering(OK);
+    let output = loadgen(&["-c", "2", "-n", "20", "-w", "0s", &server.url()]).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    for part in [
+        server.url().as_str(),
+        "closed loop, 2 connections",
+        "20 completed, 0 failed",
+        "200: 20",
+        "7: 20 (100.0 %)",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(text.contains("p99.9") && text.contains("verdict"), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+}
+
+#[test]
+fn results_go_to_the_files_named() {
+    let server = Scripted::answering(OK);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (json, hgrm) = (path("run.json"), path("run.hgrm"));
+    loadgen(&["-n", "5", "-w", "0s", "-q", "--json", &json, "--hgrm", &hgrm, &server.url()])
+        .assert()
+        .success()
+        .stdout("");
+    let record: RunRecord = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!((record.schema, record.completed), (2, 5));
+    assert!(std::fs::read_to_string(hgrm).unwrap().contains("1.000000000000          5"));
+}
+
+#[test]
+fn the_first_interrupt_reports_what_there_is() {
+    let server = Scripted::answering(OK);
+    let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["-c", "2", "-d", "1h", "-w", "0s", "--json", "-", &server.url()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.wait_for(20);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let record: RunRecord = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(record.interrupted && record.completed >= 18, "{record:#?}");
+    assert!(record.started <= record.completed + record.unfinished);
+    assert!(record.duration_s < 3600.0 && record.duration_s > 0.0);
+}
+
+#[test]
+fn nothing_listening_is_one_clear_line() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for model in [&["-c", "3"][..], &["-r", "100"]] {
+        let output = loadgen(model).arg(format!("127.0.0.1:{port}")).assert().code(1).stdout("");
+        let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(stderr.starts_with(&format!("loadgen: cannot connect to 127.0.0.1:{port}:")), "{stderr}");
+        assert!(stderr.contains("is the server running?") && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+#[test]
+fn more_connections_than_descriptors_are_refused_with_the_arithmetic() {
+    let script = format!("ulimit -n 100; exec {} -c 100 127.0.0.1:9", env!("CARGO_BIN_EXE_loadgen"));
+    let output = Command::new("sh").args(["-c", &script]).assert().code(1);
+    let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("100 connections need 164 file descriptors, but the limit is 100"), "{stderr}");
+}
+
+#[test]
+fn misuse_is_a_usage_error_that_names_the_option() {
+    for (args, what) in [
+        (&["https://localhost/"][..], "https://"),
+        (&["http://localhost:0/"], "port"),
+        (&["http://[::1"], "brackets"),
+        (&["http://localhost/\u{e4}"], "non-ASCII"),
+        (&["--json", "same", "--csv", "same"], "--json and --csv both name same"),
+        (&["-c", "0"], "--connections"),
+        (&["-t", "0"], "--threads"),
+        (&["-n", "0"], "--requests"),
+        (&["-r", "0"], "--rate"),
+        (&["-r", "nan"], "--rate"),
+        (&["-d", "10"], "--duration"),
+        (&["-d", "0s"], "--duration"),
+        (&["--timeout", "0s"], "--timeout"),
+        (&["-H", "nonsense"], "-H"),
+        (&["-m", "GE T"], "method"),
+        (&["--arrivals", "poisson"], "--rate"),
+        (&["--body", "x", "--body-file", "y"], "--body-file"),
+        (&["--nonsense"], "--nonsense"),
+    ] {
+        let output = loadgen(args).assert().code(2).stdout("");
+        let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(what), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("loadgen: ") && stderr.lines().count() == 1, "{args:?}: {stderr}");
+    }
+    let output = loadgen(&["--body-file", "/nonexistent/body"]).assert().code(1);
+    assert!(String::from_utf8_lossy(&output.get_output().stderr).contains("/nonexistent/body"));
+}
+
+#[test]
+fn the_packager_gets_a_manual_page_and_completions() {
+    let man = loadgen(&["--man"]).assert().success();
+    assert!(String::from_utf8_lossy(&man.get_output().stdout).contains(".TH loadgen 1"));
+    let completions = loadgen(&["--completions", "bash"]).assert().success();
+    assert!(String::from_utf8_lossy(&completions.get_output().stdout).contains("--warmup"));
+}

@@ -1,0 +1,6 @@
+//! The system around the server.
+
+mod install; // make install and uninstall, units
+pub mod privileges; // users, permissions
+mod sandboxes; // kernels and sandboxes that refuse system calls
+mod service_manager; // passed sockets, notifications, log rotation

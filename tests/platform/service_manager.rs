@@ -1,0 +1,256 @@
+//! What service managers do: pass a listening socket, be told how the instance fares, rotate its log.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::{Command, Stdio};
+
+use caffeine::listener::{STRATEGIES, SocketCount};
+use nix::sys::signal::{Signal, kill};
+
+use crate::harness::traffic::{counters, under_load};
+use crate::harness::{
+    DEADLINE, Outcome, Sandbox, Server, eventually, free_port, get, is_alive, pid, says, skipped,
+};
+
+const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
+
+/// Makes of `command` what a service manager starts: `passed` is descriptor 3, and 4 if there are two names.
+fn activate(command: &mut Command, passed: impl Into<OwnedFd>, names: &str) {
+    let count = names.split(':').count();
+    let second = if count == 2 { " 4<&0" } else { "" };
+    let script = format!("exec 3<&0{second} 0</dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.env("LISTEN_FDS", count.to_string()).env("LISTEN_FDNAMES", names);
+    shell.current_dir(command.get_current_dir().unwrap()).stdin(passed.into());
+    *command = shell;
+}
+
+fn start_from(sandbox: &Sandbox, socket: &TcpListener, arguments: &[&str]) -> Server {
+    let server = sandbox
+        .start_with(arguments, |command| activate(command, socket.try_clone().unwrap(), "caffeine.socket"));
+    assert_eq!(server.port(), socket.local_addr().unwrap().port(), "not the port of the command line");
+    server
+}
+
+#[test]
+fn a_socket_that_was_shut_down_is_told_once_by_each_process_and_the_instance_can_be_stopped() {
+    for entry in STRATEGIES {
+        let argument = entry.argument.default();
+        if (entry.available)(argument).is_err() || (entry.sockets)(argument) != SocketCount::One {
+            continue;
+        }
+        let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        sandbox.handler("hello", HELLO);
+        let server = start_from(&sandbox, &socket, &["--listener", entry.name, "-w", "2", "-n", "lab"]);
+        assert_eq!(server.get("/hello").status, 200);
+        socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both).unwrap();
+        let told = || server.log().matches("ERROR").count();
+        let accepting = if entry.auxiliary.is_some() { 1 } else { 2 };
+        eventually("it is told", || told() == accepting);
+        assert!(server.log().contains("if the listening socket was shut down"), "{}", server.log());
+        let log = server.folder().log();
+        assert_eq!(server.stop(), "");
+        let text = fs::read_to_string(log).unwrap();
+        assert_eq!(text.matches("ERROR").count(), accepting, "{}: {text}", entry.name);
+    }
+}
+
+fn fails_from(sandbox: &Sandbox, arguments: &[&str], passed: impl Into<OwnedFd>, names: &str) -> Outcome {
+    let mut command = sandbox.command(arguments);
+    activate(&mut command, passed, names);
+    sandbox.run(command)
+}
+
+#[test]
+fn a_passed_socket_serves_every_strategy_with_one_and_outlives_each_instance() {
+    for entry in STRATEGIES {
+        let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        sandbox.handler("hello", HELLO);
+        let arguments = ["--listener", entry.name, "-w", "2", "-n", "lab"];
+        if let Err(reason) = (entry.available)(entry.argument.default()) {
+            skipped(format!("{}: {reason}", entry.name));
+            continue;
+        }
+        if (entry.sockets)(entry.argument.default()) != SocketCount::One {
+            let outcome = fails_from(&sandbox, &arguments, socket.try_clone().unwrap(), "x");
+            outcome.fails(1, "a socket for each worker");
+            continue;
+        }
+        let first = start_from(&sandbox, &socket, &arguments);
+        let mut second = None;
+        let tally = under_load(&first, 4, || {
+            first.signal(Signal::SIGTERM);
+            eventually("it ends", || !is_alive(first.pid()));
+            let server = second.insert(start_from(&sandbox, &socket, &arguments));
+            eventually("the next one serves", || {
+                counters(server).iter().map(|row| row.accepted).sum::<u64>() > 20
+            });
+            sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        });
+        assert_eq!((tally.lost(), tally.refused()), (0, 0), "{}: {tally:?}", entry.name);
+        second.unwrap().stop();
+        // What comes while none runs waits.
+        let mut client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        client.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        let _third = start_from(&sandbox, &socket, &arguments);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.ends_with(b"hello\n"), "{}", entry.name);
+    }
+}
+
+#[test]
+fn what_is_passed_must_be_a_listening_socket_and_meant() {
+    let sandbox = Sandbox::new();
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    fails_from(&sandbox, &[], fs::File::open("/dev/null").unwrap(), "x").fails(1, "no listening TCP socket");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    fails_from(&sandbox, &[], udp, "x").fails(1, "no listening TCP socket");
+    fails_from(&sandbox, &[], listener(), "x:y").fails(1, "FileDescriptorName=http");
+    let (two, socket) = (Sandbox::new(), listener());
+    let server = two.start_with(&[], |command| activate(command, socket.try_clone().unwrap(), "x:http"));
+    assert_eq!(server.port(), socket.local_addr().unwrap().port());
+    // Variables that were meant for another process.
+    let server = sandbox.start_with(&[], |command| {
+        command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+    });
+    assert_ne!(server.port(), 0);
+}
+
+/// A service manager that listens.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn new(address: &SocketAddr) -> Self {
+        let socket = UnixDatagram::bind_addr(address).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next message, by its lines.
+    #[track_caller]
+    fn told(&self) -> Vec<String> {
+        let mut message = [0; 4096];
+        let n = self.0.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..n]).lines().map(ToOwned::to_owned).collect()
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_of_start_reload_and_stop() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("env", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nenv\n");
+    let config = sandbox.write("c.toml", "workers = 1\n");
+    let path = sandbox.path("notify");
+    let hidden = format!("caffeine-test-{}", sandbox.path("").display());
+    let addresses = [
+        (path.to_str().unwrap().to_owned(), SocketAddr::from_pathname(&path).unwrap()),
+        (format!("@{hidden}"), SocketAddr::from_abstract_name(&hidden).unwrap()),
+    ];
+    for (name, address) in addresses {
+        let manager = Manager::new(&address);
+        sandbox.write("c.toml", "workers = 1\n");
+        let server = sandbox.start_with(&["-c", config.to_str().unwrap()], |command| {
+            command.env("NOTIFY_SOCKET", &name);
+        });
+        let ready = |told: &[String]| {
+            assert!(told.contains(&"READY=1".to_owned()), "{told:?}");
+            assert!(told.contains(&format!("MAINPID={}", server.pid())), "{told:?}");
+        };
+        ready(&manager.told());
+        for (contents, outcome) in [("workers = 2\n", "ready on"), ("nonsense", "refused")] {
+            sandbox.write("c.toml", contents);
+            server.signal(Signal::SIGHUP);
+            let told = manager.told();
+            assert_eq!(told[0], "RELOADING=1");
+            let since: u64 = told[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+            assert!(since > 0 && since <= caffeine::sys::clock::monotonic_ns() / 1000);
+            let told = manager.told();
+            ready(&told);
+            assert!(
+                told.iter().any(|line| line.starts_with("STATUS=") && line.contains(outcome)),
+                "{told:?}"
+            );
+        }
+        assert!(!server.get("/env").text().contains("NOTIFY"));
+        server.signal(Signal::SIGTERM);
+        assert_eq!(manager.told()[0], "STOPPING=1");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_daemon_tells_its_own_process_id() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("notify");
+    let manager = Manager::new(&SocketAddr::from_pathname(&path).unwrap());
+    let mut command = sandbox.command(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"]);
+    command.env("NOTIFY_SOCKET", &path);
+    sandbox.run(command).succeeds();
+    let (supervisor, _) = sandbox.folder("lab").process().unwrap().unwrap();
+    assert!(manager.told().contains(&format!("MAINPID={supervisor}")));
+}
+
+#[test]
+fn it_works_with_systemds_own_tool() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let (program, port) = ("systemd-socket-activate", free_port());
+    let own = sandbox.command(&[]);
+    let mut command = Command::new(program);
+    command
+        .args(["-E", "HOME", "-l", &format!("127.0.0.1:{port}")])
+        .arg(own.get_program())
+        .args(["-n", "lab"]);
+    for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return skipped(format!("{program} is not installed")) };
+    eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    assert_eq!(get(port, "/hello").text(), "hello");
+    kill(pid(child.id()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_example_for_logrotate_rotates_the_log_of_a_running_instance() {
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        return skipped("logrotate is not installed");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    let server = sandbox.start(&["-n", "lab", "-w", "2"]);
+    let example = include_str!("../../src/server/packaging/logrotate.conf");
+    let systemctl = example.lines().find(|line| line.contains("systemctl")).unwrap();
+    let config = example
+        .replace("/var/lib/caffeine", sandbox.state_dir().to_str().unwrap())
+        .replace(systemctl, &format!("kill -USR1 {}", server.pid()));
+    let config = sandbox.write("logrotate.conf", config);
+    let state = sandbox.path("logrotate.state");
+    server.get("/hello?before");
+    eventually("it is in the log", || server.log().contains("before"));
+    for turn in 1..3 {
+        let output = Command::new("logrotate").arg("-f").arg("-s").arg(&state).arg(&config).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        server.get(&format!("/hello?turn-{turn}"));
+        eventually("what comes after is in the new log", || {
+            let log = server.log();
+            log.contains(&format!("turn-{turn}")) && !log.contains("before")
+        });
+    }
+    let old = fs::read_to_string(server.folder().log().with_extension("1")).unwrap();
+    assert!(old.contains("turn-1") && !old.contains("turn-2"), "{old}");
+}
