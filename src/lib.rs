@@ -102,7 +102,7 @@
 //! A module uses those after `<` and no others; `tests/house` checks it.
 //!
 //! ```text
-//! lab          experiments: plan, run, judge, draw         < measure dist sys scoreboard
+//! lab          experiments: plan, run, judge, draw         < listener measure dist sys scoreboard
 //! loadgen      schedule, client, verdict, record           < measure dist http sys
 //! server       command line, supervisor, worker            < instance cgi listener dist http scoreboard sys
 //! instance     names, pid locks, daemons, logs, deploy     < sys scoreboard

@@ -106,14 +106,20 @@ pub fn look(name: &str, twin: bool) -> Look {
     let plain = name.split([':', ' ']).next().unwrap_or_default();
     let (colour, mark) = match (known(name), known(plain)) {
         (Some((_, colour, mark)), _) => (*colour, *mark),
-        // another argument: its own mark in the strategy's colour
-        (None, Some((_, colour, _))) => (*colour, MARKS[5 + hash(name) % 2]),
-        (None, None) => {
-            let colours = [GREY, SKY, PURPLE, ORANGE, GREEN, BLUE];
-            (colours[hash(name) % colours.len()], MARKS[5 + hash(name) / 8 % 2])
-        }
+        // Another argument: a mark of its own in the strategy's colour.
+        (None, Some((_, colour, _))) => derived(name, &[*colour]),
+        // A new strategy differs in colour from those that it will be compared with first.
+        (None, None) => derived(name, &[SKY, PURPLE, ORANGE, GREY]),
     };
     Look { colour, mark, hollow: twin }
+}
+
+/// A pair for a name that is not in [`LOOKS`]: always the same, in one of these colours, and not a known name's.
+fn derived(name: &str, colours: &[RGBColor]) -> (RGBColor, Mark) {
+    let pairs = colours.iter().flat_map(|colour| MARKS.map(|mark| (*colour, mark)));
+    let free: Vec<_> =
+        pairs.filter(|pair| !LOOKS.iter().any(|(_, colour, mark)| *pair == (*colour, *mark))).collect();
+    free[hash(name) % free.len()]
 }
 
 /// A number for a name that is the same everywhere (FNV-1a).
@@ -139,6 +145,20 @@ mod tests {
     fn the_strategies_that_meet_first_differ_in_colour() {
         let colours: Vec<_> = LOOKS[..7].iter().map(|(_, RGBColor(r, g, b), _)| (r, g, b)).collect();
         assert!((1..7).all(|index| !colours[..index].contains(&colours[index])));
+    }
+
+    #[test]
+    fn a_new_strategy_needs_no_entry_here() {
+        for name in ["toy", "inherited-lifo", "reuseport-x", "inherited:x", "inherited-rearm:16", "nginx:x"] {
+            assert!(LOOKS.iter().all(|(known, ..)| look(known, false) != look(name, false)), "{name}");
+        }
+        for name in ["toy", "inherited-lifo", "reuseport-x"] {
+            assert!(LOOKS[..3].iter().all(|(_, colour, _)| *colour != look(name, false).colour), "{name}");
+        }
+        let strategies = || crate::listener::STRATEGIES.iter().map(|entry| entry.name);
+        for (index, name) in strategies().enumerate() {
+            assert!(strategies().take(index).all(|other| look(other, false) != look(name, false)), "{name}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub struct Scope {
     /// Measured seconds of a run, instead of what the experiment says
     #[arg(long, value_name = "SECONDS")]
     pub duration_s: Option<f64>,
-    /// Only this level of a factor, or this load (may be repeated); the baseline stays
+    /// Only this level of a factor, or this load (may be repeated); the baseline stays, and a listener strategy that the
+    /// experiment does not have is added
     #[arg(long, value_name = "FACTOR=VALUE", value_parser = level)]
     pub only: Vec<(String, String)>,
     /// Refuse an experiment that takes longer than this many minutes

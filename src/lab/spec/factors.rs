@@ -4,6 +4,7 @@
 //! is for the runner.
 
 mod fault;
+mod listeners;
 mod sysctl;
 
 use std::fmt;
@@ -19,8 +20,10 @@ pub use self::sysctl::Sysctl;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {
-    /// Listener strategies, `NAME[:ARG]`. What follows after a blank are options of the server, as in `inherited --pin`:
-    /// such a column is compared with that of the same strategy without them, if there is one.
+    /// Listener strategies, `NAME[:ARG]`; `all` is every strategy, `-NAME` beside it leaves one out. What follows after a blank
+    /// are options of the server, as in `inherited --pin`: such a column is compared with that of the same strategy without
+    /// them, if there is one.
+    #[serde(deserialize_with = "listeners::deserialize")]
     pub listener: Vec<String>,
     /// Other servers beside the listeners: `nginx:exclusive`, `lighttpd`, `command:NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

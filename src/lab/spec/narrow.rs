@@ -2,10 +2,11 @@
 
 use super::{Factors, Spec, problems};
 use crate::lab::error::{Error, Result};
+use crate::listener::Choice;
 
 impl Spec {
     /// Keeps only the named levels of the named factors; one factor named several times keeps all that were named. The
-    /// baseline stays. Listeners and peers are columns of one table: naming some drops the others of both.
+    /// baseline stays. A strategy that the experiment does not have is added. Listeners and peers are columns of one table: naming some drops the others of both.
     /// Expectations about what was removed go too.
     ///
     /// # Errors
@@ -18,7 +19,9 @@ impl Spec {
                     Factors::NAMES.join(", ")
                 ))
             })?;
-            if !levels.contains(level) {
+            if factor == "listener" && !levels.contains(level) && is_strategy(level) {
+                self.factors.listener.push(level.clone());
+            } else if !levels.contains(level) {
                 let list = if levels.is_empty() { "none".into() } else { levels.join(", ") };
                 return Err(Error::Usage(format!(
                     "--only {factor}={level}: no such level here; `{factor}` has: {list}"
@@ -59,4 +62,9 @@ impl Spec {
         }
         self.factors.levels(factor)
     }
+}
+
+/// Whether a level is a strategy of the server, with an argument that it takes and any options.
+fn is_strategy(level: &str) -> bool {
+    level.split(' ').next().is_some_and(|strategy| strategy.parse::<Choice>().is_ok())
 }

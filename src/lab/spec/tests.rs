@@ -198,6 +198,7 @@ fn only_some_levels_leave_the_baseline_and_what_can_still_be_expected() {
     assert!(spec.load.len() == 1 && spec.expect.is_empty());
     let text = toml::to_string(&spec).unwrap();
     assert_eq!(Spec::parse(&text, "again.toml").unwrap(), spec);
+    assert_eq!(only(&[("listener", "uring")]).unwrap().factors.listener, ["inherited", "uring"]);
     assert_eq!(only(&[("workers", "2"), ("workers", "4")]).unwrap().factors.workers, [2, 4]);
 }
 
@@ -205,6 +206,7 @@ fn only_some_levels_leave_the_baseline_and_what_can_still_be_expected() {
 fn only_what_there_is() {
     let message = |factor, level| only(&[(factor, level)]).unwrap_err().to_string();
     assert!(message("worker", "2").contains("no factor `worker`; there are: listener, peers, workers"));
+    assert!(message("listener", "lifo").contains("`listener` has: inherited, reuseport"));
     assert!(message("workers", "3").contains("no such level here; `workers` has: 2, 4"));
     assert!(message("load", "full").contains("`load` has: closed, open"));
 }
