@@ -167,14 +167,34 @@ pub fn keep_ended_children(keep: bool) -> io::Result<()> {
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, flags)
 }
 
-/// Does `work` with every signal blocked in the calling thread. A thread that is started meanwhile never gets one: if it blocked
-/// them itself, a stop signal in its first moments would interrupt it instead of the wait for connections.
+/// Signals that a thread causes by its own instructions. Where one is blocked, the kernel ends the process instead of calling
+/// the handler, so the scoreboard's [guard](super::guard) would not help a thread that blocks SIGBUS.
+const FAULTS: [Signal; 5] =
+    [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP];
+
+/// Runs `work` with every signal but the [faults](FAULTS) blocked in the calling thread. A thread that `work` starts inherits
+/// that mask: if it set the mask itself, a stop signal could reach it first and not interrupt the wait for connections.
 ///
 /// # Errors
 /// Those of `pthread_sigmask(3)`.
-pub fn with_all_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+pub fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let mut blocked = SigSet::all();
+    FAULTS.into_iter().for_each(|fault| blocked.remove(fault));
+    let before = blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let done = work();
     before.thread_set_mask()?;
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_reach_their_handler_while_other_signals_are_blocked() {
+        let before = SigSet::thread_get_mask().unwrap();
+        let during = with_signals_blocked(|| SigSet::thread_get_mask().unwrap()).unwrap();
+        assert!(during.contains(Signal::SIGTERM) && !FAULTS.into_iter().any(|fault| during.contains(fault)));
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    }
 }

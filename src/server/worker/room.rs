@@ -274,7 +274,7 @@ impl Room {
             fork::exit_now(101)
         };
         let room = std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES);
-        signal::with_all_blocked(|| room.spawn(life))??;
+        signal::with_signals_blocked(|| room.spawn(life))??;
         Ok(())
     }
 
