@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
-use caffeine::loadgen::count::recorder::Wire;
+use caffeine::loadgen::count::recorder::Handoff;
 use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::engine::exchange::Exchange;
 use caffeine::loadgen::plan::Plan;
@@ -29,7 +29,7 @@ fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let plan = Plan::new(&Args::parse_from([&args[..], options].concat())).unwrap();
     let control = Control::new(1, Arc::default());
     let ((to, batches), (_back, back)) = (channel(), channel());
-    let engine = Engine::new(&plan, &plan.shares()[0], &control, Wire { to, back }).unwrap();
+    let engine = Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap();
     engine.run().unwrap();
     // It waits for the begin of the run first.
     let elapsed = Duration::from_nanos(monotonic_ns() - control.origin_ns());

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crate::loadgen::count::fault;
+use crate::loadgen::count::failure;
 use crate::measure::histogram;
 use crate::measure::record::{self, RunRecord, Summary};
 
@@ -46,7 +46,7 @@ impl Compare {
 
 /// What is read off one phase's times.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Point {
+enum Statistic {
     Min,
     Mean,
     Max,
@@ -58,12 +58,12 @@ enum Point {
 #[derive(Clone, Debug, PartialEq)]
 enum Metric {
     /// A time of a phase, in us.
-    Time(&'static str, Point),
+    Time(&'static str, Statistic),
     /// Completed requests per second.
     Rate,
     Failed,
     /// Failures of one kind.
-    Fault(&'static str),
+    Failure(&'static str),
     /// Responses whose status begins so.
     Status(String),
     Completed,
@@ -125,10 +125,10 @@ impl Expectation {
     /// In the unit of the bound.
     fn value(&self, record: &RunRecord) -> Option<f64> {
         let (count, whole) = match &self.metric {
-            Metric::Time(phase, point) => return Some(time_us(record, phase, *point)? / self.one()),
+            Metric::Time(phase, statistic) => return Some(time_us(record, phase, *statistic)? / self.one()),
             Metric::Rate => return (record.duration_s > 0.0).then_some(record.rate / self.one()),
             Metric::Failed => (record.errors.values().sum(), record.started),
-            Metric::Fault(kind) => (record.errors.get(*kind).copied().unwrap_or(0), record.started),
+            Metric::Failure(kind) => (record.errors.get(*kind).copied().unwrap_or(0), record.started),
             Metric::Status(begin) => {
                 let alike = record.statuses.iter().filter(|(status, _)| status.starts_with(begin));
                 (alike.map(|(_, count)| count).sum(), record.completed)
@@ -169,16 +169,16 @@ pub fn line(judged: &record::Expectation) -> String {
     format!("{}: {verdict} ({value})", judged.text)
 }
 
-fn time_us(record: &RunRecord, phase: &str, point: Point) -> Option<f64> {
+fn time_us(record: &RunRecord, phase: &str, statistic: Statistic) -> Option<f64> {
     let summary = record.latency.get(phase).filter(|summary| summary.count > 0)?;
     let Summary { min_us, mean_us, p50_us, p75_us, p90_us, p99_us, p999_us, p9999_us, max_us, .. } = *summary;
     let standard =
         [(50.0, p50_us), (75.0, p75_us), (90.0, p90_us), (99.0, p99_us), (99.9, p999_us), (99.99, p9999_us)];
-    match point {
-        Point::Min => Some(min_us),
-        Point::Mean => Some(mean_us),
-        Point::Max => Some(max_us),
-        Point::Percentile(percent) => {
+    match statistic {
+        Statistic::Min => Some(min_us),
+        Statistic::Mean => Some(mean_us),
+        Statistic::Max => Some(max_us),
+        Statistic::Percentile(percent) => {
             let known = standard.iter().find(|(standard, _)| *standard == percent).map(|(_, us)| *us);
             known.or_else(|| {
                 let times = histogram::decode(record.histograms.get(phase)?).ok()?;
@@ -209,8 +209,8 @@ fn metric(name: &str) -> Result<Metric, String> {
     let unknown = || format!("no metric {name:?}; there are {METRICS}");
     let (group, member) = name.split_once('.').unwrap_or((name, ""));
     // `p99.9` has a dot, and no group.
-    if let Some(point) = point(name) {
-        return Ok(Metric::Time("response", point));
+    if let Some(statistic) = statistic(name) {
+        return Ok(Metric::Time("response", statistic));
     }
     Ok(match (group, member) {
         ("rate", "") => Metric::Rate,
@@ -221,8 +221,8 @@ fn metric(name: &str) -> Result<Metric, String> {
         ("held", "") => Metric::Held,
         ("unfinished", "") => Metric::Unfinished,
         ("errors", kind) => {
-            let known = fault::ALL.into_iter().map(fault::Fault::name);
-            Metric::Fault(known.clone().find(|name| *name == kind).ok_or_else(|| {
+            let known = failure::ALL.into_iter().map(failure::Failure::name);
+            Metric::Failure(known.clone().find(|name| *name == kind).ok_or_else(|| {
                 format!("no kind of error {kind:?}; there are {}", known.collect::<Vec<_>>().join(" "))
             })?)
         }
@@ -230,20 +230,20 @@ fn metric(name: &str) -> Result<Metric, String> {
         (phase, member) => {
             let phases = ["response", "service", "connect", "first_byte", "send_lag"];
             let phase = phases.into_iter().find(|name| *name == phase).ok_or_else(unknown)?;
-            Metric::Time(phase, point(member).ok_or_else(unknown)?)
+            Metric::Time(phase, statistic(member).ok_or_else(unknown)?)
         }
     })
 }
 
-fn point(name: &str) -> Option<Point> {
+fn statistic(name: &str) -> Option<Statistic> {
     match name {
-        "min" => return Some(Point::Min),
-        "mean" => return Some(Point::Mean),
-        "max" => return Some(Point::Max),
+        "min" => return Some(Statistic::Min),
+        "mean" => return Some(Statistic::Mean),
+        "max" => return Some(Statistic::Max),
         _ => {}
     }
     let digits = name.strip_prefix('p').filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))?;
-    Some(Point::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
+    Some(Statistic::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
 }
 
 /// `404` or `4xx`, as the digits that decide. Only final statuses of responses are counted.
@@ -254,7 +254,7 @@ fn status(class: &str) -> Option<String> {
     (right && begins && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.to_owned())
 }
 
-/// Digits with at most one point: no sign, no exponent, no infinity.
+/// Digits with at most one statistic: no sign, no exponent, no infinity.
 fn plain_number(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     plain.then(|| text.parse().ok()).flatten()

@@ -7,8 +7,8 @@ use std::thread::{self, ScopedJoinHandle};
 
 use crate::loadgen::control::Control;
 use crate::loadgen::count::collect::{Collector, Snapshot};
-use crate::loadgen::count::gap_sample::Spans;
-use crate::loadgen::count::recorder::Wire;
+use crate::loadgen::count::gap_sample::GapSample;
+use crate::loadgen::count::recorder::Handoff;
 use crate::loadgen::count::tally::Tally;
 use crate::loadgen::engine::Engine;
 use crate::loadgen::error::Error;
@@ -33,7 +33,7 @@ pub struct ThreadUse {
     /// How long that was, in ns.
     pub wall_ns: u64,
     /// A sample of the times between its sends, where arrivals are random.
-    pub spans: Option<Spans>,
+    pub gaps: Option<GapSample>,
 }
 
 /// What a run found.
@@ -74,9 +74,9 @@ pub fn carry_out(
                 let _ = empty.send(Box::default());
             }
             returns.push(empty);
-            let wire = Wire { to: to.clone(), back };
+            let handoff = Handoff { to: to.clone(), back };
             threads.push(scope.spawn(move || {
-                let used = Engine::new(plan, &share, control, wire).and_then(Engine::run);
+                let used = Engine::new(plan, &share, control, handoff).and_then(Engine::run);
                 if used.is_err() {
                     control.stop();
                 }

@@ -1,4 +1,4 @@
-//! A server that stalls for a second at a known moment, under a known rate: what agenda, recorder and collector make
+//! A server that stalls for a second at a known moment, under a known rate: what cursor, recorder and collector make
 //! of it must equal what the schedule says by hand. The clock is virtual, so that this tests the accounting only.
 
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use clap::Parser as _;
 use super::cli::Args;
 use super::control::{Control, Interrupt};
 use super::count::collect::Collector;
-use super::count::recorder::{Recorder, Wire};
-use super::count::tally::{Moments, Phase, Tally};
+use super::count::recorder::{Handoff, Recorder};
+use super::count::tally::{Phase, Tally, Timestamps};
 use super::engine::exchange::Answer;
 use super::plan::Plan;
-use super::schedule::cursor::{Agenda, Window};
+use super::schedule::cursor::{Cursor, Window};
 use crate::measure::histogram::Histogram;
 use crate::measure::series::IntervalSummary;
 
@@ -38,29 +38,29 @@ fn simulate(args: &[&str], stall: u64) -> (Tally, Vec<IntervalSummary>) {
     let (share, window) = (&plan.shares()[0], Window::new(&plan, ORIGIN));
     let (to, batches) = channel();
     let (empty, back) = channel();
-    let mut agenda = Agenda::new(&plan, share, window);
-    let mut recorder = Recorder::new(&plan, share, window, Wire { to, back });
-    let mut open: Vec<(u64, Moments)> = Vec::new();
+    let mut cursor = Cursor::new(&plan, share, window);
+    let mut recorder = Recorder::new(&plan, share, window, Handoff { to, back });
+    let mut open: Vec<(u64, Timestamps)> = Vec::new();
     let mut now = ORIGIN;
-    while !(agenda.is_over() && open.is_empty()) {
+    while !(cursor.is_over() && open.is_empty()) {
         recorder.tick(now);
         open.sort_by_key(|(end, _)| *end);
         while open.first().is_some_and(|(end, _)| *end <= now) {
-            let (end, moments) = open.remove(0);
+            let (end, timestamps) = open.remove(0);
             let answer = Answer { status: 200, bytes: 1, worker: None };
-            recorder.tally(moments.intended >= window.begin, end).complete(answer, moments, end);
+            recorder.tally(timestamps.intended >= window.begin, end).complete(answer, timestamps, end);
         }
         while open.len() < share.connections
-            && let Some(intended) = agenda.due(now)
+            && let Some(intended) = cursor.due(now)
         {
-            agenda.take(intended);
+            cursor.take(intended);
             recorder.start(intended >= window.begin, intended, now, now >= intended + MS);
-            let moments = Moments { intended, started: now, connected: now, first_byte: now };
-            open.push((answered(now, ORIGIN + stall), moments));
+            let timestamps = Timestamps { intended, started: now, connected: now, first_byte: now };
+            open.push((answered(now, ORIGIN + stall), timestamps));
         }
         now += MS;
     }
-    recorder.finish(now, agenda.unsent(now), 0);
+    recorder.finish(now, cursor.unsent(now), 0);
     let mut collector = Collector::new(&plan, &control, vec![empty]);
     batches.into_iter().for_each(|batch| collector.take(batch, &mut |_| {}));
     let (total, intervals, _) = collector.finish(&mut |_| {});

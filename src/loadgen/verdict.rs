@@ -1,6 +1,6 @@
 //! Whether a run's figures can be used: rules that are fixed before any run, listed in `--help`. Pure.
 
-use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::{Phase, Tally};
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
@@ -25,7 +25,7 @@ pub struct Verdict {
 
 /// Judges a run. `busiest`: the largest share of a core that one thread used; `arrivals`: the test of random arrivals.
 pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&ArrivalsTest>) -> Verdict {
-    let mut reasons = own_faults(tally);
+    let mut reasons = own_failures(tally);
     if tally.started == 0 {
         reasons.push("no request started in the measured time".into());
     }
@@ -49,12 +49,12 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
     Verdict { name: "OK", reasons }
 }
 
-fn own_faults(tally: &Tally) -> Vec<String> {
-    let ours = tally.faults().filter(|(fault, _)| fault.is_ours());
-    ours.map(|(fault, count)| {
-        let what = match fault {
-            Fault::NoDescriptors => "no file descriptor was left (raise it with ulimit -n, or lower -c)",
-            Fault::NoPorts => {
+fn own_failures(tally: &Tally) -> Vec<String> {
+    let ours = tally.failures().filter(|(failure, _)| failure.is_ours());
+    ours.map(|(failure, count)| {
+        let what = match failure {
+            Failure::NoDescriptors => "no file descriptor was left (raise it with ulimit -n, or lower -c)",
+            Failure::NoPorts => {
                 "no local port was left (widen net.ipv4.ip_local_port_range, or lower the rate)"
             }
             _ => "no socket could be made",
@@ -114,14 +114,18 @@ fn misfit(test: &ArrivalsTest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::count::tally::Moments;
+    use crate::loadgen::count::tally::Timestamps;
     use crate::loadgen::engine::exchange::Answer;
 
     fn tally(requests: u64, lag_ns: u64, response_ns: u64) -> Tally {
         let mut tally = Tally::default();
         for _ in 0..requests {
             tally.start(Some(lag_ns));
-            tally.complete(Answer { status: 200, bytes: 1, worker: None }, Moments::default(), response_ns);
+            tally.complete(
+                Answer { status: 200, bytes: 1, worker: None },
+                Timestamps::default(),
+                response_ns,
+            );
         }
         tally
     }
@@ -166,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_faults_and_empty_runs_are_void_in_any_loop() {
+    fn our_own_failures_and_empty_runs_are_void_in_any_loop() {
         let mut ported = tally(1000, 0, 1000);
-        ported.fail(Fault::NoPorts, String::new);
+        ported.fail(Failure::NoPorts, String::new);
         assert!(judge(false, &ported, 0.0, None).reasons[0].contains("no local port"));
         assert_eq!(name(false, &Tally::default(), 0.0), "INVALID");
         let mut refused = tally(1000, 0, 1000);
-        refused.fail(Fault::ConnectRefused, String::new);
+        refused.fail(Failure::ConnectRefused, String::new);
         assert_eq!(name(false, &refused, 0.0), "OK");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
-use caffeine::loadgen::count::recorder::Wire;
+use caffeine::loadgen::count::recorder::Handoff;
 use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::plan::Plan;
 use caffeine::sys::alloc::allocations;
@@ -25,7 +25,7 @@ fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     let ((to, batches), (_, back)) = (channel(), channel());
     std::thread::spawn(move || {
         let before = allocations();
-        Engine::new(&plan, &plan.shares()[0], &control, Wire { to, back }).unwrap().run().unwrap();
+        Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap().run().unwrap();
         let allocated = allocations() - before;
         let measured = batches.iter().filter_map(|batch| batch.measured);
         assert_eq!(measured.map(|tally| tally.completed).sum::<u64>(), plan.requests.unwrap());

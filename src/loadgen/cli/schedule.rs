@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::duration::duration_ns;
 use crate::loadgen::schedule::pacer::Arrivals;
 use crate::loadgen::schedule::profile::RateSpec;
-use crate::loadgen::schedule::timing::{Part, StartAt};
+use crate::loadgen::schedule::timing::{Shard, StartAt};
 
 /// When requests start.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,8 +52,8 @@ pub struct ScheduleArgs {
 
     /// Be process I of N (from 1): an Nth of --rate, --replay and --requests. All N have the same options but this;
     /// -c and -t are those of each. Merge their records with `loadgen merge`
-    #[arg(long, value_name = "I/N", default_value = "1/1", value_parser = Part::parse)]
-    pub shard: Part,
+    #[arg(long, value_name = "I/N", default_value = "1/1", value_parser = Shard::parse)]
+    pub shard: Shard,
 
     /// Send the first request at this time, in seconds since 1970 (date +%s), or after +TIME
     #[arg(long, value_name = "UNIX_SECONDS|+TIME", value_parser = StartAt::parse)]

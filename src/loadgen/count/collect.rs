@@ -10,8 +10,8 @@ use super::recorder::Batch;
 use super::tally::{Phase, Tally};
 use crate::loadgen::control::Control;
 use crate::loadgen::plan::{Load, Plan};
-use crate::loadgen::schedule::cursor::{Agenda, Window};
-use crate::loadgen::schedule::interval::{Cuts, Interval};
+use crate::loadgen::schedule::cursor::{Cursor, Window};
+use crate::loadgen::schedule::intervals::{Interval, Intervals};
 use crate::loadgen::verdict::BOUND_SHARE;
 use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
@@ -55,7 +55,7 @@ pub struct Collector<'a> {
     control: &'a Control,
     returns: Vec<Sender<Box<Tally>>>,
     /// Known with the first batch.
-    cuts: Option<Cuts>,
+    intervals: Option<Intervals>,
     /// The intervals from `first` on.
     pending: VecDeque<Pending>,
     first: u64,
@@ -65,7 +65,7 @@ pub struct Collector<'a> {
     until: u64,
     start_unix_ns: u64,
     /// One per thread, to count what was planned; empty in a closed loop.
-    agendas: Vec<Agenda>,
+    cursors: Vec<Cursor>,
     total: Tally,
     summaries: Vec<IntervalSummary>,
 }
@@ -78,14 +78,14 @@ impl<'a> Collector<'a> {
             plan,
             control,
             returns,
-            cuts: None,
+            intervals: None,
             pending: VecDeque::new(),
             first: 0,
             reached: vec![0; threads],
             busy: vec![0.0; threads],
             until: 0,
             start_unix_ns: 0,
-            agendas: Vec::new(),
+            cursors: Vec::new(),
             total: Tally::default(),
             summaries: Vec::new(),
         }
@@ -93,9 +93,9 @@ impl<'a> Collector<'a> {
 
     /// Takes in what a thread handed over; `observe` sees the intervals that are complete with it.
     pub fn take(&mut self, batch: Batch, observe: &mut dyn FnMut(&Snapshot<'_>)) {
-        let cuts = batch.cuts;
-        if self.cuts.replace(cuts).is_none() {
-            self.begin(cuts.window());
+        let intervals = batch.intervals;
+        if self.intervals.replace(intervals).is_none() {
+            self.begin(intervals.window());
         }
         let Batch { thread, index, next, until, measured, warmup, busy, .. } = batch;
         self.reached[thread] = next;
@@ -119,7 +119,7 @@ impl<'a> Collector<'a> {
         let complete = self.reached.iter().copied().min().unwrap_or(0);
         // Those of a run that has ended are `finish`'s: only it knows which one is the last.
         while complete != u64::MAX && self.first < complete {
-            self.complete_first(&cuts, u64::MAX, observe);
+            self.complete_first(&intervals, u64::MAX, observe);
         }
     }
 
@@ -128,50 +128,50 @@ impl<'a> Collector<'a> {
         // The origin lies in the past: something was handed over since.
         self.start_unix_ns = realtime_ns().saturating_sub(monotonic_ns().saturating_sub(window.origin));
         if matches!(self.plan.load, Load::Open(_)) {
-            let agenda = |share: &_| Agenda::new(self.plan, share, window);
-            self.agendas = self.plan.shares().iter().map(agenda).collect();
+            let cursor = |share: &_| Cursor::new(self.plan, share, window);
+            self.cursors = self.plan.shares().iter().map(cursor).collect();
         }
     }
 
     /// All threads have ended: the last intervals, then everything of the measured time, the course of the run, and
     /// when its first request was due, in ns since 1970.
     pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>, u64) {
-        if let Some(cuts) = self.cuts {
+        if let Some(intervals) = self.intervals {
             let last = self.until;
             // A thread that jumped over intervals has left some without a batch.
-            while self.first < cuts.index(last) {
-                self.complete_first(&cuts, last, observe);
+            while self.first < intervals.index(last) {
+                self.complete_first(&intervals, last, observe);
             }
             // What comes after the end is an interval only if something ended in it.
             let rest =
                 self.pending.front().is_some_and(|rest| rest.measured.is_some() || rest.warmup.is_some());
-            if rest || (last > cuts.bounds(self.first).0 && last < cuts.window().end) {
-                self.complete_first(&cuts, last, observe);
+            if rest || (last > intervals.bounds(self.first).0 && last < intervals.window().end) {
+                self.complete_first(&intervals, last, observe);
             }
         }
         (self.total, self.summaries, self.start_unix_ns)
     }
 
     /// The first interval that is not complete yet is; it ends at `last` where that comes first.
-    fn complete_first(&mut self, cuts: &Cuts, last: u64, observe: &mut dyn FnMut(&Snapshot<'_>)) {
+    fn complete_first(&mut self, intervals: &Intervals, last: u64, observe: &mut dyn FnMut(&Snapshot<'_>)) {
         let index = self.first;
         self.first += 1;
         let Pending { measured, warmup } = self.pending.pop_front().unwrap_or_default();
-        let (begin, end) = cuts.bounds(index);
+        let (begin, end) = intervals.bounds(index);
         let end = end.min(last).max(begin);
         let (early, due) = self.offered(end);
-        let is_warmup = cuts.is_warmup(index);
+        let is_warmup = intervals.is_warmup(index);
         if is_warmup || warmup.is_some() {
-            self.emit(cuts.window(), (index, begin, end), true, warmup, early, observe);
+            self.emit(intervals.window(), (index, begin, end), true, warmup, early, observe);
         }
         if !is_warmup {
-            self.emit(cuts.window(), (index, begin, end), false, measured, due, observe);
+            self.emit(intervals.window(), (index, begin, end), false, measured, due, observe);
         }
     }
 
     /// The arrivals due before `until` that were not counted yet: of the warm-up, and of the measured time.
     fn offered(&mut self, until: u64) -> (u64, u64) {
-        let passed = self.agendas.iter_mut().map(|agenda| agenda.pass(until));
+        let passed = self.cursors.iter_mut().map(|cursor| cursor.pass(until));
         passed.fold((0, 0), |sum, (early, due)| (sum.0 + early, sum.1 + due))
     }
 
@@ -233,7 +233,10 @@ fn summarise(interval: &Interval, paced: bool) -> IntervalSummary {
         started: tally.started,
         completed: tally.completed,
         failed: tally.failed(),
-        errors: tally.faults().map(|(fault, count)| (fault.name().into(), count)).collect::<BTreeMap<_, _>>(),
+        errors: tally
+            .failures()
+            .map(|(failure, count)| (failure.name().into(), count))
+            .collect::<BTreeMap<_, _>>(),
         rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
         response: summary(tally.histogram(Phase::Response)),
         service: summary(tally.histogram(Phase::Service)),

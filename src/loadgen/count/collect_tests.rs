@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::loadgen::cli::Args;
 use crate::loadgen::control::Interrupt;
-use crate::loadgen::count::recorder::{Recorder, Wire};
-use crate::loadgen::count::tally::Moments;
+use crate::loadgen::count::recorder::{Handoff, Recorder};
+use crate::loadgen::count::tally::Timestamps;
 use crate::loadgen::engine::exchange::Answer;
 
 const MS: u64 = 1_000_000;
@@ -39,11 +39,11 @@ fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>)
     for (share, requests) in plan.shares().iter().zip(threads) {
         let ((to, batches), (empty, back)) = (channel(), channel());
         returns.push(empty);
-        let mut recorder = Recorder::new(&plan, share, window, Wire { to, back });
+        let mut recorder = Recorder::new(&plan, share, window, Handoff { to, back });
         for (warmup, end) in requests {
             let answer = Answer { status: 200, bytes: 1, worker: None };
             let now = ORIGIN + end * MS;
-            recorder.tally(!warmup, now).complete(answer, Moments::default(), 1);
+            recorder.tally(!warmup, now).complete(answer, Timestamps::default(), 1);
         }
         recorder.finish(ORIGIN + 2600 * MS, 0, 0);
         queues.push(batches.into_iter().collect());

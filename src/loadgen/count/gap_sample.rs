@@ -23,7 +23,7 @@ const SPAN_S: f64 = 1e-3;
 
 /// The spans of one thread.
 #[derive(Clone, Debug)]
-pub struct Spans {
+pub struct GapSample {
     profile: Profile,
     origin_ns: u64,
     /// Threads, of all processes, among which the plan is divided.
@@ -40,7 +40,7 @@ pub struct Spans {
     random: ChaCha8Rng,
 }
 
-impl Spans {
+impl GapSample {
     /// For the thread of `share`, if its arrivals are to be random at all.
     pub fn new(plan: &Plan, share: &Share, origin_ns: u64) -> Option<Self> {
         let Load::Open(Schedule::Rate { arrivals: Arrivals::Poisson, profile, seed }) = &plan.load else {
@@ -111,10 +111,10 @@ mod tests {
             .shares()
             .iter()
             .flat_map(|share| {
-                let mut spans = Spans::new(&plan, share, 0).unwrap();
+                let mut gaps = GapSample::new(&plan, share, 0).unwrap();
                 let pacer = schedule.shard(share.shard, share.shards);
-                pacer.take_while(|due| *due < 20_000_000_000).for_each(|due| spans.sent(sent(due)));
-                spans.probabilities().0
+                pacer.take_while(|due| *due < 20_000_000_000).for_each(|due| gaps.sent(sent(due)));
+                gaps.probabilities().0
             })
             .collect();
         assert!(sample.len() <= SAMPLE);
@@ -154,7 +154,7 @@ mod tests {
             [&["loadgen"][..], &["loadgen", "-r", "10"], &["loadgen", "-r", "10", "--arrivals", "burst:2"]]
         {
             let plan = Plan::new(&crate::loadgen::cli::Args::parse_from(args)).unwrap();
-            assert!(Spans::new(&plan, &plan.shares()[0], 0).is_none());
+            assert!(GapSample::new(&plan, &plan.shares()[0], 0).is_none());
         }
     }
 }

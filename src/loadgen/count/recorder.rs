@@ -7,11 +7,11 @@
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::gap_sample::Spans;
+use super::gap_sample::GapSample;
 use super::tally::Tally;
 use crate::loadgen::plan::{Load, Plan, Share};
 use crate::loadgen::schedule::cursor::Window;
-use crate::loadgen::schedule::interval::Cuts;
+use crate::loadgen::schedule::intervals::Intervals;
 use crate::sys::clock::thread_cpu_ns;
 
 /// What one thread counted in one interval.
@@ -32,13 +32,13 @@ pub struct Batch {
     pub warmup: Option<Box<Tally>>,
     /// Share of a core that the thread used since it last handed something over, 0 to 1.
     pub busy: f64,
-    /// The cuts, the same for all threads.
-    pub cuts: Cuts,
+    /// The intervals, the same for all threads.
+    pub intervals: Intervals,
 }
 
 /// The two ends of the connection to `collect`.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Handoff {
     /// Where tallies go.
     pub to: Sender<Batch>,
     /// Where empty ones come from.
@@ -70,33 +70,33 @@ impl Page {
 pub struct Recorder {
     thread: usize,
     paced: bool,
-    cuts: Cuts,
+    intervals: Intervals,
     index: u64,
     /// End of the current interval.
     end: u64,
     measured: Page,
     warmup: Page,
     /// Absent where arrivals are not random.
-    spans: Option<Spans>,
-    wire: Wire,
+    gaps: Option<GapSample>,
+    handoff: Handoff,
     /// When something was last handed over, and the CPU time of the thread by then, in ns.
     last: (u64, u64),
 }
 
 impl Recorder {
     /// For the thread that does `share` of `plan` in `window`.
-    pub fn new(plan: &Plan, share: &Share, window: Window, wire: Wire) -> Self {
-        let (origin, cuts) = (window.origin, Cuts::new(window, plan.interval_ns));
+    pub fn new(plan: &Plan, share: &Share, window: Window, handoff: Handoff) -> Self {
+        let (origin, intervals) = (window.origin, Intervals::new(window, plan.interval_ns));
         Self {
             thread: share.shard as usize,
             paced: matches!(plan.load, Load::Open(_)),
-            spans: Spans::new(plan, share, origin),
-            cuts,
+            gaps: GapSample::new(plan, share, origin),
+            intervals,
             index: 0,
-            end: cuts.bounds(0).1,
+            end: intervals.bounds(0).1,
             measured: Page::default(),
             warmup: Page::default(),
-            wire,
+            handoff,
             last: (origin, thread_cpu_ns().unwrap_or(0)),
         }
     }
@@ -113,23 +113,23 @@ impl Recorder {
         let tally = self.tally(counted, now);
         tally.start(lag_ns);
         tally.held += u64::from(held);
-        if let Some(spans) = self.spans.as_mut().filter(|_| counted) {
-            spans.sent(now);
+        if let Some(gaps) = self.gaps.as_mut().filter(|_| counted) {
+            gaps.sent(now);
         }
     }
 
     /// Hands over what was counted when the interval has ended.
     pub fn tick(&mut self, now: u64) {
         if now >= self.end {
-            let next = self.cuts.index(now);
+            let next = self.intervals.index(now);
             self.hand_over(next, now);
-            (self.index, self.end) = (next, self.cuts.bounds(next).1);
+            (self.index, self.end) = (next, self.intervals.bounds(next).1);
         }
     }
 
     /// The thread has ended. `unsent`: measured arrivals that were due and not sent; `unfinished`: measured requests
     /// that were still on their way. Returns a sample of the times between sends, where arrivals are random.
-    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> Option<Spans> {
+    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> Option<GapSample> {
         self.tick(now);
         if unsent + unfinished > 0 {
             let tally = self.measured.write();
@@ -137,7 +137,7 @@ impl Recorder {
             tally.unfinished += unfinished;
         }
         self.hand_over(u64::MAX, now);
-        self.spans
+        self.gaps
     }
 
     fn hand_over(&mut self, next: u64, now: u64) {
@@ -149,12 +149,12 @@ impl Recorder {
             index: self.index,
             next,
             until: now,
-            measured: self.measured.take(&self.wire.back),
-            warmup: self.warmup.take(&self.wire.back),
+            measured: self.measured.take(&self.handoff.back),
+            warmup: self.warmup.take(&self.handoff.back),
             busy: if wall == 0 { 0.0 } else { (cpu as f64 / wall as f64).min(1.0) },
-            cuts: self.cuts,
+            intervals: self.intervals,
         };
         // The receiver is gone only when the program is about to end.
-        let _ = self.wire.to.send(batch);
+        let _ = self.handoff.to.send(batch);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::{self, Fault};
+use super::failure::{self, Failure};
 use crate::loadgen::engine::exchange::Answer;
 use crate::loadgen::plan::connections::Connections;
 use crate::measure::histogram::{self, Histogram};
@@ -47,7 +47,7 @@ impl Phase {
 
 /// The moments of one request, in ns of one clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Moments {
+pub struct Timestamps {
     /// When it was to start.
     pub intended: u64,
     /// When it started.
@@ -77,7 +77,7 @@ pub struct Tally {
     pub connections: Connections,
     histograms: [Histogram; PHASES.len()],
     statuses: [u64; 600],
-    faults: [u64; fault::ALL.len()],
+    failures: [u64; failure::ALL.len()],
     examples: BTreeMap<&'static str, String>,
     workers: BTreeMap<Box<[u8]>, u64>,
 }
@@ -94,7 +94,7 @@ impl Default for Tally {
             connections: Connections::default(),
             histograms: std::array::from_fn(|_| histogram::new()),
             statuses: [0; 600],
-            faults: [0; fault::ALL.len()],
+            failures: [0; failure::ALL.len()],
             examples: BTreeMap::new(),
             workers: BTreeMap::new(),
         }
@@ -111,14 +111,14 @@ impl Tally {
     }
 
     /// A response is complete.
-    pub fn complete(&mut self, answer: Answer<'_>, moments: Moments, now: u64) {
+    pub fn complete(&mut self, answer: Answer<'_>, timestamps: Timestamps, now: u64) {
         self.completed += 1;
         self.bytes += answer.bytes;
         self.statuses[usize::from(answer.status.min(599))] += 1;
         if let Some(name) = answer.worker {
             self.count_worker(name);
         }
-        let Moments { intended, started, connected, first_byte } = moments;
+        let Timestamps { intended, started, connected, first_byte } = timestamps;
         self.record(Phase::Response, now.saturating_sub(intended));
         self.record(Phase::Service, now.saturating_sub(started));
         if connected > 0 {
@@ -128,9 +128,9 @@ impl Tally {
     }
 
     /// A request failed. `example` is only asked for the first time that a kind occurs.
-    pub fn fail(&mut self, fault: Fault, example: impl FnOnce() -> String) {
-        self.faults[fault as usize] += 1;
-        self.examples.entry(fault.name()).or_insert_with(example);
+    pub fn fail(&mut self, failure: Failure, example: impl FnOnce() -> String) {
+        self.failures[failure as usize] += 1;
+        self.examples.entry(failure.name()).or_insert_with(example);
     }
 
     fn record(&mut self, phase: Phase, duration_ns: u64) {
@@ -159,7 +159,7 @@ impl Tally {
             histogram::add(mine, theirs);
         }
         self.statuses.iter_mut().zip(other.statuses).for_each(|(mine, theirs)| *mine += theirs);
-        self.faults.iter_mut().zip(other.faults).for_each(|(mine, theirs)| *mine += theirs);
+        self.failures.iter_mut().zip(other.failures).for_each(|(mine, theirs)| *mine += theirs);
         for (kind, example) in &other.examples {
             self.examples.entry(kind).or_insert_with(|| example.clone());
         }
@@ -181,7 +181,7 @@ impl Tally {
         self.connections = Connections::default();
         self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(histogram::clear);
         self.statuses.fill(0);
-        self.faults.fill(0);
+        self.failures.fill(0);
         self.examples.clear();
         self.workers.values_mut().for_each(|count| *count = 0);
     }
@@ -193,22 +193,22 @@ impl Tally {
 
     /// How many requests failed, of all kinds.
     pub fn failed(&self) -> u64 {
-        self.faults.iter().sum()
+        self.failures.iter().sum()
     }
 
     /// How many failed in this way.
-    pub fn count(&self, fault: Fault) -> u64 {
-        self.faults[fault as usize]
+    pub fn count(&self, failure: Failure) -> u64 {
+        self.failures[failure as usize]
     }
 
     /// The kinds that occurred, in the order of the phases.
-    pub fn faults(&self) -> impl Iterator<Item = (Fault, u64)> {
-        fault::ALL.into_iter().map(|fault| (fault, self.count(fault))).filter(|(_, count)| *count > 0)
+    pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
+        failure::ALL.into_iter().map(|failure| (failure, self.count(failure))).filter(|(_, count)| *count > 0)
     }
 
     /// One example text for a kind that occurred.
-    pub fn example(&self, fault: Fault) -> &str {
-        self.examples.get(fault.name()).map_or("", String::as_str)
+    pub fn example(&self, failure: Failure) -> &str {
+        self.examples.get(failure.name()).map_or("", String::as_str)
     }
 
     /// Complete responses by status code.
@@ -238,8 +238,9 @@ mod tests {
     #[test]
     fn response_counts_from_the_intended_start_and_service_from_the_actual_one() {
         let mut tally = Tally::default();
-        let moments = Moments { intended: 1_000, started: 501_000, connected: 511_000, first_byte: 601_000 };
-        tally.complete(answer(b"1"), moments, 1_001_000);
+        let timestamps =
+            Timestamps { intended: 1_000, started: 501_000, connected: 511_000, first_byte: 601_000 };
+        tally.complete(answer(b"1"), timestamps, 1_001_000);
         let max = |phase| tally.histogram(phase).max() as f64 / 1000.0;
         assert!((max(Phase::Response) / 1000.0 - 1.0).abs() < 0.001);
         assert!((max(Phase::Service) / 500.0 - 1.0).abs() < 0.001);
@@ -250,10 +251,10 @@ mod tests {
     #[test]
     fn a_failure_enters_no_histogram_and_keeps_its_first_example() {
         let mut tally = Tally::default();
-        tally.fail(Fault::ShortBody, || "first".into());
-        tally.fail(Fault::ShortBody, || "second".into());
+        tally.fail(Failure::ShortBody, || "first".into());
+        tally.fail(Failure::ShortBody, || "second".into());
         assert_eq!(
-            (tally.failed(), tally.count(Fault::ShortBody), tally.example(Fault::ShortBody)),
+            (tally.failed(), tally.count(Failure::ShortBody), tally.example(Failure::ShortBody)),
             (2, 2, "first")
         );
         assert!(PHASES.iter().all(|phase| tally.histogram(*phase).is_empty()));
@@ -262,23 +263,23 @@ mod tests {
     #[test]
     fn two_tallies_add_up() {
         let (mut left, mut right) = (Tally::default(), Tally::default());
-        left.complete(answer(b"a"), Moments::default(), 5);
-        right.complete(answer(b"a"), Moments::default(), 7);
-        right.complete(answer(b"b"), Moments::default(), 7);
-        right.fail(Fault::EarlyEnd, || "x".into());
+        left.complete(answer(b"a"), Timestamps::default(), 5);
+        right.complete(answer(b"a"), Timestamps::default(), 7);
+        right.complete(answer(b"b"), Timestamps::default(), 7);
+        right.fail(Failure::EarlyEnd, || "x".into());
         left.add(&right);
         assert_eq!((left.completed, left.bytes, left.failed()), (3, 30, 1));
         assert_eq!(left.workers(), BTreeMap::from([("a".into(), 2), ("b".into(), 1)]));
         assert_eq!(left.statuses(), BTreeMap::from([("200".into(), 3)]));
         assert_eq!(left.histogram(Phase::Response).len(), 3);
-        assert_eq!(left.example(Fault::EarlyEnd), "x");
+        assert_eq!(left.example(Failure::EarlyEnd), "x");
     }
 
     #[test]
     fn the_number_of_workers_told_apart_is_bounded() {
         let mut tally = Tally::default();
         for worker in 0..MAX_WORKERS + 10 {
-            tally.complete(answer(worker.to_string().as_bytes()), Moments::default(), 1);
+            tally.complete(answer(worker.to_string().as_bytes()), Timestamps::default(), 1);
         }
         assert_eq!(tally.workers()["others"], 10);
     }

@@ -3,7 +3,7 @@
 
 use crate::http::chunked::Decoder;
 use crate::http::response::{ResponseFraming, parse_response};
-use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::failure::Failure;
 
 /// Longest response head that is accepted, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -187,22 +187,22 @@ impl Exchange {
     ///
     /// # Errors
     /// What is missing.
-    pub fn end(&self, reset: bool) -> Result<Answer<'_>, Fault> {
+    pub fn end(&self, reset: bool) -> Result<Answer<'_>, Failure> {
         match (&self.state, reset) {
             (State::Whole, _) | (State::UntilClose, false) => Ok(self.answer()),
-            (_, true) if !self.has_begun() => Err(Fault::ResetBeforeResponse),
-            (_, true) => Err(Fault::ResetInResponse),
-            (State::Head, false) => Err(Fault::EarlyEnd),
-            (State::Length(_) | State::Chunked(_), false) => Err(Fault::ShortBody),
+            (_, true) if !self.has_begun() => Err(Failure::ResetBeforeResponse),
+            (_, true) => Err(Failure::ResetInResponse),
+            (State::Head, false) => Err(Failure::EarlyEnd),
+            (State::Length(_) | State::Chunked(_), false) => Err(Failure::ShortBody),
         }
     }
 
     /// The time-out passed on an open connection: in which phase.
-    pub fn timed_out(&self) -> Fault {
+    pub fn timed_out(&self) -> Failure {
         match self.state {
-            State::Whole => Fault::TimeoutBeforeClose,
-            _ if self.has_begun() => Fault::TimeoutInResponse,
-            _ => Fault::TimeoutBeforeResponse,
+            State::Whole => Failure::TimeoutBeforeClose,
+            _ if self.has_begun() => Failure::TimeoutInResponse,
+            _ => Failure::TimeoutBeforeResponse,
         }
     }
 }
@@ -235,7 +235,7 @@ mod tests {
             exchange.receive(&bytes[from..to])?;
             from = to;
         }
-        let answer = exchange.end(reset).map_err(|fault| fault.name().to_owned())?;
+        let answer = exchange.end(reset).map_err(|failure| failure.name().to_owned())?;
         assert_eq!(answer.bytes, bytes.len() as u64);
         Ok((answer.status, answer.worker.unwrap_or_default().to_vec()))
     }
@@ -266,13 +266,13 @@ mod tests {
         ) {
             let bytes = WHOLE[which].as_bytes();
             let cut = &bytes[..at % bytes.len()];
-            let fault = run(cut, &[], false, reset).unwrap_err();
+            let failure = run(cut, &[], false, reset).unwrap_err();
             let expected: &[&str] = match (reset, cut.is_empty()) {
                 (true, true) => &["reset-before-response"],
                 (true, false) => &["reset-in-response"],
                 (false, _) => &["early-end", "short-body"],
             };
-            prop_assert!(expected.contains(&fault.as_str()), "{}", fault);
+            prop_assert!(expected.contains(&failure.as_str()), "{}", failure);
         }
 
         #[test]
@@ -347,11 +347,11 @@ mod tests {
     #[test]
     fn a_time_out_names_its_phase() {
         let mut exchange = Exchange::new(false);
-        assert_eq!(exchange.timed_out(), Fault::TimeoutBeforeResponse);
+        assert_eq!(exchange.timed_out(), Failure::TimeoutBeforeResponse);
         exchange.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n").unwrap();
-        assert_eq!(exchange.timed_out(), Fault::TimeoutInResponse);
+        assert_eq!(exchange.timed_out(), Failure::TimeoutInResponse);
         exchange.receive(b"x").unwrap();
-        assert_eq!(exchange.timed_out(), Fault::TimeoutBeforeClose);
+        assert_eq!(exchange.timed_out(), Failure::TimeoutBeforeClose);
         exchange.reset();
         assert!(!exchange.has_begun() && !exchange.is_whole());
     }

@@ -34,9 +34,9 @@ impl Engine<'_> {
     /// be sent at once; elsewhere `send` says EAGAIN, and epoll tells when.
     pub(super) fn open(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
-        let place = &mut self.places[index];
+        let connection = &mut self.connections[index];
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let socket = place.socket.insert(socket(self.family, SockType::Stream, flags, None)?);
+        let socket = connection.socket.insert(socket(self.family, SockType::Stream, flags, None)?);
         self.open += 1;
         if !self.sources.is_empty() {
             // The port is left to `connect`, which knows the peer: so one port serves several peers.
@@ -51,15 +51,15 @@ impl Engine<'_> {
         let returned = monotonic_ns();
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
-                place.slot.connect(returned);
-                let _ = place.slot.sent(sent, returned);
+                connection.slot.connect(returned);
+                let _ = connection.slot.sent(sent, returned);
             }
             Err(Errno::EAGAIN) => {}
             Err(error) => return Err(error.into()),
         }
-        let event = EpollEvent::new(interest(place.slot.unsent() == 0), index as u64);
+        let event = EpollEvent::new(interest(connection.slot.unsent() == 0), index as u64);
         self.waiter.epoll().add(&*socket, event)?;
-        if place.slot.is_connected() {
+        if connection.slot.is_connected() {
             self.connected(index);
         }
         Ok(())
@@ -68,46 +68,46 @@ impl Engine<'_> {
     /// Counts a connection that stands.
     fn connected(&mut self, index: usize) {
         self.connected_once = true;
-        let place = &self.places[index];
-        let moments = place.slot.moments();
-        let lost = match &place.socket {
-            Some(socket) if moments.connected - moments.started > SYN_LOST_NS => {
+        let connection = &self.connections[index];
+        let timestamps = connection.slot.timestamps();
+        let lost = match &connection.socket {
+            Some(socket) if timestamps.connected - timestamps.started > SYN_LOST_NS => {
                 total_retransmits(socket.as_fd()).unwrap_or(0)
             }
             _ => 0,
         };
-        self.recorder.tally(place.slot.is_counted(), moments.connected).connections.open(lost);
+        self.recorder.tally(connection.slot.is_counted(), timestamps.connected).connections.open(lost);
     }
 
     /// Sends on a connection that stands already.
     pub(super) fn send_kept(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
-        let place = &mut self.places[index];
-        let Some(socket) = &place.socket else { return Ok(()) };
+        let connection = &mut self.connections[index];
+        let Some(socket) = &connection.socket else { return Ok(()) };
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
-                let _ = place.slot.sent(sent, place.slot.moments().started);
+                let _ = connection.slot.sent(sent, connection.slot.timestamps().started);
             }
             Err(Errno::EAGAIN) => {}
             // The end is there to be read: epoll reports it.
-            Err(Errno::EPIPE | Errno::ECONNRESET) => place.slot.cut(),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => connection.slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if place.slot.unsent() > 0 {
+        if connection.slot.unsent() > 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(false), index as u64))?;
         }
         Ok(())
     }
 
     pub(super) fn on_event(&mut self, index: usize, flags: EpollFlags) {
-        if self.places[index].slot.unsent() > 0
+        if self.connections[index].slot.unsent() > 0
             && let Err(error) = self.send_rest(index)
         {
             return self.fail_connect(index, &error);
         }
         let readable =
             EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
-        if flags.intersects(readable) && self.places[index].slot.is_connected() {
+        if flags.intersects(readable) && self.connections[index].slot.is_connected() {
             self.receive(index, flags);
         }
     }
@@ -116,22 +116,22 @@ impl Engine<'_> {
     /// may have come before the whole request was sent, decides.
     fn send_rest(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
-        let place = &mut self.places[index];
-        let Some(socket) = &place.socket else { return Ok(()) };
-        let from = request.len() - place.slot.unsent();
-        let stood = place.slot.is_connected();
+        let connection = &mut self.connections[index];
+        let Some(socket) = &connection.socket else { return Ok(()) };
+        let from = request.len() - connection.slot.unsent();
+        let stood = connection.slot.is_connected();
         let mut step = Step::Wait;
         match send(socket.as_raw_fd(), &request[from..], MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
                 let now = monotonic_ns();
-                place.slot.connect(now);
-                step = place.slot.sent(sent, now);
+                connection.slot.connect(now);
+                step = connection.slot.sent(sent, now);
             }
             Err(Errno::EAGAIN) => return Ok(()),
-            Err(Errno::EPIPE | Errno::ECONNRESET) if stood => place.slot.cut(),
+            Err(Errno::EPIPE | Errno::ECONNRESET) if stood => connection.slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if place.slot.unsent() == 0 {
+        if connection.slot.unsent() == 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(true), index as u64))?;
         }
         if !stood {
@@ -145,16 +145,16 @@ impl Engine<'_> {
     /// buffer was the last one: it need not be asked again.
     fn receive(&mut self, index: usize, flags: EpollFlags) {
         for _ in 0..MOST_READS {
-            let place = &mut self.places[index];
-            let Some(socket) = &place.socket else { return };
+            let connection = &mut self.connections[index];
+            let Some(socket) = &connection.socket else { return };
             let step = match recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
-                Ok(0) => place.slot.end(false),
+                Ok(0) => connection.slot.end(false),
                 Ok(bytes) => {
-                    let step = place.slot.receive(&self.buffer[..bytes], monotonic_ns());
+                    let step = connection.slot.receive(&self.buffer[..bytes], monotonic_ns());
                     let is_rest = bytes < self.buffer.len() && !flags.contains(EpollFlags::EPOLLERR);
                     match step {
                         Step::Wait if is_rest && flags.contains(EpollFlags::EPOLLRDHUP) => {
-                            place.slot.end(false)
+                            connection.slot.end(false)
                         }
                         Step::Wait if is_rest => return,
                         Step::Wait => continue,
@@ -163,7 +163,7 @@ impl Engine<'_> {
                 }
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::EINTR) => continue,
-                Err(_) => place.slot.end(true),
+                Err(_) => connection.slot.end(true),
             };
             self.follow(index, step);
             // Answered and kept open by us, but the server has ended it without a word.
@@ -182,7 +182,7 @@ impl Engine<'_> {
         }
         for event in events {
             let index = event.data() as usize;
-            if !self.places[index].slot.is_busy() {
+            if !self.connections[index].slot.is_busy() {
                 self.lose(index);
                 *event = EpollEvent::new(EpollFlags::empty(), event.data());
             }
@@ -191,9 +191,9 @@ impl Engine<'_> {
 
     /// Gives up the connection of a slot if it was idle for long and is not open any more.
     pub(super) fn drop_stale(&mut self, index: usize, now: u64) {
-        let place = &self.places[index];
-        let stale = place.slot.idle_since().is_some_and(|since| now > since + STALE_NS);
-        let Some(socket) = place.socket.as_ref().filter(|_| stale) else { return };
+        let connection = &self.connections[index];
+        let stale = connection.slot.idle_since().is_some_and(|since| now > since + STALE_NS);
+        let Some(socket) = connection.socket.as_ref().filter(|_| stale) else { return };
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         if recv(socket.as_raw_fd(), &mut self.buffer[..1], flags) != Err(Errno::EAGAIN) {
             self.lose(index);
@@ -201,13 +201,13 @@ impl Engine<'_> {
     }
 
     fn lose(&mut self, index: usize) {
-        let step = self.places[index].slot.end(false);
+        let step = self.connections[index].slot.end(false);
         debug_assert!(matches!(step, Step::Lost | Step::Wait), "{step:?}");
         self.follow(index, step);
     }
 
     pub(super) fn close(&mut self, index: usize) {
-        if let Some(socket) = self.places[index].socket.take() {
+        if let Some(socket) = self.connections[index].socket.take() {
             self.open -= 1;
             // As dropping it would, but for a check that costs a system call where debug assertions are on.
             let _ = nix::unistd::close(socket);

@@ -1,5 +1,5 @@
 //! One thread that sends: an epoll loop that owns its connections. It knows the clock and which request has which
-//! place; what becomes of one request is `slot`'s business, what its socket does is `link`'s, when it starts is
+//! connection; what becomes of one request is `slot`'s business, what its socket does is `link`'s, when it starts is
 //! `cursor`'s, what is counted is `tally`'s.
 //!
 //! In steady state a request costs no allocation, no lock and these system calls. On a new connection: socket,
@@ -23,11 +23,11 @@ use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 
 use crate::dist::Sampler;
 use crate::loadgen::control::Control;
-use crate::loadgen::count::fault::Fault;
+use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::meter::Meter;
-use crate::loadgen::count::recorder::{Recorder, Wire};
+use crate::loadgen::count::recorder::{Handoff, Recorder};
 use crate::loadgen::plan::{Load, Plan, Share};
-use crate::loadgen::schedule::cursor::{Agenda, Window};
+use crate::loadgen::schedule::cursor::{Cursor, Window};
 use crate::loadgen::session::ThreadUse;
 use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
@@ -48,7 +48,7 @@ const CHECK_PART: u64 = 20;
 
 /// A slot and its socket.
 #[derive(Debug)]
-struct Place {
+struct Connection {
     slot: Slot,
     socket: Option<OwnedFd>,
 }
@@ -65,9 +65,9 @@ pub struct Engine<'a> {
     /// Where connections come from, in turn; empty: the kernel chooses.
     sources: Vec<SockaddrStorage>,
     next_source: usize,
-    agenda: Agenda,
+    cursor: Cursor,
     window: Window,
-    places: Vec<Place>,
+    connections: Vec<Connection>,
     /// Places whose next request may start, the one used last on top: so an open loop keeps few connections busy.
     free: Vec<usize>,
     /// Places that think or rest, and until when.
@@ -87,11 +87,11 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// Prepares everything, then waits for the other threads. What is counted goes over `wire`.
+    /// Prepares everything, then waits for the other threads. What is counted goes over `handoff`.
     ///
     /// # Errors
     /// Those of `epoll_create` and `prctl`.
-    pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, wire: Wire) -> io::Result<Self> {
+    pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, handoff: Handoff) -> io::Result<Self> {
         let pace = match plan.load {
             Load::Closed => Pace::Free,
             Load::Open(_) if plan.spin => Pace::Awake,
@@ -100,8 +100,8 @@ impl<'a> Engine<'a> {
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
         let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
         let address = SockaddrStorage::from(plan.address);
-        let place = || Place { slot: Slot::new(plan.head_request, plan.persistence), socket: None };
-        let places: Vec<_> = (0..share.connections).map(|_| place()).collect();
+        let connection = || Connection { slot: Slot::new(plan.head_request, plan.persistence), socket: None };
+        let connections: Vec<_> = (0..share.connections).map(|_| connection()).collect();
         let source = |ip: &IpAddr| SockaddrStorage::from(std::net::SocketAddr::new(*ip, 0));
         let seed = plan.seed.wrapping_add(share.shard.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // The others wait for this thread, even where it has failed.
@@ -115,12 +115,12 @@ impl<'a> Engine<'a> {
             address,
             sources: plan.sources.iter().map(source).collect(),
             next_source: share.shard as usize,
-            agenda: Agenda::new(plan, share, window),
+            cursor: Cursor::new(plan, share, window),
             window,
-            free: (0..places.len()).rev().collect(),
-            resting: BinaryHeap::with_capacity(places.len()),
+            free: (0..connections.len()).rev().collect(),
+            resting: BinaryHeap::with_capacity(connections.len()),
             think: plan.think.map(|think| think.sampler(seed)),
-            places,
+            connections,
             freed_at: 0,
             connected_once: false,
             busy: 0,
@@ -129,11 +129,11 @@ impl<'a> Engine<'a> {
             failed: 0,
             finished: window.begin,
             buffer: vec![0; BUFFER],
-            recorder: Recorder::new(plan, share, window, wire),
+            recorder: Recorder::new(plan, share, window, handoff),
         })
     }
 
-    /// Sends until the agenda is over and every request has ended, or until asked to stop.
+    /// Sends until the cursor is over and every request has ended, or until asked to stop.
     ///
     /// # Errors
     /// Those of `epoll_wait`.
@@ -146,10 +146,10 @@ impl<'a> Engine<'a> {
         loop {
             self.launch();
             let now = monotonic_ns();
-            meter.read(now, self.agenda.is_over())?;
+            meter.read(now, self.cursor.is_over())?;
             self.publish();
             self.recorder.tick(now);
-            if self.control.is_stopped() || (self.agenda.is_over() && self.busy == 0) {
+            if self.control.is_stopped() || (self.cursor.is_over() && self.busy == 0) {
                 break;
             }
             if now >= next_check {
@@ -169,11 +169,11 @@ impl<'a> Engine<'a> {
         }
         let now = monotonic_ns();
         meter.read(now, true)?;
-        let unfinished = |place: &&Place| place.slot.is_busy() && place.slot.is_counted();
-        let unfinished = self.places.iter().filter(unfinished).count() as u64;
-        let spans = self.recorder.finish(now, self.agenda.unsent(now), unfinished);
+        let unfinished = |connection: &&Connection| connection.slot.is_busy() && connection.slot.is_counted();
+        let unfinished = self.connections.iter().filter(unfinished).count() as u64;
+        let gaps = self.recorder.finish(now, self.cursor.unsent(now), unfinished);
         let (cpu_ns, wall_ns) = meter.used();
-        Ok(ThreadUse { window: self.window, finished: self.finished, stopped: now, cpu_ns, wall_ns, spans })
+        Ok(ThreadUse { window: self.window, finished: self.finished, stopped: now, cpu_ns, wall_ns, gaps })
     }
 
     /// Waits until a socket is ready, a request is due or overdue, or a slot has rested.
@@ -184,11 +184,11 @@ impl<'a> Engine<'a> {
         }
         let until = if self.free.is_empty() {
             let rested = self.resting.peek().map_or(u64::MAX, |Reverse((until, _))| *until);
-            // While all clients think, nothing else asks the agenda whether it is over.
-            let _ = self.agenda.due(now);
+            // While all clients think, nothing else asks the cursor whether it is over.
+            let _ = self.cursor.due(now);
             Until::About(rested.min(self.window.end).saturating_sub(now).min(limit_ns))
         } else {
-            match self.agenda.next_due() {
+            match self.cursor.next_due() {
                 Some(due) if self.plan.spin || due.saturating_sub(now) <= limit_ns => Until::Due(due),
                 _ => Until::About(limit_ns),
             }
@@ -211,19 +211,19 @@ impl<'a> Engine<'a> {
         let paced = matches!(self.plan.load, Load::Open(_));
         while !self.free.is_empty() {
             let now = monotonic_ns();
-            let Some(intended) = self.agenda.due(now) else { return };
+            let Some(intended) = self.cursor.due(now) else { return };
             let Some(index) = self.free.pop() else { return };
-            self.agenda.take(intended);
+            self.cursor.take(intended);
             self.drop_stale(index, now);
             let counted = intended >= self.window.begin;
-            let begin = self.places[index].slot.begin(intended, now, counted);
+            let begin = self.connections[index].slot.begin(intended, now, counted);
             self.busy += 1;
             self.recorder.start(counted, intended, now, paced && intended < self.freed_at);
             let connections = &mut self.recorder.tally(counted, now).connections;
             connections.reused += u64::from(begin == Begin::Reuse);
             connections.reconnects += u64::from(begin == Begin::Open { again: true });
             let request = self.request(index).len();
-            self.places[index].slot.load(request);
+            self.connections[index].slot.load(request);
             let sent = if begin == Begin::Reuse { self.send_kept(index) } else { self.open(index) };
             if let Err(error) = sent {
                 self.fail_connect(index, &error);
@@ -234,7 +234,7 @@ impl<'a> Engine<'a> {
     /// The bytes of the request on a slot.
     fn request(&self, index: usize) -> &'a [u8] {
         let plan = self.plan;
-        let says_close = self.places[index].slot.is_last() && !plan.persistence.client_closes;
+        let says_close = self.connections[index].slot.is_last() && !plan.persistence.client_closes;
         if says_close { &plan.last_request } else { &plan.request }
     }
 
@@ -243,20 +243,20 @@ impl<'a> Engine<'a> {
         match step {
             Step::Wait => {}
             Step::Complete { keep } => self.complete(index, keep),
-            Step::Fail(fault, why) => self.count_failure(index, fault, || why.to_owned()),
+            Step::Fail(failure, why) => self.count_failure(index, failure, || why.to_owned()),
             Step::Lost => self.close(index),
         }
     }
 
     fn complete(&mut self, index: usize, keep: bool) {
         let now = monotonic_ns();
-        let slot = &self.places[index].slot;
+        let slot = &self.connections[index].slot;
         self.completed += 1;
         if slot.is_counted() {
             self.finished = now;
         }
         let tally = self.recorder.tally(slot.is_counted(), now);
-        tally.complete(slot.exchange().answer(), slot.moments(), now);
+        tally.complete(slot.exchange().answer(), slot.timestamps(), now);
         if !keep {
             self.close(index);
         }
@@ -264,35 +264,35 @@ impl<'a> Engine<'a> {
     }
 
     fn fail_connect(&mut self, index: usize, error: &io::Error) {
-        let (fault, address) = (Fault::of_connect(error), self.plan.address);
-        if matches!(fault, Fault::ConnectRefused | Fault::ConnectFailed) && !self.connected_once {
+        let (failure, address) = (Failure::of_connect(error), self.plan.address);
+        if matches!(failure, Failure::ConnectRefused | Failure::ConnectFailed) && !self.connected_once {
             self.control.give_up(|| format!("{address}: {error}"));
         }
-        self.fail(index, fault, || error.to_string());
+        self.fail(index, failure, || error.to_string());
     }
 
-    fn fail(&mut self, index: usize, fault: Fault, detail: impl FnOnce() -> String) {
-        if let Step::Fail(fault, _) = self.places[index].slot.fail(fault, "") {
-            self.count_failure(index, fault, detail);
+    fn fail(&mut self, index: usize, failure: Failure, detail: impl FnOnce() -> String) {
+        if let Step::Fail(failure, _) = self.connections[index].slot.fail(failure, "") {
+            self.count_failure(index, failure, detail);
         }
     }
 
-    fn count_failure(&mut self, index: usize, fault: Fault, detail: impl FnOnce() -> String) {
+    fn count_failure(&mut self, index: usize, failure: Failure, detail: impl FnOnce() -> String) {
         self.failed += 1;
         let now = monotonic_ns();
-        let slot = &self.places[index].slot;
+        let slot = &self.connections[index].slot;
         if slot.is_counted() {
             self.finished = now;
         }
-        let after_ms = (now - slot.moments().started) as f64 / 1e6;
+        let after_ms = (now - slot.timestamps().started) as f64 / 1e6;
         let received = slot.exchange().received();
-        self.recorder.tally(slot.is_counted(), now).fail(fault, || {
+        self.recorder.tally(slot.is_counted(), now).fail(failure, || {
             let detail = detail();
             let separator = if detail.is_empty() { "" } else { "; " };
             format!("{detail}{separator}after {after_ms:.1} ms, {received} bytes received")
         });
         self.close(index);
-        self.release(index, now, fault.is_before_connection());
+        self.release(index, now, failure.is_before_connection());
     }
 
     /// The slot's request has ended: it is free for the next one, or thinks or rests first.
@@ -325,9 +325,9 @@ impl<'a> Engine<'a> {
 
     /// Ends the requests whose time is over.
     fn expire(&mut self, now: u64) {
-        for index in 0..self.places.len() {
-            if let Some(fault) = self.places[index].slot.overdue(now, &self.plan.timeouts) {
-                self.fail(index, fault, String::new);
+        for index in 0..self.connections.len() {
+            if let Some(failure) = self.connections[index].slot.overdue(now, &self.plan.timeouts) {
+                self.fail(index, failure, String::new);
             }
         }
     }

@@ -2,8 +2,8 @@
 //! neither sockets nor clocks, so that a test can bring the events in any order.
 
 use super::exchange::Exchange;
-use crate::loadgen::count::fault::Fault;
-use crate::loadgen::count::tally::Moments;
+use crate::loadgen::count::failure::Failure;
+use crate::loadgen::count::tally::Timestamps;
 use crate::loadgen::plan::connections::{Persistence, Timeouts};
 
 /// How far the request is.
@@ -40,7 +40,7 @@ pub enum Step {
         keep: bool,
     },
     /// The request has failed, with a reason where the kind alone does not say it. The connection is to be closed.
-    Fail(Fault, &'static str),
+    Fail(Failure, &'static str),
     /// The connection ended while nothing was on it: it is to be closed, and nothing has failed.
     Lost,
 }
@@ -50,7 +50,7 @@ pub enum Step {
 pub struct Slot {
     stage: Stage,
     exchange: Exchange,
-    moments: Moments,
+    timestamps: Timestamps,
     persistence: Persistence,
     /// Bytes of the request that are still to be sent.
     unsent: usize,
@@ -64,7 +64,7 @@ pub struct Slot {
     lost: bool,
     /// Requests answered on the open connection.
     answered: u64,
-    /// When the last one was, on the same clock as the moments.
+    /// When the last one was, on the same clock as the timestamps.
     idle_since: u64,
 }
 
@@ -74,7 +74,7 @@ impl Slot {
         Self {
             stage: Stage::Idle,
             exchange: Exchange::new(head_request),
-            moments: Moments::default(),
+            timestamps: Timestamps::default(),
             persistence,
             unsent: 0,
             reset: false,
@@ -90,7 +90,7 @@ impl Slot {
     /// slot.
     pub fn begin(&mut self, intended: u64, now: u64, counted: bool) -> Begin {
         debug_assert_eq!(self.stage, Stage::Idle);
-        self.moments = Moments { intended, started: now, connected: 0, first_byte: 0 };
+        self.timestamps = Timestamps { intended, started: now, connected: 0, first_byte: 0 };
         self.exchange.reset();
         (self.counted, self.reset) = (counted, false);
         let again = std::mem::take(&mut self.lost);
@@ -116,7 +116,7 @@ impl Slot {
     /// The connection stands.
     pub fn connect(&mut self, now: u64) {
         if self.stage == Stage::Connecting {
-            (self.stage, self.open, self.moments.connected) = (Stage::Exchanging, true, now);
+            (self.stage, self.open, self.timestamps.connected) = (Stage::Exchanging, true, now);
         }
     }
 
@@ -137,12 +137,12 @@ impl Slot {
             Stage::Idle => self.lose(),
             Stage::Connecting => Step::Wait,
             Stage::Exchanging => {
-                if self.moments.first_byte == 0 {
-                    self.moments.first_byte = now;
+                if self.timestamps.first_byte == 0 {
+                    self.timestamps.first_byte = now;
                 }
                 match self.exchange.receive(bytes) {
                     Ok(()) => self.settle(now),
-                    Err(why) => self.fail(Fault::BadResponse, why),
+                    Err(why) => self.fail(Failure::BadResponse, why),
                 }
             }
         }
@@ -173,18 +173,18 @@ impl Slot {
         let reused = self.stage == Stage::Exchanging && self.answered > 0;
         match self.exchange.end(reset || self.reset).map(drop) {
             Ok(()) => self.complete(false, 0),
-            Err(_) if reused && !self.exchange.has_begun() => self.fail(Fault::ClosedBeforeResponse, ""),
-            Err(fault) => self.fail(fault, ""),
+            Err(_) if reused && !self.exchange.has_begun() => self.fail(Failure::ClosedBeforeResponse, ""),
+            Err(failure) => self.fail(failure, ""),
         }
     }
 
     /// The request has failed. Without a request: the connection is lost.
-    pub fn fail(&mut self, fault: Fault, why: &'static str) -> Step {
+    pub fn fail(&mut self, failure: Failure, why: &'static str) -> Step {
         if self.stage == Stage::Idle {
             return self.lose();
         }
         (self.stage, self.open) = (Stage::Idle, false);
-        Step::Fail(fault, why)
+        Step::Fail(failure, why)
     }
 
     /// The idle connection is of no use any more.
@@ -197,19 +197,19 @@ impl Slot {
     }
 
     /// What has taken too long, if something has.
-    pub fn overdue(&self, now: u64, timeouts: &Timeouts) -> Option<Fault> {
-        let Moments { started, connected, first_byte, .. } = self.moments;
+    pub fn overdue(&self, now: u64, timeouts: &Timeouts) -> Option<Failure> {
+        let Timestamps { started, connected, first_byte, .. } = self.timestamps;
         let passed = |since: u64, limit_ns: u64| now >= since.saturating_add(limit_ns);
         match self.stage {
             Stage::Idle => None,
             Stage::Connecting => {
                 let limit_ns = timeouts.connect_ns.min(timeouts.total_ns);
-                passed(started, limit_ns).then_some(Fault::ConnectTimeout)
+                passed(started, limit_ns).then_some(Failure::ConnectTimeout)
             }
             Stage::Exchanging if passed(started, timeouts.total_ns) => Some(self.exchange.timed_out()),
             Stage::Exchanging => {
                 let late = first_byte == 0 && passed(connected.max(started), timeouts.first_byte_ns);
-                late.then_some(Fault::TimeoutBeforeResponse)
+                late.then_some(Failure::TimeoutBeforeResponse)
             }
         }
     }
@@ -220,8 +220,8 @@ impl Slot {
     }
 
     /// When what happened. `connected` is 0 where the connection was open before.
-    pub fn moments(&self) -> Moments {
-        self.moments
+    pub fn timestamps(&self) -> Timestamps {
+        self.timestamps
     }
 
     /// Bytes of the request that are still to be sent.

@@ -33,12 +33,15 @@ fn a_kept_connection_is_over_with_its_response_and_used_again() {
     let mut slot = sent(KEEP);
     assert_eq!(slot.receive(&OK[..10], 3), Step::Wait);
     assert_eq!(slot.receive(&OK[10..], 4), Step::Complete { keep: true });
-    assert_eq!((slot.moments().connected, slot.moments().first_byte, slot.idle_since()), (2, 3, Some(4)));
+    assert_eq!(
+        (slot.timestamps().connected, slot.timestamps().first_byte, slot.idle_since()),
+        (2, 3, Some(4))
+    );
     assert_eq!(slot.begin(5, 5, true), Begin::Reuse);
     slot.load(5);
     assert_eq!(slot.sent(5, 6), Step::Wait);
     assert_eq!(slot.receive(OK, 7), Step::Complete { keep: true });
-    assert_eq!(slot.moments().connected, 0, "a kept connection has no connect to time");
+    assert_eq!(slot.timestamps().connected, 0, "a kept connection has no connect to time");
 }
 
 #[test]
@@ -99,24 +102,24 @@ fn a_kept_connection_that_ends_under_a_request_is_a_failure_of_its_own_kind() {
         } else {
             assert_eq!(slot.sent(5, 6), Step::Wait);
         }
-        assert_eq!(slot.end(reset), Step::Fail(Fault::ClosedBeforeResponse, ""));
+        assert_eq!(slot.end(reset), Step::Fail(Failure::ClosedBeforeResponse, ""));
         assert_eq!(slot.begin(7, 7, true), Begin::Open { again: false });
     }
     let mut slot = sent(KEEP);
-    assert_eq!(slot.end(false), Step::Fail(Fault::EarlyEnd, ""), "on a new connection");
+    assert_eq!(slot.end(false), Step::Fail(Failure::EarlyEnd, ""), "on a new connection");
     let mut slot = sent(KEEP);
-    assert_eq!(slot.end(true), Step::Fail(Fault::ResetBeforeResponse, ""));
+    assert_eq!(slot.end(true), Step::Fail(Failure::ResetBeforeResponse, ""));
     let mut slot = sent(KEEP);
     slot.receive(OK, 3);
     slot.begin(5, 5, true);
     slot.receive(&OK[..9], 6);
-    assert_eq!(slot.end(true), Step::Fail(Fault::ResetInResponse, ""), "it had begun");
+    assert_eq!(slot.end(true), Step::Fail(Failure::ResetInResponse, ""), "it had begun");
 }
 
 #[test]
 fn more_than_the_response_is_a_bad_one_and_ends_the_connection() {
     let mut slot = sent(KEEP);
-    assert!(matches!(slot.receive(&[OK, b"x"].concat(), 3), Step::Fail(Fault::BadResponse, _)));
+    assert!(matches!(slot.receive(&[OK, b"x"].concat(), 3), Step::Fail(Failure::BadResponse, _)));
     assert_eq!(slot.begin(5, 5, true), Begin::Open { again: false });
 }
 
@@ -143,23 +146,23 @@ fn every_phase_has_its_time() {
     assert_eq!(slot.overdue(u64::MAX, &TIMEOUTS), None, "nothing is under way");
     slot.begin(0, 1000, true);
     assert_eq!(slot.overdue(1009, &TIMEOUTS), None);
-    assert_eq!(slot.overdue(1010, &TIMEOUTS), Some(Fault::ConnectTimeout));
+    assert_eq!(slot.overdue(1010, &TIMEOUTS), Some(Failure::ConnectTimeout));
     slot.connect(1005);
     assert_eq!(slot.overdue(1024, &TIMEOUTS), None);
-    assert_eq!(slot.overdue(1025, &TIMEOUTS), Some(Fault::TimeoutBeforeResponse));
+    assert_eq!(slot.overdue(1025, &TIMEOUTS), Some(Failure::TimeoutBeforeResponse));
     slot.receive(&OK[..9], 1010);
     assert_eq!(slot.overdue(1099, &TIMEOUTS), None);
-    assert_eq!(slot.overdue(1100, &TIMEOUTS), Some(Fault::TimeoutInResponse));
+    assert_eq!(slot.overdue(1100, &TIMEOUTS), Some(Failure::TimeoutInResponse));
     assert_eq!(slot.receive(&OK[9..], 1020), Step::Complete { keep: true });
     slot.begin(0, 2000, true);
     assert_eq!(
         slot.overdue(2020, &TIMEOUTS),
-        Some(Fault::TimeoutBeforeResponse),
+        Some(Failure::TimeoutBeforeResponse),
         "from the start: no connect"
     );
     let mut slot = sent(ONCE);
     slot.receive(OK, 5);
-    assert_eq!(slot.overdue(101, &TIMEOUTS), Some(Fault::TimeoutBeforeClose));
+    assert_eq!(slot.overdue(101, &TIMEOUTS), Some(Failure::TimeoutBeforeClose));
 }
 
 /// What can happen to a slot.
@@ -222,9 +225,9 @@ proptest! {
                     slot.receive(&bytes[..cut.min(bytes.len())], now)
                 }
                 Event::End(reset) => slot.end(reset),
-                Event::Fail => slot.fail(Fault::NoSocket, ""),
+                Event::Fail => slot.fail(Failure::NoSocket, ""),
                 Event::Expire => match slot.overdue(now, &TIMEOUTS) {
-                    Some(fault) => slot.fail(fault, ""),
+                    Some(failure) => slot.fail(failure, ""),
                     None => Step::Wait,
                 },
                 Event::Sent(_) | Event::Cut => continue,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::loadgen::cli::merge::MergeArgs;
 use crate::loadgen::cli::output::OutputArgs;
 use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::fault;
+use crate::loadgen::count::failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
@@ -124,7 +124,7 @@ impl Files {
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         if let Some(csv) = &mut self.csv {
-            csv.write(&series::csv_row(snapshot.summary, &fault::ALL.map(fault::Fault::name)));
+            csv.write(&series::csv_row(snapshot.summary, &failure::ALL.map(failure::Failure::name)));
         }
         if let Some(log) = &mut self.hlog {
             log.write(&log_lines(snapshot));
@@ -134,7 +134,7 @@ impl Files {
     /// Writes what stands above the first interval, once.
     fn begin(&mut self, url: &str, start_unix_s: f64) {
         if let Some(csv) = self.csv.as_mut().filter(|csv| !csv.begun) {
-            csv.write(&series::csv_header(&fault::ALL.map(fault::Fault::name)));
+            csv.write(&series::csv_header(&failure::ALL.map(failure::Failure::name)));
         }
         if let Some(log) = self.hlog.as_mut().filter(|log| !log.begun) {
             let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));

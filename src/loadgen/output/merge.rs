@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::loadgen::schedule::timing::Part;
+use crate::loadgen::schedule::timing::Shard;
 use crate::measure::histogram::{self, Histogram, NotAHistogram};
 use crate::measure::record::{self, Clock, RunRecord, Source};
 
@@ -49,7 +49,7 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
         ("the interval", format!("{} s", plan.interval_s)),
         ("the use of connections", connection_use(plan)),
         ("the think time", shown(&plan.think)),
-        ("the number of shards", Part::parse(&plan.shard).map_or(1, |part| part.of).to_string()),
+        ("the number of shards", Shard::parse(&plan.shard).map_or(1, |part| part.of).to_string()),
     ]
 }
 
@@ -67,7 +67,7 @@ fn shards(records: &[Named]) -> Vec<String> {
     let mut found = Vec::new();
     let mut number = 1;
     for (file, record) in records {
-        let part = Part::parse(&record.plan.shard).unwrap_or(Part { index: 0, of: 1 });
+        let part = Shard::parse(&record.plan.shard).unwrap_or(Shard { index: 0, of: 1 });
         number = number.max(part.of);
         if let Some(other) = seen.insert(part.index, file) {
             found.push(format!("{other} and {file} are both shard {} (use --shard)", part.name()));

@@ -54,10 +54,10 @@ fn counts(tally: &Tally) -> RunRecord {
         let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
         recorded.map(|phase| (phase.name().to_owned(), tally.histogram(phase)))
     };
-    let example = |fault| tally.example(fault).to_owned();
+    let example = |failure| tally.example(failure).to_owned();
     RunRecord {
-        errors: tally.faults().map(|(fault, count)| (fault.name().into(), count)).collect(),
-        examples: tally.faults().map(|(fault, _)| (fault.name().into(), example(fault))).collect(),
+        errors: tally.failures().map(|(failure, count)| (failure.name().into(), count)).collect(),
+        examples: tally.failures().map(|(failure, _)| (failure.name().into(), example(failure))).collect(),
         statuses: tally.statuses(),
         workers: tally.workers(),
         latency: phases().map(|(name, histogram)| (name, histogram::summary(histogram))).collect(),
@@ -78,8 +78,7 @@ fn generator(found: &[ThreadUse]) -> Generator {
 
 /// The samples of all threads, which send at the same rate, as one.
 fn arrivals_test(found: &[ThreadUse]) -> Option<ArrivalsTest> {
-    let samples: Vec<_> =
-        found.iter().filter_map(|used| Some(used.spans.as_ref()?.probabilities())).collect();
+    let samples: Vec<_> = found.iter().filter_map(|used| Some(used.gaps.as_ref()?.probabilities())).collect();
     let arrivals_per_span = samples.first()?.1;
     let sample: Vec<f64> = samples.into_iter().flat_map(|(sample, _)| sample).collect();
     let statistic = anderson_darling(&sample)?;

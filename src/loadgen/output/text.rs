@@ -3,7 +3,7 @@
 
 use std::fmt::{Result, Write as _};
 
-use crate::loadgen::count::fault;
+use crate::loadgen::count::failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
@@ -172,10 +172,12 @@ fn plural(count: u64, what: &str) -> String {
 
 /// Where and on whose side a kind of failure happens.
 fn place(kind: &str) -> &'static str {
-    let Some(fault) = fault::ALL.into_iter().find(|fault| fault.name() == kind) else { return "elsewhere" };
+    let Some(failure) = failure::ALL.into_iter().find(|failure| failure.name() == kind) else {
+        return "elsewhere";
+    };
     match kind {
-        _ if fault.is_ours() => "loadgen itself",
-        _ if fault.is_before_connection() => "connecting",
+        _ if failure.is_ours() => "loadgen itself",
+        _ if failure.is_before_connection() => "connecting",
         "early-end" => "before the response",
         _ if kind.ends_with("before-response") => "before the response",
         _ if kind.ends_with("before-close") => "after the response",

@@ -115,5 +115,5 @@ fn times_keep_three_digits_and_name_their_unit() {
 
 #[test]
 fn every_kind_of_failure_has_a_place() {
-    assert!(fault::ALL.into_iter().all(|fault| place(fault.name()) != "elsewhere"));
+    assert!(failure::ALL.into_iter().all(|failure| place(failure.name()) != "elsewhere"));
 }

@@ -17,7 +17,7 @@ use crate::loadgen::cli::output::OutputArgs;
 use crate::loadgen::cli::{Args, DEFAULT_URL};
 use crate::loadgen::error::Error;
 use crate::loadgen::schedule::pacer::Schedule;
-use crate::loadgen::schedule::timing::{Part, Timing};
+use crate::loadgen::schedule::timing::{Shard, Timing};
 
 /// Connections of a closed loop, if not given.
 const CLOSED_CONNECTIONS: u64 = 16;
@@ -75,7 +75,7 @@ pub struct Plan {
     /// Seed of the schedule.
     pub seed: u64,
     /// Which part of the whole load this process is.
-    pub part: Part,
+    pub part: Shard,
     /// When the first request is due, on the monotonic clock, in ns; without it, at once.
     pub start_ns: Option<u64>,
     /// Length of the intervals that the run is cut into, in ns.

@@ -29,7 +29,7 @@ impl Window {
 
 /// The requests of one thread, to come.
 #[derive(Debug)]
-pub struct Agenda {
+pub struct Cursor {
     window: Window,
     /// Measured requests that may still start.
     left: u64,
@@ -39,7 +39,7 @@ pub struct Agenda {
     is_over: bool,
 }
 
-impl Agenda {
+impl Cursor {
     /// What `share` of `plan` has to send in `window`.
     pub fn new(plan: &Plan, share: &Share, window: Window) -> Self {
         let pacer = match &plan.load {
@@ -50,9 +50,9 @@ impl Agenda {
             }
         };
         let left = share.requests.unwrap_or(u64::MAX);
-        let mut agenda = Self { window, left, pacer, next: None, is_over: false };
-        agenda.advance();
-        agenda
+        let mut cursor = Self { window, left, pacer, next: None, is_over: false };
+        cursor.advance();
+        cursor
     }
 
     fn advance(&mut self) {
@@ -118,55 +118,55 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn agenda(args: &[&str]) -> Agenda {
+    fn cursor(args: &[&str]) -> Cursor {
         let plan = Plan::new(&crate::loadgen::cli::Args::parse_from([&["loadgen"], args].concat())).unwrap();
-        Agenda::new(&plan, &plan.shares()[0], Window::new(&plan, 1000 * MS))
+        Cursor::new(&plan, &plan.shares()[0], Window::new(&plan, 1000 * MS))
     }
 
     /// Takes everything that is due at `now`.
-    fn take_due(agenda: &mut Agenda, now: u64) -> Vec<u64> {
-        std::iter::from_fn(|| agenda.due(now).inspect(|intended| agenda.take(*intended)))
+    fn take_due(cursor: &mut Cursor, now: u64) -> Vec<u64> {
+        std::iter::from_fn(|| cursor.due(now).inspect(|intended| cursor.take(*intended)))
             .take(10_000)
             .collect()
     }
 
     #[test]
     fn an_open_loop_starts_what_its_rate_says_from_origin_to_end() {
-        let mut agenda = agenda(&["-r", "100", "-w", "1s", "-d", "2s"]);
-        assert!(take_due(&mut agenda, 999 * MS).is_empty());
-        assert_eq!(take_due(&mut agenda, 1025 * MS), [1000 * MS, 1010 * MS, 1020 * MS]);
-        assert_eq!(agenda.next_due(), Some(1030 * MS));
-        assert_eq!(take_due(&mut agenda, 4000 * MS).len(), 297, "the end of the run is not part of it");
-        assert!(agenda.is_over());
-        assert_eq!(agenda.unsent(u64::MAX), 0);
+        let mut cursor = cursor(&["-r", "100", "-w", "1s", "-d", "2s"]);
+        assert!(take_due(&mut cursor, 999 * MS).is_empty());
+        assert_eq!(take_due(&mut cursor, 1025 * MS), [1000 * MS, 1010 * MS, 1020 * MS]);
+        assert_eq!(cursor.next_due(), Some(1030 * MS));
+        assert_eq!(take_due(&mut cursor, 4000 * MS).len(), 297, "the end of the run is not part of it");
+        assert!(cursor.is_over());
+        assert_eq!(cursor.unsent(u64::MAX), 0);
     }
 
     #[test]
     fn a_late_generator_still_sends_its_last_arrivals_but_not_a_whole_backlog() {
         let args = ["-r", "100", "-w", "0s", "-d", "2s"];
-        assert_eq!(take_due(&mut agenda(&args), 3050 * MS).len(), 200);
-        let mut late = agenda(&args);
+        assert_eq!(take_due(&mut cursor(&args), 3050 * MS).len(), 200);
+        let mut late = cursor(&args);
         assert!(take_due(&mut late, 3100 * MS).is_empty());
         assert!(late.is_over());
         assert_eq!(late.unsent(u64::MAX), 200);
-        assert_eq!(agenda(&args).unsent(1500 * MS), 50, "an interrupted run owes only what was due");
+        assert_eq!(cursor(&args).unsent(1500 * MS), 50, "an interrupted run owes only what was due");
     }
 
     #[test]
     fn warm_up_requests_are_not_part_of_the_number() {
-        let mut agenda = agenda(&["-r", "100", "-w", "1s", "-n", "5"]);
-        let starts = take_due(&mut agenda, 60_000 * MS);
+        let mut cursor = cursor(&["-r", "100", "-w", "1s", "-n", "5"]);
+        let starts = take_due(&mut cursor, 60_000 * MS);
         assert_eq!(starts.len(), 105);
         assert_eq!(starts.last(), Some(&(2040 * MS)));
-        assert!(agenda.is_over());
+        assert!(cursor.is_over());
     }
 
     #[test]
     fn a_closed_loop_starts_at_once_until_its_end() {
-        let mut agenda = agenda(&["-w", "1s", "-d", "1s"]);
-        assert_eq!(agenda.due(999 * MS), None);
-        assert_eq!(agenda.due(2500 * MS), Some(2500 * MS));
-        assert_eq!(agenda.due(3000 * MS), None);
-        assert!(agenda.is_over());
+        let mut cursor = cursor(&["-w", "1s", "-d", "1s"]);
+        assert_eq!(cursor.due(999 * MS), None);
+        assert_eq!(cursor.due(2500 * MS), Some(2500 * MS));
+        assert_eq!(cursor.due(3000 * MS), None);
+        assert!(cursor.is_over());
     }
 }

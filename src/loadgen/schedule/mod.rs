@@ -2,7 +2,7 @@
 //! Pure and seeded.
 
 pub mod cursor;
-pub mod interval;
+pub mod intervals;
 pub mod pacer;
 pub mod profile;
 pub mod timing;

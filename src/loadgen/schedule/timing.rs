@@ -20,14 +20,14 @@ const HORIZON_NS: u64 = 7 * 24 * 3_600_000_000_000;
 
 /// Which part of the whole load one process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Shard {
     /// From 0.
     pub index: u64,
     /// Of this many.
     pub of: u64,
 }
 
-impl Part {
+impl Shard {
     /// Reads `2/3`, which counts from 1.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ pub struct Timing {
     /// Measured requests after which the run ends, in this process.
     pub requests: Option<u64>,
     /// Which part of the load this process is.
-    pub part: Part,
+    pub part: Shard,
     /// When the first request is due, on the monotonic clock, in ns.
     pub start_ns: Option<u64>,
 }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(["1/3", "2/3", "3/3"].map(requests), [4, 3, 3]);
         assert!(usage(&["-n", "2", "--shard", "3/3"]).contains("--shard"));
         for text in ["", "1", "0/2", "3/2", "a/b", "1/0"] {
-            assert!(Part::parse(text).is_err(), "{text}");
+            assert!(Shard::parse(text).is_err(), "{text}");
         }
     }
 

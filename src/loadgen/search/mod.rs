@@ -25,7 +25,7 @@ use crate::loadgen::session::{self, Findings};
 use crate::loadgen::view::View;
 use crate::measure::record::{Probe, RunRecord, Search, Summary};
 use objective::Objectives;
-use rate_search::{Climb, Interval, Outcome, Rules};
+use rate_search::{Interval, Outcome, RateSearch, Rules};
 
 /// Requests without which a run says nothing: they set the lowest rate.
 const FEWEST: f64 = 10.0;
@@ -74,16 +74,16 @@ pub fn find_rate(
     let time = Duration::from_nanos(args.search.find_time);
     let start = start(args)?;
     let measured_s = plan_at(args, start)?.duration_ns.unwrap_or(0) as f64 / 1e9;
-    let mut climb = Climb::new(Rules::new(start, FEWEST / measured_s));
+    let mut search = RateSearch::new(Rules::new(start, FEWEST / measured_s));
     let mut tries: Vec<Try> = Vec::new();
-    while let Some(rate) = climb.next() {
+    while let Some(rate) = search.next() {
         let plan = plan_at(args, rate)?;
         let needed = Duration::from_nanos(plan.warmup_ns + plan.duration_ns.unwrap_or(0));
         if !tries.is_empty() && begun.elapsed() + needed > time {
             break;
         }
         let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
-        view.begin(&plan, &standing(objectives, &climb, tries.len() + 1, rate));
+        view.begin(&plan, &standing(objectives, &search, tries.len() + 1, rate));
         let findings = session::carry_out(&plan, &control, &mut |snapshot| view.show(snapshot))?;
         if tries.is_empty()
             && let Some(why) = control.unreachable()
@@ -98,7 +98,7 @@ pub fn find_rate(
             Some(why) => (Outcome::Broken, vec![format!("cannot connect to {why}")]),
             None => objectives.judge(&record),
         };
-        climb.note(rate, outcome);
+        search.note(rate, outcome);
         let tried = Try { rate, outcome, reasons, record, findings };
         view.note(report::HEAD, &report::line(&probe(&tried)));
         tries.push(tried);
@@ -106,7 +106,7 @@ pub fn find_rate(
             pause(time / PAUSES, interrupt);
         }
     }
-    conclude(objectives, &climb, tries)
+    conclude(objectives, &search, tries)
 }
 
 /// The first rate.
@@ -131,8 +131,8 @@ fn plan_at(args: &Args, rate: f64) -> Result<Plan, Error> {
 }
 
 /// Where the search stands, in one line.
-fn standing(objectives: &Objectives, climb: &Climb, number: usize, rate: f64) -> String {
-    let Interval { lower, upper, .. } = climb.interval();
+fn standing(objectives: &Objectives, search: &RateSearch, number: usize, rate: f64) -> String {
+    let Interval { lower, upper, .. } = search.interval();
     let lower = lower.map(|level| format!(", holds at {}/s", level.rate)).unwrap_or_default();
     let upper = upper.map(|level| format!(", not at {}/s", level.rate)).unwrap_or_default();
     format!("search for {objectives}: run {number} at {rate}/s{lower}{upper}")
@@ -167,8 +167,8 @@ fn probe(tried: &Try) -> Probe {
 }
 
 /// The record of the run that stands for the answer: the last one at that rate, or the one at the lowest.
-fn conclude(objectives: &Objectives, climb: &Climb, mut tries: Vec<Try>) -> Result<Found, Error> {
-    let interval = climb.interval();
+fn conclude(objectives: &Objectives, search: &RateSearch, mut tries: Vec<Try>) -> Result<Found, Error> {
+    let interval = search.interval();
     let outcome = match (interval.answer, interval.upper) {
         _ if interval.is_limited => "generator",
         (None, _) => "none",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::rate_search::Outcome;
-use crate::loadgen::count::fault;
+use crate::loadgen::count::failure;
 use crate::loadgen::expect::Expectation;
 use crate::measure::record::RunRecord;
 
@@ -54,8 +54,9 @@ impl Objectives {
     /// What a run shows, and why it does not hold.
     pub fn judge(&self, record: &RunRecord) -> (Outcome, Vec<String>) {
         let busy = record.generator.busiest_thread;
-        let own_faults =
-            fault::ALL.iter().any(|fault| fault.is_ours() && record.errors.contains_key(fault.name()));
+        let own_failures = failure::ALL
+            .iter()
+            .any(|failure| failure.is_ours() && record.errors.contains_key(failure.name()));
         let all_sent = record.started > 0 && record.unsent * UNSENT <= record.started;
         let void = record.verdict == "INVALID";
         let mut broken: Vec<String> = self
@@ -69,7 +70,7 @@ impl Objectives {
             })
             .collect();
         // Late sends only add to the times: an objective that holds in spite of them holds.
-        if broken.is_empty() && (!void || (all_sent && !own_faults)) {
+        if broken.is_empty() && (!void || (all_sent && !own_failures)) {
             return (Outcome::Holds, broken);
         }
         if busy > BUSY {
@@ -80,7 +81,7 @@ impl Objectives {
         // generator with time to spare, waited for the server.
         let has_failed = self.0.iter().any(|bound| !bound.is_about_time() && !bound.judge(record).holds);
         let is_excused = record.held == 0 && (!has_failed || record.started == 0);
-        if void && (is_excused || own_faults) {
+        if void && (is_excused || own_failures) {
             return (Outcome::Limited, record.reasons.clone());
         }
         if void && record.held > 0 {

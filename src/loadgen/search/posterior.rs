@@ -20,12 +20,12 @@ const BEYOND: f64 = 0.7;
 
 /// The distribution of the answer.
 #[derive(Debug)]
-pub struct Belief {
+pub struct Posterior {
     /// Logarithm of the rate, and the probability that the answer is not above it.
     below: Vec<(f64, f64)>,
 }
 
-impl Belief {
+impl Posterior {
     /// What `levels` (ascending) say.
     pub fn of(levels: &[Level], resolution: f64) -> Self {
         let (Some(first), Some(last)) = (levels.first(), levels.last()) else {

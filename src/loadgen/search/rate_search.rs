@@ -5,10 +5,10 @@
 //! above it not. From there: multiply or divide by [`Rules::stride`] until the split lies between two levels; halve
 //! the distance between those, as ratios, until it is at most [`Rules::resolution`]; then repeat on both sides until
 //! one level has held, and one has not, in [`Rules::repeats`] probes without a dissent, and the answer is hardly
-//! beyond them by what all probes say together (see `belief`). Levels that cannot be such an end are passed by in
+//! beyond them by what all probes say together (see `posterior`). Levels that cannot be such an end are passed by in
 //! growing steps, so that a wide region of chance costs few probes and one odd outcome loses nothing.
 
-use super::posterior::Belief;
+use super::posterior::Posterior;
 
 /// What a probe showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +105,13 @@ pub struct Interval {
 
 /// A search under way.
 #[derive(Clone, Debug)]
-pub struct Climb {
+pub struct RateSearch {
     rules: Rules,
     /// Ascending.
     levels: Vec<Level>,
 }
 
-impl Climb {
+impl RateSearch {
     /// Nothing tried yet.
     pub fn new(rules: Rules) -> Self {
         Self { rules, levels: Vec::new() }
@@ -162,9 +162,9 @@ impl Climb {
                 Some((last.rate * first.rate).sqrt())
             }
             _ => {
-                let belief = Belief::of(&self.levels, resolution);
-                let down = self.towards(below.iter().rev().copied(), &belief, false);
-                let up = self.towards(above.iter().copied(), &belief, true);
+                let posterior = Posterior::of(&self.levels, resolution);
+                let down = self.towards(below.iter().rev().copied(), &posterior, false);
+                let up = self.towards(above.iter().copied(), &posterior, true);
                 let open = [down, up].into_iter().flatten().filter(|(_, probes)| *probes < repeats);
                 open.min_by_key(|(_, probes)| *probes).map(|(rate, _)| rate)
             }
@@ -188,7 +188,12 @@ impl Climb {
     /// The nearest level, going away from the split, that can be an end of the interval or become one by being
     /// repeated, and how many probes it has had; a new one where those that are there cannot. Nothing where there is
     /// no room.
-    fn towards(&self, levels: impl Iterator<Item = Level>, belief: &Belief, up: bool) -> Option<(f64, u32)> {
+    fn towards(
+        &self,
+        levels: impl Iterator<Item = Level>,
+        posterior: &Posterior,
+        up: bool,
+    ) -> Option<(f64, u32)> {
         let Rules { lowest, highest, resolution, repeats, .. } = self.rules;
         let further =
             |rate: f64, step: f64| three_digits(if up { rate * (1.0 + step) } else { rate / (1.0 + step) });
@@ -203,7 +208,7 @@ impl Climb {
                 return Some((rate, 0));
             }
             let is_unanimous = if up { level.held == 0 } else { level.against() == 0 };
-            if is_unanimous && (level.probes() < repeats || belief.is_beyond(level.rate, up)) {
+            if is_unanimous && (level.probes() < repeats || posterior.is_beyond(level.rate, up)) {
                 return Some((level.rate, level.probes()));
             }
             passed = Some(level.rate);
@@ -217,12 +222,12 @@ impl Climb {
     /// What the probes so far say.
     pub fn interval(&self) -> Interval {
         let (below, above) = self.levels.split_at(self.split());
-        let belief = Belief::of(&self.levels, self.rules.resolution);
+        let posterior = Posterior::of(&self.levels, self.rules.resolution);
         let held = || below.iter().rev().filter(|level| level.against() == 0);
         let repeated = held().find(|level| level.probes() >= self.rules.repeats);
-        let lower = held().find(|level| belief.is_beyond(level.rate, false)).or(held().next());
+        let lower = held().find(|level| posterior.is_beyond(level.rate, false)).or(held().next());
         let not = || above.iter().filter(|level| level.held == 0);
-        let upper = not().find(|level| belief.is_beyond(level.rate, true)).or(not().next());
+        let upper = not().find(|level| posterior.is_beyond(level.rate, true)).or(not().next());
         Interval {
             answer: repeated.or(held().next()).copied(),
             lower: lower.copied(),

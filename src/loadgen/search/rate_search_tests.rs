@@ -36,13 +36,13 @@ impl Server {
 }
 
 /// Searches from 100 per second to the end; returns the number of probes too.
-fn search(mut probe: impl FnMut(f64) -> Outcome) -> (Climb, u32) {
-    let mut climb = Climb::new(Rules::new(100.0, 1.0));
-    while let Some(rate) = climb.next() {
-        climb.note(rate, probe(rate));
+fn search(mut probe: impl FnMut(f64) -> Outcome) -> (RateSearch, u32) {
+    let mut search = RateSearch::new(Rules::new(100.0, 1.0));
+    while let Some(rate) = search.next() {
+        search.note(rate, probe(rate));
     }
-    let probes = climb.levels().iter().map(Level::probes).sum();
-    (climb, probes)
+    let probes = search.levels().iter().map(Level::probes).sum();
+    (search, probes)
 }
 
 fn ends(interval: &Interval) -> (f64, f64) {
@@ -56,11 +56,11 @@ fn the_true_rate_is_in_the_interval_for_nineteen_seeds_of_twenty() {
         let mut found = 0;
         for seed in 0..SEEDS {
             let mut server = Server::new(capacity, bound_s, noise, seed);
-            let (climb, probes) = search(|rate| server.probe(rate));
-            let interval = climb.interval();
+            let (search, probes) = search(|rate| server.probe(rate));
+            let interval = search.interval();
             let (lower, upper) = ends(&interval);
             found += u64::from((lower..=upper).contains(&server.answer()));
-            assert!(probes <= 45, "{probes} probes with seed {seed}: {climb:?}");
+            assert!(probes <= 45, "{probes} probes with seed {seed}: {search:?}");
             assert!(interval.confirmed && lower < upper, "{interval:?}");
             assert!(interval.lower.unwrap().probes() >= 2 && interval.upper.unwrap().probes() >= 2);
         }
@@ -72,8 +72,8 @@ fn the_true_rate_is_in_the_interval_for_nineteen_seeds_of_twenty() {
 fn without_noise_the_answer_is_within_the_resolution_in_few_probes() {
     for capacity in [1000.0, 3333.0, 77_000.0] {
         let mut server = Server::new(capacity, 0.05, 0.0, 0);
-        let (climb, probes) = search(|rate| server.probe(rate));
-        let interval = climb.interval();
+        let (search, probes) = search(|rate| server.probe(rate));
+        let interval = search.interval();
         let answer = interval.answer.unwrap().rate;
         assert!(
             answer <= server.answer() && answer >= server.answer() / 1.06,
@@ -86,17 +86,17 @@ fn without_noise_the_answer_is_within_the_resolution_in_few_probes() {
 
 #[test]
 fn a_server_that_never_holds_is_asked_down_to_the_lowest_rate() {
-    let (climb, probes) = search(|_| Outcome::Broken);
-    let interval = climb.interval();
+    let (search, probes) = search(|_| Outcome::Broken);
+    let interval = search.interval();
     assert_eq!((interval.answer, interval.lower, interval.is_limited), (None, None, false));
-    assert_eq!(climb.levels()[0].rate, 1.0);
+    assert_eq!(search.levels()[0].rate, 1.0);
     assert!(probes <= 8, "{probes}");
 }
 
 #[test]
 fn a_server_that_always_holds_is_asked_up_to_the_highest_rate() {
-    let (climb, probes) = search(|_| Outcome::Holds);
-    let interval = climb.interval();
+    let (search, probes) = search(|_| Outcome::Holds);
+    let interval = search.interval();
     assert_eq!((interval.answer.unwrap().rate, interval.upper), (1e6, None));
     assert!(probes <= 10, "{probes}");
 }
@@ -123,7 +123,7 @@ fn one_hiccup_does_not_decide() {
     for hiccup in 0..12 {
         for odd in [Outcome::Limited, Outcome::Broken] {
             let mut number = 0;
-            let (climb, _) = search(|rate| {
+            let (search, _) = search(|rate| {
                 number += 1;
                 if number == hiccup + 1 {
                     odd
@@ -133,8 +133,8 @@ fn one_hiccup_does_not_decide() {
                     Outcome::Broken
                 }
             });
-            let (lower, upper) = ends(&climb.interval());
-            assert!(lower < 5000.0 && upper >= 5000.0, "hiccup {hiccup}, {odd:?}: {:?}", climb.interval());
+            let (lower, upper) = ends(&search.interval());
+            assert!(lower < 5000.0 && upper >= 5000.0, "hiccup {hiccup}, {odd:?}: {:?}", search.interval());
         }
     }
 }
@@ -142,17 +142,17 @@ fn one_hiccup_does_not_decide() {
 #[test]
 fn an_answer_that_does_not_fall_with_the_rate_is_shown_as_such() {
     let of = |dip: Outcome| {
-        let mut climb = Climb::new(Rules::new(100.0, 1.0));
+        let mut search = RateSearch::new(Rules::new(100.0, 1.0));
         let outcomes =
             [(100.0, Outcome::Holds), (200.0, dip), (400.0, Outcome::Holds), (440.0, Outcome::Broken)];
         for _ in 0..5 {
             outcomes
                 .iter()
                 .filter(|(rate, _)| *rate != 200.0)
-                .for_each(|(rate, outcome)| climb.note(*rate, *outcome));
+                .for_each(|(rate, outcome)| search.note(*rate, *outcome));
         }
-        climb.note(200.0, dip);
-        climb.interval()
+        search.note(200.0, dip);
+        search.interval()
     };
     assert!(of(Outcome::Broken).non_monotone, "{:?}", of(Outcome::Broken));
     assert!(!of(Outcome::Holds).non_monotone);
@@ -164,16 +164,16 @@ proptest! {
     fn it_ends_within_its_bound_and_rates_stay_in_theirs_whatever_happens(
         outcomes in prop::collection::vec(0u8..3, 1..40), start in 0.1f64..2e6,
     ) {
-        let mut climb = Climb::new(Rules { most: 60, ..Rules::new(start, 1.0) });
+        let mut search = RateSearch::new(Rules { most: 60, ..Rules::new(start, 1.0) });
         let mut probes = 0;
-        while let Some(rate) = climb.next() {
+        while let Some(rate) = search.next() {
             prop_assert!((start.min(1.0)..=1e6).contains(&rate), "{}", rate);
             let outcome = [Outcome::Holds, Outcome::Broken, Outcome::Limited][usize::from(outcomes[probes % outcomes.len()])];
-            climb.note(rate, outcome);
+            search.note(rate, outcome);
             probes += 1;
         }
         prop_assert!(probes <= 60);
-        let (lower, upper) = ends(&climb.interval());
+        let (lower, upper) = ends(&search.interval());
         prop_assert!(lower < upper);
     }
 }

@@ -1,4 +1,4 @@
-//! A course on a screen of any size: what there is room for, the most wanted first. It only writes into a buffer.
+//! A timeline on a screen of any size: what there is room for, the most wanted first. It only writes into a buffer.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Sparkline};
 
 use super::figures::{clock, rate, time};
 use super::heat;
-use super::timeline::{Course, Figures};
+use super::timeline::{Figures, Timeline};
 
 /// Least width of the full form.
 const WIDE: u16 = 72;
@@ -76,80 +76,84 @@ impl Rows<'_, '_> {
 }
 
 /// Draws it; `elapsed_ns`: since the run began.
-pub fn draw(frame: &mut Frame<'_>, course: &Course, elapsed_ns: u64, theme: Theme) {
+pub fn draw(frame: &mut Frame<'_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
     let area = frame.area();
     let mut rows = Rows { left: area, frame };
     match (area.width, area.height) {
-        (_, 0..3) => rows.line(one_line(course, elapsed_ns)),
-        (WIDE.., 16..) => full(&mut rows, course, elapsed_ns, theme),
-        _ => small(&mut rows, course, elapsed_ns, theme),
+        (_, 0..3) => rows.line(one_line(timeline, elapsed_ns)),
+        (WIDE.., 16..) => full(&mut rows, timeline, elapsed_ns, theme),
+        _ => small(&mut rows, timeline, elapsed_ns, theme),
     }
 }
 
-fn full(rows: &mut Rows<'_, '_>, course: &Course, elapsed_ns: u64, theme: Theme) {
+fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
     let width = rows.left.width;
-    let room = usize::from(width).saturating_sub(course.doing.len() + 12);
-    let url: String = course.url.chars().take(room).collect();
-    let gap = usize::from(width).saturating_sub(url.chars().count() + course.doing.chars().count() + 11);
+    let room = usize::from(width).saturating_sub(timeline.doing.len() + 12);
+    let url: String = timeline.url.chars().take(room).collect();
+    let gap = usize::from(width).saturating_sub(url.chars().count() + timeline.doing.chars().count() + 11);
     rows.line(Line::from(vec![
         Span::styled(" loadgen  ", theme.strong()),
         Span::raw(url),
         Span::raw(" ".repeat(gap)),
-        Span::styled(course.doing.clone(), theme.faint()),
+        Span::styled(timeline.doing.clone(), theme.faint()),
     ]));
-    rows.line(progress(course, elapsed_ns, width, theme));
-    if course.note.is_empty() {
+    rows.line(progress(timeline, elapsed_ns, width, theme));
+    if timeline.note.is_empty() {
         rows.gap();
     } else {
-        rows.line(Line::from(format!(" {}", course.note)));
+        rows.line(Line::from(format!(" {}", timeline.note)));
         rows.gap();
     }
-    rows.line(rates(course, width, theme));
-    sparkline(rows, course, 3, theme);
+    rows.line(rates(timeline, width, theme));
+    sparkline(rows, timeline, 3, theme);
     rows.gap();
-    latencies(rows, course, theme);
+    latencies(rows, timeline, theme);
     rows.gap();
-    errors(rows, course, theme);
-    workers(rows, course, theme);
+    errors(rows, timeline, theme);
+    workers(rows, timeline, theme);
     if rows.left.height > heat::LEAST_HEIGHT {
         rows.gap();
         let area = rows.take(rows.left.height);
-        heat::draw(rows.frame.buffer_mut(), area, course, theme);
+        heat::draw(rows.frame.buffer_mut(), area, timeline, theme);
     }
 }
 
 /// The rest of the screens: narrow, or low.
-fn small(rows: &mut Rows<'_, '_>, course: &Course, elapsed_ns: u64, theme: Theme) {
-    let total = &course.total.response;
+fn small(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
+    let total = &timeline.total.response;
     let width = rows.left.width;
     let low = rows.left.height < 6;
     if low {
-        rows.line(one_line(course, elapsed_ns));
+        rows.line(one_line(timeline, elapsed_ns));
     } else {
-        rows.line(Line::styled(format!(" {}", course.url), theme.strong()));
-        rows.line(progress(course, elapsed_ns, width, theme));
+        rows.line(Line::styled(format!(" {}", timeline.url), theme.strong()));
+        rows.line(progress(timeline, elapsed_ns, width, theme));
     }
-    if !low && !course.note.is_empty() {
-        rows.line(Line::from(format!(" {}", course.note)));
+    if !low && !timeline.note.is_empty() {
+        rows.line(Line::from(format!(" {}", timeline.note)));
     }
-    let offered = if course.paced { format!(" of {}", rate(course.offered)) } else { String::new() };
-    rows.line(Line::from(format!(" {}{offered} requests/s, {} open", rate(course.achieved), course.open)));
+    let offered = if timeline.paced { format!(" of {}", rate(timeline.offered)) } else { String::new() };
+    rows.line(Line::from(format!(
+        " {}{offered} requests/s, {} open",
+        rate(timeline.achieved),
+        timeline.open
+    )));
     rows.line(Line::from(vec![
         Span::raw(format!(" p50 {} p99 {} ", time(total.p50_us), time(total.p99_us))),
-        failed(&course.total, theme),
+        failed(&timeline.total, theme),
     ]));
     if !low {
-        sparkline(rows, course, rows.left.height, theme);
+        sparkline(rows, timeline, rows.left.height, theme);
     }
 }
 
-fn one_line(course: &Course, elapsed_ns: u64) -> Line<'static> {
+fn one_line(timeline: &Timeline, elapsed_ns: u64) -> Line<'static> {
     Line::from(format!(
         " {}  {}/s  p99 {}  {} failed",
         clock(elapsed_ns),
-        rate(course.achieved),
-        time(course.total.response.p99_us),
-        course.total.failed
+        rate(timeline.achieved),
+        time(timeline.total.response.p99_us),
+        timeline.total.failed
     ))
 }
 
@@ -162,16 +166,16 @@ fn failed(total: &Figures, theme: Theme) -> Span<'static> {
     }
 }
 
-fn progress(course: &Course, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
-    let done = match (course.planned_ns, course.requests) {
+fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
+    let done = match (timeline.planned_ns, timeline.requests) {
         (Some(planned), _) if planned > 0 => elapsed_ns as f64 / planned as f64,
-        (_, Some(requests)) => (course.total.completed + course.total.failed) as f64 / requests as f64,
+        (_, Some(requests)) => (timeline.total.completed + timeline.total.failed) as f64 / requests as f64,
         _ => 0.0,
     }
     .clamp(0.0, 1.0);
-    let (stage, left) = match course.planned_ns {
-        _ if elapsed_ns < course.warmup_ns => {
-            ("warm-up", course.planned_ns.map(|planned| planned - elapsed_ns))
+    let (stage, left) = match timeline.planned_ns {
+        _ if elapsed_ns < timeline.warmup_ns => {
+            ("warm-up", timeline.planned_ns.map(|planned| planned - elapsed_ns))
         }
         Some(planned) if elapsed_ns >= planned => ("waiting for the last responses", None),
         planned => ("measuring", planned.map(|planned| planned - elapsed_ns)),
@@ -180,9 +184,11 @@ fn progress(course: &Course, elapsed_ns: u64, width: u16, theme: Theme) -> Line<
     let long = width >= WIDE;
     let cells = if long { 20 } else { usize::from(width / 4) };
     let filled = (done * cells as f64).round() as usize;
-    let planned = match (course.planned_ns, course.requests) {
+    let planned = match (timeline.planned_ns, timeline.requests) {
         (Some(planned), _) => format!(" of {}", clock(planned)),
-        (None, Some(requests)) => format!(", {} of {requests}", course.total.completed + course.total.failed),
+        (None, Some(requests)) => {
+            format!(", {} of {requests}", timeline.total.completed + timeline.total.failed)
+        }
         _ => String::new(),
     };
     let words = if long { format!(": {stage}{left}") } else { String::new() };
@@ -196,42 +202,47 @@ fn progress(course: &Course, elapsed_ns: u64, width: u16, theme: Theme) -> Line<
     ])
 }
 
-fn rates(course: &Course, width: u16, theme: Theme) -> Line<'static> {
-    let offered = if course.paced { format!(" of {} offered", rate(course.offered)) } else { String::new() };
-    let busiest = format!("{:.0} %", course.busiest * 100.0);
-    let busy = if course.busiest > 0.9 { theme.bad() } else { Style::new() };
+fn rates(timeline: &Timeline, width: u16, theme: Theme) -> Line<'static> {
+    let offered =
+        if timeline.paced { format!(" of {} offered", rate(timeline.offered)) } else { String::new() };
+    let busiest = format!("{:.0} %", timeline.busiest * 100.0);
+    let busy = if timeline.busiest > 0.9 { theme.bad() } else { Style::new() };
     let mut line = vec![
         Span::styled(" rate      ", theme.faint()),
-        Span::styled(format!("{}/s", rate(course.achieved)), theme.strong()),
+        Span::styled(format!("{}/s", rate(timeline.achieved)), theme.strong()),
         Span::raw(offered),
         Span::styled("   open ", theme.faint()),
-        Span::raw(format!("{} of {}", course.open, course.connections)),
+        Span::raw(format!("{} of {}", timeline.open, timeline.connections)),
         Span::styled("   busiest thread ", theme.faint()),
         Span::styled(busiest, busy),
     ];
-    if course.paced && width >= ROOMY {
-        let late = if course.total.lag_us > LATE_US { theme.bad() } else { Style::new() };
+    if timeline.paced && width >= ROOMY {
+        let late = if timeline.total.lag_us > LATE_US { theme.bad() } else { Style::new() };
         line.push(Span::styled("   send lag p99 ", theme.faint()));
-        line.push(Span::styled(time(course.total.lag_us), late));
+        line.push(Span::styled(time(timeline.total.lag_us), late));
     }
     Line::from(line)
 }
 
-fn sparkline(rows: &mut Rows<'_, '_>, course: &Course, height: u16, theme: Theme) {
+fn sparkline(rows: &mut Rows<'_, '_>, timeline: &Timeline, height: u16, theme: Theme) {
     let area = rows.take(height);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
     // Whole intervals only: a short one at the end of a part says little about the rate.
-    let rates: Vec<u64> =
-        course.points.iter().filter(|point| point.length_ns > 0).map(|point| point.rate() as u64).collect();
-    let wide = course.columns_per_point(width);
+    let rates: Vec<u64> = timeline
+        .buckets
+        .iter()
+        .filter(|bucket| bucket.length_ns > 0)
+        .map(|bucket| bucket.rate() as u64)
+        .collect();
+    let wide = timeline.columns_per_bucket(width);
     let newest = &rates[rates.len().saturating_sub(width / wide)..];
     let columns: Vec<u64> = newest.iter().flat_map(|rate| vec![*rate; wide]).collect();
-    let top = newest.iter().copied().max().unwrap_or(0).max(course.offered as u64).max(1);
+    let top = newest.iter().copied().max().unwrap_or(0).max(timeline.offered as u64).max(1);
     rows.frame.render_widget(Sparkline::default().data(&columns).max(top).style(theme.bar()), area);
 }
 
-fn latencies(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
+fn latencies(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
     let head = ["p50", "p90", "p99", "p99.9", "max", "requests"].map(|name| format!("{name:>10}")).concat();
     rows.line(Line::styled(format!(" {:<14}{head}", "response time"), theme.faint()));
     let of = |label: String, summary: &crate::measure::record::Summary| {
@@ -240,33 +251,33 @@ fn latencies(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
         let cells = shown.map(|text| format!("{text:>10}")).concat();
         format!(" {label:<14}{cells}{:>10}", summary.count)
     };
-    let last_s = course.last_ns as f64 / 1e9;
-    rows.line(Line::from(of(format!("  last {last_s:.1} s"), &course.last.response)));
-    rows.line(Line::styled(of("  all".into(), &course.total.response), theme.strong()));
-    if course.paced {
-        rows.line(Line::from(of("  service only".into(), &course.total.service)));
+    let last_s = timeline.last_ns as f64 / 1e9;
+    rows.line(Line::from(of(format!("  last {last_s:.1} s"), &timeline.last.response)));
+    rows.line(Line::styled(of("  all".into(), &timeline.total.response), theme.strong()));
+    if timeline.paced {
+        rows.line(Line::from(of("  service only".into(), &timeline.total.service)));
     }
 }
 
-fn errors(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
-    let kinds = course.errors.iter().take(4).map(|(kind, count)| format!("{kind} {count}"));
+fn errors(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
+    let kinds = timeline.errors.iter().take(4).map(|(kind, count)| format!("{kind} {count}"));
     let kinds = kinds.collect::<Vec<_>>().join(", ");
     rows.line(Line::from(vec![
         Span::styled(" errors    ", theme.faint()),
-        failed(&course.total, theme),
+        failed(&timeline.total, theme),
         Span::raw(if kinds.is_empty() { String::new() } else { format!(": {kinds}") }),
     ]));
 }
 
-fn workers(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
-    let whole: u64 = course.workers.iter().map(|(_, count)| *count).sum();
-    let most = course.workers.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
+    let whole: u64 = timeline.workers.iter().map(|(_, count)| *count).sum();
+    let most = timeline.workers.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     // Half of the room: the other half is the heat map's.
     let room = (usize::from(rows.left.height) / 2).min(MOST_WORKERS);
-    let hidden = course.workers.len().saturating_sub(room);
-    let shown = if hidden > 0 { room.saturating_sub(1) } else { course.workers.len() };
+    let hidden = timeline.workers.len().saturating_sub(room);
+    let shown = if hidden > 0 { room.saturating_sub(1) } else { timeline.workers.len() };
     let cells = usize::from(rows.left.width).saturating_sub(42).min(60);
-    for (index, (name, count)) in course.workers.iter().take(shown).enumerate() {
+    for (index, (name, count)) in timeline.workers.iter().take(shown).enumerate() {
         let filled = (*count as f64 / most as f64 * cells as f64).round() as usize;
         let label = if index == 0 { "workers" } else { "" };
         let name: String = name.chars().take(10).collect();
@@ -279,7 +290,7 @@ fn workers(rows: &mut Rows<'_, '_>, course: &Course, theme: Theme) {
     }
     if hidden > 0 && room > 0 {
         rows.line(Line::styled(
-            format!(" {:<21} and {} more", "", course.workers.len() - shown),
+            format!(" {:<21} and {} more", "", timeline.workers.len() - shown),
             theme.faint(),
         ));
     }

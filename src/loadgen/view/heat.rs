@@ -1,4 +1,4 @@
-//! Response times over the course of a run: time from left to right, latency upwards, darker where more requests are.
+//! Response times over the timeline of a run: time from left to right, latency upwards, darker where more requests are.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,7 +6,7 @@ use ratatui::style::{Color, Style};
 
 use super::draw::Theme;
 use super::figures::time;
-use super::timeline::{BANDS, Course, Point, band_end_us};
+use super::timeline::{BANDS, Bucket, Timeline, band_end_us};
 
 /// Least height that says something: a title and three bands.
 pub const LEAST_HEIGHT: u16 = 4;
@@ -17,14 +17,14 @@ const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];
 /// The same in colour: one hue from dark to bright.
 const COLORS: [u8; 4] = [24, 31, 38, 45];
 
-/// Draws the newest points.
-pub fn draw(buffer: &mut Buffer, area: Rect, course: &Course, theme: Theme) {
+/// Draws the newest buckets.
+pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) {
     let columns = usize::from(area.width.saturating_sub(LABELS + 1));
-    let (points, wide) = (&course.points, course.columns_per_point(columns));
-    let newest = &points[points.len().saturating_sub(columns / wide)..];
+    let (buckets, wide) = (&timeline.buckets, timeline.columns_per_bucket(columns));
+    let newest = &buckets[buckets.len().saturating_sub(columns / wide)..];
     let mut used = [0u64; BANDS];
-    for point in newest {
-        used.iter_mut().zip(point.bands).for_each(|(sum, count)| *sum += u64::from(count));
+    for bucket in newest {
+        used.iter_mut().zip(bucket.bands).for_each(|(sum, count)| *sum += u64::from(count));
     }
     let Some(high) = used.iter().rposition(|count| *count > 0) else { return };
     let low = floor(&used);
@@ -37,16 +37,16 @@ pub fn draw(buffer: &mut Buffer, area: Rect, course: &Course, theme: Theme) {
         // The quickest few are of no interest: they count in the lowest row.
         (if row == 0 { 0 } else { from })..(from + per_row).min(high + 1)
     };
-    let count = |point: &Point, row: usize| {
-        point.bands[bands(row)].iter().map(|count| u64::from(*count)).sum::<u64>()
+    let count = |bucket: &Bucket, row: usize| {
+        bucket.bands[bands(row)].iter().map(|count| u64::from(*count)).sum::<u64>()
     };
     for row in 0..shown {
         let y = area.y + 1 + (shown - 1 - row) as u16;
         let label = format!("{:>9} ", time(band_end_us(bands(row).end - 1)));
         buffer.set_string(area.x, y, label, theme.faint());
-        for (column, point) in newest.iter().enumerate() {
-            let whole: u64 = point.bands.iter().map(|count| u64::from(*count)).sum();
-            if let Some(level) = level(count(point, row), whole) {
+        for (column, bucket) in newest.iter().enumerate() {
+            let whole: u64 = bucket.bands.iter().map(|count| u64::from(*count)).sum();
+            if let Some(level) = level(count(bucket, row), whole) {
                 let style =
                     if theme.color { Style::new().fg(Color::Indexed(COLORS[level])) } else { Style::new() };
                 buffer.set_string(

@@ -1,23 +1,23 @@
-//! A course as plain lines, one per interval, for files, pipes and terminals that want nothing else.
+//! A timeline as plain lines, one per interval, for files, pipes and terminals that want nothing else.
 
 use super::figures::{clock, rate, time};
-use super::timeline::Course;
+use super::timeline::Timeline;
 
 /// What stands over the lines.
 pub const HEAD: &str = "      time  offered/s   rate/s       p50       p99   failed     open";
 
 /// The last interval; `elapsed_ns`: its end.
-pub fn line(course: &Course, elapsed_ns: u64, failed: u64, warmup: bool) -> String {
-    let response = &course.last.response;
+pub fn line(timeline: &Timeline, elapsed_ns: u64, failed: u64, warmup: bool) -> String {
+    let response = &timeline.last.response;
     let shown = |us| if response.count == 0 { "-".to_owned() } else { time(us) };
-    let offered = if course.paced { rate(course.offered) } else { "-".into() };
+    let offered = if timeline.paced { rate(timeline.offered) } else { "-".into() };
     format!(
         "{:>10} {offered:>10} {:>8} {:>9} {:>9} {failed:>8} {:>8}{}",
         clock(elapsed_ns),
-        rate(course.achieved),
+        rate(timeline.achieved),
         shown(response.p50_us),
         shown(response.p99_us),
-        course.open,
+        timeline.open,
         if warmup { "  warm-up" } else { "" }
     )
 }
@@ -29,8 +29,8 @@ mod tests {
 
     #[test]
     fn a_line_stands_under_its_head() {
-        let course = samples::course(30);
-        let text = format!("{HEAD}\n{}", line(&course, 12_000_000_000, 3, true));
+        let timeline = samples::timeline(30);
+        let text = format!("{HEAD}\n{}", line(&timeline, 12_000_000_000, 3, true));
         insta::assert_snapshot!(text);
     }
 }

@@ -20,7 +20,7 @@ use crate::loadgen::count::collect::Snapshot;
 use crate::loadgen::plan::Plan;
 use crate::sys::stdio::remark;
 use screen::Screen;
-use timeline::Course;
+use timeline::Timeline;
 
 /// One of the three.
 pub enum View {
@@ -46,11 +46,11 @@ impl View {
 
     /// A run of `plan` begins; `note`: what it is part of, or nothing.
     pub fn begin(&mut self, plan: &Plan, note: &str) {
-        let course = || Course::new(plan, note);
+        let timeline = || Timeline::new(plan, note);
         match self {
             Self::Silent => {}
-            Self::Lines(lines) => lines.course = Some(Box::new(course())),
-            Self::Screen(screen) => screen.with(|shown| *shown = Some(course())),
+            Self::Lines(lines) => lines.timeline = Some(Box::new(timeline())),
+            Self::Screen(screen) => screen.with(|shown| *shown = Some(timeline())),
         }
     }
 
@@ -59,9 +59,9 @@ impl View {
         match self {
             Self::Silent => {}
             Self::Lines(lines) => lines.show(snapshot),
-            Self::Screen(screen) => screen.with(|course| {
-                if let Some(course) = course {
-                    course.take(snapshot);
+            Self::Screen(screen) => screen.with(|timeline| {
+                if let Some(timeline) = timeline {
+                    timeline.take(snapshot);
                 }
             }),
         }
@@ -78,7 +78,7 @@ impl View {
 /// Lines on standard error.
 #[derive(Default)]
 pub struct Lines {
-    course: Option<Box<Course>>,
+    timeline: Option<Box<Timeline>>,
     has_head: bool,
 }
 
@@ -92,17 +92,17 @@ impl Lines {
     }
 
     fn show(&mut self, snapshot: &Snapshot<'_>) {
-        let Some(mut course) = self.course.take() else { return };
-        course.take(snapshot);
+        let Some(mut timeline) = self.timeline.take() else { return };
+        timeline.take(snapshot);
         let Snapshot { plan, last, elapsed_ns, total, .. } = *snapshot;
         let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
         let is_straggler = last.warmup && last.begin_ns >= plan.warmup_ns;
-        let is_over = course.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
+        let is_over = timeline.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
         // The runs of a search have one line each.
-        if course.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
+        if timeline.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
             let failed = if last.warmup { last.tally.failed() } else { total.failed() };
-            self.print(lines::HEAD, &lines::line(&course, elapsed_ns, failed, last.warmup));
+            self.print(lines::HEAD, &lines::line(&timeline, elapsed_ns, failed, last.warmup));
         }
-        self.course = Some(course);
+        self.timeline = Some(timeline);
     }
 }

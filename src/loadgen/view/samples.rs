@@ -2,23 +2,23 @@
 
 use clap::Parser as _;
 
-use super::timeline::Course;
+use super::timeline::Timeline;
 use crate::loadgen::cli::Args;
 use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::fault::Fault;
-use crate::loadgen::count::tally::{Moments, Tally};
+use crate::loadgen::count::failure::Failure;
+use crate::loadgen::count::tally::{Tally, Timestamps};
 use crate::loadgen::engine::exchange::Answer;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::interval::Interval;
+use crate::loadgen::schedule::intervals::Interval;
 use crate::measure::series::IntervalSummary;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// After this many seconds.
-pub fn course(seconds: u64) -> Course {
+pub fn timeline(seconds: u64) -> Timeline {
     let args = Args::parse_from(["loadgen", "-r", "2000", "-d", "30s", "-c", "256", "127.0.0.1:8080/hello"]);
     let plan = Plan::new(&args).unwrap();
-    let mut course = Course::new(&plan, "");
+    let mut timeline = Timeline::new(&plan, "");
     let mut total = Tally::default();
     for second in 0..seconds {
         let warmup = second == 0;
@@ -29,7 +29,7 @@ pub fn course(seconds: u64) -> Course {
         let (begin_ns, end_ns) = (second * SECOND_NS, (second + 1) * SECOND_NS);
         let last =
             Interval { index: second, begin_ns, end_ns, warmup, tally: Box::new(tally), offered: 2000 };
-        course.take(&Snapshot {
+        timeline.take(&Snapshot {
             plan: &plan,
             elapsed_ns: end_ns,
             warmup,
@@ -41,7 +41,7 @@ pub fn course(seconds: u64) -> Course {
             busiest_thread: 0.34,
         });
     }
-    course
+    timeline
 }
 
 /// 1998 responses of 0 to 2 ms, ten times that in every tenth second, and now and then a failure.
@@ -53,10 +53,10 @@ fn tally(second: u64, warmup: bool) -> Tally {
         tally.start(Some(20_000));
         let took_ns = (request + 1) * 1000 * slow * if request > 1970 { 3 } else { 1 };
         let answer = Answer { status: 200, bytes: 100, worker: Some(worker.as_bytes()) };
-        tally.complete(answer, Moments::default(), took_ns);
+        tally.complete(answer, Timestamps::default(), took_ns);
     }
     if second % 7 == 3 && !warmup {
-        tally.fail(Fault::TimeoutBeforeResponse, String::new);
+        tally.fail(Failure::TimeoutBeforeResponse, String::new);
     }
     tally
 }

@@ -19,7 +19,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 
 use super::draw::{Theme, draw};
-use super::timeline::Course;
+use super::timeline::Timeline;
 use crate::loadgen::control::Interrupt;
 
 /// Time between two pictures, in ms.
@@ -32,7 +32,7 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A screen; it gives the terminal back when it is dropped.
 pub struct Screen {
-    course: Arc<Mutex<Option<Course>>>,
+    timeline: Arc<Mutex<Option<Timeline>>>,
     /// Closing it ends the thread.
     end: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
@@ -43,19 +43,19 @@ impl Screen {
     pub fn open(interrupt: &Arc<Interrupt>) -> Option<Self> {
         let (ended, end) = io::pipe().ok()?;
         let tty = take()?;
-        let course = Arc::new(Mutex::new(None));
-        let (shown, interrupt) = (course.clone(), interrupt.clone());
+        let timeline = Arc::new(Mutex::new(None));
+        let (shown, interrupt) = (timeline.clone(), interrupt.clone());
         let show = move || show(&shown, tty, &ended, &interrupt);
         let thread = std::thread::Builder::new().name("view".into()).spawn(show);
         if thread.is_err() {
             leave();
         }
-        Some(Self { course, end: Some(end), thread: Some(thread.ok()?) })
+        Some(Self { timeline, end: Some(end), thread: Some(thread.ok()?) })
     }
 
     /// Changes what is shown.
-    pub fn with(&self, change: impl FnOnce(&mut Option<Course>)) {
-        change(&mut lock(&self.course));
+    pub fn with(&self, change: impl FnOnce(&mut Option<Timeline>)) {
+        change(&mut lock(&self.timeline));
     }
 }
 
@@ -74,14 +74,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The thread: a picture, then a key or a moment's wait.
-fn show(course: &Mutex<Option<Course>>, mut tty: File, ended: &PipeReader, interrupt: &Interrupt) {
+fn show(timeline: &Mutex<Option<Timeline>>, mut tty: File, ended: &PipeReader, interrupt: &Interrupt) {
     let theme = Theme { color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
     let Ok(mut terminal) = Terminal::new(CrosstermBackend::new(io::stderr())) else { return };
     loop {
-        let shown = lock(course).clone();
-        if let Some(course) = shown.filter(|_| IS_TAKEN.load(Relaxed)) {
-            let elapsed_ns = course.begun.elapsed().as_nanos() as u64;
-            if terminal.draw(|frame| draw(frame, &course, elapsed_ns, theme)).is_err() {
+        let shown = lock(timeline).clone();
+        if let Some(timeline) = shown.filter(|_| IS_TAKEN.load(Relaxed)) {
+            let elapsed_ns = timeline.begun.elapsed().as_nanos() as u64;
+            if terminal.draw(|frame| draw(frame, &timeline, elapsed_ns, theme)).is_err() {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! What a live view knows: the course of a run, digested from snapshots. Its size does not grow with the run. It draws
+//! What a live view knows: the timeline of a run, digested from snapshots. Its size does not grow with the run. It draws
 //! nothing and knows no terminal.
 
 use std::time::Instant;
@@ -10,13 +10,13 @@ use crate::measure::histogram::{Histogram, summary};
 use crate::measure::record::Summary;
 
 /// Points kept; when there are more, neighbours become one.
-const MOST_POINTS: usize = 512;
+const MOST_BUCKETS: usize = 512;
 /// Bands of latency: each is half an octave, the first ends at 1024 ns.
 pub const BANDS: usize = 56;
 
 /// One interval, or several.
 #[derive(Clone, Debug)]
-pub struct Point {
+pub struct Bucket {
     begin_ns: u64,
     /// How long, in ns.
     pub length_ns: u64,
@@ -28,7 +28,7 @@ pub struct Point {
     pub warmup: bool,
 }
 
-impl Point {
+impl Bucket {
     /// Completed per second.
     pub fn rate(&self) -> f64 {
         per_second(self.completed, self.length_ns)
@@ -85,7 +85,7 @@ impl Figures {
 
 /// A run under way.
 #[derive(Clone, Debug)]
-pub struct Course {
+pub struct Timeline {
     /// The target.
     pub url: String,
     /// What is being done, such as `closed loop, 16 connections`.
@@ -104,10 +104,10 @@ pub struct Course {
     pub requests: Option<u64>,
     /// When it began.
     pub begun: Instant,
-    /// The course, in the order of time.
-    pub points: Vec<Point>,
-    /// Intervals in a point.
-    per_point: u32,
+    /// The timeline, in the order of time.
+    pub buckets: Vec<Bucket>,
+    /// Intervals in a bucket.
+    per_bucket: u32,
     in_last: u32,
     /// Requests of the warm-up completed in the interval that comes next.
     stragglers: u64,
@@ -131,7 +131,7 @@ pub struct Course {
     pub busiest: f64,
 }
 
-impl Course {
+impl Timeline {
     /// A run of `plan` that begins now; `note`: what it is part of.
     pub fn new(plan: &Plan, note: &str) -> Self {
         let paced = matches!(plan.load, Load::Open(_));
@@ -153,8 +153,8 @@ impl Course {
             planned_ns: plan.duration_ns.map(|duration| duration + plan.warmup_ns),
             requests: plan.requests,
             begun: Instant::now(),
-            points: Vec::new(),
-            per_point: 1,
+            buckets: Vec::new(),
+            per_bucket: 1,
             in_last: 1,
             stragglers: 0,
             achieved: 0.0,
@@ -174,7 +174,7 @@ impl Course {
         let Snapshot { last, total, open, busiest_thread, .. } = *snapshot;
         let length_ns = last.end_ns.saturating_sub(last.begin_ns);
         let tally = &*last.tally;
-        self.push(Point {
+        self.push(Bucket {
             begin_ns: last.begin_ns,
             length_ns,
             completed: tally.completed,
@@ -194,46 +194,46 @@ impl Course {
             self.last = Figures::of(tally);
         }
         self.total = Figures::of(total);
-        self.errors = total.faults().map(|(fault, count)| (fault.name(), count)).collect();
+        self.errors = total.failures().map(|(failure, count)| (failure.name(), count)).collect();
         self.workers = total.workers().into_iter().collect();
         self.workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
     }
 
-    /// How many columns a point takes, so that the whole run fills `width` as well as it can.
-    pub fn columns_per_point(&self, width: usize) -> usize {
+    /// How many columns a bucket takes, so that the whole run fills `width` as well as it can.
+    pub fn columns_per_bucket(&self, width: usize) -> usize {
         let planned = self.planned_ns.unwrap_or(u64::MAX).div_ceil(self.last_ns.max(1));
-        let points = usize::try_from(planned).unwrap_or(usize::MAX).max(self.points.len()).max(1);
-        (width / points).clamp(1, 4)
+        let buckets = usize::try_from(planned).unwrap_or(usize::MAX).max(self.buckets.len()).max(1);
+        (width / buckets).clamp(1, 4)
     }
 
-    fn push(&mut self, point: Point) {
-        let same = self.points.last().is_some_and(|last| last.begin_ns == point.begin_ns);
-        match self.points.last_mut() {
-            Some(last) if same => last.merge(&point),
-            Some(last) if self.in_last < self.per_point => {
-                last.merge(&point);
-                last.length_ns += point.length_ns;
+    fn push(&mut self, bucket: Bucket) {
+        let same = self.buckets.last().is_some_and(|last| last.begin_ns == bucket.begin_ns);
+        match self.buckets.last_mut() {
+            Some(last) if same => last.merge(&bucket),
+            Some(last) if self.in_last < self.per_bucket => {
+                last.merge(&bucket);
+                last.length_ns += bucket.length_ns;
                 self.in_last += 1;
             }
             _ => {
-                self.points.push(point);
+                self.buckets.push(bucket);
                 self.in_last = 1;
             }
         }
-        if self.points.len() > MOST_POINTS {
-            for pair in self.points.chunks_exact_mut(2) {
+        if self.buckets.len() > MOST_BUCKETS {
+            for pair in self.buckets.chunks_exact_mut(2) {
                 let [first, second] = pair else { continue };
                 first.merge(second);
                 first.length_ns += second.length_ns;
             }
             let mut index = 0;
-            self.points.retain(|_| {
+            self.buckets.retain(|_| {
                 index += 1;
                 index % 2 == 1
             });
-            self.per_point *= 2;
+            self.per_bucket *= 2;
             // The last one had no neighbour.
-            self.in_last = self.per_point / 2;
+            self.in_last = self.per_bucket / 2;
         }
     }
 }
@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn a_long_run_takes_no_more_room_and_loses_no_request() {
-        let mut course = samples::course(0);
+        let mut timeline = samples::timeline(0);
         for second in 0..5000u64 {
-            course.push(Point {
+            timeline.push(Bucket {
                 begin_ns: second * 1_000_000_000,
                 length_ns: 1_000_000_000,
                 completed: 7,
@@ -277,9 +277,9 @@ mod tests {
                 warmup: false,
             });
         }
-        assert!(course.points.len() <= MOST_POINTS);
-        assert_eq!(course.points.iter().map(|point| point.completed).sum::<u64>(), 35_000);
-        assert_eq!(course.points.iter().map(|point| point.length_ns).sum::<u64>(), 5000 * 1_000_000_000);
-        assert!(course.points.iter().all(|point| (point.rate() - 7.0).abs() < 1e-9));
+        assert!(timeline.buckets.len() <= MOST_BUCKETS);
+        assert_eq!(timeline.buckets.iter().map(|bucket| bucket.completed).sum::<u64>(), 35_000);
+        assert_eq!(timeline.buckets.iter().map(|bucket| bucket.length_ns).sum::<u64>(), 5000 * 1_000_000_000);
+        assert!(timeline.buckets.iter().all(|bucket| (bucket.rate() - 7.0).abs() < 1e-9));
     }
 }

@@ -22,14 +22,14 @@ pub struct Interval {
     pub offered: u64,
 }
 
-/// Where the cuts are. Each of the three parts begins with a whole interval; the last one of a part may be shorter.
+/// Where the intervals are. Each of the three parts begins with a whole interval; the last one of a part may be shorter.
 #[derive(Clone, Copy, Debug)]
-pub struct Cuts {
+pub struct Intervals {
     window: Window,
     length_ns: u64,
 }
 
-impl Cuts {
+impl Intervals {
     /// Intervals of `length_ns` (above 0) over `window`.
     pub fn new(window: Window, length_ns: u64) -> Self {
         Self { window, length_ns }
@@ -90,13 +90,13 @@ mod tests {
         ) {
             let begin = origin + warmup;
             let end = duration.map_or(u64::MAX, |duration| begin + duration);
-            let cuts = Cuts::new(Window { origin, begin, end }, length);
-            let index = cuts.index(at.max(origin));
-            let (low, high) = cuts.bounds(index);
+            let intervals = Intervals::new(Window { origin, begin, end }, length);
+            let index = intervals.index(at.max(origin));
+            let (low, high) = intervals.bounds(index);
             prop_assert!(low <= at.max(origin) && at.max(origin) < high);
             prop_assert!(high - low <= length);
-            prop_assert_eq!(cuts.bounds(index + 1).0, high);
-            prop_assert_eq!(cuts.is_warmup(index), low < begin);
+            prop_assert_eq!(intervals.bounds(index + 1).0, high);
+            prop_assert_eq!(intervals.is_warmup(index), low < begin);
             prop_assert!(high <= begin || low >= begin, "the begin of the measured time is a cut");
             prop_assert!(high <= end || low >= end, "its end is one too");
         }

@@ -4,7 +4,7 @@ use std::io;
 
 /// A kind of failure. None of them ever enters a latency histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum Failure {
     /// Connecting: the port is closed (or the accept queue refuses).
     ConnectRefused,
     /// Connecting: no answer within the time-out.
@@ -40,25 +40,25 @@ pub enum Fault {
 }
 
 /// All kinds, in the order of the phases.
-pub const ALL: [Fault; 15] = [
-    Fault::ConnectRefused,
-    Fault::ConnectTimeout,
-    Fault::ConnectFailed,
-    Fault::ClosedBeforeResponse,
-    Fault::ResetBeforeResponse,
-    Fault::ResetInResponse,
-    Fault::EarlyEnd,
-    Fault::ShortBody,
-    Fault::BadResponse,
-    Fault::TimeoutBeforeResponse,
-    Fault::TimeoutInResponse,
-    Fault::TimeoutBeforeClose,
-    Fault::NoDescriptors,
-    Fault::NoPorts,
-    Fault::NoSocket,
+pub const ALL: [Failure; 15] = [
+    Failure::ConnectRefused,
+    Failure::ConnectTimeout,
+    Failure::ConnectFailed,
+    Failure::ClosedBeforeResponse,
+    Failure::ResetBeforeResponse,
+    Failure::ResetInResponse,
+    Failure::EarlyEnd,
+    Failure::ShortBody,
+    Failure::BadResponse,
+    Failure::TimeoutBeforeResponse,
+    Failure::TimeoutInResponse,
+    Failure::TimeoutBeforeClose,
+    Failure::NoDescriptors,
+    Failure::NoPorts,
+    Failure::NoSocket,
 ];
 
-impl Fault {
+impl Failure {
     /// The name in every output.
     pub fn name(self) -> &'static str {
         match self {
@@ -112,20 +112,20 @@ mod tests {
     #[test]
     fn every_kind_is_listed_once_in_order_and_has_its_own_name() {
         assert!(ALL.is_sorted());
-        for (index, fault) in ALL.into_iter().enumerate() {
-            assert_eq!(fault as usize, index);
-            assert_eq!(ALL.iter().filter(|other| other.name() == fault.name()).count(), 1);
+        for (index, failure) in ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, index);
+            assert_eq!(ALL.iter().filter(|other| other.name() == failure.name()).count(), 1);
         }
     }
 
     #[test]
     fn running_out_of_ports_or_descriptors_is_our_own_fault() {
-        let of = |errno| Fault::of_connect(&io::Error::from_raw_os_error(errno));
-        assert_eq!(of(libc::EMFILE), Fault::NoDescriptors);
-        assert_eq!(of(libc::EADDRNOTAVAIL), Fault::NoPorts);
+        let of = |errno| Failure::of_connect(&io::Error::from_raw_os_error(errno));
+        assert_eq!(of(libc::EMFILE), Failure::NoDescriptors);
+        assert_eq!(of(libc::EADDRNOTAVAIL), Failure::NoPorts);
         assert!(of(libc::EMFILE).is_ours() && of(libc::EADDRNOTAVAIL).is_ours());
-        assert_eq!(of(libc::ECONNREFUSED), Fault::ConnectRefused);
+        assert_eq!(of(libc::ECONNREFUSED), Failure::ConnectRefused);
         assert!(!of(libc::ECONNREFUSED).is_ours());
-        assert_eq!(of(libc::EHOSTUNREACH), Fault::ConnectFailed);
+        assert_eq!(of(libc::EHOSTUNREACH), Failure::ConnectFailed);
     }
 }
