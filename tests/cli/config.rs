@@ -26,7 +26,7 @@ fn resolve(arguments: &[&str], environment: &[(&str, &str)]) -> Settings {
 }
 
 #[test]
-fn the_command_line_counts_before_the_environment_before_the_file() {
+fn the_command_line_overrides_the_environment_overrides_the_file() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("c.toml", "port = 1001\nworkers = 11\nbacklog = 111\n");
     let file = file.to_str().unwrap();
@@ -45,13 +45,13 @@ fn the_configuration_file_can_be_named_in_the_environment() {
 }
 
 #[test]
-fn an_empty_variable_and_one_that_is_overruled_do_not_count() {
+fn empty_and_overridden_variables_are_ignored() {
     assert_eq!(resolve(&[], &[("CAFFEINE_PORT", "")]).port, 8080);
     assert_eq!(resolve(&["-p", "1"], &[("CAFFEINE_PORT", "no number")]).port, 1);
 }
 
 #[test]
-fn a_bad_variable_is_named_with_the_way_out() {
+fn an_invalid_variable_is_named_with_a_remedy() {
     let sandbox = Sandbox::new();
     let start = |name: &str, value: &str| {
         let mut command = sandbox.command(&[]);
@@ -81,7 +81,7 @@ const BAD: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn an_action_looks_at_no_variable_that_it_does_not_use() {
+fn an_action_ignores_variables_it_does_not_use() {
     let sandbox = Sandbox::new();
     let _server = sandbox.start(&["-n", "lab"]);
     let file = sandbox.program("hello", "#!/bin/sh\n");
@@ -105,7 +105,7 @@ fn an_action_looks_at_no_variable_that_it_does_not_use() {
 }
 
 #[test]
-fn the_present_directory_matters_to_relative_paths_alone() {
+fn the_working_directory_matters_only_for_relative_paths() {
     let sandbox = Sandbox::new();
     let gone = |arguments: &[&str]| {
         std::fs::create_dir(sandbox.path("gone")).unwrap();
@@ -175,7 +175,7 @@ fn every_error_in_a_file_names_file_line_and_key() {
 }
 
 #[test]
-fn variables_can_be_numbers_and_are_what_a_handler_can_be_started_with() {
+fn handler_variables_may_be_numbers_and_must_fit_into_an_environment() {
     let sandbox = Sandbox::new();
     sandbox.handler(
         "env",
@@ -196,7 +196,7 @@ fn variables_can_be_numbers_and_are_what_a_handler_can_be_started_with() {
 }
 
 #[test]
-fn a_broken_file_hinders_only_what_uses_it() {
+fn a_broken_file_affects_only_actions_that_read_it() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\n");
     let mut server = sandbox.start(&["-c", "c.toml"]);
@@ -219,7 +219,7 @@ fn a_broken_file_hinders_only_what_uses_it() {
 }
 
 #[test]
-fn settings_can_be_checked_without_a_start() {
+fn settings_can_be_checked_without_starting() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "name = \"lab\"\nworkers = 3\nport = 1234\nbind = \"127.0.0.1\"\n");
     let said = sandbox.caffeine(&["--check-config", "-c", "c.toml"]).succeeds().stdout;
@@ -232,7 +232,7 @@ fn settings_can_be_checked_without_a_start() {
 }
 
 #[test]
-fn settings_are_recorded_as_they_can_be_read_again() {
+fn recorded_settings_can_be_read_back() {
     let sandbox = Sandbox::new();
     let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
                   max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\n\
@@ -249,7 +249,7 @@ fn settings_are_recorded_as_they_can_be_read_again() {
 }
 
 #[test]
-fn relative_paths_count_from_where_they_were_written() {
+fn relative_paths_are_resolved_where_they_were_written() {
     let sandbox = Sandbox::new();
     std::fs::create_dir_all(sandbox.path("etc/handlers")).unwrap();
     let file = sandbox.write("etc/c.toml", "path = \"handlers\"\nstate-dir = \"state\"\n");
@@ -261,7 +261,7 @@ fn relative_paths_count_from_where_they_were_written() {
 }
 
 #[test]
-fn a_reload_reads_the_file_again_and_the_rest_stays() {
+fn a_reload_rereads_the_file_and_keeps_other_settings() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("c.toml", "port = 1\nworkers = 1\n");
     let sources = sources(&["-c", file.to_str().unwrap(), "-p", "9"], &[]);
@@ -272,7 +272,7 @@ fn a_reload_reads_the_file_again_and_the_rest_stays() {
 }
 
 #[test]
-fn a_configuration_that_can_be_read_only_once_is_refused() {
+fn a_configuration_from_a_pipe_or_fifo_is_refused() {
     let sandbox = Sandbox::new();
     let end = |from: Stdio| {
         let output = sandbox.command(&["--check-config", "-c", "/dev/stdin"]).stdin(from).output().unwrap();
@@ -289,7 +289,7 @@ fn a_configuration_that_can_be_read_only_once_is_refused() {
 }
 
 #[test]
-fn a_configuration_that_became_a_fifo_does_not_stop_the_supervisor() {
+fn a_configuration_replaced_by_a_fifo_does_not_block_the_supervisor() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("c.toml", "workers = 2\n");
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
@@ -303,13 +303,13 @@ fn a_configuration_that_became_a_fifo_does_not_stop_the_supervisor() {
 }
 
 #[test]
-fn a_run_without_a_name_is_called_after_its_port() {
+fn an_unnamed_instance_is_named_after_its_port() {
     assert_eq!(resolve(&["-p", "8081"], &[]).name.as_str(), "port-8081");
     assert!(resolve(&["-p", "0"], &[]).name.as_str().starts_with("port-0-"));
 }
 
 #[test]
-fn the_default_path_is_made_with_a_word_on_what_to_do_next() {
+fn the_default_path_is_created_with_a_hint_to_deploy() {
     let sandbox = Sandbox::new();
     std::fs::remove_dir(sandbox.handlers()).unwrap();
     let server = sandbox.start(&[]);
@@ -319,7 +319,7 @@ fn the_default_path_is_made_with_a_word_on_what_to_do_next() {
 }
 
 #[test]
-fn how_workers_accept_is_set_in_every_place_and_written_down() {
+fn accept_options_can_be_set_everywhere_and_are_recorded() {
     let sandbox = Sandbox::new();
     let usual = resolve(&[], &[]);
     assert_eq!((usual.accept_batch, usual.defer_accept_s, usual.pin), (1, 1, false));

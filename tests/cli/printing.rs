@@ -30,7 +30,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_reader_that_has_left_is_not_an_error() {
+fn a_closed_reader_is_not_an_error() {
     let sandbox = Sandbox::new();
     for mut command in PROGRAMS.into_iter().flat_map(printing) {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -41,7 +41,7 @@ fn a_reader_that_has_left_is_not_an_error() {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_one_line_and_a_failure() {
+fn output_that_cannot_be_written_fails_with_one_line() {
     let sandbox = Sandbox::new();
     for mut command in PROGRAMS.into_iter().flat_map(printing) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -54,7 +54,7 @@ fn output_that_cannot_be_written_is_one_line_and_a_failure() {
 }
 
 #[test]
-fn an_error_that_cannot_be_said_keeps_its_exit_code() {
+fn an_error_that_cannot_be_printed_keeps_its_exit_code() {
     for program in PROGRAMS {
         for (arguments, code) in [(vec!["--no-such-option"], 2), (vec!["no", "such", "words"], 2)] {
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -65,7 +65,7 @@ fn an_error_that_cannot_be_said_keeps_its_exit_code() {
 }
 
 #[test]
-fn a_shell_is_offered_the_experiments() {
+fn shell_completion_offers_the_experiments() {
     let lab = PROGRAMS[2];
     for shell in ["bash", "zsh", "fish"] {
         let output = Command::new(lab).args(["--completions", shell]).output().unwrap();

@@ -3,7 +3,7 @@
 use crate::harness::Sandbox;
 
 #[test]
-fn every_misuse_is_one_line_that_names_the_object() {
+fn every_usage_error_is_one_line_that_names_the_object() {
     let sandbox = Sandbox::new();
     for (arguments, text) in [
         ("--stop", "--stop needs the name of an instance: `caffeine --name NAME --stop`"),
@@ -58,7 +58,7 @@ fn every_misuse_is_one_line_that_names_the_object() {
 }
 
 #[test]
-fn what_makes_sense_and_is_not_there_is_a_failure() {
+fn missing_files_fail_with_exit_code_1() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("file", "");
     for (arguments, text) in [
@@ -96,7 +96,7 @@ fn the_strategies_are_explained() {
 }
 
 #[test]
-fn a_shell_is_offered_instances_and_strategies() {
+fn shell_completion_offers_instances_and_strategies() {
     let sandbox = Sandbox::new();
     for name in ["web", "lab"] {
         std::fs::create_dir_all(sandbox.state_dir().join(name)).unwrap();
@@ -132,7 +132,7 @@ fn a_shell_is_offered_instances_and_strategies() {
 }
 
 #[test]
-fn the_shell_and_the_packager_get_their_files() {
+fn completions_and_manual_page_can_be_generated() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish"] {
         let completions = sandbox.caffeine(&["--completions", shell]).succeeds().stdout;

@@ -32,7 +32,7 @@ fn a_file_becomes_an_executable_handler_in_the_default_directory() {
 }
 
 #[test]
-fn times_are_kept() {
+fn modification_times_are_preserved() {
     let sandbox = Sandbox::new();
     let old = [1_000_000_000, 1_100_000_000].map(|seconds| UNIX_EPOCH + Duration::new(seconds, 123_456_789));
     let times = FileTimes::new().set_accessed(old[0]).set_modified(old[1]);
@@ -54,7 +54,7 @@ fn times_are_kept() {
 }
 
 #[test]
-fn what_will_not_be_executed_is_deployed_with_a_warning_that_says_why() {
+fn a_handler_that_cannot_run_is_deployed_with_a_warning() {
     let sandbox = Sandbox::new();
     let missing = ": its interpreter /no/such/python does not exist here; requests for it will be 500";
     for (name, contents, warning) in [
@@ -88,7 +88,7 @@ fn what_will_not_be_executed_is_deployed_with_a_warning_that_says_why() {
 }
 
 #[test]
-fn a_source_that_is_not_there_makes_no_directory() {
+fn a_missing_source_creates_no_directory() {
     let sandbox = Sandbox::new();
     fs::remove_dir_all(sandbox.path(".config")).unwrap();
     sandbox.caffeine(&["-d", "/nosuch"]).fails(1, "/nosuch: No such file");
@@ -96,7 +96,7 @@ fn a_source_that_is_not_there_makes_no_directory() {
 }
 
 #[test]
-fn a_link_out_of_the_directory_is_kept_where_nothing_is_served() {
+fn a_link_out_of_the_directory_is_kept_only_in_hidden_directories() {
     let sandbox = Sandbox::new();
     sandbox.program("app/index", says("app"));
     fs::create_dir_all(sandbox.path("app/.venv/bin")).unwrap();
@@ -115,7 +115,7 @@ fn a_link_out_of_the_directory_is_kept_where_nothing_is_served() {
 }
 
 #[test]
-fn a_directory_replaces_the_old_one_whole() {
+fn a_deployed_directory_replaces_the_old_one_completely() {
     let sandbox = Sandbox::new();
     sandbox.program("shop/cart", says("one"));
     sandbox.write("shop/old", "");
@@ -138,7 +138,7 @@ fn a_directory_replaces_the_old_one_whole() {
 }
 
 #[test]
-fn what_cannot_become_a_handler_is_refused_and_leaves_nothing() {
+fn unsuitable_sources_are_refused_and_leave_nothing() {
     let sandbox = Sandbox::new();
     nix::unistd::mkfifo(&sandbox.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(sandbox.path("socket")).unwrap();
@@ -175,7 +175,7 @@ fn an_unreadable_file_is_refused() {
 }
 
 #[test]
-fn nothing_is_deployed_onto_itself_or_onto_another_kind() {
+fn a_deploy_never_replaces_itself_or_another_file_type() {
     let sandbox = Sandbox::new();
     sandbox.program("at/shop/shop/cart", "");
     sandbox.program("at/cart", "");
@@ -203,7 +203,7 @@ fn a_directory_without_a_program_is_deployed_with_a_warning() {
 }
 
 #[test]
-fn what_a_killed_deploy_left_is_removed_by_the_next() {
+fn the_next_deploy_removes_leftovers_of_a_killed_one() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/caffeine/.caffeine-1", "half");
     sandbox.write(".config/caffeine/.caffeine-2/half", "half");
@@ -213,7 +213,7 @@ fn what_a_killed_deploy_left_is_removed_by_the_next() {
 }
 
 #[test]
-fn an_instance_gets_its_handlers_where_it_looks_for_them() {
+fn handlers_are_deployed_to_the_directory_of_the_instance() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("served")).unwrap();
     sandbox.write("hello", says("hello"));

@@ -131,7 +131,7 @@ fn a_directory_is_served_with_and_without_a_slash() {
 }
 
 #[test]
-fn without_a_host_the_name_of_the_server_is_the_address_that_was_reached() {
+fn without_a_host_the_server_name_is_the_local_address() {
     let sandbox = Sandbox::new();
     shell(&sandbox, "name", "printf '%s' \"$SERVER_NAME\"");
     let request = |host: &str| format!("GET /name HTTP/1.0\r\n{host}\r\n");
@@ -152,7 +152,7 @@ fn without_a_host_the_name_of_the_server_is_the_address_that_was_reached() {
 }
 
 #[test]
-fn bodies_of_every_size_arrive_whole() {
+fn bodies_of_every_size_arrive_complete() {
     let sandbox = Sandbox::new();
     sandbox.handler("echo", ECHO_SH);
     let server = sandbox.start(&["-w", "2"]);
@@ -230,7 +230,7 @@ fn workers_do_not_wait_for_their_handlers() {
 }
 
 #[test]
-fn a_child_in_the_background_that_closes_its_output_does_not_keep_the_client() {
+fn a_background_child_that_closes_its_output_does_not_hold_the_client() {
     let sandbox = Sandbox::new();
     let (go, done) = (sandbox.path("go"), sandbox.path("done"));
     let child = format!("{}; : >'{}'", until(&go), done.display());
@@ -243,7 +243,7 @@ fn a_child_in_the_background_that_closes_its_output_does_not_keep_the_client() {
 }
 
 #[test]
-fn a_child_in_the_background_that_keeps_the_output_keeps_the_client() {
+fn a_background_child_that_keeps_the_output_holds_the_client() {
     let sandbox = Sandbox::new();
     let (go, parent) = (sandbox.path("go"), sandbox.path("parent"));
     let script = format!("echo $$ >'{}'\n({}; printf late) &\nprintf early", parent.display(), until(&go));
@@ -270,7 +270,7 @@ fn the_env_table_of_the_configuration_reaches_handlers() {
 }
 
 #[test]
-fn a_handler_that_runs_too_long_is_told_and_then_ended() {
+fn a_handler_that_runs_too_long_gets_sigterm_then_sigkill() {
     let sandbox = Sandbox::new();
     shell(&sandbox, "told", "trap 'printf told; exit' TERM\nwhile :; do sleep 0.02; done");
     shell(&sandbox, "ended", "printf begun\nexec sleep 600");
@@ -280,7 +280,7 @@ fn a_handler_that_runs_too_long_is_told_and_then_ended() {
 }
 
 #[test]
-fn a_handler_may_be_a_link_and_runs_as_long_as_its_client_listens() {
+fn a_handler_may_be_a_symbolic_link() {
     let sandbox = Sandbox::new();
     sandbox.program("elsewhere/hello", says("linked"));
     std::os::unix::fs::symlink(sandbox.path("elsewhere/hello"), sandbox.handlers().join("link")).unwrap();

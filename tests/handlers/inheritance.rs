@@ -130,7 +130,7 @@ fn the_environment_of_a_handler_is_the_documented_one() {
 }
 
 #[test]
-fn the_handler_of_a_slow_client_starts_as_clean() {
+fn a_handler_for_a_slow_client_starts_as_a_clean_process_too() {
     let (_sandbox, server) = with_probe(&["-w", "1"]);
     for request in [
         "GET /probe HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -149,7 +149,7 @@ fn the_handler_of_a_slow_client_starts_as_clean() {
 }
 
 #[test]
-fn what_a_handler_does_to_standard_error_is_over_with_it() {
+fn changes_to_stderr_end_with_the_handler() {
     let sandbox = Sandbox::new();
     let script = "#!/usr/bin/env python3\nimport fcntl, os\nflags = fcntl.fcntl(2, fcntl.F_GETFL)\n\
                   print('HTTP/1.1 200 OK\\r\\n\\r\\n%d' % (flags & os.O_NONBLOCK), end='')\n\
@@ -162,8 +162,8 @@ fn what_a_handler_does_to_standard_error_is_over_with_it() {
 }
 
 #[test]
-fn a_handler_gets_none_of_the_servers_capabilities() {
-    if !crate::platform::privileges::is_root("a_handler_gets_none_of_the_servers_capabilities") {
+fn a_handler_has_no_capabilities_of_the_server() {
+    if !crate::platform::privileges::is_root("a_handler_has_no_capabilities_of_the_server") {
         return;
     }
     let sandbox = crate::platform::privileges::open_home();

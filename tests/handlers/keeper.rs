@@ -45,7 +45,7 @@ const BLOWS: [Blow; 4] = [
 ];
 
 #[test]
-fn handlers_count_against_the_limit_as_long_as_they_run() {
+fn handlers_count_against_the_limit_until_they_exit() {
     let (sandbox, server) = with_long(&["-w", "1", "--max-handlers", "1"]);
     sandbox.handler("hello", says("hello"));
     let pending = begin(&server, "/long");
@@ -66,7 +66,7 @@ fn handlers_count_against_the_limit_as_long_as_they_run() {
 }
 
 #[test]
-fn no_death_leaks_a_place_or_lets_one_handler_too_many_run() {
+fn deaths_neither_leak_a_slot_nor_exceed_max_handlers() {
     let sandbox = Sandbox::new();
     let (running, over) = (sandbox.path("running"), sandbox.path("over"));
     std::fs::create_dir(&running).unwrap();
@@ -90,7 +90,7 @@ fn no_death_leaks_a_place_or_lets_one_handler_too_many_run() {
 }
 
 #[test]
-fn a_time_out_holds_whatever_becomes_of_worker_and_keeper() {
+fn a_timeout_applies_even_if_worker_and_keeper_die() {
     for (_, strike) in BLOWS {
         let (sandbox, server) = with_long(&["-w", "1", "--handler-timeout", "2s", "--grace", "1h"]);
         let _pending = begin(&server, "/long");
@@ -102,7 +102,7 @@ fn a_time_out_holds_whatever_becomes_of_worker_and_keeper() {
 }
 
 #[test]
-fn no_handler_escapes_its_time_out_or_the_limit() {
+fn no_handler_escapes_its_timeout_or_the_limit() {
     let source = r#"
         #include <signal.h>
         #include <stdio.h>
@@ -143,7 +143,7 @@ fn no_handler_escapes_its_time_out_or_the_limit() {
 }
 
 #[test]
-fn with_few_descriptors_all_handlers_are_ended_when_their_time_is_over() {
+fn with_few_descriptors_every_handler_still_times_out() {
     let sandbox = Sandbox::new();
     let script = format!(
         "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nsleep 600 &\necho $! >>'{0}'\necho $$ >>'{0}'\nwait\n",
@@ -162,7 +162,7 @@ fn with_few_descriptors_all_handlers_are_ended_when_their_time_is_over() {
 }
 
 #[test]
-fn how_a_handler_ended_is_logged_counted_and_shown() {
+fn handler_outcomes_are_logged_counted_and_shown() {
     let sandbox = Sandbox::new();
     sandbox.handler("well", says("well"));
     for (name, end) in [("fails", "exit 3"), ("crashes", "kill -SEGV $$"), ("dies", "kill -9 $$")] {
@@ -195,7 +195,7 @@ fn how_a_handler_ended_is_logged_counted_and_shown() {
 }
 
 #[test]
-fn outcomes_are_recorded_where_handlers_are_watched_anyway_unless_they_are_off() {
+fn outcomes_are_recorded_when_handlers_are_watched_unless_disabled() {
     for (arguments, recorded) in [
         (&["--handler-timeout", "1h"][..], true),
         (&["--max-handlers", "9", "--outcomes", "auto"], true),
@@ -218,7 +218,7 @@ fn outcomes_are_recorded_where_handlers_are_watched_anyway_unless_they_are_off()
 }
 
 #[test]
-fn there_is_a_keeper_only_as_long_as_a_setting_needs_one() {
+fn a_keeper_runs_only_while_a_setting_needs_one() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let path = sandbox.path("c.toml").display().to_string();
@@ -253,7 +253,7 @@ fn with_configured_long() -> (Sandbox, Server) {
 }
 
 #[test]
-fn handlers_that_run_already_count_when_a_reload_limits_them() {
+fn handlers_already_running_count_when_a_reload_sets_a_limit() {
     let (sandbox, server) = with_configured_long();
     sandbox.handler("hello", says("hello"));
     let pending = begin(&server, "/long");
@@ -268,7 +268,7 @@ fn handlers_that_run_already_count_when_a_reload_limits_them() {
 }
 
 #[test]
-fn without_pidfds_handlers_are_found_and_watched_by_their_start_times() {
+fn without_pidfds_handlers_are_identified_by_start_time() {
     let sandbox = Sandbox::new();
     long_handler(&sandbox);
     sandbox.handler("hello", says("hello"));
@@ -297,7 +297,7 @@ fn the_status_shows_the_handlers_of_earlier_workers() {
 }
 
 #[test]
-fn a_refusal_at_the_limit_neither_sleeps_nor_looks_at_handlers() {
+fn a_refusal_at_the_limit_neither_sleeps_nor_polls_handlers() {
     let sandbox = Sandbox::new();
     sandbox.handler("long", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec sleep 600\n");
     let calls = Arc::new(AtomicUsize::new(0));
@@ -324,7 +324,7 @@ fn a_refusal_at_the_limit_neither_sleeps_nor_looks_at_handlers() {
 }
 
 #[test]
-fn a_keeper_that_is_told_to_leave_by_others_is_replaced_and_holds_nothing() {
+fn a_keeper_terminated_by_hand_is_replaced_and_leaks_nothing() {
     let (sandbox, mut server) = with_long(&["-w", "1", "--max-handlers", "3", "--grace", "1h"]);
     let pending = begin(&server, "/long");
     pids(&sandbox, 1);

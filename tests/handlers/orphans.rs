@@ -55,7 +55,7 @@ pub fn kill_worker(server: &Server) {
 }
 
 #[test]
-fn a_stop_waits_for_handlers_whose_worker_is_gone() {
+fn a_stop_waits_for_orphaned_handlers() {
     for lose_worker in [reload as fn(&Server), kill_worker] {
         let (sandbox, mut server) = with_long(&["-w", "1", "--grace", "1h"]);
         let first = begin(&server, "/long");
@@ -76,7 +76,7 @@ fn a_stop_waits_for_handlers_whose_worker_is_gone() {
 }
 
 #[test]
-fn after_the_grace_period_handlers_whose_worker_is_gone_are_killed() {
+fn orphaned_handlers_are_killed_after_the_grace_period() {
     for lose_worker in [reload as fn(&Server), kill_worker] {
         let (sandbox, mut server) = with_long(&["-w", "1", "--grace", "500ms"]);
         let _pending = begin(&server, "/long");
@@ -94,7 +94,7 @@ fn after_the_grace_period_handlers_whose_worker_is_gone_are_killed() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_what_a_handler_left_behind() {
+fn a_stop_does_not_wait_for_background_children_of_handlers() {
     let sandbox = Sandbox::new();
     let left = sandbox.path("pids");
     let script = format!(
@@ -112,7 +112,7 @@ fn a_stop_does_not_wait_for_what_a_handler_left_behind() {
 }
 
 #[test]
-fn a_handler_in_its_workers_group_or_with_a_strange_name_does_not_outlive_the_stop() {
+fn a_handler_that_joins_its_workers_group_or_has_a_strange_name_is_killed_by_a_stop() {
     let source = r#"
         #include <stdio.h>
         #include <sys/prctl.h>

@@ -52,7 +52,7 @@ fn unfinished_lines_of_two_handlers_are_two_lines_and_name_them() {
 }
 
 #[test]
-fn a_handler_that_changes_the_mode_of_its_standard_error_costs_others_no_line() {
+fn a_handler_that_makes_its_stderr_nonblocking_loses_no_lines_of_others() {
     let sandbox = Sandbox::new();
     let source = "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(void) {\n\
                   puts(\"HTTP/1.1 200 OK\\r\\n\\r\"); fflush(stdout);\n\
@@ -74,7 +74,7 @@ fn a_handler_that_changes_the_mode_of_its_standard_error_costs_others_no_line() 
 }
 
 #[test]
-fn with_more_handlers_than_pipes_every_line_still_has_its_worker() {
+fn with_more_handlers_than_pipes_every_line_still_names_its_worker() {
     let sandbox = Sandbox::new();
     handler(&sandbox, "waits", "echo begun $$ >&2; WAIT; echo done $$ >&2");
     let server = sandbox.start(&["-w", "1"]);
@@ -95,7 +95,7 @@ fn with_more_handlers_than_pipes_every_line_still_has_its_worker() {
 }
 
 #[test]
-fn a_handler_that_outlives_its_worker_or_a_reload_is_still_heard() {
+fn stderr_is_read_after_the_worker_died_or_was_replaced() {
     let sandbox = Sandbox::new();
     handler(&sandbox, "waits", "echo begun $$ >&2; WAIT; echo done $$ >&2");
     let server = sandbox.start(&["-n", "lab", "-w", "1"]);
@@ -116,7 +116,7 @@ fn a_handler_that_outlives_its_worker_or_a_reload_is_still_heard() {
 }
 
 #[test]
-fn a_handler_finishes_its_response_though_the_supervisor_was_killed() {
+fn a_handler_finishes_its_response_after_the_supervisor_was_killed() {
     let sandbox = Sandbox::new();
     handler(&sandbox, "slow", "printf one; WAIT; echo warn >&2; /bin/echo again >&2; printf two");
     sandbox.handler("hello", says("hello"));
@@ -130,7 +130,7 @@ fn a_handler_finishes_its_response_though_the_supervisor_was_killed() {
 }
 
 #[test]
-fn standard_error_can_be_opened_by_name() {
+fn stderr_can_be_opened_by_name() {
     let sandbox = Sandbox::new();
     handler(&sandbox, "opens", "echo by name >/dev/stderr && printf opened");
     let server = sandbox.start(&["-w", "1"]);

@@ -80,7 +80,7 @@ fn only_one_tree_is_left(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_running_handler_keeps_its_tree_with_two_instances_on_one_path() {
+fn a_running_handler_keeps_its_tree_with_two_instances_sharing_a_path() {
     let sandbox = Sandbox::new();
     deploy(&sandbox, "1");
     let servers = ["a", "b"].map(|name| sandbox.start(&["-n", name, "-w", "2"]));
@@ -103,7 +103,7 @@ fn a_running_handler_keeps_its_tree_with_two_instances_on_one_path() {
 }
 
 #[test]
-fn an_old_tree_stays_as_long_as_a_handler_runs_whose_worker_is_gone() {
+fn an_old_tree_stays_while_an_orphaned_handler_runs() {
     let sandbox = Sandbox::new();
     deploy(&sandbox, "1");
     let server = sandbox.start(&["-n", "a", "-w", "1"]);
@@ -124,7 +124,7 @@ fn an_old_tree_stays_as_long_as_a_handler_runs_whose_worker_is_gone() {
 }
 
 #[test]
-fn an_instance_vouches_for_handlers_that_a_deploy_cannot_see() {
+fn an_instance_protects_trees_of_handlers_a_deploy_cannot_see() {
     if !nix::unistd::geteuid().is_root() {
         skipped("only root makes namespaces");
         return;
@@ -144,7 +144,7 @@ fn an_instance_vouches_for_handlers_that_a_deploy_cannot_see() {
 }
 
 #[test]
-fn what_a_handler_leaves_behind_keeps_its_tree_too() {
+fn a_background_child_of_a_handler_keeps_its_tree() {
     let sandbox = Sandbox::new();
     let released = sandbox.path("released");
     write_app(&sandbox, "1");
@@ -164,7 +164,7 @@ fn what_a_handler_leaves_behind_keeps_its_tree_too() {
 }
 
 #[test]
-fn a_stop_leaves_one_tree_and_so_does_a_deploy_without_an_instance() {
+fn one_tree_is_left_by_a_stop_and_by_a_deploy_without_an_instance() {
     let sandbox = Sandbox::new();
     deploy(&sandbox, "1");
     let server = sandbox.start(&[]);
@@ -178,7 +178,7 @@ fn a_stop_leaves_one_tree_and_so_does_a_deploy_without_an_instance() {
 }
 
 #[test]
-fn a_name_leads_to_its_tree_and_can_be_worked_with() {
+fn a_deployed_name_is_a_link_that_can_be_edited_through_and_renamed() {
     let sandbox = Sandbox::new();
     deploy(&sandbox, "1");
     let server = sandbox.start(&[]);
@@ -202,7 +202,7 @@ fn a_name_leads_to_its_tree_and_can_be_worked_with() {
 }
 
 #[test]
-fn a_directory_that_was_copied_by_hand_becomes_a_tree() {
+fn a_directory_copied_by_hand_becomes_a_tree() {
     let sandbox = Sandbox::new();
     sandbox.handler("app/quick", says("by hand"));
     sandbox.handler("app/index", says("by hand"));
@@ -223,7 +223,7 @@ fn a_directory_that_was_copied_by_hand_becomes_a_tree() {
 }
 
 #[test]
-fn what_a_killed_deploy_of_a_directory_left_is_removed_by_the_next() {
+fn the_next_deploy_removes_directories_left_by_a_killed_one() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/caffeine/.caffeine@app.1700000000000001/half", "half");
     sandbox.write(".config/caffeine/.caffeine@app.1700000000000001.lock", "");
@@ -233,7 +233,7 @@ fn what_a_killed_deploy_of_a_directory_left_is_removed_by_the_next() {
 }
 
 #[test]
-fn a_deployed_directory_is_replaced_as_a_directory_is() {
+fn a_deployed_directory_can_be_replaced_by_hand() {
     let sandbox = Sandbox::new();
     deploy(&sandbox, "1");
     sandbox.program("app/app/index", "");
@@ -278,7 +278,7 @@ fn a_handler_whose_instance_was_killed_keeps_its_tree() {
 }
 
 #[test]
-fn a_handler_that_may_not_be_looked_into_keeps_its_tree() {
+fn a_handler_that_cannot_be_inspected_keeps_its_tree() {
     if !nix::unistd::geteuid().is_root() {
         skipped("only root serves as another user");
         return;
@@ -324,7 +324,7 @@ fn a_handler_that_may_not_be_looked_into_keeps_its_tree() {
 }
 
 #[test]
-fn directories_are_deployed_where_the_kernel_refuses_to_exchange_them() {
+fn directories_are_deployed_without_rename_exchange() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         let sandbox = Sandbox::new();
         sandbox.handler("app/quick", says("by hand"));
@@ -341,7 +341,7 @@ fn directories_are_deployed_where_the_kernel_refuses_to_exchange_them() {
 }
 
 #[test]
-fn a_directory_is_replaced_under_load_and_every_answer_is_of_one_version() {
+fn a_directory_is_replaced_under_load_and_every_response_is_of_one_version() {
     let deploys = std::env::var(DEPLOYS).map_or(25, |count| count.parse().expect(DEPLOYS));
     let sandbox = Sandbox::new();
     let write = |version: usize| {

@@ -144,7 +144,7 @@ mod the_checker {
     }
 
     #[test]
-    fn permits_the_edges_the_table_has_and_paths_inside_a_module() {
+    fn permits_edges_in_the_table_and_paths_inside_a_module() {
         assert!(refused("src/server/worker.rs", "use crate::{cgi, http::Head, server::config};").is_empty());
         assert!(refused("src/sys/map.rs", "use super::cerr; mod t { use super::*; }").is_empty());
         assert!(refused("src/listener/inherited.rs", "pub(crate) fn f() {} pub(super) fn g() {}").is_empty());
@@ -152,12 +152,12 @@ mod the_checker {
     }
 
     #[test]
-    fn looks_into_no_comment_and_no_string() {
+    fn ignores_comments_and_strings() {
         assert!(refused("src/sys/a.rs", "//! [`crate::lab`]\nconst A: &str = \"crate::lab\";").is_empty());
     }
 
     #[test]
-    fn refuses_a_module_that_the_table_does_not_know() {
+    fn refuses_an_unlisted_module() {
         assert_eq!(violations("src/util.rs", "").len(), 1);
     }
 }

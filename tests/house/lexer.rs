@@ -105,7 +105,7 @@ fn word_or_prefixed_literal(text: &str) -> (usize, Option<Token<'_>>) {
 }
 
 #[test]
-fn strings_characters_and_comments_hide_what_is_in_them() {
+fn code_inside_strings_characters_and_comments_is_ignored() {
     let source = r####"a "b \" c" 'd' '\'' &'e r#"f " g"# b"h" b'i' // j
         /* k /* l */ m */ n"####;
     let words: Vec<_> = tokens(source)

@@ -51,14 +51,14 @@ fn none(rule: &str, findings: Vec<String>) {
 }
 
 #[test]
-fn a_module_uses_only_those_that_the_design_permits() {
+fn modules_use_only_the_modules_they_may() {
     let files = sources(&["src"]).into_iter().filter(|(path, _)| !path.starts_with("src/bin/"));
     let found = files.flat_map(|(path, text)| edges::violations(&path, &text)).collect();
     none("the edges stand in tests/house/edges.rs:", found);
 }
 
 #[test]
-fn the_map_in_the_crates_head_is_the_table_of_edges() {
+fn the_module_map_in_lib_rs_matches_the_table_of_edges() {
     let head = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let written: Vec<(&str, Vec<&str>)> = head
         .lines()
@@ -70,7 +70,7 @@ fn the_map_in_the_crates_head_is_the_table_of_edges() {
 }
 
 #[test]
-fn a_program_is_three_lines_over_its_module() {
+fn a_program_is_three_lines_that_call_its_module() {
     for (path, text) in sources(&["src/bin"]) {
         let program = path.trim_start_matches("src/bin/").trim_end_matches(".rs");
         let module = if program == "caffeine" { "server" } else { program };
@@ -90,7 +90,7 @@ fn unsafe_lines(text: &str) -> Vec<usize> {
 }
 
 #[test]
-fn unsafe_stands_in_sys_only() {
+fn unsafe_is_used_in_sys_only() {
     assert_eq!(unsafe_lines("// unsafe\nlet a = \"unsafe\"; unsafe_op();\nunsafe { b() }"), [3]);
     let files =
         sources(&["src", "bench", "tests"]).into_iter().filter(|(path, _)| !path.starts_with("src/sys/"));
@@ -101,7 +101,7 @@ fn unsafe_stands_in_sys_only() {
 }
 
 #[test]
-fn every_file_opens_with_what_it_is() {
+fn every_file_opens_with_a_module_comment() {
     let files = sources(&["src", "bench", "tests"]).into_iter();
     let found = files.filter(|(_, text)| !text.starts_with("//! ")).map(|(path, _)| path);
     none("these open without `//! `:", found.collect());
@@ -129,7 +129,7 @@ const TIME_OF_DAY: &[&str] = &[
 ];
 
 #[test]
-fn no_deadline_of_the_server_is_on_a_clock_that_can_be_set() {
+fn server_deadlines_use_the_monotonic_clock() {
     let measures = ["src/lab/", "src/loadgen/", "src/measure/"];
     let files = sources(&["src"])
         .into_iter()
@@ -158,7 +158,7 @@ fn panicking_prints(text: &str) -> Vec<usize> {
 }
 
 #[test]
-fn programs_print_by_functions_that_cannot_panic() {
+fn programs_print_with_functions_that_cannot_panic() {
     assert_eq!(panicking_prints("fn print() {}\nprintln!(\"a\");\n// print!\neprint!()"), [2, 4]);
     let files = sources(&["src"]).into_iter().filter(|(path, _)| !path.ends_with("tests.rs"));
     let found = files.flat_map(|(path, text)| {
@@ -176,7 +176,7 @@ fn silent_skips(text: &str) -> Vec<usize> {
 }
 
 #[test]
-fn a_test_that_cannot_run_here_says_so() {
+fn a_skipped_test_reports_it() {
     assert_eq!(silent_skips("skipped(\"no root\");\neprintln!(\"SKIPPED: no root\");"), [2]);
     let found = sources(&["tests"]).into_iter().filter(|(path, _)| path != "tests/house/mod.rs");
     let found = found.flat_map(|(path, text)| {
@@ -202,7 +202,7 @@ fn leftovers(text: &str) -> Vec<usize> {
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn no_todo_and_no_ignored_test() {
     let made_up =
         "// TODO: x\nfn todo() { todo!() }\n#[ignore]\nlet a = \"FIXME\"; /* FIXME */\n#[ignore = \"x\"]";
     assert_eq!(leftovers(made_up), [1, 2, 3, 4, 5]);
@@ -214,7 +214,7 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn the_top_level_holds_what_the_design_lists() {
+fn the_top_level_holds_only_listed_entries() {
     // What git tracks, not what lies about: a developer's own files are nobody's business.
     let Ok(listed) = Command::new("git").arg("ls-files").current_dir(root()).output() else { return };
     let paths = String::from_utf8(listed.stdout).unwrap();

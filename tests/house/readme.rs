@@ -38,14 +38,14 @@ fn real(mut command: clap::Command) -> BTreeMap<String, Option<String>> {
 }
 
 #[test]
-fn the_option_tables_are_those_of_the_programs() {
+fn the_option_tables_match_the_programs() {
     let (serving, measuring) = README.split_once("\n## Measuring\n").unwrap();
     assert_eq!(written(serving), real(cli::command()), "README, then caffeine --help");
     assert_eq!(written(measuring), real(Args::command()), "README, then loadgen --help");
 }
 
 #[test]
-fn what_goes_wrong_names_tests_that_are_there() {
+fn the_failures_table_names_existing_tests() {
     let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let named: Vec<&str> = section.split('`').filter(|word| word.contains("::")).collect();
@@ -62,7 +62,7 @@ fn what_goes_wrong_names_tests_that_are_there() {
 }
 
 #[test]
-fn what_goes_wrong_is_said_as_the_table_has_it() {
+fn the_failures_table_quotes_real_messages() {
     let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
     let said: String = super::sources(&["src"]).into_iter().map(|(_, text)| text).collect();
     for row in section.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ")) {

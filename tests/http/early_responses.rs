@@ -44,7 +44,7 @@ fn open(server: &Server) -> u64 {
 }
 
 #[test]
-fn every_early_answer_reaches_a_client_that_sends_five_megabytes_first() {
+fn every_early_response_reaches_a_client_that_sends_five_megabytes_first() {
     let (_sandbox, server) = with_handlers(&["-w", "2", "--max-body", "4MiB"]);
     let body = vec![b'x'; 5 * MB];
     let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
@@ -76,7 +76,7 @@ fn every_early_answer_reaches_a_client_that_sends_five_megabytes_first() {
 }
 
 #[test]
-fn a_body_that_is_refused_for_want_of_a_place_learns_of_it() {
+fn a_client_sending_a_body_at_max_connections_receives_the_503() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--max-connections", "2"]);
     let held = [half_a_request(&server), half_a_request(&server)];
     eventually("there is no place left", || open(&server) == 2);
@@ -88,7 +88,7 @@ fn a_body_that_is_refused_for_want_of_a_place_learns_of_it() {
 }
 
 #[test]
-fn a_body_that_is_too_slow_learns_of_it_though_the_rest_comes() {
+fn a_client_sending_a_body_too_slowly_receives_the_408() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--body-timeout", "200ms"]);
     let mut stream = server.connect();
     stream.write_all(post("/hello", 5 * MB).as_bytes()).unwrap();
@@ -100,7 +100,7 @@ fn a_body_that_is_too_slow_learns_of_it_though_the_rest_comes() {
 }
 
 #[test]
-fn python_gets_every_early_answer() {
+fn a_python_client_receives_every_early_response() {
     if Command::new("python3").arg("--version").output().is_err() {
         return;
     }
@@ -129,7 +129,7 @@ fn lingerer(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn those_who_linger_on_purpose_take_no_place_from_others_and_are_few() {
+fn lingering_connections_are_capped_and_take_no_slot_from_others() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--max-connections", "20"]);
     let crowd: Vec<TcpStream> = (0..100).map(|_| lingerer(&server)).collect();
     eventually("so many may linger", || lingering(&server) == 20 && open(&server) == 20);
@@ -145,7 +145,7 @@ fn those_who_linger_on_purpose_take_no_place_from_others_and_are_few() {
 }
 
 #[test]
-fn who_lingers_below_the_least_rate_is_not_waited_for() {
+fn a_lingering_client_below_the_minimum_rate_is_dropped() {
     let (_sandbox, server) = with_handlers(&["-w", "1"]);
     let mut slow = lingerer(&server);
     let mut read = slow.try_clone().unwrap();
@@ -159,7 +159,7 @@ fn who_lingers_below_the_least_rate_is_not_waited_for() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_those_who_linger() {
+fn a_stop_does_not_wait_for_lingering_connections() {
     let (_sandbox, server) = with_handlers(&["-w", "2", "--grace", "1h"]);
     let _crowd: Vec<TcpStream> = (0..10).map(|_| lingerer(&server)).collect();
     eventually("they linger", || lingering(&server) == 10);

@@ -10,7 +10,7 @@ use crate::harness::{Response, Sandbox, says};
 use crate::http::statuses::{answer, assert_own, leaves, with_mark};
 
 #[test]
-fn what_will_be_refused_is_refused_before_its_body_is_sent() {
+fn requests_are_refused_before_their_body_is_sent() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/caffeine/secret", "");
     sandbox.handler("hello", says("hello"));
@@ -30,7 +30,7 @@ fn what_will_be_refused_is_refused_before_its_body_is_sent() {
 }
 
 #[test]
-fn a_client_that_expects_it_is_told_to_continue() {
+fn expect_100_continue_is_answered() {
     let sandbox = Sandbox::new();
     sandbox.handler("echo", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec cat\n");
     let server = sandbox.start(&[]);
@@ -57,7 +57,7 @@ fn a_client_that_expects_it_is_told_to_continue() {
 }
 
 #[test]
-fn a_request_may_come_byte_by_byte() {
+fn a_request_may_arrive_byte_by_byte() {
     let sandbox = Sandbox::new();
     sandbox.handler("echo", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n%s ' \"$HTTP_LONG\"\nexec cat\n");
     let server = sandbox.start(&["-w", "1"]);
@@ -187,7 +187,7 @@ fn only_the_first_request_of_a_connection_is_executed() {
 }
 
 #[test]
-fn an_answer_of_our_own_survives_a_body_that_nobody_reads() {
+fn an_error_response_survives_an_unread_body() {
     let (_sandbox, server, _) = with_mark(&["--max-body", "1000"]);
     let body = vec![b'x'; 1 << 20];
     for (status, target) in [(413, "/hello"), (404, "/missing")] {
@@ -199,7 +199,7 @@ fn an_answer_of_our_own_survives_a_body_that_nobody_reads() {
 }
 
 #[test]
-fn a_client_that_has_said_all_may_close_its_side() {
+fn a_client_may_half_close_after_its_request() {
     let (_sandbox, server, _) = with_mark(&[]);
     for request in [
         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -216,7 +216,7 @@ fn a_client_that_has_said_all_may_close_its_side() {
 }
 
 #[test]
-fn a_body_is_noticed_whole_however_many_reads_it_takes() {
+fn a_complete_body_is_recognised_after_any_number_of_reads() {
     let sandbox = Sandbox::new();
     sandbox.handler("count", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
     let server = sandbox.start(&["-w", "1", "--body-timeout", "2s"]);

@@ -35,7 +35,7 @@ fn open(server: &Server) -> (TcpStream, BufReader<TcpStream>) {
 }
 
 #[test]
-fn every_answer_names_its_worker() {
+fn every_response_names_its_worker() {
     everywhere(|server, responder| {
         let mut seen = std::collections::BTreeSet::new();
         eventually("both workers have answered", || {
@@ -75,7 +75,7 @@ fn a_connection_is_kept_alive_when_asked_and_closed_otherwise() {
 }
 
 #[test]
-fn requests_that_come_at_once_are_answered_in_order() {
+fn pipelined_requests_are_answered_in_order() {
     everywhere(|server, responder| {
         let (mut stream, mut reader) = open(server);
         let mut requests = Vec::new();
@@ -97,7 +97,7 @@ fn requests_that_come_at_once_are_answered_in_order() {
 }
 
 #[test]
-fn bodies_are_read_and_dropped() {
+fn request_bodies_are_read_and_discarded() {
     everywhere(|server, responder| {
         let (mut stream, mut reader) = open(server);
         let large = vec![b'x'; 3 << 20];
@@ -114,7 +114,7 @@ fn bodies_are_read_and_dropped() {
 }
 
 #[test]
-fn a_kept_connection_that_stays_silent_is_closed_without_a_word() {
+fn a_silent_kept_alive_connection_is_closed_without_a_response() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["--respond", "fixed", "--header-timeout", "200ms"]);
     let (mut stream, mut reader) = open(&server);
@@ -124,7 +124,7 @@ fn a_kept_connection_that_stays_silent_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_worker_is_occupied_for_the_time_that_was_drawn() {
+fn a_worker_is_occupied_for_the_sampled_time() {
     for responder in ["sleep:const(50ms)", "spin:const(50ms)"] {
         let sandbox = Sandbox::new();
         let server = sandbox.start(&["-w", "1", "--respond", responder]);
@@ -139,7 +139,7 @@ fn a_worker_is_occupied_for_the_time_that_was_drawn() {
 }
 
 #[test]
-fn a_request_can_ask_for_the_time_that_it_occupies_a_worker() {
+fn a_request_can_set_how_long_it_occupies_a_worker() {
     for responder in ["sleep:const(0s)", "spin:const(0s)"] {
         let sandbox = Sandbox::new();
         let server = sandbox.start(&["-w", "1", "--respond", responder]);

@@ -27,7 +27,7 @@ fn with_two_workers(listener: &str) -> (Sandbox, Server) {
 }
 
 #[test]
-fn hundreds_of_slow_clients_do_not_keep_two_workers_from_serving() {
+fn hundreds_of_slow_clients_do_not_block_two_workers() {
     for listener in ["inherited", "reuseport", "round-robin"] {
         let (_sandbox, server) = with_two_workers(listener);
         let mut crowd: Vec<TcpStream> = Vec::new();
@@ -66,7 +66,7 @@ fn writes(pid: u32) -> u64 {
 }
 
 #[test]
-fn chunks_of_one_byte_do_not_cost_a_system_call_each() {
+fn one_byte_chunks_do_not_cost_a_system_call_each() {
     let sandbox = Sandbox::new();
     sandbox.handler("length", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
     let server = sandbox.start(&["-w", "1"]);
@@ -80,7 +80,7 @@ fn chunks_of_one_byte_do_not_cost_a_system_call_each() {
 }
 
 #[test]
-fn clients_that_leave_early_cost_nothing() {
+fn clients_that_disconnect_early_leak_nothing() {
     let (sandbox, server) = with_two_workers("inherited");
     let workers = server.worker_pids();
     let beginnings: [&[u8]; 6] = [

@@ -37,7 +37,7 @@ pub fn assert_own(response: &Response, status: u16, what: &str) {
 }
 
 #[test]
-fn malformed_requests_are_400_and_nothing_of_them_is_executed() {
+fn malformed_requests_get_400_and_execute_nothing() {
     let (_sandbox, server, mark) = with_mark(&[]);
     let heads = [
         "GET /mark\r\n\r\n",
@@ -93,7 +93,7 @@ fn malformed_requests_are_400_and_nothing_of_them_is_executed() {
 }
 
 #[test]
-fn what_is_no_handler_is_404_and_what_may_not_run_is_403() {
+fn missing_handlers_get_404_and_forbidden_ones_403() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/caffeine/secret", "#!/bin/sh\necho the text of a handler\n");
     sandbox.write(".config/caffeine/directory/file", "");
@@ -111,7 +111,7 @@ fn what_is_no_handler_is_404_and_what_may_not_run_is_403() {
 }
 
 #[test]
-fn what_the_server_cannot_do_for_a_request_has_a_status_of_its_own() {
+fn failures_of_the_server_have_distinct_statuses() {
     let (_sandbox, server, mark) = with_mark(&[]);
     let long = "x".repeat(9000);
     let large = format!("X-Large: {}\r\n", "x".repeat(70_000));
@@ -137,7 +137,7 @@ fn what_the_server_cannot_do_for_a_request_has_a_status_of_its_own() {
 }
 
 #[test]
-fn a_head_that_takes_too_long_is_408_however_it_trickles_in() {
+fn a_head_that_takes_too_long_gets_408_even_if_it_trickles_in() {
     let (_sandbox, server, mark) = with_mark(&["--header-timeout", "300ms"]);
     assert_own(&answer(&server, "GET /mark HT"), 408, "a head that stops");
 
@@ -163,7 +163,7 @@ fn a_head_that_takes_too_long_is_408_however_it_trickles_in() {
 }
 
 #[test]
-fn a_body_without_progress_is_408_and_a_slow_one_is_not() {
+fn a_stalled_body_gets_408_and_a_slow_one_does_not() {
     let sandbox = Sandbox::new();
     sandbox.handler("echo", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec cat\n");
     let server = sandbox.start(&["--body-timeout", "2s", "--min-rate", "1"]);
@@ -186,7 +186,7 @@ fn a_body_without_progress_is_408_and_a_slow_one_is_not() {
 }
 
 #[test]
-fn a_body_beyond_the_limit_is_413_by_length_and_by_chunks() {
+fn a_body_beyond_the_limit_gets_413_by_length_and_by_chunks() {
     let (_sandbox, server, mark) = with_mark(&["--max-body", "1000"]);
     let length =
         |n: usize| format!("POST /mark HTTP/1.1\r\nHost: a\r\nContent-Length: {n}\r\n\r\n{}", "x".repeat(n));
@@ -203,7 +203,7 @@ fn a_body_beyond_the_limit_is_413_by_length_and_by_chunks() {
 }
 
 #[test]
-fn a_handler_that_cannot_be_executed_is_500_and_the_log_says_why() {
+fn a_handler_that_cannot_be_executed_gets_500_and_is_logged() {
     let sandbox = Sandbox::new();
     sandbox.handler("interpreter", "#!/no/such/interpreter\n");
     sandbox.handler("text", "echo no interpreter is named\n");
@@ -242,7 +242,7 @@ fn a_handler_that_cannot_be_executed_is_500_and_the_log_says_why() {
 }
 
 #[test]
-fn beyond_max_handlers_it_is_503_with_retry_after_until_one_has_ended() {
+fn beyond_max_handlers_requests_get_503_with_retry_after() {
     let sandbox = Sandbox::new();
     let go = sandbox.path("go");
     let waits = format!("#!/bin/sh\nuntil [ -e '{}' ]; do sleep 0.02; done\n", go.display());

@@ -20,7 +20,7 @@ fn a_daemon_serves_when_its_launcher_returns() {
 }
 
 #[test]
-fn two_daemons_run_at_once_and_stop_apart() {
+fn two_daemons_run_side_by_side_and_stop_independently() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let (one, two) = (sandbox.start_daemon("one", &[]), sandbox.start_daemon("two", &["-w", "2"]));
@@ -32,7 +32,7 @@ fn two_daemons_run_at_once_and_stop_apart() {
 }
 
 #[test]
-fn a_daemon_that_cannot_listen_says_so_through_its_launcher() {
+fn a_daemon_that_cannot_listen_reports_it_through_its_launcher() {
     let sandbox = Sandbox::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -42,7 +42,7 @@ fn a_daemon_that_cannot_listen_says_so_through_its_launcher() {
 }
 
 #[test]
-fn a_daemon_that_dies_without_a_word_is_reported() {
+fn a_daemon_that_dies_silently_is_reported() {
     let sandbox = Sandbox::new();
     let (send, gate) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -62,7 +62,7 @@ fn a_daemon_that_dies_without_a_word_is_reported() {
 }
 
 #[test]
-fn a_daemon_leaves_terminal_directory_and_session_of_its_launcher() {
+fn a_daemon_detaches_from_terminal_directory_and_session() {
     let sandbox = Sandbox::new();
     sandbox.start_daemon("lab", &[]);
     let (pid, _) = sandbox.folder("lab").process().unwrap().unwrap();
@@ -98,7 +98,7 @@ fn a_daemon_keeps_no_descriptor_of_its_launcher() {
 }
 
 #[test]
-fn a_daemon_starts_and_stops_where_pidfds_are_refused() {
+fn a_daemon_starts_and_stops_without_pidfds() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         let sandbox = Sandbox::new();
         let rules = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal].map(Rule::call);
@@ -116,7 +116,7 @@ fn a_daemon_starts_and_stops_where_pidfds_are_refused() {
 }
 
 #[test]
-fn a_daemon_that_has_failed_has_ended_and_its_name_is_free() {
+fn a_failed_daemon_has_exited_and_freed_its_name() {
     let sandbox = Sandbox::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -6,7 +6,7 @@ use crate::harness::{Sandbox, names_in};
 use crate::platform::privileges::{NOBODY, is_root, open_home, start_as};
 
 #[test]
-fn a_stopped_instance_is_forgotten_with_all_that_is_in_its_folder() {
+fn forget_removes_a_stopped_instance_with_its_whole_directory() {
     let sandbox = Sandbox::new();
     for name in ["lab", "other"] {
         sandbox.start(&["-n", name]).stop();
@@ -36,7 +36,7 @@ fn a_running_instance_is_not_forgotten() {
 }
 
 #[test]
-fn what_is_not_an_instance_is_not_removed() {
+fn forget_removes_only_instance_directories() {
     let sandbox = Sandbox::new();
     let file = sandbox.write(".local/state/caffeine/mine/file", "");
     sandbox.caffeine(&["--forget", "mine"]).fails(1, "there is no instance mine");
@@ -48,7 +48,7 @@ fn what_is_not_an_instance_is_not_removed() {
 }
 
 #[test]
-fn a_start_and_a_forgetting_at_the_same_moment_do_not_harm_each_other() {
+fn concurrent_start_and_forget_do_not_interfere() {
     let sandbox = Sandbox::new();
     for _ in 0..10 {
         sandbox.start(&["-n", "lab", "-w", "1"]).stop();
@@ -67,8 +67,8 @@ fn a_start_and_a_forgetting_at_the_same_moment_do_not_harm_each_other() {
 }
 
 #[test]
-fn root_forgets_as_the_owner_and_removes_only_the_name() {
-    if !is_root("root_forgets_as_the_owner_and_removes_only_the_name") {
+fn root_forgets_with_the_permissions_of_the_owner() {
+    if !is_root("root_forgets_with_the_permissions_of_the_owner") {
         return;
     }
     let sandbox = open_home();

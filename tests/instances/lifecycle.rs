@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::harness::{Outcome, Sandbox, eventually, free_port, get, is_alive, names_in, says};
 
 #[test]
-fn a_name_has_one_holder_and_is_free_again_when_that_ends() {
+fn a_name_has_one_holder_and_is_freed_when_it_exits() {
     let sandbox = Sandbox::new();
     let name = "lab".parse().unwrap();
     let claim = Claim::acquire(&sandbox.state_dir(), &name).unwrap();
@@ -35,7 +35,7 @@ fn a_removed_pid_file_is_not_mistaken_for_the_lock() {
 }
 
 #[test]
-fn the_state_is_for_the_user_alone() {
+fn the_state_directory_is_private_to_its_user() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::new();
     let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
@@ -45,7 +45,7 @@ fn the_state_is_for_the_user_alone() {
 }
 
 #[test]
-fn stale_empty_and_garbage_pid_files_do_not_hinder_a_start() {
+fn stale_empty_and_garbage_pid_files_do_not_prevent_a_start() {
     for contents in ["", "garbage\n", "4194303\n", "-1", "0\n", "99999999999999999999", "\0\0\0"] {
         let sandbox = Sandbox::new();
         sandbox.write(".local/state/caffeine/lab/pid", contents);
@@ -103,14 +103,14 @@ fn of_four_starts_on_one_port_exactly_one_wins() {
 }
 
 #[test]
-fn a_port_that_one_of_ours_has_is_reported_with_its_name() {
+fn a_port_in_use_is_reported_with_the_name_of_its_instance() {
     let sandbox = Sandbox::new();
     let port = sandbox.start_daemon("lab", &[]).to_string();
     sandbox.caffeine(&["-n", "other", "-p", &port, "--bind", "127.0.0.1"]).fails(1, "lab");
 }
 
 #[test]
-fn a_port_of_another_program_is_refused_even_where_the_kernel_would_share_it() {
+fn a_port_of_another_program_is_refused_even_if_the_kernel_would_share_it() {
     let sandbox = Sandbox::new();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();
@@ -124,7 +124,7 @@ fn a_port_of_another_program_is_refused_even_where_the_kernel_would_share_it() {
 }
 
 #[test]
-fn the_list_shows_what_runs() {
+fn the_list_shows_running_instances() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab", "-w", "3", "--listener", "round-robin"]);
     let list = sandbox.caffeine(&["--list-instances"]).succeeds().stdout;
@@ -136,7 +136,7 @@ fn the_list_shows_what_runs() {
 }
 
 #[test]
-fn an_unknown_instance_is_answered_with_those_that_run() {
+fn an_unknown_instance_is_reported_with_the_running_ones() {
     let sandbox = Sandbox::new();
     let _server = sandbox.start(&["-n", "lab"]);
     for action in ["--stop", "--status", "--reload", "--log", "--reset-logs"] {
@@ -145,7 +145,7 @@ fn an_unknown_instance_is_answered_with_those_that_run() {
 }
 
 #[test]
-fn two_stops_wait_for_the_same_graceful_end() {
+fn concurrent_stops_wait_for_the_same_graceful_stop() {
     let sandbox = Sandbox::new();
     // Answers only when told to, so that the stops find it running.
     let go = sandbox.path("go");
@@ -175,7 +175,7 @@ fn two_stops_wait_for_the_same_graceful_end() {
 }
 
 #[test]
-fn a_supervisor_that_is_killed_takes_its_workers_and_frees_name_and_port() {
+fn killing_the_supervisor_ends_its_workers_and_frees_name_and_port() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let port = free_port().to_string();
@@ -221,7 +221,7 @@ fn a_refused_reload_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn a_reload_cannot_give_another_name() {
+fn a_reload_cannot_rename_the_instance() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "name = \"lab\"\n");
     let server = sandbox.start(&["-c", "c.toml"]);
@@ -232,7 +232,7 @@ fn a_reload_cannot_give_another_name() {
 }
 
 #[test]
-fn what_is_no_file_in_the_folder_of_an_instance_keeps_nobody_waiting() {
+fn fifos_and_symlinks_in_an_instance_directory_never_block() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);
     let dir = sandbox.state_dir().join("odd");
@@ -252,7 +252,7 @@ fn what_is_no_file_in_the_folder_of_an_instance_keeps_nobody_waiting() {
 }
 
 #[test]
-fn an_instance_leaves_its_five_files() {
+fn a_stopped_instance_leaves_five_files() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);
     assert_eq!(names_in(server.folder().dir()), ["config.toml", "log", "pid", "process", "scoreboard"]);

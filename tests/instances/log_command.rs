@@ -47,21 +47,21 @@ impl Drop for Follower {
 }
 
 #[test]
-fn the_whole_log_is_printed_also_of_an_instance_that_has_ended() {
+fn the_whole_log_is_printed_even_after_the_instance_stopped() {
     let text = "a line\n".repeat(100_000);
     let sandbox = with_log(&text);
     assert_eq!(sandbox.caffeine(&["-n", "lab", "--log"]).succeeds().stdout, text);
 }
 
 #[test]
-fn the_log_of_an_instance_that_never_was_is_an_error() {
+fn the_log_of_an_unknown_instance_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.caffeine(&["-n", "lab", "--log"]).fails(1, "instance lab has no log");
     sandbox.caffeine(&["-n", "lab", "--reset-logs"]).fails(1, "none is running");
 }
 
 #[test]
-fn a_followed_log_goes_on_across_rotation_and_emptying() {
+fn following_continues_across_rotation_and_clearing() {
     let sandbox = with_log("one\n");
     let mut follower = Follower::new(&sandbox);
     assert_eq!(follower.next(), "one");
@@ -81,7 +81,7 @@ fn a_followed_log_goes_on_across_rotation_and_emptying() {
 }
 
 #[test]
-fn a_followed_log_that_was_emptied_and_has_grown_beyond_is_printed_from_its_start() {
+fn following_restarts_when_a_cleared_log_has_outgrown_the_old_offset() {
     let sandbox = with_log("one\n");
     let mut follower = Follower::new(&sandbox);
     assert_eq!(follower.next(), "one");
@@ -96,7 +96,7 @@ fn a_followed_log_that_was_emptied_and_has_grown_beyond_is_printed_from_its_star
 }
 
 #[test]
-fn who_follows_a_log_misses_nothing_when_it_is_emptied() {
+fn following_misses_nothing_when_the_log_is_cleared() {
     let sandbox = with_log("");
     let mut follower = Follower::new(&sandbox);
     for turn in 0..10 {
@@ -109,7 +109,7 @@ fn who_follows_a_log_misses_nothing_when_it_is_emptied() {
 }
 
 #[test]
-fn lines_that_come_late_into_a_rotated_log_are_followed() {
+fn late_lines_in_a_rotated_log_are_followed() {
     let sandbox = with_log("one\n");
     let mut follower = Follower::new(&sandbox);
     assert_eq!(follower.next(), "one");
@@ -123,7 +123,7 @@ fn lines_that_come_late_into_a_rotated_log_are_followed() {
 }
 
 #[test]
-fn a_request_is_in_the_log_that_is_printed_right_after_it() {
+fn a_request_is_in_the_log_printed_right_after_it() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&["-n", "lab"]);
@@ -135,7 +135,7 @@ fn a_request_is_in_the_log_that_is_printed_right_after_it() {
 }
 
 #[test]
-fn following_ends_quietly_when_the_reader_leaves() {
+fn following_ends_quietly_when_the_reader_exits() {
     let sandbox = with_log("one\n");
     let mut child = sandbox
         .command(&["-n", "lab", "-l", "-f"])
@@ -154,7 +154,7 @@ fn following_ends_quietly_when_the_reader_leaves() {
 }
 
 #[test]
-fn emptying_the_log_of_a_running_instance_keeps_what_comes_after() {
+fn clearing_the_log_of_a_running_instance_keeps_later_lines() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&["-n", "lab"]);
@@ -173,7 +173,7 @@ fn fifo(path: &std::path::Path) {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_the_log_is_refused_and_never_waited_for() {
+fn a_fifo_in_place_of_the_log_is_refused_and_never_blocks() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&["-n", "lab", "-w", "2"]);
@@ -194,7 +194,7 @@ fn a_fifo_in_the_place_of_the_log_is_refused_and_never_waited_for() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_that_is_written_beside_is_refused() {
+fn a_fifo_in_place_of_another_instance_file_is_refused() {
     for file in ["config.new", "scoreboard.new"] {
         let sandbox = Sandbox::new();
         std::fs::create_dir_all(sandbox.state_dir().join("lab")).unwrap();

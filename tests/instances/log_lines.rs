@@ -37,7 +37,7 @@ fn value<'l>(line: &'l str, key: &str) -> &'l str {
 }
 
 #[test]
-fn a_line_tells_peer_method_target_handler_outcome_pid_and_launch_time() {
+fn a_line_has_peer_method_target_handler_outcome_pid_and_launch_time() {
     let (_sandbox, server) = with_handlers(&["-w", "1"]);
     let mut stream = server.connect();
     let peer = stream.local_addr().unwrap().to_string();
@@ -65,7 +65,7 @@ fn a_line_tells_peer_method_target_handler_outcome_pid_and_launch_time() {
 }
 
 #[test]
-fn what_was_no_request_is_shown_bounded_and_escaped() {
+fn a_malformed_request_is_logged_truncated_and_escaped() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--header-timeout", "200ms"]);
     server.raw(b"GET /hello HTP/1.1\r\nHost: a\r\n\r\n");
     let line = lines(&server, "outcome=400", 1).remove(0);
@@ -114,7 +114,7 @@ fn with_json_every_line_is_an_object_with_the_same_fields() {
 }
 
 #[test]
-fn levels_filter() {
+fn the_log_level_filters_lines() {
     for (level, least, present, absent) in [
         ("DEBUG", "/hello", vec!["DEBUG", "INFO", "WARN", "ERROR"], vec![]),
         ("INFO", "/hello", vec!["INFO", "WARN", "ERROR"], vec!["DEBUG"]),
@@ -138,7 +138,7 @@ fn levels_filter() {
 }
 
 #[test]
-fn what_handlers_write_to_standard_error_is_marked_and_escaped() {
+fn handler_stderr_is_marked_and_escaped() {
     let (_sandbox, server) = with_handlers(&[]);
     assert_eq!(server.get("/complains").text(), "done");
     let complaints = lines(&server, "stream=stderr", 3);
@@ -154,7 +154,7 @@ fn what_handlers_write_to_standard_error_is_marked_and_escaped() {
 }
 
 #[test]
-fn a_last_line_without_an_end_is_not_lost() {
+fn an_unterminated_last_line_is_not_lost() {
     let (_sandbox, server) = with_handlers(&[]);
     server.get("/mutters");
     lines(&server, "without an end", 1);
@@ -193,7 +193,7 @@ fn no_request_can_forge_a_line_or_reach_the_terminal() {
 }
 
 #[test]
-fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
+fn a_foreground_server_copies_the_log_to_its_terminal() {
     let pty = nix::pty::openpty(None, None).unwrap();
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
@@ -218,7 +218,7 @@ fn the_terminal_of_a_server_in_the_foreground_gets_a_copy() {
 }
 
 #[test]
-fn a_reload_changes_the_form_of_the_lines() {
+fn a_reload_changes_the_log_format() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     sandbox.write("c.toml", "log-format = \"text\"\n");

@@ -28,7 +28,7 @@ impl Drop for Stranger {
 }
 
 #[test]
-fn a_number_that_belongs_to_another_program_now_is_never_signalled() {
+fn a_reused_process_id_is_never_signalled() {
     let sandbox = Sandbox::new();
     let mut stranger = Stranger::new();
     sandbox.write(".local/state/caffeine/lab/pid", format!("{}\n", stranger.0.id()));
@@ -92,7 +92,7 @@ fn an_instance_in_another_pid_namespace_is_refused_and_nothing_else_is_signalled
 }
 
 #[test]
-fn from_the_namespace_around_it_an_instance_is_found_by_the_number_that_it_has_there() {
+fn an_instance_in_a_child_namespace_is_found_by_its_outer_process_id() {
     if !has_namespaces() {
         return;
     }
@@ -109,7 +109,7 @@ fn from_the_namespace_around_it_an_instance_is_found_by_the_number_that_it_has_t
 }
 
 #[test]
-fn the_process_is_found_whatever_number_stands_in_the_pid_file() {
+fn the_process_is_found_whatever_the_pid_file_says() {
     let sandbox = Sandbox::new();
     let mut server = sandbox.start(&["-n", "lab"]);
     let mut stranger = Stranger::new();
@@ -120,7 +120,7 @@ fn the_process_is_found_whatever_number_stands_in_the_pid_file() {
 }
 
 #[test]
-fn an_instance_without_the_file_beside_is_known_by_its_lock() {
+fn an_instance_without_its_process_file_is_identified_by_its_lock() {
     let sandbox = Sandbox::new();
     let mut server = sandbox.start(&["-n", "lab"]);
     std::fs::remove_file(server.folder().process_file()).unwrap();
@@ -137,7 +137,7 @@ fn an_instance_without_the_file_beside_is_known_by_its_lock() {
 }
 
 #[test]
-fn what_the_file_says_is_proof_where_there_is_no_lock_on_it() {
+fn without_a_visible_lock_the_process_file_is_the_proof() {
     let sandbox = Sandbox::new();
     let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
     let folder = claim.folder();
@@ -170,7 +170,7 @@ fn a_suspended_instance_is_stopped_like_any_other() {
 }
 
 #[test]
-fn a_stop_of_an_instance_that_cannot_act_says_what_ends_it() {
+fn a_stop_that_cannot_finish_says_which_signal_to_send() {
     let sandbox = Sandbox::new();
     sandbox.handler("slow", "#!/bin/sh\nexec sleep 60\n");
     let mut server = sandbox.start(&["-n", "lab", "-w", "1", "--grace", "1s"]);

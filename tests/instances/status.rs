@@ -102,7 +102,7 @@ fn has_setsid() -> bool {
 }
 
 #[test]
-fn thirty_workers_on_twenty_four_lines_keep_the_head_and_scroll() {
+fn thirty_workers_on_twenty_four_lines_keep_the_header_and_scroll() {
     if !has_setsid() {
         return;
     }
@@ -142,7 +142,7 @@ fn the_screen_follows_the_size_of_the_terminal() {
 }
 
 #[test]
-fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+fn a_fatal_signal_restores_the_terminal() {
     use std::os::unix::process::ExitStatusExt;
     if !has_setsid() {
         return;
@@ -171,7 +171,7 @@ fn the_screen_ends_with_the_instance() {
 }
 
 #[test]
-fn a_pipe_gets_a_line_for_each_worker() {
+fn status_in_a_pipe_prints_a_line_per_worker() {
     let (sandbox, server) = with_workers("2");
     for _ in 0..4 {
         assert_eq!(server.get("/hello").status, 200);
@@ -191,7 +191,7 @@ fn a_pipe_gets_a_line_for_each_worker() {
 }
 
 #[test]
-fn counters_of_the_instance_go_on_over_reloads() {
+fn instance_counters_continue_across_reloads() {
     let (sandbox, server) = with_workers("2");
     let accepted = || server.scoreboard().totals().accepted;
     for round in 1..=4 {
@@ -205,7 +205,7 @@ fn counters_of_the_instance_go_on_over_reloads() {
 }
 
 #[test]
-fn a_scoreboard_of_another_version_is_refused_and_not_misread() {
+fn a_scoreboard_of_another_version_is_refused() {
     let (sandbox, server) = with_workers("1");
     let path = server.folder().scoreboard();
     let sound = std::fs::read(&path).unwrap();

@@ -136,7 +136,7 @@ fn read_all(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_real_experiment_runs_from_the_file_to_the_report_and_leaves_nothing_running() {
+fn an_experiment_runs_from_file_to_report_and_leaves_nothing_running() {
     let bench = Bench::new(TINY);
     let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--label", "here"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -163,7 +163,7 @@ fn a_real_experiment_runs_from_the_file_to_the_report_and_leaves_nothing_running
 }
 
 #[test]
-fn the_experiments_are_listed_with_their_time() {
+fn the_experiments_are_listed_with_their_duration() {
     let output = Bench::new("").run(&["list"]);
     let list = text(&output.stdout);
     assert!(
@@ -173,7 +173,7 @@ fn the_experiments_are_listed_with_their_time() {
 }
 
 #[test]
-fn a_wrong_experiment_is_named_with_file_line_and_key() {
+fn an_invalid_experiment_is_reported_with_file_line_and_key() {
     let bench = Bench::new(&TINY.replace("rounds = 1", "round = 1"));
     let output = bench.run(&["run", "tiny.toml"]);
     assert_eq!(output.status.code(), Some(2));
@@ -189,7 +189,7 @@ fn a_wrong_experiment_is_named_with_file_line_and_key() {
 }
 
 #[test]
-fn programs_that_are_missing_or_of_another_version_are_refused_with_the_way_out() {
+fn missing_or_mismatched_programs_are_refused_with_a_remedy() {
     let bench = Bench::new(TINY);
     fs::create_dir(bench.path("bin")).unwrap();
     let output = bench.run(&["run", "tiny.toml", "--programs", "bin"]);
@@ -204,7 +204,7 @@ fn programs_that_are_missing_or_of_another_version_are_refused_with_the_way_out(
 
 #[cfg(debug_assertions)]
 #[test]
-fn programs_with_debug_assertions_are_refused_with_the_way_out() {
+fn programs_with_debug_assertions_are_refused_with_a_remedy() {
     let bench = Bench::new(TINY);
     let output = bench.run(&["run", "tiny.toml"]);
     assert_eq!(output.status.code(), Some(1));
@@ -213,7 +213,7 @@ fn programs_with_debug_assertions_are_refused_with_the_way_out() {
 }
 
 #[test]
-fn results_that_cannot_be_written_are_an_error_before_the_first_run() {
+fn an_unwritable_results_directory_fails_before_the_first_run() {
     let bench = Bench::new(TINY);
     let output = bench.run(&["run", "tiny.toml", "--allow-debug", "--results", "tiny.toml/results"]);
     assert_eq!(output.status.code(), Some(1));
@@ -225,7 +225,7 @@ fn results_that_cannot_be_written_are_an_error_before_the_first_run() {
 }
 
 #[test]
-fn a_server_that_dies_voids_its_run_with_its_stderr_shown_and_the_rest_goes_on() {
+fn a_server_that_dies_voids_its_run_shows_stderr_and_the_rest_continues() {
     let bench = Bench::new(&TINY.replace("open_of_capacity = 0.1", "open = 50.0"));
     let real = Path::new(env!("CARGO_BIN_EXE_caffeine")).display();
     let script =
@@ -254,7 +254,7 @@ fn a_server_that_dies_voids_its_run_with_its_stderr_shown_and_the_rest_goes_on()
 }
 
 #[test]
-fn a_generator_that_gives_no_record_voids_its_run() {
+fn a_generator_without_a_record_voids_its_run() {
     let bench = Bench::new(&TINY.replace("open_of_capacity = 0.1", "open = 50.0"));
     fs::create_dir(bench.path("bin")).unwrap();
     symlink(env!("CARGO_BIN_EXE_caffeine"), bench.path("bin/caffeine")).unwrap();
@@ -284,7 +284,7 @@ fn ctrl_c_ends_everything_and_keeps_the_results_folder() {
 }
 
 #[test]
-fn a_killed_lab_takes_its_processes_along() {
+fn killing_lab_ends_its_processes() {
     let bench = Bench::new(&TINY.replace("duration_s = 0.3", "duration_s = 60.0"));
     let mut lab = bench.begin_long_run();
     lab.kill().unwrap();

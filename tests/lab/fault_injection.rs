@@ -8,7 +8,7 @@ use crate::lab::experiments::{Bench, text};
 use crate::lab::peers::{experiment, made, runs};
 
 #[test]
-fn faults_come_at_their_time_and_are_recorded_as_they_came() {
+fn faults_happen_on_time_and_are_recorded() {
     let factors = "respond = [\"sleep:const(1ms)\"]\nfault = [\"kill@50ms\", \"exit@50ms\", \"reload@50ms\", \"stop@50ms+60ms\", \"stall@50ms+80ms\"]";
     let bench = Bench::new(&experiment("", factors, "closed = 4\ntimeout_s = 5.0"));
     let output = made(&bench, &[]);
@@ -41,7 +41,7 @@ fn faults_come_at_their_time_and_are_recorded_as_they_came() {
 }
 
 #[test]
-fn workers_become_fewer_and_more_and_a_server_ends_without_loss_and_the_report_counts_it() {
+fn resizes_and_a_server_stop_lose_nothing_and_are_reported() {
     let factors = "respond = [\"sleep:const(1ms)\"]\nfault = [\"shrink@50ms\", \"grow@50ms\", \"end@50ms\"]";
     let more = "twin = false\nafter_fault_s = 0.2\n[rules]\ninvalid_errors = 1.0";
     let bench = Bench::new(&experiment(more, factors, "open = 200.0\ntimeout_s = 5.0"));
@@ -66,7 +66,7 @@ fn workers_become_fewer_and_more_and_a_server_ends_without_loss_and_the_report_c
 }
 
 #[test]
-fn a_soak_draws_its_faults_mixes_its_traffic_and_shows_what_the_server_has() {
+fn a_soak_injects_faults_mixes_traffic_and_reports_server_resources() {
     let more =
         "twin = false\n[soak]\nfaults = [\"kill\", \"stop\", \"reload\"]\nevery_s = 0.5\nslow_clients = 2";
     let load = "closed = 2\nthink = \"exp(5ms)\"\n[[beside]]\nname = \"bodies\"\nclosed = 1\nthink = \"exp(20ms)\"\n\
@@ -135,7 +135,7 @@ fn with_stand_ins(text_of: &str, server: &str, generator: &str) -> (usize, Vec<S
 }
 
 #[test]
-fn a_server_that_never_gets_ready_or_dies_under_load_voids_its_run_and_the_rest_goes_on() {
+fn a_server_that_never_gets_ready_or_dies_under_load_voids_its_run_only() {
     let listeners = "listener = [\"inherited\", \"reuseport\", \"round-robin\"]";
     let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2")
         .replace("listener = [\"inherited\"]", listeners);
@@ -152,7 +152,7 @@ fn a_server_that_never_gets_ready_or_dies_under_load_voids_its_run_and_the_rest_
 }
 
 #[test]
-fn a_strategy_that_cannot_be_had_here_is_skipped_aloud() {
+fn an_unavailable_strategy_is_skipped_with_a_notice() {
     let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2")
         .replace("listener = [\"inherited\"]", "listener = [\"inherited\", \"reuseport\"]");
     let bench = Bench::new(&text_of);
@@ -177,7 +177,7 @@ fn a_strategy_that_cannot_be_had_here_is_skipped_aloud() {
 }
 
 #[test]
-fn connections_before_the_load_are_kept_in_their_order() {
+fn connections_before_the_load_are_recorded_in_order() {
     let text_of =
         experiment("[sequence]\nconnections = 6\nhold = true", "respond = [\"fixed\"]", "closed = 1");
     let bench = Bench::new(&text_of);
@@ -192,7 +192,7 @@ fn connections_before_the_load_are_kept_in_their_order() {
 }
 
 #[test]
-fn a_setting_of_the_network_is_made_in_a_network_of_its_own_or_skipped_aloud() {
+fn sysctls_are_set_in_a_private_network_namespace_or_skipped() {
     let factors =
         "respond = [\"fixed\"]\nsysctl = [\"net.ipv4.tcp_migrate_req=1\", \"net.ipv4.no_such_thing=1\"]";
     let bench = Bench::new(&experiment("", factors, "closed = 2"));
@@ -211,7 +211,7 @@ fn a_setting_of_the_network_is_made_in_a_network_of_its_own_or_skipped_aloud() {
 }
 
 #[test]
-fn a_load_generator_that_hangs_voids_its_run_and_the_rest_goes_on() {
+fn a_load_generator_that_hangs_voids_its_run_and_the_rest_continues() {
     let text_of = experiment("", "respond = [\"fixed\"]", "closed = 2");
     let generator = "if mkdir hung 2>/dev/null; then echo no hurry >&2; exec sleep 60; fi";
     let (good, reasons) = with_stand_ins(&text_of, "", generator);
@@ -220,7 +220,7 @@ fn a_load_generator_that_hangs_voids_its_run_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_peer_that_dies_at_once_voids_its_run_with_its_words() {
+fn a_peer_that_dies_at_once_voids_its_run_and_shows_its_output() {
     let factors = "respond = [\"fixed\"]\npeers = [\"command:sick\"]\n[peer.sick]\n\
                    command = \"sh -c 'echo cannot {port} >&2; exit 4'\"";
     let bench = Bench::new(&experiment("", factors, "closed = 2"));

@@ -58,7 +58,7 @@ fn served(name: &str, run: &Value, said: &str) -> bool {
 }
 
 #[test]
-fn other_servers_run_as_columns_or_are_skipped_aloud() {
+fn other_servers_run_as_columns_or_are_skipped_with_a_notice() {
     let names =
         ["nginx:exclusive", "nginx:reuseport", "nginx:mutex", "nginx:herd", "lighttpd", "apache", "haproxy"];
     let factors = format!("respond = [\"fixed\"]\npeers = {names:?}\nbacklog = [128]");
@@ -90,7 +90,7 @@ fn other_servers_run_as_columns_or_are_skipped_aloud() {
 }
 
 #[test]
-fn servers_that_can_run_handlers_run_the_same_one() {
+fn peers_that_can_run_handlers_run_the_same_one() {
     let names = ["lighttpd", "apache"];
     let factors = format!("respond = [\"cgi\"]\npeers = {:?}", ["lighttpd", "apache", "nginx:mutex"]);
     let bench = Bench::new(&experiment("", &factors, "closed = 2"));
@@ -104,7 +104,7 @@ fn servers_that_can_run_handlers_run_the_same_one() {
 }
 
 #[test]
-fn any_command_is_a_server_and_one_that_is_not_there_is_skipped() {
+fn any_command_can_be_the_server_and_a_missing_one_is_skipped() {
     let factors = "respond = [\"fixed\"]\npeers = [\"command:own\", \"command:gone\"]\n[peer.own]\n";
     let own = env!("CARGO_BIN_EXE_caffeine");
     let command = format!(
@@ -119,7 +119,7 @@ fn any_command_is_a_server_and_one_that_is_not_there_is_skipped() {
 }
 
 #[test]
-fn words_before_the_commands_are_run_with_them() {
+fn command_prefixes_are_run_with_their_commands() {
     let mark = |what: &str| {
         let script =
             format!("grep Cpus_allowed_list /proc/self/status | sed s/^/{what}/ >> marks; exec \\\"$@\\\"");
@@ -146,7 +146,7 @@ fn samples(run: &Value) -> &Vec<Value> {
 }
 
 #[test]
-fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted() {
+fn counters_queues_and_hiccups_are_recorded_over_time_unless_disabled() {
     // One worker that sleeps: seven of eight connections wait in its queue.
     let text_of = experiment("", "respond = [\"sleep:const(20ms)\"]", "closed = 8").replace("[2]", "[1]");
     let bench = Bench::new(&text_of);
@@ -167,7 +167,7 @@ fn counters_queues_and_hiccups_are_recorded_over_time_unless_they_are_not_wanted
 }
 
 #[test]
-fn a_lab_that_is_killed_or_interrupted_takes_another_servers_workers_along_stopped_ones_too() {
+fn killing_or_interrupting_lab_ends_all_workers_of_a_peer_even_suspended_ones() {
     if !Path::new("/usr/sbin/nginx").exists() {
         skipped("nginx is not installed");
         return;

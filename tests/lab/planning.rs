@@ -80,7 +80,7 @@ fn orders(directory: &Path) -> Vec<u64> {
 }
 
 #[test]
-fn a_check_gives_the_arithmetic_and_runs_nothing() {
+fn a_check_explains_its_arithmetic_and_runs_nothing() {
     let bench = Bench::new(TINY);
     let said = succeeds(&bench.run(&["check", "tiny.toml"]));
     for part in [
@@ -98,7 +98,7 @@ fn a_check_gives_the_arithmetic_and_runs_nothing() {
 }
 
 #[test]
-fn what_is_impossible_is_refused_before_the_first_run() {
+fn impossible_plans_are_refused_before_the_first_run() {
     for (from, to, arguments, expected) in [
         ("\"reuseport\"", "\"lifo\"", &[][..], "lifo with --respond fixed: "),
         ("\"fixed\"", "\"sleep:often\"", &[], "inherited with --respond sleep:often: "),
@@ -134,7 +134,7 @@ fn what_is_impossible_is_refused_before_the_first_run() {
 }
 
 #[test]
-fn only_a_part_of_an_experiment_is_run() {
+fn a_part_of_an_experiment_can_be_run() {
     let bench = Bench::new(&TINY.replace("\"reuseport\"", "\"reuseport\", \"round-robin\""));
     let only = ["tiny.toml", "--rounds", "1", "--only", "listener=round-robin", "--only", "load=four"];
     succeeds(&run(&bench, &only));
@@ -150,7 +150,7 @@ fn only_a_part_of_an_experiment_is_run() {
 }
 
 #[test]
-fn missing_runs_are_made_later_and_void_ones_only_when_asked() {
+fn resuming_makes_missing_runs_and_repeats_void_ones_on_request() {
     let bench = Bench::new(TINY);
     succeeds(&run(&bench, &["tiny.toml"]));
     let directory = bench.results();
@@ -176,7 +176,7 @@ fn missing_runs_are_made_later_and_void_ones_only_when_asked() {
 }
 
 #[test]
-fn going_on_elsewhere_or_with_something_else_is_refused() {
+fn resuming_on_another_machine_or_experiment_is_refused() {
     let bench = Bench::new(&TINY.replace("rounds = 2", "rounds = 1"));
     succeeds(&run(&bench, &["tiny.toml"]));
     let directory = bench.results();
@@ -198,7 +198,7 @@ fn going_on_elsewhere_or_with_something_else_is_refused() {
 }
 
 #[test]
-fn two_folders_are_compared_unless_they_are_too_different() {
+fn two_result_folders_are_compared_unless_they_differ_too_much() {
     let bench = Bench::new(&TINY.replace("rounds = 2", "rounds = 1"));
     for label in ["a", "b"] {
         succeeds(&run(&bench, &["tiny.toml", "--label", label]));
@@ -270,7 +270,7 @@ fn a_suite_runs_its_experiments_and_writes_one_table() {
 }
 
 #[test]
-fn a_suite_with_a_member_that_is_none_is_refused_whole() {
+fn a_suite_with_an_invalid_member_is_refused() {
     let bench = suite();
     fs::write(bench.path("experiments/second.toml"), TINY.replace("rounds", "round")).unwrap();
     let said = fails(&run(&bench, &["both"]), 2);

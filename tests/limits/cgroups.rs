@@ -74,7 +74,7 @@ fn short_of_memory() -> Option<(Group, Sandbox, Server)> {
 }
 
 #[test]
-fn a_handler_that_takes_all_memory_of_the_group_ends_and_the_worker_does_not() {
+fn a_handler_that_exhausts_group_memory_is_killed_without_its_worker() {
     let Some((_group, sandbox, server)) = short_of_memory() else { return };
     let greedy = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nbegun'\nhead -c 200000000 /dev/zero | tail -n 1 | wc -c\n";
     sandbox.handler("greedy", greedy);
@@ -86,7 +86,7 @@ fn a_handler_that_takes_all_memory_of_the_group_ends_and_the_worker_does_not() {
 }
 
 #[test]
-fn bodies_beyond_the_memory_of_the_group_cost_a_worker_and_never_the_supervisor() {
+fn bodies_beyond_group_memory_kill_a_worker_but_never_the_supervisor() {
     let Some((_group, _sandbox, server)) = short_of_memory() else { return };
     assert!(oom_points(server.worker_pids()[0]) > oom_points(server.pid()), "a worker is to go first");
     let head = "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n";
@@ -109,7 +109,7 @@ fn bodies_beyond_the_memory_of_the_group_cost_a_worker_and_never_the_supervisor(
 }
 
 #[test]
-fn without_processes_in_the_group_requests_are_500_and_a_successor_comes_when_there_are() {
+fn at_the_group_process_limit_requests_get_500_and_workers_are_replaced_later() {
     let Some(group) = Group::new("pids", "pids.max", "pids.max", "100") else { return };
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));

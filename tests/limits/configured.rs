@@ -53,7 +53,7 @@ fn a_handler_runs_within_its_limits() {
 }
 
 #[test]
-fn a_handler_beyond_a_limit_ends_and_the_worker_does_not() {
+fn a_handler_that_exceeds_a_limit_dies_without_its_worker() {
     let (sandbox, server) =
         with_script("echo $$ >>PIDS; while :; do :; done", &["-w", "1", "--handler-limit", "cpu=1s"]);
     let workers = server.worker_pids();
@@ -67,7 +67,7 @@ fn a_handler_beyond_a_limit_ends_and_the_worker_does_not() {
 }
 
 #[test]
-fn a_handler_that_kills_its_group_kills_no_worker() {
+fn a_handler_that_kills_its_group_does_not_kill_a_worker() {
     for script in ["kill 0", "kill -9 0", "sleep 60 & kill -HUP 0; wait", "trap 'kill 0' EXIT; exit 3"] {
         let (_sandbox, server) = with_script(script, &["-w", "1"]);
         let workers = server.worker_pids();
@@ -82,7 +82,7 @@ fn a_handler_that_kills_its_group_kills_no_worker() {
 }
 
 #[test]
-fn the_time_out_of_a_handler_ends_all_that_it_has_started() {
+fn a_handler_timeout_kills_the_whole_process_group() {
     for script in [
         "sleep 600 & echo $! >>PIDS; echo $$ >>PIDS; wait",
         "(trap '' TERM ALRM; sleep 600; sleep 600) & echo $! >>PIDS; echo $$ >>PIDS; trap '' TERM ALRM; sleep 600; sleep 600",
@@ -105,7 +105,7 @@ fn the_time_out_of_a_handler_ends_all_that_it_has_started() {
 }
 
 #[test]
-fn a_process_whose_first_thread_has_ended_is_ended_like_any_other() {
+fn a_handler_whose_main_thread_has_exited_is_still_killed() {
     let source = r#"
         #include <pthread.h>
         #include <signal.h>
@@ -136,7 +136,7 @@ fn a_process_whose_first_thread_has_ended_is_ended_like_any_other() {
 }
 
 #[test]
-fn an_end_at_once_ends_what_handlers_have_started_also_of_a_worker_that_died() {
+fn an_immediate_stop_kills_process_groups_of_handlers_and_of_orphans() {
     let (sandbox, mut server) = with_script("sleep 600 & echo $! >>PIDS; echo $$ >>PIDS; wait", &["-w", "1"]);
     let _first = begin(&server, "/script");
     pids(&sandbox, 2);
@@ -154,7 +154,7 @@ fn an_end_at_once_ends_what_handlers_have_started_also_of_a_worker_that_died() {
 }
 
 #[test]
-fn handlers_gain_no_privileges_unless_they_may() {
+fn handlers_gain_no_privileges_unless_allowed() {
     let script = "grep NoNewPrivs /proc/self/status";
     for (arguments, expected) in
         [(&[][..], "1"), (&["--allow-setuid"], "0"), (&["--allow-setuid=false"], "1")]
@@ -165,7 +165,7 @@ fn handlers_gain_no_privileges_unless_they_may() {
 }
 
 #[test]
-fn beyond_max_connections_slow_clients_get_503_and_quick_ones_are_served() {
+fn beyond_max_connections_slow_clients_get_503_and_fast_ones_are_served() {
     let (_sandbox, server) = with_script("", &["-w", "2", "--max-connections", "10"]);
     let open = || server.scoreboard().snapshot().iter().map(|row| row.open).sum::<u64>();
     let mut held: Vec<TcpStream> = (0..10).map(|_| half_a_request(&server)).collect();
@@ -189,7 +189,7 @@ fn beyond_max_connections_slow_clients_get_503_and_quick_ones_are_served() {
 }
 
 #[test]
-fn a_body_slower_than_the_least_rate_is_408_however_steadily_it_comes() {
+fn a_body_below_the_minimum_rate_gets_408_however_steady() {
     let (_sandbox, server) =
         with_script("exec cat", &["-w", "1", "--body-timeout", "1s", "--min-rate", "2000"]);
     let head = "POST /script HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n";
@@ -216,7 +216,7 @@ fn a_body_slower_than_the_least_rate_is_408_however_steadily_it_comes() {
 }
 
 #[test]
-fn a_connection_that_asks_nothing_more_is_closed_without_a_word() {
+fn an_idle_kept_alive_connection_is_closed_without_a_response() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["--respond", "fixed", "--idle-timeout", "300ms", "--header-timeout", "1h"]);
     let mut kept = server.connect();
@@ -234,7 +234,7 @@ fn a_connection_that_asks_nothing_more_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_of_its_response_does_not_hold_its_handler_for_ever() {
+fn a_client_that_reads_nothing_does_not_hold_its_handler_forever() {
     let (sandbox, server) =
         with_script("echo $$ >>PIDS; exec cat /dev/zero", &["-w", "1", "--send-timeout", "1s"]);
     let _greedy = begin(&server, "/script");
@@ -263,7 +263,7 @@ fn kept_for(client: &TcpStream) -> usize {
 }
 
 #[test]
-fn little_is_kept_for_a_client_that_reads_slowly() {
+fn little_is_buffered_for_a_client_that_reads_slowly() {
     let (_sandbox, server) = with_script("exec cat /dev/zero", &["-w", "1"]);
     let slow = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     slow.set_recv_buffer_size(4096).unwrap();
@@ -276,7 +276,7 @@ fn little_is_kept_for_a_client_that_reads_slowly() {
 }
 
 #[test]
-fn limits_that_make_no_sense_are_refused_with_the_reason() {
+fn nonsensical_limits_are_refused_with_the_reason() {
     let sandbox = Sandbox::new();
     for (arguments, text) in [
         (["--handler-limit", "cpu"], "cpu=10s"),

@@ -16,7 +16,7 @@ fn send(server: &Server, bytes: &[u8]) -> TcpStream {
 }
 
 #[test]
-fn bodies_that_come_slowly_leave_descriptors_to_the_others() {
+fn slow_bodies_leave_descriptors_for_others() {
     for more in [&["--max-handlers", "50"][..], &["--listener", "dispatch"], &["--listener", "uring"]] {
         let sandbox = Sandbox::new();
         sandbox.handler("hello", says("hello"));
@@ -66,7 +66,7 @@ fn with_handlers_for_every_descriptor_no_connection_is_lost() {
 }
 
 #[test]
-fn who_has_its_answer_does_not_take_the_place_of_others() {
+fn answered_clients_do_not_count_against_max_connections() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-w", "1", "--max-connections", "20"]);
     let mut clients: Vec<TcpStream> =

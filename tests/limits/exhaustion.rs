@@ -46,7 +46,7 @@ fn with_hello(arguments: &[&str]) -> (Sandbox, Server) {
 }
 
 #[test]
-fn without_descriptors_a_worker_pauses_says_so_once_and_recovers() {
+fn without_descriptors_a_worker_pauses_logs_once_and_recovers() {
     let (_sandbox, server) = with_hello(&["-w", "1", "--respond", "fixed"]);
     assert_eq!(server.get("/").status, 200);
     let worker = server.worker_pids()[0];
@@ -68,7 +68,7 @@ fn without_descriptors_a_worker_pauses_says_so_once_and_recovers() {
 }
 
 #[test]
-fn without_descriptors_in_the_whole_system_a_worker_pauses_says_so_once_and_recovers() {
+fn without_descriptors_in_the_whole_system_a_worker_pauses_logs_once_and_recovers() {
     let sandbox = Sandbox::new();
     let lacks = Arc::new(AtomicBool::new(false));
     let tries = Arc::new(AtomicUsize::new(0));
@@ -102,7 +102,7 @@ fn without_descriptors_in_the_whole_system_a_worker_pauses_says_so_once_and_reco
 }
 
 #[test]
-fn slow_clients_leave_descriptors_to_the_others() {
+fn slow_clients_leave_descriptors_for_others() {
     let (_sandbox, server) = with_hello(&["-w", "1", "--header-timeout", "1h"]);
     let worker = server.worker_pids()[0];
     limit(worker, "--nofile=64:");
@@ -129,7 +129,7 @@ fn slow_clients_leave_descriptors_to_the_others() {
 }
 
 #[test]
-fn with_too_few_descriptors_to_start_it_says_so_or_starts() {
+fn with_too_few_descriptors_it_starts_or_says_why_not() {
     let sandbox = Sandbox::new();
     let mut refused = 0;
     for limit in 6..=30 {
@@ -150,8 +150,8 @@ fn with_too_few_descriptors_to_start_it_says_so_or_starts() {
 }
 
 #[test]
-fn without_processes_a_request_gets_500_and_the_next_one_is_served() {
-    if !is_root("without_processes_a_request_gets_500_and_the_next_one_is_served") {
+fn without_processes_a_request_gets_500_and_the_next_is_served() {
+    if !is_root("without_processes_a_request_gets_500_and_the_next_is_served") {
         return; // root itself has no such limit, so it takes another user, and only root becomes one
     }
     let sandbox = open_home();
@@ -178,7 +178,7 @@ fn without_processes_a_request_gets_500_and_the_next_one_is_served() {
 }
 
 #[test]
-fn without_memory_a_worker_ends_at_the_worst_and_the_service_goes_on() {
+fn without_memory_at_most_a_worker_dies_and_service_continues() {
     let (_sandbox, server) = with_hello(&["-w", "1", "--header-timeout", "1h"]);
     let worker = server.worker_pids()[0];
     let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
@@ -228,7 +228,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn on_a_full_disk_requests_are_served_bodies_are_507_and_the_log_goes_on_afterwards() {
+fn on_a_full_disk_requests_are_served_bodies_get_507_and_logging_resumes() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     sandbox.handler("length", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
@@ -280,7 +280,7 @@ fn sandbox_reload(server: &Server) {
 }
 
 #[test]
-fn a_log_that_was_removed_is_no_reason_to_stop_and_comes_back() {
+fn a_removed_log_does_not_stop_the_server_and_is_reopened() {
     let (_sandbox, server) = with_hello(&["-w", "2"]);
     let log = server.folder().log();
     fs::remove_file(&log).unwrap();

@@ -31,7 +31,7 @@ fn wakeups_for_eight(listener: &str, batch: &str) -> u64 {
 }
 
 #[test]
-fn a_batch_is_taken_with_one_wake_up() {
+fn a_batch_is_accepted_with_one_wake_up() {
     // io_uring's multishot accept delivers without waking anybody.
     let woken = |choice: &Choice| choice.entry.batches && choice.promises().calls.contains(&"epoll_wait");
     for choice in Choice::all().filter(woken) {
@@ -46,7 +46,7 @@ fn a_batch_is_taken_with_one_wake_up() {
 }
 
 #[test]
-fn a_silent_client_is_accepted_at_once_or_kept_out_of_the_queue() {
+fn defer_accept_decides_whether_a_silent_client_is_accepted() {
     let (_sandbox, server) = fixed(&["-w", "1", "--defer-accept", "0s"]);
     let silent = server.connect();
     eventually("it is accepted", || counters(&server)[0].open == 1);
@@ -66,7 +66,7 @@ fn processors(pid: u64) -> String {
 }
 
 #[test]
-fn pinned_workers_go_round_the_processors_that_the_server_may_use() {
+fn pinned_workers_cycle_through_the_allowed_processors() {
     let allowed = tether::processors().unwrap();
     let (_sandbox, server) = fixed(&["-w", "5", "--pin"]);
     for row in counters(&server) {
@@ -93,7 +93,7 @@ fn a_pinned_worker_pins_its_handlers() {
 }
 
 #[test]
-fn a_reload_changes_the_length_of_the_queues() {
+fn a_reload_changes_the_backlog() {
     for listener in ["inherited", "reuseport", "reuseport:private"] {
         let sandbox = Sandbox::new();
         let set = |backlog| {

@@ -24,7 +24,7 @@ fn accepted(server: &Server) -> Vec<u64> {
 }
 
 #[test]
-fn weights_are_shares_and_none_is_nothing() {
+fn weights_are_shares_and_zero_gets_nothing() {
     let Some((_sandbox, server)) = choosing_by("weights=0,1,0,3") else { return };
     (0..400).for_each(|_| assert_eq!(server.get("/").status, 200));
     let accepted = accepted(&server);
@@ -34,7 +34,7 @@ fn weights_are_shares_and_none_is_nothing() {
 }
 
 #[test]
-fn clients_of_one_processor_come_to_one_worker() {
+fn clients_on_one_processor_reach_one_worker() {
     let Some((_sandbox, server)) = choosing_by("cpu") else { return };
     for processor in tether::processors().unwrap() {
         let before = accepted(&server);

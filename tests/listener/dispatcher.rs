@@ -45,7 +45,7 @@ fn successor(server: &Server, old: &Counters) -> Counters {
 }
 
 #[test]
-fn it_is_shown_beside_the_workers_and_counts_what_it_passes() {
+fn the_dispatcher_is_listed_and_counts_passed_connections() {
     let (sandbox, server) = start("dispatch");
     (0..8).for_each(|_| assert_eq!(server.get("/hello").status, 200));
     assert_eq!(dispatcher(&server).accepted, 8);
@@ -58,7 +58,7 @@ fn it_is_shown_beside_the_workers_and_counts_what_it_passes() {
 }
 
 #[test]
-fn killed_it_loses_at_most_what_it_has_in_hand_and_its_successor_goes_on_in_turn() {
+fn a_killed_dispatcher_loses_one_connection_at_most_and_is_replaced() {
     for listener in STRATEGIES {
         let (_sandbox, server) = start(listener);
         const KILLS: usize = 3;
@@ -78,7 +78,7 @@ fn killed_it_loses_at_most_what_it_has_in_hand_and_its_successor_goes_on_in_turn
 }
 
 #[test]
-fn stopped_it_is_replaced_and_passes_on_what_it_has_in_hand() {
+fn a_suspended_dispatcher_is_replaced_without_loss() {
     for listener in STRATEGIES {
         let (_sandbox, server) = start(listener);
         let tally = under_load(&server, 6, || {
@@ -96,7 +96,7 @@ fn stopped_it_is_replaced_and_passes_on_what_it_has_in_hand() {
 }
 
 #[test]
-fn an_instance_whose_dispatcher_stands_still_serves_what_waits_before_it_ends() {
+fn a_stop_with_a_suspended_dispatcher_serves_waiting_connections() {
     let (_sandbox, mut server) = start("dispatch");
     let workers = counters(&server);
     workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
@@ -122,7 +122,7 @@ fn occupy(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn nothing_waits_for_a_busy_worker_while_another_one_is_idle() {
+fn no_connection_waits_for_a_busy_worker_while_another_is_idle() {
     for listener in STRATEGIES {
         let sandbox = Sandbox::new();
         let server = sandbox.start(&["--listener", listener, "-w", "4", "--respond", "sleep:const(2ms)"]);
@@ -146,7 +146,7 @@ fn nothing_waits_for_a_busy_worker_while_another_one_is_idle() {
 }
 
 #[test]
-fn what_a_generation_leaves_behind_is_served_by_the_next() {
+fn connections_left_by_one_generation_are_served_by_the_next() {
     for listener in STRATEGIES {
         let sandbox = Sandbox::new();
         sandbox.handler("hello", HELLO);

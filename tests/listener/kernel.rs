@@ -147,13 +147,13 @@ fn in_turn(spread: &[usize], why: &str) {
 }
 
 #[test]
-fn blocking_accepts_are_served_in_the_order_in_which_they_began() {
+fn blocking_accepts_are_served_in_order() {
     let crew = Crew::start(socket(), &[0, 1, 2], blocking);
     in_turn(&crew.spread(9), "`inherited` rests on it");
 }
 
 #[test]
-fn of_exclusive_registrations_the_first_wins_in_either_order() {
+fn the_first_exclusive_registration_gets_every_connection() {
     for order in [[0, 1, 2], [2, 1, 0]] {
         let crew = Crew::start(socket(), &order, |listener| in_epoll(listener, EXCLUSIVE, false));
         assert_eq!(crew.spread(9), [order[0]; 9], "`inherited-exclusive` is said to prefer the first");
@@ -161,7 +161,7 @@ fn of_exclusive_registrations_the_first_wins_in_either_order() {
 }
 
 #[test]
-fn an_exclusive_registration_that_is_made_anew_is_the_last() {
+fn re_adding_an_exclusive_registration_moves_it_to_the_end() {
     let crew = Crew::start(socket(), &[0, 1, 2], |listener| in_epoll(listener, EXCLUSIVE, true));
     in_turn(&crew.spread(9), "`inherited-rearm` rests on it");
 }
@@ -208,13 +208,13 @@ fn woken_by_one(flags: EpollFlags) -> usize {
 }
 
 #[test]
-fn a_plain_registration_wakes_all_and_an_exclusive_one_wakes_one() {
+fn a_plain_registration_wakes_all_an_exclusive_one_wakes_one() {
     assert_eq!(woken_by_one(EpollFlags::EPOLLIN), CREW, "`inherited-herd` shows what that costs");
     assert_eq!(woken_by_one(EXCLUSIVE), 1, "the strategies without a herd rest on it");
 }
 
 #[test]
-fn an_epoll_waiter_among_blocking_ones_keeps_its_place_and_takes_everything() {
+fn one_epoll_waiter_among_blocking_accepts_gets_every_connection() {
     let mut crew = Crew::start(socket(), &[0], |listener| {
         let wait = in_epoll(listener, EXCLUSIVE, false)?;
         net::set_nonblocking(listener.as_fd(), false)?;
@@ -235,7 +235,7 @@ fn uring(name: &str) -> bool {
 }
 
 #[test]
-fn single_accepts_in_io_uring_are_served_in_turn() {
+fn single_shot_io_uring_accepts_are_served_in_turn() {
     if uring("uring") {
         let crew = Crew::start(socket(), &[0, 1, 2], |listener| in_a_ring(listener, false));
         in_turn(&crew.spread(9), "`uring` rests on it");
@@ -243,7 +243,7 @@ fn single_accepts_in_io_uring_are_served_in_turn() {
 }
 
 #[test]
-fn the_first_multishot_accept_gets_everything() {
+fn the_first_multishot_accept_gets_every_connection() {
     if uring("uring-multishot") {
         let crew = Crew::start(socket(), &[0, 1, 2], |listener| in_a_ring(listener, true));
         assert_eq!(crew.spread(9), [0; 9], "`uring-multishot` is said to do so");
@@ -268,7 +268,7 @@ fn queued(sockets: &[OwnedFd], n: usize) -> Vec<usize> {
 }
 
 #[test]
-fn a_reuseport_group_is_chosen_from_by_a_fair_hash_blind_to_queues() {
+fn a_reuseport_group_hashes_fairly_and_ignores_queue_length() {
     let counts = queued(&group(2), 200);
     assert_eq!(counts.iter().sum::<usize>(), 200);
     // 5 standard deviations of a fair coin.
@@ -276,7 +276,7 @@ fn a_reuseport_group_is_chosen_from_by_a_fair_hash_blind_to_queues() {
 }
 
 #[test]
-fn a_program_chooses_by_the_order_in_which_sockets_began_to_listen() {
+fn a_bpf_program_indexes_sockets_in_the_order_they_began_to_listen() {
     let sockets = group(CREW);
     let constant = |k| libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k };
     for number in 0..CREW {
@@ -315,7 +315,7 @@ fn migrates() -> bool {
 }
 
 #[test]
-fn a_queue_lives_as_long_as_one_descriptor_of_its_socket() {
+fn a_queue_lives_as_long_as_any_descriptor_of_its_socket() {
     assert_eq!(reset_by_closing(1), (40, 0), "all strategies but `reuseport:private` rest on it");
     if migrates() {
         return skipped("tcp_migrate_req is set, a closed socket hands its queue over");
@@ -325,7 +325,7 @@ fn a_queue_lives_as_long_as_one_descriptor_of_its_socket() {
 }
 
 #[test]
-fn with_tcp_migrate_req_a_closed_socket_hands_its_queue_to_the_group() {
+fn with_tcp_migrate_req_a_closed_socket_passes_its_queue_to_the_group() {
     // A thread can have a network of its own, and nothing else sees it.
     let inside = || {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
@@ -343,7 +343,7 @@ fn with_tcp_migrate_req_a_closed_socket_hands_its_queue_to_the_group() {
 }
 
 #[test]
-fn o_nonblock_is_shared_by_all_who_have_the_socket_and_not_inherited_by_connections() {
+fn o_nonblock_is_shared_by_all_descriptors_and_not_inherited_by_connections() {
     let listener = socket();
     let copy = listener.try_clone().unwrap();
     net::set_nonblocking(copy.as_fd(), true).unwrap();

@@ -37,7 +37,7 @@ fn all_wait(server: &Server) {
 }
 
 #[test]
-fn what_comes_to_a_busy_owner_and_what_waited_for_it_before_is_served_by_others() {
+fn connections_queued_for_a_busy_owner_are_served_by_others() {
     let (sandbox, server) = start("4", "sleep:const(1ms)");
     // One for longer than the test lasts, and all others for long enough that connections queue up meanwhile.
     let mut busy = Vec::new();
@@ -65,7 +65,7 @@ fn what_comes_to_a_busy_owner_and_what_waited_for_it_before_is_served_by_others(
 }
 
 #[test]
-fn owners_come_first_also_successors() {
+fn owners_come_first_even_after_a_replacement() {
     let (_sandbox, server) = start("4", "fixed");
     for _ in 0..2 {
         for row in counters(&server) {
@@ -89,7 +89,7 @@ fn owners_come_first_also_successors() {
 }
 
 #[test]
-fn many_workers_are_not_woken_in_vain() {
+fn many_workers_have_few_empty_wake_ups() {
     let (_sandbox, server) = start("64", "fixed");
     all_wait(&server);
     let empty = || counters(&server).iter().map(|row| row.empty_wakeups).sum::<u64>();

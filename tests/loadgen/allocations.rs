@@ -62,7 +62,7 @@ fn a_request_on_a_kept_connection_allocates_nothing() {
 }
 
 #[test]
-fn responses_in_pieces_allocate_nothing_once_the_first_has_come() {
+fn fragmented_responses_allocate_nothing_after_the_first() {
     let server = Scripted::new(|mut stream, _| {
         stream.set_nodelay(true).unwrap();
         while !read_head(&mut stream).is_empty() {

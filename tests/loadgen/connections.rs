@@ -47,7 +47,7 @@ fn a_kept_connection_carries_responses_of_every_framing() {
 }
 
 #[test]
-fn responses_that_come_byte_by_byte_are_whole_at_their_last_one() {
+fn responses_arriving_byte_by_byte_end_with_the_last_byte() {
     let server = Scripted::new(|mut stream, _| {
         stream.set_nodelay(true).unwrap();
         while !read_head(&mut stream).is_empty() && KEEP.iter().all(|byte| stream.write_all(&[*byte]).is_ok())
@@ -59,7 +59,7 @@ fn responses_that_come_byte_by_byte_are_whole_at_their_last_one() {
 }
 
 #[test]
-fn an_answer_to_head_has_no_body_on_a_kept_connection_either() {
+fn head_responses_have_no_body_on_a_kept_connection() {
     let head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
     let server = Scripted::new(move |stream, _| converse(stream, &[head]));
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "9", "-k", "-m", "HEAD"]);
@@ -84,7 +84,7 @@ fn every_nth_request_asks_the_server_to_close() {
 }
 
 #[test]
-fn a_server_that_announces_its_end_is_connected_to_again() {
+fn connection_close_is_followed_by_a_new_connection() {
     let farewells: [&[u8]; 3] =
         [OK, b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", b"HTTP/1.1 200 OK\r\n\r\nall"];
     let server = Scripted::new(move |stream, number| answer(stream, farewells[number as usize % 3]));
@@ -93,7 +93,7 @@ fn a_server_that_announces_its_end_is_connected_to_again() {
 }
 
 #[test]
-fn a_kept_connection_that_is_closed_between_requests_is_opened_again() {
+fn a_kept_connection_closed_between_requests_is_reopened() {
     // The end comes in one segment with the response.
     let server = Scripted::new(|stream, _| {
         SockRef::from(&stream).set_tcp_cork(true).unwrap();
@@ -108,7 +108,7 @@ fn a_kept_connection_that_is_closed_between_requests_is_opened_again() {
 }
 
 #[test]
-fn a_kept_connection_that_is_closed_under_a_request_is_a_fault_and_never_sent_twice() {
+fn a_request_on_a_kept_connection_closed_meanwhile_is_a_fault_and_not_retried() {
     for reset in [false, true] {
         let requests = Arc::new(AtomicU64::new(0));
         let counter = requests.clone();
@@ -128,7 +128,7 @@ fn a_kept_connection_that_is_closed_under_a_request_is_a_fault_and_never_sent_tw
 }
 
 #[test]
-fn a_kept_connection_cut_off_within_a_response_is_no_different_from_a_new_one() {
+fn kept_and_new_connections_report_truncated_responses_alike() {
     type Cut = fn(TcpStream);
     let cuts: [(&str, Cut); 4] = [
         ("short-body", |stream| answer(stream, &KEEP[..KEEP.len() - 1])),
@@ -164,7 +164,7 @@ fn the_client_closes_first_when_told_to() {
 }
 
 #[test]
-fn the_text_says_how_connections_were_used() {
+fn the_text_output_reports_how_connections_were_used() {
     let server = Scripted::new(|stream, _| converse(stream, &[KEEP]));
     let text = |options: &[&str]| {
         let url = server.url();
@@ -181,14 +181,14 @@ fn the_text_says_how_connections_were_used() {
 }
 
 #[test]
-fn an_open_loop_keeps_as_few_connections_busy_as_it_can() {
+fn an_open_loop_uses_as_few_connections_as_possible() {
     let server = Scripted::new(|stream, _| converse(stream, &[KEEP]));
     let (record, _) = run(&server.url(), &["-r", "100", "-n", "20", "-k", "-c", "1"]);
     assert_eq!((record.completed, opened(&record)), (20, (1, 19, 0)), "{record:#?}");
 }
 
 #[test]
-fn thinking_goes_between_response_and_request() {
+fn think_time_runs_between_response_and_request() {
     let server = Scripted::answering(OK);
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "5", "--think", "30ms"]);
     assert!(record.completed == 5 && record.duration_s >= 0.12, "{record:#?}");
@@ -199,7 +199,7 @@ fn thinking_goes_between_response_and_request() {
 }
 
 #[test]
-fn connections_come_from_every_source_in_turn() {
+fn source_addresses_are_used_in_turn() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let peers = seen.clone();
     let server = Scripted::new(move |stream, _| {
@@ -214,7 +214,7 @@ fn connections_come_from_every_source_in_turn() {
 }
 
 #[test]
-fn every_phase_has_a_time_out_of_its_own() {
+fn every_phase_has_its_own_timeout() {
     let server = Scripted::new(|stream, _| answer_and_hold(stream, b""));
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "2", "--first-byte-timeout", "100ms"]);
     assert_eq!(record.errors, [("timeout-before-response".into(), 2)].into(), "{record:#?}");
@@ -245,7 +245,7 @@ fn has_sent_a_syn(port: u16) -> bool {
 }
 
 #[test]
-fn a_syn_that_was_sent_again_is_told_from_a_slow_server() {
+fn a_retransmitted_syn_is_distinguished_from_a_slow_server() {
     let (address, socket, queued) = full_queue();
     let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["-c", "1", "-n", "1", "-w", "0s", "--json", "-", &format!("http://{address}/")])
@@ -265,7 +265,7 @@ fn a_syn_that_was_sent_again_is_told_from_a_slow_server() {
 }
 
 #[test]
-fn descriptors_that_are_taken_away_void_the_run() {
+fn losing_descriptors_during_a_run_voids_it() {
     let limited = Arc::new(AtomicBool::new(false));
     let go = limited.clone();
     let server = Scripted::new(move |stream, number| {
@@ -293,7 +293,7 @@ fn descriptors_that_are_taken_away_void_the_run() {
 }
 
 #[test]
-fn a_plan_without_the_descriptors_is_refused_before_anything_is_sent() {
+fn a_plan_beyond_the_descriptor_limit_is_refused_before_it_starts() {
     let command =
         format!("ulimit -n 100 && exec {} -c 50 http://127.0.0.1:9/", env!("CARGO_BIN_EXE_loadgen"));
     let output = Command::new("sh").args(["-c", &command]).output().unwrap();
@@ -338,7 +338,7 @@ fn with_ten_ports(runs: &[&str]) -> Option<(String, Vec<String>)> {
 }
 
 #[test]
-fn ports_run_out_where_we_close_and_the_arithmetic_says_so_beforehand() {
+fn exhausted_ports_are_predicted_when_the_client_closes() {
     let runs = [
         "-n 50",                                                 // the server closes: ports come round at once
         "-r 100 -d 1s --client-closes",                          // cannot work: refused
@@ -354,7 +354,7 @@ fn ports_run_out_where_we_close_and_the_arithmetic_says_so_beforehand() {
 }
 
 #[test]
-fn misuse_of_the_connection_options_names_the_option() {
+fn usage_errors_of_connection_options_name_the_option() {
     let cases: [(&[&str], &str, i32); 8] = [
         (&["--sources", "127.0.0.x"], "127.0.0.2-127.0.0.33", 2),
         (&["--sources", "192.0.2.1"], "--sources: 192.0.2.1 is not an address of this machine", 1),

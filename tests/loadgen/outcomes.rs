@@ -40,7 +40,7 @@ fn expect_fault(kind: &str, behave: impl Fn(TcpStream, u64) + Send + 'static) ->
 }
 
 #[test]
-fn a_closed_loop_sends_exactly_the_requests_asked_for() {
+fn a_closed_loop_sends_exactly_the_requested_number() {
     let server = Scripted::answering(OK);
     for threads in ["1", "3"] {
         let (record, code) = run(&server.url(), &["-c", "8", "-n", "101", "-t", threads]);
@@ -61,7 +61,7 @@ fn a_closed_loop_sends_exactly_the_requests_asked_for() {
 }
 
 #[test]
-fn an_open_loop_has_as_many_arrivals_as_its_schedule() {
+fn an_open_loop_sends_every_scheduled_arrival() {
     let server = Scripted::answering(OK);
     let (record, _) = run(&server.url(), &["-r", "200", "-d", "250ms", "-t", "2"]);
     assert_eq!(record.started + record.unsent, 50, "{record:#?}");
@@ -84,7 +84,7 @@ fn warm_up_requests_are_sent_and_not_counted() {
 }
 
 #[test]
-fn a_stall_counts_for_every_arrival_that_had_to_wait_for_it() {
+fn a_stall_counts_for_every_arrival_delayed_by_it() {
     const STALLED: u64 = 20;
     let server = Scripted::new(|stream, number| {
         if number == STALLED {
@@ -114,7 +114,7 @@ fn a_stall_counts_for_every_arrival_that_had_to_wait_for_it() {
 }
 
 #[test]
-fn the_rate_of_a_server_that_is_overrun_is_its_own() {
+fn an_overloaded_server_is_reported_at_its_own_rate() {
     // One at a time and each for 5 ms or more: never above 200 per second, however many are asked for. All of the 300
     // are answered in the end, most of them after the 500 ms that are measured.
     let server = Scripted::new(|stream, _| {
@@ -130,7 +130,7 @@ fn the_rate_of_a_server_that_is_overrun_is_its_own() {
 }
 
 #[test]
-fn a_server_that_sends_without_end_meets_its_time_out() {
+fn an_endless_response_times_out() {
     let server = Scripted::new(|mut stream, number| {
         if number > 0 {
             return answer(stream, OK);
@@ -145,7 +145,7 @@ fn a_server_that_sends_without_end_meets_its_time_out() {
 }
 
 #[test]
-fn responses_of_every_framing_are_complete() {
+fn complete_responses_of_every_framing_are_recognised() {
     let bodies: [&[u8]; 4] = [
         b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
@@ -159,26 +159,26 @@ fn responses_of_every_framing_are_complete() {
 }
 
 #[test]
-fn a_reset_after_the_whole_response_takes_nothing_away() {
+fn a_reset_after_a_complete_response_is_not_a_fault() {
     let server = Scripted::new(|stream, _| answer_and_reset(stream, OK));
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "4"]);
     assert_eq!(record.completed, 4, "{record:#?}");
 }
 
 #[test]
-fn a_body_that_is_cut_off_is_short() {
+fn a_truncated_body_is_reported_as_short() {
     expect_fault("short-body", |stream, _| answer(stream, &OK[..OK.len() - 1]));
 }
 
 #[test]
-fn an_end_before_the_response_is_early() {
+fn a_close_before_the_response_is_an_early_end() {
     expect_fault("early-end", |stream, number| {
         answer(stream, if number % 2 == 0 { b"" } else { b"HTTP/1.1 200" })
     });
 }
 
 #[test]
-fn a_reset_before_the_response_is_told_from_one_within_it() {
+fn resets_before_and_within_a_response_are_distinguished() {
     expect_fault("reset-before-response", |stream, _| answer_and_reset(stream, b""));
     expect_fault("reset-in-response", |stream, _| answer_and_reset(stream, &OK[..OK.len() - 1]));
 }
@@ -193,7 +193,7 @@ fn garbage_is_a_bad_response_with_the_reason() {
 }
 
 #[test]
-fn a_time_out_names_the_phase_it_ended() {
+fn a_timeout_names_its_phase() {
     expect_fault("timeout-before-response", |stream, _| answer_and_hold(stream, b""));
     expect_fault("timeout-in-response", |stream, _| answer_and_hold(stream, &OK[..OK.len() - 1]));
     expect_fault("timeout-before-close", |stream, _| answer_and_hold(stream, OK));
@@ -211,7 +211,7 @@ fn a_server_that_stops_listening_refuses_connections() {
 }
 
 #[test]
-fn connections_that_nobody_takes_time_out_in_the_phase_of_connecting() {
+fn connections_that_are_never_accepted_time_out_while_connecting() {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     socket.listen(0).unwrap();
@@ -239,7 +239,7 @@ fn method_headers_and_body_reach_the_server() {
 }
 
 #[test]
-fn a_large_body_is_sent_whole_and_an_early_answer_to_it_is_read() {
+fn a_large_body_is_sent_completely_and_an_early_response_is_read() {
     const SIZE: usize = 8 << 20;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body");
@@ -257,7 +257,7 @@ fn a_large_body_is_sent_whole_and_an_early_answer_to_it_is_read() {
 }
 
 #[test]
-fn the_text_names_target_model_and_verdict() {
+fn the_text_output_names_target_model_and_verdict() {
     let server = Scripted::answering(OK);
     let output = loadgen(&["-c", "2", "-n", "20", "-w", "0s", &server.url()]).assert().success();
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
@@ -275,7 +275,7 @@ fn the_text_names_target_model_and_verdict() {
 }
 
 #[test]
-fn results_go_to_the_files_named() {
+fn results_are_written_to_the_named_files() {
     let server = Scripted::answering(OK);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -290,7 +290,7 @@ fn results_go_to_the_files_named() {
 }
 
 #[test]
-fn the_first_interrupt_reports_what_there_is() {
+fn the_first_interrupt_reports_partial_results() {
     let server = Scripted::answering(OK);
     let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["-c", "2", "-d", "1h", "-w", "0s", "--json", "-", &server.url()])
@@ -307,7 +307,7 @@ fn the_first_interrupt_reports_what_there_is() {
 }
 
 #[test]
-fn nothing_listening_is_one_clear_line() {
+fn a_refused_connection_is_one_clear_line() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for model in [&["-c", "3"][..], &["-r", "100"]] {
         let output = loadgen(model).arg(format!("127.0.0.1:{port}")).assert().code(1).stdout("");
@@ -318,7 +318,7 @@ fn nothing_listening_is_one_clear_line() {
 }
 
 #[test]
-fn more_connections_than_descriptors_are_refused_with_the_arithmetic() {
+fn more_connections_than_descriptors_are_refused_with_the_numbers() {
     let script = format!("ulimit -n 100; exec {} -c 100 127.0.0.1:9", env!("CARGO_BIN_EXE_loadgen"));
     let output = Command::new("sh").args(["-c", &script]).assert().code(1);
     let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
@@ -326,7 +326,7 @@ fn more_connections_than_descriptors_are_refused_with_the_arithmetic() {
 }
 
 #[test]
-fn misuse_is_a_usage_error_that_names_the_option() {
+fn usage_errors_name_the_option() {
     for (args, what) in [
         (&["https://localhost/"][..], "https://"),
         (&["http://localhost:0/"], "port"),
@@ -357,7 +357,7 @@ fn misuse_is_a_usage_error_that_names_the_option() {
 }
 
 #[test]
-fn the_packager_gets_a_manual_page_and_completions() {
+fn the_manual_page_and_completions_can_be_generated() {
     let man = loadgen(&["--man"]).assert().success();
     assert!(String::from_utf8_lossy(&man.get_output().stdout).contains(".TH loadgen 1"));
     let completions = loadgen(&["--completions", "bash"]).assert().success();

@@ -58,7 +58,7 @@ fn rows(text: &str) -> Vec<BTreeMap<&str, &str>> {
 }
 
 #[test]
-fn steps_ramps_and_bursts_have_as_many_arrivals_as_their_rates_say() {
+fn steps_ramps_and_bursts_send_the_arrivals_of_their_rates() {
     let server = Scripted::answering(OK);
     for (args, arrivals, rate) in [
         (&["-r", "100@200ms,0@50ms,300@100ms"][..], 50, 50.0 / 0.35),
@@ -74,7 +74,7 @@ fn steps_ramps_and_bursts_have_as_many_arrivals_as_their_rates_say() {
 }
 
 #[test]
-fn a_replay_sends_the_arrivals_of_its_file_and_ends_with_them() {
+fn a_replay_sends_exactly_the_arrivals_of_its_file() {
     let (server, folder) = (Scripted::answering(OK), Folder::new());
     let times: String =
         (0..20).map(|number| format!("{}.5 # request {number}\n", 1_700_000_000 + number)).collect();
@@ -143,7 +143,7 @@ fn rows_and_interval_histograms_add_up_to_the_record() {
 }
 
 #[test]
-fn the_columns_of_the_csv_are_these() {
+fn the_csv_columns_are_stable() {
     let (server, folder) = (Scripted::answering(OK), Folder::new());
     loadgen(&["-n", "3", "-w", "0s", "-q", "--csv", &folder.path("a.csv"), &server.url()]).assert().success();
     insta::assert_snapshot!(folder.read("a.csv").lines().next().unwrap().replace(',', "\n"));
@@ -170,7 +170,7 @@ fn normalised(value: Value, key: &str) -> Value {
 }
 
 #[test]
-fn the_fields_of_the_json_are_these() {
+fn the_json_fields_are_stable() {
     let server = Scripted::answering(OK);
     let args = ["-r", "200", "--arrivals", "poisson", "-n", "40", "-w", "0s", "--json", "-"];
     let output = loadgen(&args).arg(server.url()).output().unwrap();
@@ -180,7 +180,7 @@ fn the_fields_of_the_json_are_these() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_an_error_before_the_first_request() {
+fn an_unwritable_output_path_fails_before_the_first_request() {
     let server = Scripted::answering(OK);
     for option in ["--json", "--hgrm", "--csv", "--hlog"] {
         let failed =
@@ -192,7 +192,7 @@ fn a_path_that_cannot_be_written_is_an_error_before_the_first_request() {
 }
 
 #[test]
-fn a_run_that_never_began_leaves_an_old_result_alone() {
+fn a_run_that_fails_to_start_keeps_an_old_result() {
     let folder = Folder::new();
     fs::write(folder.path("a.json"), "old").unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -201,7 +201,7 @@ fn a_run_that_never_began_leaves_an_old_result_alone() {
 }
 
 #[test]
-fn an_interrupted_run_has_its_intervals_and_says_so_everywhere() {
+fn an_interrupted_run_is_marked_in_every_output() {
     let (server, folder) = (Scripted::answering(OK), Folder::new());
     let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["-c", "2", "-d", "1h", "-w", "0s", "--interval", "100ms", "--json", &folder.path("a.json")])
@@ -237,7 +237,7 @@ fn an_interrupted_run_has_its_intervals_and_says_so_everywhere() {
 }
 
 #[test]
-fn a_run_interrupted_while_it_waits_for_its_last_answers_has_measured_all_of_its_time() {
+fn an_interrupt_during_the_final_wait_keeps_the_full_duration() {
     let server = Scripted::new(|stream, _| crate::loadgen::scripted::answer_and_hold(stream, b""));
     let folder = Folder::new();
     let child = StdCommand::new(env!("CARGO_BIN_EXE_loadgen"))
@@ -258,7 +258,7 @@ fn a_run_interrupted_while_it_waits_for_its_last_answers_has_measured_all_of_its
 }
 
 #[test]
-fn shards_that_start_together_merge_into_the_whole() {
+fn shards_that_start_together_merge_into_one_record() {
     let (server, folder) = (Scripted::answering(OK), Folder::new());
     let start =
         (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(600)).as_secs_f64();
@@ -303,7 +303,7 @@ fn shards_that_start_together_merge_into_the_whole() {
 }
 
 #[test]
-fn what_cannot_be_merged_is_named() {
+fn records_that_cannot_be_merged_are_named() {
     let folder = Folder::new();
     fs::write(folder.path("a.json"), "{}").unwrap();
     for (name, why) in [("a.json", "missing field"), ("none.json", "No such file")] {
@@ -315,7 +315,7 @@ fn what_cannot_be_merged_is_named() {
 }
 
 #[test]
-fn a_stall_slows_all_that_came_in_it_however_many_connections_there_are() {
+fn a_stall_delays_every_arrival_during_it_on_any_number_of_connections() {
     const STALLED: u64 = 20;
     let server = Scripted::new(|stream, number| {
         if number == STALLED {
@@ -335,7 +335,7 @@ fn a_stall_slows_all_that_came_in_it_however_many_connections_there_are() {
 }
 
 #[test]
-fn misuse_of_the_schedule_is_a_usage_error_that_names_the_option() {
+fn usage_errors_of_schedules_name_the_option() {
     for (args, what) in [
         (&["-r", "1..x"][..], "--rate"),
         (&["-r", "1@1s,2"], "--rate"),

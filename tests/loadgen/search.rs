@@ -31,7 +31,7 @@ fn search(url: &str, args: &[&str]) -> (Search, RunRecord, i32) {
 }
 
 #[test]
-fn expectations_that_hold_change_nothing() {
+fn met_expectations_change_nothing() {
     let server = Scripted::answering(OK);
     let expected = ["--expect", "p99<9s", "--expect", "errors==0", "--expect", "completed >= 20"];
     let (record, code, _) = run(&server.url(), &[&expected[..], &["-n", "20", "-w", "0s"]].concat());
@@ -43,7 +43,7 @@ fn expectations_that_hold_change_nothing() {
 }
 
 #[test]
-fn one_that_does_not_hold_is_exit_code_4_and_is_named() {
+fn a_failed_expectation_is_named_and_exits_with_code_4() {
     let server = Scripted::answering(OK);
     let args = ["-n", "20", "-w", "0s", "--expect", "p50<9s", "--expect", "status.2xx<10%", "--no-live"];
     let output = loadgen(&args).arg(server.url()).assert().code(4);
@@ -57,7 +57,7 @@ fn one_that_does_not_hold_is_exit_code_4_and_is_named() {
 }
 
 #[test]
-fn a_metric_without_data_does_not_hold_and_a_void_run_outweighs_it() {
+fn a_metric_without_data_fails_and_a_void_run_takes_precedence() {
     let server = Scripted::new(|stream, _| answer(stream, b""));
     let (record, code, _) = run(&server.url(), &["-n", "3", "-c", "1", "-w", "0s", "--expect", "p99<9s"]);
     assert_eq!((record.expectations[0].value, record.expectations[0].holds, code), (None, false, 4));
@@ -73,7 +73,7 @@ fn a_metric_without_data_does_not_hold_and_a_void_run_outweighs_it() {
 }
 
 #[test]
-fn misuse_is_a_usage_error_before_anything_is_sent() {
+fn usage_errors_are_reported_before_anything_is_sent() {
     let server = Scripted::answering(OK);
     for (args, what) in [
         (&["--expect", "p98x<5ms"][..], "first_byte"),
@@ -95,7 +95,7 @@ fn misuse_is_a_usage_error_before_anything_is_sent() {
 }
 
 #[test]
-fn a_search_finds_a_rate_between_one_that_holds_and_one_that_does_not() {
+fn a_search_finds_a_rate_between_passing_and_failing() {
     // One at a time and each for 5 ms: at 200 per second the queue grows without end.
     let server = Scripted::new(|stream, _| {
         std::thread::sleep(Duration::from_millis(5));
@@ -119,7 +119,7 @@ fn a_search_finds_a_rate_between_one_that_holds_and_one_that_does_not() {
 }
 
 #[test]
-fn where_nothing_holds_the_search_fails_and_shows_what_it_tried() {
+fn a_search_without_a_passing_rate_fails_and_shows_its_attempts() {
     let server = Scripted::new(|stream, _| answer_and_reset(stream, b""));
     let (search, _, code) =
         search(&server.url(), &["--find-rate", "p99<1s", "-r", "1000", "--find-time", "4s"]);
@@ -129,7 +129,7 @@ fn where_nothing_holds_the_search_fails_and_shows_what_it_tried() {
 }
 
 #[test]
-fn a_search_whose_time_is_over_says_so() {
+fn a_search_that_runs_out_of_time_reports_it() {
     let server = Scripted::answering(OK);
     let args = ["--find-rate", "p99<9s", "--find-time", "500ms", "-d", "200ms", "-w", "0s", "-r", "10"];
     let folder = tempfile::tempdir().unwrap();
@@ -147,7 +147,7 @@ fn a_search_whose_time_is_over_says_so() {
 }
 
 #[test]
-fn a_search_without_a_server_is_one_clear_line() {
+fn a_search_without_a_server_fails_with_one_clear_line() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let output =
         loadgen(&["--find-rate", "p99<5ms"]).arg(format!("127.0.0.1:{port}")).assert().code(1).stdout("");
@@ -156,7 +156,7 @@ fn a_search_without_a_server_is_one_clear_line() {
 }
 
 #[test]
-fn off_a_terminal_there_is_a_line_per_interval() {
+fn without_a_terminal_each_interval_prints_a_line() {
     let server = Scripted::answering(OK);
     let args = ["-r", "100", "-d", "400ms", "-w", "100ms", "--interval", "100ms"];
     let output = loadgen(&args).arg(server.url()).output().unwrap();
@@ -170,7 +170,7 @@ fn off_a_terminal_there_is_a_line_per_interval() {
 }
 
 #[test]
-fn nobody_has_to_read_the_lines() {
+fn a_closed_stderr_does_not_stop_the_run() {
     let server = Scripted::answering(OK);
     let (gone, end) = nix::unistd::pipe().unwrap();
     drop(gone);
@@ -217,7 +217,7 @@ fn on_a_terminal(args: &[&str], server: &Scripted, keys: &str) -> (String, i32) 
 }
 
 #[test]
-fn on_a_terminal_the_view_comes_and_goes_and_its_key_ends_the_run() {
+fn on_a_terminal_the_live_view_appears_and_q_ends_the_run() {
     let server = Scripted::answering(OK);
     for keys in ["q", "\x03"] {
         let (seen, code) = on_a_terminal(&["-c", "1", "-d", "1h", "-w", "0s", &server.url()], &server, keys);

@@ -55,7 +55,7 @@ fn below(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_make_installs_it_takes_away_again() {
+fn make_uninstall_removes_what_make_install_created() {
     let sandbox = Sandbox::new();
     let Some(build) = built(&sandbox) else { return };
     let stage = sandbox.path("stage");
@@ -79,7 +79,7 @@ fn what_make_installs_it_takes_away_again() {
 }
 
 #[test]
-fn uninstalled_it_leaves_the_folders_that_were_there_and_no_others() {
+fn uninstalling_removes_only_directories_the_install_created() {
     let sandbox = Sandbox::new();
     let Some(build) = built(&sandbox) else { return };
     let prefix = sandbox.path("prefix");
@@ -111,7 +111,7 @@ fn a_relative_prefix_is_refused() {
 }
 
 #[test]
-fn systemd_has_nothing_to_say_against_the_units() {
+fn systemd_accepts_the_units() {
     let sandbox = Sandbox::new();
     let Some(build) = built(&sandbox) else { return };
     let prefix = sandbox.path("prefix");

@@ -91,7 +91,7 @@ fn in_parallel(cells: Vec<(String, Lesser)>, run: impl Fn(&Lesser, usize) + Sync
 }
 
 #[test]
-fn each_refused_call_has_a_fall_back_alone_and_with_all_others() {
+fn each_refused_call_has_a_fallback_alone_and_combined() {
     let mut cells = Vec::new();
     for errno in [libc::ENOSYS, libc::EPERM] {
         let all: Vec<Rule> = CALLS.iter().map(|(_, rule)| *rule).collect();
@@ -108,7 +108,7 @@ fn each_refused_call_has_a_fall_back_alone_and_with_all_others() {
 }
 
 #[test]
-fn each_refused_flag_has_a_fall_back() {
+fn each_refused_flag_has_a_fallback() {
     let rules = [
         Rule::flag(libc::SYS_close_range, 2, libc::CLOSE_RANGE_CLOEXEC),
         Rule::flag(libc::SYS_memfd_create, 1, libc::MFD_ALLOW_SEALING),
@@ -126,7 +126,7 @@ const NO_HANDLERS: [Rule; 2] =
 const START: [&str; 8] = ["-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"];
 
 #[test]
-fn a_server_that_could_not_start_a_handler_says_so_and_leaves_nothing() {
+fn a_server_that_cannot_launch_handlers_fails_at_start_and_leaves_nothing() {
     for daemon in [&["-D"][..], &[]] {
         let lesser = Lesser::new(&NO_HANDLERS, libc::EPERM);
         let arguments = [&START[..], daemon].concat();
@@ -151,7 +151,7 @@ fn without_pidfds_only_what_needs_them_is_refused() {
 }
 
 #[test]
-fn limits_under_which_no_handler_runs_are_refused_at_the_start_and_by_a_reload() {
+fn limits_too_low_for_any_handler_are_refused_at_start_and_reload() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", crate::harness::says("hello"));
     let tight = ["--handler-limit", "memory=1M"];
@@ -167,7 +167,7 @@ fn limits_under_which_no_handler_runs_are_refused_at_the_start_and_by_a_reload()
 }
 
 #[test]
-fn a_worker_that_a_sandbox_kills_or_stops_from_accepting_ends_the_start() {
+fn a_sandbox_that_kills_workers_or_forbids_accept_fails_the_start() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&START);
     kill_in(&mut command, &[Rule::call(libc::SYS_setsid)]);
@@ -179,7 +179,7 @@ fn a_worker_that_a_sandbox_kills_or_stops_from_accepting_ends_the_start() {
 }
 
 #[test]
-fn a_removed_or_private_executable_does_not_keep_handlers_from_being_started() {
+fn a_removed_or_unreadable_executable_does_not_prevent_launches() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", crate::harness::says("hello"));
     let copy = sandbox.path("copy");
@@ -198,7 +198,7 @@ fn a_removed_or_private_executable_does_not_keep_handlers_from_being_started() {
 }
 
 #[test]
-fn an_old_kernel_is_warned_of_and_served_on() {
+fn an_old_kernel_gets_a_warning_and_is_served() {
     let sandbox = Sandbox::new();
     let server =
         sandbox.start_with(&["-w", "1"], |command| executed_by(command, &["setarch", "--uname-2.6"]));
@@ -208,7 +208,7 @@ fn an_old_kernel_is_warned_of_and_served_on() {
 }
 
 #[test]
-fn io_uring_that_is_refused_is_said_before_the_start() {
+fn refused_io_uring_is_reported_before_the_start() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         let lesser = Lesser::new(&[Rule::call(libc::SYS_io_uring_setup)], errno);
         for listener in ["uring", "uring-multishot"] {
@@ -218,7 +218,7 @@ fn io_uring_that_is_refused_is_said_before_the_start() {
 }
 
 #[test]
-fn loadgen_does_without_epoll_pwait2() {
+fn loadgen_works_without_epoll_pwait2() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-w", "1", "--respond", "fixed"]);
     for errno in [libc::ENOSYS, libc::EPERM] {

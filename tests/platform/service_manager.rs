@@ -44,7 +44,7 @@ fn start_from(sandbox: &Sandbox, socket: &TcpListener, arguments: &[&str]) -> Se
 }
 
 #[test]
-fn a_socket_that_was_shut_down_is_told_once_by_each_process_and_the_instance_can_be_stopped() {
+fn a_shut_down_socket_is_reported_once_per_process_and_a_stop_works() {
     for entry in STRATEGIES {
         let argument = entry.argument.default();
         if (entry.available)(argument).is_err() || (entry.sockets)(argument) != SocketCount::One {
@@ -73,7 +73,7 @@ fn fails_from(sandbox: &Sandbox, arguments: &[&str], passed: impl Into<OwnedFd>,
 }
 
 #[test]
-fn a_passed_socket_serves_every_strategy_with_one_and_outlives_each_instance() {
+fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_instance() {
     for entry in STRATEGIES {
         let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
         sandbox.handler("hello", HELLO);
@@ -112,7 +112,7 @@ fn a_passed_socket_serves_every_strategy_with_one_and_outlives_each_instance() {
 }
 
 #[test]
-fn what_is_passed_must_be_a_listening_socket_and_meant() {
+fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
     let sandbox = Sandbox::new();
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
     fails_from(&sandbox, &[], fs::File::open("/dev/null").unwrap(), "x").fails(1, "no listening TCP socket");
@@ -149,7 +149,7 @@ impl Manager {
 }
 
 #[test]
-fn a_service_manager_is_told_of_start_reload_and_stop() {
+fn a_service_manager_is_notified_of_start_reload_and_stop() {
     let sandbox = Sandbox::new();
     sandbox.handler("env", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nenv\n");
     let config = sandbox.write("c.toml", "workers = 1\n");
@@ -192,7 +192,7 @@ fn a_service_manager_is_told_of_start_reload_and_stop() {
 }
 
 #[test]
-fn a_daemon_tells_its_own_process_id() {
+fn a_daemon_reports_its_own_process_id() {
     let sandbox = Sandbox::new();
     let path = sandbox.path("notify");
     let manager = Manager::new(&SocketAddr::from_pathname(&path).unwrap());
@@ -204,7 +204,7 @@ fn a_daemon_tells_its_own_process_id() {
 }
 
 #[test]
-fn it_works_with_systemds_own_tool() {
+fn it_works_with_systemd_socket_activate() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let (program, port) = ("systemd-socket-activate", free_port());
@@ -226,7 +226,7 @@ fn it_works_with_systemds_own_tool() {
 }
 
 #[test]
-fn the_example_for_logrotate_rotates_the_log_of_a_running_instance() {
+fn the_logrotate_example_rotates_the_log_of_a_running_instance() {
     if Command::new("logrotate").arg("--version").output().is_err() {
         return skipped("logrotate is not installed");
     }

@@ -9,7 +9,7 @@ use crate::harness::traffic::{begin, counters, signal, under_load};
 use crate::harness::{Sandbox, eventually, says};
 
 #[test]
-fn a_handler_that_floods_its_stderr_does_not_keep_the_supervisor_from_its_work() {
+fn a_handler_that_floods_its_stderr_does_not_block_the_supervisor() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     sandbox
@@ -28,7 +28,7 @@ fn a_handler_that_floods_its_stderr_does_not_keep_the_supervisor_from_its_work()
 }
 
 #[test]
-fn the_scoreboard_takes_its_space_when_it_is_made() {
+fn the_scoreboard_is_allocated_when_it_is_created() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-w", "2"]);
     let file = std::fs::metadata(server.folder().scoreboard()).unwrap();
@@ -36,7 +36,7 @@ fn the_scoreboard_takes_its_space_when_it_is_made() {
 }
 
 #[test]
-fn a_truncated_scoreboard_costs_counters_and_nothing_else() {
+fn a_truncated_scoreboard_loses_only_counters() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     for listener in ["inherited", "round-robin", "reuseport-steal", "least-loaded"] {
@@ -64,7 +64,7 @@ fn a_truncated_scoreboard_costs_counters_and_nothing_else() {
 }
 
 #[test]
-fn handlers_that_outlive_their_worker_count_against_the_limit_until_they_end() {
+fn handlers_that_outlive_their_worker_count_until_they_exit() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let pids = sandbox.path("pids");
@@ -86,7 +86,7 @@ fn handlers_that_outlive_their_worker_count_against_the_limit_until_they_end() {
 }
 
 #[test]
-fn as_many_clients_as_handlers_are_allowed_are_never_turned_away() {
+fn clients_up_to_max_handlers_never_get_503() {
     let sandbox = Sandbox::new();
     sandbox
         .handler("hello", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n");
@@ -97,7 +97,7 @@ fn as_many_clients_as_handlers_are_allowed_are_never_turned_away() {
 }
 
 #[test]
-fn a_stop_while_no_worker_is_left_still_serves_what_waits() {
+fn a_stop_without_workers_still_serves_queued_connections() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let mut server = sandbox.start(&["-n", "lab", "-w", "1"]);
@@ -118,7 +118,7 @@ fn a_stop_while_no_worker_is_left_still_serves_what_waits() {
 }
 
 #[test]
-fn a_reload_that_would_leave_no_row_is_refused_and_all_are_served() {
+fn a_reload_that_needs_too_many_rows_is_refused_and_requests_are_served() {
     let sandbox = Sandbox::new();
     let config = |workers: usize| {
         sandbox.write(

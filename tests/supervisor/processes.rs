@@ -83,7 +83,7 @@ fn listeners(port: u16) -> BTreeSet<String> {
 }
 
 #[test]
-fn thousands_of_requests_leave_neither_zombies_nor_descriptors() {
+fn thousands_of_requests_leak_neither_zombies_nor_descriptors() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     sandbox.handler("broken", "#!/no/such/interpreter\n");
@@ -173,7 +173,7 @@ fn dead_workers_are_replaced_one_or_all() {
 }
 
 #[test]
-fn whatever_signal_kills_a_worker_it_has_a_successor() {
+fn a_worker_killed_by_any_signal_is_replaced() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-w", "1", "--respond", "fixed"]);
     let worker = server.worker_pids()[0];
@@ -187,7 +187,7 @@ fn whatever_signal_kills_a_worker_it_has_a_successor() {
 }
 
 #[test]
-fn a_worker_that_keeps_dying_is_replaced_ever_more_slowly_and_the_log_says_so() {
+fn a_worker_that_keeps_dying_is_replaced_with_growing_delays() {
     let (_sandbox, server) = with_hello(&["-w", "2"]);
     let (mut last, mut deaths) = (0, 0);
     eventually("the log says that a worker keeps dying", || {
@@ -208,7 +208,7 @@ fn a_worker_that_keeps_dying_is_replaced_ever_more_slowly_and_the_log_says_so() 
 }
 
 #[test]
-fn a_supervisor_that_is_killed_takes_its_workers_along_and_frees_the_port() {
+fn killing_the_supervisor_ends_its_workers_and_frees_the_port() {
     let (sandbox, server) = with_hello(&["-n", "lab"]);
     let (workers, port) = (server.worker_pids(), server.port());
     server.signal(Signal::SIGKILL);
@@ -218,7 +218,7 @@ fn a_supervisor_that_is_killed_takes_its_workers_along_and_frees_the_port() {
 }
 
 #[test]
-fn term_and_int_stop_gracefully_and_quit_at_once() {
+fn sigterm_and_sigint_stop_gracefully_sigquit_immediately() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let (sandbox, mut server) = with_wait(&["--grace", "1h"]);
         let workers = server.worker_pids();
@@ -244,7 +244,7 @@ fn term_and_int_stop_gracefully_and_quit_at_once() {
 }
 
 #[test]
-fn a_second_term_ends_what_the_first_one_waits_for() {
+fn a_second_sigterm_stops_without_waiting() {
     let (sandbox, mut server) = with_wait(&["--grace", "1h"]);
     let _pending = begin(&server, "/wait");
     let handler = waiting(&sandbox);
@@ -257,7 +257,7 @@ fn a_second_term_ends_what_the_first_one_waits_for() {
 }
 
 #[test]
-fn a_graceful_stop_is_bounded_and_handlers_do_not_outlive_it() {
+fn a_graceful_stop_is_bounded_and_kills_remaining_handlers() {
     let (sandbox, mut server) = with_wait(&["--grace", "200ms"]);
     let pending = begin(&server, "/wait");
     let handler = waiting(&sandbox);
@@ -268,7 +268,7 @@ fn a_graceful_stop_is_bounded_and_handlers_do_not_outlive_it() {
 }
 
 #[test]
-fn a_stop_waits_for_a_request_that_is_half_read() {
+fn a_stop_waits_for_a_half_read_request() {
     let (_sandbox, mut server) = with_hello(&["-w", "1"]);
     let mut stream = server.connect();
     stream.write_all(b"GET /hello HTTP/1.1\r\nHos").unwrap();
@@ -283,7 +283,7 @@ fn a_stop_waits_for_a_request_that_is_half_read() {
 }
 
 #[test]
-fn a_reload_with_a_broken_configuration_keeps_the_old_workers_and_says_why() {
+fn a_reload_with_a_broken_configuration_keeps_the_old_workers() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let config = sandbox.write("c.toml", "workers = 2\n");
@@ -347,7 +347,7 @@ fn the_log_is_reopened_by_every_process() {
 }
 
 #[test]
-fn a_daemon_is_the_same_processes() {
+fn a_daemon_has_the_same_processes() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let port = sandbox.start_daemon("lab", &["-w", "2"]);
@@ -358,7 +358,7 @@ fn a_daemon_is_the_same_processes() {
 }
 
 #[test]
-fn orphans_of_handlers_are_reaped() {
+fn orphaned_children_of_handlers_are_reaped() {
     let sandbox = Sandbox::new();
     let go = sandbox.path("go");
     sandbox.handler("orphan", orphan(&go));
@@ -377,7 +377,7 @@ fn orphan(go: &Path) -> String {
 }
 
 #[test]
-fn nothing_is_written_to_standard_error_of_a_server_that_has_no_terminal() {
+fn a_server_without_a_terminal_writes_nothing_to_stderr() {
     let (_sandbox, server) = with_hello(&[]);
     let mut stream = server.connect();
     stream.write_all(b"GET /missing HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

@@ -150,7 +150,7 @@ fn stop_under_load(arguments: &[&str], host: &str, rate: u32, after: usize) {
 
 /// `STOPS` and `RATE` (connections per second) in the environment make it longer and harder.
 #[test]
-fn a_stop_of_an_ordinary_user_resets_no_client() {
+fn a_stop_by_an_ordinary_user_resets_no_client() {
     let (stops, rate) = (number("STOPS", 10), number("RATE", 400));
     everywhere(|_, listener| {
         for round in 0..stops {
@@ -200,7 +200,7 @@ fn stop_with_a_held_worker(server: &mut Server, host: &str) {
 }
 
 #[test]
-fn during_a_stop_new_connections_are_dropped_and_those_that_wait_are_served() {
+fn during_a_stop_new_connections_are_dropped_and_queued_ones_served() {
     everywhere(|_, listener| {
         for (bind, host) in [("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::", "127.0.0.1")] {
             for defer in ["0s", "1s"] {
@@ -217,7 +217,7 @@ fn during_a_stop_new_connections_are_dropped_and_those_that_wait_are_served() {
 }
 
 #[test]
-fn where_no_program_can_lead_connections_away_the_sockets_drop_them_and_it_is_told_once() {
+fn without_bpf_the_sockets_drop_connections_during_a_stop_with_one_warning() {
     const SO_ATTACH_REUSEPORT_CBPF: u64 = 51;
     for listener in ["inherited", "reuseport", "dispatch"] {
         let sandbox = Sandbox::new();
@@ -234,7 +234,7 @@ fn where_no_program_can_lead_connections_away_the_sockets_drop_them_and_it_is_to
 }
 
 #[test]
-fn the_port_is_free_after_a_stop_for_a_start_at_once() {
+fn the_port_is_free_immediately_after_a_stop() {
     for listener in ["inherited", "reuseport", "reuseport:private", "dispatch"] {
         let sandbox = Sandbox::new();
         let config = sandbox.write("c.toml", "workers = 1\nrespond = \"fixed\"\n");

@@ -187,7 +187,7 @@ fn with_handlers() -> (Sandbox, Server) {
 }
 
 #[test]
-fn every_request_gets_the_answer_that_it_is_owed_and_no_other_effect() {
+fn every_request_gets_the_expected_response_and_has_no_other_effect() {
     let (sandbox, server) = with_handlers();
     let tables = tables();
     let cases: Vec<(&str, &Case)> =
@@ -217,14 +217,14 @@ fn every_request_gets_the_answer_that_it_is_owed_and_no_other_effect() {
 }
 
 #[test]
-fn the_mark_that_must_not_be_left_would_be() {
+fn the_forbidden_mark_is_detected_if_it_is_left() {
     let (sandbox, server) = with_handlers();
     assert_eq!(server.get("/mark?first").text(), "ran");
     assert!(std::fs::read_to_string(sandbox.path("marks")).unwrap().contains("/mark?first"));
 }
 
 #[test]
-fn the_tables_have_hundreds_of_cases_no_two_alike_each_with_its_section() {
+fn the_tables_have_hundreds_of_distinct_cases_with_sections() {
     let tables = tables();
     let cases: Vec<&Case> = tables.iter().flat_map(|(_, cases)| cases).collect();
     assert!(cases.len() >= 500, "{}", cases.len());

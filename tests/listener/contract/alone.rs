@@ -4,7 +4,7 @@ use super::everywhere;
 use crate::harness::Sandbox;
 
 #[test]
-fn one_worker_serves_alone_and_before_and_after_others() {
+fn reloads_to_and_from_a_single_worker_keep_serving() {
     everywhere(|_, listener| {
         let sandbox = Sandbox::new();
         let workers = |count: usize| sandbox.write("c.toml", format!("workers = {count}\n"));

@@ -104,7 +104,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
 }
 
 #[test]
-fn a_connection_costs_the_system_calls_that_the_table_says() {
+fn a_connection_costs_the_documented_system_calls() {
     // What a request costs with any strategy.
     let Some(mut common) = per_connection("inherited", "2") else { return };
     *common.get_mut("accept4").unwrap() -= 1.0;

@@ -8,7 +8,7 @@ use crate::harness::eventually;
 use crate::harness::traffic::{begin, counters, signal};
 
 #[test]
-fn what_woke_a_worker_that_leaves_is_not_left_behind() {
+fn connections_that_woke_a_leaving_worker_are_served() {
     everywhere(|choice, listener| {
         if choice.promises().leave != Loss::Nothing {
             return eprintln!("{listener}: not promised");
@@ -27,7 +27,7 @@ fn what_woke_a_worker_that_leaves_is_not_left_behind() {
 }
 
 #[test]
-fn a_worker_that_was_told_to_leave_by_hand_is_replaced_and_takes_nothing_along() {
+fn a_worker_terminated_by_hand_is_replaced_and_loses_nothing() {
     everywhere(|_, listener| {
         let (_sandbox, server) = with_handlers(listener);
         let busy = begin(&server, "/slow");

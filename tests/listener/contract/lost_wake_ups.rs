@@ -149,7 +149,7 @@ fn is_served(listener: &str, fate: Fate) -> bool {
 }
 
 #[test]
-fn a_connection_whose_wake_up_went_to_a_worker_that_does_not_come_is_served() {
+fn a_connection_is_served_although_the_worker_it_woke_never_accepts() {
     everywhere(|choice, listener| {
         let promises = choice.promises();
         for fate in Fate::ALL.into_iter().filter(|fate| fate.is_promised(&promises)) {

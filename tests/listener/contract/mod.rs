@@ -129,7 +129,7 @@ fn every_connection_is_accepted_exactly_once() {
 }
 
 #[test]
-fn connections_fall_on_idle_workers_as_promised() {
+fn connections_are_spread_over_idle_workers_as_promised() {
     everywhere(|choice, listener| {
         if matches!(choice.promises().spread, Spread::Race | Spread::Programmed) {
             return eprintln!("{listener}: no spread is promised");
@@ -163,7 +163,7 @@ fn stop(row: &Counters) {
 }
 
 #[test]
-fn the_spread_is_the_same_while_every_worker_holds_an_idle_connection() {
+fn idle_connections_do_not_change_the_spread() {
     everywhere(|choice, listener| {
         let promises = choice.promises();
         let stuck = promises.spread == Spread::One && promises.stopped == Wait::All;
@@ -177,7 +177,7 @@ fn the_spread_is_the_same_while_every_worker_holds_an_idle_connection() {
 }
 
 #[test]
-fn what_waits_in_a_queue_survives_the_death_of_all_workers() {
+fn queued_connections_survive_the_death_of_all_workers() {
     everywhere(|choice, listener| {
         if choice.promises().crash != Loss::Nothing {
             return eprintln!("{listener}: not promised");
@@ -195,7 +195,7 @@ fn what_waits_in_a_queue_survives_the_death_of_all_workers() {
 }
 
 #[test]
-fn what_is_with_a_handler_survives_the_death_of_its_worker() {
+fn a_running_handler_survives_the_death_of_its_worker() {
     everywhere(|_, listener| {
         let (_sandbox, server) = with_handlers(listener);
         let clients: Vec<_> = (0..8).map(|_| begin(&server, "/slow")).collect();
@@ -208,7 +208,7 @@ fn what_is_with_a_handler_survives_the_death_of_its_worker() {
 }
 
 #[test]
-fn a_killed_worker_loses_at_most_what_it_held_itself() {
+fn a_killed_worker_loses_at_most_its_own_connections() {
     everywhere(|choice, listener| {
         if choice.promises().crash == Loss::Queue {
             return eprintln!("{listener}: not promised");
@@ -256,7 +256,7 @@ fn a_stop_under_load_loses_nothing() {
 }
 
 #[test]
-fn a_stop_serves_what_still_waits_in_the_queues() {
+fn a_stop_serves_connections_still_queued() {
     everywhere(|choice, listener| {
         if choice.promises().leave != Loss::Nothing {
             return eprintln!("{listener}: not promised");
@@ -295,7 +295,7 @@ fn a_reload_under_load_loses_nothing() {
 }
 
 #[test]
-fn fewer_and_more_workers_after_a_reload_lose_nothing() {
+fn reloads_to_fewer_and_more_workers_lose_nothing() {
     everywhere(|choice, listener| {
         if choice.promises().leave != Loss::Nothing {
             return eprintln!("{listener}: not promised");
@@ -318,7 +318,7 @@ fn fewer_and_more_workers_after_a_reload_lose_nothing() {
 }
 
 #[test]
-fn a_stopped_worker_does_not_hold_up_the_others() {
+fn a_suspended_worker_does_not_block_the_others() {
     everywhere(|choice, listener| {
         if !matches!(choice.promises().stopped, Wait::Nothing | Wait::UpToMs(_)) {
             return eprintln!("{listener}: not promised");

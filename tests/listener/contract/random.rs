@@ -162,7 +162,7 @@ fn live(choice: &Choice, listener: &str, seed: u64) {
 }
 
 #[test]
-fn every_connection_of_a_random_life_is_accounted_for() {
+fn every_connection_is_accounted_for_in_random_sequences() {
     let seeds = asked("LIFE_SEEDS").unwrap_or_else(|| SEEDS.to_vec());
     everywhere(|choice, listener| seeds.iter().for_each(|&seed| live(choice, listener, seed)));
 }

@@ -17,8 +17,8 @@ fn grow_as(user: &str, listener: &str, more: &[&str]) -> (Sandbox, Server, Outco
 }
 
 #[test]
-fn a_reload_as_a_user_gets_more_sockets_but_not_on_a_privileged_port() {
-    if !is_root("a_reload_as_a_user_gets_more_sockets_but_not_on_a_privileged_port") {
+fn after_setuid_a_reload_adds_sockets_but_not_on_a_privileged_port() {
+    if !is_root("after_setuid_a_reload_adds_sockets_but_not_on_a_privileged_port") {
         return;
     }
     let user = NOBODY.to_string();

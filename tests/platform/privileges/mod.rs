@@ -74,8 +74,8 @@ fn mode(path: &Path) -> (u32, u32) {
 }
 
 #[test]
-fn started_as_root_it_binds_and_is_root_no_more() {
-    if !is_root("started_as_root_it_binds_and_is_root_no_more") {
+fn started_as_root_it_binds_and_drops_privileges() {
+    if !is_root("started_as_root_it_binds_and_drops_privileges") {
         return;
     }
     let sandbox = open_home();
@@ -124,8 +124,8 @@ fn privileged_port() -> String {
 }
 
 #[test]
-fn a_link_in_the_folder_of_an_instance_is_not_followed_by_root() {
-    if !is_root("a_link_in_the_folder_of_an_instance_is_not_followed_by_root") {
+fn root_does_not_follow_links_in_an_instance_directory() {
+    if !is_root("root_does_not_follow_links_in_an_instance_directory") {
         return;
     }
     let sandbox = open_home();
@@ -160,8 +160,8 @@ fn a_link_in_the_folder_of_an_instance_is_not_followed_by_root() {
 }
 
 #[test]
-fn as_root_without_a_user_it_serves_with_one_line_of_warning() {
-    if !is_root("as_root_without_a_user_it_serves_with_one_line_of_warning") {
+fn running_as_root_without_user_logs_one_warning() {
+    if !is_root("running_as_root_without_user_logs_one_warning") {
         return;
     }
     let sandbox = open_home();
@@ -186,13 +186,13 @@ fn groups() -> String {
 }
 
 #[test]
-fn who_is_not_there_or_cannot_be_become_is_named() {
+fn an_unknown_or_forbidden_user_is_named() {
     let sandbox = open_home();
     sandbox.caffeine(&["--user", "no-such-user"]).fails(2, "there is no user \"no-such-user\"");
     sandbox.caffeine(&["--user", "0", "--group", "no-such-group"]).fails(2, "no group \"no-such-group\"");
     sandbox.caffeine(&["--group", "0"]).fails(2, "--group goes with --user");
     sandbox.caffeine(&["--user", "54321"]).fails(2, "--group");
-    if !is_root("who_is_not_there_or_cannot_be_become_is_named, its second half") {
+    if !is_root("an_unknown_or_forbidden_user_is_named, its second half") {
         return;
     }
     let user = NOBODY.to_string();
@@ -208,7 +208,7 @@ fn who_is_not_there_or_cannot_be_become_is_named() {
 }
 
 #[test]
-fn what_is_kept_is_for_its_owner_alone_and_secrets_are_not_told() {
+fn state_files_are_private_and_secrets_are_not_logged() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let config = sandbox.write("c.toml", "[env]\nPASSWORD = \"a secret of the handlers\"\n");
@@ -233,8 +233,8 @@ fn what_is_kept_is_for_its_owner_alone_and_secrets_are_not_told() {
 }
 
 #[test]
-fn root_stays_root_for_nothing_that_a_folder_of_somebody_else_says() {
-    if !is_root("root_stays_root_for_nothing_that_a_folder_of_somebody_else_says") {
+fn root_drops_privileges_for_an_instance_of_another_user() {
+    if !is_root("root_drops_privileges_for_an_instance_of_another_user") {
         return;
     }
     let sandbox = open_home();
@@ -315,8 +315,8 @@ fn root_acts_on_an_instance_of_another_user_as_that_user() {
 }
 
 #[test]
-fn handlers_that_belong_to_root_are_deployed_by_naming_their_directory() {
-    if !is_root("handlers_that_belong_to_root_are_deployed_by_naming_their_directory") {
+fn handlers_owned_by_root_are_deployed_by_naming_their_directory() {
+    if !is_root("handlers_owned_by_root_are_deployed_by_naming_their_directory") {
         return;
     }
     let sandbox = open_home();
@@ -336,8 +336,8 @@ fn handlers_that_belong_to_root_are_deployed_by_naming_their_directory() {
 }
 
 #[test]
-fn root_does_not_serve_out_of_a_folder_of_somebody_else() {
-    if !is_root("root_does_not_serve_out_of_a_folder_of_somebody_else") {
+fn root_does_not_serve_from_the_directory_of_another_user() {
+    if !is_root("root_does_not_serve_from_the_directory_of_another_user") {
         return;
     }
     let sandbox = open_home();
@@ -348,8 +348,8 @@ fn root_does_not_serve_out_of_a_folder_of_somebody_else() {
 }
 
 #[test]
-fn a_reload_that_forbids_root_is_refused_by_root() {
-    if !is_root("a_reload_that_forbids_root_is_refused_by_root") {
+fn a_reload_with_refuse_root_is_refused_by_root() {
+    if !is_root("a_reload_with_refuse_root_is_refused_by_root") {
         return;
     }
     let sandbox = open_home();
@@ -362,7 +362,7 @@ fn a_reload_that_forbids_root_is_refused_by_root() {
 }
 
 #[test]
-fn a_handler_cannot_look_into_the_server_unless_it_is_dumpable() {
+fn a_handler_cannot_inspect_the_server_unless_it_is_dumpable() {
     const LOOK: &str = r"#!/bin/sh
 printf 'HTTP/1.1 200 OK\r\n\r\n'
 boss=$(sed -n 's/^PPid:.//p' /proc/$PPID/status)

@@ -35,7 +35,7 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn every_random_life_of_an_instance_agrees_with_the_model() {
+fn random_lives_of_an_instance_agree_with_the_model() {
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let seconds = asked("MODEL_SECONDS");
     let mut seed = asked("MODEL_SEED").unwrap_or_else(|| seconds.map_or(SEED, |_| clock()));

@@ -248,7 +248,7 @@ fn live(choice: &Choice, listener: &str, fixed: bool, seed: u64, rows: &Mutex<Ve
 }
 
 #[test]
-fn every_connection_of_a_chaos_is_accounted_for() {
+fn every_connection_is_accounted_for_under_chaos() {
     let seed = asked("CHAOS_SEED", 11);
     let rows = Mutex::new(Vec::new());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
