@@ -58,11 +58,10 @@
 //!    handler does. The kernel reaps it. An answer of the server's own ends with `SHUT_WR`; what the client still sends is
 //!    dropped for a bounded time (`server::worker::linger`), so that no RST overtakes it.
 //!
-//! A worker is two threads. The *acceptor* blocks in accept() and does steps 2, 3, 5 and 6 of every request that is there
-//! in one piece. The *room* sleeps in epoll until somebody is slow: it owns half-read, kept-alive and lingering
-//! connections with their deadlines, and goes through the same steps when they move. So no client keeps a worker from
-//! its place in the kernel's queue, which is what the turn of `inherited` rests on, and neither thread ever waits
-//! for a handler.
+//! A worker is two threads. The *acceptor* blocks in accept() and does steps 2, 3, 5 and 6 of every request that arrives
+//! in one piece. The *background* thread sleeps in epoll until a slow client moves: it owns half-read, kept-alive and lingering
+//! connections with their deadlines, and does the same steps for them. So no client keeps a worker from its place in the
+//! kernel's queue, which is what the turn of `inherited` rests on, and neither thread ever waits for a handler.
 //!
 //! # Why nothing is lost
 //!
@@ -151,7 +150,7 @@
 //! - *scoreboard*: the counters of an instance; a *row* is one worker's.
 //! - *parking*: the place where the supervisor keeps listening sockets without holding them.
 //! - *sink*: the socket to which a stop leads new connections; it does not listen before, and nothing is accepted from it.
-//! - *room*: where a worker keeps connections that it cannot serve in one go.
+//! - *slow connection*: one that a worker cannot serve in one go; its background thread has it.
 //! - *refusal*: an answer of the server's own. *Linger*: reading on for a moment after it, so that it arrives.
 //!
 //! **Measuring**

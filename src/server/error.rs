@@ -1,4 +1,7 @@
-//! Why the program ends with an error: the message for the user, and the exit code.
+//! Errors that end the program: the message for the user, and the exit code.
+
+/// Exit code of a worker or keeper that cannot start. The supervisor reports it instead of trying for ever.
+pub const EXIT_FATAL: i32 = 70;
 
 /// One line that names the object and the way out.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::unistd::Pid;
 
 use crate::scoreboard::{Scoreboard, State};
+use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::proctable;
 use crate::sys::signal::Interruptible;
@@ -71,7 +72,7 @@ pub fn run(post: Post, ready: impl FnOnce(Result<(), String>)) -> ! {
         }
         Err(error) => {
             ready(Err(error.to_string()));
-            super::worker::EXIT_FATAL
+            EXIT_FATAL
         }
     };
     let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(101);

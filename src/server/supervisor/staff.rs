@@ -14,9 +14,10 @@ use super::stderr::{self, Owner};
 use super::{Phase, Supervisor};
 use crate::listener::Strategy;
 use crate::scoreboard::State;
+use crate::server::error::EXIT_FATAL;
 use crate::server::error::Error;
 use crate::server::keeper;
-use crate::server::worker::{self, Post};
+use crate::server::worker::{self, WorkerContext};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
 
@@ -217,7 +218,7 @@ impl Supervisor {
         let (Some(mut reports), Some(leases), Some((stderr, pipes))) =
             (self.reports.take(), self.leases.take(), ends)
         else {
-            fork::exit_now(worker::EXIT_FATAL)
+            fork::exit_now(EXIT_FATAL)
         };
         let set_up = fork::begin_session()
             .and_then(|()| fork::die_with(supervisor))
@@ -227,7 +228,7 @@ impl Supervisor {
         let pid = std::process::id();
         if let Err(error) = set_up {
             let _ = reports.write_all(format!("failed {pid} {error}\n").as_bytes());
-            fork::exit_now(worker::EXIT_FATAL)
+            fork::exit_now(EXIT_FATAL)
         }
         let report = move |started: Result<(), String>| {
             let line = match started {
@@ -240,11 +241,11 @@ impl Supervisor {
             drop(sockets);
             match self.keepers_post(slot, &generation.settings, supervisor) {
                 Some(post) => keeper::run(post, report),
-                None => fork::exit_now(worker::EXIT_FATAL),
+                None => fork::exit_now(EXIT_FATAL),
             }
         }
         let starting = self.starting.as_ref().is_some_and(|starting| Rc::ptr_eq(starting, &generation));
-        let post = Post {
+        let context = WorkerContext {
             slot,
             number,
             // One that only covers sockets has the settings of one that could.
@@ -263,8 +264,8 @@ impl Supervisor {
             keeper: self.entrance(&generation.settings),
         };
         match duty {
-            Duty::Auxiliary(_) => worker::auxiliary::run(post, report),
-            Duty::Worker | Duty::Keeper => worker::run(post, report),
+            Duty::Auxiliary(_) => worker::auxiliary::run(context, report),
+            Duty::Worker | Duty::Keeper => worker::run(context, report),
         }
     }
 }

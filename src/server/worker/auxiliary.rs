@@ -1,25 +1,27 @@
-//! A process that serves a strategy beside the workers: what every one of them needs to be watched, told to stop and
-//! replaced like a worker. What it does all day is the strategy's business ([`Auxiliary`](crate::listener::Auxiliary)).
+//! A process that serves a strategy beside the workers, such as a dispatcher: it is watched, stopped and replaced like a worker.
+//! The strategy defines what it does ([`Auxiliary`](crate::listener::Auxiliary)).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{EXIT_FATAL, Post, Shortage};
+use super::context::WorkerContext;
+use super::shortage::Shortage;
 use crate::listener::Auxiliary;
 use crate::scoreboard::State;
+use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::{fork, signal};
 
 /// Runs it to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below belongs to
 /// the supervisor that was forked.
-pub fn run(post: Post<'_>, ready: impl FnOnce(Result<(), String>)) -> ! {
-    let code = catch_unwind(AssertUnwindSafe(|| work(&post, ready))).unwrap_or(101);
+pub fn run(context: WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(|| work(&context, ready))).unwrap_or(101);
     fork::exit_now(code)
 }
 
-fn work(post: &Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
-    let mut auxiliary = match set_up(post) {
+fn work(context: &WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
+    let mut auxiliary = match set_up(context) {
         Ok(auxiliary) => auxiliary,
         Err(error) => {
             ready(Err(error.to_string()));
@@ -27,7 +29,7 @@ fn work(post: &Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
         }
     };
     ready(Ok(()));
-    let (row, mut shortage) = (post.board.row(post.slot), Shortage::default());
+    let (row, mut shortage) = (context.board.row(context.slot), Shortage::default());
     while !signal::stopped() {
         match auxiliary.step(row) {
             Ok(_) => shortage.is_over(),
@@ -39,14 +41,14 @@ fn work(post: &Post<'_>, ready: impl FnOnce(Result<(), String>)) -> i32 {
     0
 }
 
-fn set_up(post: &Post<'_>) -> io::Result<Box<dyn Auxiliary>> {
+fn set_up(context: &WorkerContext<'_>) -> io::Result<Box<dyn Auxiliary>> {
     if let Some(log) = logging::descriptor() {
-        signal::install_worker(log, &post.log_path)?;
+        signal::install_worker(log, &context.log_path)?;
     }
     logging::become_auxiliary();
-    let auxiliary = post.strategy.auxiliary(post.seat())?;
-    let row = post.board.row(post.slot);
-    row.generation.store(post.generation, Relaxed);
+    let auxiliary = context.strategy.auxiliary(context.seat())?;
+    let row = context.board.row(context.slot);
+    row.generation.store(context.generation, Relaxed);
     row.pid.store(u64::from(std::process::id()), Relaxed);
     row.state.store(State::Running as u64, Relaxed);
     Ok(auxiliary)

@@ -3,8 +3,8 @@
 //! have sent all. So the rest is read and dropped, and this is how long that may go on. It does no I/O.
 //!
 //! A client can linger on purpose. It then costs a descriptor and no memory, at most [`LONGEST`], and it must send at
-//! `--min-rate`; beyond what it announced only [`SURPLUS`] is taken. Where places or descriptors are short, the room
-//! closes the connection that lingers longest ([`Room`](super::room::Room)).
+//! `--min-rate`; beyond what it announced only [`SURPLUS`] is taken. Where places or descriptors are short, the oldest
+//! lingering connection is closed.
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::Resource;
 
 use super::connection::Connection;
-use super::keeping::Keeping;
-use super::room::Room;
-use super::{FULL, Shared};
+use super::handler_watch::HandlerWatch;
+use super::shared::{FULL, Shared};
+use super::timer::GRAIN;
 use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
 use crate::cgi::{meta, rehearsal, route::Route};
 use crate::http::refusal::Refusal;
@@ -29,28 +29,38 @@ use crate::server::today;
 use crate::sys::spawn::{Limit, Started};
 use crate::sys::{clock::monotonic_ns, net, signal};
 
-/// The path that stands for the server, and only ever comes with OPTIONS.
+/// The path of an OPTIONS request for the server as a whole.
 const WHOLE_SERVER: &str = "*";
-/// So much of what was no request is logged.
+/// Longest excerpt of a malformed request in the log.
 const EXCERPT_BYTES: usize = 200;
 
-/// What becomes of a connection after its request was answered.
+/// What to do with a connection after its request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// Our copy is closed; a handler may have its own.
+    /// Close our copy; a handler may have its own.
     Close,
-    /// Another request may come.
+    /// Keep it open for another request.
     KeepAlive,
-    /// We have said all; what the client still sends is drained for a while, so that no RST eats our answer.
+    /// Shut down our side and drain what the client still sends, so that no RST overtakes our answer.
     Linger,
 }
 
-/// What an answer of our own is an answer to, for the log.
+/// A request that has been read whole.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub connection: &'a Connection,
+    pub head: &'a Head<'a, 'a>,
+    /// The handler's standard input; /dev/null without one.
+    pub body: Option<OwnedFd>,
+    /// `CONTENT_LENGTH`.
+    pub length: Option<u64>,
+}
+
+/// What the server's own answer responds to, for the log.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
-    /// A request.
     Request(&'a Head<'a, 'a>),
-    /// What has come, and could not be read as one.
+    /// Input that could not be parsed as a request.
     Bytes(&'a [u8]),
 }
 
@@ -58,22 +68,21 @@ pub enum Asked<'a> {
 #[derive(Debug)]
 pub struct Service {
     pub(super) shared: &'static Shared,
-    pub(super) room: &'static Room,
     pub(super) launcher: Launcher<'static>,
-    /// The clients were waited for: others come first.
+    /// Serves clients that had to be waited for: they yield descriptors to new ones.
     slow: bool,
-    /// The measuring answers: index 1 keeps the connection alive.
+    /// Measuring answers; index 1 keeps the connection alive.
     fixed: [Vec<u8>; 2],
     fixed_heads: [Vec<u8>; 2],
 }
 
 impl Service {
-    /// One for the calling thread. `slow`: it is the room's, which serves clients that were waited for, and handlers must not
-    /// inherit its signal mask.
+    /// Makes one for the calling thread. `slow`: it is the second thread, which serves slow clients, and whose signal mask
+    /// handlers must not inherit.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn new(shared: &'static Shared, room: &'static Room, slow: bool) -> io::Result<Self> {
+    pub fn new(shared: &'static Shared, slow: bool) -> io::Result<Self> {
         let settings = &shared.settings;
         let instance = meta::Instance {
             name: settings.name.as_str(),
@@ -97,7 +106,6 @@ impl Service {
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
             shared,
-            room,
             launcher: Launcher::new(terms)?,
             slow,
             fixed: answers(false),
@@ -110,10 +118,10 @@ impl Service {
         self.shared.settings.respond == Respond::Cgi
     }
 
-    /// Whether the body of this request is worth reading.
+    /// Checks the path before the body is read.
     ///
     /// # Errors
-    /// The refusal that is owed now, before the body.
+    /// 404 or 403.
     pub fn admit(&mut self, head: &Head<'_, '_>) -> Result<(), Refusal> {
         if self.is_cgi() && head.path != WHOLE_SERVER {
             self.launcher.find(head.path).map(drop)
@@ -122,62 +130,43 @@ impl Service {
         }
     }
 
-    /// Answers a whole request. `body` is a handler's standard input (/dev/null without one),
-    /// `length` its `CONTENT_LENGTH`.
-    pub fn answer(
-        &mut self,
-        connection: &Connection,
-        head: &Head<'_, '_>,
-        body: Option<OwnedFd>,
-        length: Option<u64>,
-    ) -> After {
+    pub fn answer(&mut self, request: Request<'_>) -> After {
         if !self.is_cgi() {
-            self.measure(connection, head)
-        } else if head.path == WHOLE_SERVER {
-            self.say_present(connection, head)
+            self.measure(request.connection, request.head)
+        } else if request.head.path == WHOLE_SERVER {
+            self.answer_options(request.connection, request.head)
         } else {
-            self.launch(connection, head, body, length)
+            self.launch(request)
         }
     }
 
-    fn launch(
-        &mut self,
-        connection: &Connection,
-        head: &Head<'_, '_>,
-        body: Option<OwnedFd>,
-        length: Option<u64>,
-    ) -> After {
-        // A launch takes one more descriptor for a moment. One must be left for the connection that the other thread waits for.
-        if self.slow && self.shared.keeping.is_some() && self.shared.descriptors.spare().is_err() {
-            return self.refuse(connection, Asked::Request(head), &FULL, &"");
+    fn launch(&mut self, request: Request<'_>) -> After {
+        // A launch needs a descriptor for a moment. One must be left for the connection that the acceptor waits for.
+        if self.slow && self.shared.watch.is_some() && self.shared.descriptors.spare().is_err() {
+            return self.refuse(request.connection, Asked::Request(request.head), &FULL, &"");
         }
         match self.shared.settings.max_handlers {
-            Some(limit) if !self.reserve() => self.at_the_limit(limit, connection, head, body, length),
-            _ => self.launch_reserved(connection, head, body, length),
+            Some(limit) if !self.reserve() => self.at_the_limit(limit, request),
+            _ => self.launch_reserved(request),
         }
     }
 
-    /// Launches, where a place was reserved if the handlers are limited.
-    pub(super) fn launch_reserved(
-        &mut self,
-        connection: &Connection,
-        head: &Head<'_, '_>,
-        body: Option<OwnedFd>,
-        length: Option<u64>,
-    ) -> After {
-        let (row, keeping) = (self.shared.row(), self.shared.keeping.as_ref());
-        if keeping.is_some() && self.shared.settings.max_handlers.is_none() {
+    /// Launches a handler; with `--max-handlers`, its slot is reserved.
+    pub(super) fn launch_reserved(&mut self, request: Request<'_>) -> After {
+        let Request { connection, head, body, length: content_length } = request;
+        let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
+        if watch.is_some() && self.shared.settings.max_handlers.is_none() {
             row.begun.fetch_add(1, SeqCst);
         }
         let client =
-            Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length: length };
+            Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length };
         let begun = Instant::now();
-        match self.launcher.launch(head, &client, keeping.is_some()) {
+        match self.launcher.launch(head, &client, watch.is_some()) {
             Ok((started, program)) => {
                 let pid = started.pid;
                 add(&row.launched, 1);
-                if let Some(keeping) = keeping {
-                    self.report(keeping, started, &program.route, begun);
+                if let Some(watch) = watch {
+                    self.report(watch, started, &program.route, begun);
                 }
                 tracing::info!(
                     peer = %connection.peer,
@@ -191,7 +180,7 @@ impl Service {
                 After::Close
             }
             Err(failure) => {
-                if keeping.is_some() {
+                if watch.is_some() {
                     subtract(&row.begun, 1);
                 }
                 match failure.cause {
@@ -205,21 +194,26 @@ impl Service {
         }
     }
 
-    /// Tells the keeper of a handler that was started.
-    fn report(&self, keeping: &Keeping, started: Started, route: &Route, begun: Instant) {
+    /// Reports a launch to the keeper.
+    fn report(&self, watch: &HandlerWatch, started: Started, route: &Route, begun: Instant) {
+        let shared = self.shared;
         let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
         let launch = Launch {
             ordinal: 0,
-            slot: self.shared.slot as u32,
-            number: self.shared.number as u32,
+            slot: shared.slot as u32,
+            number: shared.number as u32,
             worker: std::process::id().cast_signed(),
             pid: started.pid,
             started_ns: monotonic_ns().saturating_sub(age),
-            timeout: self.shared.settings.handler_timeout,
-            outcome: keeping.outcomes,
+            timeout: shared.settings.handler_timeout,
+            outcome: watch.outcomes,
             name: route.script_name.clone(),
         };
-        self.room.report(keeping, started.pidfd, launch);
+        let pidfd = started.pidfd.as_ref().map(AsRawFd::as_raw_fd);
+        if watch.report(shared.row(), started.pidfd, launch) {
+            pidfd.inspect(|&pidfd| shared.descriptors.taken(pidfd));
+            shared.timer.arm(Instant::now() + GRAIN, GRAIN);
+        }
     }
 
     fn measure(&mut self, connection: &Connection, head: &Head<'_, '_>) -> After {
@@ -227,7 +221,7 @@ impl Service {
             occupy.lock().unwrap_or_else(PoisonError::into_inner).occupy(head.query);
         }
         let answers = if head.method == "HEAD" { &self.fixed_heads } else { &self.fixed };
-        // A worker that leaves says so, rather than close on a client that counts on it.
+        // A worker that stops announces the close: a client counts on a connection that was kept alive.
         let keep_alive = head.keep_alive && !signal::stopped();
         let answer = &answers[usize::from(keep_alive)];
         let sent = net::send(&connection.stream, answer).is_ok_and(|n| n == answer.len());
@@ -241,7 +235,7 @@ impl Service {
         if sent && keep_alive { After::KeepAlive } else { After::Close }
     }
 
-    fn say_present(&self, connection: &Connection, head: &Head<'_, '_>) -> After {
+    fn answer_options(&self, connection: &Connection, head: &Head<'_, '_>) -> After {
         let sent = net::send(&connection.stream, &response::present(&today::now())).is_ok();
         self.count(200);
         let peer = connection.peer;
@@ -249,7 +243,7 @@ impl Service {
         if sent { After::Linger } else { After::Close }
     }
 
-    /// Sends an answer of our own.
+    /// Sends an answer of the server's own.
     pub fn refuse(
         &self,
         connection: &Connection,
@@ -282,7 +276,7 @@ impl Service {
     }
 }
 
-/// The beginning of what was no request: enough to see who sent what, and no more than a line of the log can hold.
+/// The start of a malformed request, short enough for a line of the log.
 fn excerpt(bytes: &[u8]) -> Option<String> {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or(bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -295,13 +289,13 @@ fn excerpt(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The keeper ends handlers that run too long; should the instance be gone by then, their first process ends a moment later.
+/// The keeper enforces the timeout. Should the instance be gone by then, SIGALRM ends the handler's first process a moment later.
 fn alarm_s(settings: &Settings) -> u32 {
     const LATER_S: u64 = 2;
     settings.handler_timeout.map_or(0, |time| u32::try_from(time.as_secs() + LATER_S).unwrap_or(u32::MAX))
 }
 
-/// Tries whether a handler can be started as [`Service`] would start it.
+/// Tests whether a handler can be started as [`Service`] would start it.
 ///
 /// # Errors
 /// The reason, for the user.
@@ -316,7 +310,7 @@ pub fn rehearse(shared: &Shared) -> Result<(), String> {
     rehearsal::rehearse(&limits(shared), watched)
 }
 
-/// What handlers are limited to, beside what the server itself was started with.
+/// Resource limits of handlers, where they differ from the server's.
 fn limits(shared: &Shared) -> Vec<Limit> {
     let nofile = shared.nofile.map(|(soft, hard)| Limit::new(Resource::RLIMIT_NOFILE, soft, hard));
     nofile.into_iter().chain(shared.settings.handler_limit.iter().flat_map(HandlerLimit::limits)).collect()

@@ -1,6 +1,6 @@
-//! A connection that is not served in one go: its head or body is still coming, it is kept alive, or it lingers.
+//! A connection that is not served in one go: its head or body is still arriving, it is kept alive, or it lingers.
 //!
-//! [`Held::advance`] goes as far as it can without waiting; who calls it, and when, is the acceptor's and the room's affair.
+//! [`SlowConnection::advance`] goes as far as it can without blocking.
 
 use std::io;
 use std::time::Instant;
@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::body::{Body, no_room};
 use super::connection::Connection;
 use super::linger::Linger;
-use super::service::{After, Asked, Service};
-use super::{FULL, Shared};
+use super::service::{After, Asked, Request, Service};
+use super::shared::{FULL, Shared};
 use crate::cgi::body::Spool;
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
@@ -18,33 +18,32 @@ use crate::http::{response, version};
 use crate::scoreboard::add;
 use crate::sys::net;
 
-/// Before a launch, so much input beyond the request is dropped.
+/// Before a launch, up to this much input beyond the request is dropped.
 const SURPLUS_BYTES: usize = 64 * 1024;
-/// An unfinished head is parsed again when a line of it has ended or so much more has come: a client that sends it
-/// byte by byte must not have it parsed as often.
+/// An incomplete head is parsed again only after the end of a line or this many more bytes, so that a client cannot
+/// have it parsed for every byte.
 const WORTH_PARSING: usize = 1024;
-/// Reads in a row from one connection, before others get their turn.
+/// Consecutive reads from one connection before others get their turn.
 const READS_PER_TURN: usize = 16;
 
-/// What came of an [`advance`](Held::advance).
+/// The result of [`advance`](SlowConnection::advance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing to do until the client sends more, or the deadline passes.
+    /// Nothing to do until the client sends more or the deadline passes.
     Waiting,
     /// The connection can be closed.
     Finished,
 }
 
-/// A connection, how far it has come, and until when it may stay so.
+/// A connection with its state and deadline.
 #[derive(Debug)]
-pub struct Held {
-    /// The connection.
+pub struct SlowConnection {
     pub connection: Connection,
-    /// When [`timed_out`](Held::timed_out) is due.
+    /// When [`time_out`](SlowConnection::time_out) is due.
     pub deadline: Instant,
-    /// Bytes that came and are not yet used.
+    /// Received bytes that are not consumed yet.
     input: Vec<u8>,
-    /// How much of `input` was parsed as a head that is not whole.
+    /// How much of `input` has been parsed as an incomplete head.
     parsed: usize,
     stage: Stage,
     shared: &'static Shared,
@@ -57,15 +56,15 @@ enum Stage {
     Linger(Linger),
 }
 
-/// What to do after the input so far was used.
+/// What to do after a step over the input.
 enum Step {
     More,
     Again,
     Finished,
 }
 
-impl Held {
-    /// A new connection, of which `input` was read.
+impl SlowConnection {
+    /// A new connection, with the `input` read so far.
     pub fn new(connection: Connection, input: &[u8], shared: &'static Shared) -> Self {
         let settings = &shared.settings;
         let time = if input.is_empty() { settings.idle_timeout } else { settings.header_timeout };
@@ -73,43 +72,43 @@ impl Held {
         Self { connection, deadline, input: input.to_vec(), parsed: 0, stage: Stage::Head, shared }
     }
 
-    /// A connection whose request was answered, and which is not to be closed yet.
+    /// A connection that stays open after its request was answered.
     pub fn after(connection: Connection, after: After, shared: &'static Shared) -> Self {
-        let mut held = Self::new(connection, &[], shared);
-        held.settle(after, Some(0));
-        held
+        let mut slow = Self::new(connection, &[], shared);
+        slow.settle(after, Some(0));
+        slow
     }
 
-    /// Since when it lingers, if it does.
+    /// When it began to linger, if it lingers.
     pub fn lingers_since(&self) -> Option<Instant> {
         if let Stage::Linger(linger) = &self.stage { Some(linger.begun()) } else { None }
     }
 
-    /// Whether the client has had its answer.
+    /// Whether the answer has been sent.
     pub fn is_answered(&self) -> bool {
         matches!(self.stage, Stage::Linger(_))
     }
 
-    /// Whether the client owes us nothing: no byte of a request has come.
+    /// Whether no byte of a request has arrived.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Head) && self.input.is_empty()
     }
 
-    /// Uses what has come, reads what is there, and so on, without waiting. `scratch` is what reads go to.
+    /// Consumes input and reads more, until reading would block. `scratch` is the read buffer.
     pub fn advance(&mut self, service: &mut Service, scratch: &mut [u8]) -> Progress {
         let mut reads = 0;
         loop {
             if self.use_input(service) == Progress::Finished {
                 return Progress::Finished;
             }
-            // Only here may others get their turn: for input that was read but not used nobody would wake us.
+            // Yield only here: epoll does not report input that was read but not consumed.
             if reads == READS_PER_TURN {
                 return Progress::Waiting;
             }
             reads += 1;
             let read = if self.is_answered() { net::discard } else { net::recv };
             match read(&self.connection.stream, scratch) {
-                Ok(0) => return Progress::Finished, // the client has left: nothing is owed for half a request
+                Ok(0) => return Progress::Finished, // the client closed in the middle of a request: no answer
                 Ok(n) => self.received(&scratch[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.wait(service),
                 Err(_) => return Progress::Finished,
@@ -117,7 +116,7 @@ impl Held {
         }
     }
 
-    /// Nothing more is there. A body that is to be waited for has a descriptor of its own, and slow clients may not take all.
+    /// Reading would block. A body in a file occupies a descriptor, and slow clients must not use them all up.
     fn wait(&mut self, service: &mut Service) -> Progress {
         if let Stage::Body(Body { spool: Some(spool), .. }) = &self.stage
             && !self.shared.descriptors.may_be_held(spool.descriptor())
@@ -127,7 +126,7 @@ impl Held {
         Progress::Waiting
     }
 
-    /// The client would have to be waited for, and there is no room for it.
+    /// Answers 503: the client would have to be waited for, and there is no room.
     pub fn turn_away(&mut self, service: &mut Service) -> Progress {
         match self.refuse(service, &FULL) {
             Step::Finished => Progress::Finished,
@@ -135,14 +134,14 @@ impl Held {
         }
     }
 
-    /// An answer of our own in the place of the handler's, at whatever point the request has come to.
+    /// Sends an answer of the server's own instead of a handler's, wherever the request has got to.
     fn refuse(&mut self, service: &mut Service, refusal: &Refusal) -> Step {
         let (mut slots, any_size) = (request::slots(), Limits { body: u64::MAX, ..self.shared.limits });
         let (bytes, body) = match &self.stage {
             Stage::Body(body) => (&body.head, Some(body)),
             _ => (&self.input, None),
         };
-        // Also of one that is refused for the length of its body: how much will come, and what to log.
+        // Parsed with any body size, to learn what to log and how much is still to come, even when the body is too long.
         let head = request::parse(bytes, &mut slots, &any_size).ok().flatten();
         let owed = match (body, &head) {
             (Some(body), _) => body.owed(),
@@ -230,12 +229,12 @@ impl Held {
             self.drain();
         }
         let length = (head.framing == Framing::Length(0)).then_some(0);
-        let after = service.answer(&self.connection, &head, None, length);
+        let after = service.answer(Request { connection: &self.connection, head: &head, body: None, length });
         self.input = input[head.len..].to_vec();
         self.settle(after, Some(0))
     }
 
-    /// The head is there and announces a body: decides whether it is wanted, and asks for it.
+    /// The head announces a body: checks whether it is wanted, and asks for it.
     fn begin_body(
         &mut self,
         service: &mut Service,
@@ -246,7 +245,7 @@ impl Held {
         let spool = || Spool::new(&self.shared.spool_directory).map_err(|error| no_room(&error));
         let spool = service.is_cgi().then(spool).transpose()?;
         self.input = input[head.len..].to_vec();
-        // A client that has begun to send does not wait for our consent (RFC 9110 10.1.1).
+        // A client that has begun to send does not wait for 100 Continue (RFC 9110 10.1.1).
         if head.expect_continue && self.input.is_empty() {
             let _ = net::send(&self.connection.stream, response::CONTINUE);
         }
@@ -269,7 +268,7 @@ impl Held {
         }
     }
 
-    /// The body is whole: answers.
+    /// Answers, now that the body is complete.
     fn finish_body(&mut self, service: &mut Service) -> Step {
         let Stage::Body(Body { head, spool, .. }) = std::mem::replace(&mut self.stage, Stage::Head) else {
             return Step::Again;
@@ -282,11 +281,12 @@ impl Held {
             return Step::Finished;
         };
         let length = spool.as_ref().map(Spool::len);
-        let after = service.answer(&self.connection, &head, spool.map(Spool::finish), length);
+        let body = spool.map(Spool::finish);
+        let after = service.answer(Request { connection: &self.connection, head: &head, body, length });
         self.settle(after, Some(0))
     }
 
-    /// Drops input that is there beyond the request, so that no RST at the close takes the response along.
+    /// Drops received input beyond the request, so that the close sends no RST, which could destroy the response.
     pub fn drain(&self) {
         let mut scratch = [0; 4096];
         let mut budget = SURPLUS_BYTES / scratch.len();
@@ -295,7 +295,7 @@ impl Held {
         }
     }
 
-    /// Goes on after an answer, with so much of its request still to come.
+    /// Continues after an answer; `owed` bytes of the request are still to come, if known.
     fn settle(&mut self, after: After, owed: Option<u64>) -> Step {
         match after {
             After::Close => return Step::Finished,
@@ -317,8 +317,8 @@ impl Held {
         Step::Again
     }
 
-    /// The deadline has passed. A client that was in the middle of a request is told so.
-    pub fn timed_out(&mut self, service: &mut Service) -> Progress {
+    /// The deadline has passed: answers 408 if the client is in the middle of a request.
+    pub fn time_out(&mut self, service: &mut Service) -> Progress {
         if self.is_idle() || self.is_answered() {
             return Progress::Finished;
         }

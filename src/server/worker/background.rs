@@ -1,0 +1,148 @@
+//! The worker's second thread. It advances slow connections, retries queued requests and unsent reports when the timer fires,
+//! and writes log lines that have waited long enough. Otherwise it sleeps in epoll_wait.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Instant;
+
+use nix::sys::epoll::EpollEvent;
+
+use super::connection::Connection;
+use super::max_handlers::Attempt;
+use super::service::{After, Service};
+use super::shared::Shared;
+use super::slow_connection::SlowConnection;
+use super::slow_connections::SlowConnections;
+use super::timer::GRAIN;
+use crate::scoreboard::subtract;
+use crate::server::logging;
+use crate::sys::map::{self, Pages};
+use crate::sys::{fork, signal};
+
+/// Enough for [`Service::answer`] and a launch.
+const STACK_BYTES: usize = 256 * 1024;
+/// One read from a slow client.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Starts the thread. `flush_timer` fires when log lines have waited long enough.
+///
+/// # Errors
+/// The thread cannot be created, or its descriptors cannot be watched.
+pub fn start(
+    shared: &'static Shared,
+    connections: &'static SlowConnections,
+    flush_timer: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    connections.watch(shared.timer.as_fd())?;
+    flush_timer.map_or(Ok(()), |timer| connections.watch(timer))?;
+    let flush_timer = flush_timer.map(|timer| timer.as_raw_fd());
+    let run = move || {
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            Background::new(shared, connections, flush_timer).and_then(Background::run)
+        }));
+        // A worker without this thread cannot serve slow clients; a replacement can.
+        tracing::error!("the worker's second thread ended: {end:?}");
+        logging::flush();
+        fork::exit_now(101)
+    };
+    let thread = std::thread::Builder::new().name("background".into()).stack_size(STACK_BYTES);
+    signal::with_signals_blocked(|| thread.spawn(run))??;
+    Ok(())
+}
+
+struct Background {
+    shared: &'static Shared,
+    connections: &'static SlowConnections,
+    flush_timer: Option<RawFd>,
+    service: Service,
+    buffer: Pages,
+}
+
+impl Background {
+    fn new(
+        shared: &'static Shared,
+        connections: &'static SlowConnections,
+        flush_timer: Option<RawFd>,
+    ) -> io::Result<Self> {
+        let (service, buffer) = (Service::new(shared, true)?, Pages::new(READ_BYTES)?);
+        Ok(Self { shared, connections, flush_timer, service, buffer })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = [EpollEvent::empty(); 64];
+        let timer = self.shared.timer.as_fd().as_raw_fd();
+        // This thread is the last to be set up, and most of the code that a worker ever runs is start-up code.
+        let _ = map::forget_code();
+        loop {
+            let count = match self.connections.wait(&mut events) {
+                Err(nix::Error::EINTR) => continue,
+                count => count?,
+            };
+            for event in &events[..count] {
+                let fd = event.data() as RawFd;
+                if fd == timer {
+                    self.on_timer();
+                } else if Some(fd) == self.flush_timer {
+                    logging::disarm();
+                    logging::flush();
+                } else {
+                    self.advance(fd);
+                }
+            }
+        }
+    }
+
+    /// A client has sent something or has closed its connection.
+    fn advance(&mut self, fd: RawFd) {
+        if let Some(mut slow) = self.connections.take(fd) {
+            let progress = slow.advance(&mut self.service, &mut self.buffer);
+            self.connections.put_back(slow, progress);
+        }
+    }
+
+    fn on_timer(&mut self) {
+        let (now, shared) = (Instant::now(), self.shared);
+        shared.timer.fired();
+        if shared.watch.as_ref().is_some_and(|watch| watch.retry(shared.row())) {
+            shared.timer.arm(now + GRAIN, GRAIN);
+        }
+        let queued = shared.queue.take_due(now, &shared.timer);
+        let expired = self.connections.take_expired(now);
+        shared.timer.clear();
+        for request in queued {
+            match self.service.retry(request) {
+                Attempt::Retry(request) => {
+                    shared.queue.push(request, &shared.timer);
+                    continue;
+                }
+                Attempt::Answered(connection, after) => self.settle(connection, after),
+                Attempt::Refused(connection, after) => {
+                    self.settle(connection, after);
+                    shared.queue.close();
+                }
+            }
+            subtract(&shared.row().open, 1);
+            shared.pending.fetch_sub(1, SeqCst);
+        }
+        for mut slow in expired {
+            let progress = slow.time_out(&mut self.service);
+            self.connections.put_back(slow, progress);
+        }
+    }
+
+    /// A queued request has been answered: keeps its connection if it is not to be closed yet.
+    fn settle(&self, connection: Connection, after: After) {
+        if after == After::Close {
+            return;
+        }
+        let mut slow = SlowConnection::after(connection, after, self.shared);
+        if self.connections.make_room_for(&mut slow.connection) {
+            self.shared.row().open.fetch_add(1, Relaxed);
+            self.connections.add(slow);
+        } else {
+            slow.drain();
+        }
+    }
+}

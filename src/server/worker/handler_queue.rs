@@ -1,0 +1,118 @@
+//! Requests that arrived while `--max-handlers` handlers were running. A client sees the end of a response slightly before
+//! its handler is counted off, so a client that sends one request after another would be refused by chance: its request
+//! waits here for a few milliseconds instead. Under overload waiting is futile, so only a few requests wait, and after one
+//! waited in vain none do for a while: then a refusal costs no more than any other answer of the server's own.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::timer::Timer;
+
+/// Pauses between the attempts. Their sum is the longest wait.
+const PAUSES_MS: [u64; 6] = [1, 1, 2, 4, 8, 16];
+/// After a request waited in vain, requests are refused at once for this long.
+const CLOSED: Duration = Duration::from_millis(100);
+/// At most this many requests wait, and never more than `--max-handlers`.
+const LONGEST: u64 = 8;
+/// Resolution of the timer for queued requests.
+const GRAIN: Duration = Duration::from_micros(100);
+
+/// A whole request that waits for a handler slot.
+#[derive(Debug)]
+pub struct QueuedRequest {
+    pub connection: Connection,
+    /// The bytes of the request head.
+    pub head: Vec<u8>,
+    /// The handler's standard input.
+    pub body: Option<OwnedFd>,
+    /// `CONTENT_LENGTH`.
+    pub length: Option<u64>,
+    attempts: usize,
+    due: Instant,
+}
+
+impl QueuedRequest {
+    pub fn new(connection: Connection, head: &[u8], body: Option<OwnedFd>, length: Option<u64>) -> Self {
+        let due = Instant::now() + Duration::from_millis(PAUSES_MS[0]);
+        Self { connection, head: head.to_vec(), body, length, attempts: 0, due }
+    }
+
+    /// Call after a failed attempt. Returns whether the request may wait for another one.
+    pub fn may_retry(&mut self) -> bool {
+        self.attempts += 1;
+        let pause = PAUSES_MS.get(self.attempts);
+        pause.inspect(|&&pause| self.due = Instant::now() + Duration::from_millis(pause)).is_some()
+    }
+}
+
+/// The waiting requests of one worker.
+#[derive(Debug, Default)]
+pub struct HandlerQueue(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<QueuedRequest>,
+    closed_until: Option<Instant>,
+}
+
+impl HandlerQueue {
+    /// Whether one more request may wait; `limit` is `--max-handlers`.
+    pub fn has_room(&self, limit: u64) -> bool {
+        let queue = self.lock();
+        (queue.waiting.len() as u64) < limit.min(LONGEST)
+            && queue.closed_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Adds a request and arms the timer for it.
+    pub fn push(&self, request: QueuedRequest, timer: &Timer) {
+        let due = request.due;
+        self.lock().waiting.push_back(request);
+        timer.arm(due, GRAIN);
+    }
+
+    /// Refuses further requests for a while, because one waited in vain.
+    pub fn close(&self) {
+        self.lock().closed_until = Some(Instant::now() + CLOSED);
+    }
+
+    /// Removes the requests whose next attempt is due, oldest first, and arms the timer for the others.
+    pub fn take_due(&self, now: Instant, timer: &Timer) -> Vec<QueuedRequest> {
+        let mut queue = self.lock();
+        let (due, rest) = std::mem::take(&mut queue.waiting).into_iter().partition(|one| one.due <= now);
+        queue.waiting = rest;
+        let next = queue.waiting.iter().map(|one| one.due).min();
+        next.inspect(|next| timer.arm(*next, GRAIN));
+        Vec::from_iter::<VecDeque<QueuedRequest>>(due)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> QueuedRequest {
+        let (one, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        QueuedRequest::new(Connection::new(one.into(), ([127, 0, 0, 1], 1).into()), b"", None, None)
+    }
+
+    #[test]
+    fn few_requests_wait_and_none_after_one_waited_in_vain() {
+        let (queue, timer) = (HandlerQueue::default(), Timer::new().unwrap());
+        assert!(queue.has_room(2));
+        (0..2).for_each(|_| queue.push(request(), &timer));
+        assert!(!queue.has_room(2));
+        let mut due = queue.take_due(Instant::now() + Duration::from_secs(1), &timer);
+        assert_eq!((due.len(), queue.lock().waiting.len()), (2, 0));
+        let mut one = due.remove(0);
+        assert_eq!((0..9).take_while(|_| one.may_retry()).count(), PAUSES_MS.len() - 1);
+        queue.close();
+        assert!(!queue.has_room(2));
+    }
+}
