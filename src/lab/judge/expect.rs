@@ -89,7 +89,7 @@ pub fn evaluate(data: &Data, rows: &[Row], rounds: usize) -> Vec<Claim> {
 
 fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Group]) -> Option<Claim> {
     let metric = Metric::named(&expect.metric)?;
-    let group = groups.iter().find(|group| group.has(&expect.pick));
+    let group = groups.iter().find(|group| group.levels.has(&expect.pick));
     let mut claim = Claim {
         expect: expect.clone(),
         metric,
@@ -108,7 +108,8 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
         Some(over) => {
             let mut levels = expect.pick.clone();
             levels.extend(expect.over_where.clone());
-            let found = groups.iter().find(|group| group.has(&levels)).and_then(|group| column(group, over));
+            let found =
+                groups.iter().find(|group| group.levels.has(&levels)).and_then(|group| column(group, over));
             if found.is_none() {
                 claim.why = format!("{over} cannot do the work of this group");
                 return Some(claim);

@@ -9,7 +9,7 @@ use super::{balance, verdict};
 pub use crate::lab::judge::verdict::Verdict;
 use crate::lab::results::data::{RunData, Worker};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{FaultKind, Rules, fault_name};
+use crate::lab::spec::{FaultKind, Levels, Rules};
 use crate::measure::histogram;
 use crate::measure::queueing::System;
 use crate::measure::record::{RunRecord, Summary};
@@ -27,13 +27,9 @@ pub struct Row {
     pub cell: String,
     pub listener: String,
     pub peer: Option<String>,
-    pub workers: usize,
-    pub respond: String,
-    pub backlog: Option<u32>,
-    pub sources: Option<String>,
-    pub pin: String,
-    pub sysctl: Option<String>,
-    pub fault: String,
+    /// Columns of their own, by the names of the factors.
+    #[serde(skip)]
+    pub levels: Levels,
     pub load: String,
     pub verdict: Verdict,
     pub reasons: String,
@@ -111,13 +107,7 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
         cell: run.cell.clone(),
         listener: cell.listener.clone(),
         peer: cell.peer.clone(),
-        workers: cell.workers,
-        respond: cell.respond.clone(),
-        backlog: cell.backlog,
-        sources: cell.sources.clone(),
-        pin: cell.pin.to_string(),
-        sysctl: cell.sysctl.as_ref().map(ToString::to_string),
-        fault: fault_name(cell.fault),
+        levels: cell.levels.clone(),
         load: run.load.clone(),
         accepted: run.workers.iter().map(|worker| worker.accepted).sum(),
         launch_failures: run.workers.iter().map(|worker| worker.launch_failures).sum(),
@@ -144,9 +134,9 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     balance(&mut row, &counts(run, cell));
     row.successor_share = balance::successor_share(run);
     if let Some(sequence) = &run.sequence {
-        row.turn_share = balance::turn_share(&sequence.workers, cell.workers);
-        row.sequence_top1 = balance::top_share(&balance::counts(&sequence.workers, cell.workers), 1);
-        row.sequence_sd = balance::deviation(&balance::counts(&sequence.workers, cell.workers));
+        row.turn_share = balance::turn_share(&sequence.workers, cell.levels.workers);
+        row.sequence_top1 = balance::top_share(&balance::counts(&sequence.workers, cell.levels.workers), 1);
+        row.sequence_sd = balance::deviation(&balance::counts(&sequence.workers, cell.levels.workers));
         row.burst_p99_us = balance::quantile(&sequence.burst_us, 0.99);
     }
     theory(&mut row, run);
@@ -164,7 +154,7 @@ pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
     let named = run.record.iter().flat_map(|record| record.workers.values().copied());
     let mut counts: Vec<u64> = named.collect();
     if !counts.is_empty() {
-        counts.resize(counts.len().max(cell.workers), 0);
+        counts.resize(counts.len().max(cell.levels.workers), 0);
     }
     counts
 }
@@ -172,7 +162,8 @@ pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
 /// What a connection costs. A server without a scoreboard is taken to have accepted in the warm-up at the rate of the
 /// measured time. Nothing is said where workers were renewed: the counters are those of the last ones alone.
 fn costs(row: &mut Row, run: &RunData) {
-    let renews = |kind: &str| FaultKind::ALL.into_iter().any(|known| known.renews() && known.name() == kind);
+    let renews =
+        |kind: &str| FaultKind::ALL.into_iter().any(|known| known.replaces() && known.name() == kind);
     if run.faults().any(|fault| renews(&fault.kind)) {
         return;
     }

@@ -1,22 +1,25 @@
-//! The CSV files of a report: every run, worker, sample, interval and percentile, one row each.
+//! The CSV files of a report: one row for each run, worker, sample, interval and percentile.
 //!
-//! What is in them stands in runs.jsonl too; they are for spreadsheets and for other people's scripts.
+//! They repeat what runs.jsonl holds, for spreadsheets and for scripts.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
-use crate::lab::results::data::{RunData, Sample};
+use crate::lab::judge::rows::Row;
+use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
+use crate::lab::spec::Factors;
 use crate::measure::histogram::decode;
 use crate::measure::series::IntervalSummary;
 
-/// Percentiles in percentiles.csv, as shares.
+/// Columns of percentiles.csv, and the quantiles that they hold.
 const QUANTILES: [(&str, f64); 13] = [
     ("p1_us", 0.01),
     ("p5_us", 0.05),
@@ -32,153 +35,102 @@ const QUANTILES: [(&str, f64); 13] = [
     ("p99999_us", 0.99999),
     ("max_us", 1.0),
 ];
-/// What every row begins with.
-const RUN: [&str; 4] = ["order", "round", "cell", "load"];
+/// The first columns of every table but runs.csv.
+const RUN: &str = "order round cell load";
+const WORKERS: &str = "worker accepted wakeups empty_wakeups launched launch_failures busy_ns";
+const SERIES: &str = "at_s worker accepted open busy_ns wakeups empty_wakeups queue overflows drops";
+const INTERVALS: &str = "begin_s end_s warmup offered started completed failed rate response_p50_us response_p90_us \
+    response_p99_us response_p999_us response_max_us open busiest_thread";
 
-/// Writes all of them into `directory`. Those without rows are not written, and in a small copy only what is small.
+/// Writes all tables into `directory`. Series and intervals without rows are left out, and a kept copy has only the small
+/// tables.
 ///
 /// # Errors
 /// A file cannot be written.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
-    let mut table = Table::create(directory, "runs.csv")?;
-    analysis.rows.iter().try_for_each(|row| table.row(row))?;
-    table.finish()?;
-    workers(directory, data)?;
+    runs(directory, &analysis.rows)?;
+    let workers = data.runs.iter().flat_map(|run| run.workers.iter().map(move |worker| (of(run), worker)));
+    table(directory, "workers.csv", WORKERS, workers)?;
     if data.kept {
         return Ok(());
     }
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
-        series(directory, data)?;
+        table(directory, "series.csv", SERIES, data.runs.iter().flat_map(samples))?;
     }
-    if data.runs.iter().any(|run| run.record.as_ref().is_some_and(|record| !record.intervals.is_empty())) {
-        intervals(directory, data)?;
+    let intervals =
+        || data.runs.iter().flat_map(|run| intervals(run).map(move |interval| (of(run), interval)));
+    if intervals().next().is_some() {
+        table(directory, "intervals.csv", INTERVALS, intervals().map(|(run, i)| (run, interval(i))))?;
     }
     percentiles(directory, data)
 }
 
-/// A file that is being written.
-struct Table {
-    path: PathBuf,
-    writer: csv::Writer<BufWriter<File>>,
+/// Writes a table whose columns are [`RUN`] and `columns`.
+fn table(
+    directory: &Path,
+    name: &str,
+    columns: &str,
+    rows: impl Iterator<Item = impl Serialize>,
+) -> Result<()> {
+    let columns: Vec<&str> = RUN.split(' ').chain(columns.split_whitespace()).collect();
+    table_of(&directory.join(name), &columns, rows)
 }
 
-impl Table {
-    fn create(directory: &Path, name: &str) -> Result<Self> {
-        let path = directory.join(name);
-        let file = File::create(&path).map_err(|e| Error::file("write", &path, e))?;
-        let writer = csv::Writer::from_writer(BufWriter::new(file));
-        Ok(Self { path, writer })
+fn table_of(path: &Path, columns: &[&str], rows: impl Iterator<Item = impl Serialize>) -> Result<()> {
+    let failed = |e: &dyn Display| Error::file("write", path, e);
+    let file = File::create(path).map_err(|e| failed(&e))?;
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(BufWriter::new(file));
+    writer.write_record(columns).map_err(|e| failed(&e))?;
+    for row in rows {
+        writer.serialize(row).map_err(|e| failed(&e))?;
     }
-
-    fn head<'b>(directory: &Path, name: &str, columns: impl IntoIterator<Item = &'b str>) -> Result<Self> {
-        let mut table = Self::create(directory, name)?;
-        let head: Vec<&str> = RUN.into_iter().chain(columns).collect();
-        table.writer.write_record(head).map_err(|e| Error::file("write", &table.path, e))?;
-        Ok(table)
-    }
-
-    fn row(&mut self, row: impl Serialize) -> Result<()> {
-        self.writer.serialize(row).map_err(|e| Error::file("write", &self.path, e))
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.writer.flush().map_err(|e| Error::file("write", &self.path, e))
-    }
+    writer.flush().map_err(|e| failed(&e))
 }
 
 fn of(run: &RunData) -> (u32, u32, &str, &str) {
     (run.order, run.round, &run.cell, &run.load)
 }
 
-fn workers(directory: &Path, data: &Data) -> Result<()> {
-    let columns =
-        ["worker", "accepted", "wakeups", "empty_wakeups", "launched", "launch_failures", "busy_ns"];
-    let mut table = Table::head(directory, "workers.csv", columns)?;
-    for run in &data.runs {
-        for w in &run.workers {
-            let counts =
-                (w.worker, w.accepted, w.wakeups, w.empty_wakeups, w.launched, w.launch_failures, w.busy_ns);
-            table.row((of(run), counts))?;
-        }
-    }
-    table.finish()
+/// The fields of [`Row`], and the factors in the last columns.
+fn runs(directory: &Path, rows: &[Row]) -> Result<()> {
+    let path = directory.join("runs.csv");
+    let failed = |e: &dyn Display| Error::file("write", &path, e);
+    let mut sample = csv::Writer::from_writer(Vec::new());
+    sample.serialize(Row::default()).map_err(|e| failed(&e))?;
+    let sample = sample.into_inner().map_err(|e| failed(&e))?;
+    let mut sample = csv::Reader::from_reader(sample.as_slice());
+    let fields = sample.headers().map_err(|e| failed(&e))?;
+    let columns: Vec<&str> = fields.iter().chain(Factors::GROUPING.iter().copied()).collect();
+    table_of(&path, &columns, rows.iter().map(|row| (row, row.levels.texts())))
 }
 
-/// A row per sample and worker. A listening socket's queue stands in the row of the worker of its number.
-fn series(directory: &Path, data: &Data) -> Result<()> {
-    let columns = [
-        "at_s",
-        "worker",
-        "accepted",
-        "open",
-        "busy_ns",
-        "wakeups",
-        "empty_wakeups",
-        "queue",
-        "overflows",
-        "drops",
-    ];
-    let mut table = Table::head(directory, "series.csv", columns)?;
-    for run in &data.runs {
-        let first = run.workers.first().map_or(0, |worker| worker.worker);
-        for sample in &run.series.samples {
-            for index in 0..rows(sample) {
-                let at = |values: &[u64]| values.get(index).copied();
-                let counts = (at(&sample.accepted), at(&sample.open), at(&sample.busy_ns));
-                let wakeups = (at(&sample.wakeups), at(&sample.empty_wakeups));
-                let lost = (sample.queue.get(index), sample.overflows, sample.drops);
-                table.row((of(run), sample.at_s, first + index as u64, counts, wakeups, lost))?;
-            }
-        }
-    }
-    table.finish()
+/// A row per sample and worker. The queue of a listening socket stands in the row of the worker with its number.
+fn samples(run: &RunData) -> impl Iterator<Item = impl Serialize> {
+    let first = run.workers.first().map_or(0, |worker| worker.worker);
+    run.series.samples.iter().flat_map(move |sample| {
+        (0..sample.accepted.len().max(sample.queue.len())).map(move |index| {
+            let at = |values: &[u64]| values.get(index).copied();
+            let counts = (at(&sample.accepted), at(&sample.open), at(&sample.busy_ns));
+            let wakeups = (at(&sample.wakeups), at(&sample.empty_wakeups));
+            let lost = (sample.queue.get(index), sample.overflows, sample.drops);
+            (of(run), sample.at_s, first + index as u64, counts, wakeups, lost)
+        })
+    })
 }
 
-fn rows(sample: &Sample) -> usize {
-    sample.accepted.len().max(sample.queue.len())
+fn intervals(run: &RunData) -> impl Iterator<Item = &IntervalSummary> {
+    run.record.iter().flat_map(|record| &record.intervals)
 }
 
-fn intervals(directory: &Path, data: &Data) -> Result<()> {
-    let columns = [
-        "begin_s",
-        "end_s",
-        "warmup",
-        "offered",
-        "started",
-        "completed",
-        "failed",
-        "rate",
-        "response_p50_us",
-        "response_p90_us",
-        "response_p99_us",
-        "response_p999_us",
-        "response_max_us",
-        "open",
-        "busiest_thread",
-    ];
-    let mut table = Table::head(directory, "intervals.csv", columns)?;
-    for run in &data.runs {
-        for i in run.record.iter().flat_map(|record| &record.intervals) {
-            let IntervalSummary { begin_s, end_s, warmup, offered, started, completed, failed, rate, .. } = i;
-            let counts = (begin_s, end_s, warmup, offered, started, completed, failed, rate);
-            let r = (i.response.count > 0).then_some(&i.response);
-            let latency = (
-                r.map(|r| r.p50_us),
-                r.map(|r| r.p90_us),
-                r.map(|r| r.p99_us),
-                r.map(|r| r.p999_us),
-                r.map(|r| r.max_us),
-            );
-            table.row((of(run), counts, latency, i.open, i.busiest_thread))?;
-        }
-    }
-    table.finish()
+fn interval(i: &IntervalSummary) -> impl Serialize {
+    let counts = (i.begin_s, i.end_s, i.warmup, i.offered, i.started, i.completed, i.failed, i.rate);
+    let r = &i.response;
+    let latency = [r.p50_us, r.p90_us, r.p99_us, r.p999_us, r.max_us].map(|us| (r.count > 0).then_some(us));
+    (counts, latency, i.open, i.busiest_thread)
 }
 
-/// A row per run and phase, read off the histograms, which are decoded a few at a time.
+/// A row per run and phase, from the histograms.
 fn percentiles(directory: &Path, data: &Data) -> Result<()> {
-    let columns = ["phase", "count"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name));
-    let mut table = Table::head(directory, "percentiles.csv", columns)?;
     let phases = |run: &RunData| -> Vec<(String, u64, Vec<f64>)> {
         let of_phase = |(name, text): (&String, &String)| {
             let histogram = decode(text).ok()?;
@@ -188,10 +140,11 @@ fn percentiles(directory: &Path, data: &Data) -> Result<()> {
         run.record.iter().flat_map(|record| &record.histograms).filter_map(of_phase).collect()
     };
     let read: Vec<_> = data.runs.par_iter().map(phases).collect();
-    for (run, phases) in data.runs.iter().zip(read) {
-        for (phase, count, values) in phases {
-            table.row((of(run), phase, count, values))?;
-        }
-    }
-    table.finish()
+    let rows = data
+        .runs
+        .iter()
+        .zip(read)
+        .flat_map(|(run, phases)| phases.into_iter().map(move |row| (of(run), row)));
+    let columns = ["phase", "count"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name));
+    table(directory, "percentiles.csv", &columns.collect::<Vec<_>>().join(" "), rows)
 }

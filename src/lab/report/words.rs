@@ -77,7 +77,7 @@ pub fn answer(analysis: &Analysis) -> Vec<String> {
 pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
     let mut found = leads::leads(analysis);
     // A difference that counts answers more than how connections were spread; after a fault, what clients noticed comes first.
-    let faults = analysis.scenes.iter().any(|scene| scene.group.fault.is_some());
+    let faults = analysis.scenes.iter().any(|scene| scene.group.levels.fault.is_some());
     let first = analysis.enough && !faults;
     let compared = analysis.scenes.iter().any(|scene| scene.results.iter().any(|result| result.cell.twin));
     if compared || analysis.rows.is_empty() {
@@ -132,7 +132,7 @@ fn each(scene: &Scene, result: &CellResult) -> Option<String> {
     let busiest = result.spread.map(|spread| {
         format!(
             ", busiest of {} workers {} (Jain {:.4})",
-            result.cell.workers,
+            result.cell.levels.workers,
             percent(spread.top1_share, 1),
             spread.jain
         )

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::factors::Written;
 use crate::measure::stats::Interval;
 
 /// One expectation. Several may belong to one claim.
@@ -43,19 +44,10 @@ pub struct Expect {
     pub reproduced: Band,
 }
 
-/// Levels as texts, whether written as numbers or as texts.
+/// Levels as texts, whether they are written as numbers or as texts.
 fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Level {
-        Number(u64),
-        Text(String),
-    }
-    let text = |level| match level {
-        Level::Number(number) => number.to_string(),
-        Level::Text(text) => text,
-    };
-    Ok(BTreeMap::<String, Level>::deserialize(from)?.into_iter().map(|(k, v)| (k, text(v))).collect())
+    let written = BTreeMap::<String, Written>::deserialize(from)?;
+    Ok(written.into_iter().map(|(factor, level)| (factor, level.into())).collect())
 }
 
 /// A range of figures: `>= 5`, `<= 2`, or `0.9..1.1` with both ends in it.

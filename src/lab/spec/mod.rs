@@ -24,7 +24,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::expect::Expect;
-pub use self::factors::{Factors, Fault, FaultKind, Pin, Sysctl, fault_name};
+pub use self::factors::{Factors, Fault, FaultKind, Levels, Pin, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;
 pub use self::rules::Rules;

@@ -16,7 +16,7 @@ impl Spec {
             let levels = self.levels(factor).ok_or_else(|| {
                 Error::Usage(format!(
                     "--only {factor}={level}: no factor `{factor}`; there are: {}, load",
-                    Factors::NAMES.join(", ")
+                    Factors::names().collect::<Vec<_>>().join(", ")
                 ))
             })?;
             if factor == "listener" && !levels.contains(level) && is_strategy(level) {
@@ -40,13 +40,7 @@ impl Spec {
             let peers = factors.peers.clone();
             self.peer.retain(|name, _| peers.contains(&format!("command:{name}")));
         }
-        factors.workers.retain(|level| stays("workers", &level.to_string()));
-        factors.respond.retain(|level| stays("respond", level));
-        factors.backlog.retain(|level| stays("backlog", &level.to_string()));
-        factors.sources.retain(|level| stays("sources", &level.to_string()));
-        factors.pin.retain(|level| stays("pin", &level.to_string()));
-        factors.sysctl.retain(|level| stays("sysctl", &level.to_string()));
-        factors.fault.retain(|level| stays("fault", &super::fault_name(*level)));
+        factors.retain(stays);
         self.load.retain(|load| stays("load", &load.name));
         let expectations = std::mem::take(&mut self.expect);
         let fits = |expect: &super::Expect| problems::expect(self, expect).is_none();

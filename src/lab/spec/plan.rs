@@ -1,44 +1,22 @@
 //! From an experiment to the list of its runs. Pure: the order is a function of the seed.
 
-use std::collections::BTreeMap;
-
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
-use super::{Fault, FaultKind, Pin, Spec, Sysctl, fault_name, peers};
+use super::{FaultKind, Levels, Spec, peers};
 
 /// One combination of the factors.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Name in tables, plots and data.
     pub id: String,
-    /// Strategy, `NAME[:ARG]`, and options of the server after it; empty for a peer.
+    /// Strategy, `NAME[:ARG]`, followed by options of the server; empty for a peer.
     pub listener: String,
-    /// Another server in the place of ours.
-    #[serde(default)]
+    /// Another server in place of ours.
     pub peer: Option<String>,
-    /// Worker processes.
-    pub workers: usize,
-    /// What a worker does with a request.
-    pub respond: String,
-    /// Length of the accept queue; none is the server's default.
-    #[serde(default)]
-    pub backlog: Option<u32>,
-    /// Addresses that connections come from; none is the system's choice.
-    #[serde(default)]
-    pub sources: Option<String>,
-    /// Which processors the programs may use.
-    #[serde(default)]
-    pub pin: Pin,
-    /// A setting of the kernel's network, in a network of its own; none is the system's.
-    #[serde(default)]
-    pub sysctl: Option<Sysctl>,
-    /// What happens to the server while it is measured.
-    #[serde(default)]
-    pub fault: Option<Fault>,
-    /// Whether this is the baseline a second time.
+    pub levels: Levels,
+    /// Whether this is the second run of the baseline (A/A).
     pub twin: bool,
 }
 
@@ -59,48 +37,14 @@ impl Cell {
     }
 }
 
-/// What the cells are compared within: all factors but the column are the same.
+/// Cells that are compared with each other: all factors but the column are the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// What tells it from the other groups, such as `w=12 kill@1s`; empty when it is the only one.
+    /// What distinguishes it from the other groups, such as `w=12 kill@1s`; empty if it is the only one.
     pub title: String,
-    /// Worker processes.
-    pub workers: usize,
-    /// What a worker does with a request.
-    pub respond: String,
-    /// Length of the accept queue.
-    pub backlog: Option<u32>,
-    /// Addresses that connections come from.
-    pub sources: Option<String>,
-    /// Which processors the programs may use.
-    pub pin: Pin,
-    /// A setting of the kernel's network.
-    pub sysctl: Option<Sysctl>,
-    /// What happens to the server.
-    pub fault: Option<Fault>,
+    pub levels: Levels,
     /// Baseline first, then its twin, then the others in the order of the file.
     pub cells: Vec<Cell>,
-}
-
-impl Group {
-    /// The level of a factor as it is written; `None` for an unknown factor, or one without levels here.
-    pub fn level(&self, factor: &str) -> Option<String> {
-        Some(match factor {
-            "workers" => self.workers.to_string(),
-            "respond" => self.respond.clone(),
-            "backlog" => self.backlog?.to_string(),
-            "sources" => self.sources.clone()?,
-            "pin" => self.pin.to_string(),
-            "sysctl" => self.sysctl.as_ref()?.to_string(),
-            "fault" => fault_name(self.fault),
-            _ => return None,
-        })
-    }
-
-    /// Whether it has all these levels.
-    pub fn has(&self, levels: &BTreeMap<String, String>) -> bool {
-        levels.iter().all(|(factor, level)| self.level(factor).as_ref() == Some(level))
-    }
 }
 
 /// One run to be made. `cell` and `load` are positions in the plan.
@@ -110,108 +54,52 @@ pub struct Planned {
     pub round: u32,
     /// Position among all runs, from 1.
     pub order: u32,
-    /// Which cell.
     pub cell: usize,
-    /// Which load.
     pub load: usize,
 }
 
-/// The levels of a factor that may have none: then there is one level, that of no choice.
-fn optional<T: Clone>(levels: &[T]) -> Vec<Option<T>> {
-    if levels.is_empty() { vec![None] } else { levels.iter().cloned().map(Some).collect() }
-}
-
-/// All cells of an experiment, in groups that are compared within: the full matrix, workers slowest, faults fastest.
+/// All cells of an experiment in groups: the full matrix, workers slowest, faults fastest.
 pub fn groups(spec: &Spec) -> Vec<Group> {
-    let factors = &spec.factors;
-    let sources: Vec<String> = factors.sources.iter().map(ToString::to_string).collect();
-    let mut groups = vec![Group::default()];
-    groups = times(&groups, &factors.workers, |group, level| group.workers = level);
-    groups = times(&groups, &factors.respond, |group, level| group.respond = level);
-    groups = times(&groups, &optional(&factors.backlog), |group, level| group.backlog = level);
-    groups = times(&groups, &optional(&sources), |group, level| group.sources = level);
-    groups = times(&groups, &factors.pin, |group, level| group.pin = level);
-    groups = times(&groups, &optional(&factors.sysctl), |group, level| group.sysctl = level);
-    groups = times(&groups, &factors.fault, |group, level| group.fault = level);
-    for group in &mut groups {
-        group.title = title(group, spec);
-        group.cells = columns(group, spec);
-    }
-    groups
+    let group = |levels: Levels| {
+        let title = spec.factors.title(&levels);
+        Group { cells: columns(&title, &levels, spec), title, levels }
+    };
+    spec.factors.combinations().into_iter().map(group).collect()
 }
 
-/// Every group with every level.
-fn times<T: Clone>(groups: &[Group], levels: &[T], set: impl Fn(&mut Group, T)) -> Vec<Group> {
-    let mut product = Vec::new();
-    for group in groups {
-        for level in levels {
-            let mut group = group.clone();
-            set(&mut group, level.clone());
-            product.push(group);
-        }
-    }
-    product
-}
-
-/// The levels of the factors that have several.
-fn title(group: &Group, spec: &Spec) -> String {
-    let factors = &spec.factors;
-    let mut parts = Vec::new();
-    let mut part = |several: bool, text: Option<String>| parts.extend(text.filter(|_| several));
-    part(factors.workers.len() > 1, Some(format!("w={}", group.workers)));
-    part(factors.respond.len() > 1, Some(group.respond.clone()));
-    part(factors.backlog.len() > 1, group.backlog.map(|n| format!("backlog={n}")));
-    part(factors.sources.len() > 1, group.sources.as_ref().map(|sources| format!("from {sources}")));
-    part(factors.pin.len() > 1, Some(format!("pin={}", group.pin)));
-    part(factors.sysctl.len() > 1, group.sysctl.as_ref().map(Sysctl::short));
-    part(
-        factors.fault.len() > 1,
-        Some(group.fault.map_or_else(|| "no fault".into(), |fault| fault.to_string())),
-    );
-    parts.join(" ")
-}
-
-/// The cells of a group: baseline, its twin, the other listeners, and the peers that can do this group's work.
-fn columns(group: &Group, spec: &Spec) -> Vec<Cell> {
-    let cell = |column: &str, peer: bool, twin: bool| {
-        let space = if group.title.is_empty() { "" } else { " " };
-        Cell {
-            id: format!("{column}{space}{}{}", group.title, if twin { " (A/A)" } else { "" }),
-            listener: if peer { String::new() } else { column.to_owned() },
-            peer: peer.then(|| column.to_owned()),
-            workers: group.workers,
-            respond: group.respond.clone(),
-            backlog: group.backlog,
-            sources: group.sources.clone(),
-            pin: group.pin,
-            sysctl: group.sysctl.clone(),
-            fault: group.fault,
-            twin,
-        }
+/// The cells of a group: baseline, its twin, the other listeners, and the peers that can do the work of this group.
+fn columns(title: &str, levels: &Levels, spec: &Spec) -> Vec<Cell> {
+    let space = if title.is_empty() { "" } else { " " };
+    let cell = |column: &str, peer: bool, twin: bool| Cell {
+        id: format!("{column}{space}{title}{}", if twin { " (A/A)" } else { "" }),
+        listener: if peer { String::new() } else { column.to_owned() },
+        peer: peer.then(|| column.to_owned()),
+        levels: levels.clone(),
+        twin,
     };
     let factors = &spec.factors;
     let mut cells = vec![cell(&spec.baseline, false, false)];
     cells.extend(spec.twin.then(|| cell(&spec.baseline, false, true)));
     let others = factors.listener.iter().filter(|listener| **listener != spec.baseline);
     cells.extend(others.map(|listener| cell(listener, false, false)));
-    cells.extend(factors.peers.iter().filter(|peer| can(peer, group)).map(|peer| cell(peer, true, false)));
+    cells.extend(factors.peers.iter().filter(|peer| can(peer, levels)).map(|peer| cell(peer, true, false)));
     cells
 }
 
-/// Whether a peer can do the work of a group. Only ours occupy a worker for as long as a request asks, have a configuration
-/// that the lab could change, and end in good order on SIGTERM; of the others only nginx replaces its workers on SIGHUP
+/// Whether a peer can do the work of a group. Only our server can be occupied for a requested time, has a configuration
+/// that the lab can change, and stops gracefully on SIGTERM; among the peers only nginx replaces its workers on SIGHUP
 /// without a pause.
-fn can(peer: &str, group: &Group) -> bool {
-    let survives = match group.fault.map(|fault| fault.kind) {
+fn can(peer: &str, levels: &Levels) -> bool {
+    let survives = match levels.fault.map(|fault| fault.kind) {
         Some(FaultKind::Stall | FaultKind::Shrink | FaultKind::Grow | FaultKind::End) => false,
         Some(FaultKind::Reload) => peer.starts_with("nginx"),
         _ => true,
     };
-    survives && peers::can(peer, &group.respond)
+    survives && peers::can(peer, &levels.respond)
 }
 
-/// The cells of which a trial run finds the capacity: the baseline of every number of workers and every kind of work. None
-/// where no load refers to a capacity.
+/// The cells whose capacity a trial run measures: the baseline for each number of workers and each kind of work. None
+/// unless a load refers to the capacity.
 pub fn trials(spec: &Spec) -> Vec<Cell> {
     let mut trials: Vec<Cell> = Vec::new();
     if spec.load.iter().any(|load| load.open_of_capacity.is_some()) {
@@ -224,9 +112,9 @@ pub fn trials(spec: &Spec) -> Vec<Cell> {
     trials
 }
 
-/// Whether two cells have the same capacity to refer to.
+/// Whether two cells share a capacity.
 pub fn same_work(a: &Cell, b: &Cell) -> bool {
-    (a.workers, &a.respond) == (b.workers, &b.respond)
+    (a.levels.workers, &a.levels.respond) == (b.levels.workers, &b.levels.respond)
 }
 
 /// All cells of an experiment.
@@ -234,7 +122,7 @@ pub fn cells(spec: &Spec) -> Vec<Cell> {
     groups(spec).into_iter().flat_map(|group| group.cells).collect()
 }
 
-/// All runs in the order in which they are made: every cell under every load once per round, each round shuffled.
+/// All runs in order: every cell under every load once per round, each round shuffled.
 pub fn runs(spec: &Spec) -> Vec<Planned> {
     let mut random = ChaCha8Rng::seed_from_u64(spec.seed);
     let cells = cells(spec).len();
@@ -250,13 +138,14 @@ pub fn runs(spec: &Spec) -> Vec<Planned> {
     runs
 }
 
-/// Seconds that starts and stops of server and load generator add to a run, about.
+/// Estimated seconds that starting and stopping server and load generator add to a run.
 const AROUND_S: f64 = 0.25;
 
-/// Seconds that a connection of a sequence takes, about.
+/// Estimated seconds for a connection of a sequence.
 const CONNECTION_S: f64 = 0.0025;
 
-/// Seconds that one run takes, about, on average over the faults. One that ends with a number of requests is taken to last as long as the others.
+/// Estimated seconds for one run, averaged over the faults. A run that ends after a number of requests is assumed to last
+/// as long as the others.
 pub fn run_seconds(spec: &Spec) -> f64 {
     let sequence_s = spec.sequence.map_or(0.0, |sequence| f64::from(sequence.connections) * CONNECTION_S);
     let faults = &spec.factors.fault;
@@ -264,7 +153,7 @@ pub fn run_seconds(spec: &Spec) -> f64 {
     spec.warmup_s + sequence_s + measured_s + AROUND_S
 }
 
-/// Seconds that the experiment takes, about.
+/// Estimated seconds for the experiment.
 pub fn seconds(spec: &Spec) -> f64 {
     (runs(spec).len() + trials(spec).len()) as f64 * run_seconds(spec)
 }
@@ -343,7 +232,7 @@ mod tests {
         let mut spec = quick();
         spec.factors.respond = vec!["fixed".into(), "sleep:const(1ms)".into()];
         spec.factors.peers = vec!["nginx:exclusive".into()];
-        spec.factors.backlog = vec![128, 4096];
+        spec.factors.backlog = vec![Some(128), Some(4096)];
         spec.factors.fault = vec![None, Some("kill@500ms".parse().unwrap())];
         let groups = groups(&spec);
         assert_eq!(groups.len(), 2 * 2 * 2);
@@ -354,7 +243,13 @@ mod tests {
         let columns: Vec<usize> = groups.iter().map(|group| group.cells.len()).collect();
         assert_eq!(columns, [5, 5, 5, 5, 4, 4, 4, 4]);
         let levels = [("backlog".to_owned(), "4096".to_owned()), ("fault".to_owned(), "none".to_owned())];
-        assert_eq!(groups.iter().filter(|group| group.has(&levels.clone().into())).count(), 2);
+        assert_eq!(
+            groups
+                .iter()
+                .filter(|group| group.levels.has(&std::collections::BTreeMap::from(levels.clone())))
+                .count(),
+            2
+        );
     }
 
     proptest::proptest! {
@@ -365,7 +260,7 @@ mod tests {
             let mut spec = quick();
             (spec.seed, spec.rounds) = (seed, rounds);
             spec.factors.workers = (1..=workers).collect();
-            spec.factors.backlog = (1..=backlogs).map(|n| n * 100).collect();
+            spec.factors.backlog = (1..=backlogs.max(1)).map(|n| Some(n * 100)).collect();
             spec.load = vec![spec.load[0].clone(); loads];
             let (all, cells) = (runs(&spec), cells(&spec));
             proptest::prop_assert_eq!(&all, &runs(&spec));

@@ -1,6 +1,6 @@
 //! Which values make no experiment, and where in the file they stand.
 
-use super::{Expect, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
+use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
 
 /// Something that makes no experiment.
 #[derive(Debug)]
@@ -90,13 +90,11 @@ fn times(spec: &Spec) -> Option<Problem> {
 
 fn factors(spec: &Spec) -> Option<Problem> {
     let factors = &spec.factors;
-    for key in ["listener", "workers", "respond", "pin", "fault"] {
-        if factors.levels(key).is_some_and(|levels| levels.is_empty()) {
+    for key in Factors::names() {
+        let levels = factors.levels(key).unwrap_or_default();
+        if levels.is_empty() && key != "peers" {
             return Some(Problem::at(key, "at least one is needed"));
         }
-    }
-    for key in super::Factors::NAMES {
-        let levels = factors.levels(key).unwrap_or_default();
         if let Some(name) = twice(&levels) {
             return Some(Problem::at(key, format!("`{name}` is named twice")));
         }
@@ -104,7 +102,7 @@ fn factors(spec: &Spec) -> Option<Problem> {
     if factors.workers.contains(&0) {
         return Some(Problem::at("workers", "at least 1 worker is needed"));
     }
-    if factors.backlog.contains(&0) {
+    if factors.backlog.contains(&Some(0)) {
         return Some(Problem::at("backlog", "the queue must have room for at least 1"));
     }
     if !factors.listener.contains(&spec.baseline) {
@@ -290,12 +288,9 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
     }
     for (key, pick) in [("where", &expect.pick), ("over_where", &expect.over_where)] {
         for (factor, level) in pick {
-            let levels = match factor.as_str() {
-                "listener" | "peers" => None,
-                other => spec.factors.levels(other),
-            };
+            let levels = spec.factors.levels(factor).filter(|_| Factors::GROUPING.contains(&factor.as_str()));
             let Some(levels) = levels else {
-                let known = "workers, respond, backlog, sources, pin, sysctl, fault";
+                let known = Factors::GROUPING.join(", ");
                 return Some(Problem::at(key, format!("`{factor}` makes no groups; these do: {known}")));
             };
             if !levels.contains(level) {

@@ -114,8 +114,8 @@ fn every_key_is_read_and_written_the_same() {
     let spec = Spec::parse(ALL, "all.toml").unwrap();
     assert_eq!(spec.rules.noisy_steal, 0.05);
     assert_eq!(spec.rules.invalid_status, Rules::default().invalid_status);
-    assert_eq!(spec.factors.sources[1].count(), 32);
-    let faults: Vec<_> = spec.factors.fault.iter().map(|fault| fault_name(*fault)).collect();
+    assert_eq!(spec.factors.sources[1].unwrap().count(), 32);
+    let faults = spec.factors.levels("fault").unwrap();
     assert_eq!(faults, ["none", "kill@1s", "stop@500ms+1s", "stall@500ms+400ms"]);
     assert_eq!(spec.expect[0].pick["workers"], "4");
     assert_eq!(spec.peer["mine"].ready, "tcp");
@@ -140,7 +140,7 @@ fn mistakes_in_any_key_are_named_with_their_line() {
         ("{port}", "8080", "29: command: [peer.mine] does not say `{port}`"),
         ("backlog = [128, 4096]", "backlog = [128, 128]", "23: backlog: `128` is named twice"),
         ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is not a range"),
-        ("\"split\"", "\"half\"", "25: unknown variant `half`"),
+        ("\"split\"", "\"half\"", "25: `half` is neither"),
         ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is not a fault: kill does not last"),
         (
             "kill@1s",

@@ -65,7 +65,7 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
 
 /// Rate, latency and the hit worker's part around a fault; `None` where there was none.
 pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
-    let fault = scene.group.fault?;
+    let fault = scene.group.levels.fault?;
     let strategies: Vec<recovery::Strategy> =
         shown(scene).filter_map(|result| strategy(result, runs.get(&result.cell, scene))).collect();
     (!strategies.is_empty()).then(|| Recovery {

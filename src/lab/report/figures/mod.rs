@@ -98,7 +98,7 @@ fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
 /// bury it, and make the page heavy.
 pub fn counts_losses(analysis: &Analysis) -> bool {
     const MANY: usize = 6;
-    analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.fault.is_some())
+    analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.levels.fault.is_some())
 }
 
 fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<[Vec<Drawn>; 2]> {

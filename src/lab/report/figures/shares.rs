@@ -22,14 +22,14 @@ pub fn shares(scene: &Scene) -> Option<Shares> {
             bars: bars.collect(),
         })
     };
-    let fair = 1.0 / scene.group.workers.max(1) as f64;
+    let fair = 1.0 / scene.group.levels.workers.max(1) as f64;
     let few = scene.results.iter().all(|result| result.used < ENOUGH_ROUNDS);
     let panels: Vec<Panel> = shown(scene).filter_map(panel).collect();
     (!panels.is_empty()).then(|| Shares {
         title: format!("Who gets the connections, {}", about(scene)),
         note: format!(
             "Share of {} workers in %, busiest first. {}. Dashed: the fair share, {}.",
-            scene.group.workers,
+            scene.group.levels.workers,
             if few { "Dots: the runs" } else { "Dots: runs" },
             percent(fair, 1)
         ),

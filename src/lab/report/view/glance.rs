@@ -16,7 +16,7 @@ const WITH_BOTH: usize = 3;
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
     let of = |scene: &Scene| -> &'static [Metric] {
-        match scene.load.closed.is_some() && scene.group.fault.is_none() {
+        match scene.load.closed.is_some() && scene.group.levels.fault.is_none() {
             true if few => &[Rate, ResponseP99Ms],
             true => &[Rate],
             false => &[ResponseP99Ms],
@@ -72,7 +72,7 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
         let [low, high] = [interval.low, interval.high].map(|value| number(value, digits));
         text += &format!("\n({low} to {high})");
     }
-    if scene.group.fault.is_some() {
+    if scene.group.levels.fault.is_some() {
         text += &failed(result);
     }
     text

@@ -87,7 +87,7 @@ pub fn sentence(analysis: &Analysis) -> Option<String> {
 fn but(columns: &[Column]) -> &'static str {
     let kills = |scene: &&Scene| {
         let scene: &Scene = scene;
-        scene.random_faults || scene.group.fault.is_some_and(|fault| fault.kind == FaultKind::Kill)
+        scene.random_faults || scene.group.levels.fault.is_some_and(|fault| fault.kind == FaultKind::Kill)
     };
     let any = columns.iter().flat_map(|column| &column.scenes).any(kills);
     if any { ", but those in the hands of killed workers" } else { "" }
@@ -95,8 +95,10 @@ fn but(columns: &[Column]) -> &'static str {
 
 fn columns(analysis: &Analysis) -> Vec<Column<'_>> {
     let mut known: Vec<(Option<Fault>, Column)> = Vec::new();
-    for scene in analysis.scenes.iter().filter(|scene| scene.group.fault.is_some() || scene.random_faults) {
-        let fault = scene.group.fault;
+    for scene in
+        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults)
+    {
+        let fault = scene.group.levels.fault;
         match known.iter_mut().find(|(other, _)| *other == fault) {
             Some((_, column)) => column.scenes.push(scene),
             None => known.push((fault, Column { title: title(fault), scenes: vec![scene] })),

@@ -186,7 +186,7 @@ fn sections(analysis: &Analysis, figures: Figures) -> Vec<Section> {
 fn across(group: &Group, drawn: Drawn) -> Section {
     Section {
         title: titled("All loads", group),
-        describe: described(group),
+        describe: group.levels.description(),
         figures: vec![drawn],
         ..Section::default()
     }
@@ -195,7 +195,7 @@ fn across(group: &Group, drawn: Drawn) -> Section {
 fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
     Section {
         title: titled(&words::capital(&scene.load.name), &scene.group),
-        describe: format!("{}; {}", words::load_line(scene), described(&scene.group)),
+        describe: format!("{}; {}", words::load_line(scene), scene.group.levels.description()),
         figures,
         more,
         order: tables::order(scene),
@@ -209,15 +209,4 @@ fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Dr
 
 fn titled(name: &str, group: &Group) -> String {
     if group.title.is_empty() { name.into() } else { format!("{name}, {}", group.title) }
-}
-
-/// All levels of a group's factors.
-fn described(group: &Group) -> String {
-    let mut parts = vec![format!("{} workers", group.workers), format!("--respond {}", group.respond)];
-    parts.extend(group.backlog.map(|backlog| format!("backlog {backlog}")));
-    parts.extend(group.sources.as_ref().map(|sources| format!("from {sources}")));
-    parts.extend(group.level("pin").filter(|pin| pin != "none").map(|pin| format!("pin {pin}")));
-    parts.extend(group.sysctl.as_ref().map(ToString::to_string));
-    parts.extend(group.fault.map(|fault| format!("{fault} of {}", fault.kind.whom())));
-    parts.join(", ")
 }

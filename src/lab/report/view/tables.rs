@@ -53,7 +53,7 @@ pub fn balance(scene: &Scene) -> Table {
         Some(vec![
             name(&result.cell),
             percent(s.top1_share, 2),
-            format!("{:.3}", s.top1_share * result.cell.workers as f64),
+            format!("{:.3}", s.top1_share * result.cell.levels.workers as f64),
             percent(s.cov, 2),
             format!("{:.4}", s.jain),
             probability(s.p),

@@ -18,7 +18,8 @@ const MOST_NAMES: usize = 4;
 /// over all scenes. After a fault the question is another one.
 pub fn leads(analysis: &Analysis) -> Vec<String> {
     let calm = analysis.scenes.iter().filter(|scene| !scene.random_faults);
-    let (faults, others): (Vec<&Scene>, Vec<&Scene>) = calm.partition(|scene| scene.group.fault.is_some());
+    let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
+        calm.partition(|scene| scene.group.levels.fault.is_some());
     let mut sentences: Vec<String> =
         endured(analysis).into_iter().chain(losses::sentence(analysis)).collect();
     if faults.len() <= MOST {
@@ -82,7 +83,7 @@ fn spread(scene: &Scene) -> String {
         };
         let [low, high] = [least, most].map(|share| percent(share, 1));
         let range = if low == high { high } else { format!("{} to {high}", low.trim_end_matches(" %")) };
-        let workers = scene.group.workers;
+        let workers = scene.group.levels.workers;
         if !members.is_empty() {
             let names: Vec<String> = members.iter().map(|result| name(&result.cell)).collect();
             parts.push(format!("{} {what} (the busiest of {workers} workers gets {range})", list(&names)));
@@ -96,7 +97,7 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
     let mut known: Vec<(String, f64, f64)> = Vec::new();
     for result in scenes.iter().flat_map(|scene| own(scene)) {
         let Some(spread) = result.spread else { continue };
-        let times = spread.top1_share * result.cell.workers as f64;
+        let times = spread.top1_share * result.cell.levels.workers as f64;
         let name = name(&result.cell);
         match known.iter_mut().find(|(other, ..)| *other == name) {
             Some((_, low, high)) => (*low, *high) = (low.min(times), high.max(times)),

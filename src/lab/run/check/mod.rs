@@ -145,7 +145,7 @@ fn machine() -> Machine {
 /// Whether connections can come from these addresses.
 fn addresses(spec: &Spec) -> Option<Finding> {
     let lacking = |address: &Ipv4Addr| TcpListener::bind((*address, 0)).is_err();
-    let ends = spec.factors.sources.iter().flat_map(|sources| [sources.first, sources.last]);
+    let ends = spec.factors.sources.iter().flatten().flat_map(|sources| [sources.first, sources.last]);
     let address = ends.into_iter().find(lacking)?;
     let text = format!(
         "no connection can come from {address}: it is not an address of this machine (ip address add)"
@@ -161,7 +161,7 @@ fn networks(spec: &Spec) -> Vec<Finding> {
         }
         Err(why) => Finding::new("network", Grade::Aloud, format!("{why}: its runs are skipped")),
     };
-    spec.factors.sysctl.iter().map(one).collect()
+    spec.factors.sysctl.iter().flatten().map(one).collect()
 }
 
 /// Servers that are not installed: their columns are skipped.
@@ -194,7 +194,7 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
     let mut tried: Vec<&Cell> = Vec::new();
     for cell in &cells {
         let new = |one: &&Cell| one.listener == cell.listener;
-        let work = tried.iter().any(|one| one.respond == cell.respond);
+        let work = tried.iter().any(|one| one.levels.respond == cell.levels.respond);
         if !tried.iter().any(new) || !work {
             tried.push(cell);
         }
@@ -202,7 +202,7 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
     let (mut found, mut bytes) = (Vec::new(), None);
     for cell in tried {
         let subject = "strategies";
-        let what = format!("{} with --respond {}", cell.listener, cell.respond);
+        let what = format!("{} with --respond {}", cell.listener, cell.levels.respond);
         match runner.try_start(cell)? {
             Tried::Serves { worker_bytes } => {
                 bytes = bytes.max(worker_bytes);

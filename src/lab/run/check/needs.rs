@@ -65,7 +65,7 @@ pub fn ports(spec: &Spec, machine: &Machine) -> Vec<Finding> {
     let (low, high) = machine.ports;
     let each = (high + 1).saturating_sub(low);
     let mut sources: Vec<(String, u64)> =
-        spec.factors.sources.iter().map(|sources| (sources.to_string(), sources.count())).collect();
+        spec.factors.sources.iter().flatten().map(|sources| (sources.to_string(), sources.count())).collect();
     if sources.is_empty() {
         sources.push(("one address".into(), 1));
     }
@@ -99,7 +99,7 @@ pub fn descriptors(spec: &Spec, machine: &Machine) -> Option<Finding> {
 
 /// Accept queues longer than the kernel allows would silently be shorter than the experiment says.
 pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
-    let most = u64::from(*spec.factors.backlog.iter().max()?);
+    let most = u64::from(*spec.factors.backlog.iter().flatten().max()?);
     let fine = most <= machine.somaxconn;
     let text = format!("a backlog of {most}, net.core.somaxconn is {}", machine.somaxconn);
     let text = if fine { text } else { text + ": the kernel would cut it to that; raise it with sysctl -w" };
@@ -108,7 +108,7 @@ pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
 
 /// Processors that can be divided.
 pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
-    let split = spec.factors.pin.contains(&Pin::Split);
+    let split = spec.factors.pin.contains(&Some(Pin::Split));
     let text = format!("pin = split needs two processors, and there are {}", machine.processors);
     split.then(|| Finding::demand("processors", machine.processors >= 2, text))
 }
@@ -197,7 +197,7 @@ mod tests {
         );
         let sources = spec(|spec| {
             spec.load[0].closed = Some(30_000);
-            spec.factors.sources = vec!["127.0.0.2-127.0.0.3".parse().unwrap()];
+            spec.factors.sources = vec![Some("127.0.0.2-127.0.0.3".parse().unwrap())];
         });
         assert!(
             ports(&sources, &MACHINE)[0].text.contains("2 x 28232")
@@ -223,10 +223,11 @@ mod tests {
         );
         let found = disk(&spec(|_| ()), Some(1 << 20), Path::new("/mnt"));
         assert!(found.refuses() && found.text.contains("of 1 MiB free in /mnt: make room"), "{found}");
-        let found = backlog(&spec(|spec| spec.factors.backlog = vec![128, 8192]), &MACHINE).unwrap();
+        let found =
+            backlog(&spec(|spec| spec.factors.backlog = vec![Some(128), Some(8192)]), &MACHINE).unwrap();
         assert!(found.refuses() && found.text.contains("8192, net.core.somaxconn is 4096"), "{found}");
         assert_eq!(backlog(&spec(|_| ()), &MACHINE), None);
         let one = Machine { processors: 1, ..MACHINE };
-        assert!(processors(&spec(|spec| spec.factors.pin = vec![Pin::Split]), &one).unwrap().refuses());
+        assert!(processors(&spec(|spec| spec.factors.pin = vec![Some(Pin::Split)]), &one).unwrap().refuses());
     }
 }

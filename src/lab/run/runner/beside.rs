@@ -43,7 +43,7 @@ impl Runner<'_> {
             let seed = command::mix(seed ^ (index as u64 + 1));
             let ask = self.ask(occasion.cell, load, None, seed, None);
             let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-            let [_, processors] = command::split(occasion.cell.pin, &self.processors);
+            let [_, processors] = command::split(occasion.cell.levels.pin, &self.processors);
             let mut command = command::command(&self.client_prefix, &words, processors);
             let process = Process::start(&name, command.stdout(file), folder, &self.watch())?;
             generators.push((load.name.clone(), process, output));

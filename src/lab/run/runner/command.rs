@@ -9,7 +9,7 @@ use nix::sched::CpuSet;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Fault, FaultKind, Load, Pin, Spec, shell_words};
+use crate::lab::spec::{Fault, FaultKind, Load, Pin, Sources, Spec, shell_words};
 use crate::sys::tether;
 
 /// Where servers listen.
@@ -43,8 +43,8 @@ pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSe
 
 /// The processors of the server and of the load generator: all but the last of `allowed`, and the last. With a single
 /// one both share it.
-pub fn split(pin: Pin, allowed: &[usize]) -> [Option<CpuSet>; 2] {
-    let (Pin::Split, Some((last, others))) = (pin, allowed.split_last()) else { return [None, None] };
+pub fn split(pin: Option<Pin>, allowed: &[usize]) -> [Option<CpuSet>; 2] {
+    let (Some(Pin::Split), Some((last, others))) = (pin, allowed.split_last()) else { return [None, None] };
     let set = |numbers: &[usize]| {
         let mut set = CpuSet::new();
         numbers.iter().try_for_each(|number| set.set(*number)).ok().map(|()| set)
@@ -57,7 +57,7 @@ pub const CONFIG: &str = "caffeine.toml";
 
 /// Whether the number of workers changes while the server runs.
 pub fn resizes(cell: &Cell) -> bool {
-    cell.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Shrink | FaultKind::Grow))
+    cell.levels.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Shrink | FaultKind::Grow))
 }
 
 /// Our server: `folder` is for its state and its configuration, `handlers` for what it serves.
@@ -70,11 +70,11 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
     if resizes(cell) {
         add("-c", folder.join(CONFIG).as_os_str());
     } else {
-        add("-w", OsStr::new(&cell.workers.to_string()));
+        add("-w", OsStr::new(&cell.levels.workers.to_string()));
     }
     add("--listener", OsStr::new(cell.strategy()));
-    add("--respond", OsStr::new(&cell.respond));
-    if let Some(backlog) = cell.backlog {
+    add("--respond", OsStr::new(&cell.levels.respond));
+    if let Some(backlog) = cell.levels.backlog {
         add("--backlog", OsStr::new(&backlog.to_string()));
     }
     add("--state-dir", folder.join("state").as_os_str());
@@ -97,7 +97,7 @@ pub struct Ask<'a> {
     /// What the trial run found, in requests per second.
     pub capacity: Option<f64>,
     /// Where connections come from.
-    pub sources: Option<&'a str>,
+    pub sources: Option<Sources>,
     /// Seed of this run.
     pub seed: u64,
     /// Where the interval log goes, if one is wanted.
@@ -134,7 +134,7 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> Words {
         add("--timeout", &format!("{timeout_s}s"));
     }
     if let Some(sources) = ask.sources {
-        add("--sources", sources);
+        add("--sources", &sources.to_string());
     }
     add("--interval", &format!("{}s", spec.interval_s));
     if let Some(hlog) = ask.hlog {

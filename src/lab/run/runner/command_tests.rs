@@ -1,6 +1,7 @@
 //! What server and load generator are told.
 
 use super::*;
+use crate::lab::spec::Levels;
 
 fn quick() -> Spec {
     Spec::parse(include_str!("../../../../experiments/quick.toml"), "quick.toml").unwrap()
@@ -18,9 +19,12 @@ fn text(words: &[OsString]) -> String {
 fn the_server_is_told_the_levels_of_its_cell() {
     let cell = Cell {
         listener: "round-robin:wait".into(),
-        workers: 3,
-        respond: "sleep:exp(1ms)".into(),
-        backlog: Some(128),
+        levels: Levels {
+            workers: 3,
+            respond: "sleep:exp(1ms)".into(),
+            backlog: Some(128),
+            ..Levels::default()
+        },
         ..Cell::default()
     };
     let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
@@ -34,7 +38,7 @@ fn the_server_is_told_the_levels_of_its_cell() {
     assert!(text(&words).contains(" --listener inherited-rearm --respond "), "{}", text(&words));
     assert!(text(&words).ends_with(" --path /h --dumpable --accept-batch 4 --pin"), "{}", text(&words));
     let fault = Some("shrink@1s".parse().unwrap());
-    let cell = Cell { fault, ..cell };
+    let cell = Cell { levels: Levels { fault, ..cell.levels }, ..cell };
     let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
     assert!(text(&words).contains(" -p 0 -c DIR/s/caffeine.toml --listener "), "{}", text(&words));
 }
@@ -57,8 +61,11 @@ fn the_load_generator_is_told_the_load() {
         ..Load::default()
     };
     let hlog = Some(Path::new("intervals/3.hlog"));
-    let words =
-        load(Path::new("loadgen"), "h:1", &Ask { sources: Some("127.0.0.2"), hlog, ..ask(&spec, &rich) });
+    let words = load(
+        Path::new("loadgen"),
+        "h:1",
+        &Ask { sources: Some("127.0.0.2".parse().unwrap()), hlog, ..ask(&spec, &rich) },
+    );
     assert_eq!(
         text(&words),
         "loadgen http://h:1/a/b -c 4 -n 70 -w 0.3s --seed 9 --think 'exp(1ms)' --timeout 2.5s --sources 127.0.0.2 \
@@ -91,9 +98,9 @@ fn processors_are_split_between_server_and_client() {
         let set = set.unwrap();
         (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap()).collect()
     };
-    let [server, client] = split(Pin::Split, &[0, 2, 5]);
+    let [server, client] = split(Some(Pin::Split), &[0, 2, 5]);
     assert_eq!((numbers(server), numbers(client)), (vec![0, 2], vec![5]));
-    let [server, client] = split(Pin::Split, &[3]);
+    let [server, client] = split(Some(Pin::Split), &[3]);
     assert_eq!((numbers(server), numbers(client)), (vec![3], vec![3]));
-    assert!(split(Pin::None, &[0, 1]).iter().all(Option::is_none));
+    assert!(split(None, &[0, 1]).iter().all(Option::is_none));
 }

@@ -39,9 +39,9 @@ impl Runner<'_> {
         let mut server = match &cell.peer {
             Some(peer) => self.start_peer(peer, occasion, folder, seed)?,
             None => {
-                let [processors, _] = command::split(cell.pin, &self.processors);
+                let [processors, _] = command::split(cell.levels.pin, &self.processors);
                 if command::resizes(cell) {
-                    let (path, text) = (folder.join(command::CONFIG), fault::config(cell.workers));
+                    let (path, text) = (folder.join(command::CONFIG), fault::config(cell.levels.workers));
                     fs::write(&path, text)
                         .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
                 }
@@ -113,22 +113,22 @@ impl Runner<'_> {
         seed: u64,
     ) -> Result<Server<'_>, Stop> {
         let cell = occasion.cell;
-        if cell.fault.is_some() && !peers::has_worker_processes(name) {
+        if cell.levels.fault.is_some() && !peers::has_worker_processes(name) {
             return Err(Stop::Skipped(format!(
                 "{name} has no worker processes: a fault would hit all of it"
             )));
         }
         let port = free_port(ADDRESS, command::mix(seed ^ u64::from(occasion.order)));
         let port = port.ok_or_else(|| Stop::void(format!("{name}: no free port on {ADDRESS}")))?;
-        let handler = (cell.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
+        let handler = (cell.levels.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
         let handler = handler.map(|name| self.scratch.0.join("handlers").join(name));
         let path = command::path(self.spec, occasion.load);
         let setup = peers::Setup {
             program: Path::new(""),
             mode: "",
             address: (ADDRESS, port).into(),
-            workers: cell.workers,
-            backlog: cell.backlog.unwrap_or(BACKLOG),
+            workers: cell.levels.workers,
+            backlog: cell.levels.backlog.unwrap_or(BACKLOG),
             handler: handler.as_deref(),
             path,
             folder,
@@ -143,7 +143,7 @@ impl Runner<'_> {
         })?;
         let words: Vec<_> =
             std::iter::once(made.get_program()).chain(made.get_args()).map(Into::into).collect();
-        let [processors, _] = command::split(cell.pin, &self.processors);
+        let [processors, _] = command::split(cell.levels.pin, &self.processors);
         let mut command = command::command(&self.server_prefix, &words, processors);
         let target = format!("/{path}");
         let ready = if template.is_some() { Ready::Accepts } else { Ready::Answers(&target) };
@@ -171,7 +171,7 @@ impl Runner<'_> {
         data.hlog = hlog;
         let ask = self.ask(occasion.cell, occasion.load, occasion.capacity, seed, hlog_path.as_deref());
         let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let [_, processors] = command::split(occasion.cell.pin, &self.processors);
+        let [_, processors] = command::split(occasion.cell.levels.pin, &self.processors);
         let mut command = command::command(&self.client_prefix, &words, processors);
         Process::start("loadgen", command.stdout(file), folder, &self.watch())
     }
@@ -185,7 +185,7 @@ impl Runner<'_> {
         mut trouble: Option<&mut Troubles>,
     ) -> Result<ExitStatus, Stop> {
         let factor = if occasion.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
-        let measured_s = self.spec.measured_s(occasion.cell.fault);
+        let measured_s = self.spec.measured_s(occasion.cell.levels.fault);
         let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
         let limit = load + self.manner.patience.ready;
         let deadline = Instant::now() + limit;
@@ -226,7 +226,7 @@ impl Runner<'_> {
     ) -> Result<Option<Troubles>, Stop> {
         let cell = occasion.cell;
         let soak = self.spec.soak.as_ref().filter(|_| occasion.round > 0);
-        let mut faults: Vec<_> = match (cell.fault, soak) {
+        let mut faults: Vec<_> = match (cell.levels.fault, soak) {
             (Some(fault), _) => vec![(fault, seed)],
             (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
             (None, None) => Vec::new(),
@@ -237,7 +237,7 @@ impl Runner<'_> {
         let (first, choice) = faults.remove(0);
         let workers = match (board, &cell.peer) {
             (Some(board), _) => Workers::Board(board),
-            (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.workers },
+            (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.levels.workers },
             (None, None) => {
                 return Err(Stop::void("a server elsewhere has no workers that could be hit".into()));
             }
@@ -247,7 +247,7 @@ impl Runner<'_> {
             workers,
             address: server.address,
             config: folder.join(command::CONFIG),
-            count: cell.workers,
+            count: cell.levels.workers,
         };
         Ok(Some(Troubles::new(Trouble::new(first, target, choice, begin), faults)))
     }

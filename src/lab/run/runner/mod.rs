@@ -20,7 +20,7 @@ use super::programs::Programs;
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{RunData, SCHEMA};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Load, Spec, Sysctl, handlers, peers};
+use crate::lab::spec::{Levels, Load, Spec, Sysctl, handlers, peers};
 use crate::sys::netns::OwnNetwork;
 use crate::sys::tether;
 
@@ -153,7 +153,7 @@ impl<'a> Runner<'a> {
         let most = self.spec.load.iter().filter_map(|load| load.closed).max();
         let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
         let load = Load { name: "trial".into(), closed: Some(connections), ..Load::default() };
-        let cell = Cell { fault: None, ..cell.clone() };
+        let cell = Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
         let run =
             self.run(&Occasion { round: 0, order: 0, cell: &cell, load: &load, capacity: None, results })?;
         match (&run.void, run.record.as_ref().map(|record| record.rate)) {
@@ -203,7 +203,7 @@ impl<'a> Runner<'a> {
     fn possible(&self, cell: &Cell) -> std::result::Result<Option<OwnNetwork>, Stop> {
         match self.lacking.borrow().get(&cell.listener) {
             Some(why) if cell.peer.is_none() => Err(Stop::Skipped(why.clone())),
-            _ => cell.sysctl.as_ref().map(network).transpose().map_err(Stop::Skipped),
+            _ => cell.levels.sysctl.as_ref().map(network).transpose().map_err(Stop::Skipped),
         }
     }
 
@@ -250,13 +250,13 @@ impl<'a> Runner<'a> {
         seed: u64,
         hlog: Option<&'s Path>,
     ) -> command::Ask<'s> {
-        let fault = cell.fault;
+        let fault = cell.levels.fault;
         command::Ask {
             spec: self.spec,
             load,
             fault,
             capacity,
-            sources: cell.sources.as_deref(),
+            sources: cell.levels.sources,
             seed,
             hlog,
             body: load.body_bytes.map(|bytes| self.body(bytes)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// What befalls the server, at a time after the measured time begins: `kill@1s`, `exit@1s`, `stop@500ms+1s` and
 /// `stall@500ms+400ms` one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` all of them.
@@ -43,11 +43,6 @@ impl FaultKind {
     /// All of them.
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
-
-    /// Whether workers come in with counters that begin anew, and those of their predecessors are gone.
-    pub fn renews(self) -> bool {
-        matches!(self, Self::Reload | Self::Shrink | Self::Grow)
-    }
 
     /// Whether it goes on for a while.
     pub fn lasts(self) -> bool {
@@ -143,14 +138,12 @@ fn time(ms: u64) -> String {
     if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
-impl Serialize for Fault {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
+/// For the title of a group.
+pub fn title(fault: &Option<Fault>) -> String {
+    fault.map_or_else(|| "no fault".into(), |fault| fault.to_string())
 }
 
-impl<'de> Deserialize<'de> for Fault {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
+/// For the description of a group.
+pub fn description(fault: &Option<Fault>) -> String {
+    fault.map(|fault| format!("{fault} of {}", fault.kind.whom())).unwrap_or_default()
 }

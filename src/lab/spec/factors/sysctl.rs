@@ -1,12 +1,10 @@
-//! A setting of the kernel's network, as it is written: `net.ipv4.tcp_migrate_req=1`.
+//! A network setting of the kernel: `net.ipv4.tcp_migrate_req=1`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// One setting, of those that every network has for itself.
+/// A setting that each network namespace has for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sysctl {
     /// `net.ipv4.tcp_migrate_req`
@@ -16,12 +14,12 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    /// Where the kernel has it.
+    /// The file that holds the setting.
     pub fn path(&self) -> PathBuf {
         ["/proc/sys".to_owned(), self.key.replace('.', "/")].iter().collect()
     }
 
-    /// The name without where it belongs, for titles: `tcp_migrate_req=1`.
+    /// The setting without the prefix of its name, for titles: `tcp_migrate_req=1`.
     pub fn short(&self) -> String {
         format!("{}={}", self.key.rsplit('.').next().unwrap_or_default(), self.value)
     }
@@ -31,7 +29,7 @@ impl FromStr for Sysctl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a setting of the network; use net.ipv4.NAME=VALUE");
+        let wrong = || format!("`{text}` is not a network setting; use net.ipv4.NAME=VALUE");
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         let word =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -44,18 +42,6 @@ impl FromStr for Sysctl {
 impl fmt::Display for Sysctl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.key, self.value)
-    }
-}
-
-impl Serialize for Sysctl {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Sysctl {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
