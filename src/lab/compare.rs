@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::{Error, Result};
+use super::judge::Conclusion;
 use super::judge::ENOUGH_ROUNDS;
 use super::judge::environment_diff::{self, Difference};
-use super::judge::folders::{Call, Comparison, Line, settings, side_by_side};
+use super::judge::folders::{FolderComparison, FolderDifference, settings, side_by_side};
 use super::report;
 use super::results::store;
 
@@ -46,7 +47,7 @@ pub fn compare(wanted: &Compare) -> Result<String> {
         )));
     }
     let comparison = side_by_side(&first, &second, circumstances);
-    if comparison.lines.is_empty() {
+    if comparison.differences.is_empty() {
         return Err(Error::Failed(format!(
             "{} and {} have no cell and load in common with runs that count",
             wanted.first.display(),
@@ -60,7 +61,7 @@ pub fn compare(wanted: &Compare) -> Result<String> {
     Ok(markdown(&comparison, &names))
 }
 
-fn markdown(comparison: &Comparison, names: &[String; 2]) -> String {
+fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     let mut text = format!("# {} against {}\n\n", names[1], names[0]);
     for difference in &comparison.circumstances {
         let Difference { what, first, second, .. } = difference;
@@ -69,19 +70,22 @@ fn markdown(comparison: &Comparison, names: &[String; 2]) -> String {
     if !comparison.circumstances.is_empty() {
         text.push('\n');
     }
-    let differ: Vec<&Line> = comparison.lines.iter().filter(|line| line.call == Call::Differs).collect();
-    let few = comparison.lines.iter().any(|line| line.call == Call::TooFewRuns);
+    let differ: Vec<&FolderDifference> =
+        comparison.differences.iter().filter(|line| line.conclusion == Conclusion::Differs).collect();
+    let few = comparison.differences.iter().any(|line| line.conclusion == Conclusion::TooFew);
     text += &match differ.len() {
         _ if few => format!(
             "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all figures are estimates.\n"
         ),
-        0 => format!("No difference counts, of {} that were looked at.\n", comparison.lines.len()),
-        some => format!("{some} differences count, of {} that were looked at.\n", comparison.lines.len()),
+        0 => format!("No difference counts, of {} that were looked at.\n", comparison.differences.len()),
+        some => {
+            format!("{some} differences count, of {} that were looked at.\n", comparison.differences.len())
+        }
     };
     text += "Runs of two folders are not interleaved: what changed between them besides the programs is in every figure.\n\n";
     text += "| Cell | Load | Metric | First | Second | Change, % | 95 % interval | Noise floor, % | Runs | Says |\n";
     text += &format!("|{}\n", " --- |".repeat(10));
-    for line in &comparison.lines {
+    for line in &comparison.differences {
         let digits = line.metric.digits();
         let figures = format!("{:.digits$} | {:.digits$}", line.medians[0], line.medians[1]);
         let change = format!("{:+.1} | {:+.1} to {:+.1}", line.change, line.interval.low, line.interval.high);
@@ -94,7 +98,7 @@ fn markdown(comparison: &Comparison, names: &[String; 2]) -> String {
             line.floor,
             line.runs[0],
             line.runs[1],
-            line.call.name()
+            line.conclusion.name()
         );
     }
     for name in &comparison.unmatched {

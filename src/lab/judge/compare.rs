@@ -32,22 +32,34 @@ pub struct Comparison {
     /// p of the randomisation test, corrected for the number of comparisons (Holm); 1 for the A/A row.
     pub p: f64,
     /// What follows.
-    pub call: Call,
+    pub conclusion: Conclusion,
 }
 
-/// What a comparison says.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum Conclusion {
     /// The baseline against itself: the noise floor, not a finding.
     Floor,
-    /// Too few rounds to judge.
-    TooFewRounds,
+    /// Too few rounds or runs to judge.
+    TooFew,
     /// The load generator was the limit.
     ClientBound,
     /// No difference that counts.
     Same,
     /// A difference: the interval excludes 0, it exceeds the noise floor, and p is below 0.05 after correction.
     Differs,
+}
+
+impl Conclusion {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "noise floor",
+            Self::TooFew => "too few runs to judge",
+            Self::ClientBound => "client-bound: not judged",
+            Self::Same => "no difference that counts",
+            Self::Differs => "differs",
+        }
+    }
 }
 
 /// What a cell is compared with: the first one, or where it has options the same strategy without them.
@@ -71,10 +83,10 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
                 floor = interval.reach();
             }
             let bound = metric.is_throughput() && (result.client_bound || results[base].client_bound);
-            let (call, p) = match (result.cell.twin, bound) {
-                (true, _) => (Call::Floor, 1.0),
-                (_, true) => (Call::ClientBound, p),
-                _ => (Call::TooFewRounds, p),
+            let (conclusion, p) = match (result.cell.twin, bound) {
+                (true, _) => (Conclusion::Floor, 1.0),
+                (_, true) => (Conclusion::ClientBound, p),
+                _ => (Conclusion::TooFew, p),
             };
             comparisons.push(Comparison {
                 cell,
@@ -84,7 +96,7 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
                 interval,
                 floor,
                 p,
-                call,
+                conclusion,
             });
         }
     }
@@ -140,12 +152,12 @@ fn block((cell, first, second): &Trio) -> Vec<f64> {
 /// Corrects the p values of all comparisons of the experiment together, and calls them where rounds suffice.
 pub fn correct(scenes: &mut [Scene], enough: bool) {
     let comparisons = scenes.iter_mut().flat_map(|scene| &mut scene.comparisons);
-    let mut open: Vec<&mut Comparison> = comparisons.filter(|c| c.call == Call::TooFewRounds).collect();
+    let mut open: Vec<&mut Comparison> = comparisons.filter(|c| c.conclusion == Conclusion::TooFew).collect();
     let adjusted = stats::holm(&open.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
     for (comparison, p) in open.iter_mut().zip(adjusted) {
         comparison.p = p;
         if enough && comparison.pairs >= ENOUGH_ROUNDS {
-            comparison.call = if counts(comparison) { Call::Differs } else { Call::Same };
+            comparison.conclusion = if counts(comparison) { Conclusion::Differs } else { Conclusion::Same };
         }
     }
 }
@@ -196,7 +208,7 @@ mod tests {
             interval: *interval,
             floor,
             p,
-            call: Call::TooFewRounds,
+            conclusion: Conclusion::TooFew,
         };
         found.iter().zip(adjusted).map(|pair| counts(&comparison(pair))).collect()
     }

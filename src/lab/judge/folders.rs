@@ -7,25 +7,25 @@
 use super::environment_diff::Difference;
 use super::rows::{Row, Verdict};
 use super::values::value as value_of;
-use super::{Analysis, Call as JudgeCall, ENOUGH_ROUNDS, Scene, judge};
+use super::{Analysis, Conclusion, ENOUGH_ROUNDS, Scene, judge};
 use crate::lab::results::store::Data;
 use crate::lab::spec::{Metric, Spec};
 use crate::measure::stats::{self, Interval, RESAMPLES};
 
 /// Two folders side by side.
 #[derive(Debug)]
-pub struct Comparison {
+pub struct FolderComparison {
     /// What tells the circumstances apart.
     pub circumstances: Vec<Difference>,
     /// One per cell, load and metric that both have.
-    pub lines: Vec<Line>,
+    pub differences: Vec<FolderDifference>,
     /// Cells and loads that only one of them has.
     pub unmatched: Vec<String>,
 }
 
 /// One metric of one cell under one load.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct FolderDifference {
     /// The cell.
     pub cell: String,
     /// The load.
@@ -43,32 +43,7 @@ pub struct Line {
     /// What the baselines differ from themselves by at most, in percent.
     pub floor: f64,
     /// What follows.
-    pub call: Call,
-}
-
-/// What a line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Fewer runs than it takes to judge.
-    TooFewRuns,
-    /// The load generator was the limit in a run of either.
-    ClientBound,
-    /// No difference that counts.
-    Same,
-    /// A difference that counts.
-    Differs,
-}
-
-impl Call {
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TooFewRuns => "too few runs to judge",
-            Self::ClientBound => "client-bound: not judged",
-            Self::Same => "no difference that counts",
-            Self::Differs => "differs",
-        }
-    }
+    pub conclusion: Conclusion,
 }
 
 /// Settings that figures depend on and that differ.
@@ -93,9 +68,9 @@ pub fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
 }
 
 /// Compares what both folders have.
-pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>) -> Comparison {
+pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>) -> FolderComparison {
     let (one, other) = (judge(first), judge(second));
-    let (mut lines, mut unmatched) = (Vec::new(), Vec::new());
+    let (mut differences, mut unmatched) = (Vec::new(), Vec::new());
     for scene in &one.scenes {
         for result in &scene.results {
             let theirs = find(&other, &result.cell.id, &scene.load.name);
@@ -103,10 +78,10 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
                 Some(theirs) => {
                     let place = (result.cell.id.as_str(), scene.load.name.as_str());
                     let seed = first.spec.seed;
-                    let all = Metric::COMPARED
-                        .iter()
-                        .filter_map(|&metric| line(place, metric, [&one, &other], [scene, theirs], seed));
-                    lines.extend(all);
+                    let all = Metric::COMPARED.iter().filter_map(|&metric| {
+                        difference(place, metric, [&one, &other], [scene, theirs], seed)
+                    });
+                    differences.extend(all);
                 }
                 None => unmatched.push(format!("{} / {} (first only)", result.cell.id, scene.load.name)),
             }
@@ -116,7 +91,7 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
         let alone = scene.results.iter().filter(|r| find(&one, &r.cell.id, &scene.load.name).is_none());
         unmatched.extend(alone.map(|r| format!("{} / {} (second only)", r.cell.id, scene.load.name)));
     }
-    Comparison { circumstances, lines, unmatched }
+    FolderComparison { circumstances, differences, unmatched }
 }
 
 fn find<'a>(analysis: &'a Analysis, cell: &str, load: &str) -> Option<&'a Scene> {
@@ -124,13 +99,13 @@ fn find<'a>(analysis: &'a Analysis, cell: &str, load: &str) -> Option<&'a Scene>
     analysis.scenes.iter().find(fits)
 }
 
-fn line(
+fn difference(
     (cell, load): (&str, &str),
     metric: Metric,
     analyses: [&Analysis; 2],
     scenes: [&Scene; 2],
     seed: u64,
-) -> Option<Line> {
+) -> Option<FolderDifference> {
     let rows = analyses.map(|analysis| -> Vec<&Row> {
         let fits = |row: &&Row| row.cell == cell && row.load == load && row.verdict.counts();
         analysis.rows.iter().filter(fits).collect()
@@ -147,19 +122,19 @@ fn line(
     let bound =
         metric.is_throughput() && rows.iter().flatten().any(|row| row.verdict == Verdict::ClientBound);
     let runs = [values[0].len(), values[1].len()];
-    let call = match runs {
-        _ if bound => Call::ClientBound,
-        [first, second] if first.min(second) < ENOUGH_ROUNDS => Call::TooFewRuns,
-        _ if !interval.contains(0.0) && change.abs() > floor => Call::Differs,
-        _ => Call::Same,
+    let conclusion = match runs {
+        _ if bound => Conclusion::ClientBound,
+        [first, second] if first.min(second) < ENOUGH_ROUNDS => Conclusion::TooFew,
+        _ if !interval.contains(0.0) && change.abs() > floor => Conclusion::Differs,
+        _ => Conclusion::Same,
     };
     let (cell, load) = (cell.to_owned(), load.to_owned());
-    Some(Line { cell, load, metric, medians, runs, change, interval, floor, call })
+    Some(FolderDifference { cell, load, metric, medians, runs, change, interval, floor, conclusion })
 }
 
 /// What the baseline of a scene differs from itself by.
 fn floor(scene: &Scene, metric: Metric) -> f64 {
-    let twin = scene.comparisons.iter().find(|c| c.metric == metric && c.call == JudgeCall::Floor);
+    let twin = scene.comparisons.iter().find(|c| c.metric == metric && c.conclusion == Conclusion::Floor);
     twin.map_or(0.0, |twin| twin.floor)
 }
 
@@ -172,8 +147,13 @@ mod tests {
     fn the_same_data_twice_do_not_differ() {
         let data = fixture::quick(10);
         let comparison = side_by_side(&data, &data, Vec::new());
-        assert!(comparison.lines.iter().all(|line| line.call == Call::Same && line.change == 0.0));
-        assert_eq!(comparison.lines.len(), 4 * 2 * 6);
+        assert!(
+            comparison
+                .differences
+                .iter()
+                .all(|line| line.conclusion == Conclusion::Same && line.change == 0.0)
+        );
+        assert_eq!(comparison.differences.len(), 4 * 2 * 6);
     }
 
     #[test]
@@ -184,12 +164,12 @@ mod tests {
         }
         second.spec.load[1].name = "other".into();
         let comparison = side_by_side(&first, &second, Vec::new());
-        let rate = comparison.lines.iter().find(|line| line.metric == Metric::Rate).unwrap();
-        assert!(rate.call == Call::Differs && (rate.change + 20.0).abs() < 0.01, "{rate:?}");
+        let rate = comparison.differences.iter().find(|line| line.metric == Metric::Rate).unwrap();
+        assert!(rate.conclusion == Conclusion::Differs && (rate.change + 20.0).abs() < 0.01, "{rate:?}");
         assert!(comparison.unmatched.contains(&"inherited / half load (first only)".to_owned()));
         assert!(comparison.unmatched.contains(&"inherited / other (second only)".to_owned()));
         let few = side_by_side(&fixture::quick(4), &second, Vec::new());
-        assert!(few.lines.iter().all(|line| line.call == Call::TooFewRuns));
+        assert!(few.differences.iter().all(|line| line.conclusion == Conclusion::TooFew));
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
-pub use self::compare::{Call, Comparison};
+pub use self::compare::{Comparison, Conclusion};
 use self::compare::{compare, correct};
 pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
 pub use self::spread::{Kind, Spread};

@@ -13,18 +13,19 @@ fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
 fn few_rounds_give_estimates_and_no_judgement() {
     let analysis = judge(&fixture::quick(4));
     assert!(!analysis.enough && analysis.rounds == 4);
-    let calls = analysis.scenes.iter().flat_map(|scene| &scene.comparisons).map(|comparison| comparison.call);
-    assert!(calls.into_iter().all(|call| matches!(call, Call::TooFewRounds | Call::Floor)));
+    let calls =
+        analysis.scenes.iter().flat_map(|scene| &scene.comparisons).map(|comparison| comparison.conclusion);
+    assert!(calls.into_iter().all(|call| matches!(call, Conclusion::TooFew | Conclusion::Floor)));
 }
 
 #[test]
 fn with_rounds_enough_a_real_difference_counts_and_a_missing_one_does_not() {
     let analysis = judge(&fixture::quick(12));
     let slower = call(&analysis, "reuseport", "Rate");
-    assert_eq!(slower.call, Call::Differs, "{slower:?}");
+    assert_eq!(slower.conclusion, Conclusion::Differs, "{slower:?}");
     assert!((-11.0..-7.0).contains(&slower.median) && slower.median.abs() > slower.floor);
-    assert_eq!(call(&analysis, "round-robin", "Rate").call, Call::Same);
-    assert_eq!(call(&analysis, "inherited (A/A)", "Rate").call, Call::Floor);
+    assert_eq!(call(&analysis, "round-robin", "Rate").conclusion, Conclusion::Same);
+    assert_eq!(call(&analysis, "inherited (A/A)", "Rate").conclusion, Conclusion::Floor);
 }
 
 #[test]
@@ -46,8 +47,8 @@ fn a_client_bound_run_marks_the_rate_and_keeps_it_out_of_the_ranking() {
     bound.for_each(|run| run.record.as_mut().unwrap().verdict = "CLIENT-BOUND".into());
     let analysis = judge(&data);
     assert!(analysis.scenes[0].results[2].client_bound);
-    assert_eq!(call(&analysis, "reuseport", "Rate").call, Call::ClientBound);
-    assert_ne!(call(&analysis, "reuseport", "p99").call, Call::ClientBound);
+    assert_eq!(call(&analysis, "reuseport", "Rate").conclusion, Conclusion::ClientBound);
+    assert_ne!(call(&analysis, "reuseport", "p99").conclusion, Conclusion::ClientBound);
 }
 
 #[test]
@@ -84,5 +85,5 @@ fn a_strategy_with_options_is_compared_with_itself_without_them() {
     }
     // As quick as the baseline, and so quicker than what it is compared with.
     let quicker = call(&judge(&data), "reuseport --pin", "Rate");
-    assert!(quicker.call == Call::Differs && quicker.median > 7.0, "{quicker:?}");
+    assert!(quicker.conclusion == Conclusion::Differs && quicker.median > 7.0, "{quicker:?}");
 }

@@ -1,18 +1,49 @@
-//! Axes: from values to a share of the space, and round values to name. Pure; it knows no px.
+//! Axes: from values to a share of the space, and round values to name. Pure.
 
-/// A range of values, even in themselves or in their logarithms.
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+/// A range of values on a linear or logarithmic scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
-    /// Where it begins.
     pub low: f64,
-    /// Where it ends.
     pub high: f64,
-    /// Whether factors are equally long, not differences.
     pub log: bool,
 }
 
+/// An axis and the values to name on it: a coordinate of a plotters chart. A value without a name has a grid line only.
+#[derive(Clone, Debug)]
+pub struct Ruler {
+    pub axis: Axis,
+    pub ticks: Vec<(f64, String)>,
+}
+
+impl Ranged for Ruler {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        from + (f64::from(to - from) * self.axis.share(*value)).round() as i32
+    }
+
+    fn key_points<H: KeyPointHint>(&self, _: H) -> Vec<f64> {
+        self.ticks.iter().map(|(value, _)| *value).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.axis.low..self.axis.high
+    }
+}
+
+impl ValueFormatter<f64> for Ruler {
+    fn format_ext(&self, value: &f64) -> String {
+        self.ticks.iter().find(|(tick, _)| tick == value).map(|(_, name)| name.clone()).unwrap_or_default()
+    }
+}
+
 impl Axis {
-    /// From 0, or the least value when that is below, to a little beyond the greatest. `None` without values.
+    /// From 0 (or the smallest value, if that is negative) to a little beyond the largest. `None` without values.
     pub fn linear(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let (low, high) = bounds(values)?;
         let high = high.max(0.0);
@@ -32,7 +63,7 @@ impl Axis {
         Self { low, high: if high > low { high } else { low + 1.0 }, log: false }
     }
 
-    /// Where a value lies: 0 at the beginning, 1 at the end. What lies outside is moved to the nearest end.
+    /// The position of a value: 0 at the low end, 1 at the high end. Values outside are moved to the nearest end.
     pub fn share(&self, value: f64) -> f64 {
         let share = if self.log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
@@ -42,7 +73,7 @@ impl Axis {
         share.clamp(0.0, 1.0)
     }
 
-    /// Round values on the axis, at most `most`, but two at least where there are two.
+    /// At most `most` round values on the axis.
     pub fn ticks(&self, most: usize) -> Vec<f64> {
         if !self.log {
             return even(self.low, self.high, most);
@@ -72,7 +103,7 @@ fn even(low: f64, high: f64, most: usize) -> Vec<f64> {
     steps.map(at).find(|ticks| ticks.len() <= most.max(2)).unwrap_or_default()
 }
 
-/// 1, 2 and 5 of each power of ten, fewer when there are many and more when there are few.
+/// 1, 2 and 5 times each power of ten; fewer over many decades, more within one.
 fn factors(low: f64, high: f64, most: usize) -> Vec<f64> {
     let steps = |factors: &[f64]| -> Vec<f64> {
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
@@ -96,13 +127,13 @@ fn factors(low: f64, high: f64, most: usize) -> Vec<f64> {
     chosen
 }
 
-/// Without the dust of powers: 0.3, not 0.30000000000000004.
+/// Removes rounding errors: 0.3, not 0.30000000000000004.
 fn round(value: f64) -> f64 {
     let scale = 10_f64.powi(9 - value.abs().max(1e-9).log10().floor() as i32);
     (value * scale).round() / scale
 }
 
-/// A value as it stands at a tick: 0.05, 12, 1500, 20k, 3M.
+/// A value as the name of a tick: 0.05, 12, 1500, 20k, 3M.
 pub fn short(value: f64) -> String {
     let plain = |value: f64| {
         let text = format!("{value:.4}");

@@ -1,20 +1,16 @@
-//! The surface of a figure, in px: lines, areas, marks and texts through plotters, and the SVG that comes of it.
+//! The drawing surface of a figure, in px, on top of plotters, and the SVG that results.
 //!
-//! Neutral ink is written as `currentColor`, so that a figure fits a light and a dark page. It knows no fonts:
-//! the width of a text is guessed, and space is left for it. It knows nothing of axes or data.
+//! Neutral ink is written as `currentColor`, so that a figure suits a light and a dark page. The fonts are those of the
+//! reader, so the width of a text is estimated, and space is left for it.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::layout::wrap;
-use super::look::{Look, Mark};
-use crate::lab::error::{Error, Result};
+use super::layout::{Px, shorten, wrap};
+use super::style::{Mark, Style};
 
-/// A point in px, from the upper left.
-pub type Px = (f64, f64);
-
-/// Stands for the page's text colour until the figure is done.
+/// Stands for the text colour of the page until the figure is complete.
 pub const INK: RGBColor = RGBColor(1, 2, 3);
 /// Size of labels in px.
 pub const LABEL: f64 = 13.0;
@@ -23,28 +19,24 @@ pub const TICK: f64 = 12.0;
 /// Opacity of ticks and notes.
 pub const SOFT: f64 = 0.72;
 
-/// plotters knows whole units only: this many make a px, so that curves stay smooth.
+/// plotters has integer coordinates only: this many units make a px, so that curves stay smooth.
 const UNITS: i32 = 8;
 const TITLE: f64 = 16.0;
 const TITLE_LINE: f64 = 20.0;
 const NOTE: f64 = 12.5;
 const NOTE_LINE: f64 = 17.0;
 
-/// How a line is broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pattern {
-    /// Not at all.
     #[default]
     Solid,
-    /// Long and short.
     Dashed,
-    /// Into dots.
     Dotted,
 }
 
 impl Pattern {
-    /// plotters has no dashes that stay one element. So widths are multiples of 4 units, what is added to one says how
-    /// the line is broken, and [`dashes`] puts that into words that SVG knows.
+    /// plotters draws each dash as an element of its own. So widths are multiples of 4 units, the remainder encodes the
+    /// pattern, and [`dashes`] replaces it with the attribute of SVG.
     const fn code(self) -> u32 {
         match self {
             Self::Solid => 0,
@@ -54,168 +46,202 @@ impl Pattern {
     }
 }
 
-/// Where a text stands relative to its point.
+/// How a line is drawn.
+pub fn stroke(colour: RGBColor, opacity: f64, width: f64, pattern: Pattern) -> ShapeStyle {
+    let quarters = (width * f64::from(UNITS) / 4.0).round().max(1.0) as u32;
+    colour.mix(opacity).stroke_width(quarters * 4 + pattern.code())
+}
+
+/// How texts of this size are drawn.
+pub fn letters(size: f64, style: FontStyle, opacity: f64) -> TextStyle<'static> {
+    // The backend divides sizes by 1.24.
+    let font = ("sans-serif", size * 1.24 * f64::from(UNITS), style);
+    TextStyle { color: INK.mix(opacity).to_backend_color(), ..TextStyle::from(font) }
+}
+
+/// The end of a text that stands at the given point.
 #[derive(Clone, Copy, Debug)]
 pub enum Anchor {
-    /// It begins there.
     Left,
-    /// Its middle is there.
     Middle,
-    /// It ends there.
     Right,
 }
 
-/// A surface to draw on.
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
 pub struct Canvas<'a> {
-    area: DrawingArea<SVGBackend<'a>, Shift>,
+    area: Area<'a>,
     /// In px.
     pub width: f64,
 }
 
-fn units((x, y): Px) -> (i32, i32) {
-    let unit = |px: f64| (px * f64::from(UNITS)).round() as i32;
-    (unit(x), unit(y))
+/// Lengths in units of plotters.
+pub fn units(px: f64) -> i32 {
+    (px * f64::from(UNITS)).round() as i32
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Failed(format!("cannot draw a figure: {error}"))
+fn placed((x, y): Px) -> (i32, i32) {
+    (units(x), units(y))
 }
 
-impl Canvas<'_> {
+/// A point of plotters in px.
+pub fn px((x, y): (i32, i32)) -> Px {
+    (f64::from(x) / f64::from(UNITS), f64::from(y) / f64::from(UNITS))
+}
+
+/// The backend writes to memory, which cannot fail.
+///
+/// # Panics
+/// Never.
+pub fn drawn<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
+    result.expect("drawing into memory")
+}
+
+impl<'a> Canvas<'a> {
+    /// A part of the surface, for a chart of plotters.
+    pub fn part(&self, corner: Px, (width, height): Px) -> Area<'a> {
+        self.area.clone().shrink(placed(corner), placed((width, height)))
+    }
+
     /// A line through points.
-    pub fn line(&self, points: &[Px], colour: RGBColor, opacity: f64, width: f64) -> Result<()> {
-        self.pattern(points, colour, opacity, width, Pattern::Solid)
+    pub fn line(&self, points: &[Px], colour: RGBColor, opacity: f64, width: f64) {
+        self.path(points, stroke(colour, opacity, width, Pattern::Solid));
     }
 
-    /// A line through points, broken or not.
-    pub fn pattern(
-        &self,
-        points: &[Px],
-        colour: RGBColor,
-        opacity: f64,
-        width: f64,
-        pattern: Pattern,
-    ) -> Result<()> {
-        let quarters = (width * f64::from(UNITS) / 4.0).round().max(1.0) as u32;
-        let style = colour.mix(opacity).stroke_width(quarters * 4 + pattern.code());
-        let mut placed: Vec<_> = points.iter().copied().map(units).collect();
-        placed.dedup();
-        self.area.draw(&PathElement::new(placed, style)).map_err(failed)
+    pub fn path(&self, points: &[Px], style: ShapeStyle) {
+        let mut points: Vec<_> = points.iter().copied().map(placed).collect();
+        points.dedup();
+        drawn(self.area.draw(&PathElement::new(points, style)));
     }
 
-    /// An area.
-    pub fn fill(&self, points: &[Px], colour: RGBColor, opacity: f64) -> Result<()> {
-        let points: Vec<_> = points.iter().copied().map(units).collect();
-        self.area.draw(&Polygon::new(points, colour.mix(opacity))).map_err(failed)
-    }
-
-    /// A filled rectangle.
-    pub fn rectangle(&self, from: Px, to: Px, colour: RGBColor, opacity: f64) -> Result<()> {
-        let corners = [units(from), units(to)];
-        self.area.draw(&Rectangle::new(corners, colour.mix(opacity).filled())).map_err(failed)
+    pub fn rectangle(&self, from: Px, to: Px, colour: RGBColor, opacity: f64) {
+        drawn(self.area.draw(&Rectangle::new([placed(from), placed(to)], colour.mix(opacity).filled())));
     }
 
     /// A filled disc.
-    pub fn dot(&self, at: Px, radius: f64, colour: RGBColor, opacity: f64) -> Result<()> {
-        let radius = (radius * f64::from(UNITS)) as i32;
-        self.area.draw(&Circle::new(units(at), radius, colour.mix(opacity).filled())).map_err(failed)
+    pub fn dot(&self, at: Px, radius: f64, colour: RGBColor, opacity: f64) {
+        self.circle(at, radius, colour.mix(opacity).filled());
     }
 
-    /// A circle.
-    pub fn ring(&self, at: Px, radius: f64, colour: RGBColor, width: f64) -> Result<()> {
-        let stroke = colour.stroke_width((width * f64::from(UNITS)) as u32);
-        self.area.draw(&Circle::new(units(at), (radius * f64::from(UNITS)) as i32, stroke)).map_err(failed)
+    pub fn ring(&self, at: Px, radius: f64, colour: RGBColor, width: f64) {
+        self.circle(at, radius, colour.stroke_width(units(width).unsigned_abs()));
     }
 
-    /// The mark of a strategy: filled, or hollow for the baseline's second run.
-    pub fn mark(&self, at: Px, radius: f64, look: Look) -> Result<()> {
+    fn circle(&self, at: Px, radius: f64, style: ShapeStyle) {
+        drawn(self.area.draw(&Circle::new(placed(at), (radius * f64::from(UNITS)) as i32, style)));
+    }
+
+    /// The mark of a strategy: filled, or hollow for the second run of the baseline.
+    pub fn mark(&self, at: Px, radius: f64, style: Style) {
         let corners: Vec<Px> =
-            look.mark.corners().iter().map(|(x, y)| (at.0 + x * radius, at.1 + y * radius)).collect();
-        match (look.mark, look.hollow) {
-            (Mark::Disc, false) => self.dot(at, radius, look.colour, 1.0),
-            (Mark::Disc, true) => self.ring(at, radius * 0.85, look.colour, 1.5),
-            (_, false) => self.fill(&corners, look.colour, 1.0),
+            style.mark.corners().iter().map(|(x, y)| (at.0 + x * radius, at.1 + y * radius)).collect();
+        match (style.mark, style.hollow) {
+            (Mark::Disc, false) => self.dot(at, radius, style.colour, 1.0),
+            (Mark::Disc, true) => self.ring(at, radius * 0.85, style.colour, 1.5),
+            (_, false) => {
+                let corners: Vec<_> = corners.into_iter().map(placed).collect();
+                drawn(self.area.draw(&Polygon::new(corners, style.colour)));
+            }
             (_, true) => {
                 let closed: Vec<Px> = corners.iter().chain(corners.first()).copied().collect();
-                self.line(&closed, look.colour, 1.0, 1.5)
+                self.line(&closed, style.colour, 1.0, 1.5);
             }
         }
     }
 
-    /// Writes at the vertical middle of a line.
-    pub fn text(&self, at: Px, text: &str, size: f64, opacity: f64, anchor: Anchor) -> Result<()> {
-        self.write(at, text, (size, FontStyle::Normal), opacity, anchor)
+    /// Writes a text whose line is centred vertically on the point.
+    pub fn text(&self, at: Px, text: &str, size: f64, opacity: f64, anchor: Anchor) {
+        self.write(at, text, letters(size, FontStyle::Normal, opacity), anchor);
     }
 
-    fn write(&self, at: Px, text: &str, font: (f64, FontStyle), opacity: f64, anchor: Anchor) -> Result<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
+    /// As [`Canvas::text`], shortened to `width` px.
+    pub fn short_text(&self, at: Px, text: &str, size: f64, opacity: f64, width: f64) {
+        self.text(at, &shorten(text, size, width), size, opacity, Anchor::Left);
+    }
+
+    fn write(&self, at: Px, text: &str, style: TextStyle<'static>, anchor: Anchor) {
         let horizontal = match anchor {
             Anchor::Left => HPos::Left,
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        // The backend divides sizes by 1.24.
-        let ink = INK.mix(opacity);
-        let style = TextStyle::from(("sans-serif", font.0 * 1.24 * f64::from(UNITS), font.1))
-            .color(&ink)
-            .pos(Pos::new(horizontal, VPos::Center));
-        self.area.draw(&Text::new(text.to_owned(), units(at), style)).map_err(failed)
+        if !text.is_empty() {
+            let style = style.pos(Pos::new(horizontal, VPos::Center));
+            drawn(self.area.draw(&Text::new(text.to_owned(), placed(at), style)));
+        }
     }
 
-    /// Title and, below it in smaller lines, what is drawn; it is [`heading_height`] high.
-    pub fn heading(&self, title: &str, note: &str) -> Result<()> {
+    /// The title of a figure or, below it in smaller type, its note; [`Caption::height`] high.
+    pub fn caption(&self, caption: &Caption) {
         let mut y = 11.0;
-        for line in wrap(title, TITLE, self.width) {
-            self.write((0.0, y), &line, (TITLE, FontStyle::Bold), 1.0, Anchor::Left)?;
+        for line in wrap(&caption.title, TITLE, self.width) {
+            self.write((0.0, y), &line, letters(TITLE, FontStyle::Bold, 1.0), Anchor::Left);
             y += TITLE_LINE;
         }
-        for line in wrap(note, NOTE, self.width) {
-            self.text((0.0, y), &line, NOTE, SOFT, Anchor::Left)?;
+        for line in wrap(&caption.note, NOTE, self.width) {
+            self.text((0.0, y), &line, NOTE, SOFT, Anchor::Left);
             y += NOTE_LINE;
         }
-        Ok(())
+    }
+
+    /// The heading of a panel: a mark and a name, and a note in the line below.
+    pub fn heading(&self, (left, top): Px, name: &str, style: Option<Style>, note: &str, width: f64) {
+        let indent = if style.is_some() { 17.0 } else { 0.0 };
+        if let Some(style) = style {
+            self.mark((left + 7.0, top + 8.0), 5.0, style);
+        }
+        self.short_text((left + indent, top + 8.0), name, 13.5, 1.0, width - indent);
+        self.short_text((left, top + 27.0), note, TICK, SOFT, width);
     }
 }
 
-/// Height of a heading, with the space below it.
-pub fn heading_height(title: &str, note: &str, width: f64) -> f64 {
-    let lines = |text, size| wrap(text, size, width).len() as f64;
-    lines(title, TITLE) * TITLE_LINE + lines(note, NOTE) * NOTE_LINE + 10.0
+/// What stands above a figure.
+#[derive(Clone, Debug, Default)]
+pub struct Caption {
+    pub title: String,
+    /// A line or two about what is drawn.
+    pub note: String,
 }
 
-/// A figure that is done.
+impl Caption {
+    pub fn new(title: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { title: title.into(), note: note.into() }
+    }
+
+    /// In px, including the space below.
+    pub fn height(&self, width: f64) -> f64 {
+        let lines = |text: &str, size| wrap(text, size, width).len() as f64;
+        lines(&self.title, TITLE) * TITLE_LINE + lines(&self.note, NOTE) * NOTE_LINE + 10.0
+    }
+}
+
+/// A complete figure.
 #[derive(Clone, Debug)]
 pub struct Figure {
     width: i32,
     height: i32,
-    title: String,
+    pub title: String,
     body: String,
 }
 
-/// Draws a figure of this size.
-pub fn figure(
-    width: i32,
-    height: f64,
-    title: &str,
-    draw: impl FnOnce(&Canvas) -> Result<()>,
-) -> Result<Figure> {
+/// Draws a figure below its caption.
+pub fn figure(width: i32, height: f64, caption: &Caption, draw: impl FnOnce(&Canvas)) -> Figure {
     let mut svg = String::new();
     let height = height.round() as i32;
     let size = ((width * UNITS).unsigned_abs(), (height * UNITS).unsigned_abs());
     let backend = SVGBackend::with_string(&mut svg, size);
     let canvas = Canvas { area: backend.into_drawing_area(), width: f64::from(width) };
-    draw(&canvas)?;
-    canvas.area.present().map_err(failed)?;
+    canvas.caption(caption);
+    draw(&canvas);
+    drawn(canvas.area.present());
     drop(canvas);
     let body =
         svg.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(body, _)| body);
-    let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    Ok(Figure { width, height, title, body: slim(body) })
+    let title = caption.title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    Figure { width, height, title, body: slim(body) }
 }
 
-/// The body without what every element repeats, a line per element.
+/// The body without the attributes that all elements share, a line per element.
 fn slim(body: &str) -> String {
     let body = body
         .replace("#010203", "currentColor")
@@ -228,7 +254,7 @@ fn slim(body: &str) -> String {
     body.lines().map(dashes).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// What the last bits of a line's width stand for; see [`Pattern::code`].
+/// Decodes the pattern from the width of a line; see [`Pattern::code`].
 fn dashes(element: &str) -> String {
     let coded = || {
         let (before, rest) = element.split_once(" stroke-width=\"")?;
@@ -245,12 +271,12 @@ fn dashes(element: &str) -> String {
 }
 
 impl Figure {
-    /// As an element of a page, whose text colour it takes.
+    /// As an element of a page, in the text colour of the page.
     pub fn inline(&self) -> String {
         self.element(0, "")
     }
 
-    /// As a file of its own: with a margin, a ground, and ink to suit it.
+    /// As a file of its own: with a margin, a background, and ink that suits it.
     pub fn file(&self) -> String {
         const GROUND: &str = "<style>svg{color:#1b1f24}.ground{fill:#fff}\
             @media(prefers-color-scheme:dark){svg{color:#e4e6e8}.ground{fill:#15181b}}</style>\n\
@@ -276,11 +302,11 @@ mod tests {
     #[test]
     fn a_broken_line_stays_one_element() {
         let draw = |canvas: &Canvas| {
-            canvas.pattern(&[(0.0, 0.0), (50.0, 5.0)], INK, 1.0, 2.0, Pattern::Dashed)?;
-            canvas.pattern(&[(0.0, 9.0), (50.0, 9.0)], INK, 0.5, 1.0, Pattern::Dotted)?;
-            canvas.line(&[(0.0, 9.0), (50.0, 9.0)], INK, 0.5, 1.0)
+            canvas.path(&[(0.0, 0.0), (50.0, 5.0)], stroke(INK, 1.0, 2.0, Pattern::Dashed));
+            canvas.path(&[(0.0, 9.0), (50.0, 9.0)], stroke(INK, 0.5, 1.0, Pattern::Dotted));
+            canvas.line(&[(0.0, 9.0), (50.0, 9.0)], INK, 0.5, 1.0);
         };
-        let svg = figure(60, 20.0, "a & b", draw).unwrap().inline();
+        let svg = figure(60, 20.0, &Caption::new("a & b", ""), draw).inline();
         let lines: Vec<_> = svg.lines().filter(|line| line.starts_with("<polyline")).collect();
         assert_eq!(lines.len(), 3, "{svg}");
         assert!(lines[0].contains("stroke-width=\"16\" stroke-dasharray=\"48 32\" points"), "{svg}");

@@ -1,14 +1,14 @@
-//! A judge of figures for tests: which texts overlap or leave the sheet. It reads the SVG as a browser would place it.
+//! Checks figures in tests: which texts overlap or leave the sheet, placed as a browser would place them.
 
 use super::layout::text_width;
-use super::{Figure, Look, NARROW, WIDE, look};
+use super::{Figure, NARROW, Style, WIDE, style};
 
 /// Counts of strategies and widths at which every figure is tried.
 pub const COUNTS: [(usize, i32); 8] =
     [(1, WIDE), (2, WIDE), (2, NARROW), (6, NARROW), (8, WIDE), (8, NARROW), (16, WIDE), (16, NARROW)];
 
-/// Names and looks as an experiment has them: the baseline, its twin, and others.
-pub fn strategies(count: usize) -> Vec<(String, Look)> {
+/// Names and styles as in an experiment: the baseline, its twin, and others.
+pub fn strategies(count: usize) -> Vec<(String, Style)> {
     const NAMES: [&str; 15] = [
         "reuseport",
         "round-robin",
@@ -27,10 +27,10 @@ pub fn strategies(count: usize) -> Vec<(String, Look)> {
         "lighttpd",
     ];
     let mut all = vec![
-        ("inherited".to_owned(), look("inherited", false)),
-        ("inherited (A/A)".to_owned(), look("inherited", true)),
+        ("inherited".to_owned(), style("inherited", false)),
+        ("inherited (A/A)".to_owned(), style("inherited", true)),
     ];
-    all.extend(NAMES.iter().map(|name| ((*name).to_owned(), look(name, false))));
+    all.extend(NAMES.iter().map(|name| ((*name).to_owned(), style(name, false))));
     all.truncate(count);
     all
 }
@@ -55,7 +55,9 @@ fn attribute<'a>(element: &'a str, name: &str) -> &'a str {
 fn labels(svg: &str) -> Vec<Label> {
     let label = |element: &str| {
         let number = |name| attribute(element, name).parse::<f64>().unwrap() / 8.0;
-        let (x, y, size) = (number("x"), number("y"), number("font-size"));
+        let (x, size) = (number("x"), number("font-size"));
+        // The names below an axis hang from their point.
+        let y = number("y") + if attribute(element, "dy") == "0.76em" { size * 0.4 } else { 0.0 };
         let text = element.split_once('>')?.1.split_once("</text>")?.0.to_owned();
         // the guess leaves some to spare, so that a little of it may be shared
         let width = text_width(&text, size) * 0.93;

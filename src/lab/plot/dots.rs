@@ -1,144 +1,145 @@
-//! Dots with intervals: a row per strategy, a panel per quantity. It knows values and px, not what they mean.
+//! Dots with intervals: a row per strategy, a panel per quantity; differences from the baseline and costs.
+//!
+//! plotters is only the pen here: the rows share one column of names, changes in percent have a scale and ticks of their
+//! own, and plotters has no series of marks with intervals and values beside them.
 
 use super::axis::{Axis, short};
-use super::canvas::{Anchor, Canvas, Figure, INK, LABEL, SOFT, TICK, figure, heading_height};
-use super::keys::{Key, key_height, keys};
-use super::layout::{Panels, shorten, text_width, widest};
-use super::look::Look;
-use crate::lab::error::Result;
+use super::canvas::{Anchor, Canvas, Caption, Figure, INK, LABEL, SOFT, TICK, figure};
+use super::keys::{Key, Sample, key_height, keys};
+use super::layout::{Panels, Px, text_width, widest};
+use super::style::Style;
 
-/// A figure of dots.
 #[derive(Debug)]
 pub struct Dots {
-    /// Headline.
-    pub title: String,
-    /// What is drawn, in a line or two.
-    pub note: String,
-    /// Names and looks, from above.
-    pub rows: Vec<(String, Look)>,
-    /// The quantities.
-    pub panels: Vec<Panel>,
-    /// What fillings and shades mean.
+    pub caption: Caption,
+    /// From the top.
+    pub rows: Vec<(String, Style)>,
+    pub quantities: Vec<Quantity>,
     pub keys: Vec<Key>,
 }
 
-/// One quantity.
 #[derive(Debug)]
-pub struct Panel {
-    /// Its name.
-    pub heading: String,
-    /// Its unit.
+pub struct Quantity {
+    pub name: String,
     pub unit: String,
-    /// How values are laid out.
     pub scale: Scale,
-    /// A stretch that is shaded.
+    /// A range that is shaded.
     pub shade: Option<(f64, f64)>,
     /// One per row.
     pub values: Vec<Option<Dot>>,
 }
 
-/// How values are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// From 0 on.
     FromZero,
     /// Changes in percent, as factors: -50 is as far from 0 as +100.
     Change,
 }
 
-/// One value.
 #[derive(Clone, Debug)]
 pub struct Dot {
-    /// Where the mark stands.
     pub middle: f64,
-    /// Where its interval begins.
+    /// The ends of the interval.
     pub low: f64,
-    /// Where its interval ends.
     pub high: f64,
-    /// The value in figures, at the right.
+    /// The value as text, at the right.
     pub text: String,
-    /// Whether the mark is drawn in full; pale otherwise.
+    /// Whether the mark is filled; pale otherwise.
     pub full: bool,
+}
+
+impl Dot {
+    pub fn value(middle: f64, [low, high]: [f64; 2], digits: usize) -> Self {
+        Self { middle, low, high, text: format!("{middle:.digits$}"), full: true }
+    }
+
+    /// A change in percent, with its sign and without a minus before zero; `counts` if the difference is judged real.
+    pub fn change(median: f64, [low, high]: [f64; 2], counts: bool) -> Self {
+        let percent = if median.abs() < 0.05 { 0.0 } else { median };
+        let digits = if percent.abs() >= 100.0 { 0 } else { 1 };
+        Self { middle: median, low, high, text: format!("{percent:+.digits$}"), full: counts }
+    }
+}
+
+impl Quantity {
+    /// Changes from the baseline; `floor` is the difference of the baseline from itself in percent.
+    pub fn changes(name: &str, floor: Option<f64>, values: Vec<Option<Dot>>) -> Self {
+        let shade = floor.filter(|floor| floor.is_finite()).map(|floor| (-floor.min(99.0), floor));
+        Self { name: name.into(), unit: "change, %".into(), scale: Scale::Change, shade, values }
+    }
 }
 
 const ROW: f64 = 22.0;
 const HEAD: f64 = 40.0;
 const FOOT: f64 = 40.0;
-/// Changes that a tick may name, the most welcome first.
+/// Changes that a tick may name, in order of preference.
 const CHANGES: [f64; 25] = [
     0.0, -10.0, 10.0, -50.0, 100.0, 900.0, -90.0, 9900.0, -20.0, 20.0, 50.0, -30.0, 300.0, -5.0, 5.0, -2.0,
     2.0, -1.0, 1.0, -0.5, 0.5, -0.2, 0.2, -0.1, 0.1,
 ];
 
 impl Dots {
+    /// A forest plot: differences from the baseline, the baseline against itself first.
+    pub fn forest(caption: Caption, rows: Vec<(String, Style)>, quantities: Vec<Quantity>) -> Self {
+        let mut keys = vec![Key::new("noise floor (A/A)", Sample::Band)];
+        if quantities.iter().flat_map(|quantity| &quantity.values).flatten().any(|dot| dot.full) {
+            keys.push(Key::new("filled: a difference that counts", Sample::Nothing));
+        }
+        Self { caption, rows, quantities, keys }
+    }
+
     /// The figure at this width.
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn draw(&self, width: i32) -> Result<Figure> {
+    pub fn draw(&self, width: i32) -> Figure {
         let wide = f64::from(width);
         let names = widest(self.rows.iter().map(|(name, _)| name.as_str()), LABEL) + 24.0;
         let names = names.min(wide * 0.45);
-        let panels = Panels::new(self.panels.len(), wide - names, 160.0, 28.0, 3);
-        let top = heading_height(&self.title, &self.note, wide) + key_height(&self.keys, wide);
+        let panels = Panels::new(self.quantities.len(), wide - names, 160.0, 28.0, 3);
+        let head = self.caption.height(wide);
+        let top = head + key_height(&self.keys, wide);
         let row = HEAD + self.rows.len() as f64 * ROW + FOOT;
-        figure(width, top + row * panels.rows as f64 - 14.0, &self.title, |canvas| {
-            canvas.heading(&self.title, &self.note)?;
-            keys(canvas, &self.keys, heading_height(&self.title, &self.note, wide))?;
-            for (index, panel) in self.panels.iter().enumerate() {
+        figure(width, top + row * panels.rows as f64 - 14.0, &self.caption, |canvas| {
+            keys(canvas, &self.keys, head);
+            for (index, quantity) in self.quantities.iter().enumerate() {
                 let (left, top) = panels.corner(index, top, row);
                 if panels.leftmost(index) {
-                    self.names(canvas, top + HEAD, names)?;
+                    self.names(canvas, top + HEAD, names);
                 }
-                self.panel(canvas, panel, (left + names, top), panels.width)?;
+                self.panel(canvas, quantity, (left + names, top), panels.width);
             }
-            Ok(())
         })
     }
 
-    fn names(&self, canvas: &Canvas, top: f64, width: f64) -> Result<()> {
-        for (index, (name, look)) in self.rows.iter().enumerate() {
+    fn names(&self, canvas: &Canvas, top: f64, width: f64) {
+        for (index, (name, style)) in self.rows.iter().enumerate() {
             let y = top + (index as f64 + 0.5) * ROW;
-            canvas.mark((7.0, y), 4.5, *look)?;
-            canvas.text((17.0, y), &shorten(name, LABEL, width - 22.0), LABEL, 1.0, Anchor::Left)?;
-            canvas.line(&[(0.0, y + ROW / 2.0), (canvas.width, y + ROW / 2.0)], INK, 0.08, 1.0)?;
+            canvas.mark((7.0, y), 4.5, *style);
+            canvas.short_text((17.0, y), name, LABEL, 1.0, width - 22.0);
+            canvas.line(&[(0.0, y + ROW / 2.0), (canvas.width, y + ROW / 2.0)], INK, 0.08, 1.0);
         }
-        Ok(())
     }
 
-    fn panel(&self, canvas: &Canvas, panel: &Panel, (left, top): (f64, f64), width: f64) -> Result<()> {
-        canvas.text((left, top + 9.0), &shorten(&panel.heading, 13.5, width), 13.5, 1.0, Anchor::Left)?;
-        canvas.text((left, top + 26.0), &shorten(&panel.unit, TICK, width), TICK, SOFT, Anchor::Left)?;
-        let texts = panel.values.iter().flatten().map(|dot| dot.text.as_str());
+    fn panel(&self, canvas: &Canvas, quantity: &Quantity, (left, top): Px, width: f64) {
+        canvas.short_text((left, top + 9.0), &quantity.name, 13.5, 1.0, width);
+        canvas.short_text((left, top + 26.0), &quantity.unit, TICK, SOFT, width);
+        let texts = quantity.values.iter().flatten().map(|dot| dot.text.as_str());
         let right = left + width - widest(texts, TICK) - 14.0;
-        let Some(axis) = panel.axis() else { return Ok(()) };
-        let x = |value: f64| left + 6.0 + (right - left - 12.0) * axis.share(panel.scale.place(value));
+        let Some(axis) = quantity.axis() else { return };
+        let x = |value: f64| left + 6.0 + (right - left - 12.0) * axis.share(quantity.scale.place(value));
         let (from, to) = (top + HEAD, top + HEAD + self.rows.len() as f64 * ROW);
-        if let Some((low, high)) = panel.shade {
-            canvas.rectangle((x(low), from), (x(high), to), INK, 0.1)?;
+        if let Some((low, high)) = quantity.shade {
+            canvas.rectangle((x(low), from), (x(high), to), INK, 0.1);
         }
-        panel.ticks(canvas, &axis, x, to)?;
-        let zero = if panel.scale == Scale::Change { 0.6 } else { 0.4 };
-        canvas.line(&[(x(0.0), from), (x(0.0), to)], INK, zero, 1.0)?;
-        for (index, (dot, (_, look))) in panel.values.iter().zip(&self.rows).enumerate() {
+        quantity.ticks(canvas, &axis, x, to);
+        let zero = if quantity.scale == Scale::Change { 0.6 } else { 0.4 };
+        canvas.line(&[(x(0.0), from), (x(0.0), to)], INK, zero, 1.0);
+        for (index, (dot, (_, style))) in quantity.values.iter().zip(&self.rows).enumerate() {
             let Some(dot) = dot else { continue };
             let y = from + (index as f64 + 0.5) * ROW;
-            let opacity = if dot.full { 1.0 } else { 0.45 };
-            canvas.line(&[(x(dot.low), y), (x(dot.high), y)], look.colour, opacity, 2.0)?;
-            if dot.full {
-                canvas.mark((x(dot.middle), y), 4.5, *look)?;
-            } else {
-                canvas.mark((x(dot.middle), y), 4.0, Look { hollow: true, ..*look })?;
-            }
-            canvas.text(
-                (left + width, y),
-                &dot.text,
-                TICK,
-                if dot.full { 1.0 } else { SOFT },
-                Anchor::Right,
-            )?;
+            let (opacity, ink, radius) = if dot.full { (1.0, 1.0, 4.5) } else { (0.45, SOFT, 4.0) };
+            canvas.line(&[(x(dot.low), y), (x(dot.high), y)], style.colour, opacity, 2.0);
+            canvas.mark((x(dot.middle), y), radius, Style { hollow: style.hollow || !dot.full, ..*style });
+            canvas.text((left + width, y), &dot.text, TICK, ink, Anchor::Right);
         }
-        Ok(())
     }
 }
 
@@ -158,7 +159,7 @@ impl Scale {
     }
 }
 
-impl Panel {
+impl Quantity {
     fn axis(&self) -> Option<Axis> {
         let ends = self.values.iter().flatten().flat_map(|dot| [dot.low, dot.high, dot.middle]);
         let mut all: Vec<f64> = ends.collect();
@@ -168,20 +169,15 @@ impl Panel {
         all.extend(self.shade.iter().flat_map(|(low, high)| [*low, *high]));
         all.push(0.0);
         let places = all.into_iter().filter(|value| value.is_finite()).map(|value| self.scale.place(value));
-        match self.scale {
-            Scale::FromZero => Axis::linear(places),
-            Scale::Change => {
-                let reach = |all: Vec<f64>| {
-                    all.into_iter().fold((1.0_f64, 1.0_f64), |(l, h), v| (l.min(v), h.max(v)))
-                };
-                let (low, high) = reach(places.collect());
-                // at least a tenth of a percent on either side
-                Some(Axis { low: (low / 1.01).min(0.998), high: (high * 1.01).max(1.002), log: true })
-            }
+        if self.scale == Scale::FromZero {
+            return Axis::linear(places);
         }
+        let (low, high) = places.fold((1.0_f64, 1.0_f64), |(low, high), v| (low.min(v), high.max(v)));
+        // At least a tenth of a percent on either side.
+        Some(Axis { low: (low / 1.01).min(0.998), high: (high * 1.01).max(1.002), log: true })
     }
 
-    fn ticks(&self, canvas: &Canvas, axis: &Axis, x: impl Fn(f64) -> f64, bottom: f64) -> Result<()> {
+    fn ticks(&self, canvas: &Canvas, axis: &Axis, x: impl Fn(f64) -> f64, bottom: f64) {
         let wanted = match self.scale {
             Scale::FromZero => axis.ticks(4),
             Scale::Change => CHANGES.to_vec(),
@@ -197,16 +193,16 @@ impl Panel {
                 continue;
             }
             taken.push((at - half, at + half));
-            canvas.line(&[(at, bottom), (at, bottom + 4.0)], INK, 0.5, 1.0)?;
-            canvas.text((at, bottom + 13.0), &name, TICK, SOFT, Anchor::Middle)?;
+            canvas.line(&[(at, bottom), (at, bottom + 4.0)], INK, 0.5, 1.0);
+            canvas.text((at, bottom + 13.0), &name, TICK, SOFT, Anchor::Middle);
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::plot::WIDE;
     use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, scale: Scale, spread: f64) -> Dots {
@@ -221,18 +217,20 @@ mod tests {
                 full: row.is_multiple_of(2),
             })
         };
-        let panel = |index: usize| Panel {
-            heading: ["Rate", "p50", "p99", "System CPU", "Switches"][index].into(),
+        let quantity = |index: usize| Quantity {
+            name: ["Rate", "p50", "p99", "System CPU", "Switches"][index].into(),
             unit: "change, %".into(),
             scale,
             shade: Some((-spread, spread)),
             values: (0..count).map(dot).collect(),
         };
         Dots {
-            title: "Differences from inherited, full load".into(),
-            note: "Median of paired differences and 95 % interval.".into(),
+            caption: Caption::new(
+                "Differences from inherited, full load",
+                "Median of paired differences and 95 % interval.",
+            ),
             rows: strategies(count),
-            panels: (0..5).map(panel).collect(),
+            quantities: (0..5).map(quantity).collect(),
             keys: Vec::new(),
         }
     }
@@ -241,7 +239,7 @@ mod tests {
     fn no_two_texts_meet_at_any_count_of_strategies() {
         for (count, width) in COUNTS {
             for (scale, spread) in [(Scale::Change, 0.3), (Scale::Change, 40.0), (Scale::FromZero, 1234.0)] {
-                let figure = sample(count, scale, spread).draw(width).unwrap();
+                let figure = sample(count, scale, spread).draw(width);
                 assert_eq!(clashes(&figure), "", "{count} at {width} px, {scale:?} {spread}");
             }
         }
@@ -249,7 +247,57 @@ mod tests {
 
     #[test]
     fn a_change_is_named_with_its_sign_and_zero_always_is() {
-        let svg = sample(8, Scale::Change, 8.0).draw(crate::lab::plot::WIDE).unwrap().inline();
+        let svg = sample(8, Scale::Change, 8.0).draw(WIDE).inline();
         assert!(svg.contains(">0</text>") && svg.contains(">+"), "{svg}");
+    }
+
+    #[test]
+    fn nothing_has_no_minus() {
+        let text = |median| Dot::change(median, [0.0; 2], false).text;
+        assert_eq!([-0.01, -0.2, 12.34, 250.4].map(text), ["+0.0", "-0.2", "+12.3", "+250"]);
+    }
+
+    #[test]
+    fn the_floor_is_shaded_and_what_counts_is_filled() {
+        let change = |median: f64, counts| Some(Dot::change(median, [median - 2.0, median + 2.0], counts));
+        let forest = |counts| {
+            let values = vec![None, change(0.4, false), change(250.0, counts)];
+            let quantities = vec![Quantity::changes("p99", Some(1.5), values)];
+            Dots::forest(Caption::new("Differences", "Median and interval."), strategies(3), quantities)
+        };
+        let (with, without) = (forest(true).draw(WIDE), forest(false).draw(WIDE));
+        assert_eq!(clashes(&with), "");
+        assert!(
+            with.inline().contains("filled: a difference that counts") && with.inline().contains(">+250<")
+        );
+        assert!(!without.inline().contains("filled"));
+    }
+
+    #[test]
+    fn no_two_texts_meet_and_all_costs_are_zero_based() {
+        for (count, width) in COUNTS {
+            let cost = |name: &str, scale: f64| Quantity {
+                name: name.into(),
+                unit: "us per connection".into(),
+                scale: Scale::FromZero,
+                shade: None,
+                values: (0..count)
+                    .map(|n| Some(Dot::value(scale + n as f64, [scale, scale + n as f64 * 2.0], 2)))
+                    .collect(),
+            };
+            let costs = Dots {
+                caption: Caption::new("What a connection costs", "Median over runs."),
+                rows: strategies(count),
+                quantities: vec![
+                    cost("System CPU", 900.0),
+                    cost("Wake-ups", 1.0),
+                    cost("Empty wake-ups", 0.0),
+                ],
+                keys: Vec::new(),
+            };
+            let figure = costs.draw(width);
+            assert_eq!(clashes(&figure), "", "{count} at {width} px");
+            assert_eq!(figure.inline().matches(">0</text>").count(), 3);
+        }
     }
 }

@@ -1,60 +1,54 @@
-//! What a server has and how quick it is over a long time, a panel per figure, with the faults at its upper edge.
+//! Resources and speed of a server over a long time, a panel per measure, with the faults at the upper edge.
 
-use super::canvas::{Figure, Pattern};
+use super::canvas::{Caption, Figure};
 use super::keys::{Key, Sample};
 use super::lines::{Dimension, Line, Lines, Panel};
-use super::look::Look;
-use crate::lab::error::Result;
+use super::style::Style;
+use super::timeline::PATTERNS;
 
-/// What to draw.
 #[derive(Debug)]
 pub struct Endurance {
-    /// Headline.
-    pub title: String,
-    /// What is drawn, in a line or two.
-    pub note: String,
-    /// Of the lines.
-    pub look: Look,
-    /// The figures.
+    pub caption: Caption,
+    pub style: Style,
     pub measures: Vec<Measure>,
-    /// Seconds at which a fault came.
+    /// Seconds at which faults occurred.
     pub faults_s: Vec<f64>,
 }
 
-/// One figure over time.
+/// One quantity over time.
 #[derive(Debug)]
 pub struct Measure {
-    /// Heading.
     pub name: String,
-    /// Unit.
     pub unit: String,
-    /// Whether factors are equally long.
     pub log: bool,
-    /// What its lines are called, and the points of each: seconds and value.
+    /// Names of the lines, and their points: seconds and value.
     pub tracks: Vec<(String, Vec<(f64, f64)>)>,
 }
 
-const PATTERNS: [Pattern; 3] = [Pattern::Solid, Pattern::Dotted, Pattern::Dashed];
-/// Times from here on are told in minutes.
+/// Runs of this length have an axis in minutes.
 const MINUTES_FROM_S: f64 = 240.0;
 
 impl Endurance {
     /// The figure at this width.
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn draw(&self, width: i32) -> Result<Figure> {
+    pub fn draw(&self, width: i32) -> Figure {
         let points = self.measures.iter().flat_map(|measure| &measure.tracks).flat_map(|(_, points)| points);
         let last_s = points.map(|(at_s, _)| *at_s).fold(0.0, f64::max);
         let (unit_s, name) = if last_s >= MINUTES_FROM_S { (60.0, "minutes") } else { (1.0, "seconds") };
         let mut keys = Vec::new();
         if !self.faults_s.is_empty() {
-            keys.push(Key { text: "a fault".into(), sample: Sample::Alarm });
+            keys.push(Key::new("a fault", Sample::Alarm));
         }
         let several = self.measures.iter().filter(|measure| measure.tracks.len() > 1);
-        for (track, pattern) in several.flat_map(|measure| measure.tracks.iter().zip(PATTERNS)) {
-            keys.push(Key { text: track.0.clone(), sample: Sample::Neutral(pattern) });
+        for ((name, _), pattern) in several.flat_map(|measure| measure.tracks.iter().zip(PATTERNS)) {
+            keys.push(Key::new(name.clone(), Sample::Neutral(pattern)));
         }
+        let line = |points: &[(f64, f64)], pattern| Line {
+            style: Some(self.style),
+            points: points.iter().map(|(at_s, value)| (at_s / unit_s, *value)).collect(),
+            pattern,
+            weight: 1.25,
+            ..Line::default()
+        };
         let panel = |(index, measure): (usize, &Measure)| Panel {
             heading: Some((measure.name.clone(), None)),
             y: index,
@@ -62,21 +56,15 @@ impl Endurance {
                 .tracks
                 .iter()
                 .zip(PATTERNS)
-                .map(|(track, pattern)| self.line(track, pattern, unit_s))
+                .map(|((_, track), pattern)| line(track, pattern))
                 .collect(),
             alarms: self.faults_s.iter().map(|at_s| at_s / unit_s).collect(),
             ..Panel::default()
         };
-        let dimension = |measure: &Measure| Dimension {
-            name: measure.unit.clone(),
-            log: measure.log,
-            ..Dimension::default()
-        };
         let lines = Lines {
-            title: self.title.clone(),
-            note: self.note.clone(),
-            x: Dimension { name: name.into(), ..Dimension::default() },
-            y: self.measures.iter().map(dimension).collect(),
+            caption: self.caption.clone(),
+            x: Dimension::new(name, false),
+            y: self.measures.iter().map(|measure| Dimension::new(&measure.unit, measure.log)).collect(),
             panels: self.measures.iter().enumerate().map(panel).collect(),
             keys,
             plot_height: 84.0,
@@ -86,23 +74,13 @@ impl Endurance {
         };
         lines.draw(width)
     }
-
-    fn line(&self, (_, points): &(String, Vec<(f64, f64)>), pattern: Pattern, unit_s: f64) -> Line {
-        Line {
-            look: Some(self.look),
-            points: points.iter().map(|(at_s, value)| (at_s / unit_s, *value)).collect(),
-            pattern,
-            weight: 1.25,
-            ..Line::default()
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lab::plot::clash::clashes;
-    use crate::lab::plot::{NARROW, WIDE, look};
+    use crate::lab::plot::{NARROW, WIDE, style};
 
     fn sample(seconds: i32) -> Endurance {
         let track = |scale: f64| -> Vec<_> {
@@ -118,9 +96,11 @@ mod tests {
             tracks,
         };
         Endurance {
-            title: "What the server has over time, mixed traffic".into(),
-            note: "Faults at random times from a seed.".into(),
-            look: look("inherited", false),
+            caption: Caption::new(
+                "What the server has over time, mixed traffic",
+                "Faults at random times from a seed.",
+            ),
+            style: style("inherited", false),
             measures: vec![
                 measure("Memory", "MiB", vec![(String::new(), track(2.0))]),
                 measure("Response times", "ms", vec![("p99".into(), track(9.0)), ("p50".into(), track(1.0))]),
@@ -133,7 +113,7 @@ mod tests {
     fn no_two_texts_meet_and_long_times_are_told_in_minutes() {
         for (seconds, unit) in [(100, "seconds"), (3600, "minutes")] {
             for width in [NARROW, WIDE] {
-                let figure = sample(seconds).draw(width).unwrap();
+                let figure = sample(seconds).draw(width);
                 assert_eq!(clashes(&figure), "", "{seconds} s at {width} px");
                 let svg = figure.inline();
                 assert!(svg.contains(unit) && svg.contains("a fault") && svg.contains("p99"), "{svg}");

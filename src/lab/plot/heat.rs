@@ -1,36 +1,29 @@
-//! Heat maps, worker by time: which worker accepted when, a panel per strategy, one ramp for all.
+//! Heat maps, worker by time: which worker accepted when, a panel per strategy, one colour ramp for all.
+//!
+//! plotters is only the pen here: the cells are rectangles between two times and two rows, neighbours of one colour are
+//! merged, and of a chart only the ticks below would be left.
 
 use super::axis::{Axis, short};
-use super::canvas::{Anchor, Canvas, Figure, INK, Pattern, SOFT, TICK, figure, heading_height};
-use super::layout::{Panels, shorten, text_width};
-use super::look::{Look, look};
-use crate::lab::error::Result;
+use super::canvas::{Anchor, Canvas, Caption, Figure, INK, Pattern, SOFT, TICK, figure, stroke};
+use super::layout::{Panels, Px, text_width};
+use super::style::{Style, style};
 
-/// What to draw.
 #[derive(Debug)]
 pub struct Heat {
-    /// Headline.
-    pub title: String,
-    /// What is drawn, in a line or two.
-    pub note: String,
-    /// What the darkest stands for.
+    pub caption: Caption,
+    /// The value of the darkest colour.
     pub most: f64,
-    /// Unit of the values.
     pub unit: String,
-    /// One per strategy.
-    pub panels: Vec<Panel>,
+    pub strategies: Vec<StrategyHeat>,
 }
 
-/// One strategy.
 #[derive(Debug)]
-pub struct Panel {
-    /// Heading.
+pub struct StrategyHeat {
     pub label: String,
-    /// Mark.
-    pub look: Look,
+    pub style: Style,
     /// A line below the heading.
     pub note: String,
-    /// When the columns begin and end, in s; one more than there are columns.
+    /// The edges of the columns, in s; one more than there are columns.
     pub times_s: Vec<f64>,
     /// Per worker, per column.
     pub rows: Vec<Vec<f64>>,
@@ -43,98 +36,86 @@ pub struct Panel {
 const HEAD: f64 = 46.0;
 const FOOT: f64 = 46.0;
 const RAMP: f64 = 26.0;
-/// Steps of the ramp: more are not told apart, and fewer make fewer rectangles.
+/// Steps of the ramp: more are indistinguishable, and fewer need fewer rectangles.
 const STEPS: f64 = 12.0;
 
 impl Heat {
     /// The figure at this width.
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn draw(&self, width: i32) -> Result<Figure> {
-        let top = heading_height(&self.title, &self.note, f64::from(width)) + RAMP;
-        let most = if self.panels.len() <= 4 { 2 } else { 3 };
-        let panels = Panels::new(self.panels.len(), f64::from(width), 215.0, 26.0, most);
-        let workers = self.panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(1).max(1) as f64;
+    pub fn draw(&self, width: i32) -> Figure {
+        let top = self.caption.height(f64::from(width)) + RAMP;
+        let most = if self.strategies.len() <= 4 { 2 } else { 3 };
+        let panels = Panels::new(self.strategies.len(), f64::from(width), 215.0, 26.0, most);
+        let workers =
+            self.strategies.iter().map(|strategy| strategy.rows.len()).max().unwrap_or(1).max(1) as f64;
         let height = (workers * 13.0).clamp(40.0, 150.0);
         let row = HEAD + height + FOOT;
-        figure(width, top + row * panels.rows as f64 - 8.0, &self.title, |canvas| {
-            canvas.heading(&self.title, &self.note)?;
-            self.ramp(canvas, top - RAMP)?;
-            for (index, panel) in self.panels.iter().enumerate() {
+        figure(width, top + row * panels.rows as f64 - 8.0, &self.caption, |canvas| {
+            self.ramp(canvas, top - RAMP);
+            for (index, strategy) in self.strategies.iter().enumerate() {
                 let corner = panels.corner(index, top, row);
-                self.panel(canvas, panel, corner, (panels.width, height), panels.lowest(index))?;
+                self.panel(canvas, strategy, corner, (panels.width, height), panels.lowest(index));
             }
-            Ok(())
         })
     }
 
-    fn ramp(&self, canvas: &Canvas, top: f64) -> Result<()> {
+    fn ramp(&self, canvas: &Canvas, top: f64) {
         let y = top + 8.0;
-        canvas.text((0.0, y), "0", TICK, SOFT, Anchor::Left)?;
+        canvas.text((0.0, y), "0", TICK, SOFT, Anchor::Left);
         let left = 14.0;
         for step in 0..=STEPS as u32 {
             let x = left + f64::from(step) * 9.0;
-            canvas.rectangle((x, y - 7.0), (x + 9.0, y + 7.0), hue(), opacity(f64::from(step) / STEPS))?;
+            canvas.rectangle((x, y - 7.0), (x + 9.0, y + 7.0), hue(), opacity(f64::from(step) / STEPS));
         }
         let text = format!("{} {}", short(self.most.round()), self.unit);
-        canvas.text((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, TICK, SOFT, Anchor::Left)
+        canvas.text((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, TICK, SOFT, Anchor::Left);
     }
 
     fn panel(
         &self,
         canvas: &Canvas,
-        panel: &Panel,
-        (left, top): (f64, f64),
-        (width, height): (f64, f64),
+        strategy: &StrategyHeat,
+        (left, top): Px,
+        (width, height): Px,
         lowest: bool,
-    ) -> Result<()> {
-        canvas.mark((left + 7.0, top + 8.0), 5.0, panel.look)?;
-        canvas.text(
-            (left + 17.0, top + 8.0),
-            &shorten(&panel.label, 13.5, width - 17.0),
-            13.5,
-            1.0,
-            Anchor::Left,
-        )?;
-        canvas.text((left, top + 27.0), &shorten(&panel.note, TICK, width), TICK, SOFT, Anchor::Left)?;
-        let (Some(begin), Some(end)) = (panel.times_s.first(), panel.times_s.last()) else { return Ok(()) };
+    ) {
+        canvas.heading((left, top), &strategy.label, Some(strategy.style), &strategy.note, width);
+        let (Some(begin), Some(end)) = (strategy.times_s.first(), strategy.times_s.last()) else { return };
         let axis = Axis::exact(*begin, *end);
-        let last = (panel.first as usize + panel.rows.len()).saturating_sub(1).to_string();
+        let last = (strategy.first as usize + strategy.rows.len()).saturating_sub(1).to_string();
         let (from, to) = (left + text_width(&last, TICK).max(8.0) + 8.0, left + width);
         let x = |s: f64| from + (to - from) * axis.share(s);
         let (upper, lower) = (top + HEAD, top + HEAD + height);
-        let step = height / panel.rows.len().max(1) as f64;
-        canvas.rectangle((from, upper), (to, lower), INK, 0.05)?;
-        for (worker, values) in panel.rows.iter().enumerate() {
+        let step = height / strategy.rows.len().max(1) as f64;
+        canvas.rectangle((from, upper), (to, lower), INK, 0.05);
+        for (worker, values) in strategy.rows.iter().enumerate() {
             let y = upper + worker as f64 * step;
             let gap = if step > 5.0 { 1.0 } else { 0.0 };
             for (begin, end, level) in self.stretches(values) {
-                let (one, two) = ((x(panel.times_s[begin]), y), (x(panel.times_s[end]), y + step - gap));
-                canvas.rectangle(one, two, hue(), opacity(level))?;
+                let (one, two) =
+                    ((x(strategy.times_s[begin]), y), (x(strategy.times_s[end]), y + step - gap));
+                canvas.rectangle(one, two, hue(), opacity(level));
             }
         }
         let name = |row: f64, text: &str| {
-            canvas.text((from - 6.0, upper + (row + 0.5) * step), text, TICK, SOFT, Anchor::Right)
+            canvas.text((from - 6.0, upper + (row + 0.5) * step), text, TICK, SOFT, Anchor::Right);
         };
-        name(0.0, &panel.first.to_string())?;
-        if panel.rows.len() > 1 {
-            name(panel.rows.len() as f64 - 1.0, &last)?;
+        name(0.0, &strategy.first.to_string());
+        if strategy.rows.len() > 1 {
+            name(strategy.rows.len() as f64 - 1.0, &last);
         }
         for value in axis.ticks(5) {
-            canvas.line(&[(x(value), lower), (x(value), lower + 4.0)], INK, 0.5, 1.0)?;
-            canvas.text((x(value), lower + 13.0), &short(value), TICK, SOFT, Anchor::Middle)?;
+            canvas.line(&[(x(value), lower), (x(value), lower + 4.0)], INK, 0.5, 1.0);
+            canvas.text((x(value), lower + 13.0), &short(value), TICK, SOFT, Anchor::Middle);
         }
-        for event in panel.event_s.iter().chain((*begin < 0.0).then_some(&0.0)) {
-            canvas.pattern(&[(x(*event), upper), (x(*event), lower)], INK, 0.9, 1.25, Pattern::Dashed)?;
+        for event in strategy.event_s.iter().chain((*begin < 0.0).then_some(&0.0)) {
+            canvas.path(&[(x(*event), upper), (x(*event), lower)], stroke(INK, 0.9, 1.25, Pattern::Dashed));
         }
-        if !lowest {
-            return Ok(());
+        if lowest {
+            canvas.text((f64::midpoint(from, to), lower + 30.0), "seconds", TICK, SOFT, Anchor::Middle);
         }
-        canvas.text((f64::midpoint(from, to), lower + 30.0), "seconds", TICK, SOFT, Anchor::Middle)
     }
 
-    /// Columns of the same step of the ramp together: first, one past the last, and the step from 0 to 1.
+    /// Merges columns of the same step of the ramp: first, one past the last, and the step from 0 to 1.
     fn stretches(&self, values: &[f64]) -> Vec<(usize, usize, f64)> {
         let step =
             |value: f64| (value / self.most.max(f64::MIN_POSITIVE) * STEPS).clamp(0.0, STEPS).ceil() / STEPS;
@@ -149,9 +130,9 @@ impl Heat {
     }
 }
 
-/// One hue for all: more is darker on a light page and brighter on a dark one.
+/// One hue for all: larger values are darker on a light page and brighter on a dark one.
 fn hue() -> plotters::style::RGBColor {
-    look("inherited", false).colour
+    style("inherited", false).colour
 }
 
 fn opacity(level: f64) -> f64 {
@@ -164,9 +145,9 @@ mod tests {
     use crate::lab::plot::clash::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, workers: usize) -> Heat {
-        let panel = |(label, look)| Panel {
+        let strategy = |(label, style)| StrategyHeat {
             label,
-            look,
+            style,
             note: "run 17, round 3".into(),
             times_s: (-2..=20).map(|t| f64::from(t) / 4.0).collect(),
             rows: (0..workers).map(|w| (0..22).map(|t| ((w * 7 + t * 3) % 11) as f64).collect()).collect(),
@@ -174,18 +155,20 @@ mod tests {
             event_s: Some(1.5),
         };
         Heat {
-            title: "Who accepts when, full load".into(),
-            note: "Accepted connections per second of each worker. A row is a worker.".into(),
+            caption: Caption::new(
+                "Who accepts when, full load",
+                "Accepted connections per second of each worker. A row is a worker.",
+            ),
             most: 10.0,
             unit: "connections/s".into(),
-            panels: strategies(count).into_iter().map(panel).collect(),
+            strategies: strategies(count).into_iter().map(strategy).collect(),
         }
     }
 
     #[test]
     fn no_two_texts_meet_at_any_count_of_strategies_and_workers() {
         for ((count, width), workers) in COUNTS.into_iter().zip([2, 4, 12, 64].into_iter().cycle()) {
-            let figure = sample(count, workers).draw(width).unwrap();
+            let figure = sample(count, workers).draw(width);
             assert_eq!(clashes(&figure), "", "{count} at {width} px, {workers} workers");
         }
     }

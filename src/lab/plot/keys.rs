@@ -1,24 +1,19 @@
-//! Keys: what colours, marks and patterns mean, in rows above a figure where lines are not labelled themselves.
+//! Keys: the meaning of colours, marks and patterns, in rows above a figure.
 
-use super::canvas::{Anchor, Canvas, INK, Pattern, SOFT, TICK};
+use super::canvas::{Anchor, Canvas, INK, Pattern, SOFT, TICK, stroke};
 use super::layout::{flow, text_width};
-use super::look::{ALARM, Look};
-use crate::lab::error::Result;
+use super::style::{ALARM, Style};
 
-/// A sample and what it means.
+/// A sample and its meaning.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// What it means.
     pub text: String,
-    /// What is shown.
     pub sample: Sample,
 }
 
-/// What a key shows.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub enum Sample {
-    Strategy(Look),
+    Strategy(Style),
     Neutral(Pattern),
     Band,
     Ring,
@@ -31,6 +26,10 @@ const KEY_ROW: f64 = 20.0;
 const SAMPLE: f64 = 26.0;
 
 impl Key {
+    pub fn new(text: impl Into<String>, sample: Sample) -> Self {
+        Self { text: text.into(), sample }
+    }
+
     fn indent(&self) -> f64 {
         if matches!(self.sample, Sample::Nothing) { 0.0 } else { SAMPLE }
     }
@@ -41,30 +40,27 @@ fn key_places(keys: &[Key], width: f64) -> Vec<(usize, f64)> {
     flow(&widths, 14.0, width)
 }
 
-/// Height in px of keys, with the space below them.
+/// In px, including the space below.
 pub fn key_height(keys: &[Key], width: f64) -> f64 {
     key_places(keys, width).last().map_or(0.0, |(row, _)| (row + 1) as f64 * KEY_ROW + 6.0)
 }
 
 /// Draws keys in rows from `top` on.
-pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) -> Result<()> {
+pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) {
     for (key, (row, left)) in keys.iter().zip(key_places(keys, canvas.width)) {
         let y = top + row as f64 * KEY_ROW + 8.0;
         let line = [(left, y), (left + 20.0, y)];
         match key.sample {
-            Sample::Strategy(look) => {
-                canvas.line(&line, look.colour, 1.0, if look.hollow { 1.2 } else { 2.0 })?;
-                canvas.mark((left + 10.0, y), 4.0, look)?;
+            Sample::Strategy(style) => {
+                canvas.line(&line, style.colour, 1.0, if style.hollow { 1.2 } else { 2.0 });
+                canvas.mark((left + 10.0, y), 4.0, style);
             }
-            Sample::Neutral(pattern) => canvas.pattern(&line, INK, 0.8, 2.0, pattern)?,
-            Sample::Band => canvas.rectangle((left, y - 6.0), (left + 20.0, y + 6.0), INK, 0.15)?,
-            Sample::Ring => canvas.ring((left + 10.0, y), 6.0, INK, 1.25)?,
+            Sample::Neutral(pattern) => canvas.path(&line, stroke(INK, 0.8, 2.0, pattern)),
+            Sample::Band => canvas.rectangle((left, y - 6.0), (left + 20.0, y + 6.0), INK, 0.15),
+            Sample::Ring => canvas.ring((left + 10.0, y), 6.0, INK, 1.25),
             Sample::Nothing => {}
-            Sample::Alarm => {
-                canvas.line(&[(left + 10.0, y - 5.0), (left + 10.0, y + 5.0)], ALARM, 1.0, 1.5)?
-            }
+            Sample::Alarm => canvas.line(&[(left + 10.0, y - 5.0), (left + 10.0, y + 5.0)], ALARM, 1.0, 1.5),
         }
-        canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, Anchor::Left)?;
+        canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, Anchor::Left);
     }
-    Ok(())
 }

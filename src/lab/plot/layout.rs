@@ -1,21 +1,22 @@
-//! Where things go: guessed widths of texts, lines that break, labels that keep apart, panels in rows. Pure.
+//! Where things go: estimated widths of texts, line breaks, labels kept apart, panels in rows. Pure.
 
-use super::canvas::Px;
+/// A point in px, from the upper left corner.
+pub type Px = (f64, f64);
 
-/// Width of a character in parts of the font's size, with some to spare.
+/// Width of a character relative to the size of the font, with some margin.
 const CHARACTER: f64 = 0.56;
 
-/// Guessed width of a text in px.
+/// Estimated width of a text in px.
 pub fn text_width(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * CHARACTER * size
 }
 
-/// The greatest of the guessed widths.
+/// The largest estimated width.
 pub fn widest<'a>(texts: impl IntoIterator<Item = &'a str>, size: f64) -> f64 {
     texts.into_iter().map(|text| text_width(text, size)).fold(0.0, f64::max)
 }
 
-/// Breaks a text into lines of at most `width` px, where it has spaces.
+/// Breaks a text at spaces into lines of at most `width` px.
 pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -30,7 +31,7 @@ pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     lines
 }
 
-/// The text, or as much of it as fits into `width` px with an ellipsis in the middle: ends tell names apart.
+/// The text, shortened to `width` px by an ellipsis in the middle: names differ at their ends.
 pub fn shorten(text: &str, size: f64, width: f64) -> String {
     if text_width(text, size) <= width {
         return text.into();
@@ -42,8 +43,8 @@ pub fn shorten(text: &str, size: f64, width: f64) -> String {
     characters[..head].iter().chain(&['…']).chain(end).collect()
 }
 
-/// Moves positions apart until each has `gap`, within `low` and `high`, keeping their order. Without room
-/// for all, the gap shrinks.
+/// Moves positions apart to a distance of `gap`, between `low` and `high` and in the same order. If they do not fit, the
+/// gap shrinks.
 pub fn spread_out(positions: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let gap = gap.min((high - low) / positions.len().saturating_sub(1).max(1) as f64);
     let mut order: Vec<usize> = (0..positions.len()).collect();
@@ -79,11 +80,9 @@ pub fn flow(widths: &[f64], gap: f64, width: f64) -> Vec<(usize, f64)> {
 /// Small multiples in rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Panels {
-    /// Panels side by side.
     pub columns: usize,
-    /// Rows of them.
     pub rows: usize,
-    /// Width of one.
+    /// Of one panel.
     pub width: f64,
     count: usize,
     gap: f64,
@@ -105,12 +104,12 @@ impl Panels {
         (column as f64 * (self.width + self.gap), top + row as f64 * height)
     }
 
-    /// Whether no panel stands below this one.
+    /// Whether this panel is the lowest of its column.
     pub fn lowest(&self, index: usize) -> bool {
         index + self.columns >= self.count
     }
 
-    /// Whether no panel stands left of this one.
+    /// Whether this panel is the first of its row.
     pub fn leftmost(&self, index: usize) -> bool {
         index.is_multiple_of(self.columns)
     }

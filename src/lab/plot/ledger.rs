@@ -1,35 +1,28 @@
-//! The run ledger: every run in the order in which it was made, coloured by what it is good for.
+//! The run ledger: every run in order, coloured by its verdict.
+//!
+//! plotters is only the pen here: tiles flow like text and have no coordinates.
 
 use plotters::style::RGBColor;
 
-use super::canvas::{Anchor, Canvas, Figure, INK, SOFT, TICK, figure, heading_height};
-use super::layout::{flow, text_width};
-use super::look::ALARM;
-use crate::lab::error::Result;
+use super::canvas::{Anchor, Canvas, Caption, Figure, INK, SOFT, TICK, figure};
+use super::layout::{Px, flow, text_width};
+use super::style::ALARM;
 
-/// What to draw.
 #[derive(Debug)]
 pub struct Ledger {
-    /// Headline.
-    pub title: String,
-    /// What is drawn, in a line or two.
-    pub note: String,
-    /// The runs in the order in which they were made.
+    pub caption: Caption,
+    /// In the order in which they were made.
     pub runs: Vec<Tile>,
 }
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile {
-    /// Its round.
     pub round: u32,
-    /// What it is good for.
     pub grade: Grade,
 }
 
-/// What a run is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Grade {
     Ok,
     ClientBound,
@@ -52,8 +45,8 @@ impl Grade {
         }
     }
 
-    /// Drawn by colour, and where something is wrong by shape too.
-    fn draw(self, canvas: &Canvas, (left, top): (f64, f64)) -> Result<()> {
+    /// Errors differ by shape as well as by colour.
+    fn draw(self, canvas: &Canvas, (left, top): Px) {
         let corner = (left + TILE, top + TILE);
         match self {
             Self::Ok => canvas.rectangle((left, top), corner, RGBColor(0, 114, 178), 0.75),
@@ -62,12 +55,12 @@ impl Grade {
             }
             Self::Noisy => canvas.rectangle((left, top), corner, RGBColor(230, 159, 0), 1.0),
             Self::Invalid => {
-                canvas.line(&[(left + 1.0, top + 1.0), (corner.0 - 1.0, corner.1 - 1.0)], ALARM, 1.0, 2.5)?;
-                canvas.line(&[(left + 1.0, corner.1 - 1.0), (corner.0 - 1.0, top + 1.0)], ALARM, 1.0, 2.5)
+                canvas.line(&[(left + 1.0, top + 1.0), (corner.0 - 1.0, corner.1 - 1.0)], ALARM, 1.0, 2.5);
+                canvas.line(&[(left + 1.0, corner.1 - 1.0), (corner.0 - 1.0, top + 1.0)], ALARM, 1.0, 2.5);
             }
             Self::Skipped => {
                 let middle = top + TILE / 2.0;
-                canvas.line(&[(left + 1.0, middle), (corner.0 - 1.0, middle)], INK, 0.5, 1.5)
+                canvas.line(&[(left + 1.0, middle), (corner.0 - 1.0, middle)], INK, 0.5, 1.5);
             }
         }
     }
@@ -82,12 +75,9 @@ const KEYS: f64 = 26.0;
 
 impl Ledger {
     /// The figure at this width.
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn draw(&self, width: i32) -> Result<Figure> {
+    pub fn draw(&self, width: i32) -> Figure {
         let gutter = text_width(&self.runs.len().to_string(), TICK) + 8.0;
-        let top = heading_height(&self.title, &self.note, f64::from(width));
+        let top = self.caption.height(f64::from(width));
         let places = self.places(f64::from(width) - gutter);
         let rows = places.last().map_or(0, |(row, _)| row + 1) as f64;
         let keys = self.keys();
@@ -95,24 +85,22 @@ impl Ledger {
         let placed = flow(&widths, 16.0, f64::from(width));
         let key_rows = placed.last().map_or(0, |(row, _)| row + 1) as f64;
         let body = top + (key_rows - 1.0).max(0.0) * 18.0 + KEYS;
-        figure(width, body + rows * ROW + 4.0, &self.title, |canvas| {
-            canvas.heading(&self.title, &self.note)?;
+        figure(width, body + rows * ROW + 4.0, &self.caption, |canvas| {
             for ((grade, text), (row, left)) in keys.iter().zip(placed) {
                 let y = top + row as f64 * 18.0;
-                grade.draw(canvas, (left, y + 4.0))?;
-                canvas.text((left + 16.0, y + 8.5), text, TICK, SOFT, Anchor::Left)?;
+                grade.draw(canvas, (left, y + 4.0));
+                canvas.text((left + 16.0, y + 8.5), text, TICK, SOFT, Anchor::Left);
             }
             let mut previous = None;
             for (index, (tile, (row, left))) in self.runs.iter().zip(places).enumerate() {
                 let y = body + row as f64 * ROW;
                 if previous != Some(row) {
                     let number = (index + 1).to_string();
-                    canvas.text((gutter - 8.0, y + TILE / 2.0), &number, TICK, SOFT, Anchor::Right)?;
+                    canvas.text((gutter - 8.0, y + TILE / 2.0), &number, TICK, SOFT, Anchor::Right);
                     previous = Some(row);
                 }
-                tile.grade.draw(canvas, (gutter + left, y))?;
+                tile.grade.draw(canvas, (gutter + left, y));
             }
-            Ok(())
         })
     }
 
@@ -149,8 +137,7 @@ mod tests {
     fn sample(runs: u32) -> Ledger {
         let tile = |n: u32| Tile { round: n / 8, grade: Grade::ALL[(n % 31) as usize % 5] };
         Ledger {
-            title: "All runs in their order".into(),
-            note: "Each round has every cell once, shuffled.".into(),
+            caption: Caption::new("All runs in their order", "Each round has every cell once, shuffled."),
             runs: (0..runs).map(tile).collect(),
         }
     }
@@ -159,14 +146,14 @@ mod tests {
     fn no_two_texts_meet_with_few_and_many_runs() {
         for runs in [1, 33, 500] {
             for width in [crate::lab::plot::WIDE, crate::lab::plot::NARROW] {
-                assert_eq!(clashes(&sample(runs).draw(width).unwrap()), "", "{runs} runs at {width} px");
+                assert_eq!(clashes(&sample(runs).draw(width)), "", "{runs} runs at {width} px");
             }
         }
     }
 
     #[test]
     fn keys_count_the_verdicts_that_there_are() {
-        let svg = sample(4).draw(crate::lab::plot::WIDE).unwrap().inline();
+        let svg = sample(4).draw(crate::lab::plot::WIDE).inline();
         assert!(svg.contains(">OK 1<") && svg.contains(">INVALID 1<") && !svg.contains("SKIPPED"), "{svg}");
     }
 

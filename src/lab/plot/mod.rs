@@ -1,9 +1,9 @@
-//! Figures: numbers that are ready to be drawn become SVG, in one look. A figure never computes a result.
+//! Figures: values become SVG, in one style. A figure computes no results.
 //!
 //! ```text
 //! layout, axis      where things go                                     pure
-//! canvas, look      the surface; how a strategy looks everywhere
-//! keys, lines, dots what figures share: keys, lines over axes, dots in rows
+//! style, canvas     the style of a strategy; the drawing surface
+//! keys, lines, dots parts that figures share: keys, charts of lines, rows of dots
 //! the others        one figure each
 //! ```
 
@@ -11,27 +11,25 @@ mod axis;
 mod canvas;
 #[cfg(test)]
 mod clash;
-pub mod costs;
-mod dots;
+pub mod dots;
 pub mod ecdf;
 pub mod endurance;
-pub mod forest;
 pub mod heat;
-pub mod hockey;
-pub mod keys;
+mod keys;
 mod layout;
 pub mod ledger;
-pub mod lines;
-pub mod look;
+mod lines;
 pub mod percentiles;
 pub mod recovery;
 pub mod shares;
+mod style;
+pub mod throughput_latency;
 pub mod timeline;
 
-pub use canvas::Figure;
-pub use look::{Look, look};
+pub use canvas::{Caption, Figure};
+pub use style::{Style, style};
 
-/// Width in px of a figure on a desk, and in the files.
+/// Width in px of a figure on a desktop, and in the files.
 pub const WIDE: i32 = 760;
 /// Width in px of a figure on a phone.
 pub const NARROW: i32 = 370;

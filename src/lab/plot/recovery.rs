@@ -1,113 +1,92 @@
-//! What a fault does: rate, latency and the hit worker's part around the time at which it struck.
+//! The effect of a fault: rate, latency and the share of the affected worker around the time of the fault.
 
-use super::canvas::{Figure, Pattern};
+use super::canvas::{Caption, Figure, Pattern};
 use super::keys::{Key, Sample};
 use super::lines::{Dimension, Line, Lines, Panel};
-use super::look::Look;
-use crate::lab::error::Result;
+use super::style::Style;
 
-/// What to draw.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Headline.
-    pub title: String,
-    /// What is drawn, in a line or two.
-    pub note: String,
-    /// The strategies.
-    pub strategies: Vec<Strategy>,
+    pub caption: Caption,
+    pub strategies: Vec<StrategyRecovery>,
 }
 
 /// Seconds since the fault; the middle, the lower and the upper end over the runs.
 pub type Track = Vec<(f64, [f64; 3])>;
 
-/// One strategy.
 #[derive(Debug)]
-pub struct Strategy {
-    /// Name.
+pub struct StrategyRecovery {
     pub label: String,
-    /// Colour and mark.
-    pub look: Look,
-    /// What was lost, in words.
+    pub style: Style,
+    /// The losses, as text.
     pub note: String,
-    /// How long it lasted, where it ended.
+    /// Duration of the fault, if it ended.
     pub lasted_s: Option<f64>,
     /// Requests completed per second.
     pub rate: Track,
-    /// p99 of the requests that were completed in an interval, ms.
+    /// p99 of the requests completed in an interval, ms.
     pub p99_ms: Track,
-    /// Connections per second that the hit worker accepted.
+    /// Connections per second that the affected worker accepted.
     pub hit: Track,
-    /// The same of each other worker, on average.
+    /// The mean of the other workers.
     pub others: Track,
 }
 
 impl Recovery {
     /// The figure at this width.
-    ///
-    /// # Errors
-    /// None that is known.
-    pub fn draw(&self, width: i32) -> Result<Figure> {
-        let has =
-            |of: fn(&Strategy) -> &Track| self.strategies.iter().any(|strategy| !of(strategy).is_empty());
-        let measures: Vec<usize> = [(0, has(|s| &s.rate)), (1, has(|s| &s.p99_ms)), (2, has(|s| &s.hit))]
-            .into_iter()
-            .filter_map(|(index, there)| there.then_some(index))
-            .collect();
-        let mut keys = vec![Key { text: "the fault".into(), sample: Sample::Neutral(Pattern::Dashed) }];
-        if measures.contains(&2) {
-            keys.push(Key { text: "each other worker".into(), sample: Sample::Neutral(Pattern::Dotted) });
+    pub fn draw(&self, width: i32) -> Figure {
+        let has = |of: fn(&StrategyRecovery) -> &Track| {
+            self.strategies.iter().any(|strategy| !of(strategy).is_empty())
+        };
+        let there = [has(|s| &s.rate), has(|s| &s.p99_ms), has(|s| &s.hit)];
+        let columns: Vec<usize> = (0..3).filter(|column| there[*column]).collect();
+        let mut keys = vec![Key::new("the fault", Sample::Neutral(Pattern::Dashed))];
+        if columns.contains(&2) {
+            keys.push(Key::new("each other worker", Sample::Neutral(Pattern::Dotted)));
         }
         let panels =
-            self.strategies.iter().flat_map(|strategy| measures.iter().map(|index| strategy.panel(*index)));
-        let dimension = |name: &str, log| Dimension { name: name.into(), log, ..Dimension::default() };
+            self.strategies.iter().flat_map(|strategy| columns.iter().map(|column| strategy.panel(*column)));
         let lines = Lines {
-            title: self.title.clone(),
-            note: self.note.clone(),
-            x: dimension("seconds since the fault", false),
+            caption: self.caption.clone(),
+            x: Dimension::new("seconds since the fault", false),
             y: vec![
-                dimension("completed/s", false),
-                dimension("p99, ms", true),
-                dimension("accepted/s by the hit worker", false),
+                Dimension::new("completed/s", false),
+                Dimension::new("p99, ms", true),
+                Dimension::new("accepted/s by the hit worker", false),
             ],
             panels: panels.collect(),
             keys,
             plot_height: 96.0,
             least_width: 200.0,
-            most_columns: measures.len(),
+            most_columns: columns.len(),
             labels: false,
         };
         lines.draw(width)
     }
 }
 
-impl Strategy {
-    fn panel(&self, measure: usize) -> Panel {
-        let line = |track: &Track, look, pattern| Line {
-            look,
-            points: track.iter().map(|(s, [middle, ..])| (*s, *middle)).collect(),
-            band: if look.is_some() {
-                track.iter().map(|(s, [_, low, high])| (*s, *low, *high)).collect()
-            } else {
-                Vec::new()
-            },
-            pattern,
+impl StrategyRecovery {
+    fn panel(&self, column: usize) -> Panel {
+        let own = |track: &Track| Line { weight: 1.75, ..Line::banded(track, Some(self.style)) };
+        let others = || Line {
+            band: Vec::new(),
+            pattern: Pattern::Dotted,
             weight: 1.75,
-            ..Line::default()
+            ..Line::banded(&self.others, None)
         };
-        let own = |track: &Track| line(track, Some(self.look), Pattern::Solid);
-        let lines = match measure {
+        let lines = match column {
             0 => vec![own(&self.rate)],
             1 => vec![own(&self.p99_ms)],
-            _ => vec![line(&self.others, None, Pattern::Dotted), own(&self.hit)],
+            _ => vec![others(), own(&self.hit)],
         };
         Panel {
-            heading: Some((self.label.clone(), Some(self.look))),
-            note: match measure {
+            heading: Some((self.label.clone(), Some(self.style))),
+            note: match column {
                 0 => self.note.clone(),
                 2 if self.hit.is_empty() => "not counted".into(),
                 _ => String::new(),
             },
-            y: measure,
+            y: column,
             lines,
             shades: self.lasted_s.map(|s| (0.0, s)).into_iter().collect(),
             uprights: vec![(0.0, String::new())],
@@ -126,9 +105,9 @@ mod tests {
             let value = |n: i32| if (0..3).contains(&n) { scale * 0.4 } else { scale };
             (-4..12).map(|n| (f64::from(n) / 4.0, [value(n), value(n) * 0.9, value(n) * 1.1])).collect()
         };
-        let strategy = |(label, look)| Strategy {
+        let strategy = |(label, style)| StrategyRecovery {
             label,
-            look,
+            style,
             note: "4 errors per run".into(),
             lasted_s: Some(0.5),
             rate: track(15_000.0),
@@ -137,8 +116,7 @@ mod tests {
             others: track(3_800.0),
         };
         Recovery {
-            title: "A worker is stopped for 0.5 s, half load".into(),
-            note: "Median over runs.".into(),
+            caption: Caption::new("A worker is stopped for 0.5 s, half load", "Median over runs."),
             strategies: strategies(count).into_iter().map(strategy).collect(),
         }
     }
@@ -146,7 +124,7 @@ mod tests {
     #[test]
     fn a_moment_alone_is_seen() {
         let mut short = sample(1);
-        let circles = |recovery: &Recovery| recovery.draw(600).unwrap().file().matches("<circle").count();
+        let circles = |recovery: &Recovery| recovery.draw(600).file().matches("<circle").count();
         let before = circles(&short);
         short.strategies[0].rate.truncate(1);
         assert_eq!(circles(&short), before + 1);
@@ -155,7 +133,7 @@ mod tests {
     #[test]
     fn no_two_texts_meet_at_any_count_of_strategies() {
         for (count, width) in COUNTS {
-            assert_eq!(clashes(&sample(count).draw(width).unwrap()), "", "{count} at {width} px");
+            assert_eq!(clashes(&sample(count).draw(width)), "", "{count} at {width} px");
         }
     }
 
@@ -163,7 +141,7 @@ mod tests {
     fn measures_without_data_are_not_drawn() {
         let mut recovery = sample(2);
         recovery.strategies.iter_mut().for_each(|strategy| strategy.hit.clear());
-        let svg = recovery.draw(crate::lab::plot::WIDE).unwrap().inline();
+        let svg = recovery.draw(crate::lab::plot::WIDE).inline();
         assert!(svg.contains("completed/s") && !svg.contains("hit worker"), "{svg}");
     }
 }

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::figures::{Drawn, both};
+use super::figures::Drawn;
 use super::view::Table;
 use super::words::number;
 use super::{save, templates};
 use crate::lab::error::Result;
+use crate::lab::judge::Conclusion;
 use crate::lab::judge::ENOUGH_ROUNDS;
-use crate::lab::judge::folders::{Call, Comparison, Line};
-use crate::lab::plot::forest::{Change, Forest, MetricPanel};
-use crate::lab::plot::look;
+use crate::lab::judge::folders::{FolderComparison, FolderDifference};
+use crate::lab::plot::dots::{Dot, Dots, Quantity};
+use crate::lab::plot::{Caption, style};
 use crate::lab::spec::Metric;
 
 const PAGE: &str = "compare.html";
@@ -31,14 +32,14 @@ struct Page {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, names: [String; 2], comparison: &Comparison) -> Result<()> {
-    let mut loads: Vec<&str> = comparison.lines.iter().map(|line| line.load.as_str()).collect();
+pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> Result<()> {
+    let mut loads: Vec<&str> = comparison.differences.iter().map(|line| line.load.as_str()).collect();
     loads.dedup();
     let mut seen: Vec<&str> = Vec::new();
     loads.retain(|load| !seen.contains(load) && (seen.push(load), true).1);
     let figures = loads.into_iter().map(|load| {
         let forest = forest(comparison, load);
-        both(String::new(), &forest.title, |width| forest.draw(width))
+        Drawn::new(String::new(), |width| forest.draw(width))
     });
     let circumstance = |d: &crate::lab::judge::environment_diff::Difference| {
         vec![d.what.clone(), d.first.clone(), d.second.clone()]
@@ -50,7 +51,7 @@ pub fn write(path: &Path, names: [String; 2], comparison: &Comparison) -> Result
             head: ["Not the same", "First", "Second"].map(String::from).to_vec(),
             rows: comparison.circumstances.iter().map(circumstance).collect(),
         },
-        figures: figures.collect::<Result<_>>()?,
+        figures: figures.collect(),
         lines: table(comparison),
         unmatched: comparison.unmatched.clone(),
     };
@@ -58,12 +59,13 @@ pub fn write(path: &Path, names: [String; 2], comparison: &Comparison) -> Result
 }
 
 /// What may be said of it.
-fn answer(comparison: &Comparison) -> Vec<String> {
-    let lines = &comparison.lines;
-    let differ: Vec<&Line> = lines.iter().filter(|line| line.call == Call::Differs).collect();
-    let few = lines.iter().filter(|line| line.call == Call::TooFewRuns).count();
-    let each = |line: &&Line| {
-        let Line { cell, load, change, interval, .. } = line;
+fn answer(comparison: &FolderComparison) -> Vec<String> {
+    let lines = &comparison.differences;
+    let differ: Vec<&FolderDifference> =
+        lines.iter().filter(|line| line.conclusion == Conclusion::Differs).collect();
+    let few = lines.iter().filter(|line| line.conclusion == Conclusion::TooFew).count();
+    let each = |line: &&FolderDifference| {
+        let FolderDifference { cell, load, change, interval, .. } = line;
         let title = line.metric.title();
         format!("{cell} under {load}: {title} {change:+.1} % ({:+.1} to {:+.1})", interval.low, interval.high)
     };
@@ -83,40 +85,40 @@ fn answer(comparison: &Comparison) -> Vec<String> {
     answer
 }
 
-fn forest(comparison: &Comparison, load: &str) -> Forest {
-    let lines: Vec<&Line> = comparison.lines.iter().filter(|line| line.load == load).collect();
+fn forest(comparison: &FolderComparison, load: &str) -> Dots {
+    let of_load: Vec<&FolderDifference> = comparison.differences.iter().filter(|d| d.load == load).collect();
     let mut cells: Vec<&str> = Vec::new();
-    for line in &lines {
-        if !cells.contains(&line.cell.as_str()) {
-            cells.push(&line.cell);
+    for difference in &of_load {
+        if !cells.contains(&difference.cell.as_str()) {
+            cells.push(&difference.cell);
         }
     }
     let row = |cell: &&str| {
         let column = cell.split(' ').next().unwrap_or_default();
-        ((*cell).to_owned(), look(column, cell.ends_with("(A/A)")))
+        ((*cell).to_owned(), style(column, cell.ends_with("(A/A)")))
     };
-    let panel = |&metric: &Metric| {
-        let of = |cell: &&str| lines.iter().find(|line| line.cell == **cell && line.metric == metric);
-        let change = |line: &&Line| Change {
-            median: line.change,
-            low: line.interval.low,
-            high: line.interval.high,
-            counts: line.call == Call::Differs,
+    let quantity = |&metric: &Metric| {
+        let dot = |d: &&FolderDifference| {
+            Dot::change(d.change, [d.interval.low, d.interval.high], d.conclusion == Conclusion::Differs)
         };
-        let changes: Vec<Option<Change>> = cells.iter().map(|cell| of(cell).map(change)).collect();
-        let floor = lines.iter().filter(|line| line.metric == metric).map(|line| line.floor);
+        let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.metric == metric).map(dot);
+        let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
+        let floor = of_load.iter().filter(|d| d.metric == metric).map(|d| d.floor);
         let any = changes.iter().any(Option::is_some);
-        any.then(|| MetricPanel { name: metric.title().into(), floor: floor.reduce(f64::max), changes })
+        any.then(|| Quantity::changes(metric.title(), floor.reduce(f64::max), changes))
     };
-    Forest {
-        title: format!("From the first to the second, {load}"),
-        note: "Change of the median, with the 95 % bootstrap interval.".into(),
-        rows: cells.iter().map(row).collect(),
-        metrics: Metric::COMPARED.iter().filter_map(panel).collect(),
-    }
+    let caption = Caption::new(
+        format!("From the first to the second, {load}"),
+        "Change of the median, with the 95 % bootstrap interval.",
+    );
+    Dots::forest(
+        caption,
+        cells.iter().map(row).collect(),
+        Metric::COMPARED.iter().filter_map(quantity).collect(),
+    )
 }
 
-fn table(comparison: &Comparison) -> Table {
+fn table(comparison: &FolderComparison) -> Table {
     let head = [
         "Cell",
         "Load",
@@ -129,7 +131,7 @@ fn table(comparison: &Comparison) -> Table {
         "Runs",
         "Says",
     ];
-    let row = |line: &Line| {
+    let row = |line: &FolderDifference| {
         let digits = line.metric.digits();
         vec![
             line.cell.clone(),
@@ -141,8 +143,8 @@ fn table(comparison: &Comparison) -> Table {
             format!("{:+.1} to {:+.1}", line.interval.low, line.interval.high),
             format!("{:.1}", line.floor),
             format!("{}, {}", line.runs[0], line.runs[1]),
-            line.call.name().into(),
+            line.conclusion.name().into(),
         ]
     };
-    Table { head: head.map(String::from).to_vec(), rows: comparison.lines.iter().map(row).collect() }
+    Table { head: head.map(String::from).to_vec(), rows: comparison.differences.iter().map(row).collect() }
 }

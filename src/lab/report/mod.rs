@@ -61,7 +61,7 @@ pub fn redraw(directory: &Path) -> Result<(Report, Analysis)> {
 /// A file cannot be written.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Report> {
     tables::write(directory, data, analysis)?;
-    let figures = figures::draw(data, analysis)?;
+    let figures = figures::draw(data, analysis);
     plots(directory, &figures)?;
     let page = view::page(data, analysis, figures);
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {

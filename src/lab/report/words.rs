@@ -4,7 +4,7 @@ mod leads;
 
 use super::figures::name;
 use crate::lab::judge::rows::{Row, Verdict};
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, ENOUGH_ROUNDS, Estimate, Scene};
+use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Estimate, Scene};
 use crate::lab::spec::Metric;
 
 /// Scenes up to which the answer has figures of each; beyond, they would bury it.
@@ -174,7 +174,7 @@ fn judgement(analysis: &Analysis) -> String {
     let mut found = Vec::new();
     for scene in &analysis.scenes {
         for (cell, result) in scene.results.iter().enumerate() {
-            let differs = |c: &&Comparison| c.cell == cell && c.call == Call::Differs;
+            let differs = |c: &&Comparison| c.cell == cell && c.conclusion == Conclusion::Differs;
             let each = |c: &Comparison| {
                 let title = c.metric.title();
                 format!("{title} {}", change(c))
@@ -197,8 +197,9 @@ fn judgement(analysis: &Analysis) -> String {
 /// Where too many differences count to name them: how many, and the greatest of those in rate and p99.
 fn greatest(analysis: &Analysis) -> String {
     let all = analysis.scenes.iter().flat_map(|scene| scene.comparisons.iter().map(move |c| (scene, c)));
-    let judged = || all.clone().filter(|(_, c)| c.call != Call::Floor);
-    let mut count: Vec<(&Scene, &Comparison)> = judged().filter(|(_, c)| c.call == Call::Differs).collect();
+    let judged = || all.clone().filter(|(_, c)| c.conclusion != Conclusion::Floor);
+    let mut count: Vec<(&Scene, &Comparison)> =
+        judged().filter(|(_, c)| c.conclusion == Conclusion::Differs).collect();
     let (counting, of) = (count.len(), judged().count());
     count.retain(|(_, c)| [Metric::Rate, TAIL].contains(&c.metric));
     count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));

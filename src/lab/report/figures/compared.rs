@@ -1,12 +1,12 @@
 //! What is compared: differences, costs, throughput against latency, and the run ledger, from the judge's results.
 
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::rows::Verdict;
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Scene};
-use crate::lab::plot::costs::{Cost, Costs};
-use crate::lab::plot::forest::{Change, Forest, MetricPanel};
-use crate::lab::plot::hockey::{Curve, Hockey, Point};
+use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
+use crate::lab::plot::Caption;
+use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
 use crate::lab::plot::ledger::{Grade, Ledger, Tile};
+use crate::lab::plot::throughput_latency::{OfferedRate, StrategyRates, ThroughputLatency};
 use crate::lab::spec::Metric;
 
 /// What a connection costs.
@@ -24,94 +24,91 @@ const LOADS: usize = 3;
 const BEHIND: f64 = 0.98;
 
 /// Paired differences from the baseline, A/A first; `None` without any.
-pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Forest> {
+pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Dots> {
     let mut cells: Vec<usize> = scene.comparisons.iter().map(|comparison| comparison.cell).collect();
     cells.sort_by_key(|cell| (!scene.results[*cell].cell.twin, *cell));
     cells.dedup();
-    let panel = |&metric: &Metric| {
-        let of = |cell: &usize| -> Option<&Comparison> {
-            scene.comparisons.iter().find(|c| c.cell == *cell && c.metric == metric)
-        };
-        let change = |c: &Comparison| Change {
-            median: c.median,
-            low: c.interval.low,
-            high: c.interval.high,
-            counts: c.call == Call::Differs,
+    let quantity = |&metric: &Metric| {
+        let of = |cell: &usize| scene.comparisons.iter().find(|c| c.cell == *cell && c.metric == metric);
+        let dot = |c: &Comparison| {
+            Dot::change(c.median, [c.interval.low, c.interval.high], c.conclusion == Conclusion::Differs)
         };
         let floor = scene.comparisons.iter().find(|c| c.metric == metric).map(|c| c.floor);
-        let changes: Vec<Option<Change>> = cells.iter().map(|cell| of(cell).map(change)).collect();
-        let any = changes.iter().any(Option::is_some);
-        any.then(|| MetricPanel { name: metric.title().into(), floor, changes })
+        let changes: Vec<Option<Dot>> = cells.iter().map(|cell| of(cell).map(dot)).collect();
+        changes.iter().any(Option::is_some).then(|| Quantity::changes(metric.title(), floor, changes))
     };
-    let row = |cell: &usize| (name(&scene.results[*cell].cell), look_of(&scene.results[*cell].cell));
-    let metrics: Vec<MetricPanel> = Metric::COMPARED.iter().filter_map(panel).collect();
-    let judged = if analysis.enough { "" } else { " Too few rounds to judge: none counts." };
-    (!metrics.is_empty()).then(|| Forest {
-        title: format!("Difference from {}, {}", name(&scene.results[0].cell), about(scene)),
-        note: format!(
-            "Median of the paired differences per round, with the 95 % bootstrap interval.{judged}"
-        ),
-        rows: cells.iter().map(row).collect(),
-        metrics,
-    })
+    let quantities: Vec<Quantity> = Metric::COMPARED.iter().filter_map(quantity).collect();
+    if quantities.is_empty() {
+        return None;
+    }
+    let judged = if analysis.enough { "" } else { " Too few rounds to judge: no difference counts." };
+    let caption = Caption::new(
+        format!("Difference from {}, {}", name(&scene.results[0].cell), about(scene)),
+        format!("Median of the paired differences per round, with the 95 % bootstrap interval.{judged}"),
+    );
+    let row = |cell: &usize| (name(&scene.results[*cell].cell), style_of(&scene.results[*cell].cell));
+    Some(Dots::forest(caption, cells.iter().map(row).collect(), quantities))
 }
 
-/// What a connection costs; `None` when nothing was counted.
-pub fn costs(scene: &Scene, analysis: &Analysis) -> Option<Costs> {
+/// The cost of a connection; `None` if nothing was counted.
+pub fn costs(scene: &Scene, analysis: &Analysis) -> Option<Dots> {
     let results: Vec<&CellResult> = shown(scene).collect();
-    let cost = |metric: &Metric| {
-        let value = |result: &&CellResult| {
-            result.estimate(*metric).map(|e| [e.median, e.interval.low, e.interval.high])
-        };
-        let values: Vec<Option<[f64; 3]>> = results.iter().map(value).collect();
-        let any = values.iter().flatten().any(|[_, _, high]| *high > 0.0);
-        any.then(|| Cost {
+    let quantity = |metric: &Metric| {
+        let dot = |e: Estimate| Dot::value(e.median, [e.interval.low, e.interval.high], metric.digits());
+        let values: Vec<Option<Dot>> =
+            results.iter().map(|result| result.estimate(*metric).map(dot)).collect();
+        values.iter().flatten().any(|dot| dot.high > 0.0).then(|| Quantity {
             name: metric.title().into(),
             unit: metric.unit().into(),
-            digits: metric.digits(),
+            scale: Scale::FromZero,
+            shade: None,
             values,
         })
     };
-    let costs: Vec<Cost> = COSTS.iter().filter_map(cost).collect();
+    let quantities: Vec<Quantity> = COSTS.iter().filter_map(quantity).collect();
     let range = if analysis.enough { "95 % interval" } else { "from the lowest run to the highest" };
-    (!costs.is_empty()).then(|| Costs {
-        title: format!("What a connection costs, {}", about(scene)),
-        note: format!("Median over runs; line: {range}. Counted over the whole run, warm-up included."),
-        rows: results.iter().map(|result| (name(&result.cell), look_of(&result.cell))).collect(),
-        costs,
+    (!quantities.is_empty()).then(|| Dots {
+        caption: Caption::new(
+            format!("The cost of a connection, {}", about(scene)),
+            format!("Median over runs; line: {range}. Counted over the whole run, including the warm-up."),
+        ),
+        rows: results.iter().map(|result| (name(&result.cell), style_of(&result.cell))).collect(),
+        quantities,
+        keys: Vec::new(),
     })
 }
 
-/// Throughput against latency over the open loads of one group; `None` when there are too few.
-pub fn hockey(scenes: &[&Scene], enough: bool) -> Option<Hockey> {
+/// Throughput against latency over the open loads of one group; `None` if there are too few.
+pub fn throughput_latency(scenes: &[&Scene], enough: bool) -> Option<ThroughputLatency> {
     let mut loads: Vec<&&Scene> = scenes.iter().filter(|scene| scene.offered_per_s.is_some()).collect();
     loads.sort_by(|a, b| a.offered_per_s.unwrap_or(0.0).total_cmp(&b.offered_per_s.unwrap_or(0.0)));
     let first = loads.first().filter(|_| loads.len() >= LOADS)?;
-    let curve = |cell: usize| {
-        let result = &first.results[cell];
-        let points: Vec<Point> = loads.iter().filter_map(|scene| point(scene, cell)).collect();
-        (points.len() >= 2 && !result.cell.twin).then(|| Curve {
+    let strategy = |(cell, result): (usize, &CellResult)| {
+        let rates: Vec<OfferedRate> = loads.iter().filter_map(|scene| rate(scene, cell)).collect();
+        (rates.len() >= 2 && !result.cell.twin).then(|| StrategyRates {
             label: name(&result.cell),
-            look: look_of(&result.cell),
-            points,
+            style: style_of(&result.cell),
+            rates,
         })
     };
-    let curves: Vec<Curve> = (0..first.results.len()).filter_map(curve).collect();
+    let strategies: Vec<StrategyRates> = first.results.iter().enumerate().filter_map(strategy).collect();
     let band = if enough { "95 % interval" } else { "from the lowest run to the highest" };
     let group = &first.group.title;
     let comma = if group.is_empty() { "" } else { ", " };
-    (!curves.is_empty()).then(|| Hockey {
-        title: format!("Response time against offered rate{comma}{group}"),
-        note: format!("Median over runs. Band: {band}."),
-        curves,
+    (!strategies.is_empty()).then(|| ThroughputLatency {
+        caption: Caption::new(
+            format!("Response time against offered rate{comma}{group}"),
+            format!("Median over runs. Band: {band}."),
+        ),
+        strategies,
     })
 }
 
-fn point(scene: &Scene, cell: usize) -> Option<Point> {
+fn rate(scene: &Scene, cell: usize) -> Option<OfferedRate> {
     let result = scene.results.get(cell)?;
     let latency = |metric| result.estimate(metric).map(|e| [e.median, e.interval.low, e.interval.high]);
     let offered = scene.offered_per_s?;
-    Some(Point {
+    Some(OfferedRate {
         offered,
         latency_ms: [
             latency(Metric::ResponseP50Ms)?,
@@ -132,8 +129,10 @@ pub fn ledger(analysis: &Analysis) -> Ledger {
         Verdict::Skipped => Grade::Skipped,
     };
     Ledger {
-        title: "All runs in their order".into(),
-        note: "Gaps: rounds. In each, every cell once under every load, in shuffled order.".into(),
+        caption: Caption::new(
+            "All runs in order",
+            "Gaps separate rounds. A round has every cell once under every load, in shuffled order.",
+        ),
         runs: analysis.rows.iter().map(|row| Tile { round: row.round, grade: grade(row.verdict) }).collect(),
     }
 }

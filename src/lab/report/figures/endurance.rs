@@ -1,9 +1,10 @@
 //! What the server has and how quick it is over a long run, one figure per strategy: of its first run that counts.
 
 use super::runs::Runs;
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::endurance::{Track, descriptors, latency, memory, processes, rate};
 use crate::lab::judge::{CellResult, Scene};
+use crate::lab::plot::Caption;
 use crate::lab::plot::endurance::{Endurance, Measure};
 use crate::lab::results::data::RunData;
 
@@ -25,11 +26,12 @@ fn figure(result: &CellResult, run: &RunData, scene: &Scene) -> Endurance {
     let measure =
         |name: &str, unit: &str, log, tracks| Measure { name: name.into(), unit: unit.into(), log, tracks };
     Endurance {
-        title: format!("{} over time, {}", name(&result.cell), about(scene)),
-        note: "Memory, descriptors and processes of the server with all below it, handlers too; rate and response times per \
-               interval of the measured load."
-            .into(),
-        look: look_of(&result.cell),
+        caption: Caption::new(
+            format!("{} over time, {}", name(&result.cell), about(scene)),
+            "Memory, descriptors and processes of the server and all its descendants, including handlers; rate and response \
+             times per interval of the measured load.",
+        ),
+        style: style_of(&result.cell),
         measures: vec![
             measure("Memory (PSS)", "MiB", false, one(memory(run))),
             measure("Open descriptors", "descriptors", false, one(descriptors(run))),

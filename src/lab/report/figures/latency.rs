@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 
 use super::runs::Runs;
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::curves::{self, Point};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::ecdf::{self, Ecdf};
+use crate::lab::plot::Caption;
+use crate::lab::plot::ecdf::{Distribution, Ecdf};
 use crate::lab::plot::percentiles::{Curve, Percentiles};
 use crate::lab::report::words::load_line;
 use crate::lab::results::data::RunData;
@@ -26,7 +27,7 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Pe
     let results: Vec<&CellResult> = shown(scene).filter(|result| !result.curve.is_empty()).collect();
     let curve = |result: &&CellResult| Curve {
         label: name(&result.cell),
-        look: look_of(&result.cell),
+        style: style_of(&result.cell),
         points: result
             .curve
             .iter()
@@ -40,8 +41,10 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Pe
     };
     let curves: Vec<Curve> = results.par_iter().map(curve).collect();
     (!curves.is_empty()).then(|| Percentiles {
-        title: format!("Response time, {}", about(scene)),
-        note: format!("{}. Line: median of {most} runs. Band: {band}.", load_line(scene)),
+        caption: Caption::new(
+            format!("Response time, {}", about(scene)),
+            format!("{}. Line: median of {most} runs. Band: {band}.", load_line(scene)),
+        ),
         curves,
     })
 }
@@ -70,19 +73,20 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Ecdf> {
     let results: Vec<&CellResult> = shown(scene).collect();
     let curve = |result: &&CellResult| {
         let runs = runs.get(&result.cell, scene);
-        ecdf::Curve {
+        Distribution {
             label: name(&result.cell),
-            look: look_of(&result.cell),
+            style: style_of(&result.cell),
             first_byte: distribution(runs, "first_byte"),
             connect: distribution(runs, "connect"),
         }
     };
-    let curves: Vec<ecdf::Curve> =
+    let curves: Vec<Distribution> =
         results.par_iter().map(curve).filter(|c| !c.first_byte.is_empty()).collect();
     (!curves.is_empty()).then(|| Ecdf {
-        title: format!("Time to connect and to the first byte, {}", about(scene)),
-        note: "All runs that count together. The axis is stretched towards 100 %, where lost packets show."
-            .into(),
+        caption: Caption::new(
+            format!("Time to connect and to the first byte, {}", about(scene)),
+            "All runs that count together. The axis is stretched towards 100 %, where lost packets show.",
+        ),
         curves,
     })
 }

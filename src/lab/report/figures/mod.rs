@@ -3,20 +3,19 @@
 //! The files beside this one bring the judge's results and the raw data into the shapes that the plots ask for.
 
 mod compared;
-mod course;
 mod endurance;
 mod latency;
 mod runs;
 mod shares;
+mod timeline;
 mod workers;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use self::runs::Runs;
-use crate::lab::error::Result;
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::{Figure, Look, NARROW, WIDE, look};
+use crate::lab::plot::{Figure, NARROW, Style, WIDE, style};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{Cell, Group};
 
@@ -34,6 +33,13 @@ pub struct Drawn {
     /// For a file of its own.
     #[serde(skip)]
     pub svg: String,
+}
+
+impl Drawn {
+    pub fn new(file: String, draw: impl Fn(i32) -> Figure) -> Self {
+        let (wide, narrow) = (draw(WIDE), draw(NARROW));
+        Self { file, alt: wide.title.clone(), svg: wide.file(), wide: wide.inline(), narrow: narrow.inline() }
+    }
 }
 
 /// All figures of a report.
@@ -56,10 +62,7 @@ impl Figures {
 }
 
 /// Draws all figures.
-///
-/// # Errors
-/// None that is known.
-pub fn draw(data: &Data, analysis: &Analysis) -> Result<Figures> {
+pub fn draw(data: &Data, analysis: &Analysis) -> Figures {
     let runs = Runs::of(data, analysis);
     let several = analysis.scenes.len() > data.spec.load.len();
     let scenes = analysis.scenes.par_iter().enumerate().map(|(index, scene)| {
@@ -67,17 +70,16 @@ pub fn draw(data: &Data, analysis: &Analysis) -> Result<Figures> {
         let stem = if several { format!("{}-{name}", index + 1) } else { name };
         self::scene(scene, analysis, &runs, &stem)
     });
-    let scenes = scenes.collect::<Result<_>>()?;
     let ledger = compared::ledger(analysis);
-    Ok(Figures {
-        scenes,
-        groups: groups(analysis)?,
-        ledger: Some(both("plots/ledger.svg".into(), &ledger.title, |width| ledger.draw(width))?),
-    })
+    Figures {
+        scenes: scenes.collect(),
+        groups: groups(analysis),
+        ledger: Some(Drawn::new("plots/ledger.svg".into(), |width| ledger.draw(width))),
+    }
 }
 
-/// Latency against throughput, once per group.
-fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
+/// Throughput against latency, once per group.
+fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
     let mut drawn: Vec<(Group, Drawn)> = Vec::new();
     for scene in &analysis.scenes {
         if drawn.iter().any(|(group, _)| *group == scene.group) {
@@ -85,13 +87,12 @@ fn groups(analysis: &Analysis) -> Result<Vec<(Group, Drawn)>> {
         }
         let members: Vec<&Scene> =
             analysis.scenes.iter().filter(|other| other.group == scene.group).collect();
-        let Some(hockey) = compared::hockey(&members, analysis.enough) else { continue };
+        let Some(figure) = compared::throughput_latency(&members, analysis.enough) else { continue };
         let number = if drawn.is_empty() { String::new() } else { format!("-{}", drawn.len() + 1) };
-        let figure =
-            both(format!("plots/throughput{number}.svg"), &hockey.title, |width| hockey.draw(width))?;
+        let figure = Drawn::new(format!("plots/throughput{number}.svg"), |width| figure.draw(width));
         drawn.push((scene.group.clone(), figure));
     }
-    Ok(drawn)
+    drawn
 }
 
 /// Whether enough scenes have a fault that the table of losses is the report: then other tables and figures of each would
@@ -101,53 +102,32 @@ pub fn counts_losses(analysis: &Analysis) -> bool {
     analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.levels.fault.is_some())
 }
 
-fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> Result<[Vec<Drawn>; 2]> {
-    let file = |kind: &str| format!("plots/{kind}-{stem}.svg");
+fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> [Vec<Drawn>; 2] {
+    let drawn =
+        |kind: &str, draw: &dyn Fn(i32) -> Figure| Drawn::new(format!("plots/{kind}-{stem}.svg"), draw);
     let (mut main, mut more) = (Vec::new(), Vec::new());
     for (index, figure) in endurance::endurance(scene, runs).iter().enumerate() {
         let kind = if index == 0 { "endurance".to_owned() } else { format!("endurance-{}", index + 1) };
-        main.push(both(file(&kind), &figure.title, |width| figure.draw(width))?);
+        main.push(drawn(&kind, &|width| figure.draw(width)));
     }
-    if let Some(figure) = course::recovery(scene, runs) {
-        main.push(both(file("recovery"), &figure.title, |width| figure.draw(width))?);
-    }
+    main.extend(timeline::recovery(scene, runs).map(|figure| drawn("recovery", &|width| figure.draw(width))));
     if counts_losses(analysis) {
-        return Ok([main, more]);
+        return [main, more];
     }
-    if let Some(figure) = latency::percentiles(scene, analysis, runs) {
-        main.push(both(file("percentiles"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = shares::shares(scene) {
-        main.push(both(file("shares"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = compared::forest(scene, analysis) {
-        main.push(both(file("differences"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = compared::costs(scene, analysis) {
-        more.push(both(file("costs"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = workers::heat(scene, runs) {
-        more.push(both(file("heat"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = course::latency(scene, runs) {
-        more.push(both(file("over-time"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = workers::queues(scene, runs) {
-        more.push(both(file("queues"), &figure.title, |width| figure.draw(width))?);
-    }
-    if let Some(figure) = latency::first_byte(scene, runs) {
-        more.push(both(file("first-byte"), &figure.title, |width| figure.draw(width))?);
-    }
-    Ok([main, more])
-}
-
-/// A figure in both widths.
-///
-/// # Errors
-/// See `draw`.
-pub fn both(file: String, title: &str, draw: impl Fn(i32) -> Result<Figure>) -> Result<Drawn> {
-    let (wide, narrow) = (draw(WIDE)?, draw(NARROW)?);
-    Ok(Drawn { file, alt: title.into(), svg: wide.file(), wide: wide.inline(), narrow: narrow.inline() })
+    let percentiles = latency::percentiles(scene, analysis, runs);
+    main.extend(percentiles.map(|figure| drawn("percentiles", &|width| figure.draw(width))));
+    main.extend(shares::shares(scene).map(|figure| drawn("shares", &|width| figure.draw(width))));
+    main.extend(
+        compared::forest(scene, analysis).map(|figure| drawn("differences", &|width| figure.draw(width))),
+    );
+    more.extend(compared::costs(scene, analysis).map(|figure| drawn("costs", &|width| figure.draw(width))));
+    more.extend(workers::heat(scene, runs).map(|figure| drawn("heat", &|width| figure.draw(width))));
+    more.extend(timeline::latency(scene, runs).map(|figure| drawn("over-time", &|width| figure.draw(width))));
+    more.extend(workers::queues(scene, runs).map(|figure| drawn("queues", &|width| figure.draw(width))));
+    more.extend(
+        latency::first_byte(scene, runs).map(|figure| drawn("first-byte", &|width| figure.draw(width))),
+    );
+    [main, more]
 }
 
 /// A name that is fit for a file and an anchor.
@@ -167,8 +147,8 @@ pub fn name(cell: &Cell) -> String {
     format!("{}{}", cell.column(), if cell.twin { " (A/A)" } else { "" })
 }
 
-fn look_of(cell: &Cell) -> Look {
-    look(cell.column(), cell.twin)
+fn style_of(cell: &Cell) -> Style {
+    style(cell.column(), cell.twin)
 }
 
 /// What a figure of this scene is about: the load, and what tells its group from others.

@@ -1,39 +1,42 @@
 //! Shares of the workers, from the judge's results.
 
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
-use crate::lab::plot::shares::{Panel, Shares};
+use crate::lab::plot::Caption;
+use crate::lab::plot::shares::{Shares, StrategyShares};
 use crate::lab::report::words::percent;
 use crate::measure::stats;
 
 /// Who gets the connections; `None` when they were not counted.
 pub fn shares(scene: &Scene) -> Option<Shares> {
-    let panel = |result: &CellResult| {
+    let strategy = |result: &CellResult| {
         let spread = result.spread?;
         let rank = |rank: usize| -> Vec<f64> {
             result.shares.iter().filter_map(|shares| shares.get(rank).copied()).collect()
         };
         let workers = result.shares.iter().map(Vec::len).max().unwrap_or(0);
         let bars = (0..workers).map(|r| (stats::median(&rank(r)).unwrap_or(0.0), rank(r)));
-        Some(Panel {
+        Some(StrategyShares {
             label: name(&result.cell),
-            look: look_of(&result.cell),
+            style: style_of(&result.cell),
             note: format!("Jain {:.4}, CoV {}", spread.jain, percent(spread.cov, 1)),
             bars: bars.collect(),
         })
     };
     let fair = 1.0 / scene.group.levels.workers.max(1) as f64;
     let few = scene.results.iter().all(|result| result.used < ENOUGH_ROUNDS);
-    let panels: Vec<Panel> = shown(scene).filter_map(panel).collect();
-    (!panels.is_empty()).then(|| Shares {
-        title: format!("Who gets the connections, {}", about(scene)),
-        note: format!(
-            "Share of {} workers in %, busiest first. {}. Dashed: the fair share, {}.",
-            scene.group.levels.workers,
-            if few { "Dots: the runs" } else { "Dots: runs" },
-            percent(fair, 1)
+    let strategies: Vec<StrategyShares> = shown(scene).filter_map(strategy).collect();
+    (!strategies.is_empty()).then(|| Shares {
+        caption: Caption::new(
+            format!("Who gets the connections, {}", about(scene)),
+            format!(
+                "Share of {} workers in %, busiest first. {}. Dashed: the fair share, {}.",
+                scene.group.levels.workers,
+                if few { "Dots: the runs" } else { "Dots: runs" },
+                percent(fair, 1)
+            ),
         ),
-        panels,
+        strategies,
         fair,
     })
 }

@@ -1,10 +1,11 @@
 //! Workers over time: who accepted when, and how long the accept queues were, from the counters of the series.
 
 use super::runs::{Runs, Track, band_words, together};
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
-use crate::lab::plot::heat::{self, Heat};
-use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::lab::plot::Caption;
+use crate::lab::plot::heat::{Heat, StrategyHeat};
+use crate::lab::plot::timeline::{StrategyTimeline, Timeline};
 use crate::lab::results::data::{RunData, Sample};
 
 /// Cells of all heat maps of a figure together: more make a heavy page that shows no more.
@@ -16,9 +17,9 @@ pub fn heat(scene: &Scene, runs: &Runs) -> Option<Heat> {
     let of = |result: &CellResult, round: u32| usable(runs.get(&result.cell, scene), round).is_some();
     let last = results.iter().flat_map(|r| runs.get(&r.cell, scene)).map(|run| run.round).max()?;
     // the round that most strategies have, and of several the middle one
-    let strategies = |round: u32| results.iter().filter(|result| of(result, round)).count();
-    let best = (1..=last).map(strategies).max().filter(|most| *most > 0)?;
-    let candidates: Vec<u32> = (1..=last).filter(|round| strategies(*round) == best).collect();
+    let count = |round: u32| results.iter().filter(|result| of(result, round)).count();
+    let best = (1..=last).map(count).max().filter(|most| *most > 0)?;
+    let candidates: Vec<u32> = (1..=last).filter(|round| count(*round) == best).collect();
     let round = candidates[candidates.len() / 2];
     let chosen: Vec<(&CellResult, &RunData)> = results
         .iter()
@@ -26,21 +27,24 @@ pub fn heat(scene: &Scene, runs: &Runs) -> Option<Heat> {
         .collect();
     let workers = chosen.iter().map(|(_, run)| counted(run).len()).max().unwrap_or(1).max(1);
     let columns = (MOST_CELLS / (chosen.len() * workers)).clamp(12, 80);
-    let panels: Vec<heat::Panel> = chosen.iter().map(|(result, run)| panel(result, run, columns)).collect();
-    let most = panels.iter().flat_map(|panel| &panel.rows).flatten().copied().fold(0.0, f64::max);
-    let first = panels.iter().map(|panel| panel.first).min().unwrap_or(0);
-    let fault = panels.iter().any(|panel| panel.event_s.is_some());
+    let strategies: Vec<StrategyHeat> =
+        chosen.iter().map(|(result, run)| panel(result, run, columns)).collect();
+    let most = strategies.iter().flat_map(|strategy| &strategy.rows).flatten().copied().fold(0.0, f64::max);
+    let first = strategies.iter().map(|strategy| strategy.first).min().unwrap_or(0);
+    let fault = strategies.iter().any(|strategy| strategy.event_s.is_some());
     let marks = if fault {
         "Dashed: the measured time begins; the fault."
     } else {
         "Dashed: the measured time begins."
     };
+    let note = format!(
+        "A row is a worker, from worker {first} on; one run of each strategy, all of round {round}. {marks}"
+    );
     (most > 0.0).then(|| Heat {
-        title: format!("Who accepts when, {}", about(scene)),
-        note: format!("A row is a worker, from worker {first} on; one run of each strategy, all of round {round}. {marks}"),
+        caption: Caption::new(format!("Who accepts when, {}", about(scene)), note),
         most,
         unit: "connections/s".into(),
-        panels,
+        strategies,
     })
 }
 
@@ -57,7 +61,7 @@ fn counted(run: &RunData) -> Vec<usize> {
     (0..least).collect()
 }
 
-fn panel(result: &CellResult, run: &RunData, columns: usize) -> heat::Panel {
+fn panel(result: &CellResult, run: &RunData, columns: usize) -> StrategyHeat {
     let samples = &run.series.samples;
     let stride = (samples.len() - 1).div_ceil(columns).max(1);
     let mut kept: Vec<&Sample> = samples.iter().step_by(stride).collect();
@@ -71,9 +75,9 @@ fn panel(result: &CellResult, run: &RunData, columns: usize) -> heat::Panel {
         };
         kept.windows(2).map(per_s).collect()
     };
-    heat::Panel {
+    StrategyHeat {
         label: name(&result.cell),
-        look: look_of(&result.cell),
+        style: style_of(&result.cell),
         note: format!("run {}", run.order),
         times_s: kept.iter().map(|sample| sample.at_s).collect(),
         rows: counted(run).into_iter().map(rate).collect(),
@@ -88,7 +92,7 @@ pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
         let depth = |sample: &Sample| Some((sample.at_s, f64::from(*sample.queue.iter().max()?)));
         run.series.samples.iter().filter_map(depth).collect()
     };
-    let panel = |result: &CellResult| {
+    let strategy = |result: &CellResult| {
         let runs = runs.get(&result.cell, scene);
         let step_s = runs.iter().map(|run| run.series.interval_s).fold(0.0, f64::max);
         let tracks: Vec<Track> = runs.iter().map(|run| deepest(run)).collect();
@@ -97,27 +101,29 @@ pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
             (0, 0) => String::new(),
             (overflows, drops) => format!("{overflows} overflows, {drops} drops in all runs"),
         };
-        Strategy {
+        StrategyTimeline {
             label: name(&result.cell),
-            look: look_of(&result.cell),
+            style: style_of(&result.cell),
             note,
             tracks: vec![together(&tracks, step_s)],
             alarms_s,
         }
     };
-    let panels: Vec<Strategy> = shown(scene).map(panel).filter(|panel| !panel.tracks[0].is_empty()).collect();
-    let deep = panels.iter().flat_map(|panel| &panel.tracks[0]).any(|(_, [_, _, high])| *high > 0.0);
-    (deep || panels.iter().any(|panel| !panel.alarms_s.is_empty())).then(|| Timeline {
-        title: format!("Connections that wait to be accepted, {}", about(scene)),
-        note: format!(
-            "The longest accept queue at each sample. Line: median over runs. Band: {}.",
-            band_words(scene)
-        ),
+    let strategies: Vec<StrategyTimeline> =
+        shown(scene).map(strategy).filter(|strategy| !strategy.tracks[0].is_empty()).collect();
+    let deep =
+        strategies.iter().flat_map(|strategy| &strategy.tracks[0]).any(|(_, [_, _, high])| *high > 0.0);
+    let note = format!(
+        "The longest accept queue at each sample. Line: median over runs. Band: {}.",
+        band_words(scene)
+    );
+    (deep || strategies.iter().any(|strategy| !strategy.alarms_s.is_empty())).then(|| Timeline {
+        caption: Caption::new(format!("Connections waiting to be accepted, {}", about(scene)), note),
         unit: "connections".into(),
         log: false,
         names: vec!["longest queue".into()],
         alarm: "overflow or drop".into(),
-        panels,
+        strategies,
     })
 }
 

@@ -1,7 +1,7 @@
 //! All strategies under all loads in one small table: what one looks at first.
 
 use super::Table;
-use crate::lab::judge::{Analysis, Call, CellResult, Estimate, Scene};
+use crate::lab::judge::{Analysis, CellResult, Conclusion, Estimate, Scene};
 use crate::lab::report::figures::name;
 use crate::lab::report::words::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
@@ -62,8 +62,9 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
     let Some(Estimate { median, interval }) = result.estimate(metric) else { return "-".into() };
     let digits = metric.digits();
     let mut text = number(median, digits);
-    let differs =
-        |c: &&crate::lab::judge::Comparison| c.cell == index && c.metric == metric && c.call == Call::Differs;
+    let differs = |c: &&crate::lab::judge::Comparison| {
+        c.cell == index && c.metric == metric && c.conclusion == Conclusion::Differs
+    };
     if let Some(change) = scene.comparisons.iter().find(differs).map(|comparison| comparison.median) {
         let better = (change > 0.0) == (metric == Rate);
         text += if better { " \u{25b2}" } else { " \u{25bc}" };

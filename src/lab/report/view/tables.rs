@@ -3,7 +3,7 @@
 use super::Table;
 use crate::lab::judge::endurance::Course;
 use crate::lab::judge::rows::Row;
-use crate::lab::judge::{Analysis, Call, CellResult, Comparison, Estimate, Scene};
+use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
 use crate::lab::report::figures::name;
 use crate::lab::report::words::{number, percent};
 use crate::lab::spec::Metric;
@@ -103,21 +103,18 @@ pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
         ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
     let row = |c: &Comparison| {
         let floor = if c.floor.is_finite() { format!("{:.1}", c.floor) } else { "-".into() };
-        let says = match c.call {
-            Call::Floor => "noise floor",
-            Call::TooFewRounds => "too few rounds to judge",
-            Call::ClientBound => "client-bound: not ranked",
-            Call::Same => "no difference that counts",
-            Call::Differs => "differs",
-        };
         vec![
             name(&scene.results[c.cell].cell),
             c.metric.title().into(),
             format!("{:+.1}", c.median),
             format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
-            if c.call == Call::Floor { String::new() } else { floor },
-            if c.call == Call::Floor || !analysis.enough { String::new() } else { format!("{:.3}", c.p) },
-            says.into(),
+            if c.conclusion == Conclusion::Floor { String::new() } else { floor },
+            if c.conclusion == Conclusion::Floor || !analysis.enough {
+                String::new()
+            } else {
+                format!("{:.3}", c.p)
+            },
+            c.conclusion.name().into(),
         ]
     };
     Table { head: head.map(String::from).to_vec(), rows: scene.comparisons.iter().map(row).collect() }

@@ -1,12 +1,12 @@
-//! How a strategy looks, everywhere: a colour and a mark. It knows names, and no data.
+//! The style of a strategy in all figures: a colour and a mark.
 //!
-//! Colours are those of Okabe and Ito (2008), told apart by the colour-blind too and visible on light and dark. Seven
-//! do not suffice for all strategies and other servers, so each pair of colour and mark is given once. Names that are
-//! likely to meet in one experiment have different colours; another server has the colour of what it resembles.
+//! The colours are those of Okabe and Ito (2008): distinguishable for the colour-blind, and visible on light and dark.
+//! Seven colours are too few for all strategies and servers, so each pair of colour and mark is used once. Names that
+//! often appear in one experiment have different colours; another server has the colour of what it resembles.
 
 use plotters::style::RGBColor;
 
-/// What says *something is wrong* in all figures.
+/// Marks errors in all figures.
 pub const ALARM: RGBColor = RGBColor(213, 94, 0);
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);
@@ -17,9 +17,7 @@ const SKY: RGBColor = RGBColor(86, 180, 233);
 const ORANGE: RGBColor = RGBColor(230, 159, 0);
 const GREY: RGBColor = RGBColor(128, 128, 128);
 
-/// The shape of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Mark {
     Disc,
     Square,
@@ -57,19 +55,16 @@ impl Mark {
     }
 }
 
-/// How a strategy is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// Of lines, areas and marks.
+pub struct Style {
     pub colour: RGBColor,
-    /// Of points.
     pub mark: Mark,
-    /// For the baseline's second run: marks are hollow and lines thin.
+    /// For the second run of the baseline: marks are hollow and lines thin.
     pub hollow: bool,
 }
 
-/// Every name that is known, with what stands after the colon where that makes it another thing.
-const LOOKS: [(&str, RGBColor, Mark); 28] = [
+/// Known names, with an argument where it needs a style of its own.
+const STYLES: [(&str, RGBColor, Mark); 28] = [
     ("inherited", BLUE, Mark::Disc),
     ("reuseport", VERMILION, Mark::Square),
     ("round-robin", GREEN, Mark::Up),
@@ -100,29 +95,29 @@ const LOOKS: [(&str, RGBColor, Mark); 28] = [
     ("inherited-rearm --accept-batch 16", GREY, Mark::Up),
 ];
 
-/// The look of a strategy or another server, `NAME[:ARG]` and perhaps options; `twin` is the baseline's second run.
-pub fn look(name: &str, twin: bool) -> Look {
-    let known = |wanted: &str| LOOKS.iter().find(|(name, ..)| *name == wanted);
+/// The style of a strategy or server, `NAME[:ARG]` with or without options; `twin` is the second run of the baseline.
+pub fn style(name: &str, twin: bool) -> Style {
+    let known = |wanted: &str| STYLES.iter().find(|(name, ..)| *name == wanted);
     let plain = name.split([':', ' ']).next().unwrap_or_default();
     let (colour, mark) = match (known(name), known(plain)) {
         (Some((_, colour, mark)), _) => (*colour, *mark),
-        // Another argument: a mark of its own in the strategy's colour.
+        // Another argument: a mark of its own in the colour of the strategy.
         (None, Some((_, colour, _))) => derived(name, &[*colour]),
         // A new strategy differs in colour from those that it will be compared with first.
         (None, None) => derived(name, &[SKY, PURPLE, ORANGE, GREY]),
     };
-    Look { colour, mark, hollow: twin }
+    Style { colour, mark, hollow: twin }
 }
 
-/// A pair for a name that is not in [`LOOKS`]: always the same, in one of these colours, and not a known name's.
+/// A pair for a name that is not in [`STYLES`]: always the same, in one of these colours, and not a known name's.
 fn derived(name: &str, colours: &[RGBColor]) -> (RGBColor, Mark) {
     let pairs = colours.iter().flat_map(|colour| MARKS.map(|mark| (*colour, mark)));
     let free: Vec<_> =
-        pairs.filter(|pair| !LOOKS.iter().any(|(_, colour, mark)| *pair == (*colour, *mark))).collect();
+        pairs.filter(|pair| !STYLES.iter().any(|(_, colour, mark)| *pair == (*colour, *mark))).collect();
     free[hash(name) % free.len()]
 }
 
-/// A number for a name that is the same everywhere (FNV-1a).
+/// A stable number for a name (FNV-1a).
 fn hash(name: &str) -> usize {
     let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
     name.bytes().fold(2_166_136_261, step) as usize
@@ -133,45 +128,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_names_look_the_same() {
-        for (index, (name, ..)) in LOOKS.iter().enumerate() {
-            for (other, ..) in &LOOKS[..index] {
-                assert_ne!(look(name, false), look(other, false), "{name} and {other}");
+    fn no_two_names_have_the_same_style() {
+        for (index, (name, ..)) in STYLES.iter().enumerate() {
+            for (other, ..) in &STYLES[..index] {
+                assert_ne!(style(name, false), style(other, false), "{name} and {other}");
             }
         }
     }
 
     #[test]
     fn the_strategies_that_meet_first_differ_in_colour() {
-        let colours: Vec<_> = LOOKS[..7].iter().map(|(_, RGBColor(r, g, b), _)| (r, g, b)).collect();
+        let colours: Vec<_> = STYLES[..7].iter().map(|(_, RGBColor(r, g, b), _)| (r, g, b)).collect();
         assert!((1..7).all(|index| !colours[..index].contains(&colours[index])));
     }
 
     #[test]
     fn a_new_strategy_needs_no_entry_here() {
         for name in ["toy", "inherited-lifo", "reuseport-x", "inherited:x", "inherited-rearm:16", "nginx:x"] {
-            assert!(LOOKS.iter().all(|(known, ..)| look(known, false) != look(name, false)), "{name}");
+            assert!(STYLES.iter().all(|(known, ..)| style(known, false) != style(name, false)), "{name}");
         }
         for name in ["toy", "inherited-lifo", "reuseport-x"] {
-            assert!(LOOKS[..3].iter().all(|(_, colour, _)| *colour != look(name, false).colour), "{name}");
+            assert!(STYLES[..3].iter().all(|(_, colour, _)| *colour != style(name, false).colour), "{name}");
         }
         let strategies = || crate::listener::STRATEGIES.iter().map(|entry| entry.name);
         for (index, name) in strategies().enumerate() {
-            assert!(strategies().take(index).all(|other| look(other, false) != look(name, false)), "{name}");
+            assert!(
+                strategies().take(index).all(|other| style(other, false) != style(name, false)),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn a_strategy_keeps_its_colour_with_an_argument_and_as_a_twin() {
-        assert_eq!(look("inherited-rearm:16", false).colour, look("inherited-rearm", false).colour);
-        let (one, twin) = (look("inherited", false), look("inherited", true));
+        assert_eq!(style("inherited-rearm:16", false).colour, style("inherited-rearm", false).colour);
+        let (one, twin) = (style("inherited", false), style("inherited", true));
         assert!(one.colour == twin.colour && one != twin);
     }
 
     #[test]
     fn colours_stand_out_from_a_light_and_a_dark_ground() {
         let linear = |c: u8| (f64::from(c) / 255.0).powf(2.2);
-        for (name, RGBColor(r, g, b), _) in LOOKS {
+        for (name, RGBColor(r, g, b), _) in STYLES {
             let light = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
             let (on_white, on_black) = (1.05 / (light + 0.05), (light + 0.05) / 0.059);
             assert!(on_white > 2.0 && on_black > 3.0, "{name}: {on_white:.1} and {on_black:.1}");

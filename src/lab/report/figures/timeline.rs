@@ -1,10 +1,11 @@
 //! The course of runs as the load generator saw it: latency over time, and what a fault does.
 
 use super::runs::{Runs, Track, band_words, together};
-use super::{about, look_of, name, shown};
+use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
-use crate::lab::plot::recovery::{self, Recovery};
-use crate::lab::plot::timeline::{Strategy, Timeline};
+use crate::lab::plot::Caption;
+use crate::lab::plot::recovery::{Recovery, StrategyRecovery};
+use crate::lab::plot::timeline::{StrategyTimeline, Timeline};
 use crate::lab::results::data::{FaultDone, RunData};
 use crate::lab::spec::FaultKind;
 use crate::measure::series::IntervalSummary;
@@ -37,45 +38,49 @@ fn percentile(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
 
 /// p99 and p50 per interval; `None` where the load generator told no course.
 pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
-    let panel = |result: &CellResult| {
+    let one = |result: &CellResult| {
         let runs = runs.get(&result.cell, scene);
         let track = |of: fn(&IntervalSummary) -> f64| {
             together(&runs.iter().map(|run| percentile(run, of)).collect::<Vec<_>>(), step_s(runs))
         };
-        Strategy {
+        StrategyTimeline {
             label: name(&result.cell),
-            look: look_of(&result.cell),
+            style: style_of(&result.cell),
             note: String::new(),
             tracks: vec![track(|i| i.response.p99_us), track(|i| i.response.p50_us)],
             alarms_s: Vec::new(),
         }
     };
-    let panels: Vec<Strategy> =
-        shown(scene).map(panel).filter(|panel| panel.tracks[0].len() >= LEAST).collect();
-    (!panels.is_empty()).then(|| Timeline {
-        title: format!("Response time over time, {}", about(scene)),
-        note: format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_words(scene)),
+    let strategies: Vec<StrategyTimeline> =
+        shown(scene).map(one).filter(|one| one.tracks[0].len() >= LEAST).collect();
+    (!strategies.is_empty()).then(|| Timeline {
+        caption: Caption::new(
+            format!("Response time over time, {}", about(scene)),
+            format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_words(scene)),
+        ),
         unit: "ms".into(),
         log: true,
         names: vec!["p99".into(), "p50".into()],
         alarm: String::new(),
-        panels,
+        strategies,
     })
 }
 
 /// Rate, latency and the hit worker's part around a fault; `None` where there was none.
 pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
     let fault = scene.group.levels.fault?;
-    let strategies: Vec<recovery::Strategy> =
+    let strategies: Vec<StrategyRecovery> =
         shown(scene).filter_map(|result| strategy(result, runs.get(&result.cell, scene))).collect();
     (!strategies.is_empty()).then(|| Recovery {
-        title: format!("What {fault} of {} does, {}", fault.kind.whom(), scene.load.name),
-        note: format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_words(scene)),
+        caption: Caption::new(
+            format!("The effect of {fault} of {}, {}", fault.kind.whom(), scene.load.name),
+            format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_words(scene)),
+        ),
         strategies,
     })
 }
 
-fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<recovery::Strategy> {
+fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> {
     let hit: Vec<(&RunData, &FaultDone)> =
         runs.iter().filter_map(|run| Some((*run, run.fault.as_ref()?))).collect();
     let first = hit.first()?.1;
@@ -88,9 +93,9 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<recovery::Strategy
         together(&tracks, step_s)
     };
     let sampled_s = hit.iter().map(|(run, _)| run.series.interval_s).fold(0.0, f64::max);
-    Some(recovery::Strategy {
+    Some(StrategyRecovery {
         label: name(&result.cell),
-        look: look_of(&result.cell),
+        style: style_of(&result.cell),
         note: errors(&hit),
         lasted_s: first.until_s.map(|until_s| until_s - first.at_s),
         rate: all(&|run, _| rate(run), step_s(runs)),
