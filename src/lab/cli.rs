@@ -89,7 +89,7 @@ fn act(cli: &Cli) -> Result<()> {
     let Some(action) = &cli.action else { return print(&packaging::man(Cli::command())?) };
     match action {
         Action::Guard => {
-            guard::stand();
+            guard::run();
             Ok(())
         }
         Action::List => list(),

@@ -56,7 +56,7 @@ pub fn compare(wanted: &Compare) -> Result<String> {
     }
     let names = [&wanted.first, &wanted.second].map(|path| path.display().to_string());
     if let Some(path) = &wanted.page {
-        report::compare_page(path, names.clone(), &comparison)?;
+        report::write_comparison(path, names.clone(), &comparison)?;
     }
     Ok(markdown(&comparison, &names))
 }

@@ -72,7 +72,7 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::results::data::{FaultDone, Sample, Series, Worker};
+    use crate::lab::results::data::{FaultRecord, Sample, Series, Worker};
 
     fn names(text: &str) -> Vec<String> {
         text.chars().map(String::from).collect()
@@ -113,11 +113,11 @@ mod tests {
                 interval_s: 0.1,
                 samples: vec![sample(0.0, [50, 0]), sample(0.6, [60, 10]), sample(1.0, [60, 40])],
             },
-            fault: Some(FaultDone { kind: "kill".into(), at_s: 0.5, worker: 0, ..FaultDone::default() }),
+            fault: Some(FaultRecord { kind: "kill".into(), at_s: 0.5, worker: 0, ..FaultRecord::default() }),
             ..RunData::default()
         };
         assert_eq!(successor_share(&run), Some(0.0));
-        let other = FaultDone { worker: 1, ..run.fault.clone().unwrap() };
+        let other = FaultRecord { worker: 1, ..run.fault.clone().unwrap() };
         assert_eq!(successor_share(&RunData { fault: Some(other), ..run.clone() }), Some(1.0));
         assert_eq!(successor_share(&RunData { fault: None, ..run }), None);
     }

@@ -15,7 +15,7 @@ const STEPS: f64 = 24.0;
 
 /// One percentile: where it lies and what it is, in ms, over the runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
+pub struct PercentilePoint {
     /// log10 of 1/(1-q): 1 is 90 %, 2 is 99 %.
     pub nines: f64,
     /// Median over the runs.
@@ -31,7 +31,11 @@ pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
 }
 
 /// The curve of response times over runs, up to `reach`. Runs whose histogram cannot be read are left out.
-pub fn curve<'a>(runs: impl Iterator<Item = &'a RunRecord>, reach: f64, enough: bool) -> Vec<Point> {
+pub fn curve<'a>(
+    runs: impl Iterator<Item = &'a RunRecord>,
+    reach: f64,
+    enough: bool,
+) -> Vec<PercentilePoint> {
     let histograms: Vec<_> = runs.filter_map(|run| decode(run.histograms.get("response")?).ok()).collect();
     let steps = ((reach - NEAREST) * STEPS).floor() as u32;
     let at = |step: u32| {
@@ -40,7 +44,7 @@ pub fn curve<'a>(runs: impl Iterator<Item = &'a RunRecord>, reach: f64, enough: 
         let values: Vec<f64> =
             histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
         let band = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
-        Some(Point { nines, median_ms: stats::median(&values)?, band_ms: band? })
+        Some(PercentilePoint { nines, median_ms: stats::median(&values)?, band_ms: band? })
     };
     (0..=steps).filter_map(at).collect()
 }

@@ -10,7 +10,7 @@ pub type Track = Vec<(f64, f64)>;
 
 /// One figure over the time of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct Trend {
     /// What it is.
     pub name: &'static str,
     /// Its unit.
@@ -63,7 +63,7 @@ pub fn rate(run: &RunData) -> Track {
 }
 
 /// All of them; empty where the server's processes were not watched.
-pub fn courses(run: &RunData) -> Vec<Course> {
+pub fn trends(run: &RunData) -> Vec<Trend> {
     let figure = |name, unit, digits, factor, slack| Figure { name, unit, digits, factor, slack };
     let all = [
         (figure("Memory (PSS)", "MiB", 1, 1.2, 2.0), memory(run)),
@@ -75,17 +75,17 @@ pub fn courses(run: &RunData) -> Vec<Course> {
     if all[0].1.is_empty() {
         return Vec::new();
     }
-    all.into_iter().filter_map(|(figure, track)| course(&figure, &track)).collect()
+    all.into_iter().filter_map(|(figure, track)| trend(&figure, &track)).collect()
 }
 
-fn course(figure: &Figure, track: &Track) -> Option<Course> {
+fn trend(figure: &Figure, track: &Track) -> Option<Trend> {
     let values: Vec<f64> = track.iter().map(|(_, value)| *value).collect();
     let third = values.len().div_ceil(3);
     let (first, last) =
         (stats::median(values.get(..third)?)?, stats::median(&values[values.len() - third..])?);
     let Figure { name, unit, digits, factor, slack } = *figure;
     let highest = values.iter().copied().fold(0.0, f64::max);
-    Some(Course { name, unit, digits, first, last, highest, grew: last > first * factor + slack })
+    Some(Trend { name, unit, digits, first, last, highest, grew: last > first * factor + slack })
 }
 
 fn of_tree(run: &RunData, value: fn(&Tree) -> f64) -> Track {
@@ -122,14 +122,14 @@ mod tests {
 
     #[test]
     fn a_leak_is_told_from_a_moment() {
-        let leak = &courses(&run(|second| 4096 + second * 100))[0];
+        let leak = &trends(&run(|second| 4096 + second * 100))[0];
         assert!(leak.grew && leak.first < 6.0 && leak.last > 11.0, "{leak:?}");
-        let moment = &courses(&run(|second| if second == 70 { 90_000 } else { 4096 }))[0];
+        let moment = &trends(&run(|second| if second == 70 { 90_000 } else { 4096 }))[0];
         assert!(
             !moment.grew && moment.first == 4.0 && moment.last == 4.0 && moment.highest > 80.0,
             "{moment:?}"
         );
-        assert!(courses(&RunData::default()).is_empty());
+        assert!(trends(&RunData::default()).is_empty());
     }
 
     #[test]
@@ -144,8 +144,8 @@ mod tests {
             let plan = Plan { interval_s: 1.0, ..Plan::default() };
             let record =
                 RunRecord { plan, intervals: (0..90).map(interval).collect(), ..RunRecord::default() };
-            let courses = courses(&RunData { record: Some(record), ..run(|_| 4096) });
-            courses.into_iter().find(|course| course.name == "p99").unwrap().grew
+            let trends = trends(&RunData { record: Some(record), ..run(|_| 4096) });
+            trends.into_iter().find(|trend| trend.name == "p99").unwrap().grew
         };
         assert!(slow(|second| 3.0 + second as f64 / 6.0));
         assert!(!slow(|second| if second % 10 == 0 { 300.0 } else { 3.0 }));

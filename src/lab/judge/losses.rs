@@ -89,7 +89,7 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::results::data::FaultDone;
+    use crate::lab::results::data::FaultRecord;
 
     fn plain(figure: u64) -> String {
         figure.to_string()
@@ -104,7 +104,7 @@ mod tests {
             histograms: [("response".into(), histogram::encode(&histogram))].into(),
             ..RunRecord::default()
         };
-        let fault = Some(FaultDone { kind: kind.into(), held, ..FaultDone::default() });
+        let fault = Some(FaultRecord { kind: kind.into(), held, ..FaultRecord::default() });
         Losses::of(&RunData { record: Some(record), fault, ..RunData::default() }).unwrap()
     }
 

@@ -4,12 +4,12 @@
 //! within a round. It knows no words, colours or files.
 
 mod balance;
-mod compare;
+mod baseline;
+pub mod claims;
 pub mod curves;
 pub mod endurance;
 pub mod environment_diff;
 mod estimate;
-pub mod expect;
 pub mod folders;
 pub mod losses;
 pub mod rows;
@@ -22,8 +22,8 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
-pub use self::compare::{Comparison, Conclusion};
-use self::compare::{compare, correct};
+pub use self::baseline::{Comparison, Conclusion};
+use self::baseline::{compare, correct};
 pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
@@ -31,9 +31,9 @@ use self::values::value;
 use crate::lab::spec::Metric;
 use rayon::prelude::*;
 
-use self::curves::Point;
-use self::endurance::{Course, courses};
-use self::expect::Claim;
+use self::claims::Claim;
+use self::curves::PercentilePoint;
+use self::endurance::{Trend, trends};
 use self::losses::Losses;
 use self::rows::{Row, Verdict, row};
 use crate::lab::results::data::RunData;
@@ -91,7 +91,7 @@ pub struct CellResult {
     /// What became of connections in those.
     pub losses: Losses,
     /// How the server fared over a long run, the first that has a record; empty where its processes were not watched.
-    pub endurance: Vec<Course>,
+    pub endurance: Vec<Trend>,
     /// How connections were spread.
     pub spread: Option<Spread>,
     /// Shares of the workers in each run that counts, largest first.
@@ -99,7 +99,7 @@ pub struct CellResult {
     /// Who accepted the connections before the load, in the first run that counts; empty where none were made.
     pub sequence: Vec<String>,
     /// Percentile curve of the response time.
-    pub curve: Vec<Point>,
+    pub curve: Vec<PercentilePoint>,
 }
 
 /// Judges an experiment.
@@ -120,7 +120,7 @@ pub fn judge(data: &Data) -> Analysis {
     let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, data.spec.seed);
     let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
     correct(&mut scenes, enough);
-    let claims = expect::evaluate(data, &rows, rounds);
+    let claims = claims::evaluate(data, &rows, rounds);
     Analysis { rounds, enough, scenes, rows, claims }
 }
 
@@ -189,7 +189,7 @@ fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough
         endurance: made
             .iter()
             .find(|(run, _)| run.record.is_some())
-            .map_or(Vec::new(), |(run, _)| courses(run)),
+            .map_or(Vec::new(), |(run, _)| trends(run)),
         losses: losses.into_iter().fold(Losses::default(), Losses::plus),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),

@@ -259,7 +259,7 @@ fn tail(row: &mut Row, record: &RunRecord) {
 mod tests {
     use super::*;
     use crate::lab::fixture;
-    use crate::lab::results::data::FaultDone;
+    use crate::lab::results::data::FaultRecord;
     use crate::lab::spec::plan;
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         let data = fixture::quick(1);
         let (run, cells) = (data.runs[0].clone(), plan::cells(&data.spec));
         let cost = |kind: &str| {
-            let fault = Some(FaultDone { kind: kind.into(), ..FaultDone::default() });
+            let fault = Some(FaultRecord { kind: kind.into(), ..FaultRecord::default() });
             row(&RunData { fault, ..run.clone() }, &cells[0], &data.spec.rules).system_cpu_us_per_connection
         };
         assert!(cost("kill").is_some());

@@ -6,7 +6,7 @@ use super::{Analysis, CellResult};
 pub fn failed(analysis: &Analysis) -> Vec<&str> {
     let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
     let fails = |result: &&CellResult| {
-        result.losses.reset + result.losses.lost > 0 || result.endurance.iter().any(|course| course.grew)
+        result.losses.reset + result.losses.lost > 0 || result.endurance.iter().any(|trend| trend.grew)
     };
     results.filter(fails).map(|result| result.cell.id.as_str()).collect()
 }

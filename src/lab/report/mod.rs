@@ -11,20 +11,20 @@
 //! compare     two results folders side by side
 //! ```
 
-mod compare;
+mod answer;
 mod figures;
+mod folders;
 mod index;
 pub mod suite;
 mod summary;
 mod tables;
 mod templates;
 mod view;
-mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use self::compare::write as compare_page;
+pub use self::folders::write as write_comparison;
 use self::summary::Summary;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::{self, Analysis};

@@ -9,7 +9,7 @@ use super::view::claims::{ClaimView, sentence, views};
 use super::view::moment;
 use super::{PAGE, index, save, templates};
 use crate::lab::error::Result;
-use crate::lab::judge::expect::Claim;
+use crate::lab::judge::claims::Claim;
 
 /// An experiment of a suite.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Member {
 }
 
 #[derive(Debug, Serialize)]
-struct Page {
+struct SuitePage {
     question: String,
     subtitle: String,
     answer: Vec<String>,
@@ -67,7 +67,7 @@ pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<Pat
         let link = index::link(&format!("{}/{PAGE}", member.name));
         self::views(member.claims.as_deref().unwrap_or_default(), &link)
     };
-    let page = Page {
+    let page = SuitePage {
         question: question.to_owned(),
         subtitle: format!("{} experiments on {}, {}", views.len(), summary.label, moment(&summary.started)),
         answer,

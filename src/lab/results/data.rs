@@ -53,16 +53,16 @@ pub struct RunData {
     pub noise: Noise,
     /// The fault that struck the server.
     #[serde(default)]
-    pub fault: Option<FaultDone>,
+    pub fault: Option<FaultRecord>,
     /// The faults that struck it at random times, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<FaultDone>,
+    pub faults: Vec<FaultRecord>,
     /// What the load generators found that ran beside the measured one, by their loads' names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beside: BTreeMap<String, RunRecord>,
     /// What came of the connections that the lab made itself before the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sequence: Option<SequenceDone>,
+    pub sequence: Option<SequenceRecord>,
     /// Why the run was not made: a server that is not installed, a strategy that this kernel lacks.
     #[serde(default)]
     pub skipped: Option<String>,
@@ -75,7 +75,7 @@ impl RunData {
     }
 
     /// All faults that struck the server.
-    pub fn faults(&self) -> impl Iterator<Item = &FaultDone> {
+    pub fn faults(&self) -> impl Iterator<Item = &FaultRecord> {
         self.fault.iter().chain(&self.faults)
     }
 
@@ -164,7 +164,7 @@ pub struct Noise {
 
 /// Connections that the lab made one after the other on the idle server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SequenceDone {
+pub struct SequenceRecord {
     /// Who accepted each, in their order, as `Caffeine-Worker` names it.
     pub workers: Vec<String>,
     /// For connections that were kept: response times in us of a second request on each, all sent at once.
@@ -177,7 +177,7 @@ pub struct SequenceDone {
 
 /// A fault as it really came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FaultDone {
+pub struct FaultRecord {
     /// As the experiment names it: `kill`, `exit`, `reload` and so on.
     pub kind: String,
     /// Seconds since the measured time began.
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_times_of_a_run_move_to_the_beginning_that_the_load_generator_tells() {
-        let fault = FaultDone { at_s: 1.0, until_s: Some(2.0), ..FaultDone::default() };
+        let fault = FaultRecord { at_s: 1.0, until_s: Some(2.0), ..FaultRecord::default() };
         let series = Series { interval_s: 0.5, samples: vec![Sample { at_s: -0.5, ..Sample::default() }] };
         let mut run = RunData { begin_unix_s: 100.0, fault: Some(fault), series, ..RunData::default() };
         run.set_begin(100.25);

@@ -42,14 +42,14 @@ impl Stop {
 
 /// How long is waited for what should happen by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For a server to get ready, and for a load generator beyond the load itself.
     pub ready: Duration,
     /// For a server to stop, before it is killed.
     pub stop: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// As `--patience` says. A server that stops has work to finish, so it is never hurried.
     pub fn of(seconds: f64) -> Self {
         let ready = Duration::from_secs_f64(seconds);
@@ -65,7 +65,7 @@ pub struct Watch<'a> {
     /// Who ends the processes if the lab cannot.
     pub guard: &'a Guard,
     /// For how long.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// A child process, with its stderr in a file. Dropping it kills it and its process group.

@@ -60,7 +60,7 @@ impl Drop for Guard {
 }
 
 /// What the guard does: waits for the end of its input, then kills what is left.
-pub fn stand() {
+pub fn run() {
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         note(&mut groups, &line);

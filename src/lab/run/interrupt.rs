@@ -27,7 +27,7 @@ impl Interrupt {
     }
 
     /// Whether one of them came.
-    pub fn came(&self) -> bool {
+    pub fn requested(&self) -> bool {
         if matches!(self.signals.read_signal(), Ok(Some(_))) {
             self.seen.set(true);
         }

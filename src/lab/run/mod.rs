@@ -2,7 +2,7 @@
 
 mod check;
 mod child;
-mod fault;
+mod fault_injector;
 pub mod guard;
 mod http;
 mod interrupt;
@@ -22,13 +22,13 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 
-use self::child::Patience;
+use self::child::Timeouts;
 use self::interrupt::Interrupt;
 use self::options::{Check, Run};
 use self::programs::Programs;
-use self::runner::{Manner, Runner};
+use self::runner::{RunOptions, Runner};
 use crate::lab::error::{Error, Result};
-use crate::lab::judge::expect::Claim;
+use crate::lab::judge::claims::Claim;
 use crate::lab::judge::{self, Analysis};
 use crate::lab::report;
 use crate::lab::results::store::{self, Data, Results};
@@ -85,8 +85,10 @@ pub fn run(wanted: &Run) -> Result<()> {
         started: settings::now(),
     };
     match (&wanted.resume, found, experiment) {
-        (Some(directory), found, _) if suite::is_suite(directory) => suite::go_on(&session, directory, found),
-        (Some(directory), found, _) => finish(session.go_on(directory, found.as_ref())?).how,
+        (Some(directory), found, _) if suite::is_suite(directory) => {
+            suite::resume(&session, directory, found)
+        }
+        (Some(directory), found, _) => finish(session.resume(directory, found.as_ref())?).how,
         (None, Some(found), Some(Experiment::Suite(suite))) => suite::run(&session, &found, &suite),
         (None, Some(found), Some(Experiment::One(spec))) => {
             finish(session.experiment(&found, *spec, Place::Fresh)?).how
@@ -139,8 +141,13 @@ pub fn check(wanted: &Check) -> Result<()> {
 
 impl<'a> Session<'a> {
     fn runner<'s>(&'s self, spec: &'s Spec) -> Result<Runner<'s>> {
-        let patience = Patience::of(self.wanted.scope.patience);
-        Runner::new(&self.programs, spec, self.interrupt, Manner { patience, probes: !self.wanted.no_probes })
+        let timeouts = Timeouts::of(self.wanted.scope.patience);
+        Runner::new(
+            &self.programs,
+            spec,
+            self.interrupt,
+            RunOptions { timeouts, probes: !self.wanted.no_probes },
+        )
     }
 
     fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
@@ -172,7 +179,7 @@ impl<'a> Session<'a> {
             Place::Fresh => Results::create(&self.wanted.scope.results, &text, &environment)?,
             Place::Folder(folder) => Results::create_at(folder, &text, &environment)?,
         };
-        let how = rounds::measure(&spec, &runner, &mut results, &[], self.wanted.allow_debug);
+        let how = rounds::make(&spec, &runner, &mut results, &[], self.wanted.allow_debug);
         Ok(Ended { directory: results.directory, how })
     }
 }

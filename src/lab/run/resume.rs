@@ -17,7 +17,7 @@ impl Session<'_> {
     /// # Errors
     /// The folder holds another experiment than was named; machine or programs are others than they were (unless
     /// forced); another lab writes to it.
-    pub fn go_on(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
+    pub fn resume(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
         let data = store::load(directory)?;
         let path = directory.join(store::SPEC);
         let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
@@ -46,7 +46,7 @@ impl Session<'_> {
         let forced = if others.is_empty() { "" } else { ", forced" };
         environment.resumed.push(format!("{}{forced}", self.started));
         let mut results = Results::reopen(directory, &environment)?;
-        let how = rounds::measure(&data.spec, &runner, &mut results, &made, self.wanted.allow_debug);
+        let how = rounds::make(&data.spec, &runner, &mut results, &made, self.wanted.allow_debug);
         Ok(Ended { directory: results.directory, how })
     }
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::programs::BUILD;
-use super::runner::{Occasion, Runner};
+use super::runner::{RunRequest, Runner};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::rows;
 use crate::lab::results::data::RunData;
@@ -19,7 +19,7 @@ use crate::sys::stdio::remark;
 ///
 /// # Errors
 /// The user stopped it; the trial run failed; the results cannot be written; loadgen is not fit to be measured.
-pub fn measure(
+pub fn make(
     spec: &Spec,
     runner: &Runner,
     results: &mut Results,
@@ -53,7 +53,7 @@ pub fn measure(
         let capacity =
             capacities.iter().find(|(trial, _)| plan::same_work(trial, cell)).map(|(_, rate)| *rate);
         let run =
-            runner.run(&Occasion { round, order, cell, load, capacity, results: &results.directory })?;
+            runner.run(&RunRequest { round, order, cell, load, capacity, results: &results.directory })?;
         results.append(&run)?;
         refuse_debug(&run, allow_debug)?;
         say(line(&run, cell, spec, widths));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::http::{self, Answer};
-use crate::lab::results::data::SequenceDone;
+use crate::lab::results::data::SequenceRecord;
 use crate::lab::spec::Sequence;
 
 /// Before the first one: a server says that it is ready when its workers listen, a moment before all of them wait.
@@ -65,8 +65,8 @@ impl Client {
 }
 
 /// Makes them. Each wait takes at most `patience`.
-pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Duration) -> SequenceDone {
-    let mut done = SequenceDone::default();
+pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Duration) -> SequenceRecord {
+    let mut done = SequenceRecord::default();
     let mut kept = Vec::new();
     sleep(SETTLE);
     for number in 1..=wanted.connections {

@@ -33,7 +33,7 @@ pub struct Server<'a> {
     /// Where it listens.
     pub address: SocketAddr,
     watch: Watch<'a>,
-    /// Kept open: a server that writes to a closed pipe would be in trouble.
+    /// Kept open: a server that writes to a closed pipe would be in injector.
     _stdout: Option<ChildStdout>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Server<'a> {
     pub fn start(command: &mut Command, folder: &Path, watch: Watch<'a>) -> Result<Self, Stop> {
         let mut process = Process::start("caffeine", command.stdout(Stdio::piped()), folder, &watch)?;
         let Some(mut stdout) = process.stdout() else { return Err(process.void("has no stdout")) };
-        let deadline = Instant::now() + watch.patience.ready;
+        let deadline = Instant::now() + watch.timeouts.ready;
         let mut text = Vec::new();
         loop {
             if let Some(address) = ready_address(&String::from_utf8_lossy(&text)) {
@@ -78,13 +78,13 @@ impl<'a> Server<'a> {
     ) -> Result<Self, Stop> {
         // What it prints is not kept.
         let mut process = Process::start(name, command.stdout(Stdio::null()), folder, &watch)?;
-        let deadline = Instant::now() + watch.patience.ready;
+        let deadline = Instant::now() + watch.timeouts.ready;
         loop {
             let accepts = TcpStream::connect_timeout(&address, TRY).is_ok();
             match ready {
                 Ready::Accepts if accepts => break,
                 Ready::Answers(target) if accepts => {
-                    match ask(address, target, TRY.min(watch.patience.ready)) {
+                    match ask(address, target, TRY.min(watch.timeouts.ready)) {
                         Ok(answer) if answer.status == 200 => break,
                         Ok(answer) => {
                             return Err(
@@ -114,10 +114,10 @@ impl<'a> Server<'a> {
             return Ok(());
         }
         self.process.terminate();
-        let deadline = Instant::now() + self.watch.patience.stop;
+        let deadline = Instant::now() + self.watch.timeouts.stop;
         while self.process.ended().is_none() {
             if Instant::now() > deadline {
-                let waited = self.watch.patience.stop.as_secs_f64();
+                let waited = self.watch.timeouts.stop.as_secs_f64();
                 return Err(self.process.void(&format!("did not stop within {waited} s of SIGTERM")));
             }
             self.process.wait(TICK);
@@ -127,11 +127,11 @@ impl<'a> Server<'a> {
 }
 
 fn still_waiting(process: &Process<'_>, deadline: Instant, watch: &Watch<'_>) -> Result<(), Stop> {
-    if watch.interrupt.came() {
+    if watch.interrupt.requested() {
         return Err(Stop::Interrupted);
     }
     if Instant::now() > deadline {
-        let waited = watch.patience.ready.as_secs_f64();
+        let waited = watch.timeouts.ready.as_secs_f64();
         return Err(process.void(&format!("did not get ready within {waited} s")));
     }
     Ok(())

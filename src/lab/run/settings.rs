@@ -14,7 +14,7 @@ use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Load, Spec};
 use crate::measure::machine::{Facts, fingerprint};
 
-/// Now, UTC, as it stands in the name of a folder.
+/// Now, UTC, as it is_stopped in the name of a folder.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }

@@ -28,7 +28,7 @@ impl SlowClients {
         let dribble = move || {
             let mut clients: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
             while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                clients.iter_mut().for_each(|client| *client = go_on(client.take(), address));
+                clients.iter_mut().for_each(|client| *client = resume(client.take(), address));
             }
         };
         let thread = std::thread::Builder::new().name("slow clients".into());
@@ -38,7 +38,7 @@ impl SlowClients {
 }
 
 /// One more byte, or a new connection where there is none any more.
-fn go_on(client: Option<TcpStream>, address: SocketAddr) -> Option<TcpStream> {
+fn resume(client: Option<TcpStream>, address: SocketAddr) -> Option<TcpStream> {
     let Some(mut client) = client else {
         let mut client = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         client.write_all(BEGINNING).ok()?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::fault::Trouble;
-use crate::lab::results::data::FaultDone;
+use super::fault_injector::FaultInjector;
+use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind, Soak};
 
 /// From one fault to the next at least: what the last one began is over by then, as a rule.
@@ -35,15 +35,15 @@ pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
 
 /// Faults that follow each other.
 #[derive(Debug)]
-pub struct Troubles {
-    one: Trouble,
+pub struct FaultSequence {
+    one: FaultInjector,
     next: VecDeque<(Fault, u64)>,
-    past: Vec<FaultDone>,
+    past: Vec<FaultRecord>,
 }
 
-impl Troubles {
+impl FaultSequence {
     /// The first one, and those that come after it.
-    pub fn new(one: Trouble, next: impl IntoIterator<Item = (Fault, u64)>) -> Self {
+    pub fn new(one: FaultInjector, next: impl IntoIterator<Item = (Fault, u64)>) -> Self {
         Self { one, next: next.into_iter().collect(), past: Vec::new() }
     }
 
@@ -63,7 +63,7 @@ impl Troubles {
     }
 
     /// What was done, when the run is over.
-    pub fn finish(mut self) -> Vec<FaultDone> {
+    pub fn finish(mut self) -> Vec<FaultRecord> {
         self.past.extend(self.one.finish());
         self.past
     }

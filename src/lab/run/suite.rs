@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finished, Place, Session, finish};
 use crate::lab::error::{Error, Result};
-use crate::lab::judge::expect::{Claim, ClaimVerdict, together};
+use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
 use crate::lab::report::suite::Member;
 use crate::lab::results::store;
 use crate::lab::spec::Spec;
@@ -41,14 +41,14 @@ pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
     let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
     let path = directory.join(SUITE);
     fs::write(&path, &found.text).map_err(|e| Error::file("write", &path, e))?;
-    work_through(session, &directory, suite)
+    run_members(session, &directory, suite)
 }
 
 /// Makes what a suite lacks: members that were not begun, runs that are missing.
 ///
 /// # Errors
 /// As [`run`]; the folder holds another suite than was named.
-pub fn go_on(session: &Session, directory: &Path, found: Option<Found>) -> Result<()> {
+pub fn resume(session: &Session, directory: &Path, found: Option<Found>) -> Result<()> {
     let (suite, text) = read(directory)?;
     if let Some(found) = found.filter(|found| found.text != text) {
         let (origin, directory) = (found.origin, directory.display());
@@ -56,7 +56,7 @@ pub fn go_on(session: &Session, directory: &Path, found: Option<Found>) -> Resul
             "{origin} is not what {directory} holds; go on without naming it"
         )));
     }
-    work_through(session, directory, &suite)
+    run_members(session, directory, &suite)
 }
 
 fn read(directory: &Path) -> Result<(Suite, String)> {
@@ -65,7 +65,7 @@ fn read(directory: &Path) -> Result<(Suite, String)> {
     Ok((Suite::parse(&text, &path.display().to_string())?, text))
 }
 
-fn work_through(session: &Session, directory: &Path, suite: &Suite) -> Result<()> {
+fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()> {
     let members = suite.members()?;
     let time = minutes(total(session, &members)?);
     remark(format_args!("{} experiments, about {time}; results in {}", members.len(), directory.display()));
@@ -110,7 +110,7 @@ fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
 /// One experiment: begun, or gone on with.
 fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<Finished> {
     let ended = if folder.join(store::SPEC).is_file() {
-        session.go_on(folder, None)?
+        session.resume(folder, None)?
     } else {
         session.experiment(found, spec, Place::Folder(folder))?
     };
@@ -124,14 +124,14 @@ fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result
 pub fn redraw(directory: &Path) -> Result<PathBuf> {
     let (suite, _) = read(directory)?;
     let mut known = Claims::new();
-    for name in suite.suite.into_iter().filter(|name| is_begun(&directory.join(name))) {
+    for name in suite.suite.into_iter().filter(|name| has_started(&directory.join(name))) {
         let (_, analysis) = report::redraw(&directory.join(&name))?;
         known.insert(name, analysis.claims);
     }
     Ok(write(directory, known)?.0)
 }
 
-fn is_begun(member: &Path) -> bool {
+fn has_started(member: &Path) -> bool {
     member.join(store::SPEC).is_file()
 }
 
@@ -141,7 +141,7 @@ fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> 
     let mut claims = |name: &String| -> Result<Option<Vec<Claim>>> {
         let folder = directory.join(name);
         match known.remove(name) {
-            None if is_begun(&folder) => Ok(Some(judge::judge(&store::load(&folder)?).claims)),
+            None if has_started(&folder) => Ok(Some(judge::judge(&store::load(&folder)?).claims)),
             claims => Ok(claims),
         }
     };

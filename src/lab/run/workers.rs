@@ -44,7 +44,7 @@ impl Workers {
 
 /// How many connections to `address` a process has open; `None` where that cannot be seen. What still waits in an accept
 /// queue belongs to no worker.
-pub fn in_hands(pid: u32, address: SocketAddr) -> Option<u64> {
+pub fn open_connections(pid: u32, address: SocketAddr) -> Option<u64> {
     let connections: BTreeSet<u32> = SockDiag::open().ok()?.connections(address).ok()?.into_iter().collect();
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
     let inode = |link: std::path::PathBuf| -> Option<u32> {
@@ -69,7 +69,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let held = || in_hands(std::process::id(), address);
+        let held = || open_connections(std::process::id(), address);
         assert_eq!(held(), Some(0));
         let accepted: Vec<_> = (0..2).map(|_| listener.accept().unwrap().0).collect();
         let _again = accepted[0].try_clone().unwrap();

@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::runs::Runs;
 use super::{about, name, shown, style_of};
-use crate::lab::judge::curves::{self, Point};
+use crate::lab::judge::curves::{self, PercentilePoint};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::ecdf::{Distribution, Ecdf};
 use crate::lab::plot::percentiles::{Curve, Percentiles};
-use crate::lab::report::words::load_line;
+use crate::lab::report::answer::load_line;
 use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
 use crate::measure::stats;
@@ -50,9 +50,9 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Pe
 }
 
 /// Service time at the points of a response curve: medians over runs. Empty where it is the response time.
-fn service(response: &[Point], runs: &[&RunData]) -> Vec<(f64, f64)> {
+fn service(response: &[PercentilePoint], runs: &[&RunData]) -> Vec<(f64, f64)> {
     let histograms: Vec<Histogram> = runs.iter().filter_map(|run| phase(run, "service")).collect();
-    let at = |point: &Point| {
+    let at = |point: &PercentilePoint| {
         let quantile = 1.0 - 10_f64.powf(-point.nines);
         let values: Vec<f64> =
             histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::lab::judge::endurance::Track;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS, Scene};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -34,9 +35,6 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// Values over time, in s.
-pub type Track = Vec<(f64, f64)>;
-
 /// Tracks of several runs as one: per step of `step_s` the median, and the band of [`band`]. A step is drawn at its
 /// middle. Steps that fewer than half of the runs have are left out.
 pub fn together(tracks: &[Track], step_s: f64) -> Vec<(f64, [f64; 3])> {
@@ -68,7 +66,7 @@ fn band(values: &[f64]) -> Option<Interval> {
 }
 
 /// What [`band`] is, in words.
-pub fn band_words(scene: &Scene) -> &'static str {
+pub fn band_text(scene: &Scene) -> &'static str {
     if scene.results.iter().any(|result| result.used >= ENOUGH_ROUNDS) {
         "the middle half of the runs"
     } else {

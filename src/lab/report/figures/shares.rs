@@ -4,7 +4,7 @@ use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::shares::{Shares, StrategyShares};
-use crate::lab::report::words::percent;
+use crate::lab::report::answer::percent;
 use crate::measure::stats;
 
 /// Who gets the connections; `None` when they were not counted.

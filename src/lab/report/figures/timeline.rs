@@ -1,17 +1,17 @@
-//! The course of runs as the load generator saw it: latency over time, and what a fault does.
+//! The trend of runs as the load generator saw it: latency over time, and what a fault does.
 
-use super::runs::{Runs, Track, band_words, together};
+use super::runs::{Runs, Track, band_text, together};
 use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::recovery::{Recovery, StrategyRecovery};
 use crate::lab::plot::timeline::{StrategyTimeline, Timeline};
-use crate::lab::results::data::{FaultDone, RunData};
+use crate::lab::results::data::{FaultRecord, RunData};
 use crate::lab::spec::FaultKind;
 use crate::measure::series::IntervalSummary;
 use crate::measure::stats;
 
-/// Intervals of the measured time that it takes to show a course.
+/// Intervals of the measured time that it takes to show a trend.
 const LEAST: usize = 4;
 /// Seconds after a fault that are shown at most, and before it at most.
 const AFTER_S: f64 = 6.0;
@@ -36,7 +36,7 @@ fn percentile(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
     intervals(run).filter(|(at_s, i)| counted(*at_s, i)).map(|(at_s, i)| (at_s, of(i) / 1e3)).collect()
 }
 
-/// p99 and p50 per interval; `None` where the load generator told no course.
+/// p99 and p50 per interval; `None` where the load generator told no trend.
 pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     let one = |result: &CellResult| {
         let runs = runs.get(&result.cell, scene);
@@ -56,7 +56,7 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     (!strategies.is_empty()).then(|| Timeline {
         caption: Caption::new(
             format!("Response time over time, {}", about(scene)),
-            format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_words(scene)),
+            format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_text(scene)),
         ),
         unit: "ms".into(),
         log: true,
@@ -74,21 +74,21 @@ pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
     (!strategies.is_empty()).then(|| Recovery {
         caption: Caption::new(
             format!("The effect of {fault} of {}, {}", fault.kind.whom(), scene.load.name),
-            format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_words(scene)),
+            format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_text(scene)),
         ),
         strategies,
     })
 }
 
 fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> {
-    let hit: Vec<(&RunData, &FaultDone)> =
+    let hit: Vec<(&RunData, &FaultRecord)> =
         runs.iter().filter_map(|run| Some((*run, run.fault.as_ref()?))).collect();
     let first = hit.first()?.1;
-    let around = |track: Track, fault: &FaultDone| -> Track {
+    let around = |track: Track, fault: &FaultRecord| -> Track {
         let moved = track.into_iter().map(|(at_s, value)| (at_s - fault.at_s, value));
         moved.filter(|(at_s, _)| (-BEFORE_S..=AFTER_S).contains(at_s)).collect()
     };
-    let all = |of: &dyn Fn(&RunData, &FaultDone) -> Track, step_s: f64| {
+    let all = |of: &dyn Fn(&RunData, &FaultRecord) -> Track, step_s: f64| {
         let tracks: Vec<Track> = hit.iter().map(|(run, fault)| around(of(run, fault), fault)).collect();
         together(&tracks, step_s)
     };
@@ -112,7 +112,7 @@ fn rate(run: &RunData) -> Track {
 }
 
 /// What some workers accepted, where one of them was struck and not all.
-fn struck(run: &RunData, fault: &FaultDone, some: impl Fn(u64) -> bool) -> Track {
+fn struck(run: &RunData, fault: &FaultRecord, some: impl Fn(u64) -> bool) -> Track {
     let all = FaultKind::ALL.into_iter().any(|kind| kind.strikes_all() && kind.name() == fault.kind);
     if all { Track::new() } else { accepts(run, some) }
 }
@@ -135,7 +135,7 @@ fn accepts(run: &RunData, some: impl Fn(u64) -> bool) -> Track {
 }
 
 /// How many requests failed, in words.
-fn errors(hit: &[(&RunData, &FaultDone)]) -> String {
+fn errors(hit: &[(&RunData, &FaultRecord)]) -> String {
     let total = |run: &RunData| run.record.as_ref().map(|record| record.errors.values().sum::<u64>() as f64);
     let totals: Vec<f64> = hit.iter().filter_map(|(run, _)| total(run)).collect();
     match stats::median(&totals) {

@@ -1,6 +1,6 @@
 //! Workers over time: who accepted when, and how long the accept queues were, from the counters of the series.
 
-use super::runs::{Runs, Track, band_words, together};
+use super::runs::{Runs, Track, band_text, together};
 use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
@@ -115,7 +115,7 @@ pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
         strategies.iter().flat_map(|strategy| &strategy.tracks[0]).any(|(_, [_, _, high])| *high > 0.0);
     let note = format!(
         "The longest accept queue at each sample. Line: median over runs. Band: {}.",
-        band_words(scene)
+        band_text(scene)
     );
     (deep || strategies.iter().any(|strategy| !strategy.alarms_s.is_empty())).then(|| Timeline {
         caption: Caption::new(format!("Connections waiting to be accepted, {}", about(scene)), note),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::lab::judge::expect::{Claim, ClaimVerdict, together};
-use crate::lab::report::words::number;
+use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
+use crate::lab::report::answer::number;
 
 /// One expectation.
 #[derive(Debug, Serialize)]

@@ -2,8 +2,8 @@
 
 use super::Table;
 use crate::lab::judge::{Analysis, CellResult, Conclusion, Estimate, Scene};
+use crate::lab::report::answer::{self, capital, number};
 use crate::lab::report::figures::name;
-use crate::lab::report::words::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
 /// Scenes up to which figures have their intervals here; of more, the sections have them.
@@ -48,7 +48,7 @@ pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
 
 fn heading((scene, metric): &(&Scene, Metric)) -> String {
     let title = if *metric == Rate { String::new() } else { format!("{}, ", metric.title()) };
-    format!("{}\n({title}{})", capital(&words::place(scene)), metric.unit())
+    format!("{}\n({title}{})", capital(&answer::place(scene)), metric.unit())
 }
 
 fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> String {
@@ -88,7 +88,7 @@ fn failed(result: &CellResult) -> String {
 
 fn caption(analysis: &Analysis) -> String {
     let brackets = if analysis.scenes.len() <= WITH_INTERVALS {
-        format!(", in brackets {}", words::brackets(analysis))
+        format!(", in brackets {}", answer::brackets(analysis))
     } else {
         String::new()
     };

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::lab::judge::losses::{LATE_MS, Losses};
 use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::report::answer::{list, number};
 use crate::lab::report::figures::name;
-use crate::lab::report::words::{list, number};
 use crate::lab::spec::{Fault, FaultKind};
 
 /// Strategies that a sentence names; more are counted.

@@ -8,8 +8,8 @@ mod tables;
 
 use serde::Serialize;
 
+use super::answer;
 use super::figures::{Drawn, Figures, counts_losses, slug};
-use super::words;
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::{Data, KEPT_RUNS};
@@ -22,7 +22,7 @@ const FEW_SCENES: usize = 2;
 /// The report.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)]
-pub struct Page {
+pub struct ReportPage {
     pub experiment: String,
     pub question: String,
     pub source: String,
@@ -80,14 +80,14 @@ pub struct Table {
 }
 
 /// Puts the report together.
-pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> Page {
+pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     let environment = &data.environment;
-    let [found, left_out] = words::in_short(analysis);
+    let [found, left_out] = answer::in_short(analysis);
     let losses = losses::losses(analysis);
     let (glance, glance_says) =
         glance::glance(analysis).filter(|_| !counts_losses(analysis)).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
-    Page {
+    ReportPage {
         experiment: environment.experiment.clone(),
         question: data.spec.question.clone(),
         source: data.spec.source.clone(),
@@ -134,7 +134,7 @@ fn measured(spec: &Spec) -> String {
 /// The answer in words with all figures; what came of published claims comes first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
     let claims = claims::sentence(analysis.claims.iter());
-    claims.into_iter().chain(words::answer(analysis)).collect()
+    claims.into_iter().chain(answer::answer(analysis)).collect()
 }
 
 /// `20261123T013000Z` as `2026-11-23 01:30 UTC`.
@@ -194,8 +194,8 @@ fn across(group: &Group, drawn: Drawn) -> Section {
 
 fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
     Section {
-        title: titled(&words::capital(&scene.load.name), &scene.group),
-        describe: format!("{}; {}", words::load_line(scene), scene.group.levels.description()),
+        title: titled(&answer::capital(&scene.load.name), &scene.group),
+        describe: format!("{}; {}", answer::load_line(scene), scene.group.levels.description()),
         figures,
         more,
         order: tables::order(scene),

@@ -1,11 +1,11 @@
 //! The tables of a report: costs, balance and differences of a scene, and the run ledger.
 
 use super::Table;
-use crate::lab::judge::endurance::Course;
+use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::Row;
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
+use crate::lab::report::answer::{number, percent};
 use crate::lab::report::figures::name;
-use crate::lab::report::words::{number, percent};
 use crate::lab::spec::Metric;
 
 fn heading(metric: Metric) -> String {
@@ -77,23 +77,21 @@ pub fn order(scene: &Scene) -> Table {
 /// How the server fared over a long run: the last third of the time against the first.
 pub fn endurance(scene: &Scene) -> Table {
     let head = ["Strategy", "Figure", "First third\n(median)", "Last third\n(median)", "Highest", "Says"];
-    let row = |result: &CellResult, course: &Course| {
+    let row = |result: &CellResult, trend: &Trend| {
         let figure =
-            |value: f64| format!("{} {}", number(value, course.digits), course.unit).trim_end().to_owned();
-        let says = if course.grew { "GREW" } else { "flat" };
+            |value: f64| format!("{} {}", number(value, trend.digits), trend.unit).trim_end().to_owned();
+        let says = if trend.grew { "GREW" } else { "flat" };
         vec![
             name(&result.cell),
-            course.name.into(),
-            figure(course.first),
-            figure(course.last),
-            figure(course.highest),
+            trend.name.into(),
+            figure(trend.first),
+            figure(trend.last),
+            figure(trend.highest),
             says.into(),
         ]
     };
-    let rows = scene
-        .results
-        .iter()
-        .flat_map(|result| result.endurance.iter().map(move |course| row(result, course)));
+    let rows =
+        scene.results.iter().flat_map(|result| result.endurance.iter().map(move |trend| row(result, trend)));
     Table { head: head.map(String::from).to_vec(), rows: rows.collect() }
 }
 

@@ -1,7 +1,7 @@
 //! Whether an experiment can be run here: asked before the first run, answered with the arithmetic.
 //!
 //! What is impossible is refused; what is only left out (a server that is not installed) is said aloud. It asks the
-//! machine and the programs; the arithmetic itself stands in `needs`.
+//! machine and the programs; the arithmetic itself is_stopped in `needs`.
 
 mod needs;
 
@@ -31,44 +31,44 @@ pub struct Finding {
     /// The arithmetic, or what is wrong and the way out.
     pub text: String,
     /// How bad it is.
-    pub grade: Grade,
+    pub severity: Severity,
 }
 
 /// What follows from a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
+pub enum Severity {
     /// Nothing.
     Fine,
     /// Something is left out, or may go wrong.
-    Aloud,
+    Note,
     /// The experiment cannot be run.
     Refused,
 }
 
 impl Finding {
-    fn new(subject: &'static str, grade: Grade, text: impl Into<String>) -> Self {
-        Self { subject, text: text.into(), grade }
+    fn new(subject: &'static str, severity: Severity, text: impl Into<String>) -> Self {
+        Self { subject, text: text.into(), severity }
     }
 
     /// Fine, or else refused.
     fn demand(subject: &'static str, fine: bool, text: String) -> Self {
-        Self::new(subject, if fine { Grade::Fine } else { Grade::Refused }, text)
+        Self::new(subject, if fine { Severity::Fine } else { Severity::Refused }, text)
     }
 
     /// Whether it makes the experiment impossible.
     pub fn refuses(&self) -> bool {
-        self.grade == Grade::Refused
+        self.severity == Severity::Refused
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grade = match self.grade {
-            Grade::Fine => "fine",
-            Grade::Aloud => "note",
-            Grade::Refused => "refused",
+        let severity = match self.severity {
+            Severity::Fine => "fine",
+            Severity::Note => "note",
+            Severity::Refused => "refused",
         };
-        write!(f, "{grade:8} {:12} {}", self.subject, self.text)
+        write!(f, "{severity:8} {:12} {}", self.subject, self.text)
     }
 }
 
@@ -109,7 +109,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
 /// # Errors
 /// Something is.
 pub fn refuse(findings: &[Finding]) -> Result<()> {
-    for note in findings.iter().filter(|finding| finding.grade == Grade::Aloud) {
+    for note in findings.iter().filter(|finding| finding.severity == Severity::Note) {
         remark(format_args!("{}: {}", note.subject, note.text));
     }
     let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses()).collect();
@@ -144,22 +144,22 @@ fn machine() -> Machine {
 
 /// Whether connections can come from these addresses.
 fn addresses(spec: &Spec) -> Option<Finding> {
-    let lacking = |address: &Ipv4Addr| TcpListener::bind((*address, 0)).is_err();
+    let unavailable = |address: &Ipv4Addr| TcpListener::bind((*address, 0)).is_err();
     let ends = spec.factors.sources.iter().flatten().flat_map(|sources| [sources.first, sources.last]);
-    let address = ends.into_iter().find(lacking)?;
+    let address = ends.into_iter().find(unavailable)?;
     let text = format!(
         "no connection can come from {address}: it is not an address of this machine (ip address add)"
     );
-    Some(Finding::new("sources", Grade::Refused, text))
+    Some(Finding::new("sources", Severity::Refused, text))
 }
 
 /// Whether settings of the network can be made, each in a network of its own.
 fn networks(spec: &Spec) -> Vec<Finding> {
     let one = |setting: &Sysctl| match network(setting) {
         Ok(_) => {
-            Finding::new("network", Grade::Fine, format!("{setting} can be set, in a network of its own"))
+            Finding::new("network", Severity::Fine, format!("{setting} can be set, in a network of its own"))
         }
-        Err(why) => Finding::new("network", Grade::Aloud, format!("{why}: its runs are skipped")),
+        Err(why) => Finding::new("network", Severity::Note, format!("{why}: its runs are skipped")),
     };
     spec.factors.sysctl.iter().flatten().map(one).collect()
 }
@@ -179,9 +179,9 @@ fn installed(spec: &Spec) -> Vec<Finding> {
         );
     }
     let say = |(server, here): (String, bool)| match here {
-        true => Finding::new("peers", Grade::Fine, format!("{server} is installed")),
+        true => Finding::new("peers", Severity::Fine, format!("{server} is installed")),
         false => {
-            Finding::new("peers", Grade::Aloud, format!("{server} is not installed: its runs are skipped"))
+            Finding::new("peers", Severity::Note, format!("{server} is not installed: its runs are skipped"))
         }
     };
     here.into_iter().map(say).collect()
@@ -206,24 +206,24 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
         match runner.try_start(cell)? {
             Tried::Serves { worker_bytes } => {
                 bytes = bytes.max(worker_bytes);
-                found.push(Finding::new(subject, Grade::Fine, format!("{what} starts")));
+                found.push(Finding::new(subject, Severity::Fine, format!("{what} starts")));
             }
             Tried::Unknown(why) => {
-                found.push(Finding::new(subject, Grade::Refused, format!("{what}: {why}")))
+                found.push(Finding::new(subject, Severity::Refused, format!("{what}: {why}")))
             }
-            Tried::Lacks(why) if cell.listener == spec.baseline => {
+            Tried::Unavailable(why) if cell.listener == spec.baseline => {
                 let text = format!("{what} cannot be had here, and it is the baseline: {why}");
-                found.push(Finding::new(subject, Grade::Refused, text));
+                found.push(Finding::new(subject, Severity::Refused, text));
             }
-            Tried::Lacks(why) => {
+            Tried::Unavailable(why) => {
                 let text = format!("{what} cannot be had here: its runs are skipped: {why}");
-                found.push(Finding::new(subject, Grade::Aloud, text));
+                found.push(Finding::new(subject, Severity::Note, text));
                 runner.skip(&cell.listener, why);
             }
             Tried::Fails(why) => {
                 let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };
                 let text = format!("{what} does not start, its runs will be void{only}: {why}");
-                found.push(Finding::new(subject, Grade::Aloud, text));
+                found.push(Finding::new(subject, Severity::Note, text));
             }
         }
     }
@@ -236,7 +236,7 @@ fn folder(spec: &Spec, target: &Path) -> Vec<Finding> {
     let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let refuse = |why: String| {
         let error = Error::file("make the results folder", target, why);
-        vec![Finding::new("results", Grade::Refused, error.to_string())]
+        vec![Finding::new("results", Severity::Refused, error.to_string())]
     };
     if !there.is_dir() {
         return refuse(format!("{} is not a folder (--results DIR)", there.display()));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, Grade};
+use super::{Finding, Severity};
 use crate::lab::spec::{Load, Pin, Spec, plan};
 use crate::lab::terminal::minutes;
 
@@ -47,9 +47,9 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
                 rounds => format!("--rounds {rounds} would fit, or choose some of it with --only"),
             };
             let text = format!("{text}, and --max-time is {most} min; {way_out}");
-            Finding::new("time", Grade::Refused, text)
+            Finding::new("time", Severity::Refused, text)
         }
-        _ => Finding::new("time", Grade::Fine, text),
+        _ => Finding::new("time", Severity::Fine, text),
     }
 }
 
@@ -129,7 +129,7 @@ pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Find
         mib(need)
     );
     match machine.memory_bytes {
-        None => Finding::new("memory", Grade::Fine, text),
+        None => Finding::new("memory", Severity::Fine, text),
         Some(have) => {
             let way_out = if need <= have { "" } else { ": use fewer workers or connections" };
             Finding::demand("memory", need <= have, format!("{text} of {} MiB{way_out}", mib(have)))
@@ -147,7 +147,7 @@ pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
     let need = runs * run + REPORT_BYTES;
     let text = format!("{runs} runs x {} KiB + reports = {} MiB", run / 1024, mib(need));
     match free {
-        None => Finding::new("disk", Grade::Fine, text),
+        None => Finding::new("disk", Severity::Fine, text),
         Some(have) => {
             let text = format!("{text} of {} MiB free in {}", mib(have), folder.display());
             let way_out = if need <= have { "" } else { ": make room, or use --results DIR on another disk" };
@@ -184,7 +184,7 @@ mod tests {
         ];
         all.extend(ports(&spec, &MACHINE));
         all.extend(descriptors(&spec, &MACHINE));
-        assert!(all.len() == 5 && all.iter().all(|finding| finding.grade == Grade::Fine), "{all:?}");
+        assert!(all.len() == 5 && all.iter().all(|finding| finding.severity == Severity::Fine), "{all:?}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Drop for Sleeper {
     }
 }
 
-/// Sleeps again and again, and records how late each wake-up is. One that is later than a period stands for those that
+/// Sleeps again and again, and records how late each wake-up is. One that is later than a period is_stopped for those that
 /// it kept from happening: they are added, as coordinated omission demands.
 fn sleep_until(stop: &AtomicBool) -> Histogram {
     let _ = clock::exact_timers();

@@ -18,13 +18,13 @@ pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub const BACKLOG: u32 = 4096;
 
 /// A command, word by word: the program first.
-pub type Words = Vec<OsString>;
+pub type CommandLine = Vec<OsString>;
 
 /// The words that are put before a command.
 ///
 /// # Errors
 /// An open quote in the prefix.
-pub fn prefix(text: Option<&str>, key: &str) -> Result<Words> {
+pub fn prefix(text: Option<&str>, key: &str) -> Result<CommandLine> {
     let words =
         shell_words::split(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
     Ok(words.into_iter().map(OsString::from).collect())
@@ -52,7 +52,7 @@ pub fn split(pin: Option<Pin>, allowed: &[usize]) -> [Option<CpuSet>; 2] {
     [set(if others.is_empty() { allowed } else { others }), set(&[*last])]
 }
 
-/// Name of the configuration that the number of workers stands in where it changes.
+/// Name of the configuration that the number of workers is_stopped in where it changes.
 pub const CONFIG: &str = "caffeine.toml";
 
 /// Whether the number of workers changes while the server runs.
@@ -61,8 +61,8 @@ pub fn resizes(cell: &Cell) -> bool {
 }
 
 /// Our server: `folder` is for its state and its configuration, `handlers` for what it serves.
-pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> Words {
-    let mut words: Words = vec![program.into()];
+pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> CommandLine {
+    let mut words: CommandLine = vec![program.into()];
     let mut add = |option: &str, value: &OsStr| words.extend([option.into(), value.to_owned()]);
     add("-n", OsStr::new(instance));
     add("--bind", OsStr::new(&ADDRESS.to_string()));
@@ -107,9 +107,10 @@ pub struct Ask<'a> {
 }
 
 /// The load generator, for a server at `authority`.
-pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> Words {
+pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
     let Ask { spec, load, .. } = *ask;
-    let mut words: Words = vec![program.into(), format!("http://{authority}/{}", path(spec, load)).into()];
+    let mut words: CommandLine =
+        vec![program.into(), format!("http://{authority}/{}", path(spec, load)).into()];
     let mut add = |option: &str, value: &str| words.extend([option.into(), value.into()]);
     if let Some(connections) = load.closed {
         add("-c", &connections.to_string());

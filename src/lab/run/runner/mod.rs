@@ -1,8 +1,8 @@
 //! Makes runs: a fresh server, a load generator, probes and faults meanwhile. It draws and concludes nothing.
 
-mod beside;
 mod command;
-mod measure;
+mod one_run;
+mod side_loads;
 mod trial;
 
 use std::cell::RefCell;
@@ -11,9 +11,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use self::command::Words;
+use self::command::CommandLine;
 pub use self::trial::Tried;
-use super::child::{Patience, Stop, Watch};
+use super::child::{Stop, Timeouts, Watch};
 use super::guard::Guard;
 use super::interrupt::Interrupt;
 use super::programs::Programs;
@@ -54,16 +54,16 @@ impl Drop for Scratch {
 
 /// How runs are made, beside what the experiment says.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct RunOptions {
     /// How long is waited for servers and load generators.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Whether probes run meanwhile: counters over time and hiccups.
     pub probes: bool,
 }
 
 /// One run to be made.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
+pub struct RunRequest<'a> {
     /// Round, from 1; 0 is the trial run.
     pub round: u32,
     /// Position among all runs, from 1.
@@ -84,17 +84,17 @@ pub struct Runner<'a> {
     programs: &'a Programs,
     spec: &'a Spec,
     interrupt: &'a Interrupt,
-    manner: Manner,
+    options: RunOptions,
     guard: Guard,
     scratch: Scratch,
-    server_prefix: Words,
-    client_prefix: Words,
+    server_prefix: CommandLine,
+    client_prefix: CommandLine,
     /// Numbers of the processors that may be used.
     processors: Vec<usize>,
     /// What is served, in words.
     pub handler: Option<String>,
     /// Strategies that do not start here, and why: their runs are skipped.
-    lacking: RefCell<BTreeMap<String, String>>,
+    unavailable: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Runner<'a> {
@@ -106,7 +106,7 @@ impl<'a> Runner<'a> {
         programs: &'a Programs,
         spec: &'a Spec,
         interrupt: &'a Interrupt,
-        manner: Manner,
+        options: RunOptions,
     ) -> Result<Self> {
         let server_prefix = command::prefix(spec.server_prefix.as_deref(), "server_prefix")?;
         let client_prefix = command::prefix(spec.client_prefix.as_deref(), "client_prefix")?;
@@ -129,20 +129,20 @@ impl<'a> Runner<'a> {
             programs,
             spec,
             interrupt,
-            manner,
+            options,
             guard,
             scratch,
             server_prefix,
             client_prefix,
             processors,
             handler,
-            lacking: RefCell::default(),
+            unavailable: RefCell::default(),
         })
     }
 
     /// Skips all runs of a strategy that cannot be had here.
     pub fn skip(&self, listener: &str, why: String) {
-        self.lacking.borrow_mut().insert(listener.to_owned(), why);
+        self.unavailable.borrow_mut().insert(listener.to_owned(), why);
     }
 
     /// The trial run: requests per second of the baseline in a closed loop, which open loads may refer to.
@@ -155,7 +155,7 @@ impl<'a> Runner<'a> {
         let load = Load { name: "trial".into(), closed: Some(connections), ..Load::default() };
         let cell = Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
         let run =
-            self.run(&Occasion { round: 0, order: 0, cell: &cell, load: &load, capacity: None, results })?;
+            self.run(&RunRequest { round: 0, order: 0, cell: &cell, load: &load, capacity: None, results })?;
         match (&run.void, run.record.as_ref().map(|record| record.rate)) {
             (None, Some(rate)) if rate > 0.0 => Ok(run),
             (Some(void), _) => Err(Error::Failed(format!(
@@ -172,21 +172,21 @@ impl<'a> Runner<'a> {
     ///
     /// # Errors
     /// The user stopped it; the scratch folder cannot be made.
-    pub fn run(&self, occasion: &Occasion<'_>) -> Result<RunData> {
+    pub fn run(&self, request: &RunRequest<'_>) -> Result<RunData> {
         let mut data = RunData {
             schema: SCHEMA,
-            round: occasion.round,
-            order: occasion.order,
-            cell: occasion.cell.id.clone(),
-            load: occasion.load.name.clone(),
+            round: request.round,
+            order: request.order,
+            cell: request.cell.id.clone(),
+            load: request.load.name.clone(),
             started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..RunData::default()
         };
         let folder = self.scratch.0.join("run");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
-        let made = self.possible(occasion.cell).and_then(|network| {
-            let made = self.measure(occasion, &folder, &mut data);
+        let made = self.possible(request.cell).and_then(|network| {
+            let made = self.measure(request, &folder, &mut data);
             drop(network);
             made
         });
@@ -201,21 +201,21 @@ impl<'a> Runner<'a> {
 
     /// Whether the cell can be run here; with the network that it is to be run in, if not the system's.
     fn possible(&self, cell: &Cell) -> std::result::Result<Option<OwnNetwork>, Stop> {
-        match self.lacking.borrow().get(&cell.listener) {
+        match self.unavailable.borrow().get(&cell.listener) {
             Some(why) if cell.peer.is_none() => Err(Stop::Skipped(why.clone())),
             _ => cell.levels.sysctl.as_ref().map(network).transpose().map_err(Stop::Skipped),
         }
     }
 
     fn watch(&self) -> Watch<'_> {
-        Watch { interrupt: self.interrupt, guard: &self.guard, patience: self.manner.patience }
+        Watch { interrupt: self.interrupt, guard: &self.guard, timeouts: self.options.timeouts }
     }
 
     /// The commands of a cell under a load, for the record: the server's and the load generator's. Ports are written `PORT`,
-    /// folders `DIR`; another server's command is known when it runs, so its name stands here.
+    /// folders `DIR`; another server's command is known when it runs, so its name is_stopped here.
     pub fn commands(&self, cell: &Cell, load: &Load, capacity: Option<f64>) -> [String; 2] {
         let hidden = [self.scratch.0.as_path(), self.programs.folder.as_path()];
-        let shown = |prefix: &Words, words: Words| {
+        let shown = |prefix: &CommandLine, words: CommandLine| {
             command::shown(&[prefix.clone(), words].concat(), &hidden).replace("DIR/caffeine", "caffeine")
         };
         let server = match &cell.peer {
@@ -232,7 +232,7 @@ impl<'a> Runner<'a> {
         peers::versions(self.spec.factors.peers.iter().map(String::as_str))
     }
 
-    fn server_words(&self, cell: &Cell, folder: &Path) -> Words {
+    fn server_words(&self, cell: &Cell, folder: &Path) -> CommandLine {
         let handlers = self.scratch.0.join("handlers");
         command::server(&self.programs.caffeine, INSTANCE, cell, folder, &handlers)
     }

@@ -27,7 +27,7 @@ pub enum Tried {
     /// It does not know the strategy or the work: why.
     Unknown(String),
     /// It says that this strategy cannot be had here: why.
-    Lacks(String),
+    Unavailable(String),
     /// It fails otherwise: how.
     Fails(String),
 }
@@ -53,7 +53,7 @@ impl Runner<'_> {
             Err(Stop::Skipped(why)) => Ok(Tried::Fails(why)),
             Err(Stop::Void(void)) if void.status == Some(USAGE) => Ok(Tried::Unknown(said(&void))),
             Err(Stop::Void(void)) if void.status == Some(FAILED) && names(&void, &cell.listener) => {
-                Ok(Tried::Lacks(said(&void)))
+                Ok(Tried::Unavailable(said(&void)))
             }
             Err(Stop::Void(void)) => Ok(Tried::Fails(said(&void))),
         }

@@ -5,18 +5,18 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Occasion, Runner, command};
+use super::{RunRequest, Runner, command};
 use crate::lab::run::child::{Process, Stop};
 use crate::lab::run::server::Server;
 use crate::lab::run::slow::SlowClients;
 use crate::measure::record::RunRecord;
 
 /// How long is waited at a time for one of them to end.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 /// What runs beside; dropping it ends it.
 #[derive(Debug)]
-pub struct Beside<'a> {
+pub struct SideLoads<'a> {
     generators: Vec<(String, Process<'a>, PathBuf)>,
     _slow: SlowClients,
 }
@@ -26,14 +26,14 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// Void: a load generator cannot be started.
-    pub fn start_beside(
+    pub fn start_side_loads(
         &self,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         server: &Server<'_>,
         folder: &Path,
         seed: u64,
-    ) -> Result<Beside<'_>, Stop> {
-        let loads = if occasion.round > 0 { self.spec.beside.as_slice() } else { &[] };
+    ) -> Result<SideLoads<'_>, Stop> {
+        let loads = if request.round > 0 { self.spec.beside.as_slice() } else { &[] };
         let mut generators = Vec::new();
         for (index, load) in loads.iter().enumerate() {
             let name = format!("loadgen-beside-{index}");
@@ -41,22 +41,22 @@ impl Runner<'_> {
             let file = File::create(&output)
                 .map_err(|e| Stop::void(format!("cannot write {}: {e}", output.display())))?;
             let seed = command::mix(seed ^ (index as u64 + 1));
-            let ask = self.ask(occasion.cell, load, None, seed, None);
+            let ask = self.ask(request.cell, load, None, seed, None);
             let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-            let [_, processors] = command::split(occasion.cell.levels.pin, &self.processors);
+            let [_, processors] = command::split(request.cell.levels.pin, &self.processors);
             let mut command = command::command(&self.client_prefix, &words, processors);
             let process = Process::start(&name, command.stdout(file), folder, &self.watch())?;
             generators.push((load.name.clone(), process, output));
         }
-        let slow = self.spec.soak.as_ref().filter(|_| occasion.round > 0);
+        let slow = self.spec.soak.as_ref().filter(|_| request.round > 0);
         let slow = SlowClients::start(slow.map_or(0, |soak| soak.slow_clients), server.address);
-        Ok(Beside { generators, _slow: slow })
+        Ok(SideLoads { generators, _slow: slow })
     }
 }
 
-impl Beside<'_> {
+impl SideLoads<'_> {
     /// Waits for their end, and gives what they found, by the names of their loads. Of the histograms only that of response
-    /// times is kept, and none of the course.
+    /// times is kept, and none of the trend.
     ///
     /// # Errors
     /// Void: one does not end within `patience`, or gave no record.
@@ -68,7 +68,7 @@ impl Beside<'_> {
                 if Instant::now() > deadline {
                     return Err(process.void("did not end with the others"));
                 }
-                process.wait(LOOK);
+                process.wait(POLL);
             }
             let text = fs::read(&output).unwrap_or_default();
             let mut record: RunRecord =

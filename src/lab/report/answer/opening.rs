@@ -16,7 +16,7 @@ const MOST_NAMES: usize = 4;
 
 /// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene, or one
 /// over all scenes. After a fault the question is another one.
-pub fn leads(analysis: &Analysis) -> Vec<String> {
+pub fn opening(analysis: &Analysis) -> Vec<String> {
     let calm = analysis.scenes.iter().filter(|scene| !scene.random_faults);
     let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
         calm.partition(|scene| scene.group.levels.fault.is_some());
@@ -47,10 +47,10 @@ fn endured(analysis: &Analysis) -> Option<String> {
     for scene in &analysis.scenes {
         for result in &scene.results {
             watched |= !result.endurance.is_empty();
-            for course in result.endurance.iter().filter(|course| course.grew) {
-                let [first, last] = [course.first, course.last].map(|value| number(value, course.digits));
-                let (what, who, place) = (course.name, name(&result.cell), place(scene));
-                let change = format!("{what} of {who} under {place} from {first} to {last} {}", course.unit);
+            for trend in result.endurance.iter().filter(|trend| trend.grew) {
+                let [first, last] = [trend.first, trend.last].map(|value| number(value, trend.digits));
+                let (what, who, place) = (trend.name, name(&result.cell), place(scene));
+                let change = format!("{what} of {who} under {place} from {first} to {last} {}", trend.unit);
                 grown.push(change.trim_end().to_owned());
             }
         }

@@ -186,5 +186,5 @@ fn spoiled(metric: Metric, left: usize, rows: &[Row], cells: &[&Cell], load: &st
 }
 
 #[cfg(test)]
-#[path = "expect_tests.rs"]
+#[path = "claims_tests.rs"]
 mod tests;

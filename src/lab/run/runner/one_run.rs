@@ -6,16 +6,16 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::{self, ADDRESS, BACKLOG};
-use super::{INSTANCE, Occasion, Runner};
-use crate::lab::results::data::{RunData, SequenceDone};
+use super::{INSTANCE, RunRequest, Runner};
+use crate::lab::results::data::{RunData, SequenceRecord};
 use crate::lab::run::child::{Process, Stop};
-use crate::lab::run::fault::{self, Target, Trouble};
+use crate::lab::run::fault_injector::{self, FaultInjector, Target};
 use crate::lab::run::probe::noise::Sleeper;
 use crate::lab::run::probe::series::Sampler;
 use crate::lab::run::probe::{Moment, board};
 use crate::lab::run::sequence;
 use crate::lab::run::server::{Ready, Server, free_port};
-use crate::lab::run::soak::{self, Troubles};
+use crate::lab::run::soak::{self, FaultSequence};
 use crate::lab::run::workers::Workers;
 use crate::lab::spec::peers::{self, Refused};
 use crate::measure::record::RunRecord;
@@ -25,23 +25,24 @@ use crate::scoreboard::Scoreboard;
 const REQUESTS_MAY_TAKE: f64 = 10.0;
 
 /// How often it is seen under load whether the server lives and the user is content.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 impl Runner<'_> {
     pub(super) fn measure(
         &self,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         folder: &Path,
         data: &mut RunData,
     ) -> Result<(), Stop> {
-        let cell = occasion.cell;
-        let seed = command::seed(self.spec, occasion.round, occasion.load);
+        let cell = request.cell;
+        let seed = command::seed(self.spec, request.round, request.load);
         let mut server = match &cell.peer {
-            Some(peer) => self.start_peer(peer, occasion, folder, seed)?,
+            Some(peer) => self.start_peer(peer, request, folder, seed)?,
             None => {
                 let [processors, _] = command::split(cell.levels.pin, &self.processors);
                 if command::resizes(cell) {
-                    let (path, text) = (folder.join(command::CONFIG), fault::config(cell.levels.workers));
+                    let (path, text) =
+                        (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
                     fs::write(&path, text)
                         .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
                 }
@@ -63,20 +64,20 @@ impl Runner<'_> {
         };
         let (read_now, sampled, of_workers) = (scoreboard()?, scoreboard()?, scoreboard()?);
         let supervisor = server.process.pid();
-        data.sequence = self.sequence(occasion, &server);
+        data.sequence = self.sequence(request, &server);
         let before = Moment::read(read_now.as_ref(), supervisor);
-        let mut generator = self.start_generator(occasion, &server, folder, seed, data)?;
+        let mut generator = self.start_generator(request, &server, folder, seed, data)?;
         let begin = Instant::now() + Duration::from_secs_f64(self.spec.warmup_s);
         data.begin_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
             + self.spec.warmup_s;
         let interval = Duration::from_secs_f64(self.spec.interval_s);
         let watched = self.spec.soak.is_some().then_some(supervisor);
-        let sampler = Sampler::start(self.manner.probes, sampled, watched, server.address, begin, interval);
-        let sleeper = Sleeper::start(self.manner.probes);
-        let beside = self.start_beside(occasion, &server, folder, seed)?;
-        let mut trouble = self.trouble(occasion, of_workers, &server, folder, seed, begin)?;
-        let ended = self.wait(&mut generator, occasion, &mut server, trouble.as_mut());
-        let faults = trouble.map(Troubles::finish).unwrap_or_default();
+        let sampler = Sampler::start(self.options.probes, sampled, watched, server.address, begin, interval);
+        let sleeper = Sleeper::start(self.options.probes);
+        let beside = self.start_side_loads(request, &server, folder, seed)?;
+        let mut injector = self.injector(request, of_workers, &server, folder, seed, begin)?;
+        let ended = self.wait(&mut generator, request, &mut server, injector.as_mut());
+        let faults = injector.map(FaultSequence::finish).unwrap_or_default();
         if self.spec.soak.is_some() {
             data.faults = faults;
         } else {
@@ -87,7 +88,7 @@ impl Runner<'_> {
         (data.workers, data.kernel, data.server) = after.since(&before);
         data.noise = sleeper.finish(&data.kernel);
         let status = ended?;
-        data.beside = beside.finish(self.manner.patience.ready)?;
+        data.beside = beside.finish(self.options.timeouts.ready)?;
         let output = fs::read(folder.join("loadgen.stdout")).unwrap_or_default();
         let record: RunRecord = serde_json::from_slice(&output)
             .map_err(|e| generator.void(&format!("gave no record ({status}): {e}")))?;
@@ -98,31 +99,31 @@ impl Runner<'_> {
     }
 
     /// Makes the connections that the experiment wants before the load.
-    fn sequence(&self, occasion: &Occasion<'_>, server: &Server<'_>) -> Option<SequenceDone> {
-        let sequence = self.spec.sequence.filter(|_| occasion.round > 0)?;
-        let target = format!("/{}", command::path(self.spec, occasion.load));
-        Some(sequence::make(server.address, &target, sequence, self.manner.patience.ready))
+    fn sequence(&self, request: &RunRequest<'_>, server: &Server<'_>) -> Option<SequenceRecord> {
+        let sequence = self.spec.sequence.filter(|_| request.round > 0)?;
+        let target = format!("/{}", command::path(self.spec, request.load));
+        Some(sequence::make(server.address, &target, sequence, self.options.timeouts.ready))
     }
 
     /// Starts another server in the place of ours.
     fn start_peer(
         &self,
         name: &str,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         folder: &Path,
         seed: u64,
     ) -> Result<Server<'_>, Stop> {
-        let cell = occasion.cell;
+        let cell = request.cell;
         if cell.levels.fault.is_some() && !peers::has_worker_processes(name) {
             return Err(Stop::Skipped(format!(
                 "{name} has no worker processes: a fault would hit all of it"
             )));
         }
-        let port = free_port(ADDRESS, command::mix(seed ^ u64::from(occasion.order)));
+        let port = free_port(ADDRESS, command::mix(seed ^ u64::from(request.order)));
         let port = port.ok_or_else(|| Stop::void(format!("{name}: no free port on {ADDRESS}")))?;
         let handler = (cell.levels.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
         let handler = handler.map(|name| self.scratch.0.join("handlers").join(name));
-        let path = command::path(self.spec, occasion.load);
+        let path = command::path(self.spec, request.load);
         let setup = peers::Setup {
             program: Path::new(""),
             mode: "",
@@ -152,7 +153,7 @@ impl Runner<'_> {
 
     fn start_generator(
         &self,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         server: &Server<'_>,
         folder: &Path,
         seed: u64,
@@ -163,69 +164,69 @@ impl Runner<'_> {
         let output = folder.join("loadgen.stdout");
         let file = File::create(&output).map_err(|e| failed(&output, e))?;
         // The trial run has no place in the order.
-        let hlog = (occasion.order > 0).then(|| command::hlog(occasion.order));
-        let hlog_path = hlog.as_ref().map(|name| occasion.results.join(name));
+        let hlog = (request.order > 0).then(|| command::hlog(request.order));
+        let hlog_path = hlog.as_ref().map(|name| request.results.join(name));
         if let Some(parent) = hlog_path.as_deref().and_then(Path::parent) {
             fs::create_dir_all(parent).map_err(|e| failed(parent, e))?;
         }
         data.hlog = hlog;
-        let ask = self.ask(occasion.cell, occasion.load, occasion.capacity, seed, hlog_path.as_deref());
+        let ask = self.ask(request.cell, request.load, request.capacity, seed, hlog_path.as_deref());
         let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let [_, processors] = command::split(occasion.cell.levels.pin, &self.processors);
+        let [_, processors] = command::split(request.cell.levels.pin, &self.processors);
         let mut command = command::command(&self.client_prefix, &words, processors);
         Process::start("loadgen", command.stdout(file), folder, &self.watch())
     }
 
-    /// Waits for the end of the load generator, and has trouble made meanwhile.
+    /// Waits for the end of the load generator, and has injector made meanwhile.
     fn wait(
         &self,
         generator: &mut Process<'_>,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         server: &mut Server<'_>,
-        mut trouble: Option<&mut Troubles>,
+        mut injector: Option<&mut FaultSequence>,
     ) -> Result<ExitStatus, Stop> {
-        let factor = if occasion.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
-        let measured_s = self.spec.measured_s(occasion.cell.levels.fault);
+        let factor = if request.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
+        let measured_s = self.spec.measured_s(request.cell.levels.fault);
         let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
-        let limit = load + self.manner.patience.ready;
+        let limit = load + self.options.timeouts.ready;
         let deadline = Instant::now() + limit;
         loop {
-            let idle = trouble.as_mut().map_or(LOOK, |trouble| trouble.advance());
+            let idle = injector.as_mut().map_or(POLL, |injector| injector.advance());
             let ended = generator.ended();
             if ended.is_some_and(|status| !status.success()) {
                 // It may have failed because the server died, of which the kernel tells a moment later.
-                server.process.wait(LOOK);
+                server.process.wait(POLL);
             }
-            let meant = trouble.as_ref().is_some_and(|trouble| trouble.ends_server());
+            let meant = injector.as_ref().is_some_and(|injector| injector.ends_server());
             if let Some(status) = server.process.ended().filter(|status| !(meant && status.success())) {
                 return Err(server.process.void(&format!("died under load ({status})")));
             }
             if let Some(status) = ended {
                 return Ok(status);
             }
-            if self.interrupt.came() {
+            if self.interrupt.requested() {
                 return Err(Stop::Interrupted);
             }
             if Instant::now() > deadline {
                 return Err(generator.void(&format!("did not end within {:.1} s", limit.as_secs_f64())));
             }
             // The end of the load generator ends the wait at once; a fault that is near makes it short.
-            generator.wait(idle.min(LOOK));
+            generator.wait(idle.min(POLL));
         }
     }
 
     /// The fault of a cell, if it has one, or those that come at random.
-    fn trouble(
+    fn injector(
         &self,
-        occasion: &Occasion<'_>,
+        request: &RunRequest<'_>,
         board: Option<Scoreboard>,
         server: &Server<'_>,
         folder: &Path,
         seed: u64,
         begin: Instant,
-    ) -> Result<Option<Troubles>, Stop> {
-        let cell = occasion.cell;
-        let soak = self.spec.soak.as_ref().filter(|_| occasion.round > 0);
+    ) -> Result<Option<FaultSequence>, Stop> {
+        let cell = request.cell;
+        let soak = self.spec.soak.as_ref().filter(|_| request.round > 0);
         let mut faults: Vec<_> = match (cell.levels.fault, soak) {
             (Some(fault), _) => vec![(fault, seed)],
             (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
@@ -249,6 +250,6 @@ impl Runner<'_> {
             config: folder.join(command::CONFIG),
             count: cell.levels.workers,
         };
-        Ok(Some(Troubles::new(Trouble::new(first, target, choice, begin), faults)))
+        Ok(Some(FaultSequence::new(FaultInjector::new(first, target, choice, begin), faults)))
     }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::http::{Answer, ask};
-use super::workers::{Workers, in_hands};
-use crate::lab::results::data::FaultDone;
+use super::workers::{Workers, open_connections};
+use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind};
 use crate::sys::pidfd::Pidfd;
 
@@ -45,7 +45,7 @@ pub struct Target {
 type Reply = (std::io::Result<Answer>, Instant);
 
 /// How often it is seen whether a killed worker has a successor, and whether a stall is over.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 enum State {
@@ -67,17 +67,17 @@ enum State {
 
 /// One fault of one run.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct FaultInjector {
     fault: Fault,
     target: Target,
     /// Which worker, modulo how many there are.
     choice: u64,
     begin: Instant,
     state: State,
-    done: Option<FaultDone>,
+    done: Option<FaultRecord>,
 }
 
-impl Trouble {
+impl FaultInjector {
     /// Prepares it. The measured time begins at `begin`; `choice` chooses the worker that is killed or stopped.
     pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
         Self { fault, target, choice, begin, state: State::Waiting, done: None }
@@ -94,7 +94,7 @@ impl Trouble {
     }
 
     /// Another fault, after the last one is over: what that one came to.
-    pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultDone> {
+    pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultRecord> {
         (self.fault, self.choice, self.state) = (fault, choice, State::Waiting);
         self.done.take()
     }
@@ -109,16 +109,16 @@ impl Trouble {
                 if !left.is_zero() {
                     return left;
                 }
-                self.strike();
+                self.inject();
             }
-            State::Ending => self.look_for_successor(),
+            State::Ending => self.check_successor(),
             State::Reloading(before) => {
                 let before = std::mem::take(before);
-                self.look_for_generation(before);
+                self.check_generation(before);
             }
             State::Leaving(server) => {
                 if server.wait(0).unwrap_or(false) {
-                    self.left();
+                    self.server_ended();
                 }
             }
             State::Stopped { until, .. } => {
@@ -135,11 +135,11 @@ impl Trouble {
             },
             State::Over => return idle,
         }
-        LOOK
+        POLL
     }
 
     /// What was done, when the run is over. Nothing goes on after this.
-    pub fn finish(mut self) -> Option<FaultDone> {
+    pub fn finish(mut self) -> Option<FaultRecord> {
         self.resume();
         let deadline = Instant::now() + SUCCESSION;
         while matches!(self.state, State::Ending | State::Reloading(_) | State::Leaving(_))
@@ -167,15 +167,15 @@ impl Trouble {
         now.saturating_duration_since(self.begin).as_secs_f64() - before
     }
 
-    fn strike(&mut self) {
+    fn inject(&mut self) {
         let kind = self.fault.kind.name().to_owned();
-        self.done = Some(FaultDone { kind, at_s: self.since_begin(), ..FaultDone::default() });
+        self.done = Some(FaultRecord { kind, at_s: self.since_begin(), ..FaultRecord::default() });
         self.state = match self.fault.kind {
             FaultKind::Stall => self.stall(),
             FaultKind::Kill => self.kill().map_or(State::Over, |()| State::Ending),
             FaultKind::Exit => self.signal(Signal::SIGTERM).map_or(State::Over, |_| State::Ending),
             FaultKind::Reload | FaultKind::Shrink | FaultKind::Grow => self.reload(),
-            FaultKind::End => self.leave(),
+            FaultKind::End => self.stop_server(),
             FaultKind::Stop => self.stop().map_or(State::Over, |process| {
                 let until = Instant::now() + Duration::from_millis(self.fault.lasts_ms);
                 State::Stopped { process, until }
@@ -222,10 +222,10 @@ impl Trouble {
         let done = self.done.as_mut()?;
         let pid = u32::try_from(done.pid).ok()?;
         let deadline = Instant::now() + STANDSTILL;
-        while !stands(pid) && Instant::now() < deadline {
+        while !is_stopped(pid) && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        done.held = in_hands(pid, self.target.address);
+        done.held = open_connections(pid, self.target.address);
         Some(process)
     }
 
@@ -268,11 +268,11 @@ impl Trouble {
     }
 
     /// Tells the server to end.
-    fn leave(&mut self) -> State {
+    fn stop_server(&mut self) -> State {
         self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving)
     }
 
-    fn left(&mut self) {
+    fn server_ended(&mut self) {
         let now_s = self.since_begin();
         self.state = State::Over;
         if let Some(done) = &mut self.done {
@@ -282,7 +282,7 @@ impl Trouble {
     }
 
     /// Whether none of the workers from before is left.
-    fn look_for_generation(&mut self, before: Vec<u32>) {
+    fn check_generation(&mut self, before: Vec<u32>) {
         let now_s = self.since_begin();
         let workers = self.target.workers.now();
         if workers.is_empty() || workers.iter().any(|(_, pid)| before.contains(pid)) {
@@ -302,7 +302,7 @@ impl Trouble {
         }
     }
 
-    fn look_for_successor(&mut self) {
+    fn check_successor(&mut self) {
         let now_s = self.since_begin();
         let Some(done) = &mut self.done else { return };
         let workers = self.target.workers.now();
@@ -379,17 +379,17 @@ pub fn config(workers: usize) -> String {
 }
 
 /// Whether a process is stopped, or has ended.
-fn stands(pid: u32) -> bool {
+fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
 }
 
-impl Drop for Trouble {
+impl Drop for FaultInjector {
     fn drop(&mut self) {
         self.resume();
     }
 }
 
 #[cfg(test)]
-#[path = "fault_tests.rs"]
+#[path = "fault_injector_tests.rs"]
 mod tests;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::answer::number;
 use super::figures::Drawn;
 use super::view::Table;
-use super::words::number;
 use super::{save, templates};
 use crate::lab::error::Result;
 use crate::lab::judge::Conclusion;
@@ -19,7 +19,7 @@ use crate::lab::spec::Metric;
 const PAGE: &str = "compare.html";
 
 #[derive(Debug, Serialize)]
-struct Page {
+struct ComparisonPage {
     names: [String; 2],
     answer: Vec<String>,
     circumstances: Table,
@@ -44,7 +44,7 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
     let circumstance = |d: &crate::lab::judge::environment_diff::Difference| {
         vec![d.what.clone(), d.first.clone(), d.second.clone()]
     };
-    let page = Page {
+    let page = ComparisonPage {
         names,
         answer: answer(comparison),
         circumstances: Table {

@@ -27,7 +27,7 @@ impl Family {
         Workers::ChildrenOf { pid: self.0.id(), count: 2 }
     }
 
-    fn trouble(&self, text: &str) -> Trouble {
+    fn injector(&self, text: &str) -> FaultInjector {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let target = Target {
             supervisor: self.0.id(),
@@ -36,7 +36,7 @@ impl Family {
             config: PathBuf::new(),
             count: 2,
         };
-        Trouble::new(text.parse().unwrap(), target, 5, Instant::now())
+        FaultInjector::new(text.parse().unwrap(), target, 5, Instant::now())
     }
 }
 
@@ -56,27 +56,27 @@ fn state(pid: u64) -> char {
     stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('-')
 }
 
-fn until(trouble: &mut Trouble, what: &str, condition: impl Fn(&Trouble) -> bool) {
+fn until(injector: &mut FaultInjector, what: &str, condition: impl Fn(&FaultInjector) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition(trouble) {
-        assert!(Instant::now() < deadline, "{what}: {trouble:?}");
-        trouble.advance();
+    while !condition(injector) {
+        assert!(Instant::now() < deadline, "{what}: {injector:?}");
+        injector.advance();
         std::thread::yield_now();
     }
 }
 
-fn victim(trouble: &Trouble) -> u64 {
-    trouble.done.as_ref().unwrap().pid
+fn victim(injector: &FaultInjector) -> u64 {
+    injector.done.as_ref().unwrap().pid
 }
 
 #[test]
 fn a_stopped_worker_goes_on_after_its_time() {
     let family = Family::new();
-    let mut trouble = family.trouble("stop@10ms+30ms");
-    assert!(trouble.advance() <= Duration::from_millis(10));
-    until(&mut trouble, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
-    until(&mut trouble, "not resumed", |t| state(victim(t)) == 'S');
-    let done = trouble.finish().unwrap();
+    let mut injector = family.injector("stop@10ms+30ms");
+    assert!(injector.advance() <= Duration::from_millis(10));
+    until(&mut injector, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
+    until(&mut injector, "not resumed", |t| state(victim(t)) == 'S');
+    let done = injector.finish().unwrap();
     assert_eq!((done.kind.as_str(), done.worker), ("stop", 1));
     assert!(done.at_s >= 0.01 && done.until_s.unwrap() >= done.at_s + 0.03, "{done:?}");
 }
@@ -85,13 +85,13 @@ fn a_stopped_worker_goes_on_after_its_time() {
 fn a_stopped_worker_goes_on_when_the_run_ends_before_its_time_or_fails() {
     for fails in [false, true] {
         let family = Family::new();
-        let mut trouble = family.trouble("stop@0s+3600s");
-        until(&mut trouble, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
-        let pid = victim(&trouble);
+        let mut injector = family.injector("stop@0s+3600s");
+        until(&mut injector, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
+        let pid = victim(&injector);
         if fails {
-            drop(trouble);
+            drop(injector);
         } else {
-            assert!(trouble.finish().unwrap().until_s.unwrap() < 3600.0);
+            assert!(injector.finish().unwrap().until_s.unwrap() < 3600.0);
         }
         let deadline = Instant::now() + Duration::from_secs(20);
         while state(pid) != 'S' {
@@ -104,9 +104,9 @@ fn a_stopped_worker_goes_on_when_the_run_ends_before_its_time_or_fails() {
 #[test]
 fn a_killed_worker_is_dead_and_named() {
     let family = Family::new();
-    let mut trouble = family.trouble("kill@0s");
-    until(&mut trouble, "not killed", |t| t.done.is_some() && "Z-X".contains(state(victim(t))));
-    let done = trouble.finish().unwrap();
+    let mut injector = family.injector("kill@0s");
+    until(&mut injector, "not killed", |t| t.done.is_some() && "Z-X".contains(state(victim(t))));
+    let done = injector.finish().unwrap();
     assert!(done.kind == "kill" && done.until_s.is_none() && done.pid > 0, "{done:?}");
     assert_eq!(done.held, Some(0));
 }
@@ -114,25 +114,25 @@ fn a_killed_worker_is_dead_and_named() {
 #[test]
 fn a_server_that_is_told_to_end_is_awaited() {
     let mut family = Family::new();
-    let mut trouble = family.trouble("end@0s");
-    until(&mut trouble, "not told", |t| t.ends_server());
+    let mut injector = family.injector("end@0s");
+    until(&mut injector, "not told", |t| t.ends_server());
     family.0.wait().unwrap();
-    let done = trouble.finish().unwrap();
+    let done = injector.finish().unwrap();
     assert!(done.note.starts_with("ended within ") && done.until_s.is_some(), "{done:?}");
 }
 
 #[test]
 fn a_run_that_ends_before_the_fault_has_none() {
     let family = Family::new();
-    let mut trouble = family.trouble("kill@3600s");
-    assert!(trouble.advance() > Duration::from_secs(3000));
-    assert_eq!(trouble.finish(), None);
+    let mut injector = family.injector("kill@3600s");
+    assert!(injector.advance() > Duration::from_secs(3000));
+    assert_eq!(injector.finish(), None);
 }
 
 #[test]
 fn a_stall_that_nobody_answers_says_so() {
     let family = Family::new();
-    let mut trouble = family.trouble("stall@0s+1ms");
-    until(&mut trouble, "not over", |t| matches!(t.state, State::Over));
-    assert!(trouble.finish().unwrap().note.starts_with("the request failed: "));
+    let mut injector = family.injector("stall@0s+1ms");
+    until(&mut injector, "not over", |t| matches!(t.state, State::Over));
+    assert!(injector.finish().unwrap().note.starts_with("the request failed: "));
 }

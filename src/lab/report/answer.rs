@@ -1,6 +1,6 @@
 //! The answer in words: sentences that say no more than the judge found.
 
-mod leads;
+mod opening;
 
 use super::figures::name;
 use crate::lab::judge::rows::{Row, Verdict};
@@ -75,7 +75,7 @@ pub fn answer(analysis: &Analysis) -> Vec<String> {
 
 /// The answer for where a table has the figures: what was found, and what is missing or marked.
 pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
-    let mut found = leads::leads(analysis);
+    let mut found = opening::opening(analysis);
     // A difference that counts answers more than how connections were spread; after a fault, what clients noticed comes first.
     let faults = analysis.scenes.iter().any(|scene| scene.group.levels.fault.is_some());
     let first = analysis.enough && !faults;
