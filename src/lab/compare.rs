@@ -30,10 +30,6 @@ pub struct Compare {
 }
 
 /// Compares two results folders, as Markdown.
-///
-/// # Errors
-/// One is not a results folder; they come from different machines or settings, unless that is forced; they have nothing in
-/// common.
 pub fn compare(wanted: &Compare) -> Result<String> {
     let (first, second) = (store::load(&wanted.first)?, store::load(&wanted.second)?);
     let mut circumstances = environment_diff::differences(&first.environment, &second.environment);

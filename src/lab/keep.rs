@@ -14,9 +14,6 @@ const REFERENCE: &str = "reference";
 
 /// Copies the results in `directory` to `target`, or to the folder `reference` beside it, in the place of an earlier copy,
 /// and draws the report there. Gives where that is.
-///
-/// # Errors
-/// `directory` holds no results; `target` is there and holds none, or cannot be written.
 pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
     let mut data = store::load(directory)?;
     let target = match (target, directory.parent()) {

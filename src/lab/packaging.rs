@@ -26,9 +26,6 @@ pub fn completions(shell: Shell, command: Command) -> String {
 }
 
 /// The manual page, in roff.
-///
-/// # Errors
-/// It cannot be rendered.
 pub fn man(command: Command) -> Result<String> {
     let mut text = Vec::new();
     clap_mangen::Man::new(command)

@@ -11,17 +11,11 @@ pub fn minutes(seconds: f64) -> String {
 }
 
 /// Writes to standard output; a reader that has left is not an error.
-///
-/// # Errors
-/// It cannot be written.
 pub fn print(text: &str) -> Result<()> {
     stdio::print(text).map_err(Error::Failed)
 }
 
 /// As [`print`], and ends the line.
-///
-/// # Errors
-/// As [`print`].
 pub fn print_line(line: impl Display) -> Result<()> {
     print(&format!("{line}\n"))
 }

@@ -61,7 +61,6 @@ pub fn successor_share(run: &RunData) -> Option<f64> {
     (total > 0).then_some(since(index)? as f64 / total as f64)
 }
 
-/// The nearest-rank quantile.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

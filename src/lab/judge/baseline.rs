@@ -19,7 +19,6 @@ const ALPHA: f64 = 0.05;
 pub struct Comparison {
     /// Position of the cell in the scene.
     pub cell: usize,
-    /// What was measured.
     pub metric: Metric,
     /// Rounds in which it and the baseline count.
     pub pairs: usize,
@@ -31,7 +30,6 @@ pub struct Comparison {
     pub floor: f64,
     /// p of the randomisation test, corrected for the number of comparisons (Holm); 1 for the A/A row.
     pub p: f64,
-    /// What follows.
     pub conclusion: Conclusion,
 }
 

@@ -13,7 +13,6 @@ use crate::lab::spec::{Expect, Metric};
 /// One expectation, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// What was expected.
     pub expect: Expect,
     /// The metric that it is about.
     pub metric: Metric,
@@ -23,7 +22,6 @@ pub struct Claim {
     pub ours: Option<Estimate>,
     /// Rounds that it rests on.
     pub rounds: usize,
-    /// What follows.
     pub verdict: ClaimVerdict,
     /// Why it is undecided or not on this machine; else empty.
     pub why: String,
@@ -43,7 +41,6 @@ pub enum ClaimVerdict {
 }
 
 impl ClaimVerdict {
-    /// In words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reproduced => "reproduced",

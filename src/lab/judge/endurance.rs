@@ -11,9 +11,7 @@ pub type Track = Vec<(f64, f64)>;
 /// One figure over the time of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
-    /// What it is.
     pub name: &'static str,
-    /// Its unit.
     pub unit: &'static str,
     /// Digits after the point.
     pub digits: usize,
@@ -21,7 +19,6 @@ pub struct Trend {
     pub first: f64,
     /// Median over the last third.
     pub last: f64,
-    /// The highest value.
     pub highest: f64,
     /// Whether the last third is above the first by more than chance would have it.
     pub grew: bool,
@@ -41,7 +38,6 @@ pub fn memory(run: &RunData) -> Track {
     of_tree(run, |tree| tree.pss_kib as f64 / 1024.0)
 }
 
-/// Their descriptors.
 pub fn descriptors(run: &RunData) -> Track {
     of_tree(run, |tree| tree.descriptors as f64)
 }
@@ -57,7 +53,6 @@ pub fn latency(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
     all.map(|(at_s, interval)| (at_s, of(interval) / 1e3)).collect()
 }
 
-/// Responses per second.
 pub fn rate(run: &RunData) -> Track {
     intervals(run).map(|(at_s, interval)| (at_s, interval.rate)).collect()
 }

@@ -7,7 +7,6 @@ use crate::lab::results::data::Environment;
 /// Something that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What.
     pub what: String,
     /// What it was in the first.
     pub first: String,

@@ -7,7 +7,6 @@ pub const ENOUGH_ROUNDS: usize = 10;
 
 /// Median over runs, and from the lowest run to the highest (below [`ENOUGH_ROUNDS`]) or the 95 % bootstrap interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Estimate {
     pub median: f64,
     pub interval: Interval,

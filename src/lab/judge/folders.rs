@@ -26,11 +26,8 @@ pub struct FolderComparison {
 /// One metric of one cell under one load.
 #[derive(Clone, Debug)]
 pub struct FolderDifference {
-    /// The cell.
     pub cell: String,
-    /// The load.
     pub load: String,
-    /// What was measured.
     pub metric: Metric,
     /// Medians in the first and in the second folder.
     pub medians: [f64; 2],
@@ -42,7 +39,6 @@ pub struct FolderDifference {
     pub interval: Interval,
     /// What the baselines differ from themselves by at most, in percent.
     pub floor: f64,
-    /// What follows.
     pub conclusion: Conclusion,
 }
 

@@ -59,9 +59,7 @@ pub struct Analysis {
 /// Cells that are compared: same workers, same work, same load.
 #[derive(Debug)]
 pub struct Scene {
-    /// The cells.
     pub group: Group,
-    /// The load.
     pub load: Load,
     /// Requests per second that were offered (open loop).
     pub offered_per_s: Option<f64>,
@@ -76,11 +74,9 @@ pub struct Scene {
 /// One cell under one load.
 #[derive(Debug)]
 pub struct CellResult {
-    /// Which cell.
     pub cell: Cell,
     /// Runs made; those that were skipped are not.
     pub runs: usize,
-    /// Runs that count.
     pub used: usize,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
@@ -102,7 +98,6 @@ pub struct CellResult {
     pub curve: Vec<PercentilePoint>,
 }
 
-/// Judges an experiment.
 pub fn judge(data: &Data) -> Analysis {
     let cells = plan::cells(&data.spec);
     let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);

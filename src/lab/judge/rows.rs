@@ -20,7 +20,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// One run. Shares are 0 to 1; `_per_connection` divides by the connections accepted, warm-up included on both sides.
 #[derive(Clone, Debug, Default, Serialize)]
-#[allow(missing_docs)] // the names are the documentation of the CSV
 pub struct Row {
     pub order: u32,
     pub round: u32,

@@ -13,7 +13,6 @@ pub struct Spread {
     pub cov: f64,
     /// p of all runs' chi-square values together.
     pub p: f64,
-    /// What that means.
     pub kind: Kind,
 }
 

@@ -9,7 +9,6 @@ use crate::measure::record::RunRecord;
 /// What a run is good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Verdict {
-    /// Everything.
     #[serde(rename = "OK")]
     Ok,
     /// Everything but the throughput: the load generator was the limit.
@@ -21,7 +20,6 @@ pub enum Verdict {
     /// It was not made: a program that is not installed, a strategy that this kernel lacks.
     #[serde(rename = "SKIPPED")]
     Skipped,
-    /// Nothing.
     #[default]
     #[serde(rename = "INVALID")]
     Invalid,

@@ -71,7 +71,6 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 pub struct Canvas<'a> {
     area: Area<'a>,
-    /// In px.
     pub width: f64,
 }
 
@@ -118,7 +117,6 @@ impl<'a> Canvas<'a> {
         drawn(self.area.draw(&Rectangle::new([placed(from), placed(to)], colour.mix(opacity).filled())));
     }
 
-    /// A filled disc.
     pub fn dot(&self, at: Px, radius: f64, colour: RGBColor, opacity: f64) {
         self.circle(at, radius, colour.mix(opacity).filled());
     }
@@ -215,7 +213,6 @@ impl Caption {
     }
 }
 
-/// A complete figure.
 #[derive(Clone, Debug)]
 pub struct Figure {
     width: i32,

@@ -12,7 +12,6 @@ use super::style::Style;
 #[derive(Debug)]
 pub struct Dots {
     pub caption: Caption,
-    /// From the top.
     pub rows: Vec<(String, Style)>,
     pub quantities: Vec<Quantity>,
     pub keys: Vec<Key>,
@@ -25,7 +24,6 @@ pub struct Quantity {
     pub scale: Scale,
     /// A range that is shaded.
     pub shade: Option<(f64, f64)>,
-    /// One per row.
     pub values: Vec<Option<Dot>>,
 }
 

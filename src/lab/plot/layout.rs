@@ -82,7 +82,6 @@ pub fn flow(widths: &[f64], gap: f64, width: f64) -> Vec<(usize, f64)> {
 pub struct Panels {
     pub columns: usize,
     pub rows: usize,
-    /// Of one panel.
     pub width: f64,
     count: usize,
     gap: f64,

@@ -15,7 +15,6 @@ pub struct Ledger {
     pub runs: Vec<Tile>,
 }
 
-/// One run.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile {
     pub round: u32,
@@ -68,7 +67,6 @@ impl Grade {
 
 const TILE: f64 = 9.0;
 const PITCH: f64 = 11.0;
-/// Between rounds.
 const BREAK: f64 = 5.0;
 const ROW: f64 = 17.0;
 const KEYS: f64 = 26.0;

@@ -23,7 +23,6 @@ pub struct Lines {
     pub x: Dimension,
     /// The vertical axes; each panel has one of them.
     pub y: Vec<Dimension>,
-    /// Row by row.
     pub panels: Vec<Panel>,
     pub keys: Vec<Key>,
     /// Of the chart in a panel, in px.
@@ -38,7 +37,6 @@ pub struct Lines {
 /// What an axis shows.
 #[derive(Clone, Debug, Default)]
 pub struct Dimension {
-    /// Name and unit.
     pub name: String,
     pub log: bool,
     /// Values to name, and their names; without any, round values.
@@ -65,7 +63,6 @@ pub struct Panel {
 pub struct Line {
     /// At its right end.
     pub label: String,
-    /// Neutral ink without.
     pub style: Option<Style>,
     pub points: Vec<(f64, f64)>,
     /// Position, lower and upper end of the band around the line.
@@ -303,7 +300,6 @@ impl<'a> Chart<'_, 'a> {
         canvas.text((f64::midpoint(left, right), bottom + FOOT + 10.0), &x, TICK, SOFT, Anchor::Middle);
     }
 
-    /// Uprights and alarms.
     fn marks(&mut self, panel: &Panel) {
         let (canvas, top) = (self.canvas, self.top);
         let mut free = self.left;

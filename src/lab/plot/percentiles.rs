@@ -13,7 +13,6 @@ use super::style::Style;
 #[derive(Debug)]
 pub struct Percentiles {
     pub caption: Caption,
-    /// The baseline first.
     pub curves: Vec<Curve>,
 }
 

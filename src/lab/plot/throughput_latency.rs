@@ -16,13 +16,11 @@ pub struct ThroughputLatency {
 pub struct StrategyRates {
     pub label: String,
     pub style: Style,
-    /// By increasing rate.
     pub rates: Vec<OfferedRate>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct OfferedRate {
-    /// Requests per second.
     pub offered: f64,
     /// p50, p99 and p99.9 in ms: middle, lower and upper end over the runs.
     pub latency_ms: [[f64; 3]; 3],

@@ -29,9 +29,6 @@ struct ComparisonPage {
 }
 
 /// Writes the comparison of two folders of these names as a page of its own.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> Result<()> {
     let mut loads: Vec<&str> = comparison.differences.iter().map(|line| line.load.as_str()).collect();
     loads.dedup();

@@ -27,7 +27,6 @@ struct Experiment {
     reports: Vec<Report>,
 }
 
-/// One folder.
 #[derive(Debug, Serialize)]
 struct Report {
     link: String,
@@ -39,9 +38,6 @@ struct Report {
 }
 
 /// Writes `results/index.html` anew, from what lies in `results`. Gives its path.
-///
-/// # Errors
-/// The folder cannot be read or written.
 pub fn write(results: &Path) -> Result<PathBuf> {
     let mut experiments = Vec::new();
     for folder in folders(results)? {
@@ -64,9 +60,6 @@ pub fn write(results: &Path) -> Result<PathBuf> {
 
 /// Brings the index up to date after a report was written to `directory`, if that lies where `lab run` puts it:
 /// `results/NAME/TIME-LABEL`.
-///
-/// # Errors
-/// See [`write`].
 pub fn after(directory: &Path, experiment: &str) -> Result<()> {
     let whole = directory.canonicalize().map_err(|e| Error::file("read", directory, e))?;
     match whole.parent() {

@@ -38,16 +38,12 @@ const PLOTS: &str = "plots";
 /// A report that was written.
 #[derive(Debug)]
 pub struct Report {
-    /// The page.
     pub page: PathBuf,
     /// The answer in sentences.
     pub answer: Vec<String>,
 }
 
 /// Loads and judges the results in `directory`, and writes their report. Gives the analysis, too.
-///
-/// # Errors
-/// The folder is not a results folder, is damaged, or cannot be written.
 pub fn redraw(directory: &Path) -> Result<(Report, Analysis)> {
     let data = store::load(directory)?;
     let analysis = judge::judge(&data);
@@ -56,9 +52,6 @@ pub fn redraw(directory: &Path) -> Result<(Report, Analysis)> {
 
 /// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, and brings the index of the
 /// results up to date.
-///
-/// # Errors
-/// A file cannot be written.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Report> {
     tables::write(directory, data, analysis)?;
     let figures = figures::draw(data, analysis);

@@ -42,9 +42,6 @@ struct MemberView {
 
 /// Writes report.html and report.md of a suite into `directory`, from its members' claims and the summaries of their
 /// reports, and brings the index up to date. Gives the page's path.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<PathBuf> {
     let views: Vec<MemberView> = members.iter().map(|member| self::member(directory, member)).collect();
     let all = || members.iter().flat_map(|member| member.claims.iter().flatten());

@@ -27,7 +27,6 @@ pub struct Summary {
     pub label: String,
     /// The first sentences of the answer.
     pub answer: Vec<String>,
-    /// Runs by verdict.
     pub verdicts: BTreeMap<String, u64>,
     /// Experiments of a suite.
     #[serde(default)]
@@ -35,7 +34,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of an experiment.
     pub fn of(data: &Data, analysis: &Analysis, answer: &[String]) -> Self {
         let mut verdicts = BTreeMap::new();
         for row in &analysis.rows {
@@ -52,9 +50,6 @@ impl Summary {
     }
 
     /// Writes it beside the report.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn write(&self, directory: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::Failed(format!("summary of a report: {e}")))?;

@@ -44,9 +44,6 @@ const INTERVALS: &str = "begin_s end_s warmup offered started completed failed r
 
 /// Writes all tables into `directory`. Series and intervals without rows are left out, and a kept copy has only the small
 /// tables.
-///
-/// # Errors
-/// A file cannot be written.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     runs(directory, &analysis.rows)?;
     let workers = data.runs.iter().flat_map(|run| run.workers.iter().map(move |worker| (of(run), worker)));

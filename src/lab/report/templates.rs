@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::lab::error::{Error, Result};
 
-/// What templates share.
 const SHARED: [(&str, &str); 3] = [
     ("style.css", include_str!("style.css")),
     ("macros.html", include_str!("macros.html")),
@@ -15,9 +14,6 @@ const SHARED: [(&str, &str); 3] = [
 ];
 
 /// A template with what it shows. In a name that ends in `.html` texts are escaped.
-///
-/// # Errors
-/// The template is broken.
 pub fn render(name: &str, template: &str, content: &impl Serialize) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Failed(format!("cannot fill in {name}: {e:#}"));
     let mut environment = Environment::new();

@@ -45,7 +45,6 @@ pub struct RunData {
     /// The load generator's interval log, relative to the results folder.
     #[serde(default)]
     pub hlog: Option<String>,
-    /// Counters over time.
     #[serde(default)]
     pub series: Series,
     /// What disturbed the machine.
@@ -115,13 +114,10 @@ pub struct Series {
 pub struct Sample {
     /// Seconds since the measured time began; negative in the warm-up.
     pub at_s: f64,
-    /// Connections accepted.
     pub accepted: Vec<u64>,
     /// Connections open at this moment.
     pub open: Vec<u64>,
-    /// Nanoseconds occupied.
     pub busy_ns: Vec<u64>,
-    /// Wake-ups.
     pub wakeups: Vec<u64>,
     /// Wake-ups that found nothing to accept.
     pub empty_wakeups: Vec<u64>,
@@ -141,9 +137,7 @@ pub struct Sample {
 pub struct Tree {
     /// Memory in KiB, what is shared in parts (PSS).
     pub pss_kib: u64,
-    /// Open descriptors.
     pub descriptors: u64,
-    /// Processes.
     pub processes: u64,
 }
 
@@ -154,7 +148,6 @@ pub struct Noise {
     pub hiccup_p50_us: f64,
     /// The same: 99th percentile.
     pub hiccup_p99_us: f64,
-    /// The same: maximum.
     pub hiccup_max_us: f64,
     /// Share of the processors that the hypervisor gave to others.
     pub steal: f64,
@@ -198,7 +191,6 @@ pub struct FaultRecord {
 /// A run that came to nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Void {
-    /// What happened.
     pub reason: String,
     /// The last lines that the program concerned wrote to stderr.
     pub stderr: String,
@@ -217,7 +209,6 @@ impl fmt::Display for Void {
 
 /// The counters of one worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // see `scoreboard::Row`
 pub struct Worker {
     pub worker: u64,
     pub accepted: u64,
@@ -250,7 +241,6 @@ pub struct Environment {
     pub label: String,
     /// When the experiment began, UTC.
     pub started: String,
-    /// What was served.
     pub handler: Option<String>,
     /// The machine and the programs.
     pub machine: Facts,

@@ -25,9 +25,7 @@ pub const KEPT_RUNS: &str = "runs.jsonl.gz";
 /// Everything that a results folder says.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// The experiment.
     pub spec: Spec,
-    /// The machine.
     pub environment: Environment,
     /// The runs in the order in which they were made.
     pub runs: Vec<RunData>,
@@ -38,7 +36,6 @@ pub struct Data {
 /// A results folder that is being written.
 #[derive(Debug)]
 pub struct Results {
-    /// The folder.
     pub directory: PathBuf,
     runs: File,
 }
@@ -46,9 +43,6 @@ pub struct Results {
 impl Results {
     /// Makes `base/experiment/time-label`, with what is known before the first run. A folder that is there already
     /// is left alone, and a number added.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn create(base: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
         let parent = base.join(&environment.experiment);
         fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
@@ -57,9 +51,6 @@ impl Results {
     }
 
     /// The same in `directory`, which is made for it.
-    ///
-    /// # Errors
-    /// It is there already, or cannot be written.
     pub fn create_at(directory: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
         fs::create_dir(directory).map_err(|e| Error::file("make the results folder", directory, e))?;
         Self::begin(directory.to_owned(), spec_text, environment)
@@ -74,9 +65,6 @@ impl Results {
     }
 
     /// Goes on with a folder: a last line that was cut off is removed, and the environment written anew.
-    ///
-    /// # Errors
-    /// It cannot be written; another lab writes to it.
     pub fn reopen(directory: &Path, environment: &Environment) -> Result<Self> {
         let path = directory.join(RUNS);
         let failed = |e: std::io::Error| Error::file("go on with", &path, e);
@@ -100,9 +88,6 @@ impl Results {
     }
 
     /// Adds a run. It is on disk when this returns.
-    ///
-    /// # Errors
-    /// The file cannot be written, as on a full disk. The runs before are whole then: no part of this one is left.
     pub fn append(&mut self, run: &RunData) -> Result<()> {
         let mut line =
             serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
@@ -133,9 +118,6 @@ fn write_environment(directory: &Path, environment: &Environment) -> Result<()> 
 }
 
 /// Makes a folder that was not there.
-///
-/// # Errors
-/// It cannot be made, or there are a hundred of that name.
 pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     for copy in 1..100 {
         let directory = parent.join(if copy == 1 { stem.to_owned() } else { format!("{stem}-{copy}") });
@@ -152,9 +134,6 @@ pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
 }
 
 /// Reads a results folder.
-///
-/// # Errors
-/// It is none, or a file in it is damaged. A last line that was cut off by an interruption is left out.
 pub fn load(directory: &Path) -> Result<Data> {
     if !directory.join(SPEC).is_file() {
         return Err(Error::Failed(format!(
@@ -173,9 +152,6 @@ pub fn load(directory: &Path) -> Result<Data> {
 }
 
 /// Makes `directory`, with what a report is drawn from: compressed, and small enough to be kept.
-///
-/// # Errors
-/// It is there already, or cannot be written.
 pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> {
     fs::create_dir_all(directory.parent().unwrap_or(directory))
         .and_then(|()| fs::create_dir(directory))

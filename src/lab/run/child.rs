@@ -64,7 +64,6 @@ pub struct Watch<'a> {
     pub interrupt: &'a Interrupt,
     /// Who ends the processes if the lab cannot.
     pub guard: &'a Guard,
-    /// For how long.
     pub timeouts: Timeouts,
 }
 
@@ -80,9 +79,6 @@ pub struct Process<'a> {
 
 impl<'a> Process<'a> {
     /// Starts `command`; its stderr goes to a file in `folder`.
-    ///
-    /// # Errors
-    /// Void: it cannot be started.
     pub fn start(name: &str, command: &mut Command, folder: &Path, watch: &Watch<'a>) -> Result<Self, Stop> {
         let stderr = folder.join(format!("{}.stderr", name.replace([':', '/'], "-")));
         let program = command.get_program().to_string_lossy().into_owned();
@@ -143,7 +139,6 @@ impl<'a> Process<'a> {
         self.child.stdout.take()
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -29,11 +29,8 @@ const SUCCESSION: Duration = Duration::from_secs(3);
 /// A server that can be struck.
 #[derive(Debug)]
 pub struct Target {
-    /// Its first process.
     pub supervisor: u32,
-    /// Its workers.
     pub workers: Workers,
-    /// Where it listens.
     pub address: SocketAddr,
     /// The configuration that it was started with, where there is one: its number of workers can be changed.
     pub config: PathBuf,

@@ -23,9 +23,6 @@ pub struct Guard(Mutex<Child>);
 impl Guard {
     /// Starts the guard: this program again. Call it with the signals of [`super::interrupt::Interrupt`] held back: so
     /// they are in the guard, and Ctrl-C does not end it before its time.
-    ///
-    /// # Errors
-    /// It cannot be started.
     pub fn start() -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(ACTION).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -10,16 +10,12 @@ const LONGEST: u64 = 64 << 10;
 /// What a server answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The status code.
     pub status: u16,
     /// What `Caffeine-Worker` said.
     pub worker: Option<String>,
 }
 
 /// Asks for `target` on a connection of its own. Each wait takes at most `timeout`.
-///
-/// # Errors
-/// Nothing listens there, the answer does not come in time, or it is not HTTP.
 pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;

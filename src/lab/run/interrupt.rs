@@ -13,9 +13,6 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Holds the signals back from now on in this thread and those that it starts. Call it before there are others.
-    ///
-    /// # Errors
-    /// Those of signalfd(2).
     pub fn hold() -> nix::Result<Self> {
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

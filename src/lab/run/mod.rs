@@ -39,7 +39,6 @@ use crate::lab::terminal::print_line;
 /// What all experiments of one command have in common.
 #[derive(Debug)]
 pub struct Session<'a> {
-    /// What was typed.
     pub wanted: &'a Run,
     interrupt: &'a Interrupt,
     programs: Programs,
@@ -49,7 +48,6 @@ pub struct Session<'a> {
     pub started: String,
 }
 
-/// Where results go.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
     /// To a new folder for this experiment and this time.
@@ -61,16 +59,12 @@ pub enum Place<'a> {
 /// How an experiment ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its results folder.
     pub directory: PathBuf,
     /// Whether all its runs were made.
     pub how: Result<()>,
 }
 
 /// Runs an experiment or a suite of them and writes the report. What was measured is kept whatever happens.
-///
-/// # Errors
-/// The experiment, the programs or the results folder will not do; the user stopped it; no run counts.
 pub fn run(wanted: &Run) -> Result<()> {
     let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
     let found = wanted.name.as_deref().map(catalogue::find).transpose()?;
@@ -98,9 +92,6 @@ pub fn run(wanted: &Run) -> Result<()> {
 }
 
 /// Checks an experiment as [`run`] would, and says what it finds.
-///
-/// # Errors
-/// It cannot be run here.
 pub fn check(wanted: &Check) -> Result<()> {
     let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
     let found = catalogue::find(&wanted.name)?;
@@ -155,17 +146,11 @@ impl<'a> Session<'a> {
     }
 
     /// Seconds that an experiment takes with what the command line changes, about.
-    ///
-    /// # Errors
-    /// What is left of it is not an experiment.
     pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
         Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
     }
 
     /// Makes all runs of an experiment. The outer result is about what comes before the first run.
-    ///
-    /// # Errors
-    /// It cannot be run here; the results folder cannot be made.
     pub fn experiment(&self, found: &Found, spec: Spec, place: Place) -> Result<Ended> {
         let (spec, text) = settings::adjusted(spec, found, &self.wanted.scope)?;
         let runner = self.runner(&spec)?;

@@ -37,7 +37,6 @@ pub struct Check {
     /// Name of an experiment (lab list), or a file that ends in .toml
     pub name: String,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub scope: Scope,
 }
 
@@ -48,7 +47,6 @@ pub struct Run {
     #[arg(required_unless_present = "resume")]
     pub name: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub scope: Scope,
     /// Goes into the folder's name [default: the host's name]
     #[arg(long)]

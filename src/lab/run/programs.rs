@@ -13,17 +13,12 @@ pub const BUILD: &str = "cargo build --release && cargo run --release --bin lab 
 pub struct Programs {
     /// The folder of both.
     pub folder: PathBuf,
-    /// The server.
     pub caffeine: PathBuf,
-    /// The load generator.
     pub loadgen: PathBuf,
 }
 
 impl Programs {
     /// Finds the programs in `folder`, or beside this executable.
-    ///
-    /// # Errors
-    /// One is missing, of another version, or built with debug assertions (unless `allow_debug`).
     pub fn find(folder: Option<&Path>, allow_debug: bool) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),

@@ -13,10 +13,6 @@ use crate::lab::spec::catalogue::Found;
 impl Session<'_> {
     /// Makes the runs that an experiment lacks. Void ones are not repeated unless that was asked for. `found` is the
     /// experiment that was named, if one was.
-    ///
-    /// # Errors
-    /// The folder holds another experiment than was named; machine or programs are others than they were (unless
-    /// forced); another lab writes to it.
     pub fn resume(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
         let data = store::load(directory)?;
         let path = directory.join(store::SPEC);

@@ -16,9 +16,6 @@ use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 
 /// Makes the runs that are not among `made`.
-///
-/// # Errors
-/// The user stopped it; the trial run failed; the results cannot be written; loadgen is not fit to be measured.
 pub fn make(
     spec: &Spec,
     runner: &Runner,

@@ -19,7 +19,6 @@ const TRY: Duration = Duration::from_secs(2);
 /// How another server is seen to be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready<'t> {
-    /// It accepts connections.
     Accepts,
     /// It answers this target with 200.
     Answers(&'t str),
@@ -30,7 +29,6 @@ pub enum Ready<'t> {
 pub struct Server<'a> {
     /// The supervisor, or whatever the first process of another server is.
     pub process: Process<'a>,
-    /// Where it listens.
     pub address: SocketAddr,
     watch: Watch<'a>,
     /// Kept open: a server that writes to a closed pipe would be in injector.
@@ -39,9 +37,6 @@ pub struct Server<'a> {
 
 impl<'a> Server<'a> {
     /// Starts our server and waits for its ready line.
-    ///
-    /// # Errors
-    /// It does not get ready, or the user stops the wait.
     pub fn start(command: &mut Command, folder: &Path, watch: Watch<'a>) -> Result<Self, Stop> {
         let mut process = Process::start("caffeine", command.stdout(Stdio::piped()), folder, &watch)?;
         let Some(mut stdout) = process.stdout() else { return Err(process.void("has no stdout")) };
@@ -65,9 +60,6 @@ impl<'a> Server<'a> {
     }
 
     /// Starts another server, which was told to listen on `address`, and waits until it serves.
-    ///
-    /// # Errors
-    /// It does not get ready, it answers something else, or the user stops the wait.
     pub fn start_other(
         name: &str,
         command: &mut Command,
@@ -106,9 +98,6 @@ impl<'a> Server<'a> {
     }
 
     /// Stops the server as a user would, and by force when it does not.
-    ///
-    /// # Errors
-    /// Void: it had to be killed.
     pub fn stop(mut self) -> Result<(), Stop> {
         if self.process.ended().is_some() {
             return Ok(());

@@ -20,9 +20,6 @@ pub fn now() -> String {
 }
 
 /// The experiment with what the command line changes, and the text that is kept of it.
-///
-/// # Errors
-/// What is left is not an experiment.
 pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, String)> {
     if wanted.rounds.is_none() && wanted.duration_s.is_none() && wanted.only.is_empty() {
         return Ok((spec, found.text.clone()));
@@ -36,9 +33,6 @@ pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, 
 }
 
 /// The last part of the folder's name.
-///
-/// # Errors
-/// What the user wants does not fit into a name.
 pub fn label(wanted: Option<&str>) -> Result<String> {
     let host = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     let label = wanted.map_or_else(|| host().unwrap_or_else(|_| "host".into()), str::to_owned);

@@ -31,9 +31,6 @@ pub fn is_suite(directory: &Path) -> bool {
 }
 
 /// Runs all members and writes the report. A member that fails does not keep the others from running.
-///
-/// # Errors
-/// A member cannot be run here (before the first one is); the user stopped it; a member failed.
 pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
     total(session, &suite.members()?)?;
     let parent = session.wanted.scope.results.join(&found.name);
@@ -45,9 +42,6 @@ pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
 }
 
 /// Makes what a suite lacks: members that were not begun, runs that are missing.
-///
-/// # Errors
-/// As [`run`]; the folder holds another suite than was named.
 pub fn resume(session: &Session, directory: &Path, found: Option<Found>) -> Result<()> {
     let (suite, text) = read(directory)?;
     if let Some(found) = found.filter(|found| found.text != text) {
@@ -118,9 +112,6 @@ fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result
 }
 
 /// Draws the reports of a suite's members again, and its own. Gives the path of the latter.
-///
-/// # Errors
-/// A folder is damaged or cannot be written.
 pub fn redraw(directory: &Path) -> Result<PathBuf> {
     let (suite, _) = read(directory)?;
     let mut known = Claims::new();

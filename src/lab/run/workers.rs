@@ -15,7 +15,6 @@ pub enum Workers {
     Board(Scoreboard),
     /// Another server's: the children of its first process, the last ones that it started.
     ChildrenOf {
-        /// The first process.
         pid: u32,
         /// How many are workers.
         count: usize,

@@ -48,14 +48,12 @@ pub struct Found {
     pub name: String,
     /// Where it was found.
     pub origin: String,
-    /// Its text.
     pub text: String,
 }
 
 /// What a file describes.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// An experiment.
     One(Box<Spec>),
     /// Several, run one after the other.
     Suite(Suite),
@@ -63,9 +61,6 @@ pub enum Experiment {
 
 impl Experiment {
     /// Seconds that it takes, about.
-    ///
-    /// # Errors
-    /// A member of a suite makes no experiment.
     pub fn seconds(&self) -> Result<f64> {
         match self {
             Self::One(spec) => Ok(plan::seconds(spec)),
@@ -84,9 +79,6 @@ impl Experiment {
 
 impl Found {
     /// The parsed experiment. A file with a list `suite` is a suite.
-    ///
-    /// # Errors
-    /// See [`Spec::parse`] and [`Suite::parse`].
     pub fn experiment(&self) -> Result<Experiment> {
         let is_suite =
             toml::from_str::<toml::Table>(&self.text).is_ok_and(|table| table.contains_key("suite"));
@@ -130,9 +122,6 @@ fn natural(name: &str) -> (String, u64) {
 }
 
 /// The experiment of this name, or of this path when it ends in `.toml`.
-///
-/// # Errors
-/// There is none, or its file cannot be read.
 pub fn find(name: &str) -> Result<Found> {
     let path = Path::new(name);
     if path.extension().is_some_and(|e| e == "toml") {

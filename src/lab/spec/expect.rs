@@ -27,7 +27,6 @@ pub struct Expect {
     pub of: String,
     /// The listener or peer that it is divided by, round by round; without it the value itself is judged.
     pub over: Option<String>,
-    /// Under which load.
     pub load: String,
     /// Levels that pick the group where there are several.
     #[serde(

@@ -39,9 +39,6 @@ pub fn is_known(name: &str) -> bool {
 }
 
 /// Puts the handler `name` into `folder` and says in words what it is.
-///
-/// # Errors
-/// The handler is unknown, or the folder cannot be written.
 pub fn install(name: &str, folder: &Path) -> Result<String> {
     let Some((_, source, script)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
         let names: Vec<_> = KNOWN.iter().map(|(known, ..)| *known).collect();

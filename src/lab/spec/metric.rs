@@ -8,7 +8,6 @@ macro_rules! metrics {
     ($($key:ident $name:literal $title:literal $unit:literal $digits:literal;)*) => {
         /// A figure of a run.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[allow(missing_docs)]
         pub enum Metric { $($key,)* }
 
         impl Metric {

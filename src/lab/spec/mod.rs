@@ -32,7 +32,6 @@ pub use self::sequence::Sequence;
 pub use self::soak::Soak;
 use crate::lab::error::{Error, Result};
 
-/// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -75,7 +74,6 @@ pub struct Spec {
     /// Faults at random times and slow clients, for long runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
-    /// What is varied.
     pub factors: Factors,
     /// Command templates of peers `command:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -120,9 +118,6 @@ fn quarter() -> f64 {
 
 impl Spec {
     /// Reads the text of an experiment. `origin` is the file's name for messages.
-    ///
-    /// # Errors
-    /// Broken TOML, unknown or missing keys, values that make no experiment: with file, line and key.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let spec: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
         match problems::first(&spec) {
@@ -153,9 +148,6 @@ impl Spec {
     }
 
     /// The experiment in a file.
-    ///
-    /// # Errors
-    /// It cannot be read; see [`Spec::parse`].
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
         Self::parse(&text, &path.display().to_string())

@@ -8,9 +8,6 @@ impl Spec {
     /// Keeps only the named levels of the named factors; one factor named several times keeps all that were named. The
     /// baseline stays. A strategy that the experiment does not have is added. Listeners and peers are columns of one table: naming some drops the others of both.
     /// Expectations about what was removed go too.
-    ///
-    /// # Errors
-    /// No such factor, or no such level of it: with what there is.
     pub fn narrow(&mut self, only: &[(String, String)]) -> Result<()> {
         for (factor, level) in only {
             let levels = self.levels(factor).ok_or_else(|| {

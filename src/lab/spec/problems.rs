@@ -7,9 +7,7 @@ use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
 pub struct Problem {
     /// The table that the key stands in and which of several that is, from 0: `[[load]]`.
     table: Option<(&'static str, usize)>,
-    /// The key.
     pub key: String,
-    /// Why.
     pub what: String,
 }
 

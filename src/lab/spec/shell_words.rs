@@ -1,9 +1,6 @@
 //! Splits a command line into words as a shell would, without a shell: quotes and backslashes, nothing is expanded.
 
 /// The words of `text`.
-///
-/// # Errors
-/// A quote that is not closed, or a backslash at the end.
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

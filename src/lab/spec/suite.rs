@@ -6,7 +6,6 @@ use super::catalogue::{self, Experiment, Found};
 use super::{Spec, located, plan};
 use crate::lab::error::{Error, Result};
 
-/// A suite's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
@@ -18,9 +17,6 @@ pub struct Suite {
 
 impl Suite {
     /// Reads the text of a suite.
-    ///
-    /// # Errors
-    /// Broken TOML, unknown keys, no members, a member twice: with file and line.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let suite: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
         let line = 1 + text.lines().position(|line| line.starts_with("suite")).unwrap_or(0);
@@ -39,10 +35,6 @@ impl Suite {
         }
     }
 
-    /// Its experiments.
-    ///
-    /// # Errors
-    /// There is none of a name, it makes no experiment, or it is a suite itself.
     pub fn members(&self) -> Result<Vec<(Found, Spec)>> {
         let member = |name: &String| {
             let found = catalogue::find(name)?;
@@ -57,9 +49,6 @@ impl Suite {
     }
 
     /// Seconds that all of it takes, about.
-    ///
-    /// # Errors
-    /// See [`Suite::members`].
     pub fn seconds(&self) -> Result<f64> {
         Ok(self.members()?.iter().map(|(_, spec)| plan::seconds(spec)).sum())
     }

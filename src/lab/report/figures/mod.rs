@@ -24,11 +24,8 @@ use crate::lab::spec::plan::{Cell, Group};
 pub struct Drawn {
     /// File of the wide form, relative to the report.
     pub file: String,
-    /// What it shows.
     pub alt: String,
-    /// For a desk.
     pub wide: String,
-    /// For a phone.
     pub narrow: String,
     /// For a file of its own.
     #[serde(skip)]
@@ -49,19 +46,16 @@ pub struct Figures {
     pub scenes: Vec<[Vec<Drawn>; 2]>,
     /// Per group of scenes, where there are loads enough: latency against throughput.
     pub groups: Vec<(Group, Drawn)>,
-    /// The run ledger.
     pub ledger: Option<Drawn>,
 }
 
 impl Figures {
-    /// Every one.
     pub fn all(&self) -> impl Iterator<Item = &Drawn> {
         let scenes = self.scenes.iter().flatten().flatten();
         scenes.chain(self.groups.iter().map(|(_, drawn)| drawn)).chain(&self.ledger)
     }
 }
 
-/// Draws all figures.
 pub fn draw(data: &Data, analysis: &Analysis) -> Figures {
     let runs = Runs::of(data, analysis);
     let several = analysis.scenes.len() > data.spec.load.len();

@@ -5,14 +5,11 @@ use serde::Serialize;
 use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
 use crate::lab::report::answer::number;
 
-/// One expectation.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs)]
 pub struct ClaimView {
     pub name: String,
     pub text: String,
     pub source: String,
-    /// The published figure.
     pub theirs: String,
     /// Ours with its interval.
     pub ours: String,

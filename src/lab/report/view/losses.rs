@@ -11,14 +11,12 @@ use crate::lab::spec::{Fault, FaultKind};
 /// Strategies that a sentence names; more are counted.
 const MOST_NAMES: usize = 4;
 
-/// The table.
 #[derive(Debug, Default, Serialize)]
 pub struct LossTable {
     /// Names of the columns; a line feed begins small print.
     pub head: Vec<String>,
     /// A strategy with its cells.
     pub rows: Vec<(String, Vec<LossCell>)>,
-    /// What it shows.
     pub says: String,
 }
 

@@ -19,9 +19,7 @@ use crate::lab::spec::plan::Group;
 /// Scenes up to which all figures are open from the start.
 const FEW_SCENES: usize = 2;
 
-/// The report.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs)]
 pub struct ReportPage {
     pub experiment: String,
     pub question: String,
@@ -53,7 +51,6 @@ pub struct ReportPage {
 
 /// One load of one group, or what several loads say together.
 #[derive(Debug, Default, Serialize)]
-#[allow(missing_docs)]
 pub struct Section {
     pub anchor: String,
     pub title: String,
@@ -75,7 +72,6 @@ pub struct Section {
 pub struct Table {
     /// Names of the columns; a line feed begins small print.
     pub head: Vec<String>,
-    /// The rows, likewise.
     pub rows: Vec<Vec<String>>,
 }
 

@@ -37,7 +37,6 @@ pub struct Finding {
 /// What follows from a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing.
     Fine,
     /// Something is left out, or may go wrong.
     Note,
@@ -84,9 +83,6 @@ pub fn effort(spec: &Spec) -> String {
 }
 
 /// Looks at everything. `target` is the folder that the results will go into; `max_time` is in minutes.
-///
-/// # Errors
-/// The user stopped it.
 pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f64>) -> Result<Vec<Finding>> {
     let machine = machine();
     let mut found = vec![needs::time(spec, max_time)];
@@ -105,9 +101,6 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
 }
 
 /// Says aloud what is not fine, and refuses what is impossible.
-///
-/// # Errors
-/// Something is.
 pub fn refuse(findings: &[Finding]) -> Result<()> {
     for note in findings.iter().filter(|finding| finding.severity == Severity::Note) {
         remark(format_args!("{}: {}", note.subject, note.text));

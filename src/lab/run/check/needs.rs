@@ -13,11 +13,8 @@ pub struct Machine {
     pub ports: (u64, u64),
     /// Hard limit of open descriptors.
     pub descriptors: u64,
-    /// Longest accept queue.
     pub somaxconn: u64,
-    /// Processors.
     pub processors: usize,
-    /// Free memory.
     pub memory_bytes: Option<u64>,
 }
 

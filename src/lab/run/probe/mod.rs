@@ -68,9 +68,6 @@ impl Moment {
 }
 
 /// The scoreboard of the instance `name`.
-///
-/// # Errors
-/// It cannot be mapped.
 pub fn board(state: &Path, name: &str) -> std::io::Result<Scoreboard> {
     Scoreboard::open(&state.join(name).join("scoreboard"))
 }

@@ -12,7 +12,6 @@ use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{Fault, FaultKind, Load, Pin, Sources, Spec, shell_words};
 use crate::sys::tether;
 
-/// Where servers listen.
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Length of the accept queue of other servers where the experiment names none: what ours has.
 pub const BACKLOG: u32 = 4096;
@@ -21,9 +20,6 @@ pub const BACKLOG: u32 = 4096;
 pub type CommandLine = Vec<OsString>;
 
 /// The words that are put before a command.
-///
-/// # Errors
-/// An open quote in the prefix.
 pub fn prefix(text: Option<&str>, key: &str) -> Result<CommandLine> {
     let words =
         shell_words::split(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
@@ -88,9 +84,7 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
 /// What a load generator is asked for.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
-    /// The experiment.
     pub spec: &'a Spec,
-    /// The load.
     pub load: &'a Load,
     /// What befalls the server meanwhile.
     pub fault: Option<Fault>,

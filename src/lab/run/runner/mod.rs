@@ -68,7 +68,6 @@ pub struct RunRequest<'a> {
     pub round: u32,
     /// Position among all runs, from 1.
     pub order: u32,
-    /// What is run.
     pub cell: &'a Cell,
     /// The load that it is put under.
     pub load: &'a Load,
@@ -99,9 +98,6 @@ pub struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// Prepares the folder to run in and the handler.
-    ///
-    /// # Errors
-    /// See [`handlers::install`]; no folder can be made; a prefix has an open quote.
     pub fn new(
         programs: &'a Programs,
         spec: &'a Spec,
@@ -146,9 +142,6 @@ impl<'a> Runner<'a> {
     }
 
     /// The trial run: requests per second of the baseline in a closed loop, which open loads may refer to.
-    ///
-    /// # Errors
-    /// It fails: then so would all others.
     pub fn trial(&self, cell: &Cell, results: &Path) -> Result<RunData> {
         let most = self.spec.load.iter().filter_map(|load| load.closed).max();
         let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
@@ -169,9 +162,6 @@ impl<'a> Runner<'a> {
     }
 
     /// One run. A run that fails is not an error but a void run, and one that cannot be made here a skipped one.
-    ///
-    /// # Errors
-    /// The user stopped it; the scratch folder cannot be made.
     pub fn run(&self, request: &RunRequest<'_>) -> Result<RunData> {
         let mut data = RunData {
             schema: SCHEMA,

@@ -23,9 +23,6 @@ pub struct SideLoads<'a> {
 
 impl Runner<'_> {
     /// Starts what the experiment wants beside each load; nothing in a trial run.
-    ///
-    /// # Errors
-    /// Void: a load generator cannot be started.
     pub fn start_side_loads(
         &self,
         request: &RunRequest<'_>,
@@ -57,9 +54,6 @@ impl Runner<'_> {
 impl SideLoads<'_> {
     /// Waits for their end, and gives what they found, by the names of their loads. Of the histograms only that of response
     /// times is kept, and none of the trend.
-    ///
-    /// # Errors
-    /// Void: one does not end within `patience`, or gave no record.
     pub fn finish(self, patience: Duration) -> Result<BTreeMap<String, RunRecord>, Stop> {
         let deadline = Instant::now() + patience;
         let mut records = BTreeMap::new();

@@ -20,10 +20,7 @@ const FAILED: i32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
     /// It started; what a worker has of memory for itself, as far as that can be seen.
-    Serves {
-        /// In bytes.
-        worker_bytes: Option<u64>,
-    },
+    Serves { worker_bytes: Option<u64> },
     /// It does not know the strategy or the work: why.
     Unknown(String),
     /// It says that this strategy cannot be had here: why.
@@ -34,9 +31,6 @@ pub enum Tried {
 
 impl Runner<'_> {
     /// Starts and stops the server of a cell.
-    ///
-    /// # Errors
-    /// The user stopped it; the scratch folder cannot be made.
     pub fn try_start(&self, cell: &Cell) -> Result<Tried> {
         let folder = self.scratch.0.join("try");
         let _ = fs::remove_dir_all(&folder);

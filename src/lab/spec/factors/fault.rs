@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// `stall@500ms+400ms` one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// What.
     pub kind: FaultKind,
     /// When, in ms since the measured time began.
     pub at_ms: u64,
@@ -17,11 +16,9 @@ pub struct Fault {
     pub lasts_ms: u64,
 }
 
-/// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FaultKind {
-    /// SIGKILL.
     Kill,
     /// SIGTERM: the worker finishes what it has and ends; a successor is started.
     Exit,
@@ -40,7 +37,6 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// All of them.
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 

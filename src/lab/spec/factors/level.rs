@@ -5,10 +5,6 @@ use std::str::FromStr;
 
 /// A level of a factor.
 pub trait Level: Clone + PartialEq {
-    /// Reads a level.
-    ///
-    /// # Errors
-    /// It is not a level of this factor; the text explains why.
     fn parse(text: &str) -> Result<Self, String>;
 
     fn text(&self) -> String;

@@ -23,10 +23,6 @@ const THREADS: usize = 64;
 const USER: &str = "nobody";
 
 /// Writes the configuration and what is served.
-///
-/// # Errors
-/// The modules are not where they are looked for; the folder cannot be written, or not be entered by the user that
-/// Apache runs as.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let Some(modules) =
         FOLDERS.iter().map(Path::new).find(|folder| folder.join("mod_mpm_event.so").is_file())

@@ -5,10 +5,6 @@ use std::process::Command;
 
 use super::{Refused, Setup};
 
-/// Writes the configuration.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let path = setup.folder.join("haproxy.cfg");
     fs::write(&path, configuration(setup)).map_err(|e| Refused::unwritable(&path, &e))?;

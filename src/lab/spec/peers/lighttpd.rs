@@ -6,9 +6,6 @@ use std::process::Command;
 use super::{FIXED_BODY, Refused, Setup};
 
 /// Writes the configuration and what is served.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let root = setup.folder.join("served");
     fs::create_dir_all(&root).map_err(|e| Refused::unwritable(&root, &e))?;

@@ -44,11 +44,9 @@ impl Refused {
 /// What a peer is asked to be in one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
-    /// The executable.
     pub program: &'a Path,
     /// One of the server's modes; empty where it has only one.
     pub mode: &'a str,
-    /// Where to listen.
     pub address: SocketAddr,
     /// Worker processes, or threads where it has no worker processes.
     pub workers: usize,
@@ -199,9 +197,6 @@ fn names() -> Vec<String> {
 }
 
 /// Whether there is such a peer. Whether it is installed is another question.
-///
-/// # Errors
-/// There is none; the text says which there are.
 pub fn check(name: &str) -> Result<(), String> {
     if name.strip_prefix(TEMPLATE).is_some_and(|name| !name.is_empty()) || find(name).is_some() {
         return Ok(());
@@ -223,9 +218,6 @@ pub fn has_worker_processes(name: &str) -> bool {
 
 /// The command that runs a peer in the foreground. `template` is the command of a `command:NAME`; `setup.program` and
 /// `setup.mode` are filled in here.
-///
-/// # Errors
-/// See [`Refused`].
 pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<Command, Refused> {
     if name.starts_with(TEMPLATE) {
         let template = template.ok_or_else(|| Refused::Void(format!("{name} has no command")))?;

@@ -17,10 +17,6 @@ const EXCLUSIVE: [u64; 3] = [1, 11, 3];
 /// The first version that can be told where its errors go before it reads its configuration.
 const ERRORS_OPTION: [u64; 3] = [1, 19, 5];
 
-/// Writes the configuration.
-///
-/// # Errors
-/// The mode cannot be had from this nginx; the folder cannot be written.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let version = version(&super::version(setup.program, &["-v"]));
     let poll = match setup.mode {

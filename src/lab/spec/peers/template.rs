@@ -9,9 +9,6 @@ use crate::lab::spec::shell_words;
 pub const PLACEHOLDERS: [&str; 6] = ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}"];
 
 /// The command, word by word: a path with a space in it stays one word. `root` is the folder of the handlers.
-///
-/// # Errors
-/// The template has no words, or an open quote.
 pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
     let root = setup.handler.and_then(|handler| handler.parent()).unwrap_or(setup.folder);
     let values = [
