@@ -1,5 +1,5 @@
-//! The accept path: a client connects and sends, the strategy's acceptor returns the connection. One process and one
-//! worker, so this is what a strategy adds to accept(), not how it spreads.
+//! The accept path: a client connects and sends, the strategy's acceptor returns the connection. With one
+//! process and one worker this is the cost a strategy adds to accept(), not how it spreads.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use caffeine::listener::{Accepted, Acceptor, Choice, Seat, Siblings, SocketCount
 use caffeine::scoreboard::{Row, Scoreboard};
 use criterion::Criterion;
 
-/// A bench for each strategy of the table, with each of its arguments.
+/// A bench for each strategy with each of its arguments.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("accept");
     for choice in Choice::all() {
@@ -42,7 +42,7 @@ pub fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The next connection. One that has left already is a stranger's, who took the port for that of a server.
+/// The next connection. One already closed is from a stranger that took the port for another server's.
 fn next(acceptor: &mut dyn Acceptor, row: &Row) -> Accepted {
     loop {
         match acceptor.accept(row) {
@@ -52,8 +52,8 @@ fn next(acceptor: &mut dyn Acceptor, row: &Row) -> Accepted {
     }
 }
 
-/// The instance's socket on a port of its own, as the supervisor binds it: where each worker opens its own one, this one
-/// does not listen, so no connection waits in it for good.
+/// The instance's socket on its own port, as the supervisor binds it. If each worker opens its own socket,
+/// this one does not listen, so no connection is stuck in it.
 fn listening(choice: &Choice) -> OwnedFd {
     let first = socket::first((Ipv4Addr::LOCALHOST, 0).into(), Terms::default()).unwrap();
     if choice.sockets() != SocketCount::Private {
@@ -63,8 +63,8 @@ fn listening(choice: &Choice) -> OwnedFd {
     socket::placeholder(address, Terms::default()).unwrap()
 }
 
-/// A client whose first bytes are sent, as TCP_DEFER_ACCEPT wants it. It leaves with a reset, so that thousands a second
-/// do not use up the ports with connections in TIME_WAIT.
+/// A client that has sent its first bytes, for TCP_DEFER_ACCEPT. It closes with a reset, so that thousands
+/// per second do not exhaust the ports with connections in TIME_WAIT.
 fn connect(address: SocketAddr) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();

@@ -14,7 +14,7 @@ use criterion::Criterion;
 
 use crate::request::{LARGE, SMALL};
 
-/// How a worker would launch handlers below `base`.
+/// The launch settings of a worker for handlers below `base`.
 pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'a> {
     let instance = Instance {
         name: "bench",
@@ -31,7 +31,7 @@ pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'
     Terms { instance, stderr, alarm_s: 0, limits: Vec::new(), clear_mask: false, leases: None }
 }
 
-/// The part that belongs to one request, behind the part that belongs to the worker.
+/// The per-request part, after the part shared by all requests of a worker.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("environment");
     let (base, extra) = (Path::new("/srv/handlers"), BTreeMap::new());

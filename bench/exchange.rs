@@ -1,6 +1,6 @@
-//! The hot path of `loadgen`: one request and its response over loopback, on a new connection and on a kept one, and
-//! the response alone. The server is a thread that reads and writes and does nothing else, so half of what the first
-//! two show is its work and the kernel's.
+//! The hot path of `loadgen`: one request and its response over loopback, on a new and on a kept connection,
+//! and the parsing of a response. The server is a thread that only reads and writes, so half of the first two
+//! figures is its work and the kernel's.
 
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -22,7 +22,7 @@ use criterion::{Criterion, Throughput};
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nCaffeine-Worker: 3\r\n\r\nhello\n";
 
-/// The time of this many requests, one after the other.
+/// The time for this many sequential requests.
 fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let requests = requests.to_string();
     let args = ["loadgen", "-c", "1", "-w", "0s", "-n", &requests, url];
@@ -31,14 +31,14 @@ fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let ((to, batches), (_back, back)) = (channel(), channel());
     let engine = Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap();
     engine.run().unwrap();
-    // It waits for the begin of the run first.
+    // It first waits for the start of the run.
     let elapsed = Duration::from_nanos(monotonic_ns() - control.origin_ns());
     let completed = batches.iter().filter_map(|batch| batch.measured).map(|tally| tally.completed);
     assert_eq!(completed.sum::<u64>().to_string(), requests);
     elapsed
 }
 
-/// Answers on every connection until the client leaves or, where it says close, once.
+/// Responds on every connection until the client leaves, or once with `close`.
 fn serve(listener: &TcpListener) {
     while let Ok((stream, _)) = listener.accept() {
         converse(stream);
@@ -55,7 +55,7 @@ fn converse(mut stream: TcpStream) {
     }
 }
 
-/// An exchange on a new and on a kept connection, and the reading of a response.
+/// An exchange on a new and on a kept connection, and the parsing of a response.
 pub fn bench(criterion: &mut Criterion) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hello", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Histograms: counting a duration, which happens per request, and what is done once per run.
+//! Histograms: recording a duration, once per request, and the work done once per run.
 
 use caffeine::measure::histogram::{self, Histogram};
 use criterion::Criterion;
@@ -13,7 +13,7 @@ fn filled() -> Histogram {
     filled
 }
 
-/// Counting, and merging, summing up and writing.
+/// Recording, merging, summarising and encoding.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("histogram");
     group.bench_function("record", |bencher| {

@@ -1,4 +1,4 @@
-//! Launching a program that does nothing: until it executes, which is what a worker waits for, and until it has ended.
+//! Launching a program that does nothing: until it is executed, as a worker waits, and until it has exited.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -45,7 +45,7 @@ impl Launch {
     }
 }
 
-/// Both ends of a launch. Every process is waited for, so that none competes with the next.
+/// Both measurements. Every process is reaped before the next starts, so that they do not compete.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("launch");
     group.bench_function("until it executes", |bencher| {

@@ -1,5 +1,5 @@
-//! The benches: what one step of a request costs, apart from all others. `cargo bench` takes some minutes;
-//! `cargo bench -- --test` runs each once. What a whole server does is measured by `lab`.
+//! Benchmarks of single steps of a request. `cargo bench` takes some minutes;
+//! `cargo bench -- --test` runs each once. `lab` measures whole servers.
 
 mod accept;
 mod environment;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Short, because there are many: a difference below a few percent is not for these benches to show.
+/// Short, because there are many: differences of a few percent are below their resolution.
 fn settings() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(500))

@@ -1,4 +1,4 @@
-//! The request parser: heads as programs and browsers send them.
+//! The request parser with typical heads of programs and browsers.
 
 use caffeine::http::limits::Limits;
 use caffeine::http::request;
@@ -25,7 +25,7 @@ pub const LARGE: &str = "GET /shop/item/4711?colour=blue&size=42 HTTP/1.1\r\n\
     Sec-Fetch-Site: same-origin\r\n\
     Priority: u=0, i\r\n\r\n";
 
-/// Whole heads, and one of which the end is still to come.
+/// Complete heads and an incomplete one.
 pub fn bench(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("request");

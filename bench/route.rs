@@ -1,4 +1,4 @@
-//! From a path to a handler: the walk alone, and with the file system.
+//! From a path to a handler: the path walk alone, and with the file system.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

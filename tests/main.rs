@@ -1,4 +1,4 @@
-//! The tests, as scripts over one harness.
+//! Integration tests: scripts over one harness, a folder per subject.
 
 mod cli; // command line, configuration, output
 mod handlers; // how handlers are started, watched, deployed
@@ -13,6 +13,6 @@ mod loadgen; // the program `loadgen`
 mod platform; // privileges, sandboxes, service managers, installation
 mod supervisor; // deaths, stops, faults, the model
 
-/// Counts, for the tests that show what does not allocate.
+/// Counts allocations for tests of code that must not allocate.
 #[global_allocator]
 static ALLOCATOR: caffeine::sys::alloc::Counting = caffeine::sys::alloc::Counting;

@@ -98,7 +98,8 @@ fn lock_in(folder: &Folder) -> io::Result<Option<File>> {
         locked = lock(&folder.pid());
         match &locked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(None) if matches!(folder.life(), Ok(Life::Starting)) => {
+            // Gone: the holder ended between the attempt and this look.
+            Ok(None) if matches!(folder.life(), Ok(Life::Starting | Life::Gone)) => {
                 std::thread::sleep(Duration::from_millis(10));
             }
             _ => break,

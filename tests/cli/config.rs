@@ -64,7 +64,7 @@ fn an_invalid_variable_is_named_with_a_remedy() {
     assert!(orchestrated.stderr.contains("CAFFEINE_PORT"), "{orchestrated:?}");
 }
 
-/// A bad value for every setting that can be bad.
+/// An invalid value for every setting that can have one.
 const BAD: [(&str, &str); 12] = [
     ("CAFFEINE_PORT", "tcp://10.0.0.1:8080"),
     ("CAFFEINE_WORKERS", "many"),
@@ -200,7 +200,7 @@ fn a_broken_file_affects_only_actions_that_read_it() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\n");
     let mut server = sandbox.start(&["-c", "c.toml"]);
-    // Not TOML any more: what is asked for stands elsewhere.
+    // No longer TOML, but these actions do not read it.
     sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\nport = \n");
     sandbox.caffeine(&["-c", "c.toml", "--stop"]).fails(2, ":3: port: there is no value");
     let state = sandbox.path("state");
@@ -332,7 +332,7 @@ fn accept_options_can_be_set_everywhere_and_are_recorded() {
     let settings =
         resolve(&["-c", file.to_str().unwrap(), "--defer-accept", "0s"], &[("CAFFEINE_PIN", "false")]);
     assert_eq!((settings.accept_batch, settings.defer_accept_s, settings.pin), (2, 0, false));
-    // What is written down names the handlers' directory, so there must be one.
+    // The recorded settings name the handlers' directory, so it must exist.
     let path = sandbox.handlers();
     let path = ["--path", path.to_str().unwrap()];
     let typed =

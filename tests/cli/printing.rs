@@ -1,4 +1,4 @@
-//! What the three programs print, where nobody reads it and where it cannot be written.
+//! Output of the three programs when the reader has gone or the output cannot be written.
 
 use std::fs::OpenOptions;
 use std::process::{Command, Output, Stdio};
@@ -8,7 +8,7 @@ use crate::harness::Sandbox;
 const PROGRAMS: [&str; 3] =
     [env!("CARGO_BIN_EXE_caffeine"), env!("CARGO_BIN_EXE_loadgen"), env!("CARGO_BIN_EXE_lab")];
 
-/// What is printed without anything else being done.
+/// Actions that only print.
 fn printing(program: &str) -> Vec<Command> {
     let mut requests = vec![vec!["--help"], vec!["--version"], vec!["--man"], vec!["--completions", "bash"]];
     if program.ends_with("lab") {

@@ -1,4 +1,4 @@
-//! The command line: help, and one clear line for every misuse.
+//! The command line: help, and one clear line for every usage error.
 
 use crate::harness::Sandbox;
 

@@ -1,4 +1,4 @@
-//! Deploying: a handler is there whole or not at all, also while it is executed.
+//! Deploying: a handler is replaced atomically, even while it runs.
 
 use std::fs::{self, FileTimes, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -77,7 +77,7 @@ fn a_handler_that_cannot_run_is_deployed_with_a_warning() {
     let outcome = sandbox.caffeine(&["-d", "app"]).succeeds();
     assert!(outcome.stderr.contains(&format!("app/bin/broken{missing}")), "{outcome:?}");
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-    // PATH is that of the handlers.
+    // PATH is the one handlers get.
     sandbox.program("tools/no-such", says("tool"));
     sandbox.write("c.toml", format!("[env]\nPATH = {:?}\n", sandbox.path("tools")));
     let outcome = sandbox.caffeine(&["-c", "c.toml", "-d", "absent"]).succeeds();
@@ -106,7 +106,7 @@ fn a_link_out_of_the_directory_is_kept_only_in_hidden_directories() {
     let server = sandbox.start(&[]);
     assert_eq!(server.get("/app").text(), "app");
     assert_eq!(server.get("/app/.venv/bin/python3").status, 404);
-    // Served by another name, it would lead out all the same.
+    // A second link would lead out of the directory as well.
     symlink(".venv/bin/python", sandbox.path("app/run")).unwrap();
     sandbox.caffeine(&["-d", "app"]).fails(1, "app/run: the link leads out of the directory");
     fs::remove_file(sandbox.path("app/run")).unwrap();
@@ -168,7 +168,7 @@ fn an_unreadable_file_is_refused() {
     let sandbox = crate::platform::privileges::open_home();
     let source = sandbox.write("secret", "");
     fs::set_permissions(source, Permissions::from_mode(0o0)).unwrap();
-    // Root can read everything, so another user tries.
+    // Root can read everything, so this runs as another user.
     sandbox
         .run(crate::platform::privileges::by_nobody(&sandbox, &["-d", "secret"]))
         .fails(1, "secret: Permission denied");
@@ -230,7 +230,7 @@ fn handlers_are_deployed_to_the_directory_of_the_instance() {
 #[test]
 fn a_program_is_replaced_under_load_and_every_request_gets_one_version() {
     let sandbox = Sandbox::new();
-    // A compiled program: a script would never meet ETXTBSY. `env` prints what a handler is given.
+    // A compiled program: a script never causes ETXTBSY. `env` prints the handler's environment.
     fs::copy("/usr/bin/env", sandbox.path("program")).unwrap();
     sandbox.caffeine(&["-d", "program"]).succeeds();
     let server = sandbox.start(&["-w", "2"]);

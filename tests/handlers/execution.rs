@@ -1,4 +1,4 @@
-//! What a handler gets and what becomes of its output, in four languages.
+//! Input and output of handlers, in four languages.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -55,7 +55,7 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-/// A shell line that waits until the file is there.
+/// A shell command that waits until the file exists.
 fn until(file: &Path) -> String {
     format!("until [ -e '{}' ]; do sleep 0.01; done", file.display())
 }
@@ -64,7 +64,7 @@ fn shell(sandbox: &Sandbox, name: &str, script: &str) {
     sandbox.handler(name, format!("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\n{script}\n"));
 }
 
-/// Reads from a response until this text has come.
+/// Reads from a response until this text has arrived.
 #[track_caller]
 fn read_until(stream: &mut impl Read, text: &str) {
     let (mut all, mut piece) = (Vec::new(), [0; 1024]);
@@ -207,7 +207,7 @@ fn a_large_response_does_not_pass_through_the_worker() {
     stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let bytes = std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
     assert_eq!(bytes, BYTES + "HTTP/1.1 200 OK\r\n\r\n".len() as u64);
-    // The kernel sums it up from counters per processor, so it may also be a little less.
+    // The kernel sums per-processor counters, so the value may be slightly lower.
     let grown = peak_kib(worker).saturating_sub(before);
     assert!(grown < 2048, "the worker grew by {grown} KiB");
 }

@@ -1,4 +1,4 @@
-//! What surrounds a handler: descriptors, signals, limits, environment, and nothing of the server's.
+//! What a handler inherits: descriptors, signals, limits, environment; and nothing of the server.
 
 use std::io::{Read, Write};
 
@@ -6,7 +6,7 @@ use crate::handlers::execution::compile;
 use crate::harness::traffic::counters;
 use crate::harness::{Response, Sandbox, Server, eventually, executed_by};
 
-/// Tells everything about the process that runs it.
+/// Prints everything about the process that runs it.
 const PROBE_C: &str = r#"
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -37,7 +37,7 @@ int main(void) {
 }
 "#;
 
-/// What the probe says under `key`.
+/// The probe's value for `key`.
 #[track_caller]
 fn said<'t>(text: &'t str, key: &str) -> &'t str {
     let line = text.lines().find_map(|line| line.strip_prefix(key));
@@ -53,7 +53,7 @@ fn assert_clean(text: &str) {
     assert_eq!(said(text, "stdout "), "socket 1, nonblocking 0");
 }
 
-/// A server whose surroundings are full of what is none of a handler's business.
+/// A server whose environment is full of things a handler must not inherit.
 fn with_probe(arguments: &[&str]) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     compile(&sandbox, "cc", PROBE_C, "c", "probe");
@@ -62,7 +62,7 @@ fn with_probe(arguments: &[&str]) -> (Sandbox, Server) {
             command.env(name, "/no/business/of/a/handler");
         }
         command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1").env("PATH", "/bin:/secret");
-        // Ignored signals, a mask, limits and open files are inherited: the shell sets some up.
+        // Ignored signals, a signal mask, limits and open files are inherited: the shell sets some.
         let script = "ulimit -S -n 300; umask 027; trap '' HUP PIPE USR2 INT; exec 7</dev/null 9>&7; exec \"$0\" \"$@\"";
         executed_by(command, &["sh", "-c", script]);
     });
@@ -171,7 +171,7 @@ fn a_handler_has_no_capabilities_of_the_server() {
         "caps",
         "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec grep ^CapEff /proc/self/status\n",
     );
-    // As a service manager starts it that lets it have a privileged port.
+    // Started as by a service manager that grants a privileged port.
     let state = sandbox.path("state");
     std::fs::create_dir(&state).unwrap();
     std::os::unix::fs::chown(&state, Some(65534), Some(65534)).unwrap();

@@ -1,4 +1,4 @@
-//! What the instance keeps of its handlers, whatever becomes of workers and of the keeper: counts, time-outs, outcomes.
+//! The keeper: counts, timeouts and outcomes of handlers, across deaths of workers and of the keeper itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,7 +18,7 @@ fn keeper(server: &Server) -> Option<u32> {
     u32::try_from(row.pid).ok().filter(|pid| *pid != 0)
 }
 
-/// Kills the keeper, and waits for its successor.
+/// Kills the keeper and waits for its replacement.
 fn kill_keeper(server: &Server) {
     eventually("there is one", || keeper(server).is_some());
     let old = keeper(server).unwrap();
@@ -26,7 +26,7 @@ fn kill_keeper(server: &Server) {
     eventually("it has a successor", || keeper(server).is_some_and(|new| new != old));
 }
 
-/// Stops the keeper, and waits for its successor.
+/// Suspends the keeper and waits for its replacement.
 fn stop_keeper(server: &Server) {
     eventually("there is one", || keeper(server).is_some());
     let old = keeper(server).unwrap();
@@ -34,7 +34,7 @@ fn stop_keeper(server: &Server) {
     eventually("it has a successor", || keeper(server).is_some_and(|new| new != old));
 }
 
-/// What befalls an instance, and how.
+/// Faults, each with the function that causes it.
 type Blow = (&'static str, fn(&Server));
 
 const BLOWS: [Blow; 4] = [
@@ -70,7 +70,7 @@ fn deaths_neither_leak_a_slot_nor_exceed_max_handlers() {
     let sandbox = Sandbox::new();
     let (running, over) = (sandbox.path("running"), sandbox.path("over"));
     std::fs::create_dir(&running).unwrap();
-    // Each is there while it is counted; when it looks, no more than the limit are.
+    // Each handler marks itself while it counts and checks that no more than the limit are marked.
     let script = format!(
         "#!/bin/sh\n: >{0}/$$\nset -- {0}/*\n[ $# -le 3 ] || echo $# >>{1}\nrm {0}/$$\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nhello\\n'\n",
         running.display(),
@@ -312,7 +312,7 @@ fn a_refusal_at_the_limit_neither_sleeps_nor_polls_handlers() {
     };
     let _running = [begin(&server, "/long"), begin(&server, "/long")];
     eventually("both run", || server.scoreboard().handlers() == 2);
-    // The first may wait for a place, in vain, and the supervisor has stopped looking around.
+    // The first request may wait for a slot in vain; after it the supervisor no longer polls.
     assert_eq!(server.get("/long").status, 503);
     std::thread::sleep(Duration::from_millis(50));
     let before = calls.load(SeqCst);

@@ -1,4 +1,4 @@
-//! Handlers whose worker is gone, after a reload or because it died: they are the instance's all the same.
+//! Handlers whose worker has gone, after a reload or a crash: they still belong to the instance.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub fn with_long(arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// A handler that runs until the file `go` is there, and writes its pid to the file `pids` first.
+/// A handler that writes its pid to the file `pids` and runs until the file `go` exists.
 pub fn long_handler(sandbox: &Sandbox) {
     let script = format!(
         "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nbegun '\necho $$ >>'{}'\nuntil [ -e '{}' ]; do sleep 0.02; done\necho ended\n",
@@ -26,7 +26,7 @@ pub fn long_handler(sandbox: &Sandbox) {
     sandbox.handler("long", script);
 }
 
-/// The process ids that handlers have written, once there are this many.
+/// The process ids written by handlers, once there are this many.
 pub fn pids(sandbox: &Sandbox, count: usize) -> Vec<u32> {
     let mut pids = Vec::new();
     eventually("the handlers have told their processes", || {
@@ -37,7 +37,7 @@ pub fn pids(sandbox: &Sandbox, count: usize) -> Vec<u32> {
     pids
 }
 
-/// Replaces the workers by a reload, and waits until the old ones are gone.
+/// Replaces the workers by a reload and waits until the old ones have exited.
 pub fn reload(server: &Server) {
     let before = server.worker_pids();
     server.signal(Signal::SIGHUP);
@@ -47,7 +47,7 @@ pub fn reload(server: &Server) {
     });
 }
 
-/// Kills the only worker, and waits for its successor.
+/// Kills the only worker and waits for its replacement.
 pub fn kill_worker(server: &Server) {
     let worker = server.worker_pids()[0];
     nix::sys::signal::kill(pid(worker), Signal::SIGKILL).unwrap();

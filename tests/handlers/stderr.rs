@@ -1,4 +1,5 @@
-//! Handlers' standard errors: whose a line is, and that none costs another one a line or its response.
+//! Standard error of handlers: each line names its handler, and no handler costs another one a line or its
+//! response.
 
 use nix::sys::signal::Signal;
 
@@ -6,7 +7,7 @@ use crate::handlers::execution::compile;
 use crate::harness::traffic::{begin, counters, signal};
 use crate::harness::{Sandbox, Server, eventually, says};
 
-/// Says so, then runs `script`; `GO` is a file that it can wait for.
+/// Writes a response head, then runs `script`; `GO` is a file it can wait for.
 fn handler(sandbox: &Sandbox, name: &str, script: &str) {
     let wait = format!("until [ -e '{}' ]; do sleep 0.01; done", sandbox.path("go").display());
     let script = script.replace("WAIT", &wait);
@@ -17,7 +18,7 @@ fn go(sandbox: &Sandbox) {
     sandbox.write("go", "");
 }
 
-/// Lines of the log with this text, once there is one.
+/// Log lines with this text, once there is one.
 fn lines(server: &Server, text: &str) -> Vec<String> {
     let found = || -> Vec<String> {
         let log = server.log();
@@ -62,7 +63,7 @@ fn a_handler_that_makes_its_stderr_nonblocking_loses_no_lines_of_others() {
     let server = sandbox.start(&["-w", "1"]);
     let _mode = begin(&server, "/mode");
     eventually("it runs", || counters(&server)[0].launched == 1);
-    // Nobody reads meanwhile, so that the pipe is full and its writer waits.
+    // With no reader the pipe fills up and its writer blocks.
     server.signal(Signal::SIGSTOP);
     let talks = begin(&server, "/talks");
     eventually("it talks", || counters(&server)[0].launched == 2);

@@ -1,4 +1,5 @@
-//! Deployed directories: a handler keeps the tree that it was started in, and old trees go when nothing runs in them.
+//! Deployed directories: a handler keeps the tree it was started in; old trees are removed when nothing runs
+//! in them.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -16,11 +17,11 @@ use nix::sys::signal::{Signal, kill};
 use crate::harness::{Sandbox, Server, eventually, executed_by, get, names_in, pid, says, skipped};
 use crate::platform::privileges::{NOBODY, open_home, start_as};
 
-/// How often the test under load deploys; `.ci/soak` has it do so for longer.
+/// Deploys in the test under load; `.ci/soak` makes more.
 const DEPLOYS: &str = "TEST_DEPLOYS";
 
-/// Writes the directory `app`, version `version`. Its handler waits for the file `go` before it looks into its tree: by the
-/// working directory, by `$0` and by SCRIPT_FILENAME.
+/// Writes the directory `app`, version `version`. Its handler waits for the file `go` and then looks into its
+/// tree by the working directory, by `$0` and by SCRIPT_FILENAME.
 fn write_app(sandbox: &Sandbox, version: &str) {
     let [started, go] = ["started", "go"].map(|name| sandbox.path(name));
     sandbox.write("app/part", version);
@@ -32,7 +33,7 @@ fn write_app(sandbox: &Sandbox, version: &str) {
     );
     sandbox.program("app/index", script);
     sandbox.program("app/quick", says(version));
-    // What lies beside the directory is reached from it as before.
+    // Files beside the directory can still be reached from it.
     sandbox.write(".config/caffeine/app-name", "!");
 }
 
@@ -41,27 +42,27 @@ fn deploy(sandbox: &Sandbox, version: &str) {
     sandbox.caffeine(&["-d", "app"]).succeeds();
 }
 
-/// Deploys as from another container: what runs here cannot be seen there. For root.
+/// Deploys as if from another container, where the processes here are invisible. Needs root.
 fn deploy_elsewhere(sandbox: &Sandbox) {
     let mut command = sandbox.command(&["-d", "app"]);
     executed_by(&mut command, &["unshare", "--pid", "--fork", "--mount-proc", "--"]);
     sandbox.run(command).succeeds();
 }
 
-/// The trees that are there.
+/// Names of the existing trees.
 fn trees(sandbox: &Sandbox) -> Vec<String> {
     let names = names_in(&sandbox.handlers()).into_iter();
     names.filter(|name| name.starts_with(".caffeine@") && !name.ends_with(".lock")).collect()
 }
 
-/// The locks without a tree.
+/// Locks whose tree is gone.
 fn stray_locks(sandbox: &Sandbox) -> Vec<String> {
     let all = names_in(&sandbox.handlers());
     let is_stray = |name: &String| name.strip_suffix(".lock").is_some_and(|tree| !all.contains(&tree.into()));
     all.iter().filter(|name| is_stray(name)).cloned().collect()
 }
 
-/// A request whose handler has begun, and waits.
+/// A request whose handler has started and waits.
 fn begin(sandbox: &Sandbox, server: &Server) -> JoinHandle<String> {
     let lines = || fs::read_to_string(sandbox.path("started")).unwrap_or_default().len();
     let (before, port) = (lines(), server.port());
@@ -189,7 +190,7 @@ fn a_deployed_name_is_a_link_that_can_be_edited_through_and_renamed() {
     fs::rename(sandbox.program("added", says("added")), app.join("added")).unwrap();
     assert_eq!(server.get("/app/quick").text(), "edited");
     assert_eq!(server.get("/app/added").text(), "added");
-    // Under another name, or copied as the base directory is, with links and without locks.
+    // Renamed, or copied together with the base directory, with links and without locks.
     fs::rename(&app, sandbox.handlers().join("other")).unwrap();
     assert_eq!((server.get("/other/quick").text(), server.get("/app/quick").status), ("edited".into(), 404));
     let copied =
@@ -216,7 +217,7 @@ fn a_directory_copied_by_hand_becomes_a_tree() {
     assert_eq!(request.join().unwrap(), "1111!");
     assert_eq!(server.get("/app/quick").text(), "2");
     only_one_tree_is_left(&sandbox);
-    // And one that takes the place of the link is served as it is.
+    // A directory put in place of the link is served as it is.
     fs::remove_file(sandbox.handlers().join("app")).unwrap();
     sandbox.handler("app/quick", says("by hand again"));
     assert_eq!(server.get("/app/quick").text(), "by hand again");
@@ -246,7 +247,7 @@ fn a_deployed_directory_can_be_replaced_by_hand() {
     ] {
         sandbox.caffeine(&["-d", source]).fails(1, text);
     }
-    // A long name, and one that is no UTF-8.
+    // A long name, and one that is not UTF-8.
     use std::os::unix::ffi::OsStrExt;
     for name in [&[b'x'; 255][..], b"caf\xe9"] {
         let source = sandbox.path("named").join(Path::new(std::ffi::OsStr::from_bytes(name)));
@@ -286,7 +287,7 @@ fn a_handler_that_cannot_be_inspected_keeps_its_tree() {
     let sandbox = open_home();
     let write = |version: &str| {
         write_app(&sandbox, version);
-        // A program that its user may execute and not read: neither may its environment be read.
+        // A program that its user may execute but not read: its environment cannot be read either.
         fs::copy("/bin/sh", sandbox.path("app/shell")).unwrap();
         fs::set_permissions(sandbox.path("app/shell"), Permissions::from_mode(0o711)).unwrap();
     };
@@ -308,7 +309,7 @@ fn a_handler_that_cannot_be_inspected_keeps_its_tree() {
         write(version);
         deploy_elsewhere(&sandbox);
         assert_eq!(server.get("/app/quick").text(), version);
-        // Longer than the instance waits before it looks for the first time.
+        // Longer than the instance waits before its first check.
         std::thread::sleep(Duration::from_millis(700));
     }
     assert!(trees(&sandbox).contains(&first));
@@ -316,7 +317,7 @@ fn a_handler_that_cannot_be_inspected_keeps_its_tree() {
     let mut rest = String::new();
     client.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "1");
-    // The instance may not remove what belongs to root: it lets go of it, and a deploy does.
+    // The instance may not remove files of root: it releases the tree, and a deploy removes it.
     eventually("a deploy removes the tree", || {
         deploy_elsewhere(&sandbox);
         !trees(&sandbox).contains(&first)

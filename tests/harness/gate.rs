@@ -1,4 +1,4 @@
-//! Servers whose system calls a test counts, or refuses: a lack that a machine can only have as a whole, had by one server.
+//! Servers whose system calls a test counts, refuses or holds.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use caffeine::sys::seccomp::{Call, Gate};
 
 use super::{Sandbox, Server, skipped};
 
-/// What becomes of a call at the gate.
+/// What happens to an intercepted call.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer {
-    /// It is made.
+    /// It is executed.
     Allow,
-    /// It fails with this `errno`.
+    /// It fails with this errno.
     Fail(i32),
-    /// Its thread stands there until a signal comes: then the call is broken off, or made anew.
+    /// Its thread waits until a signal comes; then the call is interrupted or restarted.
     Hold,
 }
 
 impl From<Option<i32>> for Answer {
-    /// It fails with that `errno`, or is made.
+    /// It fails with that errno, or is executed.
     fn from(errno: Option<i32>) -> Self {
         errno.map_or(Self::Allow, Self::Fail)
     }
 }
 
 impl Sandbox {
-    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`, which decides
-    /// about it. `None`, and the reason on standard error, where the kernel has no such gate.
+    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`,
+    /// which decides about it. `None`, and the reason on standard error, where the kernel has no such gate.
     #[track_caller]
     pub fn start_behind<A: Into<Answer>>(
         &self,

@@ -1,4 +1,4 @@
-//! Requests over plain sockets, so that a test says exactly which bytes go out.
+//! HTTP over plain sockets, so that a test controls every byte.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,8 +13,8 @@ pub fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// What comes next, and how much; 0 at the end. A read with a time-out is broken off by any signal, and a child's end may be told
-/// to whichever thread there is.
+/// Reads the next bytes and returns their number, 0 at the end. Retries after EINTR: a read with a timeout is
+/// interrupted by any signal.
 #[track_caller]
 pub fn read_some(stream: &mut impl Read, bytes: &mut [u8]) -> usize {
     loop {
@@ -40,7 +40,7 @@ pub fn get(port: u16, target: &str) -> Response {
     Response::parse(&raw(port, request.as_bytes()))
 }
 
-/// A response that ended with its connection.
+/// A response delimited by the end of its connection.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,

@@ -1,4 +1,4 @@
-//! The machine under a test: a free port, an environment that says nothing, and a word when something is missing.
+//! The machine under a test: free ports, a clean environment, reports of skipped tests.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A port that was free a moment ago, and that no other test of this run gets. It lies below those that the kernel gives to
-/// clients, so none of them can take it meanwhile.
+/// A port that was just free and that no other test of this run gets. It lies below the ephemeral ports, so
+/// the kernel cannot give it to a client meanwhile.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
@@ -22,15 +22,15 @@ pub fn free_port() -> u16 {
     std::iter::repeat_with(candidate).find(is_free).unwrap()
 }
 
-/// Says that this test, or a part of it, cannot run here. Written past the test harness, which would keep the output of
-/// a test that passes.
+/// Reports that this test or a part of it cannot run here. Bypasses libtest, which would hide the output of
+/// a passing test.
 pub fn skipped(why: impl Display) {
     let thread = std::thread::current();
     let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", thread.name().unwrap_or("a test"));
 }
 
-/// Keeps from a command what the environment of the tests would say to `caffeine`: settings, where the state is, and what a
-/// service manager passes.
+/// Removes variables that `caffeine` would read: settings, the state directory, and variables of a service
+/// manager.
 pub fn without_settings(command: &mut Command) {
     let others =
         ["XDG_STATE_HOME", "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC"];

@@ -1,6 +1,7 @@
-//! What every test stands on: a sandbox with a home of its own, and servers that end with it.
+//! The test harness: a sandbox with its own home, and servers that end with it.
 //!
-//! A test never sleeps for a condition: [`eventually`] waits for it, with a deadline that only a failure meets.
+//! A test never sleeps to wait for a condition: [`eventually`] polls it, with a deadline that only a failure
+//! reaches.
 
 mod gate;
 mod http;
@@ -27,29 +28,29 @@ pub use gate::Answer;
 pub use http::{Response, connect, get, raw, read_some};
 pub use machine::{free_port, skipped, without_settings};
 
-/// Longer than anything takes on a slow machine.
+/// Longer than any step takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until the condition holds.
 ///
 /// # Panics
-/// When it does not within [`DEADLINE`].
+/// If it does not hold within [`DEADLINE`].
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !holds() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
+        assert!(Instant::now() < end, "gave up waiting: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// A temporary home directory: state, handlers and configuration are in it. Dropped, all instances in it end.
+/// A temporary home directory with state, handlers and configuration. Dropping it ends all its instances.
 pub struct Sandbox {
     home: TempDir,
 }
 
 impl Sandbox {
-    /// An empty home but for the default directory of the handlers.
+    /// A home that is empty except for the default handlers' directory.
     pub fn new() -> Self {
         let sandbox = Self { home: tempfile::Builder::new().prefix("caffeine-test").tempdir().unwrap() };
         fs::create_dir_all(sandbox.handlers()).unwrap();
@@ -61,7 +62,7 @@ impl Sandbox {
         self.home.path().join(relative)
     }
 
-    /// The default directory of the handlers.
+    /// The default handlers' directory.
     pub fn handlers(&self) -> PathBuf {
         self.path(".config/caffeine")
     }
@@ -91,36 +92,37 @@ impl Sandbox {
         path
     }
 
-    /// Puts a handler into the default directory. Not for one that a running server executes at the moment.
+    /// Puts a handler into the default directory. Not for a handler that is being executed.
     pub fn handler(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         self.program(&format!(".config/caffeine/{name}"), contents)
     }
 
-    /// The program, in this home, without settings from the environment of the tests.
+    /// The program in this home, without settings from the environment of the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_caffeine"));
         without_settings(&mut command);
         command.args(arguments).env("HOME", self.home.path());
         if !nix::unistd::geteuid().is_root() {
-            // Tests look into /proc, and only root may do so always.
+            // Tests read /proc, and only root may always do so.
             command.env("CAFFEINE_DUMPABLE", "true");
         }
         command.current_dir(self.home.path()).stdin(Stdio::null());
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for it.
     pub fn caffeine(&self, arguments: &[&str]) -> Outcome {
         self.run(self.command(arguments))
     }
 
-    /// Runs a command made by [`Self::command`] to its end and the end of its output.
+    /// Runs a command made by [`Self::command`] and reads all its output.
     #[track_caller]
     pub fn run(&self, mut command: Command) -> Outcome {
         let what = format!("{command:?}");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let number = child.id();
-        // Not by a handler of SIGCHLD, as crates have it: each child that ends would break off some other test's read().
+        // No SIGCHLD handler, as in crates for this: every child that ends would interrupt another test's
+        // read().
         let (send, ended) = mpsc::channel();
         std::thread::spawn(move || send.send(child.wait_with_output()));
         let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
@@ -130,14 +132,14 @@ impl Sandbox {
         Outcome::of(&what, output.unwrap())
     }
 
-    /// Starts a server in the foreground, on a free port of 127.0.0.1 unless told otherwise, and waits until it
+    /// Starts a server in the foreground, by default on a free port of 127.0.0.1, and waits until it
     /// is ready.
     #[track_caller]
     pub fn start(&self, arguments: &[&str]) -> Server {
         self.start_with(arguments, |_| {})
     }
 
-    /// As [`Self::start`], after a last word on its environment or limits.
+    /// Like [`Self::start`], after `prepare` has changed the command.
     #[track_caller]
     pub fn start_with(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Server {
         let mut command = self.command(arguments);
@@ -151,7 +153,7 @@ impl Sandbox {
         Server::spawn(command, self.state_dir())
     }
 
-    /// As [`Self::start`], with a state directory of its own.
+    /// Like [`Self::start`], with another state directory.
     #[track_caller]
     pub fn start_in(&self, state_dir: &Path, arguments: &[&str]) -> Server {
         let mut server = self.start_with(arguments, |_| {});
@@ -184,7 +186,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// Has the command executed by another program, which finds it after its own `words`: a shell that sets limits, setpriv(1).
+/// Runs the command through another program that gets it after `words`: a shell that sets limits, setpriv(1).
 pub fn executed_by(command: &mut Command, words: &[&str]) {
     let mut other = Command::new(words[0]);
     other.args(&words[1..]).arg(command.get_program()).args(command.get_args());
@@ -202,7 +204,7 @@ pub fn executed_by(command: &mut Command, words: &[&str]) {
 #[derive(Debug)]
 pub struct Outcome {
     what: String,
-    /// Exit code; `None` when a signal ended it.
+    /// Exit code; `None` after a fatal signal.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -215,14 +217,14 @@ impl Outcome {
         Self { what: what.to_owned(), code: output.status.code(), stdout, stderr }
     }
 
-    /// It must have ended with status 0.
+    /// Expects exit code 0.
     #[track_caller]
     pub fn succeeds(self) -> Self {
         assert_eq!(self.code, Some(0), "{}: {self:#?}", self.what);
         self
     }
 
-    /// It must have ended with this status and one line on standard error with this text in it.
+    /// Expects this exit code and a single line on standard error that contains this text.
     #[track_caller]
     pub fn fails(self, code: i32, text: &str) -> Self {
         assert_eq!(self.code, Some(code), "{}: {self:#?}", self.what);
@@ -235,7 +237,7 @@ impl Outcome {
     }
 }
 
-/// A server in the foreground. Dropped, it ends at once.
+/// A server in the foreground. Dropping it kills it.
 pub struct Server {
     child: Child,
     name: String,
@@ -290,7 +292,7 @@ impl Server {
         Scoreboard::open(&self.folder().scoreboard()).unwrap()
     }
 
-    /// The workers of the present generation, by number.
+    /// The pids of the current generation's workers by number.
     pub fn worker_pids(&self) -> Vec<u32> {
         self.scoreboard().snapshot().iter().map(|row| u32::try_from(row.pid).unwrap()).collect()
     }
@@ -319,13 +321,13 @@ impl Server {
         Response::parse(&self.raw(&[head.as_bytes(), body].concat()))
     }
 
-    /// Sends these bytes and reads to the end.
+    /// Sends these bytes and reads until EOF.
     #[track_caller]
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         raw(self.port, bytes)
     }
 
-    /// Waits for the end of the process; its exit code and what it wrote to standard error.
+    /// Waits for the process; returns its exit code and standard error.
     #[track_caller]
     pub fn wait(&mut self) -> (Option<i32>, String) {
         let mut status = None;
@@ -337,7 +339,7 @@ impl Server {
         (status.and_then(|status| status.code()), stderr)
     }
 
-    /// Stops it gracefully and expects status 0; what it wrote to standard error.
+    /// Stops it gracefully, expects exit code 0 and returns standard error.
     #[track_caller]
     pub fn stop(mut self) -> String {
         self.signal(Signal::SIGTERM);
@@ -365,7 +367,7 @@ pub fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap())
 }
 
-/// Whether a process exists and is no zombie.
+/// Whether a process exists and is not a zombie.
 pub fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
@@ -384,7 +386,7 @@ pub fn says(text: &str) -> String {
     format!("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n%s' '{text}'\n")
 }
 
-/// The names in a directory, sorted, hidden ones too.
+/// The names in a directory, sorted, including hidden ones.
 pub fn names_in(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();

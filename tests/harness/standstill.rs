@@ -1,21 +1,21 @@
-//! What waits and what sleeps, for a test that waits in vain: said within seconds rather than after a long time-out.
+//! Finds out that nothing will happen any more: which connections wait and which processes sleep.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Server;
 
-/// An instance at one moment, as far as it can be seen from outside.
+/// A snapshot of an instance from the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Connections in the accept queue of each listening socket.
     queues: Vec<u64>,
-    /// Number, state, and where in the kernel each child of the supervisor is.
+    /// Pid, state and kernel wait channel of each child of the supervisor.
     processes: Vec<(u32, char, String)>,
 }
 
 impl Look {
-    /// At the children of a supervisor and the queues of a port.
+    /// Takes a snapshot of the children of a supervisor and the queues of a port.
     pub fn at(supervisor: u32, port: u16) -> Self {
         let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"));
         let children = children.unwrap_or_default();
@@ -27,12 +27,12 @@ impl Look {
         Self { queues: queues(port), processes: children.split_whitespace().filter_map(process).collect() }
     }
 
-    /// Whether no process runs or is about to.
+    /// Whether no process is running or runnable.
     pub fn all_sleep(&self) -> bool {
         self.processes.iter().all(|(_, state, _)| matches!(state, 'S' | 'T' | 'Z'))
     }
 
-    /// Whether connections wait in a queue while all sleep.
+    /// Whether connections wait while all processes sleep.
     pub fn is_in_vain(&self) -> bool {
         self.all_sleep() && self.queues.iter().sum::<u64>() > 0
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Look {
     }
 }
 
-/// The length of each accept queue of a port: what /proc/net/tcp shows as received of a socket that listens.
+/// The length of each accept queue of a port: the receive queue of a listening socket in /proc/net/tcp.
 fn queues(port: u16) -> Vec<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let local = format!(":{port:04X}");
@@ -66,7 +66,7 @@ fn queues(port: u16) -> Vec<u64> {
     table.lines().filter_map(queue).collect()
 }
 
-/// Whether all children of a server sleep, and nothing about them changes for so long. Ends early with `false`.
+/// Whether all children of a server sleep and nothing changes for `time`. Returns `false` early.
 pub fn lasts(server: &Server, time: Duration) -> bool {
     let look = || Look::at(server.pid(), server.port());
     let (first, begun) = (look(), Instant::now());

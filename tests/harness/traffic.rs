@@ -1,4 +1,4 @@
-//! Clients for tests of the server under load: requests that are begun and finished later, and loads that are tallied.
+//! Clients for tests under load: requests that are begun and finished later, and loads with a tally.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use crate::harness::standstill::Look;
 use crate::harness::{DEADLINE, Response, Server, connect, eventually, pid};
 
-/// The rows of the present generation, by the workers' numbers.
+/// The scoreboard rows of the current generation by worker number.
 pub fn counters(server: &Server) -> Vec<Counters> {
     server.scoreboard().snapshot()
 }
@@ -19,28 +19,28 @@ pub fn counters(server: &Server) -> Vec<Counters> {
 /// Sends a signal to a worker.
 pub fn signal(row: &Counters, signal: Signal) {
     let sent = kill(pid(u32::try_from(row.pid).unwrap()), signal);
-    // It may have been reaped since its row was read.
+    // It may have been reaped after its row was read.
     assert!(matches!(sent, Ok(()) | Err(nix::errno::Errno::ESRCH)), "{sent:?}");
 }
 
-/// The state of a process' main thread: S sleeps, T is stopped.
+/// The state of a process's main thread: S for sleeping, T for stopped.
 pub fn state(pid: u32) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
 }
 
-/// How readily the kernel ends a process when memory runs out.
+/// The oom_score_adj of a process.
 pub fn oom_points(pid: u32) -> i32 {
     std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap().trim().parse().unwrap()
 }
 
-/// The processes that this one has started and that have not ended.
+/// The living children of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// A request that was sent; its answer is read later.
+/// A request whose response is read later.
 pub struct Pending {
     stream: TcpStream,
     supervisor: u32,
@@ -50,18 +50,18 @@ pub struct Pending {
 /// Sends a GET.
 pub fn begin(server: &Server, target: &str) -> Pending {
     let mut stream = connect(server.port());
-    // In one piece: write!() would make several of it, and of the client a slow one.
+    // In one piece: write!() would send several, like a slow client.
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     Pending { stream, supervisor: server.pid(), port: server.port() }
 }
 
-/// How often a client that waits looks at the server, and how many looks alike are enough to give up.
+/// How often a waiting client looks at the server, and how many equal observations are enough to give up.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 4;
 
 impl Pending {
-    /// Whether the answer, or the end of the connection, is there.
+    /// Whether the response or the end of the connection has arrived.
     pub fn has_answer(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);
@@ -69,7 +69,8 @@ impl Pending {
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads the answer to its end. Says what sleeps when connections wait and all processes sleep.
+    /// Reads the response to its end. Fails early, naming the processes, when connections wait while all
+    /// processes sleep.
     #[track_caller]
     pub fn finish(mut self) -> Response {
         self.stream.set_read_timeout(Some(LOOK)).unwrap();
@@ -79,21 +80,21 @@ impl Pending {
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
             let look = Look::at(self.supervisor, self.port);
             alike = if look.is_in_vain() && last.as_ref() == Some(&look) { alike + 1 } else { 0 };
-            assert!(alike < LOOKS && Instant::now() < end, "a request waits in vain: {look}");
+            assert!(alike < LOOKS && Instant::now() < end, "a request is stuck: {look}");
             last = Some(look);
         }
         Response::parse(&answer)
     }
 }
 
-/// A client that begins a request and sends no more.
+/// A client that sends half a request.
 pub fn half_a_request(server: &Server) -> TcpStream {
     let mut stream = connect(server.port());
     stream.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
     stream
 }
 
-/// What became of the requests of a load.
+/// How the requests of a load ended.
 #[derive(Debug, Default)]
 pub struct Tally {
     answered: AtomicUsize,
@@ -102,12 +103,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nobody listened: a new connection was not taken.
+    /// Refused connections.
     pub fn refused(&self) -> usize {
         self.refused.load(SeqCst)
     }
 
-    /// A connection was taken, and not answered whole.
+    /// Accepted connections without a complete response.
     pub fn lost(&self) -> usize {
         self.lost.load(SeqCst)
     }
@@ -130,7 +131,7 @@ fn answered(mut stream: TcpStream) -> io::Result<bool> {
     Ok(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"hello\n"))
 }
 
-/// Requests from `clients` threads while `during` runs on this one.
+/// Sends requests from `clients` threads while `during` runs.
 pub fn under_load(server: &Server, clients: usize, during: impl FnOnce()) -> Tally {
     let (tally, over) = (Tally::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -141,7 +142,7 @@ pub fn under_load(server: &Server, clients: usize, during: impl FnOnce()) -> Tal
                 }
             });
         }
-        // Also when `during` panics, or the threads would go on for ever.
+        // Even if `during` panics, so that the threads end.
         let _over = OnDrop(&over);
         eventually("the load has begun", || tally.answered.load(SeqCst) > 3 * clients);
         during();

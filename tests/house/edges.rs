@@ -1,10 +1,10 @@
-//! Which module may use which: the edges of the architecture, and a checker that reads them off the source.
+//! Module edges: which module may use which, and a checker that reads the source.
 //!
-//! It knows paths (`crate::`, `super::`, in `use` or in code), no types and no name resolution.
+//! It knows paths (`crate::`, `super::`, in `use` or in code) but neither types nor name resolution.
 
 use super::lexer::{Token, tokens};
 
-/// Each module at the top of `src/`, and those it may use. A module may always use itself.
+/// Each top-level module of `src/` with the modules it may use. A module may always use itself.
 pub const EDGES: &[(&str, &[&str])] = &[
     ("lab", &["listener", "measure", "dist", "sys", "scoreboard"]),
     ("loadgen", &["measure", "dist", "http", "sys"]),
@@ -19,7 +19,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("sys", &[]),
 ];
 
-/// Every use in one file that leads to a module it may not use, as `path:line: why`. `path` begins with `src/`.
+/// Every forbidden use in one file, as `path:line: why`. `path` begins with `src/`.
 pub fn violations(path: &str, source: &str) -> Vec<String> {
     let place = module_path(path);
     let Some(module) = place.first() else { return Vec::new() };
@@ -33,8 +33,8 @@ pub fn violations(path: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// `src/server/cli/mod.rs` is the module `["server", "cli"]`, `src/dist_tests.rs` is `["dist", "tests"]`.
-/// The crate's root is empty.
+/// `src/server/cli/mod.rs` is `["server", "cli"]`, `src/dist_tests.rs` is `["dist", "tests"]`, the crate's
+/// root is empty.
 fn module_path(path: &str) -> Vec<&str> {
     let inside = path.trim_start_matches("src/").trim_end_matches(".rs");
     let subject = inside.strip_suffix("_tests");
@@ -42,7 +42,7 @@ fn module_path(path: &str) -> Vec<&str> {
     parts.chain(subject.map(|_| "tests")).collect()
 }
 
-/// The top-level modules that a file at `place` names, each with its line.
+/// The top-level modules named by a file at `place`, with line numbers.
 fn uses(place: &[&str], source: &str) -> Vec<(usize, String)> {
     let code: Vec<_> =
         tokens(source).into_iter().filter(|(_, token)| !matches!(token, Token::Comment(_))).collect();

@@ -1,7 +1,7 @@
-//! Rust source as tokens: just enough to tell code from comments and strings.
+//! Rust source as tokens: enough to distinguish code from comments and strings.
 //!
-//! It refuses to know any grammar. Raw strings, nested comments and lifetimes are told apart; numbers come
-//! out as words, which no rule looks at.
+//! It knows no grammar. Raw strings, nested comments and lifetimes are recognised; numbers come out as
+//! words, which no rule uses.
 
 /// A piece of source. Whitespace and the contents of literals are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Token<'a> {
     Comment(&'a str),
 }
 
-/// The tokens of a file in order, each with its line, counted from 1.
+/// The tokens of a file in order with their line numbers, from 1.
 pub fn tokens(source: &str) -> Vec<(usize, Token<'_>)> {
     let (mut rest, mut line, mut found) = (source, 1, Vec::new());
     while let Some(first) = rest.chars().next() {
@@ -63,7 +63,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Length of a character literal, if this is one and no lifetime.
+/// Length of a character literal; `None` for a lifetime.
 fn character(text: &str) -> Option<usize> {
     let mut inside = text[1..].chars();
     let first = inside.next()?;

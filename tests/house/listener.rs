@@ -1,4 +1,5 @@
-//! `src/listener`: its README has the tables that the code and a kept report have, and its files are formatted.
+//! `src/listener`: its README has the tables that the code and a kept report have, and its files are
+//! formatted.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,7 +22,8 @@ fn table_in<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
     text.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| line.starts_with('|')).collect()
 }
 
-/// Compares a table of the README with a generated one. With `INSTA_UPDATE=always` in the environment the README is rewritten.
+/// Compares a table of the README with a generated one. With `INSTA_UPDATE=always` in the environment the
+/// README is rewritten.
 fn has_table(head: &str, generated: &str) {
     let text = std::fs::read_to_string(readme()).unwrap();
     let written = table_in(&text, head).join("\n");

@@ -1,5 +1,5 @@
-//! The rules of the house that a compiler does not check: module edges, where `unsafe` may stand, how files
-//! open and how long they get, what lies on top. It judges source text and knows nothing of what it does.
+//! Rules for the source that the compiler does not check: module edges, where `unsafe` is allowed, module
+//! comments, file lengths, the top-level entries, plain English. They read source text only.
 
 mod edges;
 mod lexer;
@@ -15,9 +15,9 @@ use lexer::{Token, tokens};
 
 /// Longest source file, in lines.
 const LONGEST: usize = 400;
-/// Tables and command-line definitions, which may be longer.
+/// Tables and command-line definitions that may be longer.
 const LONG_TABLES: &[&str] = &["src/server/cli.rs"];
-/// Everything that may lie at the top.
+/// Everything allowed at the top level.
 const TOP: &str = ".ci .gitignore CHANGELOG.md Cargo.lock Cargo.toml LICENSE README.md bench build.sh clippy.toml \
                    deny.toml experiments results rustfmt.toml src tests";
 
@@ -25,7 +25,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file below some folders: its path from the root, and its text.
+/// Every Rust file below some folders: its path from the root and its text.
 fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut found = Vec::new();
@@ -80,7 +80,7 @@ fn a_program_is_three_lines_that_call_its_module() {
     }
 }
 
-/// Lines with an `unsafe` that is code.
+/// Lines with `unsafe` in code.
 fn unsafe_lines(text: &str) -> Vec<usize> {
     tokens(text)
         .into_iter()
@@ -117,7 +117,7 @@ fn files_stay_short() {
     none(&format!("over {LONGEST} lines: is there a second idea in it?"), found.collect());
 }
 
-/// Where the time of day is told to people; nothing waits for it.
+/// Files that show the time of day to people; nothing waits for it.
 const TIME_OF_DAY: &[&str] = &[
     "src/server/logging/mod.rs",
     "src/server/supervisor/start.rs",
@@ -146,7 +146,7 @@ fn server_deadlines_use_the_monotonic_clock() {
     none("the time of day can jump; wait on Instant or CLOCK_MONOTONIC:", found.collect());
 }
 
-/// Lines that print with a macro that panics where nothing can be written.
+/// Lines with a print macro, which panics when it cannot write.
 fn panicking_prints(text: &str) -> Vec<usize> {
     let program = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let found = tokens(program);
@@ -167,7 +167,7 @@ fn programs_print_with_functions_that_cannot_panic() {
     none("use sys::stdio, or the program's own print:", found.collect());
 }
 
-/// Lines on which something is skipped without [`crate::harness::skipped`], whose words alone are seen.
+/// Lines that report a skip without [`crate::harness::skipped`]; libtest would hide them.
 fn silent_skips(text: &str) -> Vec<usize> {
     let numbered = text.lines().enumerate();
     let silent =
@@ -185,7 +185,7 @@ fn a_skipped_test_reports_it() {
     none("libtest keeps this to itself; use harness::skipped:", found.collect());
 }
 
-/// Lines with work left for later, or a test that is switched off.
+/// Lines with unfinished work or a disabled test.
 fn leftovers(text: &str) -> Vec<usize> {
     let found = tokens(text);
     let unfinished = |at: usize| match &found[at].1 {
@@ -215,7 +215,7 @@ fn no_todo_and_no_ignored_test() {
 
 #[test]
 fn the_top_level_holds_only_listed_entries() {
-    // What git tracks, not what lies about: a developer's own files are nobody's business.
+    // Only tracked files: untracked ones are the developer's own.
     let Ok(listed) = Command::new("git").arg("ls-files").current_dir(root()).output() else { return };
     let paths = String::from_utf8(listed.stdout).unwrap();
     let tops = paths.lines().filter_map(|path| path.split('/').next());

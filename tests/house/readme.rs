@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 
 const README: &str = include_str!("../../README.md");
 
-/// The words in backticks in one cell of a table.
+/// The quoted words in one cell of a table.
 pub fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -68,7 +68,7 @@ fn the_failures_table_quotes_real_messages() {
     for row in section.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ")) {
         let operator = row.split('|').nth(3).unwrap();
         for words in quoted(operator).filter(|words| words.contains(' ') && !words.contains('=')) {
-            // Numbers are those of an example; fields of a line are put together elsewhere.
+            // Numbers are examples; fields of a line are formatted elsewhere.
             let constant = words.split(|c: char| c.is_ascii_digit()).next().unwrap();
             assert!(said.contains(constant), "the program never says {constant:?}: {row}");
         }

@@ -1,4 +1,4 @@
-//! An answer of the server's own before or during a body: it reaches clients that read nothing before they have sent all.
+//! Responses of the server before or during a body reach clients that read only after sending everything.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn with_handlers(arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// As nginx does for its clients: sends all of it, whatever comes back, and reads then.
+/// Sends everything before it reads, as nginx does for its clients.
 #[track_caller]
 fn send_all_then_read(server: &Server, head: &str, body: &[u8]) -> Response {
     let mut stream = server.connect();
@@ -79,7 +79,7 @@ fn every_early_response_reaches_a_client_that_sends_five_megabytes_first() {
 fn a_client_sending_a_body_at_max_connections_receives_the_503() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--max-connections", "2"]);
     let held = [half_a_request(&server), half_a_request(&server)];
-    eventually("there is no place left", || open(&server) == 2);
+    eventually("all connection slots are taken", || open(&server) == 2);
     for _ in 0..20 {
         let answer = send_all_then_read(&server, &post("/hello", 5 * MB), &vec![b'x'; 5 * MB]);
         assert_own(&answer, 503, "more than --max-connections");
@@ -120,7 +120,7 @@ for status, target, size in [(404, '/missing', 4_000_000), (403, '/forbidden', 4
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// A client that has its 404 and goes on sending, a little at a time.
+/// A client that has its 404 and keeps sending a little at a time.
 fn lingerer(server: &Server) -> TcpStream {
     let mut stream = server.connect();
     stream.write_all(post("/missing", 500 * MB).as_bytes()).unwrap();
@@ -132,7 +132,7 @@ fn lingerer(server: &Server) -> TcpStream {
 fn lingering_connections_are_capped_and_take_no_slot_from_others() {
     let (_sandbox, server) = with_handlers(&["-w", "1", "--max-connections", "20"]);
     let crowd: Vec<TcpStream> = (0..100).map(|_| lingerer(&server)).collect();
-    eventually("so many may linger", || lingering(&server) == 20 && open(&server) == 20);
+    eventually("lingering connections reach their cap", || lingering(&server) == 20 && open(&server) == 20);
     let mut late = half_a_request(&server);
     eventually("one that is slow is waited for", || open(&server) == 21);
     assert_eq!(server.get("/hello").text(), "hello");

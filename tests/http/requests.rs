@@ -1,4 +1,4 @@
-//! From the bytes of a request to the one handler that it may reach: targets, bodies, and what comes after them.
+//! From the bytes of a request to its handler: targets, bodies, and data after the request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -48,7 +48,7 @@ fn expect_100_continue_is_answered() {
         stream.read_to_end(&mut bytes).unwrap();
         assert_eq!(Response::parse(&bytes).text(), "body");
     }
-    // Who has begun to send does not wait, and in HTTP/1.0 there is no such thing.
+    // A client that has begun to send the body does not wait, and HTTP/1.0 has no 100 (Continue).
     for head in ["HTTP/1.1\r\nHost: a", "HTTP/1.0"] {
         let request = format!("POST /echo {head}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody");
         let response = answer(&server, request);
@@ -72,7 +72,7 @@ fn a_request_may_arrive_byte_by_byte() {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     assert_eq!(Response::parse(&bytes).text(), format!("{long} body"));
-    // What is wrong in a later part is noticed there.
+    // An error in a later part is noticed there.
     let mut stream = server.connect();
     for piece in ["GET /echo HTTP/1.1\r\nHo", "st : a\r\n", "\r\n"] {
         let _ = stream.write_all(piece.as_bytes());
@@ -126,7 +126,7 @@ fn no_path_leads_out_of_the_base_directory() {
         "....",
         "..%e0%80%af",
     ];
-    // From the base, two directories up; from within, and with encoded slashes.
+    // Two directories up from the base; from below it, and with encoded slashes.
     for up in ups {
         for path in [
             format!("/{up}/{up}/outside"),
@@ -176,7 +176,7 @@ fn only_the_first_request_of_a_connection_is_executed() {
         let status = answer(&server, format!("{refused}{second}")).status;
         assert!(matches!(status, 400 | 404), "{refused}: {status}");
     }
-    // Also when the second comes later, on what is still a connection.
+    // Also when the second arrives later on the open connection.
     let mut stream = server.connect();
     write!(stream, "GET /missing HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     stream.read_exact(&mut [0; 12]).unwrap();
@@ -193,7 +193,7 @@ fn an_error_response_survives_an_unread_body() {
     for (status, target) in [(413, "/hello"), (404, "/missing")] {
         let length = if status == 404 { 900 } else { body.len() };
         let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-        // Everything is sent before the first byte is read: neither side of that may fail.
+        // Everything is sent before the first byte is read: both must succeed.
         assert_own(&answer(&server, [head.as_bytes(), &body].concat()), status, target);
     }
 }
@@ -221,7 +221,7 @@ fn a_complete_body_is_recognised_after_any_number_of_reads() {
     sandbox.handler("count", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec wc -c\n");
     let server = sandbox.start(&["-w", "1", "--body-timeout", "2s"]);
     let worker = counters(&server).remove(0);
-    // Everything is there when the worker gets to it: 16 KiB are read at a time, and 16 times in a row.
+    // The whole request is queued when the worker resumes: it reads 16 KiB at a time, 16 times in a row.
     for reads in [15, 16, 17, 18, 32, 33] {
         signal(&worker, Signal::SIGSTOP);
         let head = "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: ";

@@ -1,4 +1,4 @@
-//! The answers for measuring: which worker, and connections that are kept alive.
+//! Built-in responders for measuring: they name the worker and keep connections alive.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ fn everywhere(test: impl Fn(&Server, &str)) {
     }
 }
 
-/// The next answer on a connection that may go on: status line and header fields, and the body.
+/// The next response on a keep-alive connection: status line, header fields and body.
 fn next(reader: &mut impl BufRead, has_body: bool) -> Response {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

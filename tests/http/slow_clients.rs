@@ -1,4 +1,4 @@
-//! Clients that are slow, idle, broken or gone: none of them stops a worker or costs anything.
+//! Clients that are slow, idle, broken or gone: none of them blocks a worker or leaks anything.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ fn open(server: &Server) -> u64 {
     server.scoreboard().snapshot().iter().map(|row| row.open).sum()
 }
 
-/// A server with two workers and the handlers `hello` and `flood`, which writes without end.
+/// A server with two workers and the handlers `hello` and `flood`, which writes endlessly.
 fn with_two_workers(listener: &str) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
@@ -46,7 +46,7 @@ fn hundreds_of_slow_clients_do_not_block_two_workers() {
         for _ in 0..20 {
             assert_eq!(server.get("/hello").text(), "hello", "{listener}");
         }
-        // They are not forgotten either.
+        // The slow clients are still served.
         for stream in &mut crowd[100..200] {
             stream.write_all(b"t: a\r\n\r\n").unwrap();
         }
@@ -58,7 +58,7 @@ fn hundreds_of_slow_clients_do_not_block_two_workers() {
     }
 }
 
-/// Calls of write() and its kind that a process has made.
+/// The write calls (syscw) of a process.
 fn writes(pid: u32) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
     let line = io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap();
@@ -97,7 +97,7 @@ fn clients_that_disconnect_early_leak_nothing() {
                 let mut stream = server.connect();
                 stream.write_all(beginning).unwrap();
                 if reset {
-                    // Closed so, the server sees ECONNRESET instead of an end.
+                    // Closed like this, the server sees ECONNRESET instead of EOF.
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                 }
             }
@@ -113,7 +113,7 @@ fn clients_that_disconnect_early_leak_nothing() {
         eventually("a handler ends whose client has left", || !is_alive(pid.parse().unwrap()));
     }
     assert_eq!(server.get("/hello").text(), "hello");
-    eventually("nobody is held any more", || open(&server) == 0);
+    eventually("no connection is held", || open(&server) == 0);
     assert_eq!(server.worker_pids(), workers);
     assert!(!server.log().contains("ERROR"), "{}", server.log());
 }

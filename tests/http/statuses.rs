@@ -1,4 +1,4 @@
-//! Every status of the server's own, on the wire.
+//! Every status that the server sends itself, on the wire.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::harness::traffic::begin;
 use crate::harness::{Response, Sandbox, Server, eventually, executed_by, says};
 
-/// A handler that leaves a file behind: the proof that it ran.
+/// A handler that creates a file as proof that it ran.
 pub fn leaves(mark: &Path) -> String {
     format!("#!/bin/sh\n: >'{}'\n{}", mark.display(), says("ran").trim_start_matches("#!/bin/sh\n"))
 }
 
-/// A server with the handlers `hello` and `mark`, and the file that `mark` leaves.
+/// A server with the handlers `hello` and `mark`, and the file that `mark` creates.
 pub fn with_mark(arguments: &[&str]) -> (Sandbox, Server, PathBuf) {
     let sandbox = Sandbox::new();
     let mark = sandbox.path("mark-ran");
@@ -26,7 +26,7 @@ pub fn answer(server: &Server, request: impl AsRef<[u8]>) -> Response {
     Response::parse(&server.raw(request.as_ref()))
 }
 
-/// An answer of the server's own: complete, with a length, and the last one of its connection.
+/// Checks a response of the server itself: complete, with a length, the last one on its connection.
 #[track_caller]
 pub fn assert_own(response: &Response, status: u16, what: &str) {
     assert_eq!(response.status, status, "{what}: {response:?}");
@@ -149,7 +149,7 @@ fn a_head_that_takes_too_long_gets_408_even_if_it_trickles_in() {
         }
     });
     let mut bytes = Vec::new();
-    let _ = reader.read_to_end(&mut bytes); // what trickled in after the end may be answered with a reset
+    let _ = reader.read_to_end(&mut bytes); // data arriving after the end may cause a reset
     assert_own(&Response::parse(&bytes), 408, "a head that never ends");
     writer.join().unwrap();
 
@@ -176,7 +176,7 @@ fn a_stalled_body_gets_408_and_a_slow_one_does_not() {
     let mut slow = server.connect();
     slow.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n").unwrap();
     for byte in b"slowly" {
-        // Longer than the time-out altogether, and each pause much shorter.
+        // Longer than the timeout in total, with each pause much shorter.
         std::thread::sleep(std::time::Duration::from_millis(500));
         slow.write_all(&[*byte]).unwrap();
     }
@@ -210,7 +210,7 @@ fn a_handler_that_cannot_be_executed_gets_500_and_is_logged() {
     sandbox.handler("windows", "#!/bin/sh\r\necho\r\n");
     sandbox.handler("hello", says("hello"));
     let server = sandbox.start(&[]);
-    // Twice: the second time the way to the handler is known already.
+    // Twice: the second time the route to the handler is cached.
     for _ in 0..2 {
         assert_own(&server.get("/interpreter"), 500, "missing interpreter");
         assert_own(&server.get("/text"), 500, "no interpreter");
@@ -226,7 +226,8 @@ fn a_handler_that_cannot_be_executed_gets_500_and_is_logged() {
     eventually("the log says why", || reasons.iter().all(|reason| server.log().contains(reason)));
     assert!(!server.log().contains("No such file"), "{}", server.log());
 
-    // With a small stack execve(2) takes 128 KiB: enough for the variables, and not for those of this request as well.
+    // With a small stack execve(2) takes 128 KiB: enough for the variables, but not with those of this
+    // request.
     let config = sandbox.write("large.toml", format!("[env]\nLARGE = \"{}\"\n", "x".repeat(60_000)));
     let server = sandbox.start_with(&["-c", config.to_str().unwrap()], |command| {
         executed_by(command, &["sh", "-c", "ulimit -s 512; exec \"$@\"", "sh"]);

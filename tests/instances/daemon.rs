@@ -1,4 +1,4 @@
-//! Going into the background: the launching process tells how it went.
+//! Daemon mode: the launching process reports success or failure.
 
 use std::net::TcpListener;
 use std::sync::mpsc;
@@ -54,7 +54,7 @@ fn a_daemon_that_dies_silently_is_reported() {
             Ok(gate) => gate,
             Err(error) => return skipped(format!("seccomp(2), user notification: {error}")),
         };
-        // It waits in listen() until it is found.
+        // It waits in listen() until it is killed.
         let daemon = gate.next().unwrap().unwrap().thread;
         kill(pid(daemon), Signal::SIGKILL).unwrap();
         launcher.join().unwrap().fails(1, "was killed by SIGKILL before it was ready");
@@ -85,7 +85,7 @@ fn a_daemon_keeps_no_descriptor_of_its_launcher() {
         let lock = sandbox.write("lock", "");
         let arguments = ["-n", &name, "-D", "-p", "0", "--bind", "127.0.0.1", "-w", "1"];
         let mut command = sandbox.command(&arguments);
-        // flock(1) has the locked file open for its command.
+        // flock(1) keeps the locked file open in its command.
         executed_by(&mut command, &["flock", lock.to_str().unwrap()]);
         if let Some(errno) = errno {
             refuse_in(&mut command, &[Rule::call(libc::SYS_close_range)], errno);

@@ -1,4 +1,4 @@
-//! `--forget`: a stopped instance leaves nothing, and a running one stays.
+//! `--forget` removes a stopped instance completely and refuses a running one.
 
 use std::os::unix::fs::{MetadataExt, symlink};
 
@@ -81,7 +81,7 @@ fn root_forgets_with_the_permissions_of_the_owner() {
     };
     let state = sandbox.path("state");
     assert_eq!((dir.metadata().unwrap().uid(), state.metadata().unwrap().uid()), (NOBODY, 0));
-    // What belongs to root stays, wherever a link leads.
+    // Files of root stay, even behind a link.
     let treasure = sandbox.write("treasure/of-root", "");
     symlink(treasure.parent().unwrap(), dir.join("link")).unwrap();
     sandbox.caffeine(&["--state-dir", state.to_str().unwrap(), "--forget", "lab"]).succeeds();

@@ -1,4 +1,4 @@
-//! Instances: one holder for each name and port, whatever stands in the pid file; list, stop, status, reload.
+//! Instances: one holder per name and port, whatever the pid file says; list, stop, reload.
 
 use std::process::{Command, Stdio};
 
@@ -18,7 +18,7 @@ fn a_name_has_one_holder_and_is_freed_when_it_exits() {
         other => panic!("{other:?}"),
     }
     drop(claim);
-    // A child that another test has just forked has the lock too, until it executes its program.
+    // A child just forked by another test shares the lock until it executes its program.
     eventually("the name is free", || sandbox.folder("lab").life().unwrap() == Life::Gone);
     Claim::acquire(&sandbox.state_dir(), &name).unwrap();
 }
@@ -56,7 +56,7 @@ fn stale_empty_and_garbage_pid_files_do_not_prevent_a_start() {
     }
 }
 
-/// Starts the commands at once; how those ended that did, when all but one have.
+/// Starts the commands at once; the outcomes of those that ended, when all but one have.
 fn race(commands: Vec<Command>) -> Vec<Outcome> {
     let mut children: Vec<_> = commands
         .into_iter()
@@ -147,7 +147,7 @@ fn an_unknown_instance_is_reported_with_the_running_ones() {
 #[test]
 fn concurrent_stops_wait_for_the_same_graceful_stop() {
     let sandbox = Sandbox::new();
-    // Answers only when told to, so that the stops find it running.
+    // Responds only when told to, so that the stops find it running.
     let go = sandbox.path("go");
     let handler = format!(
         "#!/bin/sh\nwhile [ ! -e {} ]; do sleep 0.05; done\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nwhole'\n",

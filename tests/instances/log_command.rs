@@ -1,4 +1,4 @@
-//! The log from outside: printed whole, followed across rotation and emptying, emptied while it runs.
+//! `--log`: printing, following across rotation and clearing, clearing while the instance runs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Stdio};
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Sandbox, eventually, says};
 
-/// An instance that was once here and left a log.
+/// A stopped instance that left a log.
 fn with_log(text: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write(".local/state/caffeine/lab/pid", "");
@@ -167,7 +167,7 @@ fn clearing_the_log_of_a_running_instance_keeps_later_lines() {
     assert!(!log.contains("/hello?before") && !log.contains('\0'), "{log:?}");
 }
 
-/// A FIFO that has no reader: opened for writing, it would wait for one.
+/// A FIFO without a reader: opening it for writing would block.
 fn fifo(path: &std::path::Path) {
     nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What the log says about requests and handlers, in both forms, and that nobody from outside can forge a line.
+//! Log lines about requests and handlers in both formats; a request cannot forge a line.
 
 use std::io::{Read, Write};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, Server, eventually, read_some, says};
 
-/// The lines that a test is about, once there are this many with this text.
+/// The lines with this text, once there are this many.
 fn lines(server: &Server, text: &str, count: usize) -> Vec<String> {
     let mut found = Vec::new();
     eventually(&format!("{count} lines with {text}"), || {
@@ -79,7 +79,7 @@ fn a_malformed_request_is_logged_truncated_and_escaped() {
     server.raw(b"GET /half");
     let line = lines(&server, "outcome=408", 1).remove(0);
     assert!(line.contains(r#" received="GET /half" "#), "{line}");
-    // Whose head was whole has a method and a target, whatever is wrong with it.
+    // A complete head has a method and a target even if it is refused.
     server.raw(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n");
     let line = lines(&server, "outcome=413", 1).remove(0);
     assert_eq!((value(&line, "method"), value(&line, "target")), ("POST", "/hello"));
@@ -163,7 +163,7 @@ fn an_unterminated_last_line_is_not_lost() {
 #[test]
 fn no_request_can_forge_a_line_or_reach_the_terminal() {
     let (sandbox, server) = with_handlers(&[]);
-    // The name of a handler is logged decoded: the one way for a control byte from outside into a line.
+    // A handler's name is logged decoded: the only way for a client's control byte into a line.
     sandbox.handler("two\n2030-01-01 lines \x1b[2J\u{e9}", says("odd"));
     let odd = b"GET /two%0a2030-01-01%20lines%20%1b[2J%c3%a9 HTTP/1.1\r\nHost: a\r\n\r\n";
     assert!(server.raw(odd).ends_with(b"odd"));
@@ -225,7 +225,7 @@ fn a_reload_changes_the_log_format() {
     let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
     sandbox.write("c.toml", "log-format = \"json\"\n");
     sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-    // A worker of the old generation may still take one.
+    // A worker of the old generation may still accept one.
     eventually("a new worker has answered", || {
         server.get("/hello?after");
         server.log().lines().any(|line| line.starts_with('{') && line.contains("/hello?after"))

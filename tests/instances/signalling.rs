@@ -1,4 +1,4 @@
-//! Which process an action signals: the instance's, proved, and no other that has its number.
+//! Which process an action signals: the proven process of the instance, never another with the same number.
 
 use std::process::{Child, Command};
 
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Sandbox, Server, eventually, executed_by, is_alive, skipped};
 
-/// A program that is none of ours, ended on drop.
+/// An unrelated process, killed on drop.
 struct Stranger(Child);
 
 impl Stranger {
@@ -38,7 +38,7 @@ fn a_reused_process_id_is_never_signalled() {
     assert!(stranger.lives());
 }
 
-/// A shell in a pid namespace of its own, with a /proc of it. `None` where none can be made.
+/// A shell in its own pid namespace with its own /proc. `None` where namespaces are not permitted.
 const NAMESPACE: [&str; 8] =
     ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child", "sh"];
 
@@ -54,7 +54,7 @@ fn has_namespaces() -> bool {
     works
 }
 
-/// An instance whose supervisor is process 2 of a pid namespace of its own.
+/// An instance whose supervisor is process 2 in its own pid namespace.
 fn contained(sandbox: &Sandbox) -> Server {
     let words = [&NAMESPACE[..], &["-c", "\"$@\" & wait", "sh"]].concat();
     sandbox.start_with(&["-n", "web"], |command| executed_by(command, &words))
@@ -68,7 +68,7 @@ fn an_instance_in_another_pid_namespace_is_refused_and_nothing_else_is_signalled
     let sandbox = Sandbox::new();
     let server = contained(&sandbox);
     assert_eq!(std::fs::read_to_string(server.folder().pid()).unwrap(), "2\n");
-    // Process 2 there is the bystander.
+    // In that namespace process 2 is the bystander.
     let script = "sleep 60 & \"$@\"; code=$?; kill -0 $! && echo \"$! lives\"; exit $code";
     let beside = |action: &str| {
         let mut command = sandbox.command(&["-n", "web", action]);
@@ -141,7 +141,7 @@ fn without_a_visible_lock_the_process_file_is_the_proof() {
     let sandbox = Sandbox::new();
     let claim = Claim::acquire(&sandbox.state_dir(), &"lab".parse().unwrap()).unwrap();
     let folder = claim.folder();
-    // To its own process the kernel names no lock.
+    // The kernel does not report a process's own lock to it.
     assert!(matches!(folder.holder().unwrap(), Some(Holder::Here(pid, _)) if pid == std::process::id()));
     let text = std::fs::read_to_string(folder.process_file()).unwrap();
     for (key, elsewhere) in

@@ -27,7 +27,7 @@ impl Terminal {
         let (master, slave) = (File::from(pty.master), File::from(pty.slave));
         let mut command = sandbox.command(&["-n", "lab", "--status"]);
         command.env("TERM", "xterm");
-        // The tests may run under nohup(1), which has SIGHUP ignored.
+        // The tests may run under nohup(1), which ignores SIGHUP.
         let as_usual = "--default-signal=HUP,QUIT,TERM";
         executed_by(&mut command, &["env", as_usual, "setsid", "--ctty"]);
         let end = || Stdio::from(slave.try_clone().unwrap());
@@ -47,7 +47,7 @@ impl Terminal {
         self.shown.lock().unwrap().clone()
     }
 
-    /// The lines of the last whole picture.
+    /// The lines of the last complete screen.
     fn picture(&self) -> Vec<String> {
         let shown = self.shown();
         let whole = shown.rsplit_once("\u{1b}[J").map_or("", |(whole, _)| whole);
@@ -68,7 +68,7 @@ impl Terminal {
         !tcgetattr(self.slave.as_fd()).unwrap().local_flags.contains(LocalFlags::ICANON)
     }
 
-    /// Waits for the end; the terminal must be as it was.
+    /// Waits for the exit; the terminal settings must be restored.
     #[track_caller]
     fn ends(mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
@@ -92,7 +92,7 @@ fn with_workers(workers: &str) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// Whether there is a program that gives another a terminal.
+/// Whether setsid(1) is installed, which gives a program a terminal.
 fn has_setsid() -> bool {
     let has = Command::new("setsid").arg("--version").output().is_ok();
     if !has {
@@ -210,7 +210,7 @@ fn a_scoreboard_of_another_version_is_refused() {
     let path = server.folder().scoreboard();
     let sound = std::fs::read(&path).unwrap();
     let replace = |bytes: &[u8]| {
-        // Not in place: the server's own is mapped.
+        // Not in place: the server has the file mapped.
         let other = path.with_extension("other");
         std::fs::write(&other, bytes).unwrap();
         std::fs::rename(&other, &path).unwrap();

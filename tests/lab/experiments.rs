@@ -1,4 +1,4 @@
-//! The program `lab` from the outside: real runs, runs that go wrong, and what is left of them.
+//! The program `lab` from the outside: real runs, failing runs, and what they leave behind.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -31,7 +31,7 @@ name = "open"
 open_of_capacity = 0.1
 "#;
 
-/// A folder with an experiment, where results and everything temporary go.
+/// A folder with an experiment, its results and temporary files.
 pub struct Bench(TempDir);
 
 impl Bench {
@@ -70,7 +70,7 @@ impl Bench {
         only
     }
 
-    /// Puts a program into `bin`, which answers to `--version` and otherwise does what `script` says.
+    /// Puts a program into `bin` that answers `--version` and otherwise runs `script`.
     pub fn stand_in(&self, name: &str, version: &str, script: &str) {
         let (folder, path) = (self.path("bin"), self.path("bin").join(name));
         fs::create_dir_all(folder).unwrap();
@@ -79,8 +79,8 @@ impl Bench {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Processes whose command line names this folder's temporary one, or that work in this folder: servers with their
-    /// workers (some change their command line), load generators and handlers.
+    /// Processes whose command line names the temporary folder or whose working directory is this folder:
+    /// servers with their workers (some change their command line), load generators and handlers.
     pub fn running(&self) -> Vec<String> {
         let (own, tmp) = (self.0.path(), self.path("tmp").to_str().unwrap().to_owned());
         let mut found = Vec::new();
@@ -103,7 +103,7 @@ impl Bench {
         }
     }
 
-    /// Starts an experiment of long runs and waits until a server of it is up.
+    /// Starts an experiment with long runs and waits until one of its servers is up.
     pub fn begin_long_run(&self) -> Child {
         let mut lab = self.lab(&["run", "tiny.toml", "--allow-debug"]);
         let lab = lab.stdout(Stdio::null()).spawn().unwrap();
@@ -247,7 +247,7 @@ fn a_server_that_dies_voids_its_run_shows_stderr_and_the_rest_continues() {
         void.len() == 2 && void.iter().all(|row| row["cell"] == "reuseport" && row["verdict"] == "INVALID")
     );
     assert!(rows.iter().filter(|row| row["cell"] != "reuseport").all(|row| row["completed"] != "0"));
-    // A busy machine may void others too.
+    // A busy machine may void other runs too.
     let invalid = rows.iter().filter(|row| row["verdict"] == "INVALID").count();
     let page = fs::read_to_string(directory.join("report.html")).unwrap();
     assert!(page.contains(&format!("{invalid} of 6 runs are INVALID")));

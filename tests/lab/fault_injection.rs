@@ -1,4 +1,4 @@
-//! What befalls workers, servers and load generators during a run, and that the rest goes on.
+//! Faults of workers, servers and load generators during a run; the other runs continue.
 
 use std::os::unix::fs::symlink;
 
@@ -19,7 +19,7 @@ fn faults_happen_on_time_and_are_recorded() {
     for (name, kind) in [("kill@50ms", "kill"), ("stop@50ms+60ms", "stop"), ("stall@50ms+80ms", "stall")] {
         let fault = fault(name);
         assert_eq!(fault["kind"], kind, "{fault}");
-        // On the generator's clock, which begins as much later as the generator takes to start.
+        // On the generator's clock, which starts later by the time the generator takes to start.
         assert!((-1.0..2.0).contains(&time(fault, "at_s")), "{fault}");
         assert!(fault["worker"].as_u64().unwrap() < 2, "{fault}");
         assert!(fault["pid"].as_u64().unwrap() > 1, "{fault}");
@@ -61,7 +61,7 @@ fn resizes_and_a_server_stop_lose_nothing_and_are_reported() {
     let report = std::fs::read_to_string(bench.results().join("report.md")).unwrap();
     let row = report.lines().find(|line| line.starts_with("| `inherited` |")).unwrap();
     let cells: Vec<&str> = row.split('|').map(str::trim).skip(2).take(3).collect();
-    // A machine that is busy may make a request late; none is lost.
+    // A busy machine may delay a request; none is lost.
     assert!(cells.iter().all(|cell| !cell.contains("reset") && !cell.contains("lost")), "{row}");
 }
 
@@ -72,7 +72,8 @@ fn a_soak_injects_faults_mixes_traffic_and_reports_server_resources() {
     let load = "closed = 2\nthink = \"exp(5ms)\"\n[[beside]]\nname = \"bodies\"\nclosed = 1\nthink = \"exp(20ms)\"\n\
                 path = \"/count\"\nbody_bytes = 5000";
     let bench = Bench::new(&experiment(more, "respond = [\"cgi\"]", load));
-    // It fails when something grew, which a second on a busy machine cannot rule out: what it shows is looked at.
+    // It fails when something grew, which one second on a busy machine cannot rule out; so only its output is
+    // checked.
     let output = made(&bench, &["--duration-s", "2"]);
     assert!(output.status.code().is_some_and(|code| code <= 1), "{}", text(&output.stderr));
     let run = &runs(&bench)["inherited"];
@@ -105,8 +106,8 @@ fn a_worker_of_another_server_is_killed_and_replaced() {
     assert!(why.contains("haproxy has no worker processes") && said.contains(why), "{said}");
 }
 
-/// The runs that count and the reasons of the others, when the programs are these scripts; `$1` and so on are their
-/// arguments, and `$real` is the real program.
+/// The valid runs and the reasons of the void ones, with these scripts as the programs; `$1` and so on are
+/// their arguments, and `$real` is the real program.
 fn with_stand_ins(text_of: &str, server: &str, generator: &str) -> (usize, Vec<String>) {
     let bench = Bench::new(text_of);
     for (name, real, script) in [

@@ -1,4 +1,4 @@
-//! What a run is made of: other servers in the place of ours, words before the commands, probes meanwhile.
+//! Other servers, command prefixes and probes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::harness::traffic::{children, state};
 use crate::harness::{eventually, is_alive, skipped};
 use crate::lab::experiments::{Bench, text};
 
-/// An experiment with short runs; `more` are keys before the tables, `factors` and `load` go into theirs.
+/// An experiment with short runs; `more` are top-level keys, `factors` and `load` go into these tables.
 pub fn experiment(more: &str, factors: &str, load: &str) -> String {
     format!(
         "question = \"?\"\nrounds = 1\nwarmup_s = 0.05\nduration_s = 0.2\ninterval_s = 0.05\nseed = 1\n\
@@ -31,7 +31,7 @@ pub fn runs(bench: &Bench) -> BTreeMap<String, Value> {
     lines.lines().map(run).map(|run| (run["cell"].as_str().unwrap().to_owned(), run)).collect()
 }
 
-/// Makes an experiment's runs. Servers that will not run as root can enter the folder.
+/// Makes the runs of an experiment. Servers that refuse to run as root can enter the directory.
 pub fn made(bench: &Bench, arguments: &[&str]) -> Output {
     for folder in [bench.path(""), bench.path("tmp")] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
@@ -41,7 +41,7 @@ pub fn made(bench: &Bench, arguments: &[&str]) -> Output {
     output
 }
 
-/// Sees that a peer served, or was skipped for a reason that is shown.
+/// Checks that a peer served or was skipped with a displayed reason.
 fn served(name: &str, run: &Value, said: &str) -> bool {
     if let Some(why) = run["skipped"].as_str() {
         assert!(said.contains(&format!("SKIPPED: {why}")), "{name}: {said}");
@@ -134,7 +134,7 @@ fn command_prefixes_are_run_with_their_commands() {
         marks.lines().filter_map(|line| line.strip_prefix(what)?.split_whitespace().nth(1)).collect()
     };
     let (servers, clients) = (of("server"), of("client"));
-    // One more server: it is tried beforehand whether it starts.
+    // One server more, because the start is tried beforehand.
     assert!(servers.len() == 3 && clients.len() == 2, "{marks}");
     if std::thread::available_parallelism().unwrap().get() > 1 {
         assert!(servers[1] != clients[0] && !clients[0].contains(['-', ',']), "{marks}");
@@ -147,7 +147,7 @@ fn samples(run: &Value) -> &Vec<Value> {
 
 #[test]
 fn counters_queues_and_hiccups_are_recorded_over_time_unless_disabled() {
-    // One worker that sleeps: seven of eight connections wait in its queue.
+    // One sleeping worker: seven of eight connections wait in its queue.
     let text_of = experiment("", "respond = [\"sleep:const(20ms)\"]", "closed = 8").replace("[2]", "[1]");
     let bench = Bench::new(&text_of);
     assert!(made(&bench, &[]).status.success());
@@ -176,7 +176,7 @@ fn killing_or_interrupting_lab_ends_all_workers_of_a_peer_even_suspended_ones() 
     let long = experiment("", factors, "closed = 1").replace("duration_s = 0.2", "duration_s = 60.0");
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let bench = Bench::new(&long);
-        // Runs of our own are over at once.
+        // Runs of our own server end at once.
         bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), "exit 1");
         symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
         let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);

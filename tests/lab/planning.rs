@@ -1,4 +1,4 @@
-//! `lab` around its runs: checks, parts of experiments, going on, suites, comparisons.
+//! `lab` around its runs: checks, parts of experiments, resuming, suites, comparisons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::lab::experiments::{Bench, text};
 
-/// Two listeners under two loads, quickly.
+/// Two listeners under two short loads.
 const TINY: &str = r#"
 question = "Does it work?"
 rounds = 2
@@ -32,7 +32,7 @@ const CLAIM: &str = r#"
 [[expect]]
 claim = "C1"
 text = "It answers"
-source = "everybody"
+source = "public"
 published = "1 error"
 metric = "errors"
 of = "inherited"
@@ -65,7 +65,7 @@ fn write_lines(directory: &Path, lines: &[Value], rest: &str) {
     fs::write(directory.join("runs.jsonl"), text + rest).unwrap();
 }
 
-/// Changes what a results folder says of its circumstances.
+/// Changes the recorded environment of a results folder.
 fn change(directory: &Path, key: &[&str], to: &str) {
     let path = directory.join("machine.json");
     let mut facts: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -243,7 +243,7 @@ fn suite() -> Bench {
 fn a_suite_runs_its_experiments_and_writes_one_table() {
     let bench = suite();
     let said = succeeds(&run(&bench, &["both", "--label", "x"]));
-    let row = "| C1 | It answers: errors of inherited, one | everybody | 1 error | 0.00 (0.00 to 0.00) requests | <= 0 | \
+    let row = "| C1 | It answers: errors of inherited, one | public | 1 error | 0.00 (0.00 to 0.00) requests | <= 0 | \
                undecided: too few rounds to judge (1 of 10) |";
     assert!(said.contains(row) && said.contains("- C1: undecided"), "{said}");
     let folder = fs::read_dir(bench.path("results/both")).unwrap().next().unwrap().unwrap().path();
@@ -255,7 +255,7 @@ fn a_suite_runs_its_experiments_and_writes_one_table() {
         text(&report).starts_with("# Which?\n") && text(&report).contains("- [second](second/report.md)")
     );
 
-    // What is missing, a whole member and a run, is made later.
+    // A missing member and a missing run are made later.
     fs::remove_dir_all(folder.join("second")).unwrap();
     write_lines(&folder.join("first"), &lines(&folder.join("first"))[..5], "");
     let name = folder.to_str().unwrap();

@@ -1,5 +1,5 @@
-//! Limits of a control group, as containers and systemd set them: memory and processes, with the kernel's own answer to those who
-//! pass them. Skipped, aloud, where no group can be made (it takes root and a writable hierarchy).
+//! Limits of a control group, as set by containers and systemd: memory and processes. Skipped with a notice
+//! where no group can be created (it takes root and a writable hierarchy).
 
 use std::fs;
 use std::io::Write;
@@ -12,11 +12,11 @@ use nix::sys::signal::{Signal, kill};
 use crate::harness::traffic::{counters, oom_points};
 use crate::harness::{Sandbox, Server, eventually, is_alive, pid, says, skipped};
 
-/// A group of one controller. Removed when dropped, with all that is still in it.
+/// A group of one controller. Dropping it kills its processes and removes it.
 struct Group(PathBuf);
 
 impl Group {
-    /// With `value` in the file `v1` or, in the newer hierarchy, `v2`. `None` where that is not to be had.
+    /// Writes `value` to the file `v1` or, in the unified hierarchy, `v2`. `None` where that is not possible.
     fn new(controller: &str, v1: &str, v2: &str, value: &str) -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("caffeine-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
@@ -30,7 +30,7 @@ impl Group {
             }
             let group = Self(place.into());
             if fs::write(group.0.join(file), value).is_ok() {
-                // Where it exists: no way out into swap.
+                // Where it exists: no swap.
                 let _ = fs::write(group.0.join("memory.swap.max"), "0");
                 return Some(group);
             }
@@ -39,7 +39,7 @@ impl Group {
         None
     }
 
-    /// Takes in a supervisor and its workers.
+    /// Moves a supervisor and its workers into the group.
     fn hold(&self, server: &Server) {
         for member in [vec![server.pid()], server.worker_pids()].concat() {
             fs::write(self.0.join("cgroup.procs"), member.to_string()).unwrap();
@@ -63,7 +63,7 @@ impl Drop for Group {
     }
 }
 
-/// 64 MiB for a server with one worker and what it starts.
+/// 64 MiB for a server with one worker and its handlers.
 fn short_of_memory() -> Option<(Group, Sandbox, Server)> {
     let group = Group::new("memory", "memory.limit_in_bytes", "memory.max", "67108864")?;
     let sandbox = Sandbox::new();

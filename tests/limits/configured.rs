@@ -1,4 +1,4 @@
-//! Limits: on handlers, on connections, on slowness. Each is met with the real thing.
+//! Configured limits: on handlers, on connections, on slow clients. Each test exceeds the limit for real.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ fn with_script(script: &str, arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// The process ids that the script has written, once there are this many.
+/// The process ids written by the script, once there are this many.
 fn pids(sandbox: &Sandbox, count: usize) -> Vec<u32> {
     let mut pids = Vec::new();
     eventually("the script has told its processes", || {
@@ -86,9 +86,9 @@ fn a_handler_timeout_kills_the_whole_process_group() {
     for script in [
         "sleep 600 & echo $! >>PIDS; echo $$ >>PIDS; wait",
         "(trap '' TERM ALRM; sleep 600; sleep 600) & echo $! >>PIDS; echo $$ >>PIDS; trap '' TERM ALRM; sleep 600; sleep 600",
-        // The first process has left long ago.
+        // The first process has already exited.
         "sleep 600 & echo $! >>PIDS; echo $$ >>PIDS",
-        // A group, and a session, of its own.
+        // Its own process group, and its own session.
         "echo $$ >>PIDS; timeout 600 sh -c 'echo $$ >>PIDS; sleep 600; sleep 600'",
         "echo $$ >>PIDS; setsid sh -c 'echo $$ >>PIDS; trap \"\" TERM; sleep 600; sleep 600'; sleep 600",
     ] {
@@ -131,7 +131,7 @@ fn a_handler_whose_main_thread_has_exited_is_still_killed() {
         if arguments[0] == "--grace" {
             drop(server);
         }
-        assert_eq!(read_some(&mut client, &mut [0]), 0, "{arguments:?}: nobody has the connection any more");
+        assert_eq!(read_some(&mut client, &mut [0]), 0, "{arguments:?}: no process holds the connection");
     }
 }
 
@@ -205,7 +205,7 @@ fn a_body_below_the_minimum_rate_gets_408_however_steady() {
             }
         });
         let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes); // what comes in after the end may be answered with a reset
+        let _ = stream.read_to_end(&mut bytes); // data arriving after the end may cause a reset
         writer.join().unwrap();
         Response::parse(&bytes)
     };
@@ -226,7 +226,7 @@ fn an_idle_kept_alive_connection_is_closed_without_a_response() {
     }
     assert_eq!(read_some(&mut kept, &mut [0; 10]), 0);
     assert!(server.raw(b"").is_empty(), "nor is one that never asked");
-    // Who has begun to ask has the time for a head.
+    // A client that has begun a request has the time for a head.
     let mut asking = half_a_request(&server);
     std::thread::sleep(Duration::from_millis(600));
     asking.write_all(b"t: a\r\n\r\n").unwrap();
@@ -243,7 +243,7 @@ fn a_client_that_reads_nothing_does_not_hold_its_handler_forever() {
     assert_eq!(server.get("/hello").text(), "hello");
 }
 
-/// Bytes that the kernel keeps for a client who has not acknowledged them, once it is always the same number (/proc/net/tcp).
+/// Bytes that a client has not acknowledged, once the number is stable (/proc/net/tcp).
 fn kept_for(client: &TcpStream) -> usize {
     let [local, peer] =
         [client.peer_addr(), client.local_addr()].map(|end| format!(":{:04X}", end.unwrap().port()));
@@ -270,7 +270,7 @@ fn little_is_buffered_for_a_client_that_reads_slowly() {
     slow.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], server.port())).into()).unwrap();
     let mut slow = TcpStream::from(slow);
     slow.write_all(b"GET /script HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    // Over loopback it would be 2.5 MB.
+    // Without the limit it would be 2.5 MB over loopback.
     let kept = kept_for(&slow);
     assert!((50_000..250_000).contains(&kept), "{kept} bytes");
 }

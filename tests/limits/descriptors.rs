@@ -1,4 +1,4 @@
-//! Descriptors when they are about to run out: who gets the last ones, and what becomes of the others.
+//! Descriptors when few are left: which connections get the last ones, and what happens to the others.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ fn slow_bodies_leave_descriptors_for_others() {
         let server = start_within(&sandbox, 128, &[&PATIENT, more].concat());
         let mut slow: Vec<TcpStream> = (0..70).map(|_| send(&server, b"P")).collect();
         eventually("they are held", || counters(&server)[0].open == 70);
-        // Each needs a descriptor for its body besides.
+        // Each body needs one more descriptor.
         for client in &mut slow[..36] {
             client.write_all(b"OST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx").unwrap();
         }
@@ -50,8 +50,8 @@ fn with_handlers_for_every_descriptor_no_connection_is_lost() {
             end.display()
         );
         sandbox.handler("long", script);
-        // A handler that counts is watched by a descriptor.
-        // No client is slow: what has been sent nothing stays out of the queue.
+        // Watching a handler takes a descriptor.
+        // No client is slow: TCP_DEFER_ACCEPT keeps silent connections out of the queue.
         let quick = ["--defer-accept", "5s"];
         let arguments = [&["-w", "1", "--max-handlers", "1000", "--listener", listener][..], &quick].concat();
         let server = start_within(&sandbox, 64, &arguments);

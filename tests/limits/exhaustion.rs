@@ -1,4 +1,4 @@
-//! What runs out, with the real thing: descriptors, processes, memory, disk space, files that somebody removed.
+//! Resources that really run out: descriptors, processes, memory, disk space; and removed files.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,13 +16,13 @@ use crate::harness::traffic::{begin, counters};
 use crate::harness::{Answer, Response, Sandbox, Server, eventually, executed_by, is_alive, says, skipped};
 use crate::platform::privileges::{is_root, open_home, start_as};
 
-/// Sets the soft limit of a running process (prlimit(1) of util-linux), as `--nofile=9:`.
+/// Sets a soft limit of a running process with prlimit(1), such as `--nofile=9:`.
 fn limit(process: u32, limit: &str) {
     let status = Command::new("prlimit").args(["--pid", &process.to_string(), limit]).status();
     assert!(status.unwrap().success(), "prlimit {limit}");
 }
 
-/// The descriptor that the process would get next.
+/// The next descriptor number of the process.
 fn next_descriptor(pid: u32) -> usize {
     let open: Vec<usize> = fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
@@ -31,7 +31,7 @@ fn next_descriptor(pid: u32) -> usize {
     (0..).find(|number| !open.contains(number)).unwrap()
 }
 
-/// A server whose processes may each have this many descriptors.
+/// A server with this descriptor limit per process.
 pub fn start_within(sandbox: &Sandbox, descriptors: u32, arguments: &[&str]) -> Server {
     sandbox.start_with(arguments, |command| {
         executed_by(command, &["sh", "-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
@@ -83,7 +83,7 @@ fn without_descriptors_in_the_whole_system_a_worker_pauses_logs_once_and_recover
     assert_eq!(server.get("/").status, 200);
     let worker = server.worker_pids();
     lacks.store(true, SeqCst);
-    // The first may be met by an accept4() that had begun before.
+    // The first connection may be taken by an accept4() that had begun before.
     let clients: Vec<_> = (0..3).map(|_| begin(&server, "/")).collect();
     eventually("the log says so", || {
         server.log().contains("cannot accept for now: Too many open files in system")
@@ -106,7 +106,7 @@ fn slow_clients_leave_descriptors_for_others() {
     let (_sandbox, server) = with_hello(&["-w", "1", "--header-timeout", "1h"]);
     let worker = server.worker_pids()[0];
     limit(worker, "--nofile=64:");
-    // The worker has read its limit at its start, so a successor is needed to know it.
+    // A worker reads its limit at its start, so a replacement is needed to apply it.
     let crowd: Vec<TcpStream> = (0..100).map(|_| crate::harness::traffic::half_a_request(&server)).collect();
     eventually("it has run out", || server.log().contains("Too many open files"));
     drop(crowd);
@@ -134,7 +134,7 @@ fn with_too_few_descriptors_it_starts_or_says_why_not() {
     let mut refused = 0;
     for limit in 6..=30 {
         let mut command = sandbox.command(&["-D", "-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"]);
-        // What the tests' own starter left open would count as well.
+        // Descriptors inherited from whatever started the tests would count too.
         let closed: String = (3..10).map(|fd| format!("{fd}>&- ")).collect();
         let script = format!("ulimit -n {limit}; exec {closed}\"$0\" \"$@\"");
         executed_by(&mut command, &["sh", "-c", &script]);
@@ -152,7 +152,7 @@ fn with_too_few_descriptors_it_starts_or_says_why_not() {
 #[test]
 fn without_processes_a_request_gets_500_and_the_next_is_served() {
     if !is_root("without_processes_a_request_gets_500_and_the_next_is_served") {
-        return; // root itself has no such limit, so it takes another user, and only root becomes one
+        return; // root is exempt from this limit, and only root can switch to another user
     }
     let sandbox = open_home();
     let server = start_as(&sandbox, "54322", &["-w", "1"]);
@@ -186,7 +186,7 @@ fn without_memory_at_most_a_worker_dies_and_service_continues() {
     let bytes = (size.trim().trim_end_matches(" kB").parse::<u64>().unwrap() + 2048) * 1024;
     limit(worker, &format!("--as={bytes}:{bytes}"));
     assert_eq!(server.get("/hello").text(), "hello");
-    // Half-read heads are kept in memory: 64 of these are more than there is.
+    // Half-read heads are kept in memory: 64 of these exceed the limit.
     let head = format!("GET /hello HTTP/1.1\r\nHost: a\r\nLarge: {}", "x".repeat(60_000));
     let mut crowd = Vec::new();
     for _ in 0..64 {
@@ -199,11 +199,11 @@ fn without_memory_at_most_a_worker_dies_and_service_continues() {
     assert!(is_alive(server.pid()) && server.worker_pids() != [worker]);
 }
 
-/// A small file system of its own, unmounted when dropped.
+/// A small file system, unmounted when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where nothing can be mounted.
+    /// `None` where mounting is not permitted.
     fn mount(at: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let options = format!("size={size},mode=0700");
@@ -212,7 +212,7 @@ impl Disk {
         status.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
     }
 
-    /// Takes all the space that is left, until the file is removed.
+    /// Fills all remaining space until the file is removed.
     fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
         let mut file = fs::File::create(&path).unwrap();
@@ -269,7 +269,7 @@ fn on_a_full_disk_requests_are_served_bodies_get_507_and_logging_resumes() {
     server.stop();
 }
 
-/// A reload, also when its settings cannot be recorded.
+/// Reloads, even when the settings cannot be recorded.
 fn sandbox_reload(server: &Server) {
     let before = server.worker_pids();
     server.signal(Signal::SIGHUP);
@@ -308,7 +308,7 @@ fn without_its_folder_an_instance_serves_reloads_and_stops() {
     eventually("the old workers have left", || before.iter().all(|&pid| !is_alive(pid)));
     assert_eq!(server.get("/hello").text(), "hello");
     sandbox.caffeine(&["-n", "lab", "--stop"]).fails(1, "lab");
-    // The port is still its own, and the name is free.
+    // The port is still taken, and the name is free.
     let port = server.port().to_string();
     sandbox
         .caffeine(&["-n", "lab", "-p", &port, "--bind", "127.0.0.1"])

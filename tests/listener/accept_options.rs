@@ -1,4 +1,4 @@
-//! What a worker does differently by `--accept-batch`, `--defer-accept` and `--pin`, and what a reload changes of it.
+//! `--accept-batch`, `--defer-accept`, `--pin` and `--backlog`, at the start and after a reload.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -16,8 +16,8 @@ fn fixed(arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// How often the only worker of a strategy is woken for eight connections that wait for it.
-/// Wake-ups that found a connection. The supervisor may have another one look, because a worker was stopped.
+/// How often the only worker of a strategy wakes up for eight waiting connections.
+/// Wake-ups that found a connection. The supervisor may cause one more, because a worker was stopped.
 fn wakeups_for_eight(listener: &str, batch: &str) -> u64 {
     let (_sandbox, server) = fixed(&["-w", "1", "--listener", listener, "--accept-batch", batch]);
     let worker = counters(&server).remove(0);
@@ -32,7 +32,7 @@ fn wakeups_for_eight(listener: &str, batch: &str) -> u64 {
 
 #[test]
 fn a_batch_is_accepted_with_one_wake_up() {
-    // io_uring's multishot accept delivers without waking anybody.
+    // A multishot accept of io_uring delivers without a wake-up.
     let woken = |choice: &Choice| choice.entry.batches && choice.promises().calls.contains(&"epoll_wait");
     for choice in Choice::all().filter(woken) {
         let listener = choice.to_string();
@@ -55,10 +55,10 @@ fn defer_accept_decides_whether_a_silent_client_is_accepted() {
     let (_sandbox, server) = fixed(&["-w", "1", "--defer-accept", "120s"]);
     let _silent = server.connect();
     assert_eq!(server.get("/").status, 200);
-    assert_eq!(counters(&server)[0].accepted, 1, "who came later and sent something, and nobody else");
+    assert_eq!(counters(&server)[0].accepted, 1, "only the later client, which sent something");
 }
 
-/// The processors that a process may use, as /proc lists them.
+/// The allowed processors of a process, from /proc.
 fn processors(pid: u64) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -109,7 +109,7 @@ fn a_reload_changes_the_backlog() {
         assert!(all_are(7), "{listener}");
         set(9);
         sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-        // Private queues of the old generation end with it.
+        // Private queues of the old generation disappear with it.
         eventually("the queues are longer", || all_are(9));
         assert_eq!(server.get("/").status, 200, "{listener}");
     }

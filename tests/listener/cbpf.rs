@@ -1,4 +1,4 @@
-//! What the programs of `reuseport-cbpf` choose, beyond the contract: by weight, and by the client's processor.
+//! How `reuseport-cbpf` chooses workers: by weight, and by the client's processor.
 
 use caffeine::sys::tether;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use crate::harness::traffic::counters;
 use crate::harness::{Sandbox, Server, skipped};
 
-/// Four workers behind a program; `None` where the kernel takes none.
+/// Four workers behind a BPF program; `None` where the kernel refuses it.
 fn choosing_by(argument: &str) -> Option<(Sandbox, Server)> {
     let listener = format!("reuseport-cbpf:{argument}");
     if let Err(reason) = listener.parse::<caffeine::listener::Choice>().unwrap().available() {
@@ -29,7 +29,7 @@ fn weights_are_shares_and_zero_gets_nothing() {
     (0..400).for_each(|_| assert_eq!(server.get("/").status, 200));
     let accepted = accepted(&server);
     assert_eq!((accepted[0], accepted[2]), (0, 0), "{accepted:?}");
-    // 300 are expected, with a standard deviation of 8.7.
+    // Expected are 300 with a standard deviation of 8.7.
     assert!((250..=350).contains(&accepted[3]), "{accepted:?}");
 }
 

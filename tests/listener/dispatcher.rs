@@ -1,5 +1,5 @@
-//! The process that serves a strategy beside the workers, tried on the dispatcher: it dies, is stopped, reloaded and
-//! stopped like a worker, and what it has passed on waits for nobody who does not come.
+//! The process that serves a strategy beside the workers, tested with the dispatcher: it dies, is suspended,
+//! reloaded and stopped like a worker, and no passed connection waits for a worker that never takes it.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -33,7 +33,7 @@ fn pid_of(row: &Counters) -> u32 {
     u32::try_from(row.pid).unwrap()
 }
 
-/// Waits until another one than `old` serves.
+/// Waits until a dispatcher other than `old` serves.
 fn successor(server: &Server, old: &Counters) -> Counters {
     let mut new = old.clone();
     eventually("it has a successor", || {
@@ -102,19 +102,19 @@ fn a_stop_with_a_suspended_dispatcher_serves_waiting_connections() {
     workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
     let clients: Vec<_> = (0..20).map(|_| begin(&server, "/hello")).collect();
     let dispatcher = dispatcher(&server);
-    // What it has in hand at the moment of its stop stays there, so it has nothing.
-    eventually("nobody has room, and it waits", || state(pid_of(&dispatcher)) == 'S');
+    // A connection in its hands would stay there while it is suspended, so it must have none.
+    eventually("all workers are busy, and it waits", || state(pid_of(&dispatcher)) == 'S');
     server.signal(Signal::SIGTERM);
     signal(&dispatcher, Signal::SIGSTOP);
     workers.iter().for_each(|row| signal(row, Signal::SIGCONT));
     for client in clients {
         assert_eq!(client.finish().body, b"hello\n");
     }
-    // The one that stands still was made to go on.
+    // The suspended dispatcher was resumed.
     assert_eq!(server.wait().0, Some(0));
 }
 
-/// A request that occupies the worker that takes it for longer than the test lasts.
+/// A request that occupies its worker for longer than the test lasts.
 fn occupy(server: &Server) -> TcpStream {
     let mut stream = connect(server.port());
     stream.write_all(b"GET /?occupy=60s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
@@ -132,7 +132,7 @@ fn no_connection_waits_for_a_busy_worker_while_another_is_idle() {
             let occupied = || counters(&server).iter().map(|row| row.open).sum::<u64>() == n;
             eventually("a worker is occupied", occupied);
         }
-        // More than the idle one can take at once, so that some are passed to those that are occupied.
+        // More than the idle worker takes at once, so that some are passed to busy ones.
         let clients: Vec<_> = (0..40).map(|_| begin(&server, "/")).collect();
         for client in clients {
             assert_eq!(client.finish().status, 200, "{listener}");

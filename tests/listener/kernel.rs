@@ -1,5 +1,5 @@
-//! What strategies take for granted of the kernel: one test for each fact, with threads in the place of workers. One that
-//! fails says that this kernel behaves otherwise, and which strategy rests on the fact.
+//! Kernel behaviour that strategies rely on: one test per fact, with threads instead of workers. A failure
+//! means that this kernel behaves differently, and names the strategy that relies on the fact.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use crate::harness::{eventually, skipped};
 
 const CREW: usize = 3;
-/// Sockets that show a connection at once, whether data came or not.
+/// Sockets that deliver a connection at once, with or without data.
 const TERMS: Terms = Terms { backlog: 512, defer_accept_s: 0 };
 
 fn socket() -> OwnedFd {
@@ -30,10 +30,10 @@ fn address(socket: &OwnedFd) -> SocketAddr {
     local_address(socket.as_fd()).unwrap()
 }
 
-/// Threads that wait for connections, each in the same way.
+/// Threads that all wait for connections in the same way.
 struct Crew {
     listener: Arc<OwnedFd>,
-    /// Thread ids, in the order in which they began to wait.
+    /// Thread ids in the order in which they began to wait.
     tids: Vec<i32>,
     accepted: Receiver<usize>,
     threads: Vec<JoinHandle<()>>,
@@ -43,7 +43,7 @@ struct Crew {
 type Wait1 = Box<dyn FnMut(&OwnedFd) -> io::Result<()>>;
 
 impl Crew {
-    /// Starts a thread for each number in `order`, each when the one before waits. `way` is called in the thread.
+    /// Starts a thread for each number in `order` once the previous one waits. `way` is called in the thread.
     fn start(listener: OwnedFd, order: &[usize], way: fn(&OwnedFd) -> io::Result<Wait1>) -> Self {
         let (send, accepted) = channel();
         let mut crew = Self { listener: Arc::new(listener), tids: Vec::new(), accepted, threads: Vec::new() };
@@ -65,13 +65,13 @@ impl Crew {
         self.all_sleep();
     }
 
-    /// They do so nearly always in the wait; twice in a row is no accident.
+    /// Two samples in a row, because a thread may sleep briefly for another reason.
     fn all_sleep(&self) {
         let asleep = || self.tids.iter().all(|tid| sleeps(*tid));
         eventually("all threads wait", || asleep() && asleep());
     }
 
-    /// Who gets each of `n` connections that come one after the other, when all wait.
+    /// The thread that gets each of `n` sequential connections while all wait.
     fn spread(&self, n: usize) -> Vec<usize> {
         let one = |_| {
             self.all_sleep();
@@ -84,7 +84,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        // Everybody who waits on the socket wakes up and finds that it listens no more.
+        // Wakes every waiter of the socket, which then finds that it no longer listens.
         let _ = socket2::SockRef::from(&*self.listener).shutdown(std::net::Shutdown::Both);
         for thread in self.threads.drain(..) {
             let ended = thread.join();
@@ -93,7 +93,7 @@ impl Drop for Crew {
     }
 }
 
-/// Whether a thread of this process waits in the kernel for something.
+/// Whether a thread of this process sleeps in the kernel.
 fn sleeps(tid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
@@ -174,7 +174,7 @@ fn an_exclusive_registration_cannot_be_changed() {
     assert_eq!(changed, Err(Errno::EINVAL), "else `inherited-rearm` could do with one call");
 }
 
-/// How many of the crew wake up for one connection that nobody accepts.
+/// How many threads wake up for one connection that is never accepted.
 fn woken_by_one(flags: EpollFlags) -> usize {
     let listener = Arc::new(socket());
     let (send, woken) = channel();
@@ -196,7 +196,7 @@ fn woken_by_one(flags: EpollFlags) -> usize {
         eventually("it waits", || sleeps(tid) && sleeps(tid));
     }
     let _client = TcpStream::connect(address(&listener)).unwrap();
-    // Those that one connection wakes are awake before a second wake-up, the shutdown, is even sent.
+    // Threads woken by the connection are awake before the shutdown wakes the rest.
     let patience = std::time::Duration::from_millis(100);
     let mut count = 0;
     while let Ok(false) = woken.recv_timeout(patience) {
@@ -227,7 +227,7 @@ fn one_epoll_waiter_among_blocking_accepts_gets_every_connection() {
     assert!(others.try_recv().is_err());
 }
 
-/// Skips aloud where io_uring is not to be had.
+/// Skips with a notice where io_uring is not available.
 fn uring(name: &str) -> bool {
     let choice: Choice = name.parse().unwrap();
     let available = choice.available();
@@ -250,7 +250,7 @@ fn the_first_multishot_accept_gets_every_connection() {
     }
 }
 
-/// A reuseport group, and how many connections wait in each of its queues after `n` came from as many ports.
+/// A reuseport group and the length of each queue after `n` connections from `n` ports.
 fn group(size: usize) -> Vec<OwnedFd> {
     let one = socket();
     let address = address(&one);
@@ -271,7 +271,7 @@ fn queued(sockets: &[OwnedFd], n: usize) -> Vec<usize> {
 fn a_reuseport_group_hashes_fairly_and_ignores_queue_length() {
     let counts = queued(&group(2), 200);
     assert_eq!(counts.iter().sum::<usize>(), 200);
-    // 5 standard deviations of a fair coin.
+    // Within 5 standard deviations of a fair coin.
     assert!(counts.iter().all(|&count| count.abs_diff(100) <= 36), "`reuseport` rests on it: {counts:?}");
 }
 
@@ -292,7 +292,7 @@ fn a_bpf_program_indexes_sockets_in_the_order_they_began_to_listen() {
     );
 }
 
-/// Closes the first of two sockets with connections in its queue: how many of these are reset.
+/// Closes the first of two sockets with connections in its queue; the number of resets.
 fn reset_by_closing(copies_of_the_first: usize) -> (usize, usize) {
     let mut sockets = group(2);
     let mut clients: Vec<TcpStream> =
@@ -326,7 +326,7 @@ fn a_queue_lives_as_long_as_any_descriptor_of_its_socket() {
 
 #[test]
 fn with_tcp_migrate_req_a_closed_socket_passes_its_queue_to_the_group() {
-    // A thread can have a network of its own, and nothing else sees it.
+    // A thread can have its own network namespace without affecting the process.
     let inside = || {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
         let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();

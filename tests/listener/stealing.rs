@@ -1,5 +1,5 @@
-//! What `reuseport-steal` promises beyond the contract: nobody's queue waits for its owner while another worker is idle, and
-//! the owner comes first, also one that has taken a dead one's place.
+//! What `reuseport-steal` promises beyond the contract: no queue waits for its owner while another worker is
+//! idle, and the owner comes first, even if it replaced a dead worker.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,10 +18,10 @@ fn start(workers: &str, respond: &str) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// A request that occupies the worker that takes it.
+/// A request that occupies its worker.
 fn occupy(server: &Server, time: &str) -> TcpStream {
     let mut stream = connect(server.port());
-    // In one piece, so that it is the acceptor that is occupied, and not the thread for slow clients.
+    // In one piece, so that it occupies the acceptor and not the thread for slow clients.
     let request = format!("GET /?occupy={time} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     stream
@@ -39,7 +39,7 @@ fn all_wait(server: &Server) {
 #[test]
 fn connections_queued_for_a_busy_owner_are_served_by_others() {
     let (sandbox, server) = start("4", "sleep:const(1ms)");
-    // One for longer than the test lasts, and all others for long enough that connections queue up meanwhile.
+    // One is busy for longer than the test lasts, the others long enough for connections to queue up.
     let mut busy = Vec::new();
     for time in ["60s", "1s", "1s", "1s"] {
         busy.push(occupy(&server, time));
@@ -74,7 +74,7 @@ fn owners_come_first_even_after_a_replacement() {
                 counters(&server).iter().all(|other| other.pid != row.pid && other.state == 2)
             });
         }
-        // Each has gone behind the successors of the others.
+        // Each has joined the queue behind the replacements of the others.
         all_wait(&server);
         let before = (stolen(&server), counters(&server));
         for _ in 0..100 {

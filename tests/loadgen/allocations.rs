@@ -1,5 +1,5 @@
-//! The hot path of `loadgen` asks for no memory: the engine runs in this process, and its thread's allocations are
-//! counted.
+//! The hot path of `loadgen` allocates nothing: the engine runs in this process, and the allocations of its
+//! thread are counted.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use clap::Parser as _;
 
 use crate::loadgen::scripted::{KEEP, OK, Scripted, read_head};
 
-/// Allocations of a thread that sends this many requests.
+/// Allocations of a thread that sends `requests` requests.
 fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     let url = server.url();
-    // One interval: what is handed over at the end of each is counted in intervals, not in requests.
+    // One interval, because the hand-over at the end of an interval allocates.
     let args = ["loadgen", "-c", "1", "-w", "0s", "--interval", "1h", "-n", requests, &url];
     let plan = Plan::new(&Args::parse_from([&args[..], options].concat())).unwrap();
     let control = Control::new(1, Arc::default());
@@ -35,7 +35,7 @@ fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     .unwrap()
 }
 
-/// Ten times the requests, and not one allocation more.
+/// Ten times the requests without a single further allocation.
 fn expect_constant(server: &Scripted, options: &[&str]) {
     let (few, many) = (allocations_of(server, "100", options), allocations_of(server, "1000", options));
     assert!(few > 0, "nothing is counted");
@@ -70,7 +70,7 @@ fn fragmented_responses_allocate_nothing_after_the_first() {
             let _ = stream.write_all(head).and_then(|()| stream.write_all(rest));
         }
     });
-    // How the pieces meet in one read is up to the kernel; the largest piece of a head is soon known.
+    // The kernel decides how pieces combine in one read; the largest combination soon occurs.
     allocations_of(&server, "100", &["-k"]);
     let (few, many) = (allocations_of(&server, "100", &["-k"]), allocations_of(&server, "1000", &["-k"]));
     assert!(many <= few + 8, "{few} allocations of 100 requests, {many} of 1000");

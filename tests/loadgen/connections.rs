@@ -1,5 +1,5 @@
-//! How `loadgen` uses connections, against servers that do what the test says: kept, closed by either side, lost between
-//! requests and under them, from many addresses, out of ports and out of descriptors.
+//! How `loadgen` uses connections, against scripted servers: kept alive, closed by either side, lost between
+//! and during requests, from many addresses, without free ports, without free descriptors.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use crate::harness::{Sandbox, eventually, read_some, skipped, without_settings};
 use crate::loadgen::outcomes::run;
 use crate::loadgen::scripted::{KEEP, OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
-/// Answers every request on a connection, in turn with these.
+/// Answers the requests on a connection with these in turn.
 fn converse(mut stream: TcpStream, responses: &[&[u8]]) {
     for response in responses.iter().cycle() {
         if read_head(&mut stream).is_empty() || stream.write_all(response).is_err() {
@@ -94,14 +94,14 @@ fn connection_close_is_followed_by_a_new_connection() {
 
 #[test]
 fn a_kept_connection_closed_between_requests_is_reopened() {
-    // The end comes in one segment with the response.
+    // The FIN arrives in one segment with the response.
     let server = Scripted::new(|stream, _| {
         SockRef::from(&stream).set_tcp_cork(true).unwrap();
         answer(stream, KEEP);
     });
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "9", "-k"]);
     assert_eq!((record.completed, record.errors.len(), opened(&record)), (9, 0, (9, 0, 8)), "{record:#?}");
-    // It comes while the client thinks.
+    // It arrives during the client's think time.
     let server = Scripted::answering(KEEP);
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "3", "-k", "--think", "300ms"]);
     assert_eq!((record.completed, record.errors.len(), opened(&record)), (3, 0, (3, 0, 2)), "{record:#?}");
@@ -193,7 +193,7 @@ fn think_time_runs_between_response_and_request() {
     let (record, _) = run(&server.url(), &["-c", "1", "-n", "5", "--think", "30ms"]);
     assert!(record.completed == 5 && record.duration_s >= 0.12, "{record:#?}");
     assert_eq!(record.plan.think.as_deref(), Some("const(30ms)"));
-    // All think when the time is over: the end does not wait for them.
+    // All are in think time when the duration ends: the run does not wait for them.
     let (record, _) = run(&server.url(), &["-c", "3", "-d", "100ms", "--think", "const(1h)"]);
     assert_eq!((record.completed, record.unfinished), (3, 0), "{record:#?}");
 }
@@ -224,7 +224,7 @@ fn every_phase_has_its_own_timeout() {
     assert_eq!(record.errors, [("connect-timeout".into(), 2)].into(), "{record:#?}");
 }
 
-/// A listening socket whose queue is full: it drops SYNs.
+/// A listening socket with a full queue: it drops SYNs.
 fn full_queue() -> (SocketAddr, Socket, TcpStream) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
@@ -233,7 +233,7 @@ fn full_queue() -> (SocketAddr, Socket, TcpStream) {
     (address, socket, TcpStream::connect(address).unwrap())
 }
 
-/// Whether a connection to this port waits for the answer to its SYN.
+/// Whether a connection to this port is in SYN_SENT.
 fn has_sent_a_syn(port: u16) -> bool {
     const SYN_SENT: &str = "02";
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -253,7 +253,7 @@ fn a_retransmitted_syn_is_distinguished_from_a_slow_server() {
         .spawn()
         .unwrap();
     eventually("the SYN is out", || has_sent_a_syn(address.port()) || child.try_wait().unwrap().is_some());
-    // Room for the second one, which comes a second after the first.
+    // Makes room for the second SYN, which follows after a second.
     drop((socket.accept().unwrap(), queued));
     answer(socket.accept().unwrap().0.into(), OK);
     let output = child.wait_with_output().unwrap();
@@ -302,8 +302,9 @@ fn a_plan_beyond_the_descriptor_limit_is_refused_before_it_starts() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// In a network of its own with ten local ports that are held for 60 s, where this machine permits to make one: what
-/// `loadgen` says with these options (run after run, apart by lines of dashes), and its exit codes.
+/// In a network namespace with ten local ports that stay in TIME_WAIT for 60 s, where namespaces are
+/// permitted: the output of `loadgen` with these options (one run after the other, separated by lines of
+/// dashes) and its exit codes.
 fn with_ten_ports(runs: &[&str]) -> Option<(String, Vec<String>)> {
     let sandbox = Sandbox::new();
     let url = "http://127.0.0.1:8080/";

@@ -1,4 +1,4 @@
-//! `loadgen` against a server that does what the test says: answers, stalls, resets, short bodies, garbage.
+//! `loadgen` against scripted servers: responses, stalls, resets, short bodies, garbage.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ fn loadgen(args: &[&str]) -> Command {
     command
 }
 
-/// Runs to the end and returns the record and the exit code.
+/// Runs to the end; returns the record and the exit code.
 pub fn run(url: &str, args: &[&str]) -> (RunRecord, i32) {
     let output = loadgen(args).args(["-w", "0s", "--json", "-", url]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -28,7 +28,7 @@ pub fn run(url: &str, args: &[&str]) -> (RunRecord, i32) {
     (record, output.status.code().unwrap())
 }
 
-/// Runs 4 requests against `behave`, of which all must fail in this way.
+/// Runs 4 requests against `behave`, which must all fail in this way.
 fn expect_fault(kind: &str, behave: impl Fn(TcpStream, u64) + Send + 'static) -> RunRecord {
     let server = Scripted::new(behave);
     let (record, code) = run(&server.url(), &["-c", "1", "-n", "4", "--timeout", "300ms"]);
@@ -92,12 +92,12 @@ fn a_stall_counts_for_every_arrival_delayed_by_it() {
         }
         answer(stream, OK);
     });
-    // One connection: the requests behind the stall cannot even be sent. A generator that times only what it sends
-    // would see a single slow request.
+    // One connection: the requests behind the stall cannot even be sent. A generator that times only sent
+    // requests would see a single slow request.
     let (record, code) = run(&server.url(), &["-c", "1", "-r", "200", "-n", "150"]);
     assert_eq!(record.completed, 150, "{record:#?}");
-    // By the schedule: request STALLED + k was due 5 k ms after the stalled one, and none of them ended sooner than
-    // 500 ms after it was due. So k = 0..=60 took at least 200 ms.
+    // By the schedule, request STALLED + k was due 5 k ms after the stalled one, and none of them ended
+    // earlier than 500 ms after it was due. So k = 0..=60 took at least 200 ms.
     let slow = |phase: &str| {
         let histogram = histogram::decode(&record.histograms[phase]).unwrap();
         histogram.count_between(199_000_000, histogram.high())
@@ -115,8 +115,8 @@ fn a_stall_counts_for_every_arrival_delayed_by_it() {
 
 #[test]
 fn an_overloaded_server_is_reported_at_its_own_rate() {
-    // One at a time and each for 5 ms or more: never above 200 per second, however many are asked for. All of the 300
-    // are answered in the end, most of them after the 500 ms that are measured.
+    // One at a time for at least 5 ms: never above 200 per second, whatever the requested rate. All of the
+    // 300 are answered in the end, most of them after the 500 ms that are measured.
     let server = Scripted::new(|stream, _| {
         std::thread::sleep(Duration::from_millis(5));
         answer(stream, OK);
@@ -204,7 +204,7 @@ fn a_server_that_stops_listening_refuses_connections() {
     let server = Scripted::until(3, |stream, _| answer(stream, OK));
     let (record, code) = run(&server.url(), &["-c", "1", "-n", "10"]);
     assert_eq!((record.completed, code), (3, 0), "{record:#?}");
-    // The one that was in the queue when the server closed it was reset.
+    // The connection in the queue when the server closed it was reset.
     let refused = record.errors["connect-refused"];
     assert_eq!(refused + record.errors.get("reset-before-response").copied().unwrap_or(0), 7);
     assert!(record.examples["connect-refused"].contains("refused"), "{:?}", record.examples);

@@ -1,4 +1,4 @@
-//! What `loadgen` writes, and the schedules it follows, against a server of scripted behaviour.
+//! The outputs and schedules of `loadgen`, against scripted servers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ fn loadgen(args: &[&str]) -> Command {
     command
 }
 
-/// A folder whose paths are short to name.
+/// A temporary folder.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -149,7 +149,7 @@ fn the_csv_columns_are_stable() {
     insta::assert_snapshot!(folder.read("a.csv").lines().next().unwrap().replace(',', "\n"));
 }
 
-/// The shape of a value: numbers become 0, long texts and those of the machine a word.
+/// The shape of a value: numbers become 0, long texts and machine-specific ones a placeholder.
 fn normalised(value: Value, key: &str) -> Value {
     match value {
         _ if key == "clock" || key == "version" || key == "profile" && value != "200" => {
@@ -247,7 +247,7 @@ fn an_interrupt_during_the_final_wait_keeps_the_full_duration() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Six rows of the measured time, and the header.
+    // Six rows of the measured time and the header.
     while fs::read_to_string(folder.path("a.csv")).unwrap_or_default().lines().count() < 7 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -325,8 +325,8 @@ fn a_stall_delays_every_arrival_during_it_on_any_number_of_connections() {
     });
     let record = run(&server, &["-r", "200", "-n", "150"]);
     assert_eq!(record.completed, 150, "{record:#?}");
-    // By the schedule: k = 0..=60 were due at least 200 ms before the stall ended. All could connect, so that their
-    // service times show it too.
+    // By the schedule, k = 0..=60 were due at least 200 ms before the stall ended. All could connect, so
+    // their service times show it too.
     for phase in ["response", "service"] {
         let times = histogram::decode(&record.histograms[phase]).unwrap();
         let slow = times.count_between(199_000_000, times.high());

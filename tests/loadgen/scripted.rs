@@ -1,4 +1,4 @@
-//! A server that does what a test says, one connection after the other.
+//! Scripted servers that handle one connection after the other.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Longer than any pause that a test makes.
+/// Longer than any pause in a test.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A small whole response.
+/// A small complete response.
 pub const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\nConnection: close\r\n\r\nok";
 
-/// The same, after which the connection stays open.
+/// The same on a connection that stays open.
 pub const KEEP: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCaffeine-Worker: 7\r\n\r\nok";
 
-/// A server whose behaviour is a function of one connection and its number, one connection after the other.
+/// A server whose behaviour is a function of the connection and its number.
 pub struct Scripted {
     pub address: SocketAddr,
     pub accepted: Arc<AtomicU64>,
@@ -45,7 +45,7 @@ impl Scripted {
                 if stop.load(Relaxed) {
                     break;
                 }
-                // What never comes must not keep the test from its end.
+                // Missing input must not block the end of the test.
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 arrivals.fetch_add(1, Relaxed);
                 behave(stream, number);
@@ -78,7 +78,7 @@ impl Drop for Scripted {
     }
 }
 
-/// Reads the head of a request; empty when the client left.
+/// Reads the head of a request; empty when the client has left.
 pub fn read_head(stream: &mut TcpStream) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|bytes| bytes == 1) {
@@ -92,14 +92,14 @@ pub fn answer(mut stream: TcpStream, response: &[u8]) {
     let _ = stream.write_all(response);
 }
 
-/// Answers, then resets the connection instead of closing it.
+/// Responds, then resets the connection instead of closing it.
 pub fn answer_and_reset(mut stream: TcpStream, response: &[u8]) {
     read_head(&mut stream);
     let _ = stream.write_all(response);
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Answers and holds the connection until the client leaves.
+/// Responds and holds the connection until the client leaves.
 pub fn answer_and_hold(mut stream: TcpStream, response: &[u8]) {
     read_head(&mut stream);
     let _ = stream.write_all(response);

@@ -1,4 +1,4 @@
-//! Expectations, the search for a rate and what is shown meanwhile, against servers that do what the test says.
+//! Expectations, the search for a rate and the live view, against scripted servers.
 
 use std::os::fd::AsFd as _;
 use std::process::{Command as StdCommand, Stdio};
@@ -96,14 +96,14 @@ fn usage_errors_are_reported_before_anything_is_sent() {
 
 #[test]
 fn a_search_finds_a_rate_between_passing_and_failing() {
-    // One at a time and each for 5 ms: at 200 per second the queue grows without end.
+    // One at a time for 5 ms each: at 200 per second the queue grows without bound.
     let server = Scripted::new(|stream, _| {
         std::thread::sleep(Duration::from_millis(5));
         answer(stream, OK);
     });
     let (search, record, code) =
         search(&server.url(), &["--find-rate", "p50<40ms", "--find-time", "3s", "-r", "40"]);
-    // On a machine that is busy with other things the generator may meet its limit first.
+    // On a busy machine the generator may reach its own limit first.
     assert!([("found", 0), ("generator", 3)].contains(&(search.outcome.as_str(), code)), "{search:#?}");
     assert_eq!(search.objectives, ["p50<40ms", "errors<1%"]);
     let rate = search.rate.unwrap();
@@ -182,15 +182,15 @@ fn a_closed_stderr_does_not_stop_the_run() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("verdict"), "{output:?}");
 }
 
-/// Runs loadgen with a pseudo-terminal as its only terminal, types `keys` once something is drawn and `server` has
-/// served, and returns all that was written to it, and the exit code.
+/// Runs loadgen on a pseudo-terminal, types `keys` once something is drawn and `server` has served, and
+/// returns everything written to it and the exit code.
 fn on_a_terminal(args: &[&str], server: &Scripted, keys: &str) -> (String, i32) {
     use std::io::{Read as _, Write as _};
     let pair =
         nix::pty::openpty(&nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }, None)
             .unwrap();
     let stdio = || Stdio::from(pair.slave.as_fd().try_clone_to_owned().unwrap());
-    // setsid -c makes the terminal the controlling one, whose foreground the program then is.
+    // setsid -c makes it the controlling terminal, with the program in the foreground.
     let mut child = StdCommand::new("setsid")
         .args(["-c", "-w", env!("CARGO_BIN_EXE_loadgen")])
         .args(args)

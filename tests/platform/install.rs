@@ -1,4 +1,4 @@
-//! `make install` and `make uninstall` of what `./build.sh` leaves, into a place of their own, and what systemd says to the units.
+//! `make install` and `make uninstall` into a temporary directory, and the systemd units.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::harness::{Sandbox, skipped};
 
 const PACKAGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/packaging");
 
-/// What `./build.sh` makes, as far as the Makefile knows of it. `None` without make.
+/// The output of `./build.sh` that the Makefile uses. `None` without make.
 fn built(sandbox: &Sandbox) -> Option<PathBuf> {
     if Command::new("make").arg("--version").output().is_err() {
         skipped("make is not installed");
@@ -38,7 +38,7 @@ fn make(build: &Path, arguments: &[String]) -> Output {
     output
 }
 
-/// Everything below `root`, relative to it, in order.
+/// Everything below `root`, relative to it, sorted.
 fn below(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -72,7 +72,7 @@ fn make_uninstall_removes_what_make_install_created() {
         unit.contains("ExecStart=/opt/caffeine/bin/caffeine --name %i") && !unit.contains("@PREFIX@"),
         "{unit}"
     );
-    // Files of others stay, with their folders.
+    // Foreign files stay, with their directories.
     fs::write(root.join("share/man/man1/other.1"), "").unwrap();
     make(&build, &[&["uninstall".to_owned()], &place[..]].concat());
     assert_eq!(below(&root), ["share", "share/man", "share/man/man1", "share/man/man1/other.1"]);
@@ -127,7 +127,7 @@ fn systemd_accepts_the_units() {
             return skipped("systemd-analyze is not installed");
         };
         let said = String::from_utf8_lossy(&verdict.stderr);
-        // Other units of this machine are read as well, and may have their faults.
+        // systemd also reads other units of this machine, which may have errors.
         let ours: Vec<&str> = said.lines().filter(|line| line.contains("caffeine")).collect();
         assert!(ours.is_empty(), "{kind}: {ours:?}");
     }

@@ -1,5 +1,5 @@
-//! Kernels and sandboxes that lack system calls. A filter answers `ENOSYS`, as an old kernel and the profiles of containers do,
-//! or `EPERM`, as older profiles do, to the server and to all that it starts.
+//! Kernels and sandboxes without some system calls. A filter answers `ENOSYS`, as old kernels and container
+//! profiles do, or `EPERM`, as older profiles do, to the server and everything it starts.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use nix::libc;
 
 use crate::harness::{Outcome, Response, Sandbox, executed_by, get, port_of, raw};
 
-/// Every call or flag younger than Linux 5.10, or often refused, that a server or one of its commands uses. Each has a fall-back.
+/// Every call or flag newer than Linux 5.10 or often refused that the program uses. Each has a fallback.
 const CALLS: [(&str, Rule); 10] = [
     ("clone3", Rule::call(libc::SYS_clone3)),
     ("close_range", Rule::call(libc::SYS_close_range)),
@@ -23,7 +23,7 @@ const CALLS: [(&str, Rule); 10] = [
     ("copy_file_range", Rule::call(libc::SYS_copy_file_range)),
 ];
 
-/// A sandbox in which all commands stand behind a filter.
+/// A sandbox in which all commands run behind a filter.
 struct Lesser {
     sandbox: Sandbox,
     rules: Vec<Rule>,
@@ -44,7 +44,7 @@ impl Lesser {
         self.sandbox.run(command)
     }
 
-    /// A whole life: start, requests without, with a small and with a large body, deploys, reload, requests, stop.
+    /// A full cycle: start, requests with no, a small and a large body, deploys, reload, requests, stop.
     fn live(&self, options: &[&str]) {
         let start = ["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1", "-w", "1", "--log-level", "DEBUG"];
         let port = port_of(&self.caffeine(&[&start[..], options].concat()).succeeds().stdout);
@@ -74,7 +74,7 @@ impl Lesser {
     }
 }
 
-/// Runs all, three at a time.
+/// Runs all cases, three at a time.
 fn in_parallel(cells: Vec<(String, Lesser)>, run: impl Fn(&Lesser, usize) + Sync) {
     let cells = Mutex::new(cells.into_iter().enumerate());
     std::thread::scope(|scope| {
@@ -101,7 +101,7 @@ fn each_refused_call_has_a_fallback_alone_and_combined() {
         cells.extend(alone);
     }
     in_parallel(cells, |cell, number| {
-        // Watched handlers need a pidfd each.
+        // Each watched handler needs a pidfd.
         let watched = ["--max-handlers", "8", "--handler-timeout", "20s"];
         cell.live(if number % 2 == 0 { &watched } else { &[] });
     });
@@ -120,7 +120,7 @@ fn each_refused_flag_has_a_fallback() {
     in_parallel(cells, |cell, _| cell.live(&[]));
 }
 
-/// Without a way to make a process that shares its parent's memory.
+/// Calls that create a process sharing its parent's memory.
 const NO_HANDLERS: [Rule; 2] =
     [Rule::call(libc::SYS_clone3), Rule::flag(libc::SYS_clone, 0, libc::CLONE_VFORK as u32)];
 const START: [&str; 8] = ["-n", "lab", "-p", "0", "--bind", "127.0.0.1", "-w", "2"];
@@ -132,7 +132,7 @@ fn a_server_that_cannot_launch_handlers_fails_at_start_and_leaves_nothing() {
         let arguments = [&START[..], daemon].concat();
         lesser.caffeine(&arguments).fails(1, "no handler can be started here: cannot make a process");
         assert_eq!(lesser.sandbox.folder("lab").life().unwrap(), Life::Gone);
-        // Which needs none.
+        // These settings need none.
         let arguments = [&START[..], &["-D", "--respond", "fixed"]].concat();
         let port = port_of(&lesser.caffeine(&arguments).succeeds().stdout);
         assert_eq!(get(port, "/").status, 200);
@@ -192,7 +192,7 @@ fn a_removed_or_unreadable_executable_does_not_prevent_launches() {
     sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
     assert_eq!(server.get("/hello").text(), "hello");
     server.stop();
-    // Mode 0711: the user may execute it and not read it.
+    // Mode 0711: the user may execute but not read it.
     let server = with_copy("711", &["-n", "lab", "-w", "1"]);
     assert_eq!(server.get("/hello").text(), "hello");
 }
@@ -225,7 +225,7 @@ fn loadgen_works_without_epoll_pwait2() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"));
         command.args(["-r", "300", "-n", "60", "-w", "0s", &format!("http://127.0.0.1:{}/", server.port())]);
         refuse_in(&mut command, &[Rule::call(libc::SYS_epoll_pwait2)], errno);
-        // Whether the times were kept is another matter on a busy machine.
+        // A busy machine may miss the schedule, so timing is not checked.
         let outcome = sandbox.run(command);
         assert!(outcome.stdout.contains("60 completed, 0 failed"), "{outcome:?}");
     }

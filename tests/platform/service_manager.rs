@@ -1,4 +1,4 @@
-//! What service managers do: pass a listening socket, be told how the instance fares, rotate its log.
+//! Service managers: passed listening sockets, notifications, log rotation.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use crate::harness::{
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
 
-/// Makes of `command` what a service manager starts: `passed` is descriptor 3, and 4 if there are two names.
+/// Runs `command` as a service manager would: `passed` is descriptor 3, and also 4 if there are two names.
 fn activate(command: &mut Command, passed: impl Into<OwnedFd>, names: &str) {
     let count = names.split(':').count();
     let second = if count == 2 { " 4<&0" } else { "" };
@@ -100,7 +100,7 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
         });
         assert_eq!((tally.lost(), tally.refused()), (0, 0), "{}: {tally:?}", entry.name);
         second.unwrap().stop();
-        // What comes while none runs waits.
+        // Connections wait while no instance runs.
         let mut client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
         client.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         client.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -122,14 +122,14 @@ fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
     let (two, socket) = (Sandbox::new(), listener());
     let server = two.start_with(&[], |command| activate(command, socket.try_clone().unwrap(), "x:http"));
     assert_eq!(server.port(), socket.local_addr().unwrap().port());
-    // Variables that were meant for another process.
+    // Variables meant for another process.
     let server = sandbox.start_with(&[], |command| {
         command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
     });
     assert_ne!(server.port(), 0);
 }
 
-/// A service manager that listens.
+/// A service manager's notification socket.
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -139,7 +139,7 @@ impl Manager {
         Self(socket)
     }
 
-    /// The next message, by its lines.
+    /// The lines of the next message.
     #[track_caller]
     fn told(&self) -> Vec<String> {
         let mut message = [0; 4096];

@@ -1,4 +1,4 @@
-//! Faults that an instance must outlive without losing more than it must.
+//! Faults that an instance must survive with bounded losses.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -101,7 +101,7 @@ fn a_stop_without_workers_still_serves_queued_connections() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
     let mut server = sandbox.start(&["-n", "lab", "-w", "1"]);
-    // Killed again and again, until the pause before its successor is long enough to stop in it.
+    // Killed repeatedly until the delay before its replacement is long enough to stop in it.
     eventually("the pause is long", || {
         let row = counters(&server).swap_remove(0);
         if row.pid != 0 && row.state == 2 {

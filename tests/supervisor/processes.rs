@@ -1,4 +1,4 @@
-//! The supervisor and its workers as processes: what they hold, how they die, what signals do.
+//! The supervisor and its workers as processes: descriptors, deaths, signals.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn with_hello(arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// A server with a handler `/wait` that runs until the file `go` is there, and notes its pid in the file `pid`.
+/// A server with a handler `/wait` that writes its pid to the file `pid` and runs until the file `go` exists.
 fn with_wait(arguments: &[&str]) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     let (go, pid) = (sandbox.path("go"), sandbox.path("pid"));
@@ -32,7 +32,7 @@ fn with_wait(arguments: &[&str]) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// The pid of the handler that waits.
+/// The pid of the waiting handler.
 fn waiting(sandbox: &Sandbox) -> u32 {
     let mut pid = None;
     eventually("the handler runs", || {
@@ -157,7 +157,7 @@ fn dead_workers_are_replaced_one_or_all() {
     for victims in [1, 3] {
         let before = server.worker_pids();
         before[..victims].iter().for_each(|&victim| kill(pid(victim), Signal::SIGKILL).unwrap());
-        // One that is dying may still take a connection along.
+        // A dying worker may still take a connection with it.
         eventually("they are dead", || !before[..victims].iter().any(|&victim| is_alive(victim)));
         assert_eq!(server.get("/hello").text(), "hello", "{victims} killed");
         eventually("all places are filled", || {
@@ -177,7 +177,7 @@ fn a_worker_killed_by_any_signal_is_replaced() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-w", "1", "--respond", "fixed"]);
     let worker = server.worker_pids()[0];
-    // A real-time signal, which has a number and no name.
+    // A real-time signal, which has no name.
     let killed = std::process::Command::new("kill").args(["-40", &worker.to_string()]).status().unwrap();
     assert!(killed.success());
     eventually("the log says so", || server.log().contains("was killed by signal 40"));
@@ -370,7 +370,7 @@ fn orphaned_children_of_handlers_are_reaped() {
     eventually("it ends and is reaped", || stat(orphan).is_none());
 }
 
-/// A handler that leaves a child behind and tells its pid.
+/// A handler that leaves a child behind and prints its pid.
 fn orphan(go: &Path) -> String {
     let child = format!("(until [ -e '{}' ]; do sleep 0.01; done) >/dev/null 2>&1 &", go.display());
     format!("#!/bin/sh\n{child}\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n%s' $!\n")

@@ -1,4 +1,4 @@
-//! Graceful stops under a load of new connections, as an ordinary user: each connection is answered or turned away.
+//! Graceful stops under a load of new connections, as an ordinary user: each connection is served or refused.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -21,9 +21,9 @@ use crate::harness::traffic::{begin, counters, signal, state};
 use crate::harness::{Sandbox, Server, eventually, is_alive};
 use crate::listener::contract::{everywhere, number};
 
-/// A user without rights.
+/// An ordinary user.
 const ORDINARY: u32 = 65_534;
-/// A client that is turned away notices it after this time at most.
+/// A refused client notices it within this time.
 const PATIENCE: Duration = Duration::from_millis(250);
 const CLIENTS: u32 = 4;
 
@@ -33,7 +33,7 @@ pub fn as_ordinary_user(sandbox: &Sandbox, command: &mut Command) {
         return;
     }
     let program = sandbox.path("caffeine");
-    // By a process of its own: a child that another test forks meanwhile would hold the file open for writing.
+    // By another process: a child forked by another test meanwhile would hold the file open for writing.
     let copied = Command::new("cp").arg(command.get_program()).arg(&program).status().unwrap();
     assert!(copied.success());
     own(&sandbox.path(""));
@@ -49,7 +49,7 @@ pub fn as_ordinary_user(sandbox: &Sandbox, command: &mut Command) {
     *command = other;
 }
 
-/// Gives a folder, and all in it, to the ordinary user.
+/// Gives a directory with its contents to the ordinary user.
 fn own(path: &Path) {
     chown(path, Some(ORDINARY), Some(ORDINARY)).unwrap();
     if path.is_dir() {
@@ -86,7 +86,7 @@ impl Load {
         }
     }
 
-    /// One client: connects each `period`, whatever became of the connection before.
+    /// One client: connects every `period`, whether or not the last connection succeeded.
     fn client(&self, period: Duration) {
         let mut due = Instant::now();
         while !self.over.load(SeqCst) {
@@ -106,7 +106,7 @@ impl Load {
         }
     }
 
-    /// Runs `during` under a load of this many connections per second; what was lost.
+    /// Runs `during` under a load of this many connections per second; returns what was lost.
     fn around(&self, rate: u32, during: impl FnOnce()) {
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
@@ -131,7 +131,7 @@ fn exchange(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Starts a server, stops it under load after some answers, and expects that no client was reset.
+/// Starts a server, stops it under load after some responses, and expects that no client was reset.
 fn stop_under_load(arguments: &[&str], host: &str, rate: u32, after: usize) {
     let (_sandbox, mut server) = start(arguments);
     let load = Load::new(SocketAddr::new(host.parse().unwrap(), server.port()));
@@ -148,7 +148,7 @@ fn stop_under_load(arguments: &[&str], host: &str, rate: u32, after: usize) {
     assert!(lost.is_empty(), "{arguments:?}: told to stop at {told:?}: {lost:#?}\n{}", server.log());
 }
 
-/// `STOPS` and `RATE` (connections per second) in the environment make it longer and harder.
+/// In the environment, `STOPS` and `RATE` (connections per second) make it longer and harder.
 #[test]
 fn a_stop_by_an_ordinary_user_resets_no_client() {
     let (stops, rate) = (number("STOPS", 10), number("RATE", 400));
@@ -160,7 +160,7 @@ fn a_stop_by_an_ordinary_user_resets_no_client() {
     });
 }
 
-/// Connects as often as it takes until the server drops the attempt, and then makes sure that it goes on so.
+/// Connects until the server drops an attempt, then checks that it keeps dropping them.
 fn is_turned_away(address: SocketAddr) {
     let attempt = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).err().map(|e| e.kind());
     eventually("a new connection is turned away", || attempt().is_some());
@@ -169,8 +169,8 @@ fn is_turned_away(address: SocketAddr) {
     }
 }
 
-/// Stops a server while a worker, which is itself stopped (SIGSTOP), holds the sockets: until it goes on, new connections are
-/// dropped; those that waited are answered.
+/// Stops a server while a suspended worker (SIGSTOP) holds the sockets: until it is resumed, new connections
+/// are dropped; queued ones are served.
 fn stop_with_a_held_worker(server: &mut Server, host: &str) {
     let address = SocketAddr::new(host.parse().unwrap(), server.port());
     let workers = counters(server);
@@ -241,7 +241,7 @@ fn the_port_is_free_immediately_after_a_stop() {
         let arguments = ["-n", "lab", "-c", config.to_str().unwrap(), "--listener", listener];
         let mut server = sandbox.start(&arguments);
         let port = server.port().to_string();
-        // Sockets of a reload leave connections in TIME_WAIT too.
+        // Sockets closed by a reload leave connections in TIME_WAIT too.
         sandbox.write("c.toml", "workers = 4\nrespond = \"fixed\"\n");
         sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
         for signals in [&[Signal::SIGTERM][..], &[Signal::SIGTERM, Signal::SIGTERM], &[Signal::SIGQUIT]] {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{print, process};
-use crate::instance::Folder;
+use crate::instance::{Folder, Life};
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{DEFAULT_GRACE, recorded};
 use crate::server::error::Error;
@@ -31,8 +31,8 @@ pub fn stop(folder: &Folder) -> Result<(), Error> {
     let end = Instant::now() + grace + MARGIN;
     while Instant::now() < end {
         let ended = process.wait(100).unwrap_or(false);
-        // A container's init may leave a zombie behind, which is gone for us: the lock tells.
-        if ended || folder.life()? != life {
+        // A container's init may leave a zombie behind: then the lock is the proof. The number is erased before the lock ends.
+        if ended || !matches!(folder.life()?, now if now == life || now == Life::Starting) {
             return print(&format!("stopped {}\n", folder.name()));
         }
     }

@@ -1,4 +1,5 @@
-//! The chunked decoder over any bytes: no panic, never more than the limit, and the cuts between reads make no difference.
+//! The chunked decoder with arbitrary bytes: it never panics or exceeds the limit, and read boundaries do not
+//! matter.
 #![no_main]
 
 use caffeine::http::chunked::Decoder;
@@ -6,10 +7,10 @@ use libfuzzer_sys::fuzz_target;
 
 const LIMIT: u64 = 512;
 
-/// Body, bytes used, and whether it is whole; or the status of the refusal.
+/// Body, bytes used and whether it is complete; or the status of the refusal.
 type Outcome = Result<(Vec<u8>, usize, bool), u16>;
 
-/// Decodes pieces of `piece` bytes each, as reads from a client would bring them.
+/// Decodes in pieces of `piece` bytes, as reads from a client would.
 fn decode(bytes: &[u8], piece: usize) -> Outcome {
     let (mut decoder, mut body, mut used) = (Decoder::new(LIMIT), Vec::new(), 0);
     for end in (piece..bytes.len()).step_by(piece).chain([bytes.len()]) {

@@ -1,5 +1,5 @@
-//! The request parser over any bytes: no panic, nothing outside the grammar gets through, and how the bytes are cut into
-//! reads makes no difference.
+//! The request parser with arbitrary bytes: it never panics, accepts only the grammar, and read boundaries do
+//! not matter.
 #![no_main]
 
 use caffeine::http::limits::Limits;
@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { request_line: 256, head: 1024, body: 4096 };
 
-/// What a head comes to, without its borrows.
+/// An owned copy of a parsed head.
 fn read(bytes: &[u8]) -> Result<Option<String>, u16> {
     let mut slots = request::slots();
     let head = request::parse(bytes, &mut slots, &LIMITS).map_err(|refusal| refusal.status)?;
@@ -32,7 +32,7 @@ fn read(bytes: &[u8]) -> Result<Option<String>, u16> {
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = read(bytes);
-    // A cut that the input itself chooses.
+    // A boundary chosen by the input.
     let cut = bytes.first().map_or(0, |&first| usize::from(first) * 5 % (bytes.len() + 1));
     match (read(&bytes[..cut]), &whole) {
         (Ok(None), _) => {}

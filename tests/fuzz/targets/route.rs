@@ -1,4 +1,4 @@
-//! The router over any path: it never asks about anything outside the base directory, whatever is found there.
+//! The router with arbitrary paths: it never accesses anything outside the base directory.
 #![no_main]
 
 use std::path::{Component, Path, PathBuf};

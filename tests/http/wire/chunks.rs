@@ -1,13 +1,13 @@
 //! Chunked bodies, byte by byte (RFC 9112, section 7.1).
 
-use super::Owed::{Nothing, Status};
+use super::Expected::{Nothing, Status};
 use super::{Case, MAX_BODY, SECOND, echo};
 
 fn post(target: &str, body: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
 }
 
-/// Bodies and what is left when the coding is off.
+/// Chunked bodies and their decoded content.
 const TAKEN: &[(&str, &str, &str)] = &[
     ("7.1", "0\r\n\r\n", ""),
     ("7.1", "00000\r\n\r\n", ""),
@@ -31,7 +31,7 @@ const TAKEN: &[(&str, &str, &str)] = &[
     ("6.5.1", "5\r\nhello\r\n0\r\nHost: b\r\nTransfer-Encoding: gzip\r\n\r\n", "hello"),
 ];
 
-/// Bodies that are none.
+/// Invalid bodies.
 const REFUSED: &[(&str, &str)] = &[
     ("7.1", "zz\r\nhello\r\n0\r\n\r\n"),
     ("7.1", "-5\r\nhello\r\n0\r\n\r\n"),
@@ -96,7 +96,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("7.1.2", "0\r\n/mark HTTP/1.1\r\n\r\n"),
 ];
 
-/// Bodies that end too soon: the client hangs up.
+/// Truncated bodies: the client hangs up.
 const CUT: &[&str] =
     &["", "5", "5\r", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\nX: y"];
 

@@ -1,9 +1,9 @@
 //! Header fields: names, values, folding, their number and size (RFC 9112, section 5; RFC 9110, section 5).
 
-use super::Owed::{Echo, Status};
+use super::Expected::{Echo, Status};
 use super::{Case, echo};
 
-/// Fields that are refused.
+/// Refused fields.
 const REFUSED: &[(&str, &str)] = &[
     ("5.1", "X : 1"),
     ("5.1", "X\t: 1"),
@@ -45,7 +45,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("2.2", "\r"),
 ];
 
-/// Values that reach the handler, and what of them.
+/// Values, and what reaches the handler.
 const VALUES: &[(&str, &str, &str)] = &[
     ("5.1", "X:1", "1"),
     ("5.1", "X:   1", "1"),
@@ -80,10 +80,10 @@ pub fn cases() -> Vec<Case> {
         })
         .collect();
     cases.extend(VALUES.iter().map(|&(rfc, field, value)| {
-        let owed = Echo(format!("GET|a||||{value}|"));
-        Case::new(rfc, format!("{field:?}"), get("/echo", field.as_bytes()), owed)
+        let expected = Echo(format!("GET|a||||{value}|"));
+        Case::new(rfc, format!("{field:?}"), get("/echo", field.as_bytes()), expected)
     }));
-    // Every control byte but the tab; CR and LF have cases of their own.
+    // Every control byte except tab; CR and LF have their own cases.
     for byte in (0..=31_u8).chain([127]).filter(|byte| !b"\t\r\n".contains(byte)) {
         let request = get("/mark", &[b"X: a", &[byte][..], b"b"].concat());
         cases.push(Case::new("9110 5.5", format!("byte {byte} in a value"), request, Status(400)));

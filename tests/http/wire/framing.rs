@@ -1,14 +1,15 @@
-//! Where a body ends: Content-Length and Transfer-Encoding (RFC 9112, section 6; RFC 9110, section 8.6), and Expect.
+//! Where a body ends: Content-Length and Transfer-Encoding (RFC 9112, section 6; RFC 9110, section 8.6), and
+//! Expect.
 
-use super::Owed::Status;
+use super::Expected::Status;
 use super::{Case, SECOND, echo};
 
-/// A POST with these fields after Host; `SECOND` is behind its body.
+/// A POST with these fields after Host, followed by `SECOND`.
 fn post(target: &str, fields: &str, body: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}{SECOND}")
 }
 
-/// Fields that give the body `hello` a length, or none, and what the handler is told of it.
+/// Fields that give the body `hello` a length, or none, and the CONTENT_LENGTH the handler gets.
 const TAKEN: &[(&str, &str, &str, &str)] = &[
     ("6.3", "", "", ""),
     ("6.3", "Y: 1\r\nContent-Length: 0\r\n", "0", ""),
@@ -27,7 +28,7 @@ const TAKEN: &[(&str, &str, &str, &str)] = &[
     ("6.2", "Content-Length-X: 9\r\nContent-Length: 5\r\nX-Content-Length: 9\r\n", "5", "hello"),
 ];
 
-/// Fields whose length is doubtful, or no length at all.
+/// Fields with an ambiguous or invalid length.
 const REFUSED: &[(&str, &str, u16)] = &[
     ("6.3", "Content-Length: 5\r\nContent-Length: 5\r\n", 400),
     ("6.3", "Content-Length: 5\r\nContent-Length: 6\r\n", 400),
@@ -111,7 +112,7 @@ const REFUSED: &[(&str, &str, u16)] = &[
     ("9110 10.1.1", "Content-Length: 5\r\nExpect: 100-continue;x=y\r\n", 417),
 ];
 
-/// Transfer-Encoding as it is taken.
+/// Accepted forms of Transfer-Encoding.
 const CHUNKED: &[(&str, &str)] = &[
     ("6.1", "Transfer-Encoding: chunked\r\n"),
     ("7", "Transfer-Encoding: Chunked\r\n"),
@@ -144,7 +145,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// HTTP/1.0 knows lengths and nothing else.
+/// HTTP/1.0 has Content-Length only.
 fn old() -> Vec<Case> {
     let old = |fields: &str| format!("POST /mark HTTP/1.0\r\n{fields}\r\n0\r\n\r\n{SECOND}");
     let mut cases: Vec<Case> = ["chunked", "identity", "gzip, chunked", "Chunked\r\nContent-Length: 5"]

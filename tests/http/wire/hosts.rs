@@ -1,9 +1,9 @@
 //! Host, and the host in a target (RFC 9112, section 3.2; RFC 9110, section 7.2; RFC 3986, section 3.2).
 
 use super::Case;
-use super::Owed::{Echo, Status};
+use super::Expected::{Echo, Status};
 
-/// What Host may say, and what is told of it as SERVER_NAME.
+/// Valid hosts, with the SERVER_NAME the handler gets.
 const TAKEN: &[(&str, &str, &str)] = &[
     ("3986 3.2.2", "a", "a"),
     ("3986 3.2.2", "a.b-c_d~", "a.b-c_d~"),
@@ -24,7 +24,7 @@ const TAKEN: &[(&str, &str, &str)] = &[
     ("3986 3.2.3", "[::1]:8080", "[::1]"),
 ];
 
-/// What it may not.
+/// Invalid hosts.
 const REFUSED: &[(&str, &str)] = &[
     ("9110 4.2.1", ""),
     ("9110 4.2.1", ":80"),
@@ -68,7 +68,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("9110 7.2", "a, b"),
 ];
 
-/// Other ways to have no host, or two.
+/// Other ways to have no host or two.
 const HEADS: &[(&str, &str)] = &[
     ("3.2", "GET /mark HTTP/1.1\r\n\r\n"),
     ("3.2", "GET /mark HTTP/1.1\r\nX: 1\r\n\r\n"),
@@ -91,10 +91,10 @@ pub fn cases() -> Vec<Case> {
     for &(rfc, host, name) in TAKEN {
         let request = format!("GET /echo HTTP/1.1\r\nHost: {host}\r\n\r\n");
         cases.push(Case::new(rfc, format!("Host: {host}"), request, Echo(format!("GET|{name}|||||"))));
-        // The host of the target wins over that of the field.
+        // The host in the target takes precedence over the field.
         let request = format!("GET http://{host}/echo HTTP/1.1\r\nHost: other\r\n\r\n");
-        let owed = Echo(format!("GET|{name}|||||"));
-        cases.push(Case::new("3.2.2", format!("http://{host}/"), request, owed));
+        let expected = Echo(format!("GET|{name}|||||"));
+        cases.push(Case::new("3.2.2", format!("http://{host}/"), request, expected));
     }
     for &(rfc, host) in REFUSED {
         let request = format!("GET /mark HTTP/1.1\r\nHost: {host}\r\n\r\n");

@@ -1,6 +1,6 @@
-//! The request line: methods, versions, and what comes before it (RFC 9112, sections 2 and 3).
+//! The request line: methods, versions, and bytes before it (RFC 9112, sections 2 and 3).
 
-use super::Owed::{Nothing, Status};
+use super::Expected::{Nothing, Status};
 use super::{Case, echo};
 
 /// Methods that are tokens (RFC 9110, sections 5.6.2 and 9.1).
@@ -22,7 +22,7 @@ const METHODS: &[&str] = &[
     "A-METHOD-THAT-IS-LONGER-THAN-ANY-THAT-WAS-EVER-REGISTERED-SOMEWHERE",
 ];
 
-/// Methods that are none.
+/// Invalid methods.
 const NO_METHODS: &[&str] = &[
     "",
     " GET",
@@ -53,7 +53,7 @@ const NO_METHODS: &[&str] = &[
     "\u{feff}GET",
 ];
 
-/// Whole beginnings, with the section and the status owed.
+/// Complete heads with their section and expected status.
 const STARTS: &[(&str, &str, u16)] = &[
     ("3", "GET /mark\r\nHost: a\r\n\r\n", 400),
     ("3", "GET /mark \r\nHost: a\r\n\r\n", 400),
@@ -127,7 +127,7 @@ pub fn cases() -> Vec<Case> {
     );
     let one_line = "\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
     cases.push(Case::new("2.2", "one empty line first", one_line, echo("GET", "", "")));
-    let without = super::Owed::Echo("GET|127.0.0.1|||||".into());
+    let without = super::Expected::Echo("GET|127.0.0.1|||||".into());
     cases.push(Case::new("2.3", "HTTP/1.0", "GET /echo HTTP/1.0\r\n\r\n", without));
     for version in ["HTTP/1.2", "HTTP/1.3", "HTTP/1.9"] {
         let request = format!("GET /echo {version}\r\nHost: a\r\n\r\n");
@@ -145,13 +145,13 @@ fn long() -> Vec<Case> {
         (target.to_owned() + &"x".repeat(rest), rest)
     };
     let (target, rest) = line("/echo?", 8192);
-    let owed = super::Owed::Echo(format!("GET|a||{}|||", "x".repeat(rest)));
+    let expected = super::Expected::Echo(format!("GET|a||{}|||", "x".repeat(rest)));
     let whole = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
     let (over, _) = line("/mark?", 8193);
     let endless = format!("GET /mark?{}", "x".repeat(9000));
     let method = format!("{} /mark HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(9000));
     vec![
-        Case::new("3", "a line as long as may be", whole, owed),
+        Case::new("3", "a line as long as may be", whole, expected),
         Case::new(
             "9110 15.5.15",
             "one byte more",
@@ -164,7 +164,7 @@ fn long() -> Vec<Case> {
     ]
 }
 
-/// The client leaves in the middle.
+/// The client disconnects in the middle.
 fn cut() -> Vec<Case> {
     let whole = "GET /mark HTTP/1.1\r\nHost: a\r\n\r\n";
     [0, 1, 3, 4, 9, 12, 18, 19, 20, 24, 28, 29, 30]

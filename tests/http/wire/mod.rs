@@ -1,10 +1,12 @@
-//! The wire suite: bytes of a request, the section of the RFC that judges them, and the exact answer owed.
+//! The wire suite: the bytes of a request, the section of the RFC that applies, and the exact expected
+//! response.
 //!
-//! Each case is sent twice, in one piece and in two, since these go through different threads of a worker. An answer of
-//! the server's own must be complete and the last of its connection. What must never happen is told by a side effect:
-//! `/mark`, and a program outside the base directory, leave a line in a file, and at the end that file is not there.
+//! Each case is sent twice, in one piece and in two, since these go through different threads of a worker. A
+//! response of the server itself must be complete and the last on its connection. Forbidden execution is seen
+//! by a side effect: `/mark` and a program outside the base directory write a line to a file, which must not
+//! exist at the end.
 //!
-//! Sections are of RFC 9112 (HTTP/1.1), with a prefix where they are of RFC 9110 (HTTP semantics), 3986 (URI), 3875 (CGI).
+//! Sections are of RFC 9112 (HTTP/1.1); a prefix names RFC 9110 (HTTP semantics), 3986 (URI) or 3875 (CGI).
 
 mod chunks;
 mod fields;
@@ -24,55 +26,61 @@ use std::time::Duration;
 
 use crate::harness::{Response, Sandbox, Server, connect, read_some};
 
-/// A request that must not be executed, whatever comes before it on its connection.
+/// A request that must not be executed, whatever precedes it on its connection.
 pub const SECOND: &str = "GET /mark?second HTTP/1.1\r\nHost: a\r\n\r\n";
-/// The largest body that the server under test takes.
+/// The largest body the server under test accepts.
 pub const MAX_BODY: usize = 1000;
-/// What a handler is asked for, for the answer [`Owed::Echo`].
+/// What the echo handler prints, see [`Expected::Echo`].
 const ECHO: &str = "#!/bin/sh
 printf 'HTTP/1.1 200 OK\\r\\n\\r\\n%s|%s|%s|%s|%s|%s|' \"$REQUEST_METHOD\" \"$SERVER_NAME\" \"$PATH_INFO\" \"$QUERY_STRING\" \"$CONTENT_LENGTH\" \"$HTTP_X$HTTP_PROXY\"
 exec cat
 ";
 
-/// The answer owed to a request.
+/// The expected response.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Owed {
-    /// An answer of the server's own.
+pub enum Expected {
+    /// A status sent by the server itself.
     Status(u16),
-    /// `/echo` ran: method, server name, path info, query, content length, field `X`, each with a bar, then the body.
+    /// `/echo` ran: method, server name, path info, query, content length, field `X`, each with a bar, then
+    /// the body.
     Echo(String),
-    /// The server says that it is there (`OPTIONS *`).
+    /// The response to `OPTIONS *`.
     Present,
-    /// The end of the connection, without a word.
+    /// The connection closes without a response.
     Nothing,
 }
 
-/// One line of a table.
+/// One row of a table.
 #[derive(Debug)]
 pub struct Case {
-    /// The section that judges it.
+    /// The section that applies.
     rfc: &'static str,
     what: String,
-    /// Sent at first.
+    /// Sent first.
     send: Vec<u8>,
-    /// Sent when the answer has begun to arrive.
+    /// Sent once the response has begun to arrive.
     late: Vec<u8>,
-    /// Where `send` is cut when it goes out in two pieces.
+    /// Where `send` is split when it is sent in two pieces.
     cut: usize,
     /// Whether the client then closes its side.
     hang_up: bool,
-    owed: Owed,
+    expected: Expected,
 }
 
 impl Case {
-    pub fn new(rfc: &'static str, what: impl Into<String>, send: impl Into<Vec<u8>>, owed: Owed) -> Self {
+    pub fn new(
+        rfc: &'static str,
+        what: impl Into<String>,
+        send: impl Into<Vec<u8>>,
+        expected: Expected,
+    ) -> Self {
         let send = send.into();
-        // In the head, or what comes behind the request could arrive while its handler has the connection.
+        // In the head; otherwise data after the request could arrive while its handler has the connection.
         let head = send.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(send.len());
-        Self { rfc, what: what.into(), cut: head / 2, send, late: Vec::new(), hang_up: false, owed }
+        Self { rfc, what: what.into(), cut: head / 2, send, late: Vec::new(), hang_up: false, expected }
     }
 
-    /// With `more` behind it, which arrives no later than the end of the request itself.
+    /// Followed by `more`, which arrives no later than the end of the request itself.
     pub fn followed_by(mut self, more: &str) -> Self {
         self.send.extend_from_slice(more.as_bytes());
         self
@@ -89,9 +97,9 @@ impl Case {
     }
 }
 
-/// `/echo`, asked with `method`, of a client that calls the server `a`.
-pub fn echo(method: &str, length: &str, body: &str) -> Owed {
-    Owed::Echo(format!("{method}|a|||{length}||{body}"))
+/// The response of `/echo` to `method` from a client that calls the server `a`.
+pub fn echo(method: &str, length: &str, body: &str) -> Expected {
+    Expected::Echo(format!("{method}|a|||{length}||{body}"))
 }
 
 fn tables() -> Vec<(&'static str, Vec<Case>)> {
@@ -108,15 +116,15 @@ fn tables() -> Vec<(&'static str, Vec<Case>)> {
     ]
 }
 
-/// What came back for a case; `split` is where its bytes are cut in two.
+/// The response to a case; `split` is where its bytes are cut in two.
 fn exchange(server: &Server, case: &Case, split: usize) -> Vec<u8> {
     let mut stream = connect(server.port());
     stream.set_nodelay(true).unwrap();
     let (first, rest) = case.send.split_at(split);
-    let _ = stream.write_all(first); // a large one may be answered, and the connection closed, before it is sent whole
+    let _ = stream.write_all(first); // the server may respond and close before a large one is sent completely
     if !rest.is_empty() {
-        std::thread::sleep(Duration::from_millis(2)); // a boundary between segments: nothing is waited for
-        let _ = stream.write_all(rest); // it may have been refused already
+        std::thread::sleep(Duration::from_millis(2)); // separates the segments; no condition to wait for
+        let _ = stream.write_all(rest); // the request may already have been refused
     }
     let mut answer = Vec::new();
     if !case.late.is_empty() {
@@ -128,7 +136,7 @@ fn exchange(server: &Server, case: &Case, split: usize) -> Vec<u8> {
     if case.hang_up {
         let _ = stream.shutdown(Shutdown::Write);
     }
-    // What arrives while a handler has the connection may cost the end of its response (RFC 9112, section 9.6).
+    // Data arriving while a handler has the connection may cut off its response (RFC 9112, section 9.6).
     let reset = stream.read_to_end(&mut answer).is_err();
     if reset && case.late.is_empty() {
         answer.extend_from_slice(b"(reset)");
@@ -136,31 +144,32 @@ fn exchange(server: &Server, case: &Case, split: usize) -> Vec<u8> {
     answer
 }
 
-/// What is wrong with an answer.
+/// What is wrong with a response.
 fn complaint(case: &Case, answer: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(answer);
-    match &case.owed {
-        Owed::Nothing => (!answer.is_empty()).then(|| format!("nothing is owed, but came: {text:?}")),
-        Owed::Echo(owed) => {
-            let whole = format!("HTTP/1.1 200 OK\r\n\r\n{owed}");
+    match &case.expected {
+        Expected::Nothing => (!answer.is_empty()).then(|| format!("nothing is expected, but came: {text:?}")),
+        Expected::Echo(expected) => {
+            let whole = format!("HTTP/1.1 200 OK\r\n\r\n{expected}");
             (text != whole && (case.late.is_empty() || !whole.starts_with(&*text)))
-                .then(|| format!("owed {owed:?}, came {text:?}"))
+                .then(|| format!("expected {expected:?}, came {text:?}"))
         }
-        Owed::Present => {
-            let owed = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        Expected::Present => {
+            let expected = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             let dated = |line: &&str| !line.starts_with("Date: ");
             let undated: String = text.split_inclusive("\r\n").filter(dated).collect();
-            (undated != owed || undated == text).then(|| format!("owed {owed:?} and a Date, came {text:?}"))
+            (undated != expected || undated == text)
+                .then(|| format!("expected {expected:?} and a Date, came {text:?}"))
         }
-        Owed::Status(_) if !text.contains("\r\n\r\n") => Some(format!("no answer: {text:?}")),
-        Owed::Status(status) => {
+        Expected::Status(_) if !text.contains("\r\n\r\n") => Some(format!("no answer: {text:?}")),
+        Expected::Status(status) => {
             let response = Response::parse(answer);
             let own = response.status == *status
                 && response.header("connection") == Some("close")
                 && response.text().starts_with(&format!("{status} "))
                 && response.text().ends_with('\n')
                 && response.header("content-length") == Some(&*response.body.len().to_string());
-            (!own).then(|| format!("owed {status}, came {text:?}"))
+            (!own).then(|| format!("expected {status}, came {text:?}"))
         }
     }
 }
@@ -176,7 +185,7 @@ fn with_handlers() -> (Sandbox, Server) {
         mark.display()
     );
     sandbox.handler("mark", &leaves);
-    // Two steps above the base, and one.
+    // Two levels above the base, and one.
     sandbox.program("outside", &leaves);
     sandbox.program(".config/outside", &leaves);
     sandbox.write(".config/caffeine/text", &leaves);
@@ -211,7 +220,7 @@ fn every_request_gets_the_expected_response_and_has_no_other_effect() {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
-    server.stop(); // handlers that were launched have ended now
+    server.stop(); // launched handlers have exited now
     let marks = std::fs::read_to_string(sandbox.path("marks")).unwrap_or_default();
     assert!(marks.is_empty(), "these ran:\n{marks}");
 }

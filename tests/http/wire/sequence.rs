@@ -1,10 +1,11 @@
-//! One request per connection: what follows it, in the same packet or late, is never executed (RFC 9112, section 9).
+//! One request per connection: later data, in the same packet or not, is never executed (RFC 9112, section
+//! 9).
 
-use super::Owed::{Echo, Nothing, Status};
-use super::{Case, Owed, SECOND, echo};
+use super::Expected::{Echo, Nothing, Status};
+use super::{Case, Expected, SECOND, echo};
 
-/// Whole first requests, and the answer owed to them alone.
-fn firsts() -> Vec<(&'static str, &'static str, Owed)> {
+/// Complete first requests with their expected response.
+fn firsts() -> Vec<(&'static str, &'static str, Expected)> {
     let hello = || echo("POST", "5", "hello");
     let get = || echo("GET", "", "");
     vec![
@@ -49,7 +50,7 @@ fn firsts() -> Vec<(&'static str, &'static str, Owed)> {
     ]
 }
 
-/// What comes behind them.
+/// Data after the first request.
 fn followers() -> Vec<(&'static str, String)> {
     vec![
         ("a second one", SECOND.into()),
@@ -62,21 +63,21 @@ fn followers() -> Vec<(&'static str, String)> {
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rfc, first, owed) in firsts() {
+    for (rfc, first, expected) in firsts() {
         for (what, more) in followers() {
-            let case = Case::new(rfc, format!("{first:?} and {what}"), first, owed.clone());
+            let case = Case::new(rfc, format!("{first:?} and {what}"), first, expected.clone());
             cases.push(case.followed_by(&more));
         }
-        let late = Case::new(rfc, format!("{first:?} and a second one late"), first, owed.clone());
+        let late = Case::new(rfc, format!("{first:?} and a second one late"), first, expected.clone());
         cases.push(late.late(SECOND));
-        let alone = Case::new(rfc, format!("{first:?}, after which the client hangs up"), first, owed);
+        let alone = Case::new(rfc, format!("{first:?}, after which the client hangs up"), first, expected);
         cases.push(alone.hanging_up());
     }
     cases.extend(cut_bodies());
     cases
 }
 
-/// A body that does not come is not waited out by a client that has hung up, and its handler never runs.
+/// A client that hangs up before its body arrived is not waited for, and its handler never runs.
 fn cut_bodies() -> Vec<Case> {
     let head = "POST /mark HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
     let mut cases: Vec<Case> = ["", "h", "hell"]
@@ -86,10 +87,10 @@ fn cut_bodies() -> Vec<Case> {
         })
         .collect();
     let waits = "POST /mark HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 600\r\n\r\n";
-    let owed = Echo("POST|a|||5||hello".into());
+    let expected = Echo("POST|a|||5||hello".into());
     let early =
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello and far too much".to_owned();
-    cases.push(Case::new("6.3", "more body than announced", early, owed));
+    cases.push(Case::new("6.3", "more body than announced", early, expected));
     cases.push(Case::new("8", "a body cut after consent", format!("{waits}half"), Nothing).hanging_up());
     cases
 }

@@ -1,12 +1,12 @@
-//! Requests that hide another one: what a front and a back that read the same bytes differently would both fall for.
+//! Request smuggling: requests that a front end and a back end could read differently.
 
-use super::Owed::Status;
+use super::Expected::Status;
 use super::{Case, SECOND, echo};
 
-/// A chunked body that ends at once; `SECOND` is behind it.
+/// An empty chunked body followed by `SECOND`.
 const ENDED: &str = "0\r\n\r\n";
 
-/// Ways of hiding Transfer-Encoding from one of two readers, with a Content-Length beside it.
+/// Ways to hide Transfer-Encoding from one of two parsers, beside a Content-Length.
 const HIDDEN: &[(&str, &str)] = &[
     ("6.1", "Transfer-Encoding: chunked"),
     ("6.1", "Transfer-Encoding:\tchunked"),
@@ -40,7 +40,7 @@ const HIDDEN: &[(&str, &str)] = &[
     ("9110 5.5", "Transfer-Encoding: chu\0nked"),
 ];
 
-/// Names that are not what they look like: other fields, so that the length counts.
+/// Look-alike names: they are other fields, so Content-Length applies.
 const LOOKALIKES: &[&str] = &[
     "Transfer_Encoding: chunked",
     "Transfer-Encoding-: chunked",
@@ -70,7 +70,7 @@ const LOOKALIKES: &[&str] = &[
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rfc, field) in HIDDEN {
-        // CL.TE: one reader takes all of it as a body, the other sees it end at the 0.
+        // CL.TE: one parser takes everything as the body, the other ends it at the 0.
         let length = ENDED.len() + SECOND.len();
         for fields in [
             format!("Content-Length: {length}\r\n{field}\r\n"),
@@ -79,7 +79,7 @@ pub fn cases() -> Vec<Case> {
             let request = format!("POST /mark HTTP/1.1\r\nHost: a\r\n{fields}\r\n{ENDED}{SECOND}");
             cases.push(Case::new(rfc, format!("CL.TE {fields:?}"), request, Status(400)));
         }
-        // TE.CL: the chunk is a request for the one that counts bytes.
+        // TE.CL: the chunk is a request for a parser that counts bytes.
         let chunk = format!("{:x}\r\n", SECOND.len());
         let fields = format!("Content-Length: {}\r\n{field}\r\n", chunk.len());
         let request = format!("POST /mark HTTP/1.1\r\nHost: a\r\n{fields}\r\n{chunk}{SECOND}\r\n0\r\n\r\n");
@@ -98,7 +98,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A request inside a body is a body.
+/// A request inside a body is part of the body.
 fn inside() -> Vec<Case> {
     let length = SECOND.len().to_string();
     let size = format!("{:x}", SECOND.len());
@@ -130,7 +130,7 @@ fn inside() -> Vec<Case> {
     ]
 }
 
-/// Lines that end in the one reader's eyes only.
+/// Line ends that only some parsers recognise.
 fn split_lines() -> Vec<Case> {
     let whole: &[(&str, &str)] = &[
         ("2.2", "GET /mark HTTP/1.1\rHost: a\r\r\r\n\r\n"),

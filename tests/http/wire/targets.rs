@@ -1,9 +1,10 @@
-//! The request target: its forms, its parts, its bytes (RFC 9112, section 3.2; RFC 3986; RFC 3875, section 4.1).
+//! The request target: its forms, its parts, its bytes (RFC 9112, section 3.2; RFC 3986; RFC 3875, section
+//! 4.1).
 
 use super::Case;
-use super::Owed::{Echo, Present, Status};
+use super::Expected::{Echo, Present, Status};
 
-/// Targets that reach `/echo`: what it finds as PATH_INFO and QUERY_STRING.
+/// Targets that reach `/echo`, with the PATH_INFO and QUERY_STRING it gets.
 const TAKEN: &[(&str, &str, &str, &str)] = &[
     ("3875 4.1.7", "/echo?", "", ""),
     ("3875 4.1.7", "/echo?a=1&b=2", "", "a=1&b=2"),
@@ -40,7 +41,7 @@ const TAKEN: &[(&str, &str, &str, &str)] = &[
     ("3.2.2", "http://a/%65cho", "", ""),
 ];
 
-/// Targets that are refused.
+/// Refused targets.
 const REFUSED: &[(&str, &str, u16)] = &[
     ("3.2", "mark", 400),
     ("3.2", "?mark", 400),

@@ -1,9 +1,11 @@
-//! Ways out of the base directory, each of which would run a program that leaves a mark (RFC 3986, sections 5.2.4, 7.3).
+//! Path traversal: ways out of the base directory to a program that leaves a mark (RFC 3986, sections 5.2.4,
+//! 7.3).
 //!
-//! A segment that is `..` for anybody, decoded however often, is never walked: 404. What is no escape at all is 400.
+//! A segment that decodes to `..`, however often it is decoded, is never followed: 404. An invalid escape is
+//! 400.
 
 use super::Case;
-use super::Owed::Status;
+use super::Expected::Status;
 
 /// Spellings of one step up.
 const UPS: &[(&str, u16)] = &[
@@ -53,7 +55,7 @@ const UPS: &[(&str, u16)] = &[
     ("sub/%2e%2e/..", 404),
 ];
 
-/// Where a step is tried from.
+/// Prefixes before the step.
 const PLACES: &[&str] =
     &["/UP/outside", "/UP/UP/outside", "/sub/UP/UP/UP/outside", "/UP%2fUP%2foutside", "//UP//UP//outside"];
 
@@ -77,7 +79,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Paths that a join with the base would take for absolute ones, and other places of interest.
+/// Paths that a join with the base would treat as absolute, and other sensitive paths.
 const ABSOLUTE: &[&str] = &[
     "//bin/true",
     "///bin/true",

@@ -1,4 +1,4 @@
-//! The contract with one worker, which has nobody to share with, and on the way from there and back.
+//! The contract with a single worker, and across reloads to more workers and back.
 
 use super::everywhere;
 use crate::harness::Sandbox;

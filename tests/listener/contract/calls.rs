@@ -1,4 +1,4 @@
-//! What the table says that a connection costs in system calls, against what the kernel is asked.
+//! The documented system calls per connection, compared with those the kernel sees.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use super::everywhere;
 use crate::harness::traffic::children;
 use crate::harness::{Answer, Sandbox};
 
-/// What a listener layer could ask of the kernel, but for fcntl(): a development build checks each descriptor before it closes it.
+/// System calls a listener could make, except fcntl(), which a debug build makes before each close().
 const WATCHED: &[(&str, i64)] = &[
     ("accept", libc::SYS_accept),
     ("accept4", libc::SYS_accept4),
@@ -57,7 +57,8 @@ const CONNECTIONS: usize = 20;
 
 type Calls = BTreeMap<&'static str, f64>;
 
-/// System calls per connection by the processes below the supervisor, each connection coming when all is quiet.
+/// System calls per connection in the processes below the supervisor; each connection arrives when all are
+/// idle.
 fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
     let sandbox = Sandbox::new();
     let seen = Arc::new(Mutex::new(BTreeMap::<(u32, i64), usize>::new()));
@@ -105,12 +106,12 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
 
 #[test]
 fn a_connection_costs_the_documented_system_calls() {
-    // What a request costs with any strategy.
+    // The calls that a request costs with any strategy.
     let Some(mut common) = per_connection("inherited", "2") else { return };
     *common.get_mut("accept4").unwrap() -= 1.0;
     assert!(common["accept4"].abs() < 0.1, "{common:?}");
     everywhere(|choice, listener| {
-        // Of a race the promise is for the winner: nobody else takes part.
+        // In a race the promise holds for the winner: with one worker there is no loser.
         let workers = if choice.promises().spread == Spread::Race { "1" } else { "2" };
         for (name, count) in per_connection(listener, workers).unwrap() {
             let promised = choice.promises().calls.iter().filter(|call| **call == name).count() as f64;

@@ -1,4 +1,5 @@
-//! The contract where it is easiest to break: a worker that leaves has been woken for connections, and others have not.
+//! The contract where it is easiest to break: a leaving worker was woken for connections, the others were
+//! not.
 
 use caffeine::listener::Loss;
 use nix::sys::signal::Signal;
@@ -16,7 +17,7 @@ fn connections_that_woke_a_leaving_worker_are_served() {
         let (sandbox, server) = fixed(listener);
         let old = counters(&server);
         old.iter().for_each(stop);
-        // They were told to leave, and will when they go on; the new ones wait behind them.
+        // They have been told to leave and will when resumed; the new workers wait behind them.
         sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();
         let clients: Vec<_> = (0..30).map(|_| begin(&server, "/")).collect();
         old.iter().for_each(|row| signal(row, Signal::SIGCONT));
@@ -34,7 +35,7 @@ fn a_worker_terminated_by_hand_is_replaced_and_loses_nothing() {
         eventually("it is launched", || counters(&server).iter().map(|row| row.launched).sum::<u64>() == 1);
         let row = counters(&server).into_iter().find(|row| row.launched == 1).unwrap();
         signal(&row, Signal::SIGTERM);
-        // Meanwhile it waits for its handler, and the others go on.
+        // Meanwhile it waits for its handler, and the others serve.
         (0..12).for_each(|_| assert_eq!(server.get("/hello").status, 200));
         assert_eq!(busy.finish().status, 200);
         eventually("it has a successor", || {

@@ -1,6 +1,6 @@
-//! Wake-ups that are lost: a worker is held between the wait that a connection has ended and the call that takes the connection
-//! (a gate of seccomp(2) stands before that call), and is killed, stopped or told to leave there. The connection must be
-//! served without a second one that wakes somebody else.
+//! Lost wake-ups: a worker is held between the wait that a connection ended and the call that takes the
+//! connection (seccomp(2) intercepts that call), and is killed, stopped or told to leave there. The
+//! connection must be served without a second one that wakes another worker.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,9 +15,9 @@ use crate::harness::{Answer, Sandbox, Server, eventually, pid, standstill};
 
 /// The calls that take a connection.
 const TAKING: [i64; 3] = [libc::SYS_accept4, libc::SYS_recvmsg, libc::SYS_io_uring_enter];
-/// Nothing changes for so long: the server is at rest.
+/// The server is idle when nothing changes for this long.
 const QUIET: Duration = Duration::from_millis(100);
-/// The calls that some strategies wait in before.
+/// The calls in which some strategies wait first.
 const WAITING: [i64; 2] = [libc::SYS_epoll_pwait, EPOLL_WAIT];
 #[cfg(target_arch = "x86_64")]
 const EPOLL_WAIT: i64 = libc::SYS_epoll_wait;
@@ -25,7 +25,7 @@ const EPOLL_WAIT: i64 = libc::SYS_epoll_wait;
 const EPOLL_WAIT: i64 = libc::SYS_epoll_pwait;
 const WORKERS: usize = 3;
 
-/// What becomes of the worker that is held.
+/// What happens to the held worker.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Killed,
@@ -39,7 +39,7 @@ impl Fate {
     const ALL: [Self; 5] =
         [Self::Killed, Self::Stopped, Self::ToldToLeave, Self::KilledThenReload, Self::StoppedThenReload];
 
-    /// Whether a strategy that promises this loses nothing by it.
+    /// Whether a strategy with these promises loses nothing by it.
     fn is_promised(self, promises: &Promises) -> bool {
         let stopped = matches!(promises.stopped, Wait::Nothing | Wait::UpToMs(_));
         match self {
@@ -50,7 +50,7 @@ impl Fate {
         }
     }
 
-    fn befalls(self, worker: u32, sandbox: &Sandbox, server: &Server) {
+    fn strike(self, worker: u32, sandbox: &Sandbox, server: &Server) {
         let send = |signal| kill(pid(worker), signal).unwrap();
         match self {
             Self::Killed | Self::KilledThenReload => send(Signal::SIGKILL),
@@ -66,13 +66,13 @@ impl Fate {
     }
 }
 
-/// Who is held at the gate: the first of `wanted` that comes to take a connection. Where a strategy waits in another call, that
-/// call must have been its last: it was woken.
+/// The worker held at the gate: the first of `wanted` that takes a connection. Where a strategy waits in
+/// another call, that call must have been its last one: then it was woken.
 #[derive(Debug, Default)]
 struct Held {
     wanted: Vec<u32>,
     held: Option<u32>,
-    /// Of each thread that has ever waited: whether it was its last call.
+    /// For each thread that has waited: whether that was its last call.
     waited: HashMap<u32, bool>,
 }
 
@@ -92,7 +92,7 @@ impl Held {
     }
 }
 
-/// Sends one connection after the other, until one waits although all but the held worker sleep.
+/// Makes one connection after the other until one waits although all but the held worker sleep.
 fn strand(server: &Server, held: &Mutex<Held>) -> Option<(u32, Pending)> {
     for _ in 0..WORKERS + 2 {
         let client = begin(server, "/");
@@ -113,8 +113,8 @@ fn strand(server: &Server, held: &Mutex<Held>) -> Option<(u32, Pending)> {
     None
 }
 
-/// Strategies in which no connection waits for a worker that is held there: the wait itself takes the connection, all are woken,
-/// or the queue is the worker's own and its successor looks into it first.
+/// Strategies in which no connection waits for a held worker: the wait itself takes the connection, all
+/// workers are woken, or the queue belongs to the worker and its replacement reads it first.
 const NEED_NOTHING: &[&str] = &[
     "inherited",
     "inherited-herd",
@@ -124,10 +124,10 @@ const NEED_NOTHING: &[&str] = &[
     "uring-multishot",
     "reuseport-cbpf",
 ];
-/// How often a connection may find a worker that was awake for another reason, until a strategy is taken for such a one.
+/// Attempts before a strategy counts as one of these: a worker may be awake for another reason.
 const TRIES: usize = 3;
 
-/// Tries one fate. `false` when no connection waits for the worker that is held.
+/// Tries one fate. `false` when no connection waits for the held worker.
 fn is_served(listener: &str, fate: Fate) -> bool {
     let sandbox = Sandbox::new();
     let held = Arc::new(Mutex::new(Held::default()));
@@ -143,7 +143,7 @@ fn is_served(listener: &str, fate: Fate) -> bool {
     held.lock().unwrap().wanted = server.worker_pids();
     let Some((worker, client)) = strand(&server, &held) else { return false };
     eprintln!("{listener}: {fate:?} {worker} while it is held");
-    fate.befalls(worker, &sandbox, &server);
+    fate.strike(worker, &sandbox, &server);
     assert_eq!(client.finish().status, 200, "{listener}: {fate:?}");
     true
 }
@@ -156,7 +156,7 @@ fn a_connection_is_served_although_the_worker_it_woke_never_accepts() {
             if !(0..TRIES).any(|_| is_served(listener, fate)) {
                 assert!(
                     NEED_NOTHING.contains(&choice.entry.name),
-                    "{listener}: no connection waits for a worker that is held; if none can, it belongs into NEED_NOTHING"
+                    "{listener}: no connection waits for a worker that is held; if none can, it belongs in NEED_NOTHING"
                 );
                 return;
             }

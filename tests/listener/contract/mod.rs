@@ -1,4 +1,4 @@
-//! The contract of the listener layer, tried on every strategy in the table: see `src/listener/mod.rs`.
+//! The contract of the listener layer, tested with every strategy: see `src/listener/mod.rs`.
 
 mod alone;
 mod calls;
@@ -24,7 +24,7 @@ const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\
 const SLOW: &str =
     "#!/bin/sh\nsleep 1\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
 
-/// Strategies that are tried at once: they wait more than they work.
+/// Strategies tested at the same time: they mostly wait.
 const AT_ONCE: usize = 6;
 
 /// A number from the environment.
@@ -32,8 +32,8 @@ pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Tries every strategy with every argument. `CONTRACT_OF=uring,reuseport` in the environment tries only these, `LANES=1` one
-/// after the other.
+/// Tests every strategy with every argument. In the environment, `CONTRACT_OF=uring,reuseport` picks
+/// strategies and `LANES=1` runs them one by one.
 pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
     let only = std::env::var("CONTRACT_OF").ok();
     let choices: Vec<Choice> = Choice::all()
@@ -81,8 +81,8 @@ fn accepted(server: &Server) -> Vec<u64> {
     counters(server).iter().map(|row| row.accepted).collect()
 }
 
-/// Connections per worker while `n` requests are made one after the other, each when all workers wait again: a client
-/// has its answer a moment before the worker is back in the queue, and may be faster.
+/// Connections per worker for `n` sequential requests, each made when all workers wait again: a client
+/// has its response a moment before the worker is back in the queue.
 fn spread_of(server: &Server, n: usize) -> Vec<u64> {
     let before = accepted(server);
     let pids = server.worker_pids();
@@ -101,7 +101,7 @@ fn assert_spread(choice: &Choice, counts: &[u64]) {
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
     match choice.promises().spread {
         Spread::Turn => assert!(most - least <= 1, "{name}: no exact turn: {counts:?}"),
-        // 4 standard deviations of a binomial share, on each side.
+        // Within 4 standard deviations of a binomial share.
         Spread::Hash => {
             let (n, p) = (counts.iter().sum::<u64>() as f64, 1.0 / counts.len() as f64);
             let (mean, deviation) = (n * p, (n * p * (1.0 - p)).sqrt());
@@ -139,8 +139,8 @@ fn connections_are_spread_over_idle_workers_as_promised() {
     });
 }
 
-/// An idle connection on every worker: as they come where they come in turn or by chance, else on one worker after the
-/// other while the rest is stopped.
+/// An idle connection on every worker: as the strategy spreads them where that is in turn or by chance,
+/// otherwise on one worker after the other while the rest are suspended.
 fn hold_one_each(server: &Server, spread: Spread) -> Vec<TcpStream> {
     let mut held = Vec::new();
     let rows = counters(server);
@@ -219,11 +219,11 @@ fn a_killed_worker_loses_at_most_its_own_connections() {
         let tally = under_load(&server, 6, || {
             for round in 0..8 {
                 let row = counters(&server).swap_remove(round % WORKERS);
-                // Stopped first, so that it is seen as it is at the moment of its death.
+                // Stopped first, so that its state cannot change before it dies.
                 signal(&row, Signal::SIGSTOP);
                 eventually("it is stopped", || is_stopped(&row));
                 let own = sockets(pid_of(&row)) - listeners;
-                // One connection may have come out of accept() before the worker could count it.
+                // One connection may have been accepted before the worker could count it.
                 let open = counters(&server)[round % WORKERS].open as usize;
                 let ahead = choice.promises().crash == Loss::Accepted;
                 assert!(ahead || own <= open + 1, "{listener}: {own} sockets, {open} counted");
@@ -338,13 +338,13 @@ fn a_suspended_worker_does_not_block_the_others() {
     });
 }
 
-/// Whether a process' main thread sleeps without waiting for anything (`inherited-delay` does before it waits).
+/// Whether a process's main thread is in a plain sleep (`inherited-delay` sleeps before it waits).
 fn only_sleeps(pid: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     call.split(' ').next().is_some_and(|number| number.parse() == Ok(nix::libc::SYS_ppoll))
 }
 
-/// Whether a signal waits to be delivered to a process (proc(5), ShdPnd).
+/// Whether a signal is pending for a process (proc(5), ShdPnd).
 fn has_pending(pid: u32, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
@@ -360,7 +360,7 @@ fn pid_of(row: &Counters) -> u32 {
     u32::try_from(row.pid).unwrap()
 }
 
-/// Sockets that a process has open.
+/// Number of sockets that a process has open.
 fn sockets(pid: u32) -> usize {
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
     links

@@ -1,5 +1,5 @@
-//! A random life of an instance: connections, kills, stops, continues and reloads in a random order, and an account of
-//! every connection at the end. What a seed does is always the same; how its steps fall in time is not.
+//! Random sequences of connections, kills, stops, continues and reloads; at the end every connection is
+//! accounted for. A seed fixes the steps but not their timing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use super::{WORKERS, everywhere, fixed, is_stopped, pid_of, sockets, stop};
 use crate::harness::traffic::{counters, half_a_request, signal};
 use crate::harness::{Sandbox, Server, connect, eventually};
 
-/// Steps and seeds; `LIFE_STEPS=30` and `LIFE_SEEDS=1,2,3` in the environment ask for others.
+/// Steps and seeds; `LIFE_STEPS=30` and `LIFE_SEEDS=1,2,3` in the environment override them.
 const STEPS: usize = 14;
 const SEEDS: [u64; 2] = [1, 20_261_125];
 
@@ -23,24 +23,24 @@ fn asked(name: &str) -> Option<Vec<u64>> {
     Some(text.split(',').map(|number| number.parse().unwrap()).collect())
 }
 
-/// What became of connections.
+/// How connections ended.
 #[derive(Debug, Default)]
 struct Account {
     begun: usize,
     answered: usize,
     reset: usize,
-    /// What killed workers held at the moment of their death.
+    /// Connections held by workers when they were killed.
     held_by_the_dead: usize,
 }
 
 struct Life<'a> {
     sandbox: &'a Sandbox,
     server: &'a Server,
-    /// Sockets that a worker has when it holds no connection.
+    /// Sockets of a worker that holds no connection.
     usual_sockets: usize,
-    /// Requests that were sent whole.
+    /// Complete requests.
     sent: Vec<TcpStream>,
-    /// Requests of which a half was sent.
+    /// Half-sent requests.
     halves: Vec<TcpStream>,
     account: Account,
 }
@@ -104,11 +104,11 @@ impl Life<'_> {
         format!("kill {worker}, which held {held}")
     }
 
-    /// Everybody goes on, and every request ends.
+    /// Resumes all workers and finishes every request.
     fn settle(&mut self) -> String {
         self.go_on();
         for mut half in self.halves.drain(..) {
-            // It fails when the worker that held it was killed.
+            // Fails when the worker holding it was killed.
             let _ = half.write_all(b"t: x\r\nConnection: close\r\n\r\n");
             self.sent.push(half);
         }
@@ -127,7 +127,7 @@ impl Life<'_> {
     }
 
     fn reload(&mut self) -> String {
-        // A stopped worker would leave when it goes on, and a half request with it: that is another test.
+        // A suspended worker would leave when resumed and lose its half-sent request: that is another test.
         self.settle();
         self.sandbox.caffeine(&["-n", self.server.name(), "--reload"]).succeeds();
         "settle and reload".into()
@@ -155,7 +155,7 @@ fn live(choice: &Choice, listener: &str, seed: u64) {
     let story = format!("{listener}, seed {seed}: {account:?} after {steps:?}");
     eprintln!("{story}");
     assert_eq!(account.answered + account.reset, account.begun, "{story}");
-    // A private queue dies with its worker, and how long it was is not known.
+    // A private queue dies with its worker, and its length is unknown.
     if choice.promises().crash != Loss::Queue {
         assert!(account.reset <= account.held_by_the_dead, "{story}");
     }

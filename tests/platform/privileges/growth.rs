@@ -1,9 +1,9 @@
-//! More workers by a reload, where root started the instance as another user: whose the sockets are.
+//! Reloads to more workers after the instance dropped root: which user the new sockets belong to.
 
 use super::{NOBODY, is_root, open_home, privileged_port, start_as};
 use crate::harness::{Outcome, Sandbox, Server};
 
-/// Starts a server as a user, and reloads it with more workers.
+/// Starts a server as a user and reloads it with more workers.
 fn grow_as(user: &str, listener: &str, more: &[&str]) -> (Sandbox, Server, Outcome) {
     let sandbox = open_home();
     sandbox.write("c.toml", "workers = 2\n");

@@ -1,4 +1,4 @@
-//! As whom the server and its handlers run, and who may read what they write.
+//! Users and permissions: as which user the server and its handlers run, and who may read their files.
 
 mod growth;
 
@@ -16,11 +16,11 @@ use nix::unistd::geteuid;
 use crate::harness::traffic::oom_points;
 use crate::harness::{Sandbox, Server, eventually, executed_by, names_in, says, skipped};
 
-/// A user that nobody is.
+/// An unused user id.
 pub const NOBODY: u32 = 54_321;
 const WHO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\necho \"$(id -u) $(id -g) $(id -G)\"\n";
 
-/// Some of this needs root, and says so where it is not had.
+/// Whether the tests run as root; reports a skipped test otherwise.
 pub fn is_root(test: &str) -> bool {
     let root = geteuid().is_root();
     if !root {
@@ -29,7 +29,7 @@ pub fn is_root(test: &str) -> bool {
     root
 }
 
-/// A home that others may enter, with handlers.
+/// A home that other users may enter, with handlers.
 pub fn open_home() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.handler("who", WHO);
@@ -41,18 +41,18 @@ pub fn open_home() -> Sandbox {
     sandbox
 }
 
-/// A server that serves as this user and group.
+/// A server running as this user and group.
 pub fn start_as(sandbox: &Sandbox, user: &str, more: &[&str]) -> Server {
     let state = sandbox.path("state");
     let arguments = ["--user", user, "--group", user, "--state-dir", state.to_str().unwrap(), "-n", "lab"];
     sandbox.start_in(&state, &[&arguments[..], more].concat())
 }
 
-/// The program in an open home, run by a user who is not root: [`NOBODY`] where the tests run as root.
+/// The program in an open home, run by an ordinary user: [`NOBODY`] where the tests run as root.
 pub fn by_nobody(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     let mut command = sandbox.command(arguments);
     if geteuid().is_root() {
-        // The user may not reach the folder where it was built.
+        // The user may not be able to reach the build directory.
         let program = sandbox.path("caffeine");
         fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
         executed_by(&mut command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
@@ -61,7 +61,7 @@ pub fn by_nobody(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     command
 }
 
-/// The four user ids of a process: real, effective, saved, of the file system. Then those of groups.
+/// The real, effective, saved and file system user ids of a process, then its group ids.
 fn ids(pid: u32) -> Vec<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = |key| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().split_whitespace();
@@ -92,7 +92,7 @@ fn started_as_root_it_binds_and_drops_privileges() {
             "others of its user cannot look into it"
         );
     }
-    // When memory runs out, workers go first, which have successors.
+    // When memory runs out, workers are killed first: they can be replaced.
     for pid in server.worker_pids() {
         assert_eq!(oom_points(pid), (oom_points(server.pid()) + 100).min(1000));
     }
@@ -101,7 +101,7 @@ fn started_as_root_it_binds_and_drops_privileges() {
     for file in [folder.pid(), folder.log(), folder.config(), folder.scoreboard()] {
         assert_eq!(mode(&file), (NOBODY, 0o600), "{}", file.display());
     }
-    // All that it does later it can do as that user.
+    // Everything it does later works as that user.
     let large = vec![b'x'; 3 << 20];
     assert_eq!(server.post("/length", &large).text().trim(), large.len().to_string());
     fs::rename(folder.log(), folder.log().with_extension("1")).unwrap();
@@ -118,7 +118,7 @@ fn started_as_root_it_binds_and_drops_privileges() {
     start_as(&sandbox, &user, &[]).stop();
 }
 
-/// A port that only root can bind; somebody else may take it in between.
+/// A port that only root can bind; another process may take it in between.
 fn privileged_port() -> String {
     (512..1024).rev().find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
 }
@@ -196,14 +196,14 @@ fn an_unknown_or_forbidden_user_is_named() {
         return;
     }
     let user = NOBODY.to_string();
-    // A place that the user cannot reach.
+    // A directory the user cannot reach.
     fs::set_permissions(sandbox.path(".config/caffeine"), fs::Permissions::from_mode(0o700)).unwrap();
     let state = sandbox.path("state");
     let place = ["--state-dir", state.to_str().unwrap(), "-p", "0", "--bind", "127.0.0.1"];
     sandbox
         .caffeine(&[&["--user", &user, "--group", &user][..], &place].concat())
         .fails(1, "the user 54321 cannot enter the handlers' directory");
-    // Somebody who is not root.
+    // As an ordinary user.
     sandbox.run(by_nobody(&sandbox, &["--user", "root"])).fails(1, "only root can serve as another user");
 }
 
@@ -251,13 +251,13 @@ fn root_drops_privileges_for_an_instance_of_another_user() {
         let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
         sandbox.caffeine(&[&place[..], action].concat())
     };
-    // What that user can do there: put a link in the place of the log,
+    // That user can replace the log by a link,
     fs::remove_file(folder.log()).unwrap();
     symlink(&treasure, folder.log()).unwrap();
     act(&["--reset-logs"]).fails(1, "Permission denied");
     act(&["--log"]).fails(1, "as the owner of");
     assert_eq!(fs::read_to_string(&treasure).unwrap(), "of root\n");
-    // hold the locks of the pid file and write another's number into it,
+    // hold the locks of the pid file and write another process id into it,
     fs::remove_file(folder.scoreboard()).unwrap();
     let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
     fs::write(folder.pid(), format!("{}\n", victim.id())).unwrap();
@@ -269,13 +269,13 @@ fn root_drops_privileges_for_an_instance_of_another_user() {
     victim.kill().unwrap();
     victim.wait().unwrap();
     assert!(lives, "a process of root's was signalled");
-    // and write another directory into the configuration.
+    // and set another directory in the configuration.
     fs::create_dir(sandbox.path("root-only")).unwrap();
     fs::write(folder.config(), format!("path = {:?}\n", sandbox.path("root-only"))).unwrap();
     let source = sandbox.write("new", says("new"));
     act(&["--deploy", source.to_str().unwrap()]).fails(1, "to do it as root, name the directory with --path");
     assert_eq!(names_in(&sandbox.path("root-only")).len(), 0);
-    // A link in the place of the folder is none of theirs either.
+    // A link in place of the directory is refused too.
     fs::rename(folder.dir(), state.join("other")).unwrap();
     symlink("other", folder.dir()).unwrap();
     act(&["--log"]).fails(1, "Not a directory");
@@ -292,7 +292,7 @@ fn root_acts_on_an_instance_of_another_user_as_that_user() {
     std::os::unix::fs::chown(&handlers, Some(NOBODY), Some(NOBODY)).unwrap();
     let mut server = start_as(&sandbox, &NOBODY.to_string(), &["--path", handlers.to_str().unwrap()]);
     let state = sandbox.path("state");
-    // Its own user cannot reach the folder from above: so are the state directories of a service manager.
+    // Its user cannot reach the directory from above, as in state directories of a service manager.
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     let act = |action: &[&str]| {
         let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
@@ -388,7 +388,7 @@ done
             }
         });
         assert_eq!(server.get("/look").text(), seen.repeat(2), "{dumpable}");
-        // Its own files are still open to it.
+        // It still has its own files open.
         let score = oom_points(server.pid());
         let board = caffeine::scoreboard::Scoreboard::open(&state.join(server.name()).join("scoreboard"));
         for row in board.unwrap().snapshot() {

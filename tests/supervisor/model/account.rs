@@ -1,4 +1,4 @@
-//! The clients of an instance, and what became of their connections.
+//! The clients of an instance and how their connections ended.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -8,24 +8,24 @@ use std::time::Duration;
 use crate::harness::{DEADLINE, connect, eventually};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-/// Where a request is cut in half.
+/// Where a half-sent request is cut.
 const HALF: usize = 20;
-/// No answer takes so long.
+/// Longer than any response takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections that were begun, and what is known of their end.
+/// Connections and what is known about their end.
 #[derive(Debug, Default)]
 pub struct Account {
     port: u16,
-    /// Whether a connection may be refused for a moment: the only worker has died, and its socket with it.
+    /// Whether a connection may be refused for a moment: the only worker died with its socket.
     refusals: bool,
-    /// Requests that were sent whole.
+    /// Complete requests.
     sent: Vec<TcpStream>,
-    /// Requests of which a half was sent.
+    /// Half-sent requests.
     halves: Vec<TcpStream>,
-    /// Connections that ended without an answer.
+    /// Connections that ended without a response.
     pub lost: usize,
-    /// Connections that were in the hands of processes that were killed.
+    /// Connections held by killed processes.
     pub held_by_killed: usize,
 }
 
@@ -41,7 +41,7 @@ impl Account {
         connect(self.port)
     }
 
-    /// Sends whole requests.
+    /// Sends complete requests.
     pub fn send(&mut self, count: usize) {
         for _ in 0..count {
             let mut stream = self.connect();
@@ -58,21 +58,21 @@ impl Account {
 
     pub fn send_other_halves(&mut self) {
         for mut half in self.halves.drain(..) {
-            // It fails where the worker that held it was killed; the end of the connection is looked at later.
+            // Fails if the worker holding it was killed; the end of the connection is checked later.
             let _ = half.write_all(&REQUEST[HALF..]);
             self.sent.push(half);
         }
     }
 
-    /// Requests that were sent whole and not read yet.
+    /// Complete requests without a response so far.
     pub fn waiting(&self) -> usize {
         self.sent.len()
     }
 
-    /// Reads every answer to a whole request.
+    /// Reads the responses to all complete requests.
     ///
     /// # Errors
-    /// One has not come in time, and is still waited for.
+    /// A response is overdue; it stays pending.
     pub fn finish(&mut self) -> Result<(), String> {
         for mut stream in self.sent.drain(..) {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -88,7 +88,7 @@ impl Account {
         Ok(())
     }
 
-    /// More were lost than killed processes had in their hands.
+    /// More connections were lost than killed processes held.
     pub fn balance(&self) -> Result<(), String> {
         if self.lost <= self.held_by_killed {
             return Ok(());
@@ -97,10 +97,10 @@ impl Account {
     }
 }
 
-/// Sends this many requests at once and reads all answers: enough of them reach every socket of a group.
+/// Sends this many requests at once and reads all responses: enough to reach every socket of a group.
 ///
 /// # Errors
-/// One was not answered.
+/// A request got no response.
 pub fn probe(port: u16, count: usize) -> Result<(), String> {
     let mut probes = Account::new(port, false);
     probes.send(count);
@@ -108,7 +108,7 @@ pub fn probe(port: u16, count: usize) -> Result<(), String> {
     if probes.lost > 0 { Err(format!("{} of {count} probes lost", probes.lost)) } else { Ok(()) }
 }
 
-/// Connections of the instance that a process has open, those that were accepted for it and not looked at included.
+/// Connections a process has open, including accepted ones it has not read from.
 pub fn held_by(pid: u32, port: u16) -> usize {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let local = format!(":{port:04X}");

@@ -1,4 +1,4 @@
-//! A real instance: actions are carried out on it, and it is seen as the model wants to see it.
+//! A real instance: it carries out actions and is observed in the terms of the model.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::harness::{DEADLINE, Sandbox, Server, pid};
 /// Workers at the start.
 pub const WORKERS: usize = 4;
 
-/// A server, its clients, and all processes that it was ever seen to have.
+/// A server, its clients, and all processes it was ever seen to have.
 pub struct Instance {
     sandbox: Sandbox,
     pub server: Server,
@@ -42,19 +42,19 @@ impl Instance {
         Self { sandbox, server, listener, board, account, has_killed: false, ever: BTreeSet::new(), logs }
     }
 
-    /// SIGHUP with a configuration for so many workers, or with a broken one.
+    /// SIGHUP with a configuration for this many workers, or with an invalid one.
     pub fn reload(&mut self, workers: Option<usize>) {
         let text = match workers {
             Some(workers) => configuration(&self.listener, workers),
             None => "workers = \"broken\n".into(),
         };
-        // In one step: the supervisor may be reading it for an earlier reload.
+        // Replaced atomically: the supervisor may be reading it for an earlier reload.
         let new = self.sandbox.write("lab.new", text);
         std::fs::rename(new, self.sandbox.path("lab.toml")).unwrap();
         self.server.signal(Signal::SIGHUP);
     }
 
-    /// The children of the supervisor that have not ended.
+    /// The living children of the supervisor.
     pub fn children(&mut self) -> Vec<u32> {
         let mut children = children(self.server.pid());
         children.retain(|&child| !matches!(state(child), 'Z' | 'X' | '?'));
@@ -89,7 +89,7 @@ impl Instance {
         Seen { generation, workers: usize::try_from(workers).unwrap(), refused, children }
     }
 
-    /// One of the children, or of those that are dispatchers.
+    /// One of the children, or one of the dispatchers.
     pub fn choose(&mut self, which: u8, dispatcher: bool) -> Option<u32> {
         let fits = |child: &Child| !dispatcher || child.row.is_some_and(|row| !row.is_worker);
         let children: Vec<u32> =
@@ -98,7 +98,8 @@ impl Instance {
         children.get(usize::from(which) % count).copied()
     }
 
-    /// Kills a process. What it holds at that moment may be lost; where requests are on their way, it may be any of them.
+    /// Kills a process. The connections it holds may be lost; while requests are in flight, that may be any
+    /// of them.
     pub fn kill(&mut self, victim: u32, stop_first: bool) {
         self.has_killed = true;
         if stop_first {
@@ -111,20 +112,20 @@ impl Instance {
         until(victim, &['Z', 'X', '?']);
     }
 
-    /// Stops a process, and waits until it stands still. A dispatcher that is made to go on at once ends soon.
+    /// Stops a process and waits until it is stopped. A dispatcher is resumed at once and exits soon.
     pub fn stop(&mut self, victim: u32) {
         let _ = kill(pid(victim), Signal::SIGSTOP);
         until(victim, &['T', 'Z', 'X', '?']);
     }
 
-    /// SIGCONT to every child that was stopped.
+    /// SIGCONT to every stopped child.
     pub fn go_on(&mut self) {
         for child in self.children().into_iter().filter(|&child| state(child) == 'T') {
             let _ = kill(pid(child), Signal::SIGCONT);
         }
     }
 
-    /// Renames the log and has it reopened, unless the last time is not yet over.
+    /// Renames the log and has it reopened, unless the last rotation is still in progress.
     pub fn rotate(&mut self) {
         let log = self.server.folder().log();
         let old = log.with_extension(self.logs.len().to_string());
@@ -134,10 +135,10 @@ impl Instance {
         }
     }
 
-    /// Whether every process that runs writes to the present log.
+    /// Whether every running process writes to the current log.
     pub fn has_reopened(&self, seen: &Seen) -> Result<(), String> {
         if !self.logs[0].exists() {
-            return Err("there is no new log".into());
+            return Err("the new log is missing".into());
         }
         let running = seen.children.iter().filter(|child| !child.stopped).map(|child| child.pid);
         for process in running.chain([self.server.pid()]) {
@@ -150,12 +151,12 @@ impl Instance {
         Ok(())
     }
 
-    /// Everything that was logged.
+    /// The contents of all logs.
     pub fn log(&self) -> String {
         self.logs.iter().rev().map(|log| std::fs::read_to_string(log).unwrap_or_default()).collect()
     }
 
-    /// Processes of the instance that have outlived it.
+    /// Processes that outlived the instance.
     pub fn survivors(&self) -> Vec<u32> {
         let home = self.sandbox.path("lab.toml").to_string_lossy().into_owned();
         let ours = |pid: &u32| {
@@ -166,7 +167,7 @@ impl Instance {
     }
 }
 
-/// Waits until a process is in one of these states, without giving the instance much time.
+/// Waits until a process is in one of these states, polling without delay.
 fn until(process: u32, states: &[char]) {
     let end = Instant::now() + DEADLINE;
     while !states.contains(&state(process)) {
@@ -175,7 +176,7 @@ fn until(process: u32, states: &[char]) {
     }
 }
 
-/// Half a request is held for as long as a life takes.
+/// Half-sent requests must stay open for a whole life.
 fn configuration(listener: &str, workers: usize) -> String {
     format!(
         "workers = {workers}\nlistener = \"{listener}\"\nrespond = \"fixed\"\nheader-timeout = \"60s\"\nlog-level = \"DEBUG\"\n"

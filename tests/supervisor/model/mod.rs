@@ -1,10 +1,10 @@
-//! The supervisor against a small reference model: an instance of each strategy lives at random lives of reloads (good, bad,
-//! one before the other is ready, to more workers and to fewer), deaths of any child, stops, signals and requests, and
-//! is compared with the [model](reference) whenever it has settled.
+//! The supervisor against a small reference model: an instance of each strategy goes through random sequences
+//! of reloads (valid, invalid, overlapping, to more and fewer workers), deaths of any child, stops, signals
+//! and requests, and is compared with the [model](reference) whenever it has settled.
 //!
-//! A life follows from its seed, which is printed; how its steps fall in time does not. In the environment:
-//! `MODEL_SEED=n` tries that one, `MODEL_SECONDS=600` goes on for so long with one seed after the other (the first from the
-//! clock), `MODEL_STEPS=40` makes lives longer, and `CONTRACT_OF=dispatch,uring` tries only these strategies.
+//! The printed seed fixes the steps of a life but not their timing. In the environment: `MODEL_SEED=n` tries
+//! that seed, `MODEL_SECONDS=600` tries one seed after the other for that long (the first from the clock),
+//! `MODEL_STEPS=40` makes lives longer, and `CONTRACT_OF=dispatch,uring` tries only these strategies.
 
 mod account;
 mod instance;
@@ -22,12 +22,12 @@ use instance::{Instance, WORKERS};
 use reference::{Reference, Seen};
 use steps::{Action, End, Life, Then};
 
-/// In the suite.
+/// Defaults in the suite.
 const SEED: u64 = 20_261_126;
 const STEPS: usize = 14;
-/// Longer than an instance takes to settle; a worker that keeps dying is replaced after 5 s.
+/// Longer than an instance takes to settle; a worker that keeps dying is replaced within 5 s.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a failing life is made simpler.
+/// How long a failing life is simplified.
 const SHRINKING_MS: u32 = 60_000;
 
 fn asked(name: &str) -> Option<u64> {
@@ -139,7 +139,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Waits until the instance is as the model says, and then for every answer.
+    /// Waits until the instance agrees with the model, then for every response.
     fn settle(&mut self) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         let seen = loop {
@@ -154,7 +154,7 @@ impl Trial<'_> {
         self.reference.settle(&seen);
         if self.all_are_answered(&seen) {
             account::probe(self.instance.server.port(), 6 * self.reference.sockets() + 4)?;
-            // What a stopped worker has in its own hands waits for it.
+            // Connections held by a stopped worker wait for it.
             let port = self.instance.server.port();
             if !seen.children.iter().any(|child| child.stopped && account::held_by(child.pid, port) > 0) {
                 self.instance.account.finish()?;
@@ -164,8 +164,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Whether no connection may wait for a worker that was stopped: none is, or another one comes by promise. Where the
-    /// kernel accepts ahead for a worker, it does so for a moment after its death too.
+    /// Whether no connection may wait for a stopped worker: there is none, or the strategy promises another
+    /// worker. Where the kernel accepts ahead for a worker, it does so for a moment after its death too.
     fn all_are_answered(&self, seen: &Seen) -> bool {
         let promises = self.choice.promises();
         if promises.crash == Loss::Accepted && self.instance.has_killed {
@@ -175,8 +175,8 @@ impl Trial<'_> {
         !seen.children.iter().any(|child| child.stopped) || promised && seen.someone_accepts()
     }
 
-    /// Whether no more is lost than killed processes had. The queue of a worker that alone has its socket goes with it, and
-    /// nobody knows how long it was.
+    /// Whether no more is lost than killed processes held. A private queue disappears with its worker, and
+    /// its length is unknown.
     fn balance(&self) -> Result<(), String> {
         let promises = self.choice.promises();
         let whole = promises.crash != Loss::Queue && promises.leave != Loss::Queue;

@@ -1,24 +1,24 @@
-//! The reference: what must be true of an instance, whatever happened to it. Pure: it is told what was asked for and what is
-//! seen, and says what is wrong.
+//! The reference model: what must hold for an instance after any events. Pure: it gets the requested actions
+//! and the observations and says what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use caffeine::listener::{Choice, SocketCount};
 
-/// State of a worker that accepts, in its row of the scoreboard.
+/// State of an accepting worker in its scoreboard row.
 const RUNNING: u64 = 2;
 
-/// A child of the supervisor, as the system and the scoreboard show it.
+/// A child of the supervisor according to the system and the scoreboard.
 #[derive(Clone, Debug)]
 pub struct Child {
     pub pid: u32,
     /// It was stopped by SIGSTOP.
     pub stopped: bool,
-    /// Its row; `None` while it is starting.
+    /// Its row; `None` while it starts.
     pub row: Option<Row>,
 }
 
-/// A row that names the child.
+/// A scoreboard row with the child's pid.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     pub slot: usize,
@@ -30,7 +30,7 @@ pub struct Row {
     pub open: u64,
 }
 
-/// What the instance says of itself, at one moment.
+/// A snapshot of the instance.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub generation: u64,
@@ -40,35 +40,35 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether a worker of the current generation is not stopped.
+    /// Whether a worker of the current generation runs.
     pub fn someone_accepts(&self) -> bool {
         let current = |row: Row| row.is_worker && row.generation == self.generation && row.state == RUNNING;
         self.children.iter().any(|child| !child.stopped && child.row.is_some_and(current))
     }
 }
 
-/// The last reload that was asked for.
+/// The last requested reload.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     Nothing,
-    /// This many workers, when this generation served.
+    /// To this many workers, requested when this generation served.
     Reload(usize, u64),
-    /// A reload that must be refused, when this many had been.
+    /// Must be refused; this many refusals came before.
     Bad(u64),
 }
 
-/// The model: what was asked for, and what has been seen of numbers.
+/// The model: requested actions and the numbers seen so far.
 #[derive(Debug)]
 pub struct Reference {
     has_dispatcher: bool,
     divides_sockets: bool,
-    /// Numbers of workers that the instance may have by now.
+    /// Possible numbers of workers by now.
     possible: BTreeSet<usize>,
     asked: Asked,
-    /// The most workers for which there may be sockets.
+    /// The most workers that may have sockets.
     most: usize,
     last_generation: u64,
-    /// The place of each worker of each generation that was seen.
+    /// The slot of each worker seen in each generation.
     places: BTreeMap<(u64, u64), usize>,
 }
 
@@ -85,24 +85,24 @@ impl Reference {
         }
     }
 
-    /// A reload to this many workers is asked for.
+    /// Requests a reload to this many workers.
     pub fn reload(&mut self, workers: usize, seen: &Seen) {
         self.possible.insert(workers);
         self.most = self.most.max(workers);
         self.asked = Asked::Reload(workers, seen.generation);
     }
 
-    /// A reload is asked for that must be refused.
+    /// Requests a reload that must be refused.
     pub fn bad_reload(&mut self, seen: &Seen) {
         self.asked = Asked::Bad(seen.refused);
     }
 
-    /// How many sockets the instance has at most.
+    /// Upper bound on the sockets of the instance.
     pub fn sockets(&self) -> usize {
         if self.divides_sockets { self.most } else { 1 }
     }
 
-    /// What holds at any moment: generations count up, and a number is used once.
+    /// Holds at any time: generations count up, and a number is used once.
     pub fn always(&mut self, seen: &Seen) -> Result<(), String> {
         if seen.generation < self.last_generation {
             return Err(format!("generation {} after {}", seen.generation, self.last_generation));
@@ -120,8 +120,8 @@ impl Reference {
         Ok(())
     }
 
-    /// What must become true when nothing happens for a while: what was asked for is done, and each child is there for a
-    /// reason. `Err` says what is still to come, or wrong.
+    /// Must become true when nothing happens for a while: requests are carried out, and each child has a
+    /// reason to exist. `Err` says what is pending or wrong.
     pub fn settled(&self, seen: &Seen) -> Result<(), String> {
         let starts_stopped =
             |child: &Child| child.stopped && child.row.is_none_or(|row| row.generation > seen.generation);
@@ -142,7 +142,8 @@ impl Reference {
         }
     }
 
-    /// Whether the last reload was carried out, or refused. One of which a worker was stopped while it started is not.
+    /// Whether the last reload was carried out or refused. One with a worker stopped during its start is
+    /// neither.
     fn answered(&self, seen: &Seen, held_up: bool) -> Result<(), String> {
         match self.asked {
             Asked::Reload(workers, before)
@@ -155,7 +156,7 @@ impl Reference {
         }
     }
 
-    /// Whether every place of the current generation is filled.
+    /// Whether every slot of the current generation is filled.
     fn staffed(&self, seen: &Seen) -> Result<(), String> {
         let current = || {
             let rows = seen.children.iter().filter_map(|child| Some((child, child.row?)));
@@ -164,7 +165,7 @@ impl Reference {
         let workers: Vec<u64> =
             current().filter(|(_, row)| row.is_worker).map(|(_, row)| row.number).collect();
         let wanted: BTreeSet<u64> = (0..seen.workers as u64).collect();
-        // One that is stopped while it starts is not replaced.
+        // A worker stopped while it starts is not replaced.
         let stopped = |child: &&Child| child.stopped && child.row.is_none_or(|row| row.state != RUNNING);
         let held_up = seen.children.iter().filter(stopped).count();
         let distinct: BTreeSet<u64> = workers.iter().copied().collect();
@@ -179,7 +180,7 @@ impl Reference {
         Ok(())
     }
 
-    /// It has settled like this: from here on only that is possible.
+    /// Takes the settled state as the only possible one from here on.
     pub fn settle(&mut self, seen: &Seen) {
         let starting = seen
             .children

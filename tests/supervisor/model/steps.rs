@@ -1,53 +1,53 @@
-//! What can happen to an instance, and lives at random made of it.
+//! The events in the life of an instance, and random lives made of them.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// The most workers that a reload asks for.
+/// The most workers a reload requests.
 pub const MOST_WORKERS: usize = 8;
 
-/// One thing that happens.
+/// One event.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
-    /// SIGHUP, with a configuration for so many workers.
+    /// SIGHUP with a configuration for this many workers.
     Reload(usize),
-    /// SIGHUP, with a configuration that cannot be read.
+    /// SIGHUP with an invalid configuration.
     BadReload,
-    /// SIGKILL to a child of the supervisor: of any generation, also one that starts or should have left.
+    /// SIGKILL to a child of the supervisor of any generation, even one that is starting or leaving.
     Kill(u8),
     /// The same after SIGSTOP, so that the supervisor sees both.
     StopAndKill(u8),
-    /// SIGKILL to a process that serves the strategy beside the workers, where there is one.
+    /// SIGKILL to the auxiliary process of the strategy, if it has one.
     KillDispatcher(u8),
     /// SIGSTOP to a child.
     Stop(u8),
-    /// SIGCONT to all that were stopped.
+    /// SIGCONT to all stopped children.
     GoOn,
     /// The log is renamed, then SIGUSR1.
     Rotate,
     /// This many requests.
     Requests(usize),
-    /// Half a request, which keeps its worker from ending.
+    /// Half a request, which keeps its worker from exiting.
     Half,
     /// The other halves.
     OtherHalves,
 }
 
-/// What is waited for after an action.
+/// What to wait for after an action.
 #[derive(Clone, Copy, Debug)]
 pub enum Then {
-    /// Until nothing changes any more; then everything is compared with the model.
+    /// Until nothing changes; then everything is compared with the model.
     Settle,
     /// This many microseconds.
     After(u64),
 }
 
-/// How the instance ends.
+/// How the instance is stopped.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     /// SIGTERM.
     Stop,
-    /// SIGTERM, and another one after this many microseconds.
+    /// SIGTERM, and a second one after this many microseconds.
     StopTwice(u64),
     /// SIGQUIT.
     Quit,
@@ -77,7 +77,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// An action, and what is waited for. A reload is overtaken by what follows more often than not.
+/// An action and what to wait for. A reload is usually overtaken by the next action.
 fn step() -> impl Strategy<Value = (Action, Then)> {
     let after = || (0..3000u64).prop_map(Then::After);
     action().prop_flat_map(move |action| {

@@ -1,4 +1,4 @@
-//! The clients of a chaos: each makes one connection, alone or with several requests, and says what became of it.
+//! The clients of a chaos run: each makes one connection with one or more requests and reports how it ended.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Longer than any wait that is no fault: a stopped worker goes on within a second.
+/// Longer than any wait without a fault: a stopped worker is resumed within a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a client sends, and how.
+/// What a client sends and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
-    /// A whole request.
+    /// A complete request.
     Plain,
-    /// Connects, and sends later.
+    /// Connects and sends later.
     Late,
     /// A head in two pieces.
     Slow,
@@ -26,30 +26,31 @@ enum Shape {
     Kept,
 }
 
-/// What became of a connection.
+/// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// Every request was answered in full.
     Answered,
-    /// It was closed while it was idle: after an answer, and before anything of the next one.
+    /// Closed while idle: after a response and before any byte of the next.
     ClosedWhenIdle,
-    /// Anything else, in words.
+    /// Anything else, as a description.
     Lost(String),
 }
 
 /// A connection as its client saw it.
 #[derive(Debug)]
 pub struct Story {
-    /// Which of the run's.
+    /// Number of the connection in the run.
     pub number: u64,
-    /// The client's port; 0 when there was no connection.
+    /// The client's port; 0 without a connection.
     pub port: u16,
     pub begun: Instant,
     pub ended: Instant,
     pub end: End,
 }
 
-/// Makes connection `number`, whose form follows from `seed`. Where answers are `fixed`, connections can be kept.
+/// Makes connection `number`; `seed` determines its form. With `--respond fixed` connections can be kept
+/// alive.
 pub fn converse(server: SocketAddr, seed: u64, number: u64, fixed: bool) -> Story {
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let begun = Instant::now();
@@ -84,7 +85,8 @@ fn talk(stream: &mut TcpStream, random: &mut ChaCha8Rng, fixed: bool) -> End {
             if request > 0 {
                 pause(random, 300);
             }
-            // Nothing of an answer to a request that is not the first: the server had closed, which it may.
+            // No byte of a response after the first one: the server had closed the idle connection, which it
+            // may.
             let idle = |error: io::Error| if request > 0 { None } else { Some(error) };
             if let Err(error) = send(stream, random, shape, last) {
                 return idle(error).map_or(Ok(End::ClosedWhenIdle), Err);
@@ -107,7 +109,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
-    // It leaves with a reset, so that connections in TIME_WAIT do not pile up.
+    // Closes with a reset, so that connections in TIME_WAIT do not pile up.
     socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }
 
@@ -140,13 +142,13 @@ fn send(stream: &mut TcpStream, random: &mut ChaCha8Rng, shape: Shape, last: boo
     stream.write_all(rest.as_bytes())
 }
 
-/// A response that was cut off.
+/// A truncated response.
 struct Cut {
     error: io::Error,
     bytes: usize,
 }
 
-/// Reads one response; `None` when it is whole and 200, else what it is.
+/// Reads one response; `None` when it is a complete 200, else a description.
 fn answer(stream: &mut TcpStream) -> Result<Option<String>, Cut> {
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
     loop {
@@ -163,7 +165,7 @@ fn answer(stream: &mut TcpStream) -> Result<Option<String>, Cut> {
     }
 }
 
-/// Whether the head and as much of the body as it announces are there.
+/// Whether the head and the announced body are complete.
 fn is_whole(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

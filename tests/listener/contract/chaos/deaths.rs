@@ -1,4 +1,4 @@
-//! Killing a process of the server, and seeing what it holds at that moment.
+//! Kills a process of the server and records what it held at that moment.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,17 +10,18 @@ use super::client::Story;
 use crate::harness::traffic::children;
 use crate::harness::{Server, eventually, pid};
 
-/// A process that was killed.
+/// A killed process.
 #[derive(Debug)]
 pub struct Death {
     pub process: u32,
     pub at: Instant,
-    /// The clients' ports of the connections that were among its descriptors; `None` where they cannot be seen.
+    /// Client ports of the connections among its descriptors; `None` where they cannot be seen.
     held: Option<BTreeSet<u16>>,
 }
 
 impl Death {
-    /// Whether this is what became of a connection: it was held, or, where that cannot be seen, it ended just then.
+    /// Whether this death explains the loss of a connection: it was held, or, if unknown, ended at that
+    /// moment.
     pub fn took(&self, story: &Story) -> bool {
         let meanwhile = story.begun <= self.at && self.at <= story.ended;
         let just_then = || story.ended <= self.at + Duration::from_millis(500);
@@ -28,13 +29,13 @@ impl Death {
     }
 }
 
-/// Whether a child of the supervisor runs the server's own program, as adopted handlers do not.
+/// Whether a child of the supervisor runs the server's program; adopted handlers do not.
 pub fn is_ours(server: &Server, process: u32) -> bool {
     let name = fs::read_to_string(format!("/proc/{process}/comm"));
     name.is_ok_and(|name| name == "caffeine\n") && children(server.pid()).contains(&process)
 }
 
-/// Stops a process, looks at its descriptors, and kills it. `None` when it has ended by itself before.
+/// Stops a process, reads its descriptors and kills it. `None` when it had already exited.
 pub fn kill_and_see(server: &Server, process: u32) -> Option<Death> {
     kill(pid(process), Signal::SIGSTOP).ok()?;
     eventually("all its threads are stopped, or it is gone", || {
@@ -66,7 +67,7 @@ fn inodes(process: u32) -> Option<BTreeSet<String>> {
     Some(targets.filter_map(socket).collect())
 }
 
-/// The clients' ports of those of the server's connections whose sockets these are.
+/// Client ports of the server's connections with these sockets.
 fn ports(server: u16, inodes: &BTreeSet<String>) -> BTreeSet<u16> {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();

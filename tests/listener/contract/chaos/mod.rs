@@ -1,9 +1,11 @@
-//! Chaos: workers are killed and stopped, the instance is reloaded, resized and its log rotated, all at random, while clients
-//! connect; then every connection is accounted for. It was answered in full, or it is proved that a killed process held it
-//! (its socket was among that process's descriptors at the moment of the kill), or the strategy says that it loses such.
+//! Chaos: workers are killed and suspended, the instance is reloaded, resized and its log rotated, at random,
+//! while clients connect; then every connection is accounted for. It was answered completely, or a killed
+//! process held it (its socket was among that process's descriptors when it was killed), or the strategy
+//! documents this loss.
 //!
-//! A second or so per strategy. `CHAOS_SECONDS=60` makes it longer, `CHAOS_SEED` repeats the events and requests of a run (how they
-//! fall in time differs), `CHAOS_RATE` is connections per second, and `CONTRACT_OF=uring,dispatch` picks strategies.
+//! About a second per strategy. `CHAOS_SECONDS=60` makes it longer, `CHAOS_SEED` repeats the events and
+//! requests of a run (their timing differs), `CHAOS_RATE` is connections per second, and
+//! `CONTRACT_OF=uring,dispatch` picks strategies.
 
 mod client;
 mod deaths;
@@ -26,9 +28,9 @@ use crate::harness::{Sandbox, Server, eventually, pid};
 use client::{End, Story, converse};
 use deaths::{Death, is_ours, kill_and_see};
 
-/// Clients at once; more than ever wait.
+/// Concurrent clients; more than ever wait.
 const CLIENTS: usize = 48;
-/// Long after a death or a departure for its clients to have noticed.
+/// Long enough after a death for its clients to have noticed.
 const NOTICED: Duration = Duration::from_secs(2);
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
@@ -39,12 +41,12 @@ fn asked(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
-/// What is done to an instance, and when it was.
+/// The events of a run and when they happened.
 struct Chaos<'a> {
     sandbox: &'a Sandbox,
     server: &'a Server,
     random: ChaCha8Rng,
-    /// Stopped processes, and when they go on.
+    /// Suspended processes and when they are resumed.
     stopped: Vec<(u32, Instant)>,
     deaths: Vec<Death>,
     /// When generations began to change.
@@ -84,7 +86,7 @@ impl Chaos<'_> {
         });
     }
 
-    /// Any child of the supervisor that is one of the server's processes: of this generation or an older one.
+    /// Any child of the supervisor that is a process of the server, of this generation or an older one.
     fn some_process(&mut self) -> Option<u32> {
         let mut all = children(self.server.pid());
         all.retain(|&number| is_ours(self.server, number));
@@ -126,7 +128,7 @@ impl Chaos<'_> {
     }
 }
 
-/// Connections at `rate` per second from the moment of the call until `end`; each client's story.
+/// Makes connections at `rate` per second until `end`; returns each client's report.
 fn stories(address: SocketAddr, seed: u64, rate: u64, end: Instant, fixed: bool) -> Vec<Story> {
     let (begin, next) = (Instant::now(), AtomicU64::new(0));
     let all = Mutex::new(Vec::new());
@@ -149,14 +151,14 @@ fn stories(address: SocketAddr, seed: u64, rate: u64, end: Instant, fixed: bool)
     all.into_inner().unwrap()
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Default)]
 struct Account {
     connections: usize,
     answered: usize,
-    /// Their sockets were among the descriptors of a process that was killed meanwhile.
+    /// Their sockets were among the descriptors of a process killed meanwhile.
     held_by_killed: usize,
-    /// The queue of a worker that was killed or left, where the strategy says that it is lost.
+    /// In the queue of a worker that died or left, where the strategy documents that loss.
     queue: usize,
     closed_when_idle: usize,
     unaccounted: Vec<String>,
@@ -239,7 +241,7 @@ fn live(choice: &Choice, listener: &str, fixed: bool, seed: u64, rows: &Mutex<Ve
         told(&chaos.reloads),
         server.log()
     );
-    // Whatever is left of it, it serves and stops as ever.
+    // The instance still serves and stops normally.
     eventually("it serves again", || {
         (0..20).all(|number| converse(address, seed, number, fixed).end == End::Answered)
     });
