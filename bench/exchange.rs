@@ -14,7 +14,6 @@ use caffeine::loadgen::control::Control;
 use caffeine::loadgen::count::recorder::Handoff;
 use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::engine::exchange::Exchange;
-use caffeine::loadgen::plan::Plan;
 use caffeine::sys::clock::monotonic_ns;
 use clap::Parser as _;
 use criterion::{Criterion, Throughput};
@@ -26,7 +25,7 @@ const RESPONSE: &[u8] =
 fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let requests = requests.to_string();
     let args = ["loadgen", "-c", "1", "-w", "0s", "-n", &requests, url];
-    let plan = Plan::new(&Args::parse_from([&args[..], options].concat())).unwrap();
+    let plan = Args::parse_from([&args[..], options].concat()).plan().unwrap();
     let control = Control::new(1, Arc::default());
     let ((to, batches), (_back, back)) = (channel(), channel());
     let engine = Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap();

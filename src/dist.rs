@@ -166,12 +166,13 @@ impl fmt::Display for Distribution {
 }
 
 /// Units of time, in nanoseconds.
-const TIME_UNITS: [(&str, u64); 6] = [
+const TIME_UNITS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
+    ("min", 60_000_000_000),
     ("h", 3_600_000_000_000),
 ];
 

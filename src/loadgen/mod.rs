@@ -13,6 +13,8 @@
 //! view      the live view
 //! ```
 
+#![allow(missing_docs)]
+
 pub mod cli;
 pub mod control;
 pub mod count;
@@ -38,14 +40,14 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::measure::record::{RunRecord, SCHEMA};
 use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
-use cli::{Args, Command};
+use cli::{Args, Command, input, packaging};
 use control::{Control, Interrupt};
 use count::tally::Phase;
 use error::Error;
-use output::files::{self, Files};
-use output::{merge, packaging, report, text};
+use output::files::{self, Files, Paths};
+use output::{merge, report, text};
 use plan::Plan;
-use plan::input;
+use plan::target::DEFAULT_URL;
 use session::Findings;
 use view::View;
 
@@ -93,26 +95,25 @@ fn run(args: &Args) -> Result<u8, Error> {
     if let Some(Command::Merge(merge)) = &args.command {
         return run_merge(merge);
     }
-    let plan = Plan::new(args)?;
-    let mut files = Files::open(&args.output)?;
+    let plan = args.plan()?;
+    let (json, hgrm) = (args.output.json.as_deref(), args.output.hgrm.as_deref());
+    let (csv, hlog) = (args.output.csv.as_deref(), args.output.hlog.as_deref());
+    let mut files = Files::open(Paths { json, hgrm, csv, hlog })?;
     if args.url.is_none() && !args.output.quiet {
-        remark(format_args!("loadgen: no URL given, going to {}", cli::DEFAULT_URL));
+        remark(format_args!("loadgen: no URL given; using {}", DEFAULT_URL));
     }
     for warning in plan.warnings.iter().filter(|_| !args.output.quiet) {
         remark(format_args!("loadgen: warning: {warning}"));
     }
     let interrupt = watch_signals()?;
     let mut view = View::open(args.output.quiet, !args.output.no_live, &interrupt);
-    let (mut record, findings) = match &args.search.find_rate {
-        Some(objectives) => {
-            let found = search::find_rate(args, objectives, &interrupt, &mut view)?;
-            (found.record, found.findings)
-        }
+    let (mut record, findings) = match args.goal() {
+        Some(goal) => search::find_rate(&goal, &plan, &interrupt, &mut view)?,
         None => run_once(&plan, &interrupt, &mut files, &mut view)?,
     };
     drop(view);
     record.expectations = args.search.expect.iter().map(|expected| expected.judge(&record)).collect();
-    tell(&record, args.output.json.as_deref(), args.output.quiet)?;
+    tell(&record, json, args.output.quiet)?;
     files.finish(&record, findings.tally.histogram(Phase::Response))?;
     exit_code(&record)
 }
@@ -126,22 +127,14 @@ fn run_once(
 ) -> Result<(RunRecord, Findings), Error> {
     let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
     view.begin(plan, "");
-    let findings = session::carry_out(plan, &control, &mut |snapshot| {
+    let findings = session::run(plan, &control, &mut |snapshot| {
         files.interval(snapshot);
         view.show(snapshot);
     })?;
     match control.unreachable() {
-        Some(why) => Err(unreachable(plan, why)),
+        Some(_) => Err(session::unreachable(plan, &control)),
         None => Ok((report::record(plan, &findings), findings)),
     }
-}
-
-/// The first connection of all failed.
-fn unreachable(plan: &Plan, why: &str) -> Error {
-    Error::Failed(format!(
-        "cannot connect to {why}; is the server running? (start one with `caffeine --port {}`, or name another URL)",
-        plan.target.port
-    ))
 }
 
 fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
@@ -153,10 +146,11 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
             "these results do not belong together: {why} (--force merges them)"
         )));
     }
-    let files = Files::open_merged(args)?;
+    let (json, hgrm) = (args.json.as_deref(), args.hgrm.as_deref());
+    let files = Files::open(Paths { json, hgrm, ..Paths::default() })?;
     let merged = merge::merge(&records, misfits);
     let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
-    tell(&record, args.json.as_deref(), args.quiet)?;
+    tell(&record, json, args.quiet)?;
     files.finish(&record, &response)?;
     exit_code(&record)
 }

@@ -7,34 +7,16 @@ use std::thread::{self, ScopedJoinHandle};
 
 use crate::loadgen::control::Control;
 use crate::loadgen::count::collect::{Collector, Snapshot};
-use crate::loadgen::count::gap_sample::GapSample;
+use crate::loadgen::count::cpu::ThreadUse;
 use crate::loadgen::count::recorder::Handoff;
 use crate::loadgen::count::tally::Tally;
 use crate::loadgen::engine::Engine;
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::cursor::Window;
 use crate::measure::series::IntervalSummary;
 
 /// Empty tallies that each thread can take at once: it hands over at most one of each kind per interval.
 const SPARE_TALLIES: usize = 2;
-
-/// What one thread needed.
-#[derive(Clone, Debug)]
-pub struct ThreadUse {
-    /// The times of its run.
-    pub window: Window,
-    /// When it sent its last request or, where later, the last response came in.
-    pub finished: u64,
-    /// When it ended.
-    pub stopped: u64,
-    /// CPU time used in the measured time, in ns.
-    pub cpu_ns: u64,
-    /// How long that was, in ns.
-    pub wall_ns: u64,
-    /// A sample of the times between its sends, where arrivals are random.
-    pub gaps: Option<GapSample>,
-}
 
 /// What a run found.
 #[derive(Debug)]
@@ -55,13 +37,13 @@ pub struct Findings {
 ///
 /// # Errors
 /// A thread could not go on. A server that cannot be reached is not an error here: see [`Control::unreachable`].
-pub fn carry_out(
+pub fn run(
     plan: &Plan,
     control: &Arc<Control>,
     observe: &mut dyn FnMut(&Snapshot<'_>),
 ) -> Result<Findings, Error> {
     let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
-    if let Some(start_ns) = plan.start_ns {
+    if let Some(start_ns) = plan.timing.start_ns {
         control.wait_until(start_ns);
     }
     let (to, batches) = channel();
@@ -97,4 +79,13 @@ pub fn carry_out(
         let interrupted = control.is_interrupted();
         Ok(Findings { tally, intervals, found, interrupted, start_unix_ns })
     })
+}
+
+/// The error of a run whose first connection failed.
+pub fn unreachable(plan: &Plan, control: &Control) -> Error {
+    Error::Failed(format!(
+        "cannot connect to {}; is the server running? (start one with `caffeine --port {}`, or give another URL)",
+        control.unreachable().unwrap_or_default(),
+        plan.target.port
+    ))
 }

@@ -4,16 +4,15 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use clap::Parser as _;
-
-use super::cli::Args;
 use super::control::{Control, Interrupt};
 use super::count::collect::Collector;
 use super::count::recorder::{Handoff, Recorder};
-use super::count::tally::{Phase, Tally, Timestamps};
-use super::engine::exchange::Answer;
+use super::count::tally::{Answer, Phase, Tally, Timestamps};
 use super::plan::Plan;
-use super::schedule::cursor::{Cursor, Window};
+use super::schedule::cursor::Cursor;
+use super::schedule::pacer::{Arrivals, Schedule};
+use super::schedule::profile::RateSpec;
+use super::schedule::timing::{Timing, Window};
 use crate::measure::histogram::Histogram;
 use crate::measure::series::IntervalSummary;
 
@@ -31,14 +30,17 @@ fn answered(now: u64, from: u64) -> u64 {
     if (from..to).contains(&now) { to + SERVICE } else { now + SERVICE }
 }
 
-/// Carries out the plan of `args` against that server, which stalls so long after the origin.
-fn simulate(args: &[&str], stall: u64) -> (Tally, Vec<IntervalSummary>) {
-    let plan = Plan::new(&Args::parse_from([&["loadgen"], args].concat())).unwrap();
+/// 100 requests per second for 10 s after a warm-up of 1 s, on at most so many connections, against that server, which
+/// stalls this long after the origin.
+fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
+    let profile = RateSpec::constant(100.0).profile(S, Some(10 * S));
+    let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
+    let plan = Plan { connections, timing: Timing { schedule, ..Timing::default() }, ..Plan::default() };
     let control = Control::new(1, Arc::new(Interrupt::default()));
-    let (share, window) = (&plan.shares()[0], Window::new(&plan, ORIGIN));
+    let (share, window) = (&plan.shares()[0], Window::new(&plan.timing, ORIGIN));
     let (to, batches) = channel();
     let (empty, back) = channel();
-    let mut cursor = Cursor::new(&plan, share, window);
+    let mut cursor = Cursor::new(&plan.timing, share, window);
     let mut recorder = Recorder::new(&plan, share, window, Handoff { to, back });
     let mut open: Vec<(u64, Timestamps)> = Vec::new();
     let mut now = ORIGIN;
@@ -97,18 +99,16 @@ fn expect_percentiles(histogram: &Histogram, times: &[u64]) {
     assert!((histogram.mean() / mean - 1.0).abs() < 0.001, "{} and {mean}", histogram.mean());
 }
 
-const RUN: [&str; 6] = ["-r", "100", "-w", "1s", "-d", "10s"];
-
 #[test]
 fn with_enough_connections_the_response_times_are_those_by_hand() {
-    let (total, _) = simulate(&RUN, S + STALL);
+    let (total, _) = simulate(4096, S + STALL);
     expect_percentiles(total.histogram(Phase::Response), &by_hand(4096));
     assert_eq!((total.started, total.completed, total.held, total.unsent), (1000, 1000, 0, 0));
 }
 
 #[test]
 fn with_too_few_connections_they_still_are_and_service_times_hide_the_stall() {
-    let (total, _) = simulate(&[&RUN[..], &["-c", "16"]].concat(), S + STALL);
+    let (total, _) = simulate(16, S + STALL);
     expect_percentiles(total.histogram(Phase::Response), &by_hand(16));
     let service = total.histogram(Phase::Service);
     assert_eq!(service.count_between(0, 2 * MS), 1000 - 16, "only the requests that were sent saw it");
@@ -119,7 +119,7 @@ fn with_too_few_connections_they_still_are_and_service_times_hide_the_stall() {
 
 #[test]
 fn the_intervals_show_the_stall_and_add_up_to_the_whole() {
-    let (total, intervals) = simulate(&RUN, S + STALL);
+    let (total, intervals) = simulate(4096, S + STALL);
     let completed: Vec<u64> = intervals.iter().map(|interval| interval.completed).collect();
     assert_eq!(completed, [100, 100, 100, 100, 100, 0, 200, 100, 100, 100, 100]);
     assert!(intervals.iter().all(|interval| interval.offered == Some(100) && interval.started == 100));
@@ -133,7 +133,7 @@ fn the_intervals_show_the_stall_and_add_up_to_the_whole() {
 
 #[test]
 fn requests_of_the_warm_up_that_end_later_have_a_row_of_their_own() {
-    let (total, intervals) = simulate(&RUN, S / 2);
+    let (total, intervals) = simulate(4096, S / 2);
     assert_eq!(total.completed, 1000);
     let row = |interval: &IntervalSummary| (interval.warmup, interval.begin_s, interval.completed);
     let first: Vec<_> = intervals.iter().take(4).map(row).collect();

@@ -1,12 +1,11 @@
 //! Whether a run's figures can be used: rules that are fixed before any run, listed in `--help`. Pure.
 
+use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::{Phase, Tally};
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
 
-/// Share of a core above which a closed loop may be measuring its own generator.
-pub const BOUND_SHARE: f64 = 0.9;
 /// Send lag at p99 that is always allowed, in us.
 const LAG_US: f64 = 1000.0;
 /// Send lag at p99 that is allowed as a share of the response time at p99, which contains it.
@@ -37,12 +36,12 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
     if !reasons.is_empty() {
         return Verdict { name: "INVALID", reasons };
     }
-    if !open_loop && busiest > BOUND_SHARE {
+    if !open_loop && busiest > BUSY_SHARE {
         let reason = format!(
             "a generator thread used {:.0} % of a core (limit {:.0} %): the throughput may be the generator's, not \
              the server's",
             busiest * 100.0,
-            BOUND_SHARE * 100.0
+            BUSY_SHARE * 100.0
         );
         return Verdict { name: "CLIENT-BOUND", reasons: vec![reason] };
     }
@@ -114,8 +113,7 @@ fn misfit(test: &ArrivalsTest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::count::tally::Timestamps;
-    use crate::loadgen::engine::exchange::Answer;
+    use crate::loadgen::count::tally::{Answer, Timestamps};
 
     fn tally(requests: u64, lag_ns: u64, response_ns: u64) -> Tally {
         let mut tally = Tally::default();

@@ -209,8 +209,28 @@ pub struct Connections {
     pub reused: u64,
     /// Connections that replaced one which the server had closed between requests.
     pub reconnects: u64,
-    /// Of those opened, how many had to send their SYN 0, 1, 2, and 3 or more times again.
+    /// Of those opened, how many had to send their SYN 0, 1, 2, and 3 or more times again. The first retransmission
+    /// comes about 1 s after the SYN: such a connection waited for the network or the accept queue, not for a response.
     pub syn_retransmits: [u64; 4],
+}
+
+impl Connections {
+    /// Counts a connection that took this many retransmissions of its SYN to open.
+    pub fn open(&mut self, retransmits: u32) {
+        self.opened += 1;
+        self.syn_retransmits[(retransmits as usize).min(3)] += 1;
+    }
+
+    /// Adds the counts of another thread or record; a record may hold any number.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.opened, other.opened),
+            (&mut self.reused, other.reused),
+            (&mut self.reconnects, other.reconnects),
+        ];
+        let steps = self.syn_retransmits.iter_mut().zip(other.syn_retransmits);
+        pairs.into_iter().chain(steps).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
+    }
 }
 
 /// Percentiles of one phase in microseconds, from its histogram.
@@ -286,4 +306,20 @@ pub struct Source {
     pub rate: f64,
     /// Its verdict.
     pub verdict: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_opened_connection_counts_in_one_step() {
+        let mut connections = Connections::default();
+        for retransmits in [0, 0, 1, 2, 3, 9] {
+            connections.open(retransmits);
+        }
+        assert_eq!((connections.opened, connections.syn_retransmits), (6, [2, 1, 1, 2]));
+        connections.add(&connections.clone());
+        assert_eq!((connections.opened, connections.syn_retransmits), (12, [4, 2, 2, 4]));
+    }
 }

@@ -9,7 +9,6 @@ use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
 use caffeine::loadgen::count::recorder::Handoff;
 use caffeine::loadgen::engine::Engine;
-use caffeine::loadgen::plan::Plan;
 use caffeine::sys::alloc::allocations;
 use clap::Parser as _;
 
@@ -20,7 +19,7 @@ fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     let url = server.url();
     // One interval, because the hand-over at the end of an interval allocates.
     let args = ["loadgen", "-c", "1", "-w", "0s", "--interval", "1h", "-n", requests, &url];
-    let plan = Plan::new(&Args::parse_from([&args[..], options].concat())).unwrap();
+    let plan = Args::parse_from([&args[..], options].concat()).plan().unwrap();
     let control = Control::new(1, Arc::default());
     let ((to, batches), (_, back)) = (channel(), channel());
     std::thread::spawn(move || {
@@ -28,7 +27,7 @@ fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
         Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap().run().unwrap();
         let allocated = allocations() - before;
         let measured = batches.iter().filter_map(|batch| batch.measured);
-        assert_eq!(measured.map(|tally| tally.completed).sum::<u64>(), plan.requests.unwrap());
+        assert_eq!(measured.map(|tally| tally.completed).sum::<u64>(), plan.timing.requests.unwrap());
         allocated
     })
     .join()

@@ -363,7 +363,7 @@ fn usage_errors_of_connection_options_name_the_option() {
         (&["--think", "5"], "no unit", 2),
         (&["--think", "1s", "-r", "5"], "--think", 2),
         (&["-k", "--requests-per-connection", "3"], "--requests-per-connection", 2),
-        (&["--requests-per-connection", "0"], "--requests-per-connection must be", 2),
+        (&["--requests-per-connection", "0"], "--requests-per-connection <N>", 2),
         (&["--connect-timeout", "11s"], "--connect-timeout must not be longer", 2),
     ];
     for (args, why, code) in cases {

@@ -1,42 +1,43 @@
-//! Options: how many connections and threads send, where they come from, and how long each is used and waited for.
+//! Options: connections, threads, source addresses and timeouts.
 
 use std::net::IpAddr;
 
-use super::duration::duration_ns;
+use clap::value_parser;
+
+use super::positive_ns;
 use crate::dist::{Distribution, parse_duration};
 use crate::loadgen::plan::connections::{Persistence, Timeouts};
 use crate::loadgen::plan::sources;
 
 /// Local addresses, as one value of an option.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources(pub Vec<IpAddr>);
 
-/// Who sends.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
     /// Connections at once: closed loop (default 16); with --rate the upper bound (default 4096)
-    #[arg(short, long, value_name = "N")]
-    pub connections: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub connections: Option<u64>,
 
     /// Threads that send
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
-    pub threads: usize,
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..=1024))]
+    pub threads: u64,
 
-    /// Keep connections for as long as the server does; default: a new one for every request
+    /// Keep connections open until the server closes them; default: a new one for every request
     #[arg(short, long, conflicts_with = "requests_per_connection")]
     pub keep_alive: bool,
 
-    /// Keep each connection for N requests; the last one asks the server to close it
-    #[arg(long, value_name = "N")]
+    /// Send N requests on each connection; the last one asks the server to close it
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub requests_per_connection: Option<u64>,
 
-    /// Close a connection from this side when its last response is there, instead of asking the server to; ports then
-    /// rest in TIME_WAIT here
+    /// Close each connection from this side after its last response instead of asking the server to; its port then
+    /// stays in TIME_WAIT here
     #[arg(long, conflicts_with = "keep_alive")]
     pub client_closes: bool,
 
-    /// Local addresses to connect from, in turn: 127.0.0.2-127.0.0.33, 127.0.1.0/24, or a list with commas
+    /// Local addresses to connect from, in turn: 127.0.0.2-127.0.0.33, 127.0.1.0/24, or a list separated by commas
     #[arg(long, value_name = "ADDRESSES", value_parser = |text: &str| sources::parse(text).map(Sources))]
     pub sources: Option<Sources>,
 
@@ -45,58 +46,40 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "TIME|DIST", value_parser = think, conflicts_with = "rate")]
     pub think: Option<Distribution>,
 
-    /// A request that takes longer than this has failed. It is noticed within a twentieth of it, or 1ms
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration_ns)]
+    /// Fail a request that takes longer than this; checked every twentieth of it, at most every 1ms
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_ns)]
     pub timeout: u64,
 
-    /// A request has failed whose connection does not stand after this; default: --timeout
-    #[arg(long, value_name = "TIME", value_parser = duration_ns)]
+    /// Fail a request if its connection is not established within this time; default: --timeout
+    #[arg(long, value_name = "TIME", value_parser = positive_ns)]
     pub connect_timeout: Option<u64>,
 
-    /// A request has failed of whose response nothing has come this long after its connection stood; default: --timeout
-    #[arg(long, value_name = "TIME", value_parser = duration_ns)]
+    /// Fail a request if no response byte arrives within this time of connecting; default: --timeout
+    #[arg(long, value_name = "TIME", value_parser = positive_ns)]
     pub first_byte_timeout: Option<u64>,
 }
 
 impl ConnectionArgs {
-    /// Whether the numbers make sense, together too.
-    ///
-    /// # Errors
-    /// Which one does not.
-    pub fn check(&self) -> Result<(), &'static str> {
-        let Timeouts { total_ns, connect_ns, first_byte_ns } = self.timeouts();
-        match self {
-            Self { connections: Some(0), .. } => Err("--connections must be at least 1"),
-            Self { threads: 0 | 1025.., .. } => Err("--threads must be from 1 to 1024"),
-            Self { requests_per_connection: Some(0), .. } => {
-                Err("--requests-per-connection must be at least 1")
-            }
-            _ if total_ns == 0 => Err("--timeout must be above 0"),
-            _ if connect_ns == 0 => Err("--connect-timeout must be above 0"),
-            _ if first_byte_ns == 0 => Err("--first-byte-timeout must be above 0"),
-            _ if connect_ns > total_ns => Err("--connect-timeout must not be longer than --timeout"),
-            _ if first_byte_ns > total_ns => Err("--first-byte-timeout must not be longer than --timeout"),
-            _ => Ok(()),
-        }
-    }
-
-    /// How long a connection is used.
     pub fn persistence(&self) -> Persistence {
         let requests = if self.keep_alive { u64::MAX } else { self.requests_per_connection.unwrap_or(1) };
         Persistence { requests, client_closes: self.client_closes }
     }
 
-    /// The longest times that are waited.
-    pub fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            total_ns: self.timeout,
-            connect_ns: self.connect_timeout.unwrap_or(self.timeout),
-            first_byte_ns: self.first_byte_timeout.unwrap_or(self.timeout),
+    /// # Errors
+    /// A phase may not take longer than the whole request.
+    pub fn timeouts(&self) -> Result<Timeouts, &'static str> {
+        let total_ns = self.timeout;
+        let connect_ns = self.connect_timeout.unwrap_or(total_ns);
+        let first_byte_ns = self.first_byte_timeout.unwrap_or(total_ns);
+        match () {
+            () if connect_ns > total_ns => Err("--connect-timeout must not be longer than --timeout"),
+            () if first_byte_ns > total_ns => Err("--first-byte-timeout must not be longer than --timeout"),
+            () => Ok(Timeouts { total_ns, connect_ns, first_byte_ns }),
         }
     }
 }
 
-/// A time, or a distribution of times.
+/// Parses a time or a distribution of times.
 fn think(text: &str) -> Result<Distribution, String> {
     match parse_duration(text) {
         Ok(time) => Ok(Distribution::Constant(time)),

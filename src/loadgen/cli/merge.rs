@@ -2,27 +2,26 @@
 
 use std::path::PathBuf;
 
-/// Which results become one, and where that goes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true, after_help = MEANING, max_term_width = 80)]
 pub struct MergeArgs {
-    /// Results that `loadgen --json` wrote
+    /// Results written by `loadgen --json`
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Merge also what does not belong together; the differences become reasons of the verdict
+    /// Merge results that do not belong together too; the verdict lists the differences
     #[arg(long)]
     pub force: bool,
 
-    /// Write the result as JSON to FILE, or to standard output, instead of the text, with -
+    /// Write the result as JSON to FILE; with - to standard output, in place of the text
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Write the response times to FILE in the .hgrm form of HdrHistogram's plotters (milliseconds)
+    /// Write the response times to FILE in the .hgrm format of HdrHistogram's plotters (milliseconds)
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<PathBuf>,
 
-    /// No text: only errors and a verdict that is not OK
+    /// Print no text: only errors and a verdict that is not OK
     #[arg(short, long)]
     pub quiet: bool,
 
@@ -32,8 +31,9 @@ pub struct MergeArgs {
 }
 
 const MEANING: &str = "\
-Histograms are merged and percentiles read off the whole; percentiles
-are never averaged. Rates are those of each source over its own duration,
-added up. The verdict is the worst. Results belong together when they
-have the same target, load, seed and times, are all the shards of one
-plan, and began within a second of each other.";
+Histograms are merged, and percentiles are taken from the merged
+histogram; percentiles are never averaged. The rate is the sum of the
+rates of all results, each over its own duration. The verdict is the
+worst one. Results belong together if they have the same target, load,
+seed and times, are all the shards of one plan, and started within one
+second.";

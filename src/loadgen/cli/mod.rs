@@ -1,13 +1,17 @@
-//! The command line of `loadgen`, as typed: one struct of options per file and per heading of `--help`. What it
-//! means is `plan`'s business; clap ends here.
+//! The command line of `loadgen`: one struct of options per heading of `--help`, and the [`Plan`] that they mean. Only
+//! the program's entry point depends on it.
+//!
+//! [`Plan`]: crate::loadgen::plan::Plan
 
-pub mod connections;
-pub mod duration;
+mod connections;
+pub mod input;
 pub mod merge;
-pub mod output;
-pub mod request;
-pub mod schedule;
-pub mod search;
+mod output;
+pub mod packaging;
+mod plan;
+mod request;
+mod schedule;
+mod search;
 
 use connections::ConnectionArgs;
 use merge::MergeArgs;
@@ -16,8 +20,7 @@ use request::RequestArgs;
 use schedule::ScheduleArgs;
 use search::SearchArgs;
 
-/// Where requests go when no URL is given.
-pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
+use crate::loadgen::schedule::timing::duration_ns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,8 +36,8 @@ Examples:
                                  recorded arrivals at twice the rate
   loadgen -n 1000 --json F URL   a thousand requests, the result in F
   loadgen --find-rate 'p99<5ms' URL
-                                 what is the highest rate at which 99 %
-                                 of the responses take less than 5 ms?
+                                 the highest rate at which 99 % of the
+                                 responses take less than 5 ms
   loadgen -r 500 --expect 'p99<20ms' --expect 'errors<0.1%' URL
                                  exit code 4 if not, for CI
 
@@ -43,17 +46,16 @@ Examples:
   loadgen -r 4000 --shard 2/2 --start-at T --json b.json URL
   loadgen merge a.json b.json    (T: $(($(date +%s) + 10)) on both)
 
-Response time counts from the intended start of a request: in an open
-loop, a request that had to wait because the server stalled is as slow
-as a user would have found it. Service time counts from the moment it
-was really sent. Failed requests are counted by kind and never enter
-the latencies.
+Response time counts from the scheduled start of a request: in an open
+loop, a request delayed by a stalled server is as slow as a user would
+have found it. Service time counts from the actual start. Failed
+requests are counted by kind and excluded from the latencies.
 
-A response on a new connection is over when the server has closed it;
-on one that is kept, with its last byte. A kept connection that the
-server closes between requests is opened again (a reconnect); a request
-on one that ends without a byte of an answer has failed
-(closed-before-response) and is not sent twice.
+A response on a new connection ends when the server closes it; on a kept
+connection it ends with its last byte. If the server closes a kept
+connection between requests, the next request opens a new one (a
+reconnect). If it closes before the first byte of a response, the request
+fails (closed-before-response); it is not sent again.
 
 Verdicts:
   OK            the figures can be used
@@ -61,46 +63,47 @@ Verdicts:
                 90 % of a core: the throughput may be the generator's,
                 not the server's
   INVALID       loadgen ran out of descriptors or ports; or no request
-                fell into the measured time; or, in an open loop, the
+                started in the measured time; or, in an open loop, the
                 send lag's p99 is above 1 ms and above a tenth of the
                 response time's p99, or more than 2 % of the arrivals
                 could not be sent in time, or Poisson arrivals were
-                not sent as such (Anderson-Darling test, twice the
-                critical value of 5 %; a send lag that the response
-                time dwarfs is forgiven there too)
+                not sent as planned (Anderson-Darling test, twice the
+                critical value at 5 %; a send lag below a tenth of the
+                response time is accepted here too)
 
 Expectations (--expect) and objectives (--find-rate) are METRIC, one of
 < <= > >= == !=, and a value:
   p50 p75 p90 p99 p99.9 or any other percentile, min, mean, max
             of the response time, with us, ms or s: p99<5ms. Of another
             phase: service.p99, connect.max, first_byte.p90, send_lag.p99
-  rate      responses per second that came within the measured time:
-            rate>=1000. Those that came later are completed, but no part
-            of it; so at --rate 1000 it may be 999.9
+  rate      responses per second within the measured time: rate>=1000.
+            Responses that arrive later count as completed but not here,
+            so at --rate 1000 it may be 999.9
   errors (or failed), errors.KIND, status.404, status.5xx, completed,
   started, unsent, held, unfinished
             a number or a share: errors<1%, errors.short-body==0
 An expectation with no matching requests fails.
 
---find-rate multiplies the rate by 4 until the objective breaks, halves
-the distance, and repeats runs until the answer lies between a rate that
-always held and one that never did. Unless an objective bounds errors,
-errors<1% is added. Every run ends when its last connection is closed.
-A run that is INVALID, or broke while a thread of loadgen used more than
-90 % of a core, shows the generator's limit, not the server's.
+--find-rate multiplies the rate by 4 until the objective is missed,
+bisects, and repeats runs until the answer lies between a rate that
+always met it and one that never did. Unless an objective limits errors,
+errors<1% is added. Each run ends when its last connection is closed.
+A run that is INVALID, or that missed the objective while a thread of
+loadgen used more than 90 % of a core, shows the generator's limit, not
+the server's.
 
-While it runs: a live view on a terminal (NO_COLOR is respected, q ends
+During the run: a live view on a terminal (NO_COLOR is respected, q ends
 the run early and reports), otherwise a line per interval on standard
 error; with --quiet nothing.
 
 Exit codes:
-  0 done   1 failed (nothing listens there, no request completed, no
-  rate holds the objective)   2 usage   3 INVALID, or --find-rate met
-  the generator's limit first   4 an expectation was not met";
+  0 done   1 failed (connection refused, no request completed, no rate
+  meets the objective)   2 usage   3 INVALID, or --find-rate reached the
+  generator's limit first   4 an expectation was not met";
 
 const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FILE>...";
 
-/// Generates HTTP load, by default with one new connection per request, and measures it.
+/// Generates HTTP load and measures it; by default each request has a new connection.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(group = clap::ArgGroup::new("open_loop").multiple(true))]
 #[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
@@ -110,34 +113,27 @@ const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FI
     override_usage = USAGE
 )]
 pub struct Args {
-    /// What to do instead of sending.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The target.
     #[arg(
         value_name = "URL",
-        help = "Where to: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/"
+        help = "Target: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/"
     )]
     pub url: Option<String>,
 
-    /// Who sends.
     #[command(flatten)]
     pub connections: ConnectionArgs,
 
-    /// When.
     #[command(flatten)]
     pub schedule: ScheduleArgs,
 
-    /// What.
     #[command(flatten)]
     pub request: RequestArgs,
 
-    /// Which figures are wanted.
     #[command(flatten)]
     pub search: SearchArgs,
 
-    /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
 
@@ -154,11 +150,16 @@ pub struct Args {
     pub help: Option<bool>,
 }
 
-/// What can be done instead of sending.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make one result of those that several processes wrote with --json
+    /// Merge the results that several processes wrote with --json
     Merge(MergeArgs),
+}
+
+/// Parses a duration above 0.
+fn positive_ns(text: &str) -> Result<u64, String> {
+    let ns = duration_ns(text)?;
+    if ns == 0 { Err("must be above 0".into()) } else { Ok(ns) }
 }
 
 #[cfg(test)]

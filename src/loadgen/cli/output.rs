@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::duration::duration_ns;
+use crate::loadgen::schedule::timing::duration_ns;
 
-/// Where the result goes.
+/// Shortest interval: at each end the threads hand over their counts.
+const MIN_INTERVAL_NS: u64 = 10_000_000;
+
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Write the result as JSON to FILE, or to standard output, instead of the text, with -
+    /// Write the result as JSON to FILE; with - to standard output, in place of the text
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Write the response times to FILE in the .hgrm form of HdrHistogram's plotters (milliseconds)
+    /// Write the response times to FILE in the .hgrm format of HdrHistogram's plotters (milliseconds)
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<PathBuf>,
 
@@ -21,20 +23,25 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
-    /// Write the histograms of every interval to FILE as an HdrHistogram interval log: the response without a tag, Tag=
+    /// Write the histograms of every interval to FILE as an HdrHistogram interval log: the response untagged, Tag=
     /// service, connect, first_byte, send_lag; those of the warm-up as warmup, warmup_service ...
     #[arg(long, value_name = "FILE")]
     pub hlog: Option<PathBuf>,
 
-    /// Length of the intervals that the run is cut into
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration_ns)]
+    /// Length of the intervals that are reported, at least 10ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval_ns)]
     pub interval: u64,
 
-    /// Plain lines on standard error, one per interval, instead of the live view on a terminal
+    /// Print one line per interval on standard error instead of the live view
     #[arg(long, conflicts_with = "quiet")]
     pub no_live: bool,
 
-    /// No text and no progress: only errors and a verdict that is not OK
+    /// Print neither text nor progress: only errors and a verdict that is not OK
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+fn interval_ns(text: &str) -> Result<u64, String> {
+    let ns = duration_ns(text)?;
+    if ns < MIN_INTERVAL_NS { Err("must be at least 10ms".into()) } else { Ok(ns) }
 }

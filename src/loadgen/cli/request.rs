@@ -1,8 +1,11 @@
-//! Options: what is requested.
+//! Options: the request.
 
 use std::path::PathBuf;
 
-/// What is sent.
+use super::input;
+use crate::loadgen::error::Error;
+use crate::loadgen::plan::target::{Request, Target, is_token, parse_header};
+
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Request")]
 pub struct RequestArgs {
@@ -10,7 +13,7 @@ pub struct RequestArgs {
     #[arg(short, long, value_name = "METHOD")]
     pub method: Option<String>,
 
-    /// A header field to send along; may be repeated
+    /// Additional header field; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
 
@@ -21,4 +24,25 @@ pub struct RequestArgs {
     /// File with the body of every request
     #[arg(long, value_name = "FILE")]
     pub body_file: Option<PathBuf>,
+}
+
+impl RequestArgs {
+    /// # Errors
+    /// Usage, if it is not HTTP; failure, if the body cannot be read.
+    pub fn build(&self, target: &Target) -> Result<Request, Error> {
+        let body = match &self.body_file {
+            None => self.body.clone().map(String::into_bytes),
+            Some(path) => Some(input::read(path).map_err(|error| {
+                Error::Failed(format!("cannot read the body from {}: {error}", path.display()))
+            })?),
+        };
+        let default = if body.is_some() { "POST" } else { "GET" };
+        let method = self.method.as_deref().unwrap_or(default);
+        if !is_token(method) {
+            return Err(Error::Usage(format!("{method:?} is not an HTTP method")));
+        }
+        let headers = self.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
+        let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
+        Ok(Request::new(target, method, &headers, &body.unwrap_or_default()))
+    }
 }

@@ -6,16 +6,35 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 
+use super::cpu::BUSY_SHARE;
 use super::recorder::Batch;
 use super::tally::{Phase, Tally};
 use crate::loadgen::control::Control;
-use crate::loadgen::plan::{Load, Plan};
-use crate::loadgen::schedule::cursor::{Cursor, Window};
-use crate::loadgen::schedule::intervals::{Interval, Intervals};
-use crate::loadgen::verdict::BOUND_SHARE;
+use crate::loadgen::plan::Plan;
+use crate::loadgen::schedule::cursor::Cursor;
+use crate::loadgen::schedule::intervals::Intervals;
+use crate::loadgen::schedule::timing::Window;
 use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
 use crate::sys::clock::{monotonic_ns, realtime_ns};
+
+/// What all threads did in one interval.
+#[derive(Debug)]
+pub struct Interval {
+    /// Which, from 0. One in which requests of the warm-up ended after it comes twice: with their counts, and with
+    /// those of the measured time.
+    pub index: u64,
+    /// Its begin in ns since the origin of the run.
+    pub begin_ns: u64,
+    /// Its end in ns since the origin of the run; the last one ends with the run.
+    pub end_ns: u64,
+    /// Whether the counts are those of requests intended before the measured time.
+    pub warmup: bool,
+    /// What was started and what ended in it, all threads together.
+    pub tally: Box<Tally>,
+    /// Arrivals planned in it; 0 in a closed loop.
+    pub offered: u64,
+}
 
 /// How a run stands when an interval is complete.
 #[derive(Debug)]
@@ -127,8 +146,8 @@ impl<'a> Collector<'a> {
     fn begin(&mut self, window: Window) {
         // The origin lies in the past: something was handed over since.
         self.start_unix_ns = realtime_ns().saturating_sub(monotonic_ns().saturating_sub(window.origin));
-        if matches!(self.plan.load, Load::Open(_)) {
-            let cursor = |share: &_| Cursor::new(self.plan, share, window);
+        if self.plan.timing.is_open_loop() {
+            let cursor = |share: &_| Cursor::new(&self.plan.timing, share, window);
             self.cursors = self.plan.shares().iter().map(cursor).collect();
         }
     }
@@ -192,11 +211,11 @@ impl<'a> Collector<'a> {
         let interval = Interval { index, begin_ns, end_ns, warmup, tally, offered };
         let open = self.control.progress.iter().map(|progress| progress.open.load(Relaxed)).sum();
         let busiest_thread = self.busy.iter().copied().fold(0.0, f64::max);
-        let paced = matches!(self.plan.load, Load::Open(_));
+        let paced = self.plan.timing.is_open_loop();
         let summary = IntervalSummary {
             open,
             busiest_thread,
-            client_bound: !paced && busiest_thread > BOUND_SHARE,
+            client_bound: !paced && busiest_thread > BUSY_SHARE,
             interrupted: self.control.is_interrupted(),
             ..summarise(&interval, paced)
         };

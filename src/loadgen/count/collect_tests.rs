@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use clap::Parser as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::loadgen::cli::Args;
 use crate::loadgen::control::Interrupt;
 use crate::loadgen::count::recorder::{Handoff, Recorder};
-use crate::loadgen::count::tally::Timestamps;
-use crate::loadgen::engine::exchange::Answer;
+use crate::loadgen::count::tally::{Answer, Timestamps};
+use crate::loadgen::schedule::timing::Timing;
 
 const MS: u64 = 1_000_000;
 const ORIGIN: u64 = 7_000 * MS;
@@ -29,11 +27,10 @@ fn requests() -> impl Strategy<Value = Requests> {
 
 /// What the collector makes of `threads`, of which each ends 2.6 s after the origin or where `ends` says.
 fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>) {
-    let count = threads.len().to_string();
-    let args = ["loadgen", "-t", &count, "-w", "300ms", "-d", "2s", "--interval", "250ms"];
-    let plan = Plan::new(&Args::parse_from(args)).unwrap();
+    let timing = Timing { warmup_ns: 300 * MS, duration_ns: Some(2000 * MS), ..Timing::default() };
+    let plan = Plan { threads: threads.len(), interval_ns: 250 * MS, timing, ..Plan::default() };
     let control = Control::new(threads.len(), Arc::new(Interrupt::default()));
-    let window = Window::new(&plan, ORIGIN);
+    let window = Window::new(&plan.timing, ORIGIN);
     let mut returns = Vec::new();
     let mut queues: Vec<VecDeque<Batch>> = Vec::new();
     for (share, requests) in plan.shares().iter().zip(threads) {

@@ -9,9 +9,9 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::loadgen::plan::{Load, Plan, Share};
 use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
 use crate::loadgen::schedule::profile::Profile;
+use crate::loadgen::schedule::timing::{Share, Timing};
 use crate::measure::arrivals;
 
 /// Values in the sample of all threads together.
@@ -42,14 +42,14 @@ pub struct GapSample {
 
 impl GapSample {
     /// For the thread of `share`, if its arrivals are to be random at all.
-    pub fn new(plan: &Plan, share: &Share, origin_ns: u64) -> Option<Self> {
-        let Load::Open(Schedule::Rate { arrivals: Arrivals::Poisson, profile, seed }) = &plan.load else {
+    pub fn new(timing: &Timing, share: &Share, origin_ns: u64) -> Option<Self> {
+        let Some(Schedule::Rate { arrivals: Arrivals::Poisson, profile, seed }) = &timing.schedule else {
             return None;
         };
-        let shards = (plan.part.of * share.shards) as f64;
-        let capacity = (SAMPLE / share.shards as usize).max(FEWEST);
+        let shards = (timing.shard.of * share.threads) as f64;
+        let capacity = (SAMPLE / share.threads as usize).max(FEWEST);
         let mut random = ChaCha8Rng::seed_from_u64(!*seed);
-        random.set_stream(share.shard);
+        random.set_stream(share.thread);
         Some(Self {
             origin_ns,
             shards,
@@ -99,24 +99,35 @@ impl GapSample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadgen::schedule::profile::RateSpec;
     use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
-    use clap::Parser as _;
 
-    /// The statistic of a run of `args` in which each arrival was sent when `sent` says.
-    fn statistic(args: &[&str], sent: impl Fn(u64) -> u64) -> f64 {
-        let args = [&["loadgen", "-w", "0s", "--arrivals", "poisson", "-t", "2", "-d", "20s"], args].concat();
-        let plan = Plan::new(&crate::loadgen::cli::Args::parse_from(args)).unwrap();
-        let Load::Open(schedule) = &plan.load else { unreachable!() };
-        let sample: Vec<f64> = plan
-            .shares()
-            .iter()
-            .flat_map(|share| {
-                let mut gaps = GapSample::new(&plan, share, 0).unwrap();
-                let pacer = schedule.shard(share.shard, share.shards);
-                pacer.take_while(|due| *due < 20_000_000_000).for_each(|due| gaps.sent(sent(due)));
-                gaps.probabilities().0
-            })
-            .collect();
+    const DURATION_NS: u64 = 20_000_000_000;
+
+    fn timing(arrivals: Arrivals, rate: &str) -> Timing {
+        let profile = RateSpec::parse(rate).unwrap().profile(0, Some(DURATION_NS));
+        Timing {
+            schedule: Some(Schedule::Rate { arrivals, profile, seed: 1 }),
+            warmup_ns: 0,
+            ..Timing::default()
+        }
+    }
+
+    fn share(thread: u64) -> Share {
+        Share { thread, threads: 2, connections: 1, requests: None }
+    }
+
+    /// The statistic of Poisson arrivals on two threads, each sent when `sent` says.
+    fn statistic(rate: &str, sent: impl Fn(u64) -> u64) -> f64 {
+        let timing = timing(Arrivals::Poisson, rate);
+        let schedule = timing.schedule.as_ref().unwrap();
+        let of_thread = |thread| {
+            let mut gaps = GapSample::new(&timing, &share(thread), 0).unwrap();
+            let pacer = schedule.shard(thread, 2);
+            pacer.take_while(|due| *due < DURATION_NS).for_each(|due| gaps.sent(sent(due)));
+            gaps.probabilities().0
+        };
+        let sample: Vec<f64> = (0..2).flat_map(of_thread).collect();
         assert!(sample.len() <= SAMPLE);
         anderson_darling(&sample).unwrap()
     }
@@ -127,34 +138,32 @@ mod tests {
     #[test]
     fn arrivals_sent_as_planned_fit_at_any_rate_and_in_ramps() {
         for rate in ["50", "1000", "9000", "100..3000", "200,50,1000"] {
-            let statistic = statistic(&["-r", rate], |due| due);
+            let statistic = statistic(rate, |due| due);
             assert!(statistic < LIMIT, "{rate}: {statistic}");
         }
     }
 
     #[test]
     fn a_lateness_that_the_send_lag_permits_is_accepted() {
-        assert!(statistic(&["-r", "6000"], |due| due + due % 97_000) < LIMIT);
+        assert!(statistic("6000", |due| due + due % 97_000) < LIMIT);
     }
 
     #[test]
     fn arrivals_sent_in_batches_do_not_fit() {
-        assert!(statistic(&["-r", "500"], |due| due.next_multiple_of(10 * MS)) > LIMIT);
-        assert!(statistic(&["-r", "6000"], |due| due.next_multiple_of(5 * MS)) > LIMIT);
+        assert!(statistic("500", |due| due.next_multiple_of(10 * MS)) > LIMIT);
+        assert!(statistic("6000", |due| due.next_multiple_of(5 * MS)) > LIMIT);
     }
 
     #[test]
     fn arrivals_at_another_rate_do_not_fit() {
-        assert!(statistic(&["-r", "1000"], |due| due / 10 * 13) > LIMIT);
+        assert!(statistic("1000", |due| due / 10 * 13) > LIMIT);
     }
 
     #[test]
     fn only_random_arrivals_are_tested() {
-        for args in
-            [&["loadgen"][..], &["loadgen", "-r", "10"], &["loadgen", "-r", "10", "--arrivals", "burst:2"]]
-        {
-            let plan = Plan::new(&crate::loadgen::cli::Args::parse_from(args)).unwrap();
-            assert!(GapSample::new(&plan, &plan.shares()[0], 0).is_none());
+        assert!(GapSample::new(&Timing::default(), &share(0), 0).is_none());
+        for arrivals in [Arrivals::Const, Arrivals::Burst(2)] {
+            assert!(GapSample::new(&timing(arrivals, "10"), &share(0), 0).is_none());
         }
     }
 }

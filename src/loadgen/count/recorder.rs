@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::gap_sample::GapSample;
 use super::tally::Tally;
-use crate::loadgen::plan::{Load, Plan, Share};
-use crate::loadgen::schedule::cursor::Window;
+use crate::loadgen::plan::Plan;
 use crate::loadgen::schedule::intervals::Intervals;
+use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::thread_cpu_ns;
 
 /// What one thread counted in one interval.
@@ -88,9 +88,9 @@ impl Recorder {
     pub fn new(plan: &Plan, share: &Share, window: Window, handoff: Handoff) -> Self {
         let (origin, intervals) = (window.origin, Intervals::new(window, plan.interval_ns));
         Self {
-            thread: share.shard as usize,
-            paced: matches!(plan.load, Load::Open(_)),
-            gaps: GapSample::new(plan, share, origin),
+            thread: share.thread as usize,
+            paced: plan.timing.is_open_loop(),
+            gaps: GapSample::new(&plan.timing, share, origin),
             intervals,
             index: 0,
             end: intervals.bounds(0).1,

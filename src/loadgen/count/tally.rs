@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::failure::{self, Failure};
-use crate::loadgen::engine::exchange::Answer;
-use crate::loadgen::plan::connections::Connections;
 use crate::measure::histogram::{self, Histogram};
+use crate::measure::record::Connections;
 
 /// Workers that are told apart; the rest counts as [`OTHER_WORKERS`].
 const MAX_WORKERS: usize = 4096;
@@ -43,6 +42,17 @@ impl Phase {
             Self::SendLag => "send_lag",
         }
     }
+}
+
+/// What a complete response said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Status code, 200 to 599 (interim responses are read over).
+    pub status: u16,
+    /// Bytes received, head included.
+    pub bytes: u64,
+    /// What `Caffeine-Worker` said.
+    pub worker: Option<&'a [u8]>,
 }
 
 /// The moments of one request, in ns of one clock.

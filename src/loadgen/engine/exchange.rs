@@ -4,6 +4,7 @@
 use crate::http::chunked::Decoder;
 use crate::http::response::{ResponseFraming, parse_response};
 use crate::loadgen::count::failure::Failure;
+use crate::loadgen::count::tally::Answer;
 
 /// Longest response head that is accepted, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -23,17 +24,6 @@ enum State {
     UntilClose,
     /// After the end that the framing announced.
     Whole,
-}
-
-/// What a complete response said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer<'a> {
-    /// Status code, 200 to 599 (interim responses are read over).
-    pub status: u16,
-    /// Bytes received, head included.
-    pub bytes: u64,
-    /// What `Caffeine-Worker` said.
-    pub worker: Option<&'a [u8]>,
 }
 
 /// A response in the making.

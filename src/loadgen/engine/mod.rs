@@ -23,12 +23,12 @@ use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 
 use crate::dist::Sampler;
 use crate::loadgen::control::Control;
+use crate::loadgen::count::cpu::{CpuMeter, ThreadUse};
 use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::meter::Meter;
 use crate::loadgen::count::recorder::{Handoff, Recorder};
-use crate::loadgen::plan::{Load, Plan, Share};
-use crate::loadgen::schedule::cursor::{Cursor, Window};
-use crate::loadgen::session::ThreadUse;
+use crate::loadgen::plan::Plan;
+use crate::loadgen::schedule::cursor::Cursor;
+use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
@@ -58,7 +58,7 @@ struct Connection {
 pub struct Engine<'a> {
     plan: &'a Plan,
     control: &'a Control,
-    shard: usize,
+    thread: usize,
     waiter: Waiter,
     address: SockaddrStorage,
     family: AddressFamily,
@@ -92,30 +92,31 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Those of `epoll_create` and `prctl`.
     pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, handoff: Handoff) -> io::Result<Self> {
-        let pace = match plan.load {
-            Load::Closed => Pace::Free,
-            Load::Open(_) if plan.spin => Pace::Awake,
-            Load::Open(_) => Pace::Timed,
+        let pace = match plan.timing.is_open_loop() {
+            false => Pace::Free,
+            true if plan.spin => Pace::Awake,
+            true => Pace::Timed,
         };
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
         let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
         let address = SockaddrStorage::from(plan.address);
-        let connection = || Connection { slot: Slot::new(plan.head_request, plan.persistence), socket: None };
+        let connection =
+            || Connection { slot: Slot::new(plan.request.is_head, plan.persistence), socket: None };
         let connections: Vec<_> = (0..share.connections).map(|_| connection()).collect();
         let source = |ip: &IpAddr| SockaddrStorage::from(std::net::SocketAddr::new(*ip, 0));
-        let seed = plan.seed.wrapping_add(share.shard.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let seed = plan.seed.wrapping_add(share.thread.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // The others wait for this thread, even where it has failed.
-        let window = Window::new(plan, control.origin_ns());
+        let window = Window::new(&plan.timing, control.origin_ns());
         Ok(Self {
             plan,
             control,
-            shard: share.shard as usize,
+            thread: share.thread as usize,
             waiter: waiter?,
             family: address.family().unwrap_or(AddressFamily::Inet),
             address,
             sources: plan.sources.iter().map(source).collect(),
-            next_source: share.shard as usize,
-            cursor: Cursor::new(plan, share, window),
+            next_source: share.thread as usize,
+            cursor: Cursor::new(&plan.timing, share, window),
             window,
             free: (0..connections.len()).rev().collect(),
             resting: BinaryHeap::with_capacity(connections.len()),
@@ -141,8 +142,8 @@ impl<'a> Engine<'a> {
         let mut events = [EpollEvent::empty(); EVENTS];
         let check_ns = (self.plan.timeouts.shortest_ns() / CHECK_PART).clamp(MIN_CHECK_NS, 2 * TICK_NS);
         let mut next_check = self.window.origin + check_ns;
-        let mut meter = Meter::new(self.window);
-        let paced = matches!(self.plan.load, Load::Open(_));
+        let mut meter = CpuMeter::new(self.window);
+        let paced = self.plan.timing.is_open_loop();
         loop {
             self.launch();
             let now = monotonic_ns();
@@ -197,7 +198,7 @@ impl<'a> Engine<'a> {
     }
 
     fn publish(&self) {
-        let progress = &self.control.progress[self.shard];
+        let progress = &self.control.progress[self.thread];
         progress.completed.store(self.completed, Relaxed);
         progress.failed.store(self.failed, Relaxed);
         progress.open.store(self.open, Relaxed);
@@ -208,7 +209,7 @@ impl<'a> Engine<'a> {
         if !self.resting.is_empty() {
             self.wake_resting();
         }
-        let paced = matches!(self.plan.load, Load::Open(_));
+        let paced = self.plan.timing.is_open_loop();
         while !self.free.is_empty() {
             let now = monotonic_ns();
             let Some(intended) = self.cursor.due(now) else { return };
@@ -235,7 +236,7 @@ impl<'a> Engine<'a> {
     fn request(&self, index: usize) -> &'a [u8] {
         let plan = self.plan;
         let says_close = self.connections[index].slot.is_last() && !plan.persistence.client_closes;
-        if says_close { &plan.last_request } else { &plan.request }
+        if says_close { &plan.request.close } else { &plan.request.keep }
     }
 
     /// What follows from what happened on a slot.
@@ -302,7 +303,7 @@ impl<'a> Engine<'a> {
             self.freed_at = now;
         }
         let pause_ns = match &mut self.think {
-            _ if unconnected && self.plan.load == Load::Closed => REST_NS,
+            _ if unconnected && !self.plan.timing.is_open_loop() => REST_NS,
             Some(think) => think.next().as_nanos() as u64,
             None => 0,
         };

@@ -5,10 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::loadgen::cli::merge::MergeArgs;
-use crate::loadgen::cli::output::OutputArgs;
 use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::failure;
+use crate::loadgen::count::failure::{self, Failure};
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
@@ -57,16 +55,14 @@ impl Out {
     }
 }
 
-/// Two results in one file would be neither.
-fn check_apart(named: &[(&str, &Option<PathBuf>)]) -> Result<(), Error> {
+fn check_distinct(named: &[(&str, Option<&Path>)]) -> Result<(), Error> {
     for (at, (option, path)) in named.iter().enumerate() {
-        let same = |(_, other): &&(&str, &Option<PathBuf>)| path.is_some() && path == other;
-        // Other files, such as /dev/null, can take both.
-        let is_file = path.as_ref().is_some_and(|path| !path.exists() || path.is_file());
-        if let Some((other, _)) = named[..at].iter().find(same).filter(|_| is_file) {
-            let shown = path.as_deref().unwrap_or(Path::new("")).display();
+        // A device such as /dev/null can take both.
+        let Some(path) = path.filter(|path| !path.exists() || path.is_file()) else { continue };
+        if let Some((other, _)) = named[..at].iter().find(|(_, other)| *other == Some(path)) {
+            let shown = path.display();
             return Err(Error::Usage(format!(
-                "{other} and {option} both name {shown}; give each a file of its own"
+                "{other} and {option} both name {shown}; give each its own file"
             )));
         }
     }
@@ -75,6 +71,15 @@ fn check_apart(named: &[(&str, &Option<PathBuf>)]) -> Result<(), Error> {
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::Failed(format!("cannot write {}: {error}", path.display()))
+}
+
+/// Where each format goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Paths<'a> {
+    pub json: Option<&'a Path>,
+    pub hgrm: Option<&'a Path>,
+    pub csv: Option<&'a Path>,
+    pub hlog: Option<&'a Path>,
 }
 
 /// All files of one result.
@@ -87,44 +92,23 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those of a run.
+    /// Opens the files that `paths` name; the rest stays unwritten.
     ///
     /// # Errors
-    /// One cannot be written.
-    pub fn open(args: &OutputArgs) -> Result<Self, Error> {
-        check_apart(&[
-            ("--json", &args.json),
-            ("--hgrm", &args.hgrm),
-            ("--csv", &args.csv),
-            ("--hlog", &args.hlog),
-        ])?;
-        Ok(Self {
-            json: Out::open("--json", args.json.as_deref())?,
-            hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,
-            csv: Out::open("--csv", args.csv.as_deref())?,
-            hlog: Out::open("--hlog", args.hlog.as_deref())?,
-        })
-    }
-
-    /// Those of a merged result.
-    ///
-    /// # Errors
-    /// One cannot be written.
-    pub fn open_merged(args: &MergeArgs) -> Result<Self, Error> {
-        check_apart(&[("--json", &args.json), ("--hgrm", &args.hgrm)])?;
-        Ok(Self {
-            json: Out::open("--json", args.json.as_deref())?,
-            hgrm: Out::open("--hgrm", args.hgrm.as_deref())?,
-            csv: None,
-            hlog: None,
-        })
+    /// Two options name one file, or a file cannot be written.
+    pub fn open(paths: Paths<'_>) -> Result<Self, Error> {
+        let Paths { json, hgrm, csv, hlog } = paths;
+        let named = [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)];
+        check_distinct(&named)?;
+        let [json, hgrm, csv, hlog] = named.map(|(option, path)| Out::open(option, path));
+        Ok(Self { json: json?, hgrm: hgrm?, csv: csv?, hlog: hlog? })
     }
 
     /// An interval is complete.
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         if let Some(csv) = &mut self.csv {
-            csv.write(&series::csv_row(snapshot.summary, &failure::ALL.map(failure::Failure::name)));
+            csv.write(&series::csv_row(snapshot.summary, &failure::ALL.map(Failure::name)));
         }
         if let Some(log) = &mut self.hlog {
             log.write(&log_lines(snapshot));
@@ -134,7 +118,7 @@ impl Files {
     /// Writes what stands above the first interval, once.
     fn begin(&mut self, url: &str, start_unix_s: f64) {
         if let Some(csv) = self.csv.as_mut().filter(|csv| !csv.begun) {
-            csv.write(&series::csv_header(&failure::ALL.map(failure::Failure::name)));
+            csv.write(&series::csv_header(&failure::ALL.map(Failure::name)));
         }
         if let Some(log) = self.hlog.as_mut().filter(|log| !log.begun) {
             let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));

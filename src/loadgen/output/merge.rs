@@ -49,7 +49,7 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
         ("the interval", format!("{} s", plan.interval_s)),
         ("the use of connections", connection_use(plan)),
         ("the think time", shown(&plan.think)),
-        ("the number of shards", Shard::parse(&plan.shard).map_or(1, |part| part.of).to_string()),
+        ("the number of shards", Shard::parse(&plan.shard).map_or(1, |shard| shard.of).to_string()),
     ]
 }
 
@@ -67,10 +67,10 @@ fn shards(records: &[Named]) -> Vec<String> {
     let mut found = Vec::new();
     let mut number = 1;
     for (file, record) in records {
-        let part = Shard::parse(&record.plan.shard).unwrap_or(Shard { index: 0, of: 1 });
-        number = number.max(part.of);
-        if let Some(other) = seen.insert(part.index, file) {
-            found.push(format!("{other} and {file} are both shard {} (use --shard)", part.name()));
+        let shard = Shard::parse(&record.plan.shard).unwrap_or(Shard { index: 0, of: 1 });
+        number = number.max(shard.of);
+        if let Some(other) = seen.insert(shard.index, file) {
+            found.push(format!("{other} and {file} are both shard {} (use --shard)", shard.name()));
         }
     }
     let missing: Vec<String> = (0..number)
@@ -82,20 +82,6 @@ fn shards(records: &[Named]) -> Vec<String> {
         found.push(format!("of {number} shards these are missing: {}", missing.join(", ")));
     }
     found
-}
-
-fn connections(records: &[Named]) -> record::Connections {
-    let mut whole = record::Connections::default();
-    for record::Connections { opened, reused, reconnects, syn_retransmits } in
-        records.iter().map(|(_, record)| &record.connections)
-    {
-        let add = |mine: &mut u64, theirs: &u64| *mine = mine.saturating_add(*theirs);
-        add(&mut whole.opened, opened);
-        add(&mut whole.reused, reused);
-        add(&mut whole.reconnects, reconnects);
-        whole.syn_retransmits.iter_mut().zip(syn_retransmits).for_each(|(mine, theirs)| add(mine, theirs));
-    }
-    whole
 }
 
 /// All of `records` as one, and its response times. `misfits` are added to the reasons of the verdict.
@@ -134,7 +120,10 @@ pub fn merge(
         held: sum(|record| record.held),
         unsent: sum(|record| record.unsent),
         unfinished: sum(|record| record.unfinished),
-        connections: connections(records),
+        connections: all().fold(record::Connections::default(), |mut whole, record| {
+            whole.add(&record.connections);
+            whole
+        }),
         interrupted: all().any(|record| record.interrupted),
         bytes: sum(|record| record.bytes),
         errors: maps(|record| &record.errors),

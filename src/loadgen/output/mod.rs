@@ -2,6 +2,5 @@
 
 pub mod files;
 pub mod merge;
-pub mod packaging;
 pub mod report;
 pub mod text;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::loadgen::count::cpu::ThreadUse;
 use crate::loadgen::count::tally::{PHASES, Tally};
-use crate::loadgen::plan::connections::Connections;
-use crate::loadgen::plan::{Load, Plan};
-use crate::loadgen::session::{Findings, ThreadUse};
+use crate::loadgen::plan::Plan;
+use crate::loadgen::session::Findings;
 use crate::loadgen::verdict::judge;
 use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
 use crate::measure::histogram;
@@ -15,7 +15,7 @@ use crate::sys::clock::discipline;
 /// Puts together what a run of `plan` found.
 pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     let Findings { tally, found, interrupted, .. } = findings;
-    let open_loop = matches!(plan.load, Load::Open(_));
+    let open_loop = plan.timing.is_open_loop();
     let duration_s = duration_s(plan, found, *interrupted);
     let per_s = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
     let generator = generator(found);
@@ -35,7 +35,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         held: tally.held,
         unsent: tally.unsent,
         unfinished: tally.unfinished,
-        connections: connections_record(tally),
+        connections: tally.connections.clone(),
         interrupted: *interrupted,
         bytes: tally.bytes,
         intervals: findings.intervals.clone(),
@@ -106,8 +106,8 @@ fn clock(start_unix_ns: u64) -> Clock {
 /// seem to keep up with any rate. Without an end that was planned, all that came until the last one is within.
 fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
     let planned_s = planned_s(plan);
-    let begin_s = plan.warmup_ns as f64 / 1e9;
-    let end_s = plan.duration_ns.map_or(f64::INFINITY, |duration| (plan.warmup_ns + duration) as f64 / 1e9);
+    let begin_s = plan.timing.warmup_ns as f64 / 1e9;
+    let end_s = plan.timing.end_ns().map_or(f64::INFINITY, |end_ns| end_ns as f64 / 1e9);
     let within = findings.intervals.iter().filter(|row| (begin_s..end_s).contains(&row.begin_s));
     let completed: u64 = within.map(|row| row.completed).sum();
     let length_s = duration_s.max(last_s(&findings.found)).min(planned_s);
@@ -115,7 +115,7 @@ fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
 }
 
 fn planned_s(plan: &Plan) -> f64 {
-    plan.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9)
+    plan.timing.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9)
 }
 
 /// From the begin of the measured time to its last response, or to its last send where that is later.
@@ -129,12 +129,12 @@ fn last_s(found: &[ThreadUse]) -> f64 {
 fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let planned = planned_s(plan);
     let stopped_ns = found.iter().map(|used| used.stopped.saturating_sub(used.window.begin)).max();
-    let measured = match (&plan.load, plan.requests) {
+    let measured = match (&plan.timing.schedule, plan.timing.requests) {
         _ if interrupted => stopped_ns.unwrap_or(0) as f64 / 1e9,
         (_, None) => planned,
-        (Load::Closed, Some(_)) => last_s(found),
-        (Load::Open(schedule), Some(requests)) => {
-            schedule.span_s(plan.warmup_ns, requests * plan.part.of).unwrap_or(planned)
+        (None, Some(_)) => last_s(found),
+        (Some(schedule), Some(requests)) => {
+            schedule.span_s(plan.timing.warmup_ns, requests * plan.timing.shard.of).unwrap_or(planned)
         }
     };
     measured.min(planned)
@@ -142,10 +142,10 @@ fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
 
 fn plan_record(plan: &Plan) -> record::Plan {
     let (mut model, mut rate, mut arrivals, mut profile) = ("closed", None, None, None);
-    if let Load::Open(schedule) = &plan.load {
-        let end_ns = plan.duration_ns.map(|duration| plan.warmup_ns + duration);
+    let timing = &plan.timing;
+    if let Some(schedule) = &timing.schedule {
         model = "open";
-        rate = Some(schedule.mean_rate(plan.warmup_ns, end_ns) / plan.part.of as f64);
+        rate = Some(schedule.mean_rate(timing.warmup_ns, timing.end_ns()) / timing.shard.of as f64);
         arrivals = Some(schedule.arrivals());
         profile = schedule.profile().map(|profile| profile.text().to_owned());
     }
@@ -157,11 +157,11 @@ fn plan_record(plan: &Plan) -> record::Plan {
         profile,
         arrivals,
         spin: plan.spin,
-        shard: plan.part.name(),
+        shard: timing.shard.name(),
         seed: plan.seed,
-        duration_s: plan.duration_ns.unwrap_or(0) as f64 / 1e9,
-        requests: plan.requests,
-        warmup_s: plan.warmup_ns as f64 / 1e9,
+        duration_s: timing.duration_ns.unwrap_or(0) as f64 / 1e9,
+        requests: timing.requests,
+        warmup_s: timing.warmup_ns as f64 / 1e9,
         interval_s: plan.interval_ns as f64 / 1e9,
         keep_alive: plan.persistence.requests == u64::MAX,
         requests_per_connection: Some(plan.persistence.requests).filter(|n| (2..u64::MAX).contains(n)),
@@ -169,9 +169,4 @@ fn plan_record(plan: &Plan) -> record::Plan {
         think: plan.think.map(|think| think.to_string()),
         sources: plan.sources.len() as u64,
     }
-}
-
-fn connections_record(tally: &Tally) -> record::Connections {
-    let Connections { opened, reused, reconnects, syn_retransmits } = tally.connections;
-    record::Connections { opened, reused, reconnects, syn_retransmits }
 }

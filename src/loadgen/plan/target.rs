@@ -13,6 +13,17 @@ pub struct Target {
     pub path: String,
 }
 
+/// The target if no URL is given.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
+
+impl Default for Target {
+    /// [`DEFAULT_URL`].
+    fn default() -> Self {
+        let (host, authority) = ("127.0.0.1".into(), "127.0.0.1:8080".into());
+        Self { host, port: 8080, authority, path: "/".into() }
+    }
+}
+
 impl Target {
     /// Takes `[http://]host[:port][/path][?query]` apart; the fragment is dropped.
     ///
@@ -63,32 +74,37 @@ impl Target {
     }
 }
 
-/// What a request says about its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionHeader {
-    /// It is to be kept open. HTTP/1.1 means that anyway; servers of HTTP/1.0 want to hear it.
-    KeepAlive,
-    /// The server is to close it after the response.
-    Close,
+/// The bytes of a request; all requests of a run are the same.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Asks for the connection to be kept open. HTTP/1.1 implies that; HTTP/1.0 servers want to be told.
+    pub keep: Vec<u8>,
+    /// Asks the server to close the connection after the response.
+    pub close: Vec<u8>,
+    /// Whether the method is HEAD, whose responses have no body.
+    pub is_head: bool,
 }
 
-/// The bytes of one request, which are the same for all. `headers` were checked by [`parse_header`]; one named
-/// `Host` replaces ours.
-pub fn request_bytes(
+impl Request {
+    /// `headers` were checked by [`parse_header`]; one named `Host` replaces the default.
+    pub fn new(target: &Target, method: &str, headers: &[(String, String)], body: &[u8]) -> Self {
+        let bytes = |connection| request_bytes(target, method, headers, body, connection);
+        Self { keep: bytes("keep-alive"), close: bytes("close"), is_head: method == "HEAD" }
+    }
+}
+
+fn request_bytes(
     target: &Target,
     method: &str,
     headers: &[(String, String)],
     body: &[u8],
-    connection: ConnectionHeader,
+    connection: &str,
 ) -> Vec<u8> {
     let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request += &format!("Host: {}\r\n", target.authority);
     }
-    request += match connection {
-        ConnectionHeader::KeepAlive => "Connection: keep-alive\r\n",
-        ConnectionHeader::Close => "Connection: close\r\n",
-    };
+    request += &format!("Connection: {connection}\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
@@ -143,6 +159,7 @@ mod tests {
         assert_eq!(parts("localhost:81?x"), expect("localhost", 81, "/?x"));
         assert_eq!(parts("http://[::1]:9/"), expect("::1", 9, "/"));
         assert_eq!(parts("[::1]"), expect("::1", 80, "/"));
+        assert_eq!(Target::parse(DEFAULT_URL), Ok(Target::default()));
     }
 
     #[test]
@@ -170,17 +187,12 @@ mod tests {
     #[test]
     fn the_request_is_complete_and_says_what_becomes_of_its_connection() {
         let target = Target::parse("http://a:81/p?q").unwrap();
-        assert_eq!(
-            request_bytes(&target, "GET", &[], b"", ConnectionHeader::Close),
-            b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n"
-        );
-        assert_eq!(
-            request_bytes(&target, "GET", &[], b"", ConnectionHeader::KeepAlive),
-            b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: keep-alive\r\n\r\n"
-        );
+        let get = Request::new(&target, "GET", &[], b"");
+        assert_eq!(get.close, b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n");
+        assert_eq!(get.keep, b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: keep-alive\r\n\r\n");
         let headers = [parse_header("host: other").unwrap(), parse_header("X-Y:  z ").unwrap()];
         assert_eq!(
-            request_bytes(&target, "POST", &headers, b"hi", ConnectionHeader::Close),
+            Request::new(&target, "POST", &headers, b"hi").close,
             b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
         );
     }

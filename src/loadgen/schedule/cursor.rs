@@ -1,31 +1,12 @@
 //! Which request starts next, and when: the schedule of one thread cut to the time of the run. Pure: the caller
 //! brings the clock.
 
-use super::pacer::Pacer;
-use crate::loadgen::plan::{Load, Plan, Share};
+use super::pacer::{Pacer, Schedule};
+use super::timing::{Share, Timing, Window};
 
 /// How long after the end of the run arrivals that were due before it may still be sent, in ns: as long as the
 /// generator is only a moment late, its last arrivals are not lost.
 const GRACE_NS: u64 = 100_000_000;
-
-/// The times of a run, in ns of one clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The first request.
-    pub origin: u64,
-    /// Requests intended from here on are counted.
-    pub begin: u64,
-    /// Requests intended from here on are not sent; `u64::MAX` when their number ends the run.
-    pub end: u64,
-}
-
-impl Window {
-    /// The times of `plan`, begun at `origin`.
-    pub fn new(plan: &Plan, origin: u64) -> Self {
-        let begin = origin + plan.warmup_ns;
-        Self { origin, begin, end: plan.duration_ns.map_or(u64::MAX, |duration| begin + duration) }
-    }
-}
 
 /// The requests of one thread, to come.
 #[derive(Debug)]
@@ -40,15 +21,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// What `share` of `plan` has to send in `window`.
-    pub fn new(plan: &Plan, share: &Share, window: Window) -> Self {
-        let pacer = match &plan.load {
-            Load::Closed => None,
-            Load::Open(schedule) => {
-                let first = plan.part.index * share.shards;
-                Some(schedule.shard(first + share.shard, plan.part.of * share.shards))
-            }
-        };
+    /// The requests of `share` in `window`.
+    pub fn new(timing: &Timing, share: &Share, window: Window) -> Self {
+        let (shard, threads) = (timing.shard, share.threads);
+        let stream =
+            |schedule: &Schedule| schedule.shard(shard.index * threads + share.thread, shard.of * threads);
+        let pacer = timing.schedule.as_ref().map(stream);
         let left = share.requests.unwrap_or(u64::MAX);
         let mut cursor = Self { window, left, pacer, next: None, is_over: false };
         cursor.advance();
@@ -114,13 +92,22 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser as _;
+    use crate::loadgen::schedule::pacer::Arrivals;
+    use crate::loadgen::schedule::profile::RateSpec;
 
     const MS: u64 = 1_000_000;
+    const S: u64 = 1000 * MS;
+    const SHARE: Share = Share { thread: 0, threads: 1, connections: 16, requests: None };
 
-    fn cursor(args: &[&str]) -> Cursor {
-        let plan = Plan::new(&crate::loadgen::cli::Args::parse_from([&["loadgen"], args].concat())).unwrap();
-        Cursor::new(&plan, &plan.shares()[0], Window::new(&plan, 1000 * MS))
+    fn cursor(timing: &Timing, requests: Option<u64>) -> Cursor {
+        Cursor::new(timing, &Share { requests, ..SHARE }, Window::new(timing, S))
+    }
+
+    /// 100 requests per second.
+    fn open_loop(warmup_ns: u64, duration_ns: Option<u64>) -> Timing {
+        let profile = RateSpec::constant(100.0).profile(warmup_ns, duration_ns);
+        let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
+        Timing { schedule, warmup_ns, duration_ns, ..Timing::default() }
     }
 
     /// Takes everything that is due at `now`.
@@ -132,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_open_loop_starts_what_its_rate_says_from_origin_to_end() {
-        let mut cursor = cursor(&["-r", "100", "-w", "1s", "-d", "2s"]);
+        let mut cursor = cursor(&open_loop(S, Some(2 * S)), None);
         assert!(take_due(&mut cursor, 999 * MS).is_empty());
         assert_eq!(take_due(&mut cursor, 1025 * MS), [1000 * MS, 1010 * MS, 1020 * MS]);
         assert_eq!(cursor.next_due(), Some(1030 * MS));
@@ -143,18 +130,22 @@ mod tests {
 
     #[test]
     fn a_late_generator_still_sends_its_last_arrivals_but_not_a_whole_backlog() {
-        let args = ["-r", "100", "-w", "0s", "-d", "2s"];
-        assert_eq!(take_due(&mut cursor(&args), 3050 * MS).len(), 200);
-        let mut late = cursor(&args);
+        let timing = open_loop(0, Some(2 * S));
+        assert_eq!(take_due(&mut cursor(&timing, None), 3050 * MS).len(), 200);
+        let mut late = cursor(&timing, None);
         assert!(take_due(&mut late, 3100 * MS).is_empty());
         assert!(late.is_over());
         assert_eq!(late.unsent(u64::MAX), 200);
-        assert_eq!(cursor(&args).unsent(1500 * MS), 50, "an interrupted run owes only what was due");
+        assert_eq!(
+            cursor(&timing, None).unsent(1500 * MS),
+            50,
+            "an interrupted run counts only what was due"
+        );
     }
 
     #[test]
     fn warm_up_requests_are_not_part_of_the_number() {
-        let mut cursor = cursor(&["-r", "100", "-w", "1s", "-n", "5"]);
+        let mut cursor = cursor(&open_loop(S, None), Some(5));
         let starts = take_due(&mut cursor, 60_000 * MS);
         assert_eq!(starts.len(), 105);
         assert_eq!(starts.last(), Some(&(2040 * MS)));
@@ -163,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_closed_loop_starts_at_once_until_its_end() {
-        let mut cursor = cursor(&["-w", "1s", "-d", "1s"]);
+        let mut cursor = cursor(&Timing { duration_ns: Some(S), ..Timing::default() }, None);
         assert_eq!(cursor.due(999 * MS), None);
         assert_eq!(cursor.due(2500 * MS), Some(2500 * MS));
         assert_eq!(cursor.due(3000 * MS), None);

@@ -1,26 +1,7 @@
 //! The run cut into intervals: of the warm-up, of the measured time, and of what comes after it. Pure: the caller
 //! brings the clock.
 
-use super::cursor::Window;
-use crate::loadgen::count::tally::Tally;
-
-/// What all threads did in one interval.
-#[derive(Debug)]
-pub struct Interval {
-    /// Which, from 0. One in which requests of the warm-up ended after it comes twice: with their counts, and with
-    /// those of the measured time.
-    pub index: u64,
-    /// Its begin in ns since the origin of the run.
-    pub begin_ns: u64,
-    /// Its end in ns since the origin of the run; the last one ends with the run.
-    pub end_ns: u64,
-    /// Whether the counts are those of requests intended before the measured time.
-    pub warmup: bool,
-    /// What was started and what ended in it, all threads together.
-    pub tally: Box<Tally>,
-    /// Arrivals planned in it; 0 in a closed loop.
-    pub offered: u64,
-}
+use super::timing::Window;
 
 /// Where the intervals are. Each of the three parts begins with a whole interval; the last one of a part may be shorter.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::loadgen::cli::duration::duration_ns;
+use super::timing::duration_ns;
 
 /// Highest rate that is taken seriously, per second.
 const MAX_RATE: f64 = 1e6;

@@ -1,5 +1,5 @@
 //! The search for the highest rate that holds an objective: `rate_search` says which rate comes next, a run of an open loop
-//! tries it, `objective` says what it showed, `report` writes it down. This file carries it out; it decides nothing
+//! runs it, `objective` says what it showed, `report` writes it down. This file carries it out; it decides nothing
 //! about rates.
 //!
 //! Every run has its own warm-up and goes on until its last connection is closed, so that the next one begins with an
@@ -16,10 +16,10 @@ pub use report::{csv, text};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::loadgen::cli::Args;
 use crate::loadgen::control::{Control, Interrupt};
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::Plan;
+use crate::loadgen::schedule::pacer::Schedule;
 use crate::loadgen::schedule::profile::RateSpec;
 use crate::loadgen::session::{self, Findings};
 use crate::loadgen::view::View;
@@ -30,7 +30,7 @@ use rate_search::{Interval, Outcome, RateSearch, Rules};
 /// Requests without which a run says nothing: they set the lowest rate.
 const FEWEST: f64 = 10.0;
 /// First rate, if none is given, per second.
-const START: f64 = 100.0;
+pub const START_RATE: f64 = 100.0;
 /// Runs that the time is planned for.
 const PROBES: u64 = 20;
 /// The part of that which is warm-up, if no warm-up is given.
@@ -42,17 +42,22 @@ const PAUSES: u32 = 200;
 /// How often a pause looks whether the program is to end.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What a search found.
-#[derive(Debug)]
-pub struct Found {
-    /// The run that stands for the answer, with the search in it.
-    pub record: RunRecord,
-    /// What that run found.
-    pub findings: Findings,
+/// What to search for.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    pub objectives: Objectives,
+    pub time: Duration,
+}
+
+/// Warm-up and measured time of each run of a search that may take `total_ns`, with the given or the default warm-up.
+pub fn times(total_ns: u64, warmup_ns: Option<u64>) -> (u64, u64) {
+    let run_ns = total_ns / PROBES;
+    let warmup_ns = warmup_ns.unwrap_or(run_ns / WARMUP_PART);
+    (warmup_ns, run_ns.saturating_sub(warmup_ns).max(SHORTEST_NS))
 }
 
 /// One run of the search.
-struct Try {
+struct Run {
     rate: f64,
     outcome: Outcome,
     reasons: Vec<String>,
@@ -60,35 +65,32 @@ struct Try {
     findings: Findings,
 }
 
-/// Searches, in the time that the options give; an interrupt ends it with what is known.
+/// Searches from the rate of `first`, the plan of the first run; an interrupt ends it with what is known.
 ///
 /// # Errors
-/// The plan is impossible, the server cannot be reached, or nothing was learnt before the interrupt.
+/// A rate cannot be planned, the server cannot be reached, or the interrupt came during the first run.
 pub fn find_rate(
-    args: &Args,
-    objectives: &Objectives,
+    goal: &Goal,
+    first: &Plan,
     interrupt: &Arc<Interrupt>,
     view: &mut View,
-) -> Result<Found, Error> {
+) -> Result<(RunRecord, Findings), Error> {
     let begun = Instant::now();
-    let time = Duration::from_nanos(args.search.find_time);
-    let start = start(args)?;
-    let measured_s = plan_at(args, start)?.duration_ns.unwrap_or(0) as f64 / 1e9;
-    let mut search = RateSearch::new(Rules::new(start, FEWEST / measured_s));
-    let mut tries: Vec<Try> = Vec::new();
+    let run_s = first.timing.duration_ns.unwrap_or(0) as f64 / 1e9;
+    let start = first.timing.schedule.as_ref().map_or(START_RATE, |schedule| schedule.mean_rate(0, None));
+    let mut search = RateSearch::new(Rules::new(start, FEWEST / run_s));
+    let needed = Duration::from_nanos(first.timing.end_ns().unwrap_or(0));
+    let mut runs: Vec<Run> = Vec::new();
     while let Some(rate) = search.next() {
-        let plan = plan_at(args, rate)?;
-        let needed = Duration::from_nanos(plan.warmup_ns + plan.duration_ns.unwrap_or(0));
-        if !tries.is_empty() && begun.elapsed() + needed > time {
+        let plan = at_rate(first, rate)?;
+        if !runs.is_empty() && begun.elapsed() + needed > goal.time {
             break;
         }
         let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
-        view.begin(&plan, &standing(objectives, &search, tries.len() + 1, rate));
-        let findings = session::carry_out(&plan, &control, &mut |snapshot| view.show(snapshot))?;
-        if tries.is_empty()
-            && let Some(why) = control.unreachable()
-        {
-            return Err(super::unreachable(&plan, why));
+        view.begin(&plan, &progress(&goal.objectives, &search, runs.len() + 1, rate));
+        let findings = session::run(&plan, &control, &mut |snapshot| view.show(snapshot))?;
+        if runs.is_empty() && control.unreachable().is_some() {
+            return Err(session::unreachable(&plan, &control));
         }
         if findings.interrupted {
             break;
@@ -96,42 +98,30 @@ pub fn find_rate(
         let record = super::output::report::record(&plan, &findings);
         let (outcome, reasons) = match control.unreachable() {
             Some(why) => (Outcome::Broken, vec![format!("cannot connect to {why}")]),
-            None => objectives.judge(&record),
+            None => goal.objectives.judge(&record),
         };
         search.note(rate, outcome);
-        let tried = Try { rate, outcome, reasons, record, findings };
-        view.note(report::HEAD, &report::line(&probe(&tried)));
-        tries.push(tried);
+        let run = Run { rate, outcome, reasons, record, findings };
+        view.note(report::HEAD, &report::line(&probe(&run)));
+        runs.push(run);
         if outcome != Outcome::Holds {
-            pause(time / PAUSES, interrupt);
+            pause(goal.time / PAUSES, interrupt);
         }
     }
-    conclude(objectives, &search, tries)
+    conclude(&goal.objectives, &search, runs)
 }
 
-/// The first rate.
-fn start(args: &Args) -> Result<f64, Error> {
-    match &args.schedule.rate {
-        None => Ok(START),
-        Some(rate) if rate.is_constant() => Ok(rate.profile(0, None).mean(0.0, 1.0)),
-        Some(_) => {
-            Err(Error::Usage("--rate with --find-rate is the first rate to try: a single number".into()))
-        }
+/// The plan of a run at another rate than `first`.
+fn at_rate(first: &Plan, rate: f64) -> Result<Plan, Error> {
+    let mut plan = first.clone();
+    if let Some(Schedule::Rate { profile, .. }) = &mut plan.timing.schedule {
+        *profile = RateSpec::constant(rate).profile(0, None);
     }
+    let connections = plan.connections as u64;
+    plan.fit(Some(connections))
 }
 
-/// The plan of a run at `rate`.
-fn plan_at(args: &Args, rate: f64) -> Result<Plan, Error> {
-    let mut args = args.clone();
-    let share = args.search.find_time / PROBES;
-    let warmup = *args.schedule.warmup.get_or_insert(share / WARMUP_PART);
-    args.schedule.duration.get_or_insert(share.saturating_sub(warmup).max(SHORTEST_NS));
-    args.schedule.rate = Some(RateSpec::constant(rate));
-    Plan::new(&args)
-}
-
-/// Where the search stands, in one line.
-fn standing(objectives: &Objectives, search: &RateSearch, number: usize, rate: f64) -> String {
+fn progress(objectives: &Objectives, search: &RateSearch, number: usize, rate: f64) -> String {
     let Interval { lower, upper, .. } = search.interval();
     let lower = lower.map(|level| format!(", holds at {}/s", level.rate)).unwrap_or_default();
     let upper = upper.map(|level| format!(", not at {}/s", level.rate)).unwrap_or_default();
@@ -145,29 +135,33 @@ fn pause(time: Duration, interrupt: &Interrupt) {
     }
 }
 
-fn probe(tried: &Try) -> Probe {
+fn probe(run: &Run) -> Probe {
     let Summary { p50_us, p99_us, p999_us, .. } =
-        tried.record.latency.get("response").cloned().unwrap_or_default();
+        run.record.latency.get("response").cloned().unwrap_or_default();
     Probe {
-        offered: tried.rate,
-        achieved: tried.record.rate,
+        offered: run.rate,
+        achieved: run.record.rate,
         p50_us,
         p99_us,
         p999_us,
-        completed: tried.record.completed,
-        failed: tried.record.errors.values().sum(),
-        verdict: match tried.outcome {
+        completed: run.record.completed,
+        failed: run.record.errors.values().sum(),
+        verdict: match run.outcome {
             Outcome::Holds => "holds",
             Outcome::Broken => "broken",
             Outcome::Limited => "generator-limit",
         }
         .into(),
-        reasons: tried.reasons.clone(),
+        reasons: run.reasons.clone(),
     }
 }
 
 /// The record of the run that stands for the answer: the last one at that rate, or the one at the lowest.
-fn conclude(objectives: &Objectives, search: &RateSearch, mut tries: Vec<Try>) -> Result<Found, Error> {
+fn conclude(
+    objectives: &Objectives,
+    search: &RateSearch,
+    mut runs: Vec<Run>,
+) -> Result<(RunRecord, Findings), Error> {
     let interval = search.interval();
     let outcome = match (interval.answer, interval.upper) {
         _ if interval.is_limited => "generator",
@@ -183,13 +177,13 @@ fn conclude(objectives: &Objectives, search: &RateSearch, mut tries: Vec<Try>) -
         upper: interval.upper.map(|level| level.rate),
         confirmed: interval.confirmed,
         non_monotone: interval.non_monotone,
-        probes: tries.iter().map(probe).collect(),
+        probes: runs.iter().map(probe).collect(),
     };
-    let lowest = tries.iter().map(|tried| tried.rate).fold(f64::INFINITY, f64::min);
+    let lowest = runs.iter().map(|run| run.rate).fold(f64::INFINITY, f64::min);
     let rate = search.rate.unwrap_or(lowest);
-    let at = tries.iter().rposition(|tried| tried.rate == rate);
+    let at = runs.iter().rposition(|run| run.rate == rate);
     let at =
         at.ok_or_else(|| Error::Failed("the search was interrupted before its first run ended".into()))?;
-    let Try { record, findings, .. } = tries.swap_remove(at);
-    Ok(Found { record: RunRecord { search: Some(search), ..record }, findings })
+    let Run { record, findings, .. } = runs.swap_remove(at);
+    Ok((RunRecord { search: Some(search), ..record }, findings))
 }

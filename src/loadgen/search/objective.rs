@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::rate_search::Outcome;
+use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::count::failure;
 use crate::loadgen::expect::Expectation;
 use crate::measure::record::RunRecord;
@@ -11,9 +12,6 @@ use crate::measure::record::RunRecord;
 /// Bound on failures, unless the objectives have one: latencies are those of completed requests only, and a server that
 /// turns most of them away may be quick with the rest.
 const ERRORS: &str = "errors<1%";
-/// Share of a core above which a thread of the generator may be what broke the objective.
-const BUSY: f64 = 0.9;
-
 /// One arrival in this many may be left unsent.
 const UNSENT: u64 = 50;
 
@@ -73,7 +71,7 @@ impl Objectives {
         if broken.is_empty() && (!void || (all_sent && !own_failures)) {
             return (Outcome::Holds, broken);
         }
-        if busy > BUSY {
+        if busy > BUSY_SHARE {
             broken.push(format!("a thread of the generator used {:.0} % of a core", busy * 100.0));
             return (Outcome::Limited, broken);
         }

@@ -96,7 +96,7 @@ impl Lines {
         timeline.take(snapshot);
         let Snapshot { plan, last, elapsed_ns, total, .. } = *snapshot;
         let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
-        let is_straggler = last.warmup && last.begin_ns >= plan.warmup_ns;
+        let is_straggler = last.warmup && last.begin_ns >= plan.timing.warmup_ns;
         let is_over = timeline.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
         // The runs of a search have one line each.
         if timeline.note.is_empty() && !is_cut_short && !is_straggler && !is_over {

@@ -1,23 +1,26 @@
 //! Courses for tests: what a run of 30 s at 2000 per second might look like.
 
-use clap::Parser as _;
-
 use super::timeline::Timeline;
-use crate::loadgen::cli::Args;
-use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::count::collect::{Interval, Snapshot};
 use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::{Tally, Timestamps};
-use crate::loadgen::engine::exchange::Answer;
+use crate::loadgen::count::tally::{Answer, Tally, Timestamps};
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::intervals::Interval;
+use crate::loadgen::plan::target::Target;
+use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
+use crate::loadgen::schedule::profile::RateSpec;
+use crate::loadgen::schedule::timing::Timing;
 use crate::measure::series::IntervalSummary;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// After this many seconds.
 pub fn timeline(seconds: u64) -> Timeline {
-    let args = Args::parse_from(["loadgen", "-r", "2000", "-d", "30s", "-c", "256", "127.0.0.1:8080/hello"]);
-    let plan = Plan::new(&args).unwrap();
+    let duration_ns = Some(30 * SECOND_NS);
+    let profile = RateSpec::constant(2000.0).profile(SECOND_NS, duration_ns);
+    let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
+    let timing = Timing { schedule, duration_ns, ..Timing::default() };
+    let target = Target::parse("127.0.0.1:8080/hello").unwrap();
+    let plan = Plan { timing, target, connections: 256, ..Plan::default() };
     let mut timeline = Timeline::new(&plan, "");
     let mut total = Tally::default();
     for second in 0..seconds {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::loadgen::count::collect::Snapshot;
 use crate::loadgen::count::tally::{Phase, Tally};
-use crate::loadgen::plan::{Load, Plan};
+use crate::loadgen::plan::Plan;
 use crate::measure::histogram::{Histogram, summary};
 use crate::measure::record::Summary;
 
@@ -134,7 +134,7 @@ pub struct Timeline {
 impl Timeline {
     /// A run of `plan` that begins now; `note`: what it is part of.
     pub fn new(plan: &Plan, note: &str) -> Self {
-        let paced = matches!(plan.load, Load::Open(_));
+        let paced = plan.timing.is_open_loop();
         let threads =
             if plan.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", plan.threads) };
         let doing = if paced {
@@ -149,9 +149,9 @@ impl Timeline {
             note: note.to_owned(),
             paced,
             connections: plan.connections as u64,
-            warmup_ns: plan.warmup_ns,
-            planned_ns: plan.duration_ns.map(|duration| duration + plan.warmup_ns),
-            requests: plan.requests,
+            warmup_ns: plan.timing.warmup_ns,
+            planned_ns: plan.timing.end_ns(),
+            requests: plan.timing.requests,
             begun: Instant::now(),
             buckets: Vec::new(),
             per_bucket: 1,

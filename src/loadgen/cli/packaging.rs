@@ -1,18 +1,17 @@
-//! `--completions` and `--man`: for the shell and the packager.
+//! `--completions` and `--man`.
 
 use clap::CommandFactory as _;
 
-use crate::loadgen::cli::Args;
+use super::Args;
 use crate::loadgen::error::Error;
 
-/// The completions for a shell.
 pub fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "loadgen", &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The manual page, in roff, flush left: the examples in it are tables.
+/// The manual page, in roff, flush left because the examples in it are tables.
 ///
 /// # Errors
 /// It cannot be rendered.

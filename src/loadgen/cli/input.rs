@@ -1,14 +1,12 @@
-//! Files that the command line names, read whole. It does not know what is in them.
+//! Reads files that the command line names.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Largest file that is read, in bytes: something without an end, such as a device, must not eat the machine's memory.
+/// Size limit in bytes: an endless device must not use up the machine's memory.
 const MOST: u64 = 1 << 30;
 
-/// The bytes of the file at `path`.
-///
 /// # Errors
 /// Those of opening and reading; a file of more than 1 GiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -29,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_end_is_refused() {
+    fn an_endless_file_is_refused() {
         let error = read_up_to(Path::new("/dev/zero"), 1000).unwrap_err();
         assert!(error.to_string().contains("more than 1000 bytes"), "{error}");
         let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,151 @@
+//! The command line as a [`Plan`]: resolves the host, tries the source addresses, and checks that this machine can
+//! carry the plan out.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use super::Args;
+use crate::loadgen::error::Error;
+use crate::loadgen::plan::target::Target;
+use crate::loadgen::plan::{Plan, sources};
+
+impl Args {
+    /// The plan of the run, or of the first run of a search.
+    ///
+    /// # Errors
+    /// Usage, if the options make no sense; failure, if this machine cannot carry it out.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        let target = self.url.as_deref().map_or_else(|| Ok(Target::default()), Target::parse);
+        let target = target.map_err(Error::Usage)?;
+        let is_search = self.search.find_rate.is_some();
+        let connections = &self.connections;
+        let request = self.request.build(&target)?;
+        let timeouts = connections.timeouts().map_err(|why| Error::Usage(why.into()))?;
+        let timing = if is_search { self.first_of_search()? } else { self.schedule.timing()? };
+        let address = resolve(&target)?;
+        let sources = connections.sources.clone().unwrap_or_default().0;
+        sources::verify(&sources, address).map_err(|why| Error::Failed(format!("--sources: {why}")))?;
+        let plan = Plan {
+            target,
+            address,
+            request,
+            timing,
+            spin: self.schedule.spin,
+            seed: self.schedule.seed,
+            threads: connections.threads as usize,
+            persistence: connections.persistence(),
+            timeouts,
+            think: connections.think,
+            sources,
+            interval_ns: self.output.interval,
+            ..Plan::default()
+        };
+        plan.fit(connections.connections)
+    }
+}
+
+fn resolve(target: &Target) -> Result<SocketAddr, Error> {
+    let (host, port) = (target.host.as_str(), target.port);
+    let failed = |why: String| Error::Failed(format!("cannot resolve the host {host:?}: {why}"));
+    let mut addresses = (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?;
+    addresses.next().ok_or_else(|| failed("it has no address".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loadgen::plan::budget::Facts;
+    use crate::loadgen::plan::connections::Persistence;
+    use crate::loadgen::plan::target::DEFAULT_URL;
+    use clap::Parser as _;
+
+    fn plan(args: &[&str]) -> Result<Plan, Error> {
+        Args::parse_from([&["loadgen"], args].concat()).plan()
+    }
+
+    #[test]
+    fn the_default_is_a_closed_loop_to_the_default_url() {
+        let plan = plan(&[]).unwrap();
+        assert_eq!(plan.target.url(), DEFAULT_URL);
+        assert_eq!((plan.timing.is_open_loop(), plan.connections, plan.threads), (false, 16, 1));
+        assert_eq!((plan.timing.duration_ns, plan.timing.requests), (Some(10_000_000_000), None));
+        assert_eq!(plan.request.keep, Plan::default().request.keep);
+    }
+
+    #[test]
+    fn a_number_of_requests_replaces_the_default_duration_only() {
+        assert_eq!(plan(&["-n", "5"]).unwrap().timing.duration_ns, None);
+        assert_eq!(plan(&["-n", "5", "-d", "3s"]).unwrap().timing.duration_ns, Some(3_000_000_000));
+    }
+
+    #[test]
+    fn a_plan_beyond_the_machine_is_refused_with_the_arithmetic() {
+        let ports = Facts::read().ports();
+        let error = plan(&["-c", "1000000"]).unwrap_err().to_string();
+        assert!(error.contains("1000064 file descriptors") || error.contains(&ports.to_string()), "{error}");
+        let often = (ports * 2).to_string();
+        let closing = ["-r", &often, "-d", "2m", "--client-closes"];
+        assert!(plan(&closing).unwrap_err().to_string().contains("in TIME_WAIT hold"));
+        assert!(plan(&["-r", &often, "-d", "2m"]).unwrap().warnings.is_empty(), "the server closes");
+        assert!(plan(&[&closing[..], &["--sources", "127.0.0.2-127.0.0.255"]].concat()).is_ok());
+        assert!(plan(&[&closing[..], &["--requests-per-connection", "1000"]].concat()).is_ok());
+    }
+
+    #[test]
+    fn a_connection_is_used_once_unless_it_is_kept() {
+        let of = |args: &[&str]| plan(args).unwrap().persistence;
+        assert_eq!(of(&[]), Persistence { requests: 1, client_closes: false });
+        assert_eq!(of(&["-k"]).requests, u64::MAX);
+        assert_eq!(
+            of(&["--requests-per-connection", "7", "--client-closes"]),
+            Persistence { requests: 7, client_closes: true }
+        );
+        let request = |args: &[&str]| String::from_utf8(plan(args).unwrap().request.close).unwrap();
+        assert!(request(&[]).contains("Connection: close"));
+        for wrong in [&["-k", "--requests-per-connection", "7"][..], &["-k", "--client-closes"]] {
+            assert!(Args::try_parse_from([&["loadgen"], wrong].concat()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn timeouts_of_phases_lie_within_that_of_the_whole() {
+        let all = plan(&["--timeout", "3s"]).unwrap().timeouts;
+        assert_eq!(
+            (all.total_ns, all.connect_ns, all.first_byte_ns),
+            (3_000_000_000, 3_000_000_000, 3_000_000_000)
+        );
+        let some = plan(&["--connect-timeout", "1s", "--first-byte-timeout", "20ms"]).unwrap().timeouts;
+        assert_eq!(
+            (some.total_ns, some.connect_ns, some.first_byte_ns),
+            (10_000_000_000, 1_000_000_000, 20_000_000)
+        );
+        assert_eq!(some.shortest_ns(), 20_000_000);
+        assert!(matches!(plan(&["--connect-timeout", "11s"]), Err(Error::Usage(_))));
+        assert!(Args::try_parse_from(["loadgen", "--first-byte-timeout", "0s"]).is_err());
+    }
+
+    #[test]
+    fn sources_are_tried_and_pauses_are_parsed() {
+        assert_eq!(plan(&["--sources", "127.0.0.2-127.0.0.4"]).unwrap().sources.len(), 3);
+        let error = plan(&["--sources", "192.0.2.1"]).unwrap_err().to_string();
+        assert!(error.contains("--sources: 192.0.2.1 is not an address of this machine"), "{error}");
+        assert_eq!(plan(&["--think", "5ms"]).unwrap().think.unwrap().mean().as_millis(), 5);
+        assert_eq!(plan(&["--think", "exp(2ms)"]).unwrap().think.unwrap().mean().as_millis(), 2);
+        assert!(
+            Args::try_parse_from(["loadgen", "-r", "5", "--think", "1s"]).is_err(),
+            "an open loop has a schedule"
+        );
+    }
+
+    #[test]
+    fn the_first_run_of_a_search_has_the_times_of_its_options() {
+        let times = |args: &[&str]| {
+            let timing = plan(&[&["--find-rate", "p99<5ms"], args].concat()).unwrap().timing;
+            let rate = timing.schedule.unwrap().mean_rate(0, None);
+            (rate, timing.warmup_ns / 1_000_000, timing.duration_ns.unwrap() / 1_000_000)
+        };
+        assert_eq!(times(&[]), (100.0, 600, 2400));
+        assert_eq!(times(&["-r", "30", "-w", "1s", "--find-time", "100s"]), (30.0, 1000, 4000));
+        assert_eq!(times(&["-d", "3s", "--find-time", "1s"]), (100.0, 10, 3000));
+        assert!(plan(&["--find-rate", "p99<5ms", "-r", "10..20"]).is_err());
+    }
+}
