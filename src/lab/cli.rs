@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::lab::compare::{self, Compare};
 use crate::lab::error::{Error, Result};
+use crate::lab::results::store;
 use crate::lab::run::options::{Check, Run};
 use crate::lab::run::{self, guard, suite};
 use crate::lab::spec::catalogue;
@@ -46,18 +47,21 @@ enum Action {
     Run(Box<Run>),
     /// Say whether an experiment can be run here, with the arithmetic, and run nothing
     Check(Check),
-    /// Draw the report of a results folder again, from its data alone
+    /// Redraw the report of a results folder from its data
     Report {
-        /// A folder that `lab run` made
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
+        /// A folder that `lab run` made; with --all, the folder of all results [default: results]
+        #[arg(value_name = "DIR", required_unless_present = "all")]
+        directory: Option<PathBuf>,
+        /// Redraw every report, and the index
+        #[arg(long)]
+        all: bool,
     },
-    /// Keep a small copy of a results folder, which its report can be drawn from, as `reference` beside it
+    /// Copy a results folder for the repository, without what `lab report` can redraw
     Keep {
         /// A folder that `lab run` made
         #[arg(value_name = "DIR")]
         directory: PathBuf,
-        /// Where to, instead
+        /// The copy [default: the folder `reference` beside DIR]
         #[arg(value_name = "TARGET")]
         target: Option<PathBuf>,
     },
@@ -95,7 +99,10 @@ fn act(cli: &Cli) -> Result<()> {
         Action::List => list(),
         Action::Run(run) => run::run(run),
         Action::Check(check) => run::check(check),
-        Action::Report { directory } => print_line(redraw(directory)?.display()),
+        Action::Report { directory, all: true } => redraw_all(directory.as_deref()),
+        Action::Report { directory, .. } => {
+            print_line(redraw(directory.as_deref().unwrap_or(Path::new(".")))?.display())
+        }
         Action::Keep { directory, target } => print_line(keep::keep(directory, target.as_deref())?.display()),
         Action::Compare(wanted) => print(&compare::compare(wanted)?),
     }
@@ -103,6 +110,19 @@ fn act(cli: &Cli) -> Result<()> {
 
 fn redraw(directory: &Path) -> Result<PathBuf> {
     if suite::is_suite(directory) { suite::redraw(directory) } else { Ok(report::redraw(directory)?.0.page) }
+}
+
+/// Every results folder below `results`, in order. The last one leaves the index as it should be.
+fn redraw_all(results: Option<&Path>) -> Result<()> {
+    let results = results.unwrap_or(Path::new("results"));
+    for experiment in report::subfolders(results)? {
+        for directory in report::subfolders(&experiment)? {
+            if suite::is_suite(&directory) || store::is_results(&directory) {
+                print_line(redraw(&directory)?.display())?;
+            }
+        }
+    }
+    print_line(report::index(results)?.display())
 }
 
 fn list() -> Result<()> {

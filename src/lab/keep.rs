@@ -1,38 +1,71 @@
-//! `lab keep`: a small copy of a results folder, to be kept with the source. It has all that the report is drawn from.
+//! `lab keep`: a copy of a results folder for the repository, from which `lab report` draws all the rest.
 //!
-//! What only spreadsheets want, and the load generator's interval logs, stay behind; they can be had again by a run.
+//! `.gitignore` leaves out what the report repeats (HTML, CSV, summary, figures of the HTML page alone). The copy lacks the
+//! interval logs and the service times of each interval, which no report shows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::lab::error::{Error, Result};
 use crate::lab::report;
+use crate::lab::results::data::RunData;
 use crate::lab::results::store;
+use crate::lab::run::suite;
+use crate::measure::record::Summary;
 
 /// Name of the copy, beside the folder.
 const REFERENCE: &str = "reference";
 
-/// Copies the results in `directory` to `target`, or to the folder `reference` beside it, in the place of an earlier copy,
-/// and draws the report there. Gives where that is.
+/// Copies the results in `directory` to `target`, by default to the folder `reference` beside it. Replaces an earlier
+/// copy, draws the report there and returns its path.
 pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
-    let mut data = store::load(directory)?;
     let target = match (target, directory.parent()) {
         (Some(target), _) => target.to_owned(),
         (None, Some(parent)) => parent.join(REFERENCE),
-        (None, None) => return Err(Error::Usage("say where to: lab keep DIR TARGET".into())),
+        (None, None) => return Err(Error::Usage("name the copy: lab keep DIR TARGET".into())),
     };
-    for run in &mut data.runs {
-        run.hlog = None;
+    if !suite::is_suite(directory) {
+        copy(directory, &target)?;
+        return Ok(report::redraw(&target)?.0.page);
     }
-    let path = directory.join(store::SPEC);
-    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
-    if target.exists() {
-        // Nothing is removed that is not results.
-        store::load(&target)?;
+    // Read before an earlier copy goes: it may be the same folder.
+    let members = suite::begun(directory)?;
+    let text = read(&directory.join(suite::SUITE))?;
+    let same = target.canonicalize().ok() == directory.canonicalize().ok();
+    if target.exists() && !same {
+        suite::begun(&target)?;
         fs::remove_dir_all(&target).map_err(|e| Error::file("replace", &target, e))?;
     }
-    store::write_kept(&target, &text, &data)?;
-    Ok(report::redraw(&target)?.0.page)
+    fs::create_dir_all(&target).map_err(|e| Error::file("make the results folder", &target, e))?;
+    members.iter().try_for_each(|name| copy(&directory.join(name), &target.join(name)))?;
+    let path = target.join(suite::SUITE);
+    fs::write(&path, text).map_err(|e| Error::file("write", &path, e))?;
+    suite::redraw(&target)
+}
+
+/// One experiment's data.
+fn copy(directory: &Path, target: &Path) -> Result<()> {
+    let mut data = store::load(directory)?;
+    data.runs.iter_mut().for_each(thin);
+    let text = read(&directory.join(store::SPEC))?;
+    if target.exists() {
+        // Only results are removed.
+        store::load(target)?;
+        fs::remove_dir_all(target).map_err(|e| Error::file("replace", target, e))?;
+    }
+    store::write_kept(target, &text, &data)
+}
+
+/// Takes from a run what no report shows.
+fn thin(run: &mut RunData) {
+    run.hlog = None;
+    for interval in run.record.iter_mut().flat_map(|record| &mut record.intervals) {
+        interval.service = Summary::default();
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
 #[cfg(test)]
@@ -48,24 +81,49 @@ mod tests {
         let text = toml::to_string(&data.spec).unwrap();
         let mut results = Results::create(base.path(), &text, &data.environment).unwrap();
         data.runs.iter().for_each(|run| results.append(run).unwrap());
-        let first = report::redraw(&results.directory).unwrap().0.page;
+        fs::write(results.directory.join("note.txt"), "Method <superseded>.\n").unwrap();
+        report::redraw(&results.directory).unwrap();
         let kept = keep(&results.directory, None).unwrap();
         assert!(kept.ends_with("rich/reference/report.html"), "{kept:?}");
         let folder = kept.parent().unwrap();
         let there = |name: &str| folder.join(name).exists();
         assert!(there("runs.jsonl.gz") && there("runs.csv") && there("plots/ledger.svg"));
-        assert!(!there("runs.jsonl") && !there("percentiles.csv") && !there("series.csv"));
+        assert!(there("plots/more") && !there("runs.jsonl"));
         assert_eq!(store::load(folder).unwrap().runs.len(), data.runs.len());
-        // all but the list of files at the end is the same
-        let page = |path: &Path| {
-            fs::read_to_string(path).unwrap().split("Raw data beside").next().unwrap().to_owned()
-        };
-        assert!(page(&first) == page(&kept));
-        // again, and only in the place of results
+        // What git keeps of the report is the same, and the same again after a redraw and when kept once more.
+        let shown =
+            |folder: &Path| ["report.md", "plots/ledger.svg"].map(|name| read(&folder.join(name)).unwrap());
+        let first = shown(&results.directory);
+        assert!(first[0].contains("**Method <superseded>.**") && first == shown(folder));
+        report::redraw(folder).unwrap();
+        let runs = fs::read(folder.join("runs.jsonl.gz")).unwrap();
+        keep(folder, Some(folder)).unwrap();
+        assert!(first == shown(folder) && runs == fs::read(folder.join("runs.jsonl.gz")).unwrap());
+        assert!(read(&kept).unwrap().contains("Method &lt;superseded&gt;."));
+        // Only results are replaced.
         keep(&results.directory, None).unwrap();
         keep(folder, Some(&base.path().join("other"))).unwrap();
         let stranger = base.path().join("stranger");
         fs::create_dir(&stranger).unwrap();
         assert!(keep(folder, Some(&stranger)).is_err() && stranger.exists());
+    }
+
+    #[test]
+    fn a_suite_is_kept_with_its_members() {
+        let base = tempfile::tempdir().unwrap();
+        let from = base.path().join("both/now");
+        fs::create_dir_all(&from).unwrap();
+        let data = fixture::quick(1);
+        fs::write(from.join(suite::SUITE), "question = \"Which?\"\nsuite = [\"quick\", \"tail\"]\n").unwrap();
+        let text = toml::to_string(&data.spec).unwrap();
+        let mut results = Results::create_at(&from.join("quick"), &text, &data.environment).unwrap();
+        data.runs.iter().for_each(|run| results.append(run).unwrap());
+        for _ in 0..2 {
+            let page = keep(&from, None).unwrap();
+            assert!(page.ends_with("both/reference/report.html"), "{page:?}");
+            let folder = page.parent().unwrap();
+            assert!(folder.join("quick/runs.jsonl.gz").exists() && !folder.join("tail").exists());
+            assert!(read(&folder.join("report.md")).unwrap().contains("tail: not begun"));
+        }
     }
 }

@@ -98,7 +98,7 @@ pub fn link(path: &str) -> String {
 }
 
 /// The folders in a folder, by name.
-fn folders(directory: &Path) -> Result<Vec<PathBuf>> {
+pub fn folders(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).map_err(|e| Error::file("read", directory, e))?;
     let mut folders: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

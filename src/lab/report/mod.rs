@@ -25,6 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use self::folders::write as write_comparison;
+pub use self::index::{folders as subfolders, write as index};
 use self::summary::Summary;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::{self, Analysis};
@@ -32,8 +33,8 @@ use crate::lab::results::store::{self, Data};
 
 /// Name of the page.
 pub const PAGE: &str = "report.html";
-/// Folder of the figures.
-const PLOTS: &str = "plots";
+/// Folders of the figures: of all, and of those that only the HTML page shows.
+const PLOTS: [&str; 2] = ["plots", "plots/more"];
 
 /// A report that was written.
 #[derive(Debug)]
@@ -68,12 +69,13 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Repor
 
 /// Writes the figures, and removes those of an earlier report.
 fn plots(directory: &Path, figures: &figures::Figures) -> Result<()> {
-    let plots = directory.join(PLOTS);
-    fs::create_dir_all(&plots).map_err(|e| Error::file("make", &plots, e))?;
-    let there = fs::read_dir(&plots).map_err(|e| Error::file("read", &plots, e))?;
-    for path in there.flatten().map(|entry| entry.path()) {
-        if path.extension().is_some_and(|extension| extension == "svg") {
-            fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
+    for plots in PLOTS.map(|name| directory.join(name)) {
+        fs::create_dir_all(&plots).map_err(|e| Error::file("make", &plots, e))?;
+        let there = fs::read_dir(&plots).map_err(|e| Error::file("read", &plots, e))?;
+        for path in there.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == "svg") {
+                fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
+            }
         }
     }
     figures.all().try_for_each(|figure| save(&directory.join(&figure.file), figure.svg.as_bytes()))

@@ -42,15 +42,11 @@ const SERIES: &str = "at_s worker accepted open busy_ns wakeups empty_wakeups qu
 const INTERVALS: &str = "begin_s end_s warmup offered started completed failed rate response_p50_us response_p90_us \
     response_p99_us response_p999_us response_max_us open busiest_thread";
 
-/// Writes all tables into `directory`. Series and intervals without rows are left out, and a kept copy has only the small
-/// tables.
+/// Writes all tables into `directory`. Series and intervals without rows are left out.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     runs(directory, &analysis.rows)?;
     let workers = data.runs.iter().flat_map(|run| run.workers.iter().map(move |worker| (of(run), worker)));
     table(directory, "workers.csv", WORKERS, workers)?;
-    if data.kept {
-        return Ok(());
-    }
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
         table(directory, "series.csv", SERIES, data.runs.iter().flat_map(samples))?;
     }

@@ -159,9 +159,10 @@ fn every_plot_that_the_data_support_is_drawn_and_linked() {
     }
     let (markdown, html) =
         (fs::read_to_string(directory.join("report.md")).unwrap(), fs::read_to_string(page).unwrap());
-    for name in &drawn {
+    for name in drawn.iter().filter(|name| !directory.join("plots/more").join(name).exists()) {
         assert!(markdown.contains(&format!("(plots/{name})")), "{name}");
     }
+    assert!(!markdown.contains("plots/more"));
     // every section can be reached from the list of contents
     for anchor in html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(html.contains(&format!("id=\"{anchor}\"")), "{anchor}");

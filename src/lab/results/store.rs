@@ -19,8 +19,10 @@ pub const SPEC: &str = "spec.toml";
 const MACHINE: &str = "machine.json";
 /// One [`RunData`] per line.
 const RUNS: &str = "runs.jsonl";
-/// The same, compressed, in a copy that is kept.
-pub const KEPT_RUNS: &str = "runs.jsonl.gz";
+/// The same, compressed, in a kept copy.
+const KEPT_RUNS: &str = "runs.jsonl.gz";
+/// A remark on the results, shown at the head of their report.
+const NOTE: &str = "note.txt";
 
 /// Everything that a results folder says.
 #[derive(Clone, Debug)]
@@ -29,8 +31,10 @@ pub struct Data {
     pub environment: Environment,
     /// The runs in the order in which they were made.
     pub runs: Vec<RunData>,
-    /// Whether it is a small copy ([`write_kept`]).
-    pub kept: bool,
+    /// Name of the file that they were read from.
+    pub file: &'static str,
+    /// A remark on all of it, for the head of the report.
+    pub note: Option<String>,
 }
 
 /// A results folder that is being written.
@@ -133,9 +137,14 @@ pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     )))
 }
 
+/// Whether `directory` is a results folder.
+pub fn is_results(directory: &Path) -> bool {
+    directory.join(SPEC).is_file()
+}
+
 /// Reads a results folder.
 pub fn load(directory: &Path) -> Result<Data> {
-    if !directory.join(SPEC).is_file() {
+    if !is_results(directory) {
         return Err(Error::Failed(format!(
             "{} is not a results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
             directory.display()
@@ -145,18 +154,22 @@ pub fn load(directory: &Path) -> Result<Data> {
     let path = directory.join(MACHINE);
     let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
     let environment = serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
-    let (path, compressed) = (directory.join(RUNS), directory.join(KEPT_RUNS));
-    let kept = !path.exists() && compressed.is_file();
-    let path = if kept { compressed } else { path };
-    Ok(Data { spec, environment, runs: load_runs(&path)?, kept })
+    let is_kept = !directory.join(RUNS).exists() && directory.join(KEPT_RUNS).is_file();
+    let file = if is_kept { KEPT_RUNS } else { RUNS };
+    let note = fs::read_to_string(directory.join(NOTE)).ok().map(|note| note.trim().to_owned());
+    Ok(Data { spec, environment, runs: load_runs(&directory.join(file))?, file, note })
 }
 
-/// Makes `directory`, with what a report is drawn from: compressed, and small enough to be kept.
+/// Makes `directory` with all that a report is drawn from, the runs compressed.
 pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> {
     fs::create_dir_all(directory.parent().unwrap_or(directory))
         .and_then(|()| fs::create_dir(directory))
         .map_err(|e| Error::file("make the results folder", directory, e))?;
     write_head(directory, spec_text, &data.environment)?;
+    if let Some(note) = &data.note {
+        let path = directory.join(NOTE);
+        fs::write(&path, format!("{note}\n")).map_err(|e| Error::file("write", &path, e))?;
+    }
     let path = directory.join(KEPT_RUNS);
     let failed = |e: std::io::Error| Error::file("write", &path, e);
     let mut file = GzEncoder::new(File::create(&path).map_err(failed)?, Compression::best());
@@ -225,10 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn results_of_an_older_version_are_read() {
-        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/quick/reference");
-        let data = load(&kept).unwrap();
-        assert!(!data.runs.is_empty() && data.runs.iter().all(|run| run.record.is_some()));
-        assert!(data.environment.fingerprint.is_empty() || data.environment.schema >= 2);
+    fn results_of_schema_1_are_read() {
+        let data = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lab/fixture/schema1")).unwrap();
+        assert!(data.runs.len() == 1 && data.runs[0].schema == 1 && data.runs[0].record.is_some());
+        assert!(data.environment.schema == 1 && data.environment.fingerprint.is_empty());
     }
 }

@@ -23,7 +23,7 @@ use crate::sys::stdio::remark;
 type Claims = BTreeMap<String, Vec<Claim>>;
 
 /// The suite as it was run.
-const SUITE: &str = "suite.toml";
+pub const SUITE: &str = "suite.toml";
 
 /// Whether a folder is the results of a suite.
 pub fn is_suite(directory: &Path) -> bool {
@@ -113,13 +113,18 @@ fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result
 
 /// Draws the reports of a suite's members again, and its own. Gives the path of the latter.
 pub fn redraw(directory: &Path) -> Result<PathBuf> {
-    let (suite, _) = read(directory)?;
     let mut known = Claims::new();
-    for name in suite.suite.into_iter().filter(|name| has_started(&directory.join(name))) {
+    for name in begun(directory)? {
         let (_, analysis) = report::redraw(&directory.join(&name))?;
         known.insert(name, analysis.claims);
     }
     Ok(write(directory, known)?.0)
+}
+
+/// The members that have results.
+pub fn begun(directory: &Path) -> Result<Vec<String>> {
+    let (suite, _) = read(directory)?;
+    Ok(suite.suite.into_iter().filter(|name| has_started(&directory.join(name))).collect())
 }
 
 fn has_started(member: &Path) -> bool {

@@ -104,22 +104,28 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> [Vec<Dr
         let kind = if index == 0 { "endurance".to_owned() } else { format!("endurance-{}", index + 1) };
         main.push(drawn(&kind, &|width| figure.draw(width)));
     }
-    main.extend(timeline::recovery(scene, runs).map(|figure| drawn("recovery", &|width| figure.draw(width))));
+    let recovery = timeline::recovery(scene, runs);
     if counts_losses(analysis) {
+        more.extend(recovery.map(|figure| drawn("more/recovery", &|width| figure.draw(width))));
         return [main, more];
     }
+    main.extend(recovery.map(|figure| drawn("recovery", &|width| figure.draw(width))));
     let percentiles = latency::percentiles(scene, analysis, runs);
     main.extend(percentiles.map(|figure| drawn("percentiles", &|width| figure.draw(width))));
     main.extend(shares::shares(scene).map(|figure| drawn("shares", &|width| figure.draw(width))));
     main.extend(
         compared::forest(scene, analysis).map(|figure| drawn("differences", &|width| figure.draw(width))),
     );
-    more.extend(compared::costs(scene, analysis).map(|figure| drawn("costs", &|width| figure.draw(width))));
-    more.extend(workers::heat(scene, runs).map(|figure| drawn("heat", &|width| figure.draw(width))));
-    more.extend(timeline::latency(scene, runs).map(|figure| drawn("over-time", &|width| figure.draw(width))));
-    more.extend(workers::queues(scene, runs).map(|figure| drawn("queues", &|width| figure.draw(width))));
     more.extend(
-        latency::first_byte(scene, runs).map(|figure| drawn("first-byte", &|width| figure.draw(width))),
+        compared::costs(scene, analysis).map(|figure| drawn("more/costs", &|width| figure.draw(width))),
+    );
+    more.extend(workers::heat(scene, runs).map(|figure| drawn("more/heat", &|width| figure.draw(width))));
+    more.extend(
+        timeline::latency(scene, runs).map(|figure| drawn("more/over-time", &|width| figure.draw(width))),
+    );
+    more.extend(workers::queues(scene, runs).map(|figure| drawn("more/queues", &|width| figure.draw(width))));
+    more.extend(
+        latency::first_byte(scene, runs).map(|figure| drawn("more/first-byte", &|width| figure.draw(width))),
     );
     [main, more]
 }

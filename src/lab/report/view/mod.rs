@@ -12,7 +12,7 @@ use super::answer;
 use super::figures::{Drawn, Figures, counts_losses, slug};
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::results::data::RunData;
-use crate::lab::results::store::{Data, KEPT_RUNS};
+use crate::lab::results::store::Data;
 use crate::lab::spec::Spec;
 use crate::lab::spec::plan::Group;
 
@@ -25,6 +25,7 @@ pub struct ReportPage {
     pub question: String,
     pub source: String,
     pub subtitle: String,
+    pub note: Option<String>,
     pub debug: bool,
     pub answer: Vec<String>,
     /// All figures that matter in one table, and what it shows.
@@ -57,7 +58,7 @@ pub struct Section {
     pub describe: String,
     /// Figures that answer the question.
     pub figures: Vec<Drawn>,
-    /// Figures that explain the answer.
+    /// Figures that explain the answer: on the HTML page only.
     pub more: Vec<Drawn>,
     pub order: Table,
     /// How the server fared over a long run.
@@ -97,6 +98,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
             environment.label,
             moment(&environment.started)
         ),
+        note: data.note.clone(),
         debug: data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug",
         answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
         glance,
@@ -144,11 +146,8 @@ pub fn moment(stamp: &str) -> String {
 }
 
 fn files(data: &Data) -> Vec<&'static str> {
-    if data.kept {
-        return vec!["spec.toml", "machine.json", KEPT_RUNS, "runs.csv", "workers.csv", "plots/"];
-    }
     let mut files =
-        vec!["spec.toml", "machine.json", "runs.jsonl", "runs.csv", "workers.csv", "percentiles.csv"];
+        vec!["spec.toml", "machine.json", data.file, "runs.csv", "workers.csv", "percentiles.csv"];
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
         files.push("series.csv");
     }
