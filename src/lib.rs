@@ -1,11 +1,6 @@
 //! Caffeine: a pre-forking web server with one disposable process per request, and the testbed for
 //! one question: how should new connections be spread over worker processes?
 //!
-//! This page is the way in: what there is, how it fits together, and what always holds. Each module's own head says
-//! what it is and what it refuses to know.
-//!
-//! # From a bird's eye
-//!
 //! Three programs over one library. They know each other by what they write, not by calls:
 //!
 //! - `caffeine` ([`server`]) serves. A *supervisor* forks *workers*; a worker accepts connections and starts one
@@ -14,7 +9,40 @@
 //! - `lab` (`src/lab`) starts the other two again and again, reads the records and the server's scoreboard, and
 //!   writes a report.
 //!
-//! # The processes, and who holds what
+//! # Where to look first
+//!
+//! | question | place |
+//! | --- | --- |
+//! | where a strategy lives | [`listener`]: one file each, the contract at the top |
+//! | what happens on SIGHUP, or on another signal | [`server::supervisor`], then `supervisor/reload.rs` |
+//! | which status the server itself sends, and why | [`http::refusal::Refusal`]; the list is in `src/manual/caffeine.1` |
+//! | where an option is defined, and what it means | [`server::cli`], [`server::config`] |
+//! | how a size or a time is parsed | [`dist::parse_size`], [`dist::parse_duration`] |
+//! | how a request becomes a process | [`cgi::launch`], [`sys::spawn`] |
+//! | where a load run is judged INVALID | `src/loadgen/verdict.rs`; the runs of an experiment: `src/lab/judge/verdict.rs` |
+//! | which test provokes a full disk, or any other failure | `WHEN SOMETHING GOES WRONG` in `src/manual/caffeine.1` |
+//! | what a message on standard error looks like | [`server::error`] and its counterparts |
+//!
+//! # Modules
+//!
+//! A module uses those after `<` and no others; `tests/house` checks it.
+//!
+//! ```text
+//! lab          experiments: plan, run, judge, draw         < listener measure dist sys scoreboard manual
+//! loadgen      schedule, client, verdict, record           < measure dist http sys manual
+//! server       command line, supervisor, worker            < instance cgi listener dist http scoreboard sys manual
+//! instance     names, pid locks, daemons, logs, deploy     < sys scoreboard
+//! cgi          route, environment, body, launch            < http sys
+//! listener     the contract and one file per strategy      < sys scoreboard
+//! manual       manual pages, with the options of clap      <
+//! measure      histograms, records, statistics             < sys
+//! dist         distributions of times, seeded              <
+//! http         requests, responses, limits; pure on bytes  <
+//! scoreboard   counters in a mapped file                   < sys
+//! sys          system calls; the only unsafe code          <
+//! ```
+//!
+//! # Processes
 //!
 //! ```text
 //! supervisor   parking (a socketpair with the listening sockets in flight), the sink, pid lock, signalfd, log,
@@ -28,16 +56,14 @@
 //! ```
 //!
 //! The supervisor binds, but has no listening descriptor while workers run: it sends the sockets to itself through a
-//! socketpair and leaves them there ([`sys::fdpass::Parking`]). A descriptor in flight keeps its socket open, and
-//! nobody can accept from it. They are taken out for a moment to fork a worker, to add sockets, and to stop.
+//! socketpair and leaves them there ([`sys::fdpass::Parking`]). A descriptor in flight keeps its socket open, and cannot be
+//! accepted from. The supervisor takes them out for a moment to fork a worker, to add sockets, and to stop.
 //!
-//! The pid file's lock belongs to the open file, which a fork shares; so a worker closes its copy first of all, and the
-//! lock ends with the supervisor. Every descriptor from 3 on is close-on-exec, so a handler inherits three.
-//! Workers die with their supervisor (`PR_SET_PDEATHSIG`), and then no socket is left: the port is free. A handler
-//! outlives both and finishes its response; the supervisor adopts the handlers of a worker that died.
-//!
-//! Where handlers are counted, timed or their ends recorded, a *keeper* ([`server::keeper`]) does it for the instance: it
-//! outlives workers and reloads, and its successor reads from the process table what a dead one knew.
+//! The pid file's lock belongs to the open file, which a fork shares; so a worker closes its copy first, and the lock ends
+//! with the supervisor. Every descriptor from 3 on is close-on-exec, so a handler inherits three. Workers die with their
+//! supervisor (`PR_SET_PDEATHSIG`); then no socket is left and the port is free. A handler outlives both and finishes its
+//! response; the supervisor adopts the handlers of a worker that died. The keeper ([`server::keeper`]) outlives workers and
+//! reloads, and a new one reads from the process table what a dead one knew.
 //!
 //! All share one mapped file, the [`scoreboard`]: a row of counters per worker, written with relaxed atomics, read by
 //! `--status` and `lab` without the server noticing.
@@ -51,12 +77,12 @@
 //! 3. **Head.** One `recv` that does not wait. Nearly always the whole request is there, is parsed in place
 //!    ([`http::request`]) and served at once. If not, the connection goes to the worker's other thread.
 //! 4. **Body.** Read whole before anything is launched, into a sealed memory file or, when large, an unlinked file
-//!    ([`cgi::body`]): a slow sender costs a descriptor, not a process. 403 and 404 are said before the body is read.
+//!    ([`cgi::body`]): a slow sender costs a descriptor, not a process. 403 and 404 are sent before the body is read.
 //! 5. **Launch.** The path leads to a file ([`cgi::route`]), the request becomes an environment ([`cgi::meta`]), and
 //!    [`sys::spawn`] starts the program: `clone3`, a few system calls in the child, `execve`.
-//! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the
-//!    handler does. The kernel reaps it. An answer of the server's own ends with `SHUT_WR`; what the client still sends is
-//!    dropped for a bounded time (`server::worker::linger`), so that no RST overtakes it.
+//! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the handler
+//!    does. The kernel reaps it. A response of the server itself ends with `SHUT_WR`; what the client still sends is dropped
+//!    for a bounded time (`server::worker::linger`), so that no RST overtakes the response.
 //!
 //! A worker is two threads. The *acceptor* blocks in accept() and does steps 2, 3, 5 and 6 of every request that arrives
 //! in one piece. The *background* thread sleeps in epoll until a slow client moves: it owns half-read, kept-alive and lingering
@@ -65,58 +91,29 @@
 //!
 //! # Why nothing is lost
 //!
-//! The rule behind it all: *a queue lives as long as one descriptor of its socket does*, so no listening socket is closed
-//! while a connection may wait in it.
+//! *A queue lives as long as one descriptor of its socket*, so no listening socket is closed while a connection may wait in it.
 //!
-//! - **A worker dies.** The others and the parking hold the same sockets, and a successor is forked with them: at once, or
-//!   with a growing pause if it keeps dying. What waits in a queue waits on, even when all workers are dead; what was
-//!   with a handler is the handler's. Lost is what the worker itself held half-read: its row's `open`.
-//!   What it held of the strategy (a turn) is given back by [`listener::Strategy::gone`].
-//! - **Reload** (SIGHUP). Settings are read anew and a second *generation* is forked beside the first. When all of it
-//!   accepts, the old workers get SIGTERM and finish what they hold. If anything is wrong, the old ones go on. Sockets
-//!   are added when workers become more, and kept when they become fewer.
+//! - **A worker dies.** The others and the parking hold the same sockets, and a replacement is forked with them: at once, or
+//!   after growing pauses if it keeps dying. Connections in a queue wait, even when all workers are dead; running handlers go on.
+//!   Only requests that the worker held half-read are lost. [`listener::Strategy::gone`] gives back its turn.
+//! - **Reload** (SIGHUP). Settings are read again and a second *generation* is forked beside the first. When all of it accepts,
+//!   the old workers get SIGTERM and finish what they hold. If anything is wrong, the old ones go on. Sockets are added when
+//!   workers become more, and kept when they become fewer.
 //! - **Stop** (SIGTERM), in two phases. *Closing*: a socket that has been bound from the start, the *sink*, joins the others,
-//!   and a program leads every SYN to it, where it is dropped ([`listener::sink`]; no privilege is needed). Workers still serve
+//!   and a program steers every SYN to it, where it is dropped ([`listener::sink`]; no privilege is needed). Workers still serve
 //!   the queues and the handshakes that had begun, until none is under way or 1.5 s have passed. *Stopping*: the sockets become
-//!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, and ends. Then the handlers of
-//!   all workers, those of earlier generations and of dead workers too, are the supervisor's children: it waits for them within
-//!   the grace period, and kills the rest. The sink closes after the last of the other sockets: then the port is free. A service
-//!   manager's socket is left as it is: its queue outlives the instance.
+//!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, and ends. The supervisor waits
+//!   for the handlers of all workers, dead ones and earlier generations too, within the grace period, and kills the rest. The
+//!   sink closes last: then the port is free. A service manager's socket is left alone: its queue outlives the instance.
 //! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
 //!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
 //! - **Deploy.** A file is renamed into place. A directory is a link to a tree of its own, and a deploy switches the link to
-//!   another tree ([`sys::deployed`], [`instance::deploy`]): a request meets the old handler or the new one, and a handler
-//!   keeps the tree that it was started in. The instance vouches for its handlers until nothing runs in an old tree.
+//!   another tree ([`sys::deployed`], [`instance::deploy`]): a handler keeps the tree that it started in, and the instance keeps
+//!   that tree until nothing runs in it.
 //!
-//! # What a kernel or a sandbox may refuse
-//!
-//! Linux 5.10 is the oldest supported kernel, and containers refuse calls that it has. A wrapper in [`sys`] tries the better
-//! call and goes on to an older one where it is refused, with `ENOSYS` or `EPERM`: [`sys::spawn`], [`sys::pidfd`],
-//! [`sys::descriptors`], [`sys::fs::unnamed`], [`sys::client`]. What has no other way is tried before the instance is ready:
-//! each worker of a new generation starts a program that does nothing ([`cgi::rehearsal`]), io_uring is set up once. Tests put
-//! servers behind a filter that refuses calls ([`sys::sandbox`]): one by one, and all at once.
-//!
-//! # Modules
-//!
-//! A module uses those after `<` and no others; `tests/house` checks it.
-//!
-//! ```text
-//! lab          experiments: plan, run, judge, draw         < listener measure dist sys scoreboard
-//! loadgen      schedule, client, verdict, record           < measure dist http sys
-//! server       command line, supervisor, worker            < instance cgi listener dist http scoreboard sys
-//! instance     names, pid locks, daemons, logs, deploy     < sys scoreboard
-//! cgi          route, environment, body, launch            < http sys
-//! listener     the contract and one file per strategy      < sys scoreboard
-//! measure      histograms, records, statistics             < sys
-//! dist         distributions of times, seeded              <
-//! http         requests, responses, limits; pure on bytes  <
-//! scoreboard   counters in a mapped file                   < sys
-//! sys          system calls; the only unsafe code          <
-//! ```
-//!
-//! Where to look first: a strategy is one file in [`listener`]; a status that the server answers itself is a
-//! [`http::refusal::Refusal`]; an option is a field of [`server::cli::Options`]; a signal is a line in
-//! [`server::supervisor`]; what a message on stderr looks like is decided in [`server::error`] and its counterparts.
+//! A kernel or a sandbox may refuse calls (Linux 5.10 is the oldest supported). Wrappers in [`sys`] try the better call, then an
+//! older one. What has no other way is tried before the instance is ready: each new worker starts a program that does nothing
+//! ([`cgi::rehearsal`]). `tests/platform/sandboxes.rs` refuses calls one by one, and all at once.
 //!
 //! # Invariants
 //!
@@ -128,42 +125,31 @@
 //! 5. Every connection is accepted exactly once; none that waits is lost by a death, a reload or a stop.
 //! 6. `unsafe` stands in [`sys`] only, and `sys` decides nothing.
 //! 7. [`http`], [`dist`], routing, meta-variables, pacing and statistics are pure: bytes and numbers in and out.
-//! 8. The lock on the pid file is the truth about whether an instance runs; the number in it is a hint.
+//! 8. The lock on the pid file tells whether an instance runs; the number in it is a hint.
 //! 9. An idle server makes no wake-ups.
 //! 10. Histograms are merged, percentiles never; raw data are kept, and reports redrawn from them.
 //!
 //! # Words
 //!
-//! **Serving**
 //! - *instance*: one supervisor with its workers, a name, and a folder of state.
-//! - *supervisor*, *worker*, *handler*: the parent, the process that accepts, the process that answers one request.
-//! - *keeper*: the process that watches an instance's handlers.
 //! - *generation*: workers started together with the same settings; a reload begins a new one.
-//! - *listening socket*, *accept queue*, *backlog*: where connections arrive, the finished ones that wait in it, and how
-//!   many may.
+//! - *accept queue*, *backlog*: finished connections that wait in a listening socket, and how many may.
 //! - *reuseport group*: sockets bound to one port with `SO_REUSEPORT`; the kernel picks one per connection by a hash.
 //! - *strategy*: who gets the next connection; *acceptor*: the worker's side of it.
-//! - *turn*: the right to accept next, passing from worker to worker; also a spread in which no two idle workers' counts
-//!   differ by more than one.
+//! - *turn*: the right to accept next; also a spread in which no two idle workers' counts differ by more than one.
 //! - *work-conserving*: no connection waits for a busy worker while another one is idle.
-//! - *thundering herd*, *empty wake-up*: many are woken for one connection; a wake-up that found nothing to accept.
-//! - *scoreboard*: the counters of an instance; a *row* is one worker's.
-//! - *parking*: the place where the supervisor keeps listening sockets without holding them.
-//! - *sink*: the socket to which a stop leads new connections; it does not listen before, and nothing is accepted from it.
+//! - *parking*: where the supervisor keeps listening sockets without holding them. *sink*: the socket to which a stop leads
+//!   new connections.
 //! - *slow connection*: one that a worker cannot serve in one go; its background thread has it.
-//! - *refusal*: an answer of the server's own. *Linger*: reading on for a moment after it, so that it arrives.
-//!
-//! **Measuring**
-//! - *closed loop*: a fixed number of clients, each sends when its last response is there; it asks how much can be done.
-//! - *open loop*: requests start by a schedule, whatever the server does; it asks how long it takes.
-//! - *intended start*: when the schedule says a request begins; *send lag*: how much later it was really sent.
-//! - *response time*: from the intended start; *service time*: from the actual one.
-//! - *coordinated omission*: the error of a generator that waits while the server stalls and so never times the requests
-//!   that would have waited.
-//! - *run*, *cell*, *round*: one measurement; one combination of factors; one run of every cell, in shuffled order.
-//! - *A/A*: the same thing measured against itself: what difference the machine alone makes.
+//! - *refusal*: a response of the server itself. *Linger*: reading on for a moment after it, so that it arrives.
+//! - *closed loop*: a fixed number of clients, each sends when its last response is there. *Open loop*: requests start by a
+//!   schedule, whatever the server does.
+//! - *intended start*: when the schedule says that a request begins; *send lag*: how much later it was sent. *Response time*
+//!   counts from the intended start, *service time* from the actual one. *Coordinated omission* is the error of a generator
+//!   that does not send, and so never times, the requests that would have waited for a stalled server.
+//! - *cell*, *round*, *run*: one combination of factors; one run of every cell, in shuffled order; one measurement.
+//! - *A/A*: the same thing measured against itself: the difference that the machine alone makes.
 //! - *Jain's index*: (Σx)² / nΣx² of the workers' counts: 1 when all are equal, 1/n when one has everything.
-//! - *top-1 share*, *coefficient of variation*: the busiest worker's part; standard deviation over mean.
 
 pub mod cgi;
 pub mod dist;
@@ -174,6 +160,7 @@ pub mod lab;
 pub mod listener;
 #[cfg(feature = "loadgen")]
 pub mod loadgen;
+pub mod manual;
 #[cfg(feature = "loadgen")]
 pub mod measure;
 pub mod scoreboard;

@@ -6,6 +6,7 @@ use clap_complete::Shell;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::catalogue;
+use crate::manual;
 
 /// The completions for a shell, which offer the experiments by name.
 pub fn completions(shell: Shell, command: Command) -> String {
@@ -27,9 +28,6 @@ pub fn completions(shell: Shell, command: Command) -> String {
 
 /// The manual page, in roff.
 pub fn man(command: Command) -> Result<String> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command)
-        .render(&mut text)
-        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    manual::render(command, include_str!("../manual/lab.1"))
+        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))
 }

@@ -1,46 +1,21 @@
-//! `src/listener`: its README has the tables that the code and a kept report have, and its files are
-//! formatted.
+//! `src/listener`: its README has the tables that the code and a kept report have, and its files are formatted.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use caffeine::listener::{STRATEGIES, table};
 
-use super::readme::quoted;
+use super::readme::{has_table, quoted, table_in};
 use super::root;
 
 /// The heads of the generated tables.
 const STRATEGY_TABLE: &str = "| strategy | sockets |";
 const LOSS_TABLE: &str = "| Strategy | A worker crashes";
 
-fn readme() -> PathBuf {
-    root().join("src/listener/README.md")
-}
-
-/// The lines of a Markdown table, found by how its first line begins.
-fn table_in<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
-    text.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| line.starts_with('|')).collect()
-}
-
-/// Compares a table of the README with a generated one. With `INSTA_UPDATE=always` in the environment the
-/// README is rewritten.
-fn has_table(head: &str, generated: &str) {
-    let text = std::fs::read_to_string(readme()).unwrap();
-    let written = table_in(&text, head).join("\n");
-    assert!(!written.is_empty(), "no table in {} begins with `{head}`", readme().display());
-    let generated = generated.trim_end();
-    if written != generated && std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
-        return std::fs::write(readme(), text.replace(&written, generated)).unwrap();
-    }
-    assert!(
-        written == generated,
-        "src/listener/README.md is out of date; `INSTA_UPDATE=always cargo test house::listener` rewrites it:\n\n{generated}"
-    );
-}
+const README: &str = "src/listener/README.md";
 
 #[test]
 fn the_readme_has_the_table_of_strategies() {
-    has_table(STRATEGY_TABLE, &table::markdown());
+    has_table(README, STRATEGY_TABLE, &table::markdown());
 }
 
 #[test]
@@ -52,7 +27,7 @@ fn the_readme_has_the_losses_of_the_kept_report() {
         let name = quoted(row).next().unwrap().split(':').next().unwrap();
         assert!(STRATEGIES.iter().any(|entry| entry.name == name), "{row}");
     }
-    has_table(LOSS_TABLE, &table.join("\n"));
+    has_table(README, LOSS_TABLE, &table.join("\n"));
 }
 
 /// `cargo fmt` follows `mod` lines, and does not see those that a macro writes.

@@ -4,6 +4,7 @@
 mod edges;
 mod lexer;
 mod listener;
+mod manual;
 mod readme;
 
 use std::collections::BTreeSet;

@@ -1,76 +1,126 @@
-//! README against the program: its tables name every option, and no other.
+//! The pages that people read first, against the repository: links lead somewhere, commands work, generated tables are current.
 
-use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::Command;
 
-use caffeine::loadgen::cli::Args;
-use caffeine::server::cli;
-use clap::CommandFactory as _;
+use super::root;
+use crate::harness::{Sandbox, executed_by, skipped};
 
-const README: &str = include_str!("../../README.md");
+const PAGES: &[&str] = &["README.md", "src/listener/README.md", "experiments/README.md", "results/README.md"];
+/// The most lines of README.md.
+const LANDING_PAGE: usize = 200;
 
-/// The quoted words in one cell of a table.
-pub fn quoted(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split('`').skip(1).step_by(2)
+fn page(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The cells of the table rows whose first cell begins with a word like this.
-fn rows<'a>(text: &'a str, first: &'a str) -> impl Iterator<Item = Vec<&'a str>> {
-    let rows = text.lines().filter(move |line| line.starts_with(&format!("| `{first}")));
-    rows.map(|line| line.split('|').skip(1).collect())
+/// The words in backticks.
+pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
-/// Long options and their short forms in the tables of `text`.
-fn written(text: &str) -> BTreeMap<String, Option<String>> {
-    let option = |cells: Vec<&str>| {
-        let long = quoted(cells[0]).next().unwrap().to_string();
-        (long, quoted(cells[1]).next().map(String::from))
-    };
-    rows(text, "--").map(option).collect()
+/// The lines of a Markdown table, found by how its first line begins.
+pub fn table_in<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
+    text.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| line.starts_with('|')).collect()
 }
 
-/// Long options and their short forms on a command line.
-fn real(mut command: clap::Command) -> BTreeMap<String, Option<String>> {
-    command.build();
-    let options = command.get_arguments().filter_map(|option| {
-        Some((format!("--{}", option.get_long()?), option.get_short().map(|short| format!("-{short}"))))
-    });
-    options.collect()
-}
-
-#[test]
-fn the_option_tables_match_the_programs() {
-    let (serving, measuring) = README.split_once("\n## Measuring\n").unwrap();
-    assert_eq!(written(serving), real(cli::command()), "README, then caffeine --help");
-    assert_eq!(written(measuring), real(Args::command()), "README, then loadgen --help");
-}
-
-#[test]
-fn the_failures_table_names_existing_tests() {
-    let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let named: Vec<&str> = section.split('`').filter(|word| word.contains("::")).collect();
-    assert!(named.len() > 10, "{named:?}");
-    let sources = super::sources(&["tests"]);
-    for name in named {
-        let (module, test) = name.rsplit_once("::").unwrap();
-        let file = format!("tests/{}", module.replace("::", "/"));
-        let is_file = |path: &str| path == format!("{file}.rs") || path == format!("{file}/mod.rs");
-        let source = sources.iter().find(|(path, _)| is_file(path));
-        let is_there = source.is_some_and(|(_, text)| text.contains(&format!("#[test]\nfn {test}()")));
-        assert!(is_there, "there is no test {name}");
+/// Compares a table of a page with a generated one. With `INSTA_UPDATE=always` in the environment the page is rewritten.
+pub fn has_table(path: &str, head: &str, generated: &str) {
+    let text = page(path);
+    let written = table_in(&text, head).join("\n");
+    assert!(!written.is_empty(), "no table in {path} begins with `{head}`");
+    let generated = generated.trim_end();
+    if written != generated && std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        return std::fs::write(root().join(path), text.replace(&written, generated)).unwrap();
     }
+    assert!(
+        written == generated,
+        "{path} is out of date; `INSTA_UPDATE=always cargo test house::` rewrites it:\n\n{generated}"
+    );
+}
+
+/// Where the links and pictures of a page lead, other than to the web.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.starts_with("http"))
+}
+
+/// The anchors of a page: its headings, as GitHub writes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
 }
 
 #[test]
-fn the_failures_table_quotes_real_messages() {
-    let section = README.split("\n## When something goes wrong\n").nth(1).unwrap();
-    let said: String = super::sources(&["src"]).into_iter().map(|(_, text)| text).collect();
-    for row in section.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ")) {
-        let operator = row.split('|').nth(3).unwrap();
-        for words in quoted(operator).filter(|words| words.contains(' ') && !words.contains('=')) {
-            // Numbers are examples; fields of a line are formatted elsewhere.
-            let constant = words.split(|c: char| c.is_ascii_digit()).next().unwrap();
-            assert!(said.contains(constant), "the program never says {constant:?}: {row}");
+fn links_of_the_pages_lead_somewhere() {
+    for path in PAGES {
+        let text = page(path);
+        let folder = root().join(path).parent().unwrap().to_owned();
+        for link in links(&text) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(path) } else { folder.join(file) };
+            assert!(target.exists(), "{path}: {link} does not exist");
+            let known = || anchors(&std::fs::read_to_string(&target).unwrap());
+            assert!(anchor.is_empty() || known().iter().any(|known| known == anchor), "{path}: {link}");
         }
     }
+}
+
+#[test]
+fn the_landing_page_stays_short() {
+    let lines = page("README.md").lines().count();
+    assert!(
+        lines <= LANDING_PAGE,
+        "README.md has {lines} lines; details belong in the pages that it links to"
+    );
+}
+
+/// The first sh block after `before`.
+fn block<'a>(text: &'a str, before: &str) -> &'a str {
+    let rest = text.split(before).nth(1).unwrap_or_else(|| panic!("README.md lacks {before:?}"));
+    rest.split("\n```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skipped("curl is not installed");
+    }
+    let text = page("README.md");
+    let (build, first) = block(&text, "# Caffeine\n").split_once('\n').unwrap();
+    assert!(build.starts_with("cargo build --release && export PATH="), "{build}");
+    let sandbox = Sandbox::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let said = [first, block(&text, "\n## A first handler\n"), block(&text, "\n## Run it\n")].map(|block| {
+        let script = format!(
+            "PATH=${{0%/*}}:$PATH\n{}",
+            block.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
+        );
+        let mut command = sandbox.command(&[]);
+        executed_by(&mut command, &["sh", "-euc", &script]);
+        command.env("CAFFEINE_PORT", port.to_string()).env("CAFFEINE_BIND", "127.0.0.1");
+        sandbox.run(command).succeeds().stdout
+    });
+    assert!(said[0].contains("hello\n"), "{}", said[0]);
+    assert!(said[1].contains("the query is 'a=1'"), "{}", said[1]);
+    assert!(said[2].contains("8 workers") && said[2].contains("stopped shop"), "{}", said[2]);
+}
+
+#[test]
+fn the_table_of_experiments_is_that_of_lab_list() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).arg("list").output().unwrap();
+    let list = String::from_utf8(output.stdout).unwrap();
+    let rows = list.lines().filter(|line| !line.starts_with("claim-r")).map(|line| {
+        let (name, rest) = line.split_once(' ').unwrap();
+        let (time, question) = rest.trim_start().split_once("  ").unwrap();
+        format!("| `{name}` | {time} | {question} |\n")
+    });
+    let table =
+        format!("| experiment | time | question |\n| --- | --- | --- |\n{}", rows.collect::<String>());
+    has_table("experiments/README.md", "| experiment | time |", &table);
 }

@@ -46,6 +46,7 @@ Examples:
   loadgen -r 4000 --shard 2/2 --start-at T --json b.json URL
   loadgen merge a.json b.json    (T: $(($(date +%s) + 10)) on both)
 
+Times:
 Response time counts from the scheduled start of a request: in an open
 loop, a request delayed by a stalled server is as slow as a user would
 have found it. Service time counts from the actual start. Failed
@@ -71,6 +72,7 @@ Verdicts:
                 critical value at 5 %; a send lag below a tenth of the
                 response time is accepted here too)
 
+Expectations:
 Expectations (--expect) and objectives (--find-rate) are METRIC, one of
 < <= > >= == !=, and a value:
   p50 p75 p90 p99 p99.9 or any other percentile, min, mean, max
@@ -84,6 +86,7 @@ Expectations (--expect) and objectives (--find-rate) are METRIC, one of
             a number or a share: errors<1%, errors.short-body==0
 An expectation with no matching requests fails.
 
+Search:
 --find-rate multiplies the rate by 4 until the objective is missed,
 bisects, and repeats runs until the answer lies between a rate that
 always met it and one that never did. Unless an objective limits errors,
@@ -92,11 +95,12 @@ A run that is INVALID, or that missed the objective while a thread of
 loadgen used more than 90 % of a core, shows the generator's limit, not
 the server's.
 
+Live view:
 During the run: a live view on a terminal (NO_COLOR is respected, q ends
 the run early and reports), otherwise a line per interval on standard
 error; with --quiet nothing.
 
-Exit codes:
+Exit status:
   0 done   1 failed (connection refused, no request completed, no rate
   meets the objective)   2 usage   3 INVALID, or --find-rate reached the
   generator's limit first   4 an expectation was not met";

@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Args;
 use crate::loadgen::error::Error;
+use crate::manual;
 
 pub fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
@@ -11,14 +12,11 @@ pub fn completions(shell: clap_complete::Shell) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The manual page, in roff, flush left because the examples in it are tables.
+/// The manual page, in roff.
 ///
 /// # Errors
 /// It cannot be rendered.
 pub fn man() -> Result<String, Error> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(Args::command())
-        .render(&mut text)
-        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))?;
-    Ok(String::from_utf8_lossy(&text).replacen(".SH NAME", ".ad l\n.nh\n.SH NAME", 1))
+    manual::render(Args::command(), include_str!("../../manual/loadgen.1"))
+        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))
 }

@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use super::print;
 use crate::listener::STRATEGIES;
+use crate::manual;
 use crate::server::cli::command;
 use crate::server::error::Error;
 
@@ -37,11 +38,9 @@ fn instances(shell: Shell) -> &'static str {
     }
 }
 
-/// Prints the manual page, flush left: the examples in it are tables.
+/// Prints the manual page.
 pub fn man() -> Result<(), Error> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command())
-        .render(&mut text)
+    let page = manual::render(command(), include_str!("../../manual/caffeine.1"))
         .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))?;
-    print(&String::from_utf8_lossy(&text).replacen(".SH NAME", ".ad l\n.nh\n.SH NAME", 1))
+    print(&page)
 }

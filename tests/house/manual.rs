@@ -1,0 +1,163 @@
+//! The manual pages against the programs: options, statuses, signals, files and variables are those of the code, failures name
+//! a test that provokes them, and groff has nothing to say against a page.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use caffeine::http::refusal::phrase;
+use caffeine::loadgen::cli::Args;
+use caffeine::manual;
+use caffeine::server::cli;
+use clap::CommandFactory as _;
+
+use super::readme::quoted;
+use super::{none, sources};
+use crate::harness::{Sandbox, skipped};
+
+const CAFFEINE: &str = include_str!("../../src/manual/caffeine.1");
+const LOADGEN: &str = include_str!("../../src/manual/loadgen.1");
+const LAB: &str = include_str!("../../src/manual/lab.1");
+
+/// The text of one section of caffeine(1).
+fn section(title: &str) -> &'static str {
+    let text = CAFFEINE.split(&format!("\n.SH {title}\n")).nth(1);
+    text.unwrap_or_else(|| panic!("caffeine(1) has no section {title}")).split("\n.SH ").next().unwrap()
+}
+
+/// The program's own source, in one text.
+fn source() -> String {
+    sources(&["src"]).into_iter().map(|(_, text)| text).collect()
+}
+
+/// What `lab --man` prints.
+fn lab() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lab")).arg("--man").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All long options that a text speaks of.
+fn options_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '-');
+    words.filter(|word| word.starts_with("--") && word.len() > 2).collect()
+}
+
+#[test]
+fn pages_speak_of_options_that_are_there() {
+    let pages = [
+        ("caffeine.1", CAFFEINE, manual::render(cli::command(), CAFFEINE).unwrap()),
+        ("loadgen.1", LOADGEN, manual::render(Args::command(), LOADGEN).unwrap()),
+        ("lab.1", LAB, lab()),
+    ];
+    for (name, written, rendered) in pages {
+        // What clap_mangen writes for an option is a bold line after `.TP`.
+        let rendered = rendered.replace("\\-", "-");
+        let entries = rendered.split(".TP\n\\fB").skip(1).filter_map(|rest| rest.lines().next());
+        let defined: BTreeSet<_> = entries.flat_map(options_in).collect();
+        let missing =
+            options_in(written).difference(&defined).map(|option| format!("{name}: {option}")).collect();
+        none("the program has no such option:", missing);
+    }
+}
+
+#[test]
+fn every_option_is_on_its_page() {
+    let page = manual::render(cli::command(), CAFFEINE).unwrap();
+    for option in cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(
+            page.contains(&format!("\\-\\-{}\\fR", option.replace('-', "\\-"))),
+            "caffeine(1): --{option}"
+        );
+    }
+}
+
+#[test]
+fn failures_name_tests_that_are_there() {
+    let section = section("WHEN SOMETHING GOES WRONG");
+    let named: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix(".\\\" test ")).collect();
+    assert_eq!(named.len(), section.matches("\n.TP\n").count(), "each failure has a test");
+    let tests = sources(&["tests"]);
+    for name in named {
+        let (module, test) = name.rsplit_once("::").unwrap();
+        let file = format!("tests/{}", module.replace("::", "/"));
+        let is_file = |path: &str| path == format!("{file}.rs") || path == format!("{file}/mod.rs");
+        let text = tests.iter().find(|(path, _)| is_file(path));
+        let is_there = text.is_some_and(|(_, text)| text.contains(&format!("#[test]\nfn {test}()")));
+        assert!(is_there, "there is no test {name}");
+    }
+}
+
+#[test]
+fn failures_quote_what_the_program_says() {
+    let said = source();
+    // Commands and fields of a log line, which are put together elsewhere, are not constants.
+    let quotes = quoted(section("WHEN SOMETHING GOES WRONG")).filter(|words| {
+        words.contains(' ') && !words.contains('=') && !words.contains("--") && !words.contains(" -")
+    });
+    for words in quotes {
+        let constant = words.split(|c: char| c.is_ascii_digit()).next().unwrap();
+        assert!(said.contains(constant), "the program never says {constant:?}");
+    }
+}
+
+#[test]
+fn statuses_are_those_that_the_server_sends() {
+    let written: BTreeSet<String> = section("RESPONSES OF THE SERVER")
+        .lines()
+        .filter_map(|line| line.strip_prefix(".B "))
+        .map(String::from)
+        .collect();
+    let sent = (200..600).filter(|status| phrase(*status) != "Error");
+    assert_eq!(written, sent.map(|status| format!("{status} {}", phrase(status))).collect());
+}
+
+#[test]
+fn signals_are_those_that_the_supervisor_handles() {
+    let upper =
+        |word: &&str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let headings = section("SIGNALS").lines().filter(|line| line.starts_with(".B"));
+    let written: BTreeSet<&str> =
+        headings.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric())).filter(upper).collect();
+    let supervisor = include_str!("../../src/server/supervisor/start.rs");
+    let list = supervisor.split("const SIGNALS").nth(1).and_then(|rest| rest.split("];").next()).unwrap();
+    let held = list.split("Signal::SIG").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        &rest[..end]
+    });
+    let handled: BTreeSet<&str> = held.filter(|signal| *signal != "CHLD").collect();
+    assert_eq!(written, handled, "caffeine(1), then the supervisor");
+}
+
+#[test]
+fn variables_and_files_are_on_the_page() {
+    for (path, text) in sources(&["src/server", "src/instance", "src/cgi"]) {
+        for call in ["var_os(\"", "variable(\"", "set(env, \"", "absolute(\""] {
+            for name in text.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(CAFFEINE.contains(name), "caffeine(1) lacks {name}, which {path} uses");
+            }
+        }
+    }
+    let files = include_str!("../../src/instance/registry.rs");
+    for name in files.split("self.files.join(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(section("FILES").contains(&format!(".I {name}\n")), "caffeine(1) lacks the file {name}");
+    }
+}
+
+#[test]
+fn groff_renders_the_pages_without_a_warning() {
+    let sandbox = Sandbox::new();
+    let pages = [
+        ("caffeine", manual::render(cli::command(), CAFFEINE).unwrap()),
+        ("loadgen", manual::render(Args::command(), LOADGEN).unwrap()),
+        ("lab", lab()),
+    ];
+    for (name, page) in pages {
+        let mut groff = Command::new("groff");
+        groff.args(["-man", "-Tutf8", "-ww", "-z"]).current_dir(sandbox.path(""));
+        let groff = groff.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let Ok(mut groff) = groff else { return skipped("groff is not installed") };
+        groff.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+        let output = groff.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}(1)");
+    }
+}
