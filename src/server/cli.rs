@@ -1,28 +1,15 @@
-//! The command line: what was typed, and nothing of what it means. clap ends here.
-//!
-//! [`Options`] is the one list of settings: each is an option, a `CAFFEINE_*` variable and a key of the
-//! configuration file, of the same name and type.
+//! The command line: what was typed, parsed by clap. Nothing else in the server knows clap's definitions of actions.
 
-mod layers;
-
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Command, CommandFactory, Parser};
-use serde::{Serialize, Serializer};
+use clap::error::ErrorKind;
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
-use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::instance::Name;
-use crate::listener::{Choice, STRATEGIES};
-use crate::server::handler_limit::HandlerLimit;
-use crate::server::logging::Format;
-use crate::server::outcomes::Outcomes;
-use crate::server::responders::Respond;
-use crate::server::values;
-
-pub use layers::{Layers, Parsed, Uses, parse};
+use crate::listener::{Choice, STRATEGIES, table};
+use crate::server::config::{Layers, Options, Uses, one_line};
+use crate::server::error::Error;
 
 const AFTER_HELP: &str = "\
 Each setting can also stand in the environment (CAFFEINE_PORT=8080) or in the configuration file \
@@ -106,137 +93,8 @@ struct Actions {
     man: bool,
 }
 
-/// The settings, each of which may be missing.
-#[derive(Clone, Debug, Default, Args, Serialize)]
-#[group(skip)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // the help texts say it
-pub struct Options {
-    /// Port; 0 takes a free one [default: 8080]
-    #[arg(short, long, allow_negative_numbers = true, value_parser = values::port, help_heading = "Server")]
-    pub port: Option<u16>,
-    /// Address, IPv4 or IPv6 [default: 0.0.0.0]
-    #[arg(long, value_name = "ADDRESS", value_parser = values::address, help_heading = "Server")]
-    pub bind: Option<IpAddr>,
-    /// Worker processes [default: 4]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = values::whole::<usize>, help_heading = "Server")]
-    pub workers: Option<usize>,
-    /// How connections are spread [default: inherited]
-    #[arg(long, value_name = "NAME[:ARG]", help_heading = "Server")]
-    #[serde(serialize_with = "display")]
-    pub listener: Option<Choice>,
-    /// Connections that a worker takes at once, at most [default: 1]
-    #[arg(long, value_name = "N", value_parser = values::whole::<usize>, help_heading = "Server")]
-    pub accept_batch: Option<usize>,
-    /// How long a connection without data stays out of the accept queue, in whole seconds; 0s is off [default: 1s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Server")]
-    #[serde(serialize_with = "time_text")]
-    pub defer_accept: Option<Duration>,
-    /// Keep each worker, and the handlers that it starts, on one CPU [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
-    pub pin: Option<bool>,
-    /// What a worker does: cgi launches handlers; for measuring: fixed, sleep:DIST, spin:DIST [default: cgi]
-    #[arg(long, value_name = "WHAT", help_heading = "Server")]
-    #[serde(serialize_with = "display")]
-    pub respond: Option<Respond>,
-
-    /// Directory of the handlers [default: ~/.config/caffeine/]
-    #[arg(long, value_name = "DIR", help_heading = "Handlers")]
-    pub path: Option<PathBuf>,
-
-    /// When started by root: bind, then be this user (name or number)
-    #[arg(long, value_name = "USER", help_heading = "Server")]
-    pub user: Option<String>,
-    /// The group to be in, if not the user's own
-    #[arg(long, value_name = "GROUP", help_heading = "Server")]
-    pub group: Option<String>,
-    /// Never serve as root [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
-    pub refuse_root: Option<bool>,
-    /// Let processes of the same user, handlers too, look into the server's memory and environment; for debuggers [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Server")]
-    pub dumpable: Option<bool>,
-    /// Let handlers execute setuid programs (sudo, sendmail) [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Handlers")]
-    pub allow_setuid: Option<bool>,
-
-    /// Name of the instance
-    #[arg(short, long, help_heading = "Instances")]
-    #[serde(serialize_with = "display")]
-    pub name: Option<Name>,
-    /// Where instances live [default: ~/.local/state/caffeine]
-    #[arg(long, value_name = "DIR", help_heading = "Instances")]
-    pub state_dir: Option<PathBuf>,
-    /// Configuration file (TOML)
-    #[arg(short, long, value_name = "FILE", help_heading = "Instances")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
-
-    /// DEBUG, INFO, WARN or ERROR [default: INFO]
-    #[arg(long, value_name = "LEVEL", value_parser = values::level, help_heading = "Logs")]
-    #[serde(serialize_with = "display")]
-    pub log_level: Option<tracing::Level>,
-    /// Form of the log lines: text or json [default: text]
-    #[arg(long, value_name = "FORM", value_parser = values::log_format, help_heading = "Logs")]
-    #[serde(serialize_with = "log_format_text")]
-    pub log_format: Option<Format>,
-
-    /// Length of the accept queue [default: 4096]
-    #[arg(long, value_name = "N", value_parser = values::whole::<u32>, help_heading = "Limits")]
-    pub backlog: Option<u32>,
-    /// Handlers at once; beyond it 503; 0 is no limit [default: 0]
-    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
-    pub max_handlers: Option<u64>,
-    /// For each handler: cpu=10s,memory=512M,processes=64,files=100
-    #[arg(long, value_name = "LIMITS", help_heading = "Limits")]
-    #[serde(serialize_with = "display")]
-    pub handler_limit: Option<HandlerLimit>,
-    /// Slow connections at once; beyond it 503; 0 is no limit [default: 0]
-    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
-    pub max_connections: Option<u64>,
-    /// Largest request body [default: 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
-    pub max_body: Option<u64>,
-    /// Longest time without a byte of a request [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub idle_timeout: Option<Duration>,
-    /// Time for a request's head, from its first byte on [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub header_timeout: Option<Duration>,
-    /// Longest time without a byte of its body [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub body_timeout: Option<Duration>,
-    /// Bytes per second of a body, on the whole; 0 is no limit [default: 500]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
-    pub min_rate: Option<u64>,
-    /// Longest time in which a client takes nothing of its response; 0s is no limit [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub send_timeout: Option<Duration>,
-    /// Longest run of a handler, in whole seconds; 0s is no limit [default: 0s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub handler_timeout: Option<Duration>,
-    /// Record how handlers end (exit code, signal, time): on, off, or auto, where another setting watches them [default: auto]
-    #[arg(long, value_name = "WHEN", help_heading = "Logs")]
-    #[serde(deserialize_with = "text", serialize_with = "display")]
-    pub outcomes: Option<Outcomes>,
-    /// How long a stop waits for handlers [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
-    #[serde(serialize_with = "time_text")]
-    pub grace: Option<Duration>,
-
-    /// Variables for the handlers: only in the file.
-    #[arg(skip)]
-    pub env: BTreeMap<String, String>,
-}
-
 /// What the program is to do.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)] // as on the command line
 pub enum Action {
     Start { daemon: bool },
     Stop,
@@ -297,16 +155,46 @@ impl Action {
     }
 }
 
-fn display<S: Serializer, T: std::fmt::Display>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
-    value.as_ref().map(T::to_string).serialize(to)
+/// What [`parse`] found.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Do this.
+    Act(Action, Box<Layers>),
+    /// Print this (help or version) and be done.
+    Print(String),
 }
 
-#[allow(clippy::ref_option)] // serde's signature
-fn time_text<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-    time.map(format_duration).serialize(to)
+/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
+/// empty ones count as missing.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if asks_for_strategies(&arguments) {
+        return Ok(Parsed::Print(table::text()));
+    }
+    let typed = match command().try_get_matches_from(arguments) {
+        Ok(typed) => typed,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Parsed::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
+    };
+    let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
+    if all.follow && !all.actions.log {
+        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
+    }
+    let action = all.action();
+    let layers = Layers::new(typed, variable, action.uses())?;
+    Ok(Parsed::Act(action, Box::new(layers)))
 }
 
-#[allow(clippy::ref_option)]
-fn log_format_text<S: Serializer>(format: &Option<Format>, to: S) -> Result<S::Ok, S::Error> {
-    format.map(values::log_format_text).serialize(to)
+/// `--listener help` is a question and no setting.
+fn asks_for_strategies(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
+        || arguments.iter().any(|argument| argument == "--listener=help")
 }

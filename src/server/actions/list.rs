@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{note, print};
 use crate::instance::{Folder, Holder, Life, registry};
 use crate::scoreboard::Scoreboard;
+use crate::server::actions::table::{Align, table, uptime};
 use crate::server::config::recorded;
 use crate::server::error::Error;
-use crate::server::table::{Align, table, uptime};
 
 const COLUMNS: [(&str, Align); 6] = [
     ("NAME", Align::Left),

@@ -9,6 +9,7 @@ mod reload;
 mod shell;
 mod status;
 mod stop;
+mod table;
 
 use std::path::Path;
 use std::time::Duration;

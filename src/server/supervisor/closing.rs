@@ -20,7 +20,7 @@ pub(super) fn drop_new_connections(sockets: &[OwnedFd]) {
 
 impl Supervisor {
     /// Has no new connection reach a queue from now on.
-    pub(super) fn turn_away(&mut self) {
+    pub(super) fn divert_new_connections(&mut self) {
         let mut sink = self.own().sink.take();
         let mut diverted = Ok(false);
         self.on_all_sockets(|sockets| {

@@ -20,10 +20,10 @@ impl Supervisor {
     /// Begins a generation with these settings, and binds the sockets that it needs.
     pub(super) fn begin(&mut self, settings: Settings) -> Result<Rc<Generation>, String> {
         // Places first: a socket in the group gets connections at once, so it must be sure that a worker comes to serve it.
-        let generation = self.found(Rc::new(settings))?;
+        let generation = self.new_generation(Rc::new(settings))?;
         let grown = self
             .grow(&generation.settings)
-            .and_then(|()| self.staff_keeper(&generation))
+            .and_then(|()| self.ensure_keeper(&generation))
             .and_then(|()| self.lend_sockets(&generation));
         if let Err(reason) = grown {
             self.staff.retain(|member| !member.is_of(&generation));
@@ -74,7 +74,7 @@ impl Supervisor {
         let Some(current) = self.current.clone().filter(|current| self.lacks_sockets(current)) else {
             return;
         };
-        let begun = self.found(Rc::clone(&current.settings)).and_then(|generation| {
+        let begun = self.new_generation(Rc::clone(&current.settings)).and_then(|generation| {
             let lent = self.lend_sockets(&generation);
             lent.inspect_err(|_| self.staff.retain(|member| !member.is_of(&generation)))?;
             Ok(generation)

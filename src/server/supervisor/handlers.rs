@@ -1,13 +1,10 @@
-//! The instance's handlers as a stop sees them: it waits for all of them, whichever worker started them, and then kills those
-//! that still run. When the workers have ended, their handlers are children of the supervisor (a subreaper).
+//! What the supervisor remembers of handlers: the sessions that may hold some, and during a stop those that still run.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
-use super::{OVERTIME, Phase, Supervisor, TICK};
 use crate::server::keeper::census::is_first;
 use crate::sys::fork;
 use crate::sys::proctable::{self, Process};
@@ -21,30 +18,30 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Handlers {
     /// The sessions that workers began and that may still have processes: a handler stays in its worker's.
-    sessions: BTreeSet<Pid>,
+    pub known: BTreeSet<Pid>,
     /// At how many of them the empty ones are forgotten.
     prune_at: usize,
     /// During a stop, once looked up: the handlers that still run, by their first processes.
-    awaited: Option<BTreeSet<Pid>>,
+    pub awaited: Option<BTreeSet<Pid>>,
     /// Some were killed, and are to be reaped.
-    killed: bool,
+    pub killed: bool,
 }
 
 impl Handlers {
     /// A worker was forked and leads a session.
     pub fn session(&mut self, leader: Pid) {
-        if self.sessions.len() >= self.prune_at.max(FEW_SESSIONS)
+        if self.known.len() >= self.prune_at.max(FEW_SESSIONS)
             && let Ok(all) = proctable::processes()
         {
-            self.sessions.retain(|session| all.iter().any(|one| one.session == *session));
-            self.prune_at = 2 * self.sessions.len();
+            self.known.retain(|session| all.iter().any(|one| one.session == *session));
+            self.prune_at = 2 * self.known.len();
         }
-        self.sessions.insert(leader);
+        self.known.insert(leader);
     }
 
     /// The sessions that may have handlers.
     pub fn sessions(&self) -> impl Iterator<Item = Pid> {
-        self.sessions.iter().copied()
+        self.known.iter().copied()
     }
 
     /// A child ended that is not one of the staff.
@@ -62,72 +59,9 @@ impl Handlers {
     }
 
     /// The first processes of handlers in the process table.
-    fn first<'a>(&self, all: &'a [Process]) -> impl Iterator<Item = Pid> + use<'a, '_> {
+    pub fn first<'a>(&self, all: &'a [Process]) -> impl Iterator<Item = Pid> + use<'a, '_> {
         let own = getpid();
-        let first = move |one: &&Process| self.sessions.contains(&one.session) && is_first(one, own);
+        let first = move |one: &&Process| self.known.contains(&one.session) && is_first(one, own);
         all.iter().filter(first).map(|one| one.pid)
-    }
-}
-
-impl Supervisor {
-    /// The workers of a stopping instance have ended: whether its handlers have too. When the grace period is over, they are
-    /// killed.
-    pub(super) fn handlers_have_ended(&mut self) -> bool {
-        let Phase::Stopping { until } = self.phase else { return true };
-        if self.handlers.awaited.is_none() {
-            match proctable::processes() {
-                Ok(all) => self.handlers.awaited = Some(self.handlers.first(&all).collect()),
-                Err(error) => tracing::warn!("cannot read the process table: {error}; trying again"),
-            }
-        }
-        if self.handlers.awaited.as_ref().is_some_and(BTreeSet::is_empty) {
-            return true;
-        }
-        if Instant::now() + OVERTIME < until {
-            return false;
-        }
-        tracing::warn!("the grace period is over: handlers that still run are killed");
-        self.kill_handlers();
-        true
-    }
-
-    /// Whether the staff has others than the keeper, which stays until the handlers have ended.
-    pub(super) fn has_workers(&self) -> bool {
-        self.staff.iter().any(|member| !member.is_keeper())
-    }
-
-    /// How long a stop sleeps at most before it looks for handlers again; `None` while there are workers.
-    pub(super) fn until_handlers_are_due(&self) -> Option<Duration> {
-        let Phase::Stopping { until } = self.phase else { return None };
-        if self.has_workers() {
-            return None;
-        }
-        let known = self.handlers.awaited.is_some();
-        let grace = until.saturating_duration_since(Instant::now() + OVERTIME) + Duration::from_millis(1);
-        // With none left it is the keeper that is waited for.
-        let over = self.handlers.awaited.as_ref().is_some_and(BTreeSet::is_empty);
-        (!over).then_some(if known { grace } else { grace.min(TICK) })
-    }
-
-    /// Ends every worker, and at once all that their handlers are: those of workers that died are there as well. A process
-    /// that has left for a session of its own is no longer part of a handler.
-    pub(super) fn kill_all(&mut self) {
-        self.staff.iter().for_each(|member| member.signal(Signal::SIGKILL));
-        self.kill_handlers();
-        self.staff.retain(|member| member.pid.is_some());
-    }
-
-    /// Kills everything in the sessions of workers but the staff.
-    fn kill_handlers(&mut self) {
-        self.handlers.killed = true;
-        let (own, sessions) = (getpid(), &self.handlers.sessions);
-        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
-        let ours = |one: &Process, all: &[Process]| {
-            sessions.contains(&one.session) && !staff.contains(&one.pid) && proctable::descends(one, own, all)
-        };
-        match proctable::kill_all(ours) {
-            Ok(()) => self.handlers.awaited = Some(BTreeSet::new()),
-            Err(error) => tracing::error!("cannot kill all handlers: {error}"),
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! Both ends of its socket stay open here: what workers have sent outlives a keeper, and its successor receives it.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -12,53 +12,25 @@ use nix::unistd::Pid;
 
 use super::Supervisor;
 use super::generation::Generation;
+use super::keeper_socket::KeeperSocket;
 use super::member::{Duty, Member};
 use crate::scoreboard::subtract;
 use crate::server::config::Settings;
 use crate::server::keeper::Post;
-use crate::server::keeper::note::{self, Note};
+use crate::server::keeper::note::Note;
 use crate::server::logging;
-use crate::sys::fdpass;
-
-/// The keeper's socket, once there has been one.
-#[derive(Debug)]
-pub(super) struct Desk {
-    entrance: OwnedFd,
-    exit: OwnedFd,
-    /// What could not be sent yet.
-    unsent: Vec<Note>,
-}
-
-impl Desk {
-    fn open() -> Result<Self, String> {
-        let (entrance, exit) =
-            fdpass::messages().map_err(|error| format!("cannot make the keeper's socket: {error}"))?;
-        Ok(Self { entrance, exit, unsent: Vec::new() })
-    }
-
-    /// Sends what is unsent, in order, as far as there is room.
-    fn send(&mut self) {
-        let mut bytes = [0; note::BYTES];
-        let sent = |note: &Note| {
-            let length = note.encode(&mut bytes);
-            fdpass::send_one(self.entrance.as_fd(), None, &bytes[..length]).is_ok()
-        };
-        let sent = self.unsent.iter().map(sent).take_while(|sent| *sent).count();
-        self.unsent.drain(..sent);
-    }
-}
 
 impl Supervisor {
     /// A generation begins: sees to it that there is a keeper, if it needs one.
     ///
     /// # Errors
     /// It has no place.
-    pub(super) fn staff_keeper(&mut self, generation: &Rc<Generation>) -> Result<(), String> {
+    pub(super) fn ensure_keeper(&mut self, generation: &Rc<Generation>) -> Result<(), String> {
         if !generation.settings.needs_keeper() {
             return Ok(());
         }
-        if self.desk.is_none() {
-            self.desk = Some(Desk::open()?);
+        if self.keeper_socket.is_none() {
+            self.keeper_socket = Some(KeeperSocket::open()?);
         }
         if let Some(keeper) = self.staff.iter_mut().find(|member| member.is_keeper()) {
             if keeper.retiring {
@@ -69,7 +41,7 @@ impl Supervisor {
             return Ok(());
         }
         let slot = self.free_slots(1)?[0];
-        self.take_place(Member::new(slot, 0, Duty::Keeper, generation));
+        self.add_member(Member::new(slot, 0, Duty::Keeper, generation));
         Ok(())
     }
 
@@ -116,30 +88,30 @@ impl Supervisor {
     }
 
     fn tell_keeper(&mut self, note: Note) {
-        if let Some(desk) = &mut self.desk {
-            desk.unsent.push(note);
-            desk.send();
+        if let Some(socket) = &mut self.keeper_socket {
+            socket.unsent.push(note);
+            socket.send();
         }
     }
 
     /// Tries again what could not be sent to the keeper.
     pub(super) fn send_to_keeper(&mut self) {
-        self.desk.iter_mut().for_each(Desk::send);
+        self.keeper_socket.iter_mut().for_each(KeeperSocket::send);
     }
 
     /// Whether something waits to be sent to the keeper.
     pub(super) fn has_unsent(&self) -> bool {
-        self.desk.as_ref().is_some_and(|desk| !desk.unsent.is_empty())
+        self.keeper_socket.as_ref().is_some_and(|socket| !socket.unsent.is_empty())
     }
 
     /// In a forked worker: the end that it reports through, where its settings need it.
     pub(super) fn entrance(&mut self, settings: &Settings) -> Option<OwnedFd> {
-        self.desk.take().filter(|_| settings.needs_keeper()).map(|desk| desk.entrance)
+        self.keeper_socket.take().filter(|_| settings.needs_keeper()).map(|socket| socket.entrance)
     }
 
     /// In a forked keeper: what it is to know.
-    pub(super) fn keepers_post(&mut self, slot: usize, settings: &Settings, supervisor: Pid) -> Option<Post> {
-        let Desk { exit, .. } = self.desk.take()?;
+    pub(super) fn keeper_post(&mut self, slot: usize, settings: &Settings, supervisor: Pid) -> Option<Post> {
+        let KeeperSocket { exit, .. } = self.keeper_socket.take()?;
         Some(Post {
             slot,
             board: self.board,

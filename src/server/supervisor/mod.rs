@@ -5,18 +5,22 @@
 
 mod bind;
 mod closing;
+mod founding;
 mod generation;
 mod group;
+mod handler_ends;
 mod handlers;
 mod keeper;
+mod keeper_socket;
 mod lines;
 mod member;
-mod mend;
 mod refusal;
 mod reload;
+mod repair;
 mod staff;
 mod start;
 mod stderr;
+mod tree_removal;
 mod trees;
 
 use std::collections::BTreeSet;
@@ -45,7 +49,7 @@ use crate::sys::fork::{self, Fate};
 use crate::sys::{net, oom};
 use generation::Generation;
 use handlers::Handlers;
-use keeper::Desk;
+use keeper_socket::KeeperSocket;
 use member::Member;
 use stderr::Collector;
 use trees::Trees;
@@ -128,7 +132,7 @@ struct Supervisor {
     staff: Vec<Member>,
     handlers: Handlers,
     /// The keeper's socket, once there has been one.
-    desk: Option<Desk>,
+    keeper_socket: Option<KeeperSocket>,
     phase: Phase,
     ready: Option<Ready>,
     /// What a forked worker closes at once.
@@ -162,10 +166,10 @@ impl Supervisor {
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
-            self.mend_scoreboard();
+            self.repair_scoreboard();
             self.reap()?;
             self.read_reports()?;
-            self.give_up_on_the_hopeless()?;
+            self.give_up_hopeless_generation()?;
             self.advance();
             self.restore().map_err(Error::Failed)?;
             if !self.has_workers() && self.handlers_have_ended() && self.staff.is_empty() {
@@ -187,7 +191,7 @@ impl Supervisor {
             // Its last words first: once it is buried, its pid is not known any more.
             self.read_reports()?;
             if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
-                self.fared(index, fate);
+                self.on_child_status(index, fate);
             } else if matches!(fate, Fate::Exited(_) | Fate::Killed(_)) {
                 self.handlers.ended(pid);
             }
@@ -249,7 +253,7 @@ impl Supervisor {
         if self.staff.iter().all(|member| member.pid.is_none()) {
             self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
         }
-        self.turn_away();
+        self.divert_new_connections();
     }
 
     /// Second half: workers take what is left in the queues, finish it, and end.
@@ -289,13 +293,13 @@ impl Supervisor {
         }
         for index in 0..self.staff.len() {
             if self.staff[index].stopped || self.staff[index].pid.is_none() {
-                self.pass_on(index);
+                self.report_gone_to_strategy(index);
             }
         }
         self.dismiss_keeper();
         self.tell_retiring();
         self.send_to_keeper();
-        self.settle_estates();
+        self.reassign_leftovers();
         self.cover_sockets();
         if self.own().trees.due().is_some_and(|due| now >= due) {
             self.sweep_trees();

@@ -138,12 +138,12 @@ impl Supervisor {
                 },
             )
             .for_each(Member::leave);
-        self.end_idle_dispatchers();
+        self.release_idle_dispatchers();
     }
 
     /// A dispatcher that was stopped again when its workers are gone: it goes on, since the serving generation takes over what
     /// it has in hand. In a stop there is no such generation.
-    fn end_idle_dispatchers(&mut self) {
+    fn release_idle_dispatchers(&mut self) {
         let workers = self.staff.iter().filter(|member| member.is_worker());
         let served: Vec<u64> = workers.map(|member| member.generation.number).collect();
         let signal = if self.phase == Phase::Running { Signal::SIGCONT } else { Signal::SIGKILL };

@@ -29,7 +29,7 @@ const HOPELESS: u32 = 5;
 
 impl Supervisor {
     /// Something happened to a worker.
-    pub(super) fn fared(&mut self, index: usize, fate: Fate) {
+    pub(super) fn on_child_status(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
         let (title, pid) = (member.title(), member.pid.map_or(0, Pid::as_raw));
         match fate {
@@ -44,11 +44,11 @@ impl Supervisor {
                 if member.is_keeper() {
                     return self.replace_keeper();
                 }
-                self.stand_in(index);
+                self.replace_stopped(index);
             }
-            Fate::Exited(_) | Fate::Killed(_) => self.buried(index, fate),
+            Fate::Exited(_) | Fate::Killed(_) => self.on_child_exit(index, fate),
         }
-        self.pass_on(index);
+        self.report_gone_to_strategy(index);
         let member = &self.staff[index];
         if member.pid.is_none() && (member.retiring || matches!(self.phase, Phase::Stopping { .. })) {
             self.staff.remove(index);
@@ -56,7 +56,7 @@ impl Supervisor {
     }
 
     /// What a worker that is gone held is passed on to the others.
-    pub(super) fn pass_on(&self, index: usize) {
+    pub(super) fn report_gone_to_strategy(&self, index: usize) {
         self.strategy_of(index, |strategy, worker| strategy.gone(worker));
     }
 
@@ -70,7 +70,7 @@ impl Supervisor {
 
     /// All workers wait for the one that serves their strategy. Where it was stopped, another takes its place at once, and it
     /// is made to go on, to finish what it has in hand and end.
-    fn stand_in(&mut self, index: usize) {
+    fn replace_stopped(&mut self, index: usize) {
         let member = &mut self.staff[index];
         let (duty, generation) = (member.duty, Rc::clone(&member.generation));
         if member.is_worker() || member.retiring || self.phase != Phase::Running {
@@ -80,10 +80,10 @@ impl Supervisor {
         let Some(slot) = (0..self.board.rows()).find(|&slot| !taken(slot)) else { return };
         self.staff[index].retiring = true;
         self.board.header().respawns.fetch_add(1, SeqCst);
-        self.take_place(Member::new(slot, 0, duty, &generation));
+        self.add_member(Member::new(slot, 0, duty, &generation));
     }
 
-    fn buried(&mut self, index: usize, fate: Fate) {
+    fn on_child_exit(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
         let (title, pid) = (member.title(), member.pid.take().map_or(0, Pid::as_raw));
         let was_ready = member.ready;
@@ -122,7 +122,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The instance was not ready before.
-    pub(super) fn give_up_on_the_hopeless(&mut self) -> Result<(), Error> {
+    pub(super) fn give_up_hopeless_generation(&mut self) -> Result<(), Error> {
         let Some(starting) = self.starting.clone() else { return Ok(()) };
         let hopeless = |member: &&Member| member.is_of(&starting) && member.deaths_unready >= HOPELESS;
         let Some(member) = self.staff.iter().find(hopeless) else { return Ok(()) };
@@ -239,7 +239,7 @@ impl Supervisor {
         };
         if duty == Duty::Keeper {
             drop(sockets);
-            match self.keepers_post(slot, &generation.settings, supervisor) {
+            match self.keeper_post(slot, &generation.settings, supervisor) {
                 Some(post) => keeper::run(post, report),
                 None => fork::exit_now(EXIT_FATAL),
             }

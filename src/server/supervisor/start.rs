@@ -112,15 +112,15 @@ pub(super) fn open(
         given: by_manager,
         staff: Vec::new(),
         handlers: Handlers::default(),
-        desk: None,
+        keeper_socket: None,
         phase: Phase::Running,
         ready: Some(ready),
         own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify, trees }),
         reports: Some(reports),
         leases: Some(leases),
     };
-    let first = supervisor.found(Rc::new(settings)).map_err(Error::Failed)?;
-    supervisor.staff_keeper(&first).map_err(Error::Failed)?;
+    let first = supervisor.new_generation(Rc::new(settings)).map_err(Error::Failed)?;
+    supervisor.ensure_keeper(&first).map_err(Error::Failed)?;
     supervisor.lend_sockets(&first).map_err(Error::Failed)?;
     supervisor.starting = Some(first);
     Ok(supervisor)

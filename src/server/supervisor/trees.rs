@@ -14,14 +14,12 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, getpid};
 
-use super::Supervisor;
 use crate::instance::trees;
 use crate::sys::deployed::{self, LAUNCH};
 use crate::sys::fdpass::{self, receive_one};
 use crate::sys::lock::is_byte_locked;
-use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
+use crate::sys::proctable;
 use crate::sys::traces::{self, Traces};
-use crate::sys::{fork, proctable};
 
 /// A tree that was replaced is looked at after this time; the pause doubles...
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -139,37 +137,11 @@ impl Trees {
     }
 }
 
-impl Supervisor {
-    /// Has replaced trees that nothing uses any more removed.
-    pub(super) fn sweep_trees(&mut self) {
-        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
-        let unused = self.own().trees.sweep(&staff);
-        self.remove_trees(unused);
-    }
-
-    /// Has these trees removed, as far as they are not in place, by a process that may take its time. What is left when it
-    /// is killed, or could not be made, is left to the next deploy.
-    pub(super) fn remove_trees(&mut self, trees: Vec<PathBuf>) {
-        if trees.is_empty() || !matches!(fork_single_threaded(), Ok(None)) {
-            return;
-        }
-        // It must keep neither the name nor the port nor a lease of the instance, nor the launcher waiting.
-        (self.own, self.reports, self.leases) = (None, None, None);
-        self.claim.close_in_child();
-        self.ready.iter().for_each(|ready| ready.close_in_child());
-        let _ = standard_streams_to_null();
-        for tree in trees {
-            let _ = trees::remove_unused(base(&tree), [name(&tree).to_owned()]);
-        }
-        fork::exit_now(0)
-    }
-}
-
-fn base(tree: &Path) -> &Path {
+pub(super) fn base(tree: &Path) -> &Path {
     tree.parent().unwrap_or(Path::new("/"))
 }
 
-fn name(tree: &Path) -> &OsStr {
+pub(super) fn name(tree: &Path) -> &OsStr {
     tree.file_name().unwrap_or_default()
 }
 

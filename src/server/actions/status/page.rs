@@ -3,7 +3,7 @@
 use super::sight::{Handlers, Sight};
 use crate::instance::Life;
 use crate::scoreboard::Counters;
-use crate::server::table::{Align, count, table, uptime};
+use crate::server::actions::table::{Align, count, table, uptime};
 
 /// The width of what is not shown on a screen.
 const WIDTH: usize = 80;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use nix::sys::resource::Resource;
+use serde::{Serialize, Serializer};
 
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::sys::spawn::Limit;
@@ -96,6 +97,12 @@ impl fmt::Display for HandlerLimit {
             self.files.map(|most| format!("files={most}")),
         ];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(","))
+    }
+}
+
+impl Serialize for HandlerLimit {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

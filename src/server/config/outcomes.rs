@@ -3,9 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::config::Settings;
-use super::responders::Respond;
-
 /// The setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcomes {
@@ -22,17 +19,6 @@ impl Outcomes {
     /// Whether the keeper records them, where there is one.
     pub fn are_recorded(self) -> bool {
         self != Self::Off
-    }
-}
-
-impl Settings {
-    /// Whether handlers are watched by a process of the instance: where they are counted, timed, or their ends recorded.
-    pub fn needs_keeper(&self) -> bool {
-        self.respond == Respond::Cgi
-            && (self.max_handlers.is_some()
-                || self.handler_timeout.is_some()
-                || self.outcomes == Outcomes::On
-                || self.listener.entry.counts_handlers)
     }
 }
 

@@ -6,6 +6,8 @@ use clap::Command;
 use clap::error::ErrorKind;
 use toml::de::DeValue;
 
+/// The only table: variables for the handlers.
+pub(super) const ENV: &str = "env";
 /// Names this alike are taken for a slip (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
@@ -53,7 +55,7 @@ pub(super) fn value(key: &str, text: &str, error: &clap::Error) -> String {
 pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> String {
     let settings = || known.get_arguments().filter_map(clap::Arg::get_long).filter(|&long| long != "config");
     let alike = |long: &str| strsim::jaro_winkler(&name.to_lowercase().replace('_', "-"), long);
-    let nearest = settings().chain([super::ENV]).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    let nearest = settings().chain([ENV]).max_by(|a, b| alike(a).total_cmp(&alike(b)));
     match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
         _ if name == "config" => "config: a file cannot name another".to_owned(),
         Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),

@@ -9,7 +9,7 @@ use crate::scoreboard::{Role, State};
 
 impl Supervisor {
     /// Writes the scoreboard anew if its contents were lost. Counters begin again at 0.
-    pub(super) fn mend_scoreboard(&mut self) {
+    pub(super) fn repair_scoreboard(&mut self) {
         if self.board.is_whole() {
             return;
         }

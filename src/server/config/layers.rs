@@ -1,14 +1,12 @@
-//! From arguments and `CAFFEINE_*` variables to layers of settings. An action looks at the settings that it uses, so that
-//! a variable which only a start could use hinders no stop.
+//! Settings from the command line and from `CAFFEINE_*` variables, in layers. Only the settings that an action uses are
+//! read, so that an invalid variable that only a start would use does not prevent a stop.
 
 use std::ffi::{OsStr, OsString};
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Action, Options, Typed, command};
-use crate::listener::table;
+use super::options::Options;
 use crate::server::error::Error;
 
 /// The settings that were typed, and those of the environment, kept so that a reload can lay them over a new
@@ -39,52 +37,20 @@ impl Uses {
     }
 }
 
-/// What [`parse`] found.
-#[derive(Debug)]
-pub enum Parsed {
-    /// Do this.
-    Act(Action, Box<Layers>),
-    /// Print this (help or version) and be done.
-    Print(String),
-}
-
-/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
-/// empty ones count as missing.
-///
-/// # Errors
-/// [`Error::Usage`].
-pub fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Parsed, Error> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if asks_for_strategies(&arguments) {
-        return Ok(Parsed::Print(table::text()));
-    }
-    let typed = match command().try_get_matches_from(arguments) {
-        Ok(typed) => typed,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Parsed::Print(error.render().to_string()));
-        }
-        Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
-    };
-    let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
-    if all.follow && !all.actions.log {
-        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
-    }
-    let action = all.action();
-    let environment = environment(&typed, variable, action.uses())?;
-    let uses = action.uses();
-    Ok(Parsed::Act(action, Box::new(Layers { typed, environment, uses })))
-}
-
-/// `--listener help` is a question and no setting.
-fn asks_for_strategies(arguments: &[OsString]) -> bool {
-    arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
-        || arguments.iter().any(|argument| argument == "--listener=help")
-}
-
 impl Layers {
+    /// Adds the settings in the environment to those on the command line.
+    ///
+    /// # Errors
+    /// A variable that is used has no valid value.
+    pub fn new(
+        typed: ArgMatches,
+        variable: impl Fn(&str) -> Option<OsString>,
+        uses: Uses,
+    ) -> Result<Self, Error> {
+        let environment = environment(&typed, variable, uses)?;
+        Ok(Self { typed, environment, uses })
+    }
+
     /// Lays the environment over the file's options, and the typed ones over both.
     ///
     /// # Errors
@@ -158,7 +124,7 @@ fn orchestrated(name: &str, value: &OsStr) -> &'static str {
 }
 
 /// clap's message without its usage and advice to read the help.
-fn one_line(error: &clap::Error) -> String {
+pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();
     let message = message.split("\n\nFor more").next().unwrap_or_default();

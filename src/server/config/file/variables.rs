@@ -8,10 +8,10 @@ use nix::sys::resource::{Resource, getrlimit};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Source;
+use super::source::Source;
 use crate::cgi::meta::check_variable;
 use crate::http::limits::Limits;
-use crate::server::cli::Options;
+use crate::server::config::options::Options;
 use crate::server::error::Error;
 
 /// Longest `NAME=VALUE` that execve(2) takes, with the NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.

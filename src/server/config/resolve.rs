@@ -1,0 +1,135 @@
+//! From options to settings: fills in defaults and checks ranges.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::handler_limit::HandlerLimit;
+use super::options::Options;
+use super::paths::{handlers_dir, state_dir, utf8};
+use super::settings::Settings;
+use crate::instance::Name;
+use crate::listener::{Choice, STRATEGIES};
+use crate::server::error::Error;
+use crate::server::logging::Format;
+use crate::server::responders::Respond;
+
+/// More workers than this are taken for a slip of the finger.
+pub const MAX_WORKERS: usize = 1024;
+/// A worker that took more at once would keep them waiting for each other.
+const MAX_BATCH: usize = 1024;
+/// The kernel gives up on a silent client sooner than that.
+const MOST_DEFER_S: u32 = 120;
+/// How long a client may take nothing of its response when nothing else was said.
+const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for running handlers when nothing else was said.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+
+/// Turns options into settings.
+///
+/// # Errors
+/// A value is out of range, or `--path` is not a directory.
+pub fn resolve(options: Options) -> Result<Settings, Error> {
+    let port = options.port.unwrap_or(8080);
+    let listener = options.listener.clone().unwrap_or_default();
+    Ok(Settings {
+        state_dir: utf8(state_dir(&options)?)?,
+        name: options.name.map_or_else(|| unnamed(port), Ok)?,
+        path: handlers_dir(options.path)?,
+        user: options.user,
+        group: options.group,
+        refuse_root: options.refuse_root.unwrap_or(false),
+        bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        port,
+        workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
+        respond: options.respond.unwrap_or(Respond::Cgi),
+        backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
+        defer_accept_s: defer_accept(options.defer_accept)?,
+        accept_batch: accept_batch(options.accept_batch, &listener)?,
+        pin: options.pin.unwrap_or(false),
+        listener,
+        max_handlers: options.max_handlers.filter(|&most| most != 0),
+        max_body: within("max-body", options.max_body.unwrap_or(1 << 30), 0, i64::MAX.cast_unsigned())?,
+        handler_limit: options.handler_limit.map_or(Ok(None), |limit| possible(limit).map(Some))?,
+        allow_setuid: options.allow_setuid.unwrap_or(false),
+        dumpable: options.dumpable.unwrap_or(false),
+        max_connections: options.max_connections.filter(|&most| most != 0),
+        idle_timeout: some_time("idle-timeout", options.idle_timeout, 10)?,
+        header_timeout: some_time("header-timeout", options.header_timeout, 10)?,
+        body_timeout: some_time("body-timeout", options.body_timeout, 30)?,
+        min_rate: options.min_rate.unwrap_or(500),
+        send_timeout: send_timeout(options.send_timeout)?,
+        handler_timeout: whole_seconds(options.handler_timeout)?,
+        outcomes: options.outcomes.unwrap_or_default(),
+        grace: options.grace.unwrap_or(DEFAULT_GRACE),
+        log_level: options.log_level.unwrap_or(tracing::Level::INFO),
+        log_format: options.log_format.unwrap_or(Format::Text),
+        env: options.env,
+    })
+}
+
+/// A run without a name is called after its port; where the kernel chooses the port, after the process too.
+fn unnamed(port: u16) -> Result<Name, Error> {
+    let name = if port == 0 { format!("port-0-{}", std::process::id()) } else { format!("port-{port}") };
+    name.parse().map_err(|error: crate::instance::InvalidName| Error::Usage(error.to_string()))
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, least: T, most: T) -> Result<T, Error> {
+    if value < least || value > most {
+        return Err(Error::Usage(format!("{key} must be {least} to {most}, not {value}")));
+    }
+    Ok(value)
+}
+
+fn some_time(key: &str, given: Option<Duration>, default_s: u64) -> Result<Duration, Error> {
+    match given.unwrap_or(Duration::from_secs(default_s)) {
+        Duration::ZERO => Err(Error::Usage(format!("{key} must be longer than 0s"))),
+        time => Ok(time),
+    }
+}
+
+fn defer_accept(given: Option<Duration>) -> Result<u32, Error> {
+    let time = given.unwrap_or(Duration::from_secs(1));
+    match u32::try_from(time.as_secs()) {
+        Ok(seconds @ 0..=MOST_DEFER_S) if time.subsec_nanos() == 0 => Ok(seconds),
+        _ => Err(Error::Usage(format!(
+            "defer-accept must be 0s to {MOST_DEFER_S}s, in whole seconds (0s: off)"
+        ))),
+    }
+}
+
+/// The kernel takes it as a C int of milliseconds, in which 0 is for ever.
+fn send_timeout(given: Option<Duration>) -> Result<Duration, Error> {
+    let time = given.unwrap_or(DEFAULT_SEND_TIMEOUT);
+    match i32::try_from(time.as_millis()) {
+        Ok(ms) if ms > 0 || time.is_zero() => Ok(time),
+        _ => Err(Error::Usage(format!("send-timeout must be 1ms to {}ms, or 0s for no limit", i32::MAX))),
+    }
+}
+
+fn accept_batch(given: Option<usize>, listener: &Choice) -> Result<usize, Error> {
+    let most = within("accept-batch", given.unwrap_or(1), 1, MAX_BATCH)?;
+    if most > 1 && !listener.entry.batches {
+        let others = STRATEGIES.iter().filter(|entry| entry.batches).map(|entry| entry.name);
+        return Err(Error::Usage(format!(
+            "accept-batch: the workers of {listener} take one connection at a time; it goes with: {}",
+            others.collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(most)
+}
+
+fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
+    let given = given.filter(|time| !time.is_zero());
+    if given.is_some_and(|time| time.subsec_nanos() != 0 || time.as_secs() > u64::from(u32::MAX)) {
+        return Err(Error::Usage("handler-timeout must be in whole seconds, such as 10s (0s: none)".into()));
+    }
+    Ok(given)
+}
+
+/// More open files than the server itself may have cannot be promised to handlers.
+fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
+    use nix::sys::resource::{Resource, getrlimit};
+    let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    within("handler-limit files", limit.files().unwrap_or(0), 0, most).map(|_| limit)
+}

@@ -1,0 +1,37 @@
+//! Removes deployed trees that were replaced and are no longer used. A process of its own deletes the files, which can take long.
+
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+use super::Supervisor;
+use super::trees::{base, name};
+use crate::instance::trees;
+use crate::sys::fork;
+use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
+
+impl Supervisor {
+    /// Has replaced trees that nothing uses any more removed.
+    pub(super) fn sweep_trees(&mut self) {
+        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
+        let unused = self.own().trees.sweep(&staff);
+        self.remove_trees(unused);
+    }
+
+    /// Has these trees removed, as far as they are not in place, by a process that may take its time. What is left when it
+    /// is killed, or could not be made, is left to the next deploy.
+    pub(super) fn remove_trees(&mut self, trees: Vec<PathBuf>) {
+        if trees.is_empty() || !matches!(fork_single_threaded(), Ok(None)) {
+            return;
+        }
+        // It must keep neither the name nor the port nor a lease of the instance, nor the launcher waiting.
+        (self.own, self.reports, self.leases) = (None, None, None);
+        self.claim.close_in_child();
+        self.ready.iter().for_each(|ready| ready.close_in_child());
+        let _ = standard_streams_to_null();
+        for tree in trees {
+            let _ = trees::remove_unused(base(&tree), [name(&tree).to_owned()]);
+        }
+        fork::exit_now(0)
+    }
+}
