@@ -20,12 +20,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution as _, Exp1, StandardNormal, StandardUniform};
 
-/// No draw is longer: the far tail of a distribution must not occupy a worker for days.
+/// Bound on draws: the far tail of a distribution must not occupy a worker for days.
 pub const LONGEST: Duration = Duration::from_secs(3600);
 /// The largest `sigma` of `lognormal`; at 5 the mean is already 268,000 times the median.
 const MAX_SIGMA: f64 = 5.0;
 
-/// How long things take.
+/// A distribution of times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distribution {
     /// Always the same.
@@ -39,9 +39,8 @@ pub enum Distribution {
     Bimodal {
         /// The probability of `first`, 0 to 1.
         probability: f64,
-        /// What is drawn with this probability.
         first: Duration,
-        /// What is drawn otherwise.
+        /// The other value.
         second: Duration,
     },
     /// Log-normal: a heavy tail.
@@ -80,7 +79,7 @@ pub struct Sampler {
 
 impl Sampler {
     /// The next draw, at most [`LONGEST`].
-    #[expect(clippy::should_implement_trait, reason = "an endless sequence has no use for Option")]
+    #[expect(clippy::should_implement_trait, reason = "the sequence is endless")]
     pub fn next(&mut self) -> Duration {
         match self.distribution {
             Distribution::Constant(time) => time,
@@ -126,7 +125,7 @@ impl FromStr for Distribution {
             (name @ ("const" | "exp" | "bimodal" | "lognormal"), given) => {
                 Err(format!("{name} does not take {} value(s)", given.len()))
             }
-            (name, _) => Err(format!("'{name}' is not known")),
+            (name, _) => Err(format!("unknown distribution '{name}'")),
         };
         parsed.map_err(invalid)
     }

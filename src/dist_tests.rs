@@ -94,7 +94,7 @@ fn blanks_do_not_matter_and_errors_show_the_way() {
         ("exp(1)", "has no unit"),
         ("exp()", "not a time"),
         ("exp(1ms,2ms)", "exp does not take 2 value(s)"),
-        ("gauss(1ms)", "'gauss' is not known"),
+        ("gauss(1ms)", "unknown distribution 'gauss'"),
         ("bimodal(1.5,1ms,2ms)", "from 0 to 1"),
         ("bimodal(nan,1ms,2ms)", "from 0 to 1"),
         ("lognormal(1ms,-1)", "from 0 to 5"),

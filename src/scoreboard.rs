@@ -1,10 +1,10 @@
 //! The scoreboard: a mapped file with one row of counters per worker.
 //!
-//! Workers write their own row with relaxed atomics; anybody may read at any time, which costs the workers
-//! nothing. It knows numbers only: what they mean for a strategy or a report is for the readers.
+//! Workers write their own row with relaxed atomics; any process may read at any time at no cost to the workers. It
+//! holds numbers only; readers interpret them.
 //!
-//! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot.
-//! Each row begins on a cache-line pair of its own, so that workers never share a line.
+//! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot. Each row
+//! starts on its own pair of cache lines, so that workers never share a line.
 
 mod totals;
 
@@ -40,46 +40,45 @@ pub struct Header {
     pub started_ms: AtomicU64,
     /// Number of the generation of workers that accepts now; the first is 1.
     pub generation: AtomicU64,
-    /// Worker processes that were started in place of dead ones.
+    /// Replacements of dead workers.
     pub respawns: AtomicU64,
-    /// 1 from the moment the instance stops: workers empty the accept queues before they leave.
+    /// 1 once the instance stops: workers empty the accept queues before they end.
     pub closing: AtomicU64,
-    /// Workers that the current generation has (slots in use by it).
+    /// Number of workers of the current generation.
     pub workers: AtomicU64,
     /// Port that the instance listens on.
     pub port: AtomicU64,
-    /// Slots that have ever been in use: the rows from there on are all zero.
+    /// Slots that have been used; later rows are all zero.
     pub slots: AtomicU64,
-    /// Reloads that were refused or given up.
+    /// Failed reloads.
     pub refused: AtomicU64,
-    /// Handlers that the keeper has counted and that run. Written by the keeper.
+    /// Running handlers that the keeper has counted. Written by the keeper.
     pub watched: AtomicU64,
-    /// Launches that workers began and could not report before they died: as many as there have ever been...
+    /// Launches that workers did not report before they died, in total...
     pub lost: AtomicU64,
-    /// ...and as many of these as the keeper has looked for and counted, where they run.
+    /// ...and those among them that the keeper has looked for and counted if they run.
     pub found: AtomicU64,
-    /// Handlers that ended with exit code 0, where their ends are recorded.
+    /// Handlers that ended with exit code 0, if ends are recorded.
     pub handlers_ok: AtomicU64,
     /// Handlers that ended with another exit code.
     pub handlers_failed: AtomicU64,
-    /// Handlers that a signal ended.
+    /// Handlers killed by a signal.
     pub handlers_killed: AtomicU64,
-    /// What rows had counted before they were given to other workers.
+    /// Counts of rows before they were given to other workers.
     earlier: Earlier,
 }
 
-/// What kind of process has a slot ([`Row::role`]).
+/// The kind of process in a slot ([`Row::role`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A worker.
     Worker = 0,
-    /// A process that serves a strategy beside the workers; it counts what it accepted to pass on.
+    /// A process that serves a strategy beside the workers; it counts the connections that it accepts and passes on.
     Auxiliary = 1,
-    /// The process that watches handlers: one per instance, of no generation.
+    /// The process that watches handlers: one per instance.
     Keeper = 2,
 }
 
-/// What a worker does at the moment ([`Row::state`]).
+/// The state of a worker ([`Row::state`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// No process has this slot.
@@ -88,7 +87,7 @@ pub enum State {
     Starting = 1,
     /// Accepting.
     Running = 2,
-    /// Accepts no more; finishes what it has.
+    /// No longer accepting; finishes its connections.
     Stopping = 3,
 }
 
@@ -104,7 +103,7 @@ impl State {
     }
 }
 
-/// The counters of one worker slot. A successor of a dead worker goes on counting in the same row.
+/// The counters of one worker slot. A dead worker's replacement continues in the same row.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub struct Row {
@@ -120,7 +119,7 @@ pub struct Row {
     pub role: AtomicU64,
     /// Connections accepted.
     pub accepted: AtomicU64,
-    /// Of these, connections that waited for another worker.
+    /// Those among them that waited for another worker.
     pub stolen: AtomicU64,
     /// Returns from the wait for a connection.
     pub wakeups: AtomicU64,
@@ -130,23 +129,23 @@ pub struct Row {
     pub launched: AtomicU64,
     /// Handlers that could not be started (fork, clone or exec failed).
     pub launch_failures: AtomicU64,
-    /// Answers of the worker's own by status class: index 0 is 1xx, 4 is 5xx.
+    /// The worker's own answers by status class: index 0 is 1xx, 4 is 5xx.
     pub answered: [AtomicU64; 5],
     /// Connections closed because a client was too slow.
     pub timeouts: AtomicU64,
     /// Connections that the worker itself holds now (half-read, kept alive, lingering).
     pub open: AtomicU64,
-    /// Of these, connections that have their answer and linger.
+    /// Those among them that have their answer and linger.
     pub lingering: AtomicU64,
-    /// 1 while lines wait to be written to the log.
+    /// 1 while log lines are buffered.
     pub unwritten: AtomicU64,
-    /// Handlers of this worker that run now and that the keeper has counted. Written by the keeper.
+    /// Running handlers of this worker that the keeper has counted. Written by the keeper.
     pub running: AtomicU64,
-    /// Launches that this and earlier workers in the slot began and did not fail at. Counted where there is a keeper...
+    /// Launches that workers in this slot began and that have not failed. Counted if there is a keeper...
     pub begun: AtomicU64,
-    /// ...of these, as many as were reported to it...
+    /// ...those reported to the keeper...
     pub sent: AtomicU64,
-    /// ...and as many as it has counted. Written by the keeper.
+    /// ...and those that the keeper has counted. Written by the keeper.
     pub passed: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
     pub busy_ns: AtomicU64,
@@ -164,12 +163,12 @@ crate::sys::map::shared!(Header, Row);
 
 const _: () = assert!(size_of::<Header>() <= ROW_BYTES && size_of::<Row>() <= ROW_BYTES);
 
-/// Adds to a counter of one's own row.
+/// Adds to a counter of the caller's own row.
 pub fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);
 }
 
-/// Takes from a counter of one's own row; not below 0, where the counters were lost meanwhile.
+/// Subtracts from a counter of the caller's own row; not below 0, in case the counters were lost.
 pub fn subtract(counter: &AtomicU64, n: u64) {
     let less = |count: u64| Some(count.saturating_sub(n));
     let _ = counter.fetch_update(SeqCst, Relaxed, less);
@@ -180,14 +179,14 @@ pub fn subtract(counter: &AtomicU64, n: u64) {
 pub struct Scoreboard {
     map: SharedMap,
     rows: usize,
-    /// What it is a mapping of, until it is guarded.
+    /// The mapped file, until it is guarded.
     file: Option<File>,
     started_ms: u64,
 }
 
 impl Scoreboard {
-    /// Makes a zeroed scoreboard of `rows` rows at `path`, in place of an older one. Readers of the older one
-    /// keep their (dead) mapping: the file is renamed into place.
+    /// Creates a zeroed scoreboard of `rows` rows at `path`, replacing an older one. Readers of the older one keep
+    /// their (dead) mapping: the file is renamed into place.
     ///
     /// # Errors
     /// Those of creating, sizing, renaming and mapping the file.
@@ -197,7 +196,7 @@ impl Scoreboard {
         let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let file = open_regular(options, &temporary, libc::O_NOFOLLOW)?;
         let bytes = (rows + 1) * ROW_BYTES;
-        // Really there, not a hole: a full disk is an error now, and not SIGBUS at the first use of a row.
+        // Allocated, not a hole: a full disk is an error now, not SIGBUS at the first use of a row.
         nix::fcntl::posix_fallocate(
             &file,
             0,
@@ -222,7 +221,7 @@ impl Scoreboard {
     /// Maps the scoreboard of an instance for reading.
     ///
     /// # Errors
-    /// The file cannot be read, or is none of this version (`InvalidData`).
+    /// The file cannot be read, or is not a scoreboard of this version (`InvalidData`).
     pub fn open(path: &Path) -> io::Result<Self> {
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let file = open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
@@ -234,9 +233,9 @@ impl Scoreboard {
         let header = board.header();
         match header.magic.load(Relaxed) {
             MAGIC if header.rows.load(Relaxed) == board.rows as u64 => Ok(board),
-            MAGIC => Err(bad("it has another length than it says")),
+            MAGIC => Err(bad("its length does not match its header")),
             magic if magic & !0xffff == KIND => Err(bad(&format!(
-                "it is of version {}, and this program reads version {}: use the program that started the instance, or start \
+                "it has version {}, but this program reads version {}; use the program that started the instance, or restart \
                  it again",
                 magic & 0xffff,
                 MAGIC & 0xffff
@@ -249,8 +248,8 @@ impl Scoreboard {
         Self { map, rows, file, started_ms: 0 }
     }
 
-    /// The instance started at this time, in ms since the Unix epoch. From now on it does not harm this process, or those that
-    /// it forks, when the file is truncated: what stood in it is lost, and [`is_whole`](Self::is_whole) tells.
+    /// Sets the start time of the instance, in ms since the Unix epoch. From now on truncation of the file does not
+    /// harm this process or its forked children: the contents are lost, and [`is_whole`](Self::is_whole) tells.
     ///
     /// # Errors
     /// Those of `sigaction(2)`.
@@ -263,12 +262,12 @@ impl Scoreboard {
         Ok(board)
     }
 
-    /// Whether its contents are what was written.
+    /// Whether the contents are intact.
     pub fn is_whole(&self) -> bool {
         self.header().magic.load(Relaxed) == MAGIC
     }
 
-    /// Writes what makes it a scoreboard; the rest is for the supervisor to write before.
+    /// Writes the fields that identify a scoreboard; the supervisor writes the others before.
     pub fn mend(&self) {
         self.header().started_ms.store(self.started_ms, Relaxed);
         self.header().rows.store(self.rows as u64, Relaxed);
@@ -280,7 +279,6 @@ impl Scoreboard {
         self.map.at(0)
     }
 
-    /// How many slots there are.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -294,8 +292,8 @@ impl Scoreboard {
         self.map.at((slot + 1) * ROW_BYTES)
     }
 
-    /// Sets every counter of a row to 0, for a worker of a new generation; but for those that messages on their way to the
-    /// keeper refer to. The [totals](Self::totals) stay.
+    /// Sets the counters of a row to 0 for a worker of a new generation, except those that messages to the keeper refer
+    /// to. The [totals](Self::totals) stay.
     pub fn clear(&self, slot: usize) {
         let row = self.row(slot);
         let counters = [
@@ -322,8 +320,8 @@ impl Scoreboard {
         self.header().earlier.take_over(row, clear);
     }
 
-    /// Handlers of the instance that run now, where there is a keeper. Never fewer than there are: one that goes from a worker
-    /// to the keeper, or is looked for, is counted there before it is no longer counted here, and read in this order.
+    /// Running handlers of the instance, if there is a keeper. Never too few: a handler that passes from a worker to
+    /// the keeper is counted there before it is uncounted here, and this reads in that order.
     pub fn handlers(&self) -> u64 {
         let header = self.header();
         let pending: u64 = self.used().map(Row::pending).sum();
@@ -331,13 +329,13 @@ impl Scoreboard {
         pending + missing + header.watched.load(SeqCst)
     }
 
-    /// Connections that wait for their clients now, over all workers: all that are held, but for those that linger.
+    /// Connections that wait for their clients now, over all workers: open ones that do not linger.
     pub fn waiting_connections(&self) -> u64 {
         let waiting = |row: &Row| row.open.load(Relaxed).saturating_sub(row.lingering.load(Relaxed));
         self.used().map(waiting).sum()
     }
 
-    /// The rows that have ever been in use.
+    /// The rows that have been used.
     pub fn used(&self) -> impl Iterator<Item = &Row> {
         let used = usize::try_from(self.header().slots.load(Relaxed)).unwrap_or(self.rows).min(self.rows);
         (0..used).map(|slot| self.row(slot))
@@ -349,7 +347,7 @@ impl Scoreboard {
         self.current(Role::Worker)
     }
 
-    /// The process that watches handlers, if there is one.
+    /// The keeper, if there is one.
     pub fn keeper(&self) -> Option<Counters> {
         let keeper = |row: &&Row| {
             row.role.load(Relaxed) == Role::Keeper as u64 && row.state.load(Relaxed) != State::Empty as u64
@@ -357,7 +355,7 @@ impl Scoreboard {
         self.used().find(keeper).map(Counters::read)
     }
 
-    /// As [`Self::snapshot`], of the processes that serve the strategy beside the workers.
+    /// Like [`Self::snapshot`], for auxiliary processes.
     pub fn auxiliaries(&self) -> Vec<Counters> {
         self.current(Role::Auxiliary)
     }

@@ -37,7 +37,7 @@ impl Spool {
         }
     }
 
-    /// Appends a piece. What grows beyond 1 MiB moves to an unlinked file in `directory`.
+    /// Appends a piece. A body beyond 1 MiB moves to an unlinked file in `directory`.
     ///
     /// # Errors
     /// `StorageFull` and others of writing.
@@ -60,22 +60,19 @@ impl Spool {
         Ok(())
     }
 
-    /// The descriptor that it takes.
     pub fn descriptor(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 
-    /// Bytes so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing came yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The whole body, positioned at its start; nobody can change it any more.
+    /// The complete body, positioned at its start and no longer writable.
     pub fn finish(self) -> OwnedFd {
         let seals =
             SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;

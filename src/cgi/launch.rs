@@ -1,10 +1,10 @@
-//! From a request to a running handler: find the program, put its variables together, start it on the client's socket.
+//! Launches a handler for a request: finds the program, builds its environment, starts it on the client's socket.
 //!
-//! A request without a body is launched *optimistically*: where a path led before is remembered, and execve() itself
-//! tells when that is no longer so. That is safe because the memory can only be wrong in ways that make execve() fail: the
-//! first regular file on a path stays the first unless it is replaced by a directory, removed, or one of the
-//! directories above it becomes a file. So the usual request costs no stat(). Only in a deployed directory, which could
-//! be replaced by another with the same files, the memory is checked first: see [`tree`](super::tree).
+//! A request without a body is launched *optimistically*: the result of an earlier lookup is cached, and execve()
+//! itself fails if it is outdated. That is safe because the cache can only be wrong in ways that make execve() fail:
+//! the first regular file on a path stays the first unless it is replaced by a directory, removed, or a directory above
+//! it becomes a file. So the usual request needs no stat(). Only below a deployed directory, which can be replaced by
+//! one with the same files, the cache is checked first: see [`tree`](super::tree).
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -29,35 +29,34 @@ use crate::sys::executable::{self, Obstacle};
 use crate::sys::net;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
 
-/// What handlers find as `PATH`.
+/// `PATH` of handlers.
 pub const HANDLER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// `SERVER_SOFTWARE`.
 pub const SOFTWARE: &str = concat!("caffeine/", env!("CARGO_PKG_VERSION"));
-/// Paths that are remembered; beyond that the memory starts anew.
+/// Most cached paths; then the cache is cleared.
 const REMEMBERED: usize = 1024;
-/// Longer paths are looked up each time: the memory stays below 1 MB whatever clients ask for.
+/// Longer paths are not cached, which keeps the cache below 1 MB whatever clients ask for.
 const REMEMBERED_BYTES: usize = 128;
-/// A path is looked up so often, while what it leads to is replaced at that moment.
+/// Lookups of a path whose target is being replaced at that moment.
 const LOOKS: usize = 100;
 
-/// How all handlers of a worker are started.
+/// What all handlers of a worker have in common.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
     /// The variables that every handler gets, and the base directory.
     pub instance: meta::Instance<'a>,
-    /// Where their standard errors go.
+    /// Their standard error.
     pub stderr: &'a Pipes,
     /// SIGALRM after this many seconds; 0 is never.
     pub alarm_s: u32,
-    /// Resource limits of handlers, where the worker's are others.
+    /// Resource limits, where they differ from the worker's.
     pub limits: Vec<Limit>,
     /// Whether the launching thread blocks signals, which handlers must not inherit.
     pub clear_mask: bool,
-    /// Where the instance hears of deployed trees that handlers are started in.
+    /// Socket to report in which deployed trees handlers are started.
     pub leases: Option<BorrowedFd<'a>>,
 }
 
-/// A handler that was found.
 #[derive(Debug)]
 pub struct Program {
     /// Where the request's path led.
@@ -67,7 +66,7 @@ pub struct Program {
     place: Place,
 }
 
-/// What a handler is in, and can be replaced as a whole.
+/// What contains a handler and can be replaced as a whole.
 #[derive(Debug)]
 enum Place {
     /// Nothing: it is a file in the base directory.
@@ -76,31 +75,30 @@ enum Place {
     Directory(PathBuf),
     /// A deployed tree.
     Tree(Rc<Tree>),
-    /// A deployed tree whose lock is missing: it is looked up each time.
+    /// A deployed tree without its lock: not cached.
     Unlocked,
 }
 
-/// Why there is no running handler: what the client is told, and what the log is told beside it.
+/// Why no handler runs: the answer to the client and the cause for the log.
 #[derive(Debug)]
 pub struct Failure {
     /// The answer.
     pub refusal: Refusal,
-    /// The system's reason, when it is not the client's.
+    /// The system's error, if the client is not at fault.
     pub cause: Option<Cause>,
 }
 
-/// Why the system started nothing.
+/// Why the system did not start the handler.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    /// What it said.
+    /// The system's error.
     #[error(transparent)]
     System(#[from] SpawnError),
-    /// What it did not say: the file is there, and something else is missing.
+    /// The file exists, and something else is missing.
     #[error("cannot execute {}: {obstacle}", .program.display())]
     Obstacle {
         /// The handler.
         program: PathBuf,
-        /// What keeps it from being executed.
         obstacle: Obstacle,
     },
 }
@@ -111,14 +109,14 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// What a launch is made from, besides the request's head.
+/// The input of a launch besides the request head.
 #[derive(Debug)]
 pub struct Client<'a> {
     /// The connection: the handler's standard output.
     pub stream: BorrowedFd<'a>,
-    /// Whose connection it is.
+    /// The client.
     pub peer: SocketAddr,
-    /// The handler's standard input; `None` is the caller's, /dev/null.
+    /// The handler's standard input; `None` means the caller's, /dev/null.
     pub body: Option<OwnedFd>,
     /// Bytes in the body, where the request has one.
     pub content_length: Option<u64>,
@@ -139,7 +137,7 @@ pub struct Launcher<'a> {
 }
 
 impl<'a> Launcher<'a> {
-    /// One that starts the handlers below the base directory of `terms`.
+    /// Starts handlers below the base directory of `terms`.
     ///
     /// # Errors
     /// `ENOMEM`.
@@ -159,7 +157,7 @@ impl<'a> Launcher<'a> {
         })
     }
 
-    /// Where `path` leads now, looked up in the file system.
+    /// Resolves `path` in the file system.
     ///
     /// # Errors
     /// 404, 403 or 400.
@@ -167,14 +165,14 @@ impl<'a> Launcher<'a> {
         self.look_up(path).map(|(program, _)| program)
     }
 
-    /// As [`find`](Self::find). As long as the second value is kept, the tree of the handler stays.
+    /// Like [`find`](Self::find). While the second value is kept, the handler's tree is not removed.
     fn look_up(&mut self, path: &str) -> Result<(Rc<Program>, Option<Launching>), Refusal> {
         self.remembered.remove(path);
         for _ in 0..LOOKS {
             let (mut entered, mut place) = (None, Place::Base);
             let base = self.terms.instance.base;
             let route = route::resolve(base, path, &mut |here| match probe(here) {
-                // Where a link leads may have been removed at this moment, for the link to lead elsewhere.
+                // The link's target may have been removed at this moment to switch the link.
                 kind @ (Kind::Directory | Kind::Missing) if here.parent() == Some(base) => {
                     place = Place::Directory(here.clone());
                     self.trees.enter(here, &mut entered).unwrap_or(kind)
@@ -191,7 +189,7 @@ impl<'a> Launcher<'a> {
             };
             return self.remember(path, route?, place).map(|program| (program, launching));
         }
-        Err(Refusal::new(503, "the handler is being deployed again and again"))
+        Err(Refusal::new(503, "the handler was replaced at every attempt"))
     }
 
     fn remember(&mut self, path: &str, route: Route, place: Place) -> Result<Rc<Program>, Refusal> {
@@ -209,7 +207,7 @@ impl<'a> Launcher<'a> {
         Ok(program)
     }
 
-    /// Where `path` led before, if it may still do so.
+    /// The cached result for `path`, if it may still be valid.
     fn recall(&mut self, path: &str) -> Option<(Rc<Program>, Option<Launching>)> {
         let program = self.remembered.get(path).map(Rc::clone)?;
         let tree = match &program.place {
@@ -281,7 +279,7 @@ impl<'a> Launcher<'a> {
         let pipes = self.terms.stderr;
         let lent = pipes.lend(&program.route.script_name);
         if lent.is_none() {
-            // It is shared, and a handler may have set all that write there not to wait (O_NONBLOCK belongs to the open file).
+            // It is shared, and a handler may have made it non-blocking (O_NONBLOCK belongs to the open file).
             let _ = net::set_nonblocking(io::stderr().as_fd(), false);
         }
         let order = Order {
@@ -305,7 +303,7 @@ impl<'a> Launcher<'a> {
     }
 }
 
-/// Looks for what the system's error number does not tell.
+/// Finds the cause that the error number does not tell.
 fn explain(error: SpawnError, program: &Path) -> Cause {
     let of_the_file = matches!(
         error,
@@ -330,7 +328,7 @@ fn failed(cause: Cause) -> Failure {
     Failure { refusal: Refusal::new(500, "the handler could not be started"), cause: Some(cause) }
 }
 
-/// What is at a path, links followed; executable is what this process may execute.
+/// The kind of file at a path, following links; executable means by this process.
 fn probe(path: &Path) -> Kind {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Kind::Directory,

@@ -1,15 +1,13 @@
 //! The environment of a handler: the meta-variables of RFC 3875, section 4.1, and nothing of the server's own
-//! environment. Pure: it fills a list of strings and does not know who executes what with it.
+//! environment. Pure: it fills a list of strings.
 //!
-//! Which header fields become `HTTP_*` (section 4.1.18): all but
-//! - names with anything but letters, digits and `-`: `X_A` and `X-A` would be one variable, and nobody can name the others;
-//! - `Proxy`, which would be `HTTP_PROXY` and steer the handler's own requests (CVE-2016-5385);
-//! - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it came: the handler gets it decoded,
-//!   with `CONTENT_LENGTH`.
+//! Which header fields become `HTTP_*` (section 4.1.18): all but - names with other characters than letters, digits and
+//! `-`: `X_A` and `X-A` would be one variable; - `Proxy`, which would be `HTTP_PROXY` and redirect the handler's own
+//! requests (CVE-2016-5385); - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it was
+//! sent: the handler gets it decoded, with `CONTENT_LENGTH`.
 //!
-//! `Authorization` is passed on. The RFC would have it removed, for servers that check it themselves; this one
-//! checks nobody, so the handler is the one it is addressed to. `Connection` and `Upgrade` are passed on too, since the handler owns
-//! the connection.
+//! `Authorization` is passed on. The RFC would have servers remove it that check it themselves; this one does not check
+//! it, so the handler must. `Connection` and `Upgrade` are passed on too, since the handler owns the connection.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,7 +18,7 @@ use super::route::Route;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
 
-/// What of the environment belongs to the instance and the worker.
+/// The part of the environment that is fixed for a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance<'a> {
     /// `CAFFEINE_INSTANCE`.
@@ -90,7 +88,7 @@ const RESERVED: &[&str] = &[
 /// Why not: a name that no environment can hold, a meta-variable of the request, or a NUL.
 pub fn check_variable(name: &str, value: &str) -> Result<(), String> {
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(format!("{name:?} is no name of a variable: it must not be empty or contain '=' or NUL"));
+        return Err(format!("{name:?} is not a variable name: it must not be empty or contain '=' or NUL"));
     }
     if name.starts_with("HTTP_") || RESERVED.contains(&name) {
         return Err(format!("{name} is set by the server for each request; choose another name"));

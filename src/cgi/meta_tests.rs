@@ -69,7 +69,7 @@ impl Case<'_> {
         let mut values =
             variables.iter().filter_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
         let value = values.next().map(str::to_owned);
-        assert_eq!(values.next(), None, "{name} is there twice");
+        assert_eq!(values.next(), None, "{name} is given twice");
         value
     }
 }

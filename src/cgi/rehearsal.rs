@@ -1,9 +1,9 @@
-//! A launch before there is a request: whether this process can start a handler at all, under the limits of handlers. A server
-//! that could not is to say so before it is ready.
+//! Rehearses a launch: tests before the server is ready whether this process can start a handler under the limits of
+//! handlers.
 //!
-//! The program is our own executable, which does nothing when it is called like this; /proc leads to it also when its file was
-//! replaced or removed meanwhile. The server's user may not be allowed to execute it, and it needs more memory than a small
-//! script: so a shell that does nothing is tried next. Where there is neither, nothing is known and nothing is said.
+//! The program is our own executable, which exits at once with this argument; /proc leads to it even if its file was
+//! replaced or removed. The server's user may not be allowed to execute it, and it needs more memory than a small
+//! script, so a shell that does nothing is tried next. If neither exists, the test is inconclusive and passes.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -18,15 +18,14 @@ use crate::sys::fork::{self, Fate};
 use crate::sys::signal;
 use crate::sys::spawn::{Limit, Order, SpawnError, Spawner};
 
-/// The argument with which our executable does nothing.
+/// The argument that makes our executable exit at once.
 pub const ARGUMENT: &str = "--rehearse-a-launch";
-/// It gets SIGALRM after so long: nothing takes that much time, unless it hangs.
+/// SIGALRM after this time, in case it hangs.
 const TIME_S: u32 = 10;
-/// What is tried, the first that succeeds is enough.
+/// The programs to try; one success is enough.
 const PROGRAMS: [(&CStr, &[&str]); 2] =
     [(c"/proc/self/exe", &["caffeine", ARGUMENT]), (c"/bin/sh", &["sh", "-c", ":"])];
 
-/// What went wrong.
 #[derive(Debug)]
 enum Trouble {
     Spawn(SpawnError),
@@ -45,24 +44,24 @@ pub fn rehearse(limits: &[Limit], watched: bool) -> Result<(), String> {
         signal::keep_ended_children(false)?;
         tried
     };
-    let Some(trouble) = run().map_err(|error| format!("cannot try to start a handler: {error}"))? else {
+    let Some(trouble) = run().map_err(|error| format!("cannot start a test handler: {error}"))? else {
         return Ok(());
     };
     if watched && works(&[], false) && !works(&[], true) {
         return Err(format!(
-            "handlers cannot be watched here ({trouble}): this kernel or sandbox has no pidfds; leave out max-handlers, \
+            "cannot watch handlers ({trouble}): this kernel or sandbox has no pidfds; omit max-handlers, \
              handler-timeout and listener strategies that count handlers"
         ));
     }
     if !limits.is_empty() && works(&[], false) {
         return Err(format!(
-            "under handler-limit (or the limit on open files) no handler can run, not even /bin/sh: {trouble}; raise it"
+            "handler-limit (or the limit on open files) is too low to run even /bin/sh: {trouble}; raise it"
         ));
     }
-    Err(format!("no handler can be started here: {trouble}; a sandbox must allow clone and execve"))
+    Err(format!("cannot start handlers: {trouble}; a sandbox must allow clone and execve"))
 }
 
-/// Whether a program can be started and can run like this.
+/// Tests whether a program can be started and runs.
 fn works(limits: &[Limit], watched: bool) -> bool {
     signal::keep_ended_children(true).is_ok()
         && matches!(try_all(limits, watched), Ok(None))
@@ -124,7 +123,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Spawn(error) => error.fmt(f),
             Self::Ended(Some(fate)) => fate.fmt(f),
-            Self::Ended(None) => f.write_str("its end was not seen"),
+            Self::Ended(None) => f.write_str("its exit was not reported"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! From the path of a request to the handler that answers it. Pure: the file system is asked through `probe`
-//! alone, and never about anything outside the base directory.
+//! Maps the path of a request to its handler. Pure: it queries the file system only through `probe`, and never about
+//! anything outside the base directory.
 //!
 //! The path is split at each raw `/`, and each segment is decoded once. Segments are then walked from the base directory; the
 //! first regular file is the handler, and the rest is its `PATH_INFO`. A path that ends at a directory, with or without a
@@ -18,9 +18,9 @@ use crate::http::refusal::{Refusal, bad};
 /// The handler of a directory.
 const INDEX: &str = "index";
 
-const NOT_FOUND: Refusal = Refusal::new(404, "there is no handler of this name");
+const NOT_FOUND: Refusal = Refusal::new(404, "there is no handler with this name");
 
-/// What is found at a path, with symbolic links followed.
+/// The kind of file at a path, following symbolic links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -30,9 +30,9 @@ pub enum Kind {
     },
     /// A directory.
     Directory,
-    /// A FIFO, a socket or a device: no handler, and nothing to be opened.
+    /// A FIFO, a socket or a device: never a handler, and never opened.
     Other,
-    /// Nothing, or nothing that may be looked at.
+    /// Missing or not accessible.
     Missing,
 }
 

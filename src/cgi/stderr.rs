@@ -1,16 +1,17 @@
-//! Standard errors of a worker's handlers: a few pipes, each lent to one handler at a time.
+//! Standard error of a worker's handlers: a few pipes, each lent to one handler at a time.
 //!
-//! The reader of the pipes, the supervisor, has to tell whose a line is, and two handlers' unfinished lines must not become
-//! one. A new pipe for each handler would do, and costs 5 % of a launch or more: making it, telling its reader, and the wake-up
-//! of the reader at its end. Pipes that are lent cost under 1 % (the descriptors are copied at each launch, three calls look
-//! whether one is free): one is free when its last handler has ended and all that it wrote was read. Who has it stands
-//! in memory that both sides share ([`Table`]). When none is free the handler shares the worker's own standard error:
-//! its lines have the worker's number and no more. What a handler leaves behind writes under the name of the next one.
+//! The supervisor, which reads the pipes, must tell which handler wrote a line, and unfinished lines of two handlers
+//! must not merge. A new pipe per handler would cost at least 5 % of a launch: creating it, announcing it, and waking
+//! the reader at its end. Lent pipes cost under 1 % (descriptors are copied at each launch, and three calls check
+//! whether a pipe is free): a pipe is free when its last handler has ended and all its output was read. Shared memory
+//! tells the borrower of each pipe ([`Table`]). If no pipe is free, the handler shares the worker's own standard error:
+//! its lines carry only the worker's number. Processes that a handler leaves behind write under the name of the next
+//! borrower.
 //!
-//! Each pipe is open for reading *and* writing, so that a handler always has a reader in itself: when the supervisor is
-//! killed, its handlers do not die of SIGPIPE in mid-response. Sockets would do all of that better, but /dev/stderr, which
-//! shells open, cannot be opened then. A handler that changes the mode of its pipe (O_NONBLOCK) changes nobody
-//! else's, and the mode is set right before the next one has it.
+//! Each pipe is open for reading *and* writing, so that a handler always has a reader in itself: if the supervisor is
+//! killed, its handlers do not die of SIGPIPE in mid-response. Sockets would do all that better, but /dev/stderr, which
+//! shells open, cannot be opened then. A handler that changes the mode of its pipe (O_NONBLOCK) affects only its own,
+//! and the mode is reset before the next loan.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,12 +26,12 @@ use crate::sys::net;
 
 /// Pipes that a worker has to lend, at most.
 pub const PIPES: usize = 8;
-/// Bytes of a handler's name that are kept.
+/// Longest stored name of a handler.
 const NAME_BYTES: usize = 48;
-/// In the place of a pid: a handler is being started.
+/// Stands for a pid while a handler is being started.
 const CLAIMED: u64 = u64::MAX;
 
-/// Who has one pipe.
+/// The borrower of one pipe.
 #[repr(C, align(64))]
 #[derive(Debug)]
 struct Holder {
@@ -41,14 +42,14 @@ struct Holder {
 
 crate::sys::map::shared!(Holder);
 
-/// Who has which pipe, for the workers in all places of an instance.
+/// The borrowers of all pipes of an instance.
 #[derive(Debug)]
 pub struct Table {
     map: SharedMap,
     places: usize,
 }
 
-/// The handler that has a pipe.
+/// A handler that has borrowed a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// Its first process.
@@ -58,7 +59,7 @@ pub struct Writer {
 }
 
 impl Table {
-    /// For so many places, in memory that forked children share. What is never used takes no memory.
+    /// A table for this many members, in memory that forked children share. Unused entries take no memory.
     ///
     /// # Errors
     /// `ENOMEM`.
@@ -66,7 +67,6 @@ impl Table {
         Ok(Self { map: SharedMap::anonymous(places * PIPES * size_of::<Holder>())?, places })
     }
 
-    /// How many places there are.
     pub fn places(&self) -> usize {
         self.places
     }
@@ -75,7 +75,7 @@ impl Table {
         self.map.at((place * PIPES + pipe) * size_of::<Holder>())
     }
 
-    /// Who has the pipe now, if that can be told.
+    /// The current borrower, if known.
     pub fn writer(&self, place: usize, pipe: usize) -> Option<Writer> {
         let holder = self.holder(place, pipe);
         let pid = holder.pid.load(Acquire);
@@ -95,29 +95,29 @@ pub struct Pipes {
     next: AtomicUsize,
 }
 
-/// A pipe that is lent to a handler which is about to start.
+/// A pipe lent to a handler that is about to start.
 #[derive(Debug)]
 pub struct Lent<'a> {
     /// The handler's standard error.
     pub end: BorrowedFd<'a>,
-    /// Where the new process writes its number.
+    /// Where the new process writes its pid.
     pub pid: &'a AtomicU64,
 }
 
 impl Lent<'_> {
-    /// No handler was started.
+    /// The launch failed: the pipe is free again.
     pub fn give_back(&self) {
         self.pid.store(0, Release);
     }
 }
 
 impl Pipes {
-    /// `ends` are the pipes of `place`, in their order; none at all means that all handlers share one standard error.
+    /// `ends` are the pipes of the member `place`, in order; without any, all handlers share one standard error.
     pub fn new(table: &'static Table, place: usize, ends: Vec<OwnedFd>) -> Self {
         Self { table, place, ends, next: AtomicUsize::new(0) }
     }
 
-    /// A pipe that nobody else writes to, for the handler called `name`.
+    /// Lends a free pipe to the handler called `name`.
     pub fn lend(&self, name: &[u8]) -> Option<Lent<'_>> {
         let first = self.next.fetch_add(1, Relaxed);
         let pipe = (0..self.ends.len())
@@ -149,7 +149,7 @@ impl Pipes {
 
 fn is_alive(pid: u64) -> bool {
     let Ok(pid @ 1..) = i32::try_from(pid) else { return false };
-    // No signal is sent. One that may not be signalled (setuid) is alive.
+    // Sends no signal. A process that may not be signalled (setuid) is alive.
     kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
 }
 

@@ -1,8 +1,8 @@
-//! Deployed trees as a thread that starts handlers in them sees them ([`deployed`] has the whole story).
+//! Deployed trees, as used by a thread that starts handlers in them ([`deployed`] describes their life).
 //!
-//! A handler is started in the tree itself, by its own name, so that it has its tree to its end whatever is deployed
-//! meanwhile. Each launch makes sure that the tree is still in place, which takes three quick system calls, and only below
-//! a deployed directory. Before the first launch the instance is told, for it is the instance that vouches for handlers.
+//! A handler is started in the tree itself, by its own name, so that it keeps its tree whatever is deployed meanwhile.
+//! Each launch checks that the tree is still in place, with three fast system calls, and only below a deployed
+//! directory. Before the first launch in a tree the instance is told, since it holds the lease.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,34 +25,32 @@ const OPEN: usize = 64;
 /// The trees that a thread has started handlers in.
 #[derive(Debug)]
 pub struct Trees<'a> {
-    /// Where the instance hears of them.
+    /// Socket to the instance.
     instance: Option<BorrowedFd<'a>>,
     known: HashMap<OsString, Rc<Tree>>,
 }
 
-/// One of them.
 #[derive(Debug)]
 pub struct Tree {
     name: OsString,
     path: PathBuf,
-    /// The link that leads to it while it is in place.
+    /// The link that points to it while it is in place.
     link: PathBuf,
     lock: File,
     told: Cell<bool>,
-    /// Ours as long as the instance could not be told.
+    /// Our lease, until the instance has been told.
     lease: RefCell<Option<File>>,
 }
 
-/// A handler is being started in a tree, which is not removed meanwhile.
+/// A launch in a tree, which is not removed meanwhile.
 #[derive(Debug)]
 pub struct Launching(Option<Rc<Tree>>);
 
-/// What came of a path that led to a tree.
+/// The result of entering a tree.
 #[derive(Debug)]
 pub enum Entered {
-    /// It is the tree that is in place.
     Tree(Launching),
-    /// Another tree has just taken its place: the path is to be looked up anew.
+    /// The tree was just replaced: resolve the path again.
     Replaced,
 }
 
@@ -87,7 +85,7 @@ impl<'a> Trees<'a> {
 
     /// Begins another launch in a tree; `None` when it is no longer in place.
     pub fn enter_again(&mut self, tree: &Rc<Tree>) -> Option<Launching> {
-        // Held before the link is read: who removes a tree reads the link when nobody holds this.
+        // Locked before the link is read: a remover reads the link only with this lock.
         let shared = !matches!(share_byte(&tree.lock, LAUNCH), Ok(false));
         let launching = Launching(Some(Rc::clone(tree)));
         if shared && is_in_place(&tree.link, &tree.name) {

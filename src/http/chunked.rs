@@ -7,7 +7,7 @@
 
 use super::refusal::{Refusal, bad};
 
-/// Bytes of extensions and trailer fields that one body may carry: nobody uses them, but each is work for us.
+/// Bytes of extensions and trailer fields that one body may have: no client uses them, but each costs time.
 const MAX_EXTRA: usize = 16 * 1024;
 /// Hex digits of a chunk size, leading zeroes included: no more fit into 64 bits.
 const MAX_DIGITS: u8 = 16;
@@ -21,7 +21,7 @@ pub struct Decoder {
     extra: usize,
 }
 
-/// What has been made of the input of one call.
+/// The result of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress<'i> {
     /// Bytes of the body; may be empty although input was consumed.
@@ -32,7 +32,7 @@ pub struct Progress<'i> {
     pub finished: bool,
 }
 
-/// What comes next.
+/// The decoder's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// A digit of the size; so much was read already, in this many digits.
@@ -122,7 +122,7 @@ impl Decoder {
     fn announce(&mut self, size: u64) -> Result<State, Refusal> {
         match self.total.checked_add(size) {
             Some(total) if total <= self.limit => self.total = total,
-            _ => return Err(Refusal::new(413, "the body is larger than this server takes")),
+            _ => return Err(Refusal::new(413, "the body is larger than this server accepts")),
         }
         Ok(State::Data(size))
     }
@@ -130,7 +130,7 @@ impl Decoder {
     fn extra(&mut self, next: State) -> Result<State, Refusal> {
         self.extra += 1;
         if self.extra > MAX_EXTRA {
-            return Err(bad("the chunked body has more extensions than this server takes"));
+            return Err(bad("the chunked body has more extensions than this server accepts"));
         }
         Ok(next)
     }
@@ -138,7 +138,7 @@ impl Decoder {
     fn trailer(&mut self, next: State) -> Result<State, Refusal> {
         self.extra += 1;
         if self.extra > MAX_EXTRA {
-            return Err(Refusal::new(431, "the trailer fields are larger than this server takes"));
+            return Err(Refusal::new(431, "the trailer fields are larger than this server accepts"));
         }
         Ok(next)
     }

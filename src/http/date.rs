@@ -1,4 +1,4 @@
-//! The date of an answer, in the one form that may be sent (RFC 9110, section 5.6.7). It has no clock.
+//! Formats the `Date` header (RFC 9110, section 5.6.7). It has no clock.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;

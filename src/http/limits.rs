@@ -1,4 +1,4 @@
-//! How large a request may be. It does not know who is asking, nor how long the asking takes.
+//! Size limits of requests.
 
 /// More header fields than this are answered 431.
 pub const MAX_HEADERS: usize = 100;

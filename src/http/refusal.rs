@@ -1,28 +1,26 @@
-//! An answer of our own instead of a handler's: which status, and why. It does not know how it is sent.
+//! An answer of the server's own instead of a handler's: the status and the reason.
 
-/// Why a request gets no handler. The reason is ours alone: nothing of the request is ever in it, so that no
-/// answer can carry somebody else's markup.
+/// Why a request gets no handler. The reason never contains any part of the request, so that no answer can carry
+/// injected markup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Status code, 400 to 599.
     pub status: u16,
-    /// One clause for the person who reads the answer or the log.
+    /// One clause for the client and the log.
     pub reason: &'static str,
 }
 
 impl Refusal {
-    /// A refusal with `status`, because of `reason`.
     pub const fn new(status: u16, reason: &'static str) -> Self {
         Self { status, reason }
     }
 }
 
-/// 400 with `reason`.
 pub(crate) const fn bad(reason: &'static str) -> Refusal {
     Refusal::new(400, reason)
 }
 
-/// The reason phrase of the status codes that we send (RFC 9110, section 15, and RFC 6585).
+/// The reason phrase of the status codes that the server sends (RFC 9110, section 15, and RFC 6585).
 pub fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",

@@ -1,9 +1,9 @@
-//! The head of a request: from bytes to what the server needs to know, or to a refusal. It does not route,
-//! does not touch the body and keeps nothing between two calls.
+//! The head of a request: from bytes to what the server needs, or to a refusal. It does not route, does not read the
+//! body and keeps no state.
 //!
-//! `httparse` splits the head; this decides. Where `httparse` is lenient (a bare LF ends a line, any number of
-//! empty lines may come first, a target may hold any UTF-8), this is not: a peer that reads the same bytes in another
-//! way is how requests are smuggled. Whatever makes the length of a message doubtful is 400 (RFC 9112, section 11.2).
+//! `httparse` splits the head; this decides. Where `httparse` is lenient (a bare LF ends a line, several empty lines
+//! may come first, a target may hold any UTF-8), this is not: requests are smuggled when two peers read the same bytes
+//! differently. Anything that makes the length of a message doubtful is answered 400 (RFC 9112, section 11.2).
 
 use std::mem::MaybeUninit;
 
@@ -118,23 +118,23 @@ fn line_len(raw: &httparse::Request) -> usize {
 
 fn check_line(len: usize, limits: &Limits) -> Result<(), Refusal> {
     if len > limits.request_line {
-        return Err(Refusal::new(414, "the request line is longer than this server takes"));
+        return Err(Refusal::new(414, "the request line is longer than this server accepts"));
     }
     Ok(())
 }
 
 fn check_head(len: usize, limits: &Limits) -> Result<(), Refusal> {
     if len > limits.head {
-        return Err(Refusal::new(431, "the header fields are larger than this server takes"));
+        return Err(Refusal::new(431, "the header fields are larger than this server accepts"));
     }
     Ok(())
 }
 
-/// What to answer when the head cannot be split; `Ok` when it takes more bytes to know.
+/// The refusal of a head that cannot be split; `Ok` if more bytes are needed to decide.
 fn unreadable(error: httparse::Error, raw: &httparse::Request, text: &[u8]) -> Result<(), Refusal> {
     match error {
         httparse::Error::TooManyHeaders => {
-            Err(Refusal::new(431, "there are more header fields than this server takes"))
+            Err(Refusal::new(431, "there are more header fields than this server accepts"))
         }
         httparse::Error::Version => version(&text[line_len(raw) - 8..]),
         httparse::Error::NewLine => Err(bad("a line does not end with CRLF")),
@@ -146,7 +146,7 @@ fn unreadable(error: httparse::Error, raw: &httparse::Request, text: &[u8]) -> R
     }
 }
 
-/// What stands where HTTP/1.0 or HTTP/1.1 should: another version of HTTP, the start of one, or neither.
+/// Classifies the version: another version of HTTP, the start of one, or neither.
 fn version(text: &[u8]) -> Result<(), Refusal> {
     let matches = |(&byte, &model)| if model == b'd' { u8::is_ascii_digit(&byte) } else { byte == model };
     let goes_on = text.get(8).is_some_and(|byte| !matches!(byte, b'\r' | b'\n'));
@@ -155,7 +155,7 @@ fn version(text: &[u8]) -> Result<(), Refusal> {
     } else if text.len() < 8 {
         Ok(())
     } else {
-        Err(Refusal::new(505, "only HTTP/1 is spoken here"))
+        Err(Refusal::new(505, "this server speaks only HTTP/1"))
     }
 }
 
@@ -185,7 +185,7 @@ fn complete<'h, 'b>(
         host: fields.host(minor, parts.authority)?,
         headers: raw.headers,
         framing,
-        // A client of HTTP/1.0 cannot mean it (RFC 9110, section 10.1.1), and without a body nobody waits.
+        // HTTP/1.0 clients cannot mean it (RFC 9110, section 10.1.1), and without a body no client waits.
         expect_continue: fields.expect
             && minor == 1
             && !matches!(framing, Framing::None | Framing::Length(0)),
@@ -222,7 +222,7 @@ impl<'b> Fields<'b> {
                 }
                 6 if name.eq_ignore_ascii_case("expect") => {
                     if !value.eq_ignore_ascii_case(b"100-continue") {
-                        return Err(Refusal::new(417, "only 100-continue can be expected here"));
+                        return Err(Refusal::new(417, "the only supported expectation is 100-continue"));
                     }
                     fields.expect = true;
                 }
@@ -253,17 +253,18 @@ impl<'b> Fields<'b> {
             (None, Some(digits)) => match decimal(digits) {
                 None => Err(bad("Content-Length is not a number")),
                 Some(length) if length > limits.body => {
-                    Err(Refusal::new(413, "the body is larger than this server takes"))
+                    Err(Refusal::new(413, "the body is larger than this server accepts"))
                 }
                 Some(length) => Ok(Framing::Length(length)),
             },
         }
     }
 
-    /// The host that is meant: that of the target wins (RFC 9112, section 3.2.2), but HTTP/1.1 must send Host all the same.
+    /// The effective host: the target's wins (RFC 9112, section 3.2.2), but HTTP/1.1 must send Host anyway.
     fn host(&self, minor: u8, authority: Option<&'b str>) -> Result<Option<&'b str>, Refusal> {
         let host = match self.host {
-            // HTTP/1.0 has no Host; old clients and health checks that send an empty one mean none (RFC 9112, section 3.2).
+            // HTTP/1.0 has no Host; an empty one from old clients and health checks counts as none (RFC 9112, section
+            // 3.2).
             Some(b"") if minor == 0 => None,
             Some(value) => Some(target::authority(value).ok_or(bad("Host is invalid"))?),
             None if minor == 0 => None,
@@ -273,13 +274,13 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// What to say to a Transfer-Encoding other than `chunked`. Where `chunked` is not the last, or there twice, the body has
-/// no certain end (RFC 9112, section 6.3, item 4); else it is merely unknown (section 6.1).
+/// The refusal of a Transfer-Encoding other than `chunked`. If `chunked` is not last, or appears twice, the body has no
+/// certain end (RFC 9112, section 6.3, item 4); else the coding is unknown (section 6.1).
 fn unknown_coding(codings: &[u8]) -> Refusal {
     let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
     let mut codings = codings.rsplit(|&byte| byte == b',');
     if codings.next().is_some_and(is_chunked) && !codings.any(is_chunked) {
-        Refusal::new(501, "the only transfer coding known here is chunked")
+        Refusal::new(501, "the only supported transfer coding is chunked")
     } else {
         bad("Transfer-Encoding does not end with chunked, or has it twice")
     }

@@ -167,7 +167,7 @@ fn only_crlf_ends_a_line() {
     refused(&with(b"X: a\rb\r\n"), 400);
     refused(&with(b"X: a\r\r\n"), 400);
     refused(&with(b"X: \r \r\n"), 400);
-    // A line feed in the body is none of our business.
+    // A line feed in the body does not matter.
     accepted(&[&with(b"")[..], b"a\nb"].concat());
 }
 
@@ -298,7 +298,7 @@ fn chunked_is_the_only_transfer_coding() {
     for coding in ["gzip, chunked", "identity,CHUNKED", "x-own; a=1, gzip ,\tchunked"] {
         refused(&with(format!("Transfer-Encoding: {coding}\r\n").as_bytes()), 501);
     }
-    // Without chunked as the last, and there once, nobody knows where the body ends (RFC 9112, section 6.3).
+    // Unless chunked is last and appears once, the end of the body is unknown (RFC 9112, section 6.3).
     for coding in [
         "xchunked",
         "chunkedx",

@@ -1,5 +1,5 @@
-//! Responses: the few that the server writes itself, and the heads that the load generator reads. It knows no
-//! clock (who sends an answer brings the [`date`](super::date)) and no socket.
+//! Responses: the server's own, and response heads as the load generator reads them. It has no clock (callers pass the
+//! [`date`](super::date)) and no socket.
 
 use std::mem::MaybeUninit;
 
@@ -9,11 +9,11 @@ use super::limits::MAX_HEADERS;
 use super::refusal::{Refusal, phrase};
 use super::request::{decimal, has_token};
 
-/// What a client with `Expect: 100-continue` waits for.
+/// The interim response that a client with `Expect: 100-continue` waits for.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// The answer to `OPTIONS *`, which asks whether the server is there (RFC 9110, section 9.3.7). It names no methods: those
-/// are the handlers' affair.
+/// The answer to `OPTIONS *`, which asks whether the server is there (RFC 9110, section 9.3.7). It names no methods:
+/// those are up to the handlers.
 pub fn present(date: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
 }
@@ -21,7 +21,7 @@ pub fn present(date: &str) -> Vec<u8> {
 /// The body of [`fixed`].
 pub const FIXED_BODY: &str = "hello\n";
 
-/// The header field that names the worker which answered.
+/// The header field with the number of the worker.
 pub const WORKER_HEADER: &str = "Caffeine-Worker";
 
 /// A complete answer that ends the connection; `head_only` for HEAD, which gets the length but no body. Beyond
@@ -54,7 +54,7 @@ pub fn fixed(worker: u64, keep_alive: bool, head_only: bool) -> Vec<u8> {
 /// Where the body of a response ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseFraming {
-    /// There is none, whatever the header says: 1xx, 204, 304 and answers to HEAD.
+    /// No body, whatever the header says: 1xx, 204, 304 and answers to HEAD.
     None,
     /// It has this many bytes.
     Length(u64),
@@ -64,7 +64,7 @@ pub enum ResponseFraming {
     UntilClose,
 }
 
-/// What a client needs to know of the head of a response.
+/// The part of a response head that a client needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseHead<'b> {
     /// Status code, 100 to 599.

@@ -1,11 +1,10 @@
-//! The request target and the authority in it or in Host: what forms are taken, and into which parts they fall.
-//! It does not decode anything and does not know what a path leads to.
+//! The request target, and the authority in it or in Host: validates and splits them. It does not decode anything.
 
 use std::net::Ipv6Addr;
 
 use super::refusal::{Refusal, bad};
 
-/// A request target, taken apart; all as sent.
+/// The parts of a request target, as sent.
 pub(super) struct Target<'b> {
     /// Begins with `/`, or is `*`.
     pub path: &'b str,
@@ -15,20 +14,20 @@ pub(super) struct Target<'b> {
     pub authority: Option<&'b str>,
 }
 
-/// Takes `target` apart (RFC 9112, section 3.2).
+/// Splits `target` (RFC 9112, section 3.2).
 ///
-/// The grammar of RFC 3986 is enforced where others trip over it: no fragment, no control, no space, no byte
-/// beyond ASCII. Other characters that should have been escaped (`|`, `{`, `"`) are common and do no harm.
+/// The grammar of RFC 3986 is enforced where leniency is dangerous: no fragment, no control, no space, no byte beyond
+/// ASCII. Other characters that should have been escaped (`|`, `{`, `"`) are common and harmless.
 ///
 /// # Errors
-/// 501 for CONNECT, since this is no proxy; 400 for anything that is not a target.
+/// 501 for CONNECT, since this is not a proxy; 400 for anything that is not a target.
 pub(super) fn split<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Refusal> {
     let odd = |odd, byte| odd | (byte == b'#') | (byte >= 0x7f) | (byte <= b' ');
     if target.bytes().fold(false, odd) {
         return Err(bad("the request target has a fragment or bytes that must be escaped"));
     }
     if method == "CONNECT" {
-        return Err(Refusal::new(501, "CONNECT is for proxies, and this is none"));
+        return Err(Refusal::new(501, "CONNECT is for proxies, and this server is not one"));
     }
     if target.starts_with('/') {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));

@@ -1,8 +1,8 @@
-//! Later minor versions of HTTP/1, which the parser does not know and a server must not refuse. It changes one digit of what has
-//! come in, and knows nothing of the rest of a request.
+//! Later minor versions of HTTP/1, which the parser does not know and a server must not refuse. It changes one digit of
+//! the input.
 
-/// Makes HTTP/1.2 to HTTP/1.9 in the first line of `input` HTTP/1.1, the highest that is spoken here: whoever sends one of them
-/// expects to be understood so (RFC 9110, section 2.5). `input` may end anywhere.
+/// Changes HTTP/1.2 to HTTP/1.9 in the first line of `input` to HTTP/1.1, the highest version that this server speaks:
+/// clients expect that (RFC 9110, section 2.5). `input` may end anywhere.
 pub fn lower(input: &mut [u8]) {
     let start = if input.starts_with(b"\r\n") { 2 } else { 0 };
     let line = input[start..].split_mut(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();

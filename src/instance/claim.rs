@@ -1,11 +1,11 @@
 //! The claim on a name: the locked pid file of a running instance.
 //!
-//! The lock is the truth and the number a hint: a pid file that is stale, empty or garbage is simply locked and
-//! written anew. The file is never removed, so two starters always contend for the same lock, and no start can
-//! remove the file of its successor.
+//! The lock is authoritative and the number a hint: a stale, empty or corrupt pid file is simply locked and rewritten.
+//! The file is never removed, so two concurrent starts always contend for the same lock, and no start can remove the
+//! file of its successor.
 //!
-//! The locks belong to the open file description (see [`crate::sys::lock`]), so forked children hold them too,
-//! and an instance would seem to run as long as one of them lives: workers call [`Claim::close_in_child`].
+//! The locks belong to the open file description (see [`crate::sys::lock`]), so forked children hold them too, and an
+//! instance would seem to run as long as one of them lives: workers call [`Claim::close_in_child`].
 
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -20,7 +20,7 @@ use super::{Error, Folder, Life, Name};
 use crate::sys::fs::open_regular;
 use crate::sys::lock::{lock_record, try_lock_byte};
 
-/// A name that this process holds. Dropped, the name is free again; so it is when the process dies in any way.
+/// The lock on a name. It ends when this is dropped or the process dies.
 #[derive(Debug)]
 pub struct Claim {
     folder: Folder,
@@ -28,7 +28,6 @@ pub struct Claim {
     holder: u32,
 }
 
-/// The files that are locked.
 #[derive(Debug)]
 struct Files {
     pid: File,
@@ -37,11 +36,11 @@ struct Files {
 }
 
 impl Claim {
-    /// Takes the name and writes this process's number into the pid file. The state directory and the folder
-    /// are made when missing, for the user alone.
+    /// Locks the name and writes this process's pid into the pid file. Missing directories are created, for the user
+    /// alone.
     ///
     /// # Errors
-    /// [`Error::Held`] when an instance of this name runs; [`Error::File`] when the state cannot be written.
+    /// [`Error::Held`] if an instance with this name runs; [`Error::File`] if the state cannot be written.
     pub fn acquire(state_dir: &Path, name: &Name) -> Result<Self, Error> {
         let folder = Folder::new(state_dir, name);
         let unwritable = |error| {
@@ -52,7 +51,7 @@ impl Claim {
             let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
             return Err(Error::Held { name: name.clone(), pid });
         };
-        // What an earlier run counted, refused, and that it stopped, must not be taken for this one's.
+        // Files of an earlier run must not be taken for this one's.
         for left in [folder.scoreboard(), folder.refusal()] {
             match std::fs::remove_file(left) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
@@ -66,12 +65,12 @@ impl Claim {
         Ok(Self { folder, files: RefCell::new(Some(files)), holder })
     }
 
-    /// The instance's folder.
+    /// The instance's directory.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// Closes the copy of the lock that a forked child has, and leaves the name to its parent.
+    /// Closes a forked child's copy of the lock, so that only the parent holds the name.
     pub fn close_in_child(&self) {
         self.files.take();
     }
@@ -80,16 +79,16 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let Some(files) = self.files.take() else { return };
-        // A forked child that forgot to let go must not empty the file of the parent.
+        // A forked child must not empty its parent's file.
         if self.holder == std::process::id() {
-            // Only tidiness: without the lock the number counts for nothing.
+            // Only for tidiness: without the lock the number means nothing.
             let _ = files.pid.set_len(0);
         }
     }
 }
 
-/// Makes the folder, and locks the pid file in it. `--forget` holds the lock for a moment as well, and the folder may be removed
-/// in between, also by hand: then it is made again.
+/// Creates the directory and locks the pid file in it. `--forget` also holds the lock for a moment, and the directory
+/// may be removed in between: then it is created again.
 fn lock_in(folder: &Folder) -> io::Result<Option<File>> {
     const TRIES: usize = 100;
     let mut locked = Ok(None);
@@ -122,7 +121,7 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
         if !try_lock_byte(&file, CLAIMED)? {
             return Ok(None);
         }
-        // Somebody may have removed the folder by hand in between: a lock on a nameless file protects nothing.
+        // The directory may have been removed in between: a lock on an unlinked file protects nothing.
         let (ours, named) = (file.metadata()?, std::fs::metadata(path));
         if named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
             return Ok(Some(file));
@@ -130,7 +129,7 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Says in the file `process` which process this is, and takes the record lock on it.
+/// Identifies this process in the file `process`, and takes the record lock on it.
 fn write_process(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = open_regular(
@@ -138,13 +137,13 @@ fn write_process(path: &Path) -> io::Result<File> {
         path,
         libc::O_NOFOLLOW,
     )?;
-    // Where this lock cannot be had, what the file says is still proof.
+    // Without the lock the file's contents are still proof.
     let _ = lock_record(&file);
     Origin::own().write(&file)?;
     Ok(file)
 }
 
-/// Writes the number, then takes the lock that vouches for it: no reader can take an old number for this one.
+/// Writes the number, then takes the lock that confirms it, so that no reader takes an old number for this one.
 fn write_pid(file: &File, pid: u32) -> io::Result<()> {
     file.set_len(0)?;
     file.write_all_at(format!("{pid}\n").as_bytes(), 0)?;

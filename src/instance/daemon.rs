@@ -1,10 +1,10 @@
-//! Going into the background: the launching process stays until the instance is ready or has failed, and
-//! reports which.
+//! Runs an instance in the background: the launching process stays until the instance is ready or has failed, and
+//! reports the outcome.
 //!
-//! One fork and `setsid`: the daemon leads a session without a terminal and opens none, so a second fork would
-//! add nothing. Its standard streams become `/dev/null` at once, before workers inherit them, and what else the launcher was
-//! started with is closed: a reader of the launcher's output would otherwise wait for the server, and a lock held by a
-//! wrapper would stay held. All that the daemon has to say goes through a pipe.
+//! One fork and `setsid`: the daemon leads a session without a terminal and opens none, so a second fork would add
+//! nothing. Its standard streams become `/dev/null` at once, before workers inherit them, and other inherited
+//! descriptors are closed: otherwise a reader of the launcher's output would wait for the server, and a lock held by a
+//! wrapper would stay held. The daemon reports through a pipe.
 //!
 //! A start that fails leaves nothing running: the launcher returns when the daemon has ended.
 
@@ -22,36 +22,35 @@ use crate::sys::descriptors::close_from_3_but;
 use crate::sys::fork::exit_now;
 use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
 
-/// A daemon that has failed has this long to end...
+/// A failed daemon has this long to end...
 const LAST_MOMENT: Duration = Duration::from_secs(5);
-/// ...and is looked at this often.
+/// ...and is polled this often.
 const LOOK: Duration = Duration::from_millis(2);
 
 type Words = Rc<RefCell<Option<PipeWriter>>>;
 
-/// Says once that the instance is ready: to the launching process, or on standard output in the foreground.
+/// Reports once that the instance is ready: to the launching process, or on standard output in the foreground.
 #[derive(Debug)]
 pub struct Ready(Option<Words>);
 
-/// Says why the instance did not become ready. Without effect afterwards, and in the foreground.
+/// Reports why the instance did not become ready. Without effect afterwards and in the foreground.
 #[derive(Debug)]
 pub struct Failure(Option<Words>);
 
-/// What became of the daemon's start.
+/// The outcome of the daemon's start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Exit code for the launching process.
     pub code: u8,
-    /// The ready line, or the reason.
+    /// The ready line or the error.
     pub text: String,
 }
 
-/// In which process one finds oneself.
+/// The process after the fork.
 #[derive(Debug)]
 pub enum Detached {
-    /// The launching process, once the outcome is known.
+    /// The launching process, with the outcome.
     Launcher(Outcome),
-    /// The daemon.
     Daemon(Ready, Failure),
 }
 
@@ -60,11 +59,11 @@ pub fn foreground() -> Ready {
     Ready(None)
 }
 
-/// Forks the daemon. The process must have a single thread, and only absolute paths: the daemon's directory is `/`. Of the
-/// descriptors from 3 on it keeps `kept`.
+/// Forks the daemon. The process must be single-threaded and use absolute paths only: the daemon's directory is `/`. It
+/// closes all descriptors from 3 on except `kept`.
 ///
 /// # Errors
-/// No pipe or no process could be made.
+/// Those of pipe(2) and fork(2).
 pub fn detach(kept: Option<BorrowedFd<'_>>) -> io::Result<Detached> {
     let (reader, writer) = io::pipe()?;
     if let Some(daemon) = fork_single_threaded()? {
@@ -89,19 +88,19 @@ fn leave_the_launcher() -> io::Result<()> {
 }
 
 impl Ready {
-    /// The instance is ready: `line` is what the user reads.
+    /// Reports readiness; `line` is shown to the user.
     pub fn ready(self, line: &str) {
         match &self.0 {
             Some(words) => say(words, 0, line),
             None => {
-                // A closed standard output is not a reason not to serve.
+                // A closed standard output does not stop the server.
                 let mut out = io::stdout().lock();
                 let _ = writeln!(out, "{line}").and_then(|()| out.flush());
             }
         }
     }
 
-    /// Closes the copy that a forked child has, so that only the supervisor can speak.
+    /// Closes a forked child's copy, so that only the supervisor can report.
     pub fn close_in_child(&self) {
         if let Some(words) = &self.0 {
             words.take();
@@ -123,12 +122,12 @@ fn say(words: &Words, code: u8, text: &str) {
     if let Some(mut pipe) = words.take() {
         let message: Vec<u8> =
             [code].into_iter().chain(text.bytes().filter(|&byte| byte != 0)).chain([0]).collect();
-        // The launcher may have been killed meanwhile: then nobody wants to know.
+        // The launcher may have been killed.
         let _ = pipe.write_all(&message);
     }
 }
 
-/// Waits for the message, or for the end of a daemon that died without one; of one that failed, for its end too. Workers
+/// Waits for the message, or for the end of a daemon that died without one; if it failed, also for its end. Workers
 /// close the pipe first of all, so that it ends with the daemon.
 fn outcome(mut pipe: PipeReader, daemon: Pid) -> Outcome {
     let mut message = Vec::new();
@@ -156,7 +155,7 @@ fn outcome(mut pipe: PipeReader, daemon: Pid) -> Outcome {
     }
 }
 
-/// Waits for the end of a daemon that has failed, and sees to it after a while.
+/// Waits for the end of a failed daemon, and kills it after a while.
 fn end_of(daemon: Pid) -> Option<WaitStatus> {
     let end = Instant::now() + LAST_MOMENT;
     while Instant::now() < end {
@@ -169,7 +168,7 @@ fn end_of(daemon: Pid) -> Option<WaitStatus> {
     waitpid(daemon, None).ok()
 }
 
-/// How a daemon ended that had said nothing.
+/// How a daemon ended without a message.
 fn last_words(ended: Option<WaitStatus>, daemon: Pid) -> String {
     let how = match ended {
         Some(WaitStatus::Signaled(_, signal, _)) => format!("was killed by {signal}"),

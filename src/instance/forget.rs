@@ -1,7 +1,7 @@
-//! The end of a stopped instance's folder. It is locked as a start would lock it, moved to a name that no instance can have, and
-//! emptied there: a start at the same moment makes a folder of its own.
+//! Removes a stopped instance's directory. It is locked as by a start, moved to a name that no instance can have, and
+//! emptied there, so that a concurrent start creates a directory of its own.
 //!
-//! All is done through descriptors of the folder and of the one above it: no link and no exchange of names leads elsewhere.
+//! All this uses descriptors of the directory and its parent, so that no link or rename can redirect it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::claim::lock;
 use super::{Error, Folder, Life};
 
-/// A folder that no instance can start from.
+/// A locked directory, from which no instance can start.
 #[derive(Debug)]
 pub struct Abandoned {
     folder: Folder,
@@ -61,7 +61,7 @@ impl Abandoned {
         Ok(Self { folder: folder.clone(), dir, above, _lock: lock })
     }
 
-    /// Whether only root can change what stands beside the folder.
+    /// Whether only root can change the parent directory.
     ///
     /// # Errors
     /// Those of the system.
@@ -71,17 +71,17 @@ impl Abandoned {
         Ok(above.uid() == 0 && above.mode() & OTHERS_WRITE == 0)
     }
 
-    /// Gives the folder a name that no instance can have.
+    /// Moves the directory to a name that no instance can have.
     ///
     /// # Errors
-    /// Those of the system; another folder has the name by now.
+    /// Those of the system; another directory has the name now.
     pub fn set_aside(&self) -> Result<(), Error> {
         let name = self.folder.name().as_str();
         let move_away = || {
             let (found, own) =
                 (fstatat(&self.above, name, AtFlags::AT_SYMLINK_NOFOLLOW)?, self.dir.metadata()?);
             if (found.st_dev, found.st_ino) != (own.dev(), own.ino()) {
-                return Err(io::Error::other("another folder has its name by now"));
+                return Err(io::Error::other("another directory has that name now"));
             }
             Ok(renameat(&self.above, name, &self.above, self.aside().as_str())?)
         };

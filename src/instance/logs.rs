@@ -1,5 +1,4 @@
-//! The log of an instance from outside: printing it, following it, emptying it. What stands in it is the
-//! server's business.
+//! Prints, follows and empties the log of an instance. The server writes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -13,18 +12,18 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::{Error, Folder};
 use crate::sys::fs::open_regular;
 
-/// How often a followed log is looked at.
+/// Polling interval of a followed log.
 const LOOK_EVERY_MS: u16 = 20;
-/// A file that was replaced is looked at for so long.
+/// A replaced file is still read for this long.
 const CHANGE: Duration = Duration::from_secs(1);
-/// So much of the beginning of a file tells it from what it was before.
+/// Length of the beginning that identifies a file's contents.
 const HEAD_BYTES: usize = 128;
-/// Before a log is emptied, nothing was written to it for so long, so that those who follow it have read all...
+/// Before a log is emptied, it must be quiet for this long, so that followers have read everything...
 const QUIET: Duration = Duration::from_millis(60);
-/// ...or this has passed.
+/// ...or for at most this long.
 const BUSY: Duration = Duration::from_millis(500);
 
-/// Prints the whole log. A reader of the output that leaves early is not an error.
+/// Prints the whole log. A reader that closes the output early is not an error.
 ///
 /// # Errors
 /// There is no log, or it cannot be read, or the output cannot be written.
@@ -33,8 +32,8 @@ pub fn print(folder: &Folder, out: &mut impl Write) -> Result<(), Error> {
     quietly(copy_rest(&mut file, out).map(drop)).map_err(Error::file("print the log", &folder.log()))
 }
 
-/// Prints the whole log, then what is added to it, until the reader of `out` leaves. It goes on with the new
-/// file after a rotation, and from the start after [`reset`].
+/// Prints the whole log, then what is appended, until the reader of `out` closes it. It continues with the new file
+/// after a rotation, and from the start after [`reset`].
 ///
 /// # Errors
 /// Those of [`print()`].
@@ -43,7 +42,7 @@ pub fn follow(folder: &Folder, out: &mut (impl Write + AsFd)) -> Result<(), Erro
     quietly(follow_file(file, &folder.log(), out)).map_err(Error::file("follow the log", &folder.log()))
 }
 
-/// Empties the log. Those who have it open append (`O_APPEND`), so they go on at its new end.
+/// Empties the log. Writers append (`O_APPEND`), so they continue at its new end.
 ///
 /// # Errors
 /// There is no log, or it cannot be written.
@@ -76,14 +75,14 @@ fn open(folder: &Folder) -> Result<File, Error> {
     open_file(&path).map_err(Error::file("read the log", &path))
 }
 
-/// A link is followed, as the server follows it: the log may be kept elsewhere.
+/// Links are followed, as the server does: the log may be kept elsewhere.
 fn open_file(path: &Path) -> io::Result<File> {
     open_regular(OpenOptions::new().read(true), path, 0)
 }
 
 fn follow_file(file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io::Result<()> {
     let mut tail = Tail::new(file);
-    // What still comes into a file that was replaced: not all who write there have noticed at once.
+    // Reads what is still written to a replaced file: writers notice a rotation at different times.
     let mut previous: Option<(Tail, Instant)> = None;
     loop {
         // Look for a new file before reading the rest of the old: what was written up to the change is then in
@@ -109,7 +108,7 @@ fn follow_file(file: File, path: &Path, out: &mut (impl Write + AsFd)) -> io::Re
 struct Tail {
     file: File,
     printed: u64,
-    /// How what was printed begins: when that changes, the file was emptied and has grown again since.
+    /// The beginning of what was printed: if it changes, the file was emptied and has grown again.
     head: Vec<u8>,
 }
 
@@ -148,7 +147,7 @@ fn successor(file: &File, path: &Path) -> Option<File> {
     (identity(file)? != identity(&next)?).then_some(next)
 }
 
-/// Sleeps until the next look, or until the other end of the output is closed.
+/// Sleeps until the next poll, or until the reader closes the output.
 fn reader_left(out: &impl AsFd) -> io::Result<bool> {
     let mut end = [PollFd::new(out.as_fd(), PollFlags::empty())];
     match poll(&mut end, PollTimeout::from(LOOK_EVERY_MS)) {
@@ -157,8 +156,7 @@ fn reader_left(out: &impl AsFd) -> io::Result<bool> {
     }
 }
 
-/// Copies what is left of the file as it is now: one that grows faster than it is printed must not keep the
-/// caller from its other duties.
+/// Copies the rest of the file as it is now: one that grows faster than it is printed must not block the caller.
 fn copy_rest(file: &mut File, out: &mut impl Write) -> io::Result<u64> {
     let rest = file.metadata()?.len().saturating_sub(file.stream_position()?);
     io::copy(&mut file.take(rest), out)

@@ -1,8 +1,8 @@
-//! Named instances: where they live, who holds them, their logs, their handlers.
+//! Named instances: their directories, locks, logs and handlers.
 //!
-//! An instance is a folder `<state-dir>/<name>/` with five files: `pid`, locked while it runs, `process`, which tells the
-//! process from others of its number, `config.toml` as resolved, `log` and `scoreboard`. Nothing here knows what an instance does, or what stands in its
-//! configuration.
+//! An instance is a directory `<state-dir>/<name>/` with five files: `pid`, locked while it runs; `process`, which
+//! identifies the process beyond its number; `config.toml`, the resolved settings; `log`; and `scoreboard`. Nothing
+//! here knows what an instance does, or what its configuration means.
 
 pub mod claim;
 pub mod daemon;

@@ -10,10 +10,10 @@ const MAX_BYTES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
-/// The text is no name of an instance.
+/// The text is not an instance name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no instance name: {why} (1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit)"
+    "{text:?} is not an instance name: {why} (1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit)"
 )]
 pub struct InvalidName {
     text: String,

@@ -1,8 +1,8 @@
-//! Which process an instance is, beyond its number: the file `process` beside the pid file.
+//! Identifies an instance's process beyond its number: the file `process` beside the pid file.
 //!
-//! A number means a process only within one pid namespace, on one machine, until it is given to another. The file tells the
-//! namespace, the boot and the start time. And the instance holds a record lock on it (see [`crate::sys::lock`]), of which the
-//! kernel tells the holder's number as the asking process sees it: that needs no /proc and holds across namespaces.
+//! A pid is valid within one pid namespace on one machine, until it is reused. The file records the namespace, the boot
+//! and the start time. The instance also holds a record lock on it (see [`crate::sys::lock`]), for which the kernel
+//! reports the holder's pid as seen by the asking process: that needs no /proc and works across namespaces.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -13,10 +13,10 @@ use nix::unistd::Pid;
 use crate::sys::pidfd::{Pidfd, start_time};
 use crate::sys::proctable::is_own_namespace;
 
-/// No such file has more bytes that count.
+/// Largest file that is read.
 const MOST_BYTES: u64 = 512;
 
-/// What the file says, as far as it could be learned.
+/// The contents of the file; unknown fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The number in the process's own pid namespace.
@@ -43,7 +43,7 @@ impl Origin {
         }
     }
 
-    /// Writes it in place of what the file held.
+    /// Replaces the file's contents.
     pub fn write(&self, mut file: &File) -> io::Result<()> {
         let mut text = format!("pid {}\n", self.pid);
         if let Some(namespace) = self.namespace {
@@ -60,7 +60,7 @@ impl Origin {
         file.write_all(text.as_bytes())
     }
 
-    /// Reads what [`Self::write`] wrote. What is not there, or is not understood, is not known.
+    /// Parses what [`Self::write`] wrote. Missing or malformed fields are unknown.
     pub fn read(file: &File) -> io::Result<Self> {
         let mut text = String::new();
         file.take(MOST_BYTES).read_to_string(&mut text)?;
@@ -74,7 +74,7 @@ impl Origin {
         })
     }
 
-    /// Where it runs, if that is certainly not where `own` runs: in words that go after "it runs".
+    /// Where it runs, if certainly not where `own` runs: words that follow "it runs".
     pub fn elsewhere(&self, own: &Self) -> Option<String> {
         let differ = |theirs: &Option<String>, ours: &Option<String>| {
             theirs.as_ref().zip(ours.as_ref()).is_some_and(|(theirs, ours)| theirs != ours)
@@ -86,7 +86,7 @@ impl Origin {
         (theirs != ours).then(|| self.in_namespace())
     }
 
-    /// In words that go after "it runs".
+    /// Words that follow "it runs".
     pub fn in_namespace(&self) -> String {
         let number = self.namespace.map(|inode| format!(" ({inode})")).unwrap_or_default();
         format!("in another pid namespace{number}, such as a container's, where its pid is {}", self.pid)
@@ -128,7 +128,7 @@ fn is_lock_on(line: &str, inode: u64) -> bool {
     lock.contains("OFDLCK") && lock.split_whitespace().any(on)
 }
 
-/// A process of this pid namespace that has the number now; `None` when there is none.
+/// The process of this pid namespace that has the number now, if any.
 pub(super) fn open(pid: u32) -> io::Result<Option<Pidfd>> {
     match Pidfd::open(pid) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),

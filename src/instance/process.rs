@@ -1,10 +1,10 @@
-//! The process of an instance, for those that want to signal it: found only when proved to be the instance's.
+//! Finds the process of an instance, to signal it, only if it is proven to be the instance's.
 //!
-//! The number in the pid file is not proof. Another process may have it, where the folder is shared with a container or with
-//! another machine. In order, the first that answers counts:
-//! 1. the record lock on the file `process`: the kernel says which process here holds it, or that none here does;
-//! 2. what that file says: number, pid namespace, boot and start time;
-//! 3. the lock on the pid file among the process's descriptors, for instances of versions that wrote no such file.
+//! The number in the pid file is not proof: another process may have it if the directory is shared with a container or
+//! another machine. The first of these that answers counts: 1. the record lock on the file `process`: the kernel tells
+//! which process here holds it, or that none here does; 2. the contents of that file: number, pid namespace, boot and
+//! start time; 3. the lock on the pid file among the process's descriptors, for instances of versions that wrote no
+//! such file.
 
 use std::fs::File;
 use std::io;
@@ -18,11 +18,11 @@ use crate::sys::pidfd::Pidfd;
 /// The process that holds the name of an instance.
 #[derive(Debug)]
 pub enum Holder {
-    /// This one, by its number here, safe to signal.
+    /// This process, safe to signal.
     Here(u32, Pidfd),
-    /// One that cannot be reached from here: where it runs, in words that go after "it runs".
+    /// A process that cannot be reached from here: where it runs, in words that follow "it runs".
     Elsewhere(String),
-    /// A process here has the number, and nothing proves that it is the instance's.
+    /// A process here has the number, but is not proven to be the instance's.
     Unproved(u32),
 }
 
@@ -48,7 +48,7 @@ impl Folder {
             None => Ok(None),
             Some(Holder::Here(pid, process)) => Ok(Some((pid, process))),
             Some(Holder::Elsewhere(place)) => Err(Error::Refused(format!(
-                "instance {} runs {place}: act on it there (for a container: its own stop, or nsenter)",
+                "instance {} runs {place}; run this command there (for a container: stop the container, or use nsenter)",
                 self.name()
             ))),
             Some(Holder::Unproved(pid)) => Err(Error::Refused(format!(
@@ -84,7 +84,7 @@ impl Folder {
     }
 }
 
-/// What the kernel says of the record lock; `None` when there is none.
+/// The holder of the record lock according to the kernel; `None` if there is none.
 fn locked_by(file: &File) -> io::Result<Option<Holder>> {
     let here = match record_holder(file)? {
         None => return Ok(None),

@@ -1,7 +1,7 @@
-//! The state directory: which instances there are, and which of them run.
+//! The state directory: which instances exist, and which of them run.
 //!
-//! Whether an instance runs is asked of the lock on its pid file and of nothing else; asking never takes the
-//! lock, so looking can never make a start fail.
+//! An instance runs if its pid file is locked; nothing else counts. Querying never takes the lock, so it can never make
+//! a start fail.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -13,12 +13,12 @@ use crate::scoreboard::Scoreboard;
 use crate::sys::fs::open_regular;
 use crate::sys::lock::is_byte_locked;
 
-/// Locked from the moment a process has the name.
+/// Locked as soon as a process has the name.
 pub(super) const CLAIMED: i64 = 0;
-/// Locked from the moment the number in the file is that process's.
+/// Locked as soon as the number in the file is valid.
 pub(super) const PID_WRITTEN: i64 = 1;
 
-/// No pid file has more bytes that count.
+/// Largest pid file that is read.
 const MOST_DIGITS: u64 = 32;
 
 /// The state directory when none is given: `$XDG_STATE_HOME/caffeine`, else `$HOME/.local/state/caffeine`.
@@ -29,12 +29,12 @@ pub fn default_state_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<P
     Some(base.join("caffeine"))
 }
 
-/// The folder of one instance, whether it exists or not.
+/// The directory of one instance, whether it exists or not.
 #[derive(Clone, Debug)]
 pub struct Folder {
     name: Name,
     dir: PathBuf,
-    /// Where its files are opened: `dir`, or the present directory.
+    /// Where its files are opened: `dir`, or the current directory.
     files: PathBuf,
 }
 
@@ -50,34 +50,31 @@ pub enum Life {
 }
 
 impl Folder {
-    /// The folder of `name` in `state_dir`.
+    /// The directory of `name` in `state_dir`.
     pub fn new(state_dir: &Path, name: &Name) -> Self {
         let dir = state_dir.join(name.as_str());
         Self { name: name.clone(), files: dir.clone(), dir }
     }
 
-    /// The same folder once it is the present directory: its files are had from there, whoever can get to it from above.
+    /// The same directory once it is the current one: its files are then opened relative to it.
     #[must_use]
     pub fn entered(self) -> Self {
         Self { files: PathBuf::from("."), ..self }
     }
 
-    /// The instance.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The folder itself.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The pid file.
     pub fn pid(&self) -> PathBuf {
         self.files.join("pid")
     }
 
-    /// What tells its process from others of the same number.
+    /// Identifies its process beyond the number.
     pub fn process_file(&self) -> PathBuf {
         self.files.join("process")
     }
@@ -92,22 +89,20 @@ impl Folder {
         self.files.join("config.toml")
     }
 
-    /// The log.
     pub fn log(&self) -> PathBuf {
         self.files.join("log")
     }
 
-    /// The scoreboard.
     pub fn scoreboard(&self) -> PathBuf {
         self.files.join("scoreboard")
     }
 
-    /// The folder itself, as it is opened.
+    /// The directory as it is opened.
     pub(super) fn files(&self) -> &Path {
         &self.files
     }
 
-    /// Whether no process holds the name, as far as can be seen.
+    /// Whether no process is seen to hold the name.
     pub fn is_gone(&self) -> bool {
         matches!(self.life(), Ok(Life::Gone))
     }
@@ -144,12 +139,12 @@ impl Folder {
     }
 }
 
-/// A file that an instance itself has made: no link stands for it, and who puts something else there keeps nobody waiting.
+/// Opens a file that the instance itself wrote: links are not followed, and a FIFO in its place does not block.
 pub(super) fn open_own(path: &Path) -> io::Result<File> {
     open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)
 }
 
-/// All instances that were ever started in `state_dir`, by name. A state directory that does not exist has none.
+/// All instances that have a directory in `state_dir`, by name. A missing state directory has none.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -172,7 +167,7 @@ pub fn all(state_dir: &Path) -> Result<Vec<Folder>, Error> {
     Ok(names.iter().map(|name| Folder::new(state_dir, name)).filter(Folder::exists).collect())
 }
 
-/// The instances that run, by name. One that cannot be looked at (another user's) is left out.
+/// The running instances, by name. Those that cannot be queried (another user's) are left out.
 ///
 /// # Errors
 /// Those of [`all`].

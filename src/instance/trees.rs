@@ -1,4 +1,4 @@
-//! Deployed trees in a base directory: which are in place, and the removal of those that nothing uses any more.
+//! Deployed trees in a base directory: which are in place, and removal of unused ones.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::{deployed, traces};
 
-/// The trees that names in `base` lead to.
+/// The trees that links in `base` point to.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -31,11 +31,11 @@ pub fn all(base: &Path) -> io::Result<BTreeSet<OsString>> {
     Ok(names.collect::<io::Result<Vec<_>>>()?.into_iter().filter_map(tree).collect())
 }
 
-/// Removes those of `trees` in `base` that are not in place, in which no instance may have handlers, and that no process
-/// refers to. What cannot be removed does no harm, and is tried again another time.
+/// Removes those of `trees` in `base` that are not in place, that no instance holds a lease of, and that no process
+/// refers to. What cannot be removed does no harm, and is tried again later.
 ///
 /// # Errors
-/// What is in place or running cannot be learned.
+/// The trees in place or the running processes cannot be determined.
 pub fn remove_unused(base: &Path, trees: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     let before = in_place(base)?;
     let lock = |name: OsString| {
@@ -47,7 +47,7 @@ pub fn remove_unused(base: &Path, trees: impl IntoIterator<Item = OsString>) -> 
     if locked.is_empty() {
         return Ok(());
     }
-    // Both in this order: what is not in place now gets no new handlers, and what was started before can be seen.
+    // In this order: a tree that is not in place gets no new handlers, and earlier handlers are visible.
     let in_place = in_place(base)?;
     let traces = traces::of(deployed::PREFIX)?;
     for (name, tree, _held) in locked {

@@ -1,4 +1,4 @@
-//! A copy of a row, for readers.
+//! Copies of rows, for readers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -48,7 +48,6 @@ impl Counters {
         }
     }
 
-    /// The state's name.
     pub fn state_name(&self) -> &'static str {
         match self.state {
             1 => State::Starting.name(),

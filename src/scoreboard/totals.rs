@@ -1,11 +1,11 @@
-//! The counters of the instance: those of its rows, and what rows counted before they were given to another worker. So they
-//! never fall back at a reload.
+//! The counters of the instance: those of its rows, and what rows counted before they were given to other workers. So
+//! they never decrease at a reload.
 
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
 
 use super::{Counters, Role, Row, Scoreboard, add};
 
-/// What rows had counted when they were cleared.
+/// Counts of rows at the time they were cleared.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Earlier {
@@ -23,7 +23,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Takes over what a row has counted, before `clear` sets it to 0. Only the supervisor does that.
+    /// Adds the counts of a row before `clear` resets it. Only the supervisor does that.
     pub(super) fn take_over(&self, row: &Row, clear: impl FnOnce()) {
         self.changes.fetch_add(1, SeqCst);
         if row.role.load(Relaxed) == Role::Worker as u64 {
@@ -72,10 +72,10 @@ impl Earlier {
 }
 
 impl Scoreboard {
-    /// What the workers of all generations have counted since the instance began, and what they have open and running now.
+    /// The counts of all generations since the instance started, and the connections and handlers open now.
     pub fn totals(&self) -> Counters {
         let earlier = &self.header().earlier;
-        // A row that is just being cleared would count twice, or not at all.
+        // A row that is being cleared would count twice, or not at all.
         let mut totals = Counters::default();
         for _ in 0..1000 {
             let before = earlier.changes.load(Acquire);
@@ -92,7 +92,7 @@ impl Scoreboard {
 }
 
 impl Counters {
-    /// Adds the counters of another row; what a row is stays as it was.
+    /// Adds the counters of another row.
     fn add(&mut self, other: &Self) {
         let Self {
             accepted,
@@ -137,7 +137,7 @@ mod tests {
             add(&board.row(slot).accepted, 10);
             add(&board.row(slot).answered[3], 2);
         }
-        // What serves a strategy passes on what it accepts: that is counted where it goes.
+        // An auxiliary process passes on what it accepts, so that it counts at the worker.
         board.row(2).role.store(Role::Auxiliary as u64, Relaxed);
         assert_eq!((board.totals().accepted, board.totals().answered[3]), (20, 4));
         (0..3).for_each(|slot| board.clear(slot));

@@ -1,34 +1,33 @@
-//! Socket activation: a listening socket that a service manager made and passes (sd_listen_fds(3)). It outlives the
-//! instance: what comes while none runs waits in its queue.
+//! Socket activation: a listening socket passed by a service manager (sd_listen_fds(3)). It outlives the instance:
+//! connections that arrive while none runs wait in its queue.
 
 use std::os::fd::{OwnedFd, RawFd};
 
 use crate::server::error::Error;
 use crate::sys::activation::take;
 
-/// The socket that was passed to this process, if one was. Of several it is the one whose name (`FileDescriptorName=`) is
-/// `http`.
+/// The socket that was passed to this process, if any; of several, the one named `http` (`FileDescriptorName=`).
 ///
 /// # Errors
-/// Several were passed and none is called `http`, or what was passed is not there.
+/// Several sockets were passed and not exactly one is named `http`, or a descriptor is not open.
 pub fn socket() -> Result<Option<OwnedFd>, Error> {
     let variable = |name: &str| std::env::var(name).ok();
     let Some(count) = count(variable("LISTEN_PID"), variable("LISTEN_FDS"), std::process::id()) else {
         return Ok(None);
     };
     let mut sockets = take(count).map_err(|error| {
-        Error::Failed(format!("LISTEN_FDS={count}, but these descriptors cannot be used: {error}"))
+        Error::Failed(format!("cannot use the descriptors of LISTEN_FDS={count}: {error}"))
     })?;
     let names = variable("LISTEN_FDNAMES").unwrap_or_default();
     let index = choose(sockets.len(), &names).ok_or_else(|| {
         Error::Failed(format!(
-            "{count} sockets were passed ({names}), and none or several of them are called http; pass one, or name it with FileDescriptorName=http"
+            "{count} sockets were passed ({names}), and not exactly one of them is named http; pass one socket, or name it with FileDescriptorName=http"
         ))
     })?;
     Ok(Some(sockets.swap_remove(index)))
 }
 
-/// How many descriptors are meant for process `own`.
+/// Number of descriptors passed to process `own`.
 fn count(pid: Option<String>, fds: Option<String>, own: u32) -> Option<RawFd> {
     let meant_for: u32 = pid?.parse().ok()?;
     let count: RawFd = fds?.parse().ok()?;

@@ -12,27 +12,27 @@ use crate::server::config::{Layers, Options, Uses, one_line};
 use crate::server::error::Error;
 
 const AFTER_HELP: &str = "\
-Each setting can also stand in the environment (CAFFEINE_PORT=8080) or in the configuration file \
-(port = 8080); the command line counts before the environment, that before the file. The file alone has \
-a table [env] of variables for the handlers.
+Each setting can also be given in the environment (CAFFEINE_PORT=8080) or in the configuration file \
+(port = 8080). The command line overrides the environment, which overrides the file. Only the file can hold \
+a table [env] with variables for the handlers.
 
 First steps:
-  caffeine --deploy hello       put a handler into ~/.config/caffeine/
+  caffeine --deploy hello       copy a handler to ~/.config/caffeine/
   caffeine                      serve it: http://localhost:8080/hello
   caffeine -n lab -p 8081 -D    another instance, in the background
   caffeine -n lab -l -f         watch its log
   caffeine -n lab -s            stop it
 
-Signals: TERM and INT stop gracefully, QUIT at once, HUP reloads, USR1 reopens the log.
+Signals: TERM and INT stop gracefully, QUIT stops at once, HUP reloads, USR1 reopens the log.
 
 Files:
   ~/.config/caffeine/           handlers
-  ~/.local/state/caffeine/NAME/ an instance: pid, log, scoreboard,
-                                config.toml as resolved
+  ~/.local/state/caffeine/NAME/ one instance: pid, log, scoreboard,
+                                config.toml (all settings in effect)
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 success, 1 failure, 2 usage error.";
 
-/// Serves programs over HTTP: pre-forked workers, and one disposable process per request.
+/// Serve programs over HTTP with pre-forked workers and one disposable process per request
 #[derive(Debug, Parser)]
 #[command(name = "caffeine", version, after_help = AFTER_HELP, max_term_width = 80, disable_help_flag = true, disable_version_flag = true)]
 struct Typed {
@@ -40,25 +40,25 @@ struct Typed {
     options: Options,
     #[command(flatten)]
     actions: Actions,
-    /// With --log: go on printing as the log grows
+    /// With --log: keep printing as the log grows
     #[arg(short, long, help_heading = "Logs")]
     follow: bool,
-    /// Print the version
+    /// Print version
     #[arg(short = 'V', long, action = clap::ArgAction::Version, help_heading = "About")]
     version: Option<bool>,
-    /// Print this help
+    /// Print help
     #[arg(short, long, action = clap::ArgAction::HelpShort, help_heading = "About")]
     help: Option<bool>,
 }
 
-/// One of these at most; without any, the server starts in the foreground.
+/// At most one of these; without any, the server starts in the foreground.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Actions {
-    /// Run in the background; return when the workers listen, or say why they do not
+    /// Run in the background; return when the workers accept, or report why they do not
     #[arg(short = 'D', long, help_heading = "Instances")]
     daemon: bool,
-    /// Stop the named instance and wait until it is gone
+    /// Stop the named instance and wait until it has ended
     #[arg(short, long, help_heading = "Instances")]
     stop: bool,
     /// List the running instances
@@ -67,25 +67,25 @@ struct Actions {
     /// Show the counters of the named instance's workers, live on a terminal
     #[arg(long, help_heading = "Instances")]
     status: bool,
-    /// Let the named instance read its configuration again, without losing a connection
+    /// Reload the configuration of the named instance without losing a connection
     #[arg(long, help_heading = "Instances")]
     reload: bool,
-    /// Remove the folder of an instance that was stopped, with its log
+    /// Remove the directory and log of a stopped instance
     #[arg(long, value_name = "NAME", help_heading = "Instances")]
     forget: Option<Name>,
-    /// Say whether the settings are sound, and start nothing
+    /// Check the settings without starting anything
     #[arg(long, help_heading = "Instances")]
     check_config: bool,
-    /// Copy a handler or a directory of handlers to the named instance, to --path, or to the default directory
+    /// Copy a handler or a directory of handlers to the named instance, to --path or to the default directory
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
     deploy: Option<PathBuf>,
     /// Print the log of the named instance
     #[arg(short, long, help_heading = "Logs")]
     log: bool,
-    /// Empty the log of the named instance, also while it runs
+    /// Empty the log of the named instance, even while it runs
     #[arg(long, help_heading = "Logs")]
     reset_logs: bool,
-    /// Print the completions for a shell
+    /// Print completions for a shell
     #[arg(long, value_name = "SHELL", help_heading = "About")]
     completions: Option<clap_complete::Shell>,
     /// Print the manual page
@@ -93,7 +93,6 @@ struct Actions {
     man: bool,
 }
 
-/// What the program is to do.
 #[derive(Clone, Debug)]
 pub enum Action {
     Start { daemon: bool },
@@ -110,11 +109,11 @@ pub enum Action {
     Man,
 }
 
-/// The definition, for completions and the manual page. The strategies are those of the table.
+/// The command's definition, with the strategies of the table, also for completions and the manual page.
 pub fn command() -> Command {
     let names: Vec<_> = STRATEGIES.iter().map(|entry| entry.name).collect();
     let help = format!(
-        "How connections are spread; `help` explains: {} [default: {}]",
+        "How connections are distributed; `help` explains: {} [default: {}]",
         names.join(", "),
         Choice::default()
     );
@@ -141,7 +140,7 @@ impl Typed {
 }
 
 impl Action {
-    /// The settings that it uses. A value of another one, good or bad, is not looked at.
+    /// The settings that the action uses. Others are not checked.
     pub fn uses(&self) -> Uses {
         match self {
             Self::Start { .. } | Self::CheckConfig => Uses::All,
@@ -155,17 +154,15 @@ impl Action {
     }
 }
 
-/// What [`parse`] found.
 #[derive(Debug)]
 pub enum Parsed {
-    /// Do this.
     Act(Action, Box<Layers>),
-    /// Print this (help or version) and be done.
+    /// Print this (help or version) and exit.
     Print(String),
 }
 
-/// Reads the command line, and the `CAFFEINE_*` variables that are settings. Others are none of our business,
-/// empty ones count as missing.
+/// Parses the command line, and the `CAFFEINE_*` variables that are settings. Other variables are ignored; empty ones
+/// count as unset.
 ///
 /// # Errors
 /// [`Error::Usage`].
@@ -186,14 +183,14 @@ pub fn parse(
     };
     let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
     if all.follow && !all.actions.log {
-        return Err(Error::Usage("--follow goes with --log: `caffeine --name NAME --log --follow`".into()));
+        return Err(Error::Usage("--follow requires --log: `caffeine --name NAME --log --follow`".into()));
     }
     let action = all.action();
     let layers = Layers::new(typed, variable, action.uses())?;
     Ok(Parsed::Act(action, Box::new(layers)))
 }
 
-/// `--listener help` is a question and no setting.
+/// `--listener help` lists the strategies.
 fn asks_for_strategies(arguments: &[OsString]) -> bool {
     arguments.windows(2).any(|pair| pair[0] == "--listener" && pair[1] == "help")
         || arguments.iter().any(|argument| argument == "--listener=help")

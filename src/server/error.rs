@@ -1,15 +1,15 @@
 //! Errors that end the program: the message for the user, and the exit code.
 
-/// Exit code of a worker or keeper that cannot start. The supervisor reports it instead of trying for ever.
+/// Exit code of a worker or keeper that cannot start.
 pub const EXIT_FATAL: i32 = 70;
 
 /// One line that names the object and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was asked for makes no sense: exit code 2.
+    /// Usage error: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It made sense and did not work: exit code 1.
+    /// Failure: exit code 1.
     #[error("{0}")]
     Failed(String),
 }
@@ -21,7 +21,6 @@ impl From<crate::instance::Error> for Error {
 }
 
 impl Error {
-    /// The exit code: 1 failed, 2 usage.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

@@ -1,4 +1,4 @@
-//! The program `caffeine`: what was typed, what it means, what is done, and the one place that reports an error.
+//! The program `caffeine`: parses the command line, performs the action, and reports errors in one place.
 
 mod actions;
 mod activation;
@@ -29,9 +29,8 @@ use error::Error;
 use privileges::Identity;
 use supervisor::Beginning;
 
-/// The program `caffeine`.
 pub fn main() -> ExitCode {
-    // The server tries whether it can start a handler with itself for the program.
+    // A worker rehearses a launch with the server's own executable.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == rehearsal::ARGUMENT) {
         return ExitCode::SUCCESS;
     }
@@ -52,8 +51,8 @@ fn run() -> Result<(), Error> {
     }
 }
 
-/// Starts an instance. In the foreground it returns when the instance has ended; as a daemon, in the launching
-/// process when it is ready, in the daemon when it has ended.
+/// Starts an instance. In the foreground it returns when the instance has ended; with --daemon it returns in the
+/// launching process when the instance is ready, and in the daemon when it has ended.
 fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     if in_background && sources.options()?.name.is_none() {
         return Err(actions::needs_name("--daemon"));
@@ -68,7 +67,7 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
     let detached = daemon::detach(given.as_ref().map(AsFd::as_fd))
         .map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
     match detached {
-        // A closed standard output is not a reason to say that the start has failed.
+        // A closed standard output does not make the start fail.
         Detached::Launcher(Outcome { code: 0, text }) => {
             let _ = stdio::print(&format!("{text}\n"));
             Ok(())

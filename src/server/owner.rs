@@ -1,7 +1,7 @@
-//! As whom an action on an instance is done: root does it as the owner of the instance's folder.
+//! The user for an action on an instance: root acts as the owner of the instance's directory.
 //!
-//! That user can write there what it likes: a link for the log, a number for the process id, a path for the handlers. Root
-//! that went by it would empty, signal or write what only root may. So root becomes the user for good, before it looks.
+//! The owner can put anything there: a link as the log, any pid, any path of handlers. If root trusted these, it would
+//! truncate, signal or write what only root may. So root switches to the owner before it reads anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,7 +14,7 @@ use crate::instance::Folder;
 use crate::server::error::Error;
 use crate::server::privileges::Account;
 
-/// Another user, to whom the folder of an instance belongs on which root acts.
+/// The user who owns an instance's directory, when root acts on it.
 #[derive(Debug)]
 pub struct Owner {
     account: Account,
@@ -23,10 +23,10 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Who is to be become for `folder`: nobody by one who is not root, nor where it is root's or not there.
+    /// The user to switch to. `None` unless we are root and the directory exists and belongs to another user.
     ///
     /// # Errors
-    /// It is a link or no directory; those of the system.
+    /// It is a symbolic link or not a directory; those of the system.
     pub fn of(folder: &Folder) -> Result<Option<Self>, Error> {
         if !geteuid().is_root() {
             return Ok(None);
@@ -48,8 +48,8 @@ impl Owner {
         Ok(Some(Self { account, dir: dir.to_owned(), open }))
     }
 
-    /// Becomes the owner in the folder, with no way back. The present directory is the one that was looked at, whatever has
-    /// its name now, and whether or not its owner can reach it from above.
+    /// Changes to the directory and switches to the owner permanently. The directory is the one that was checked,
+    /// whatever its name refers to now, and even if its owner cannot reach it from above.
     ///
     /// # Errors
     /// Those of the system.
@@ -60,7 +60,7 @@ impl Owner {
         Ok(folder.entered())
     }
 
-    /// Is the owner in the folder until [`Self::as_root`], as far as files go.
+    /// Changes to the directory and acts as its owner for file access, until [`Self::as_root`].
     ///
     /// # Errors
     /// Those of the system.
@@ -71,7 +71,7 @@ impl Owner {
         Ok(folder.entered())
     }
 
-    /// Does `work` as root and is the owner again, after [`Self::enter_for_now`].
+    /// Runs `work` as root, then acts as the owner again, after [`Self::enter_for_now`].
     ///
     /// # Errors
     /// Those of `work`, and of the system.
@@ -79,7 +79,7 @@ impl Owner {
         self.account.as_root(work)
     }
 
-    /// Becomes the owner where one is, with no way back.
+    /// Switches to the owner permanently.
     ///
     /// # Errors
     /// Those of the system.
@@ -87,11 +87,11 @@ impl Owner {
         self.account.become_for_good()
     }
 
-    /// Says as whom it was tried: who typed it is root, and may wonder.
+    /// Adds the user that root acted as.
     pub fn explain(&self, error: Error) -> Error {
         match error {
             Error::Failed(text) => Error::Failed(format!(
-                "{text} (root does this as the owner of {}, the user {})",
+                "{text} (root acts as user {1}, who owns {0})",
                 self.dir.display(),
                 self.account.name()
             )),
@@ -100,8 +100,8 @@ impl Owner {
     }
 }
 
-/// Whether nobody but root can have made the folder. A group that its owner could choose, by way of a directory with
-/// set-group-id, need not be one of the owner's.
+/// Whether only root can have created the directory. Otherwise its group may come from a set-group-id parent, and need
+/// not be one of the owner's groups.
 fn made_by_root(folder: &Path) -> bool {
     const OTHERS_WRITE: u32 = 0o022;
     let above = folder.parent().and_then(|above| above.metadata().ok());

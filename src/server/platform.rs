@@ -1,16 +1,16 @@
-//! The kernel below: the oldest that is supported. An older one is not a reason not to start, because what it lacks is replaced, or
-//! found before the instance is ready; some sandboxes only claim to be old.
+//! Warns about kernels older than the oldest supported one. They do not prevent a start: missing features are replaced
+//! or detected before the instance is ready, and some sandboxes only claim to be old.
 
 /// Major and minor number.
 const OLDEST: (u32, u32) = (5, 10);
 
-/// What to say where the kernel is older than the oldest supported one.
+/// The warning, if the kernel is older than the oldest supported one.
 pub fn warning() -> Option<String> {
     let release = nix::sys::utsname::uname().ok()?.release().to_str()?.to_owned();
     let (major, minor) = OLDEST;
     (version(&release)? < OLDEST).then(|| {
         format!(
-            "this is Linux {release}; {major}.{minor} is the oldest that is supported, and something may fail"
+            "Linux {release} is older than {major}.{minor}, the oldest supported version; some features may fail"
         )
     })
 }

@@ -1,8 +1,8 @@
-//! As whom the server runs. Started as root with `--user`, it is root for two things, making its folders and binding its port,
-//! and leaves root for good before the first worker.
+//! The server's user. Started as root with `--user`, it uses root only to create its directories and bind its port, and
+//! drops root permanently before the first worker.
 //!
-//! Every file is opened as that user from the start: in a folder that a user can write, a link may lead anywhere, and root
-//! must not follow it.
+//! Every file is opened as that user from the start: in a directory that the user can write, a link may point anywhere,
+//! and root must not follow it.
 
 use std::borrow::Cow;
 use std::ffi::CString;
@@ -17,42 +17,42 @@ use crate::instance::Folder;
 use crate::server::config::Settings;
 use crate::server::error::Error;
 
-/// The group of those who are in no list, where none is known: it owns nothing.
+/// Group of users whose group is unknown: it owns nothing.
 const NOGROUP: Gid = Gid::from_raw(65_534);
 
-/// As whom the instance serves.
+/// The user that the instance runs as.
 #[derive(Debug)]
 pub enum Identity {
-    /// As whoever started it.
+    /// The user who started it.
     Starter,
-    /// As root, which nobody has asked for in plain words.
+    /// Root, without an explicit --user root.
     Root,
-    /// As somebody else than root, who started it.
+    /// Another user; root started it.
     Other(Account),
 }
 
-/// A user to become.
+/// A user to switch to.
 #[derive(Debug)]
 pub(super) struct Account {
     name: CString,
     uid: Uid,
     gid: Gid,
-    /// In the list of users: then the groups are those of the list.
+    /// Whether the user is in the user database, which then gives the groups.
     listed: bool,
 }
 
 impl Identity {
-    /// What `--user`, `--group` and `--refuse-root` mean for the one who starts the instance.
+    /// Resolves `--user`, `--group` and `--refuse-root`.
     ///
     /// # Errors
-    /// No such user or group; root is refused; only root can become somebody else.
+    /// Unknown user or group; root is refused; only root can switch to another user.
     pub fn of(settings: &Settings) -> Result<Self, Error> {
         let by_root = geteuid().is_root();
         let Some(user) = &settings.user else {
             return match () {
-                () if settings.group.is_some() => Err(Error::Usage("--group goes with --user".into())),
+                () if settings.group.is_some() => Err(Error::Usage("--group requires --user".into())),
                 () if by_root && settings.refuse_root => Err(Error::Failed(
-                    "this is root, which refuse-root forbids; give --user, or start it as another user"
+                    "running as root, which refuse-root forbids; pass --user, or start as another user"
                         .into(),
                 )),
                 () if by_root => Ok(Self::Root),
@@ -62,32 +62,32 @@ impl Identity {
         let account = Account::find(user, settings.group.as_deref())?;
         match () {
             () if account.uid.is_root() && settings.refuse_root => {
-                Err(Error::Failed("user is root, which refuse-root forbids".into()))
+                Err(Error::Failed("--user is root, which refuse-root forbids".into()))
             }
             () if account.uid == geteuid() && account.gid == getegid() => Ok(Self::Starter),
             () if by_root => Ok(Self::Other(account)),
             () => Err(Error::Failed(format!(
-                "only root can serve as another user ({user}); start it as root, or leave --user and --group out"
+                "only root can switch to another user ({user}); start as root, or omit --user and --group"
             ))),
         }
     }
 
-    /// Makes the instance's folder for the user where only root can, and from now on opens files as the user does.
+    /// Creates the instance's directory for the user if only root can, and from now on accesses files as the user.
     ///
     /// # Errors
-    /// Those of the system; root, without `--user`, in a folder that is another user's.
+    /// Those of the system; root without `--user` in another user's directory.
     pub fn step_aside(&self, state_dir: &Path, folder: &Folder) -> Result<(), Error> {
         let Self::Other(account) = self else { return refuse_foreign(folder.dir()) };
         account.make_folder(state_dir, folder.dir()).map_err(|error| {
             Error::Failed(format!(
-                "cannot make {}: {error}; choose another place with --state-dir",
+                "cannot create {}: {error}; choose another directory with --state-dir",
                 folder.dir().display()
             ))
         })?;
         account.step_aside().map_err(|error| account.cannot_become(&error))
     }
 
-    /// Does `work` as the one who started the instance: root can bind every port.
+    /// Runs `work` as the user who started the instance: root can bind every port.
     ///
     /// # Errors
     /// Those of `work`.
@@ -96,16 +96,16 @@ impl Identity {
         account.as_root(work)
     }
 
-    /// Is the user from now on, with no way back.
+    /// Switches to the user permanently.
     ///
     /// # Errors
-    /// Those of the system; a user who cannot reach the handlers.
+    /// Those of the system; the user cannot reach the handlers.
     pub fn settle(&self, settings: &Settings) -> Result<(), Error> {
         let Self::Other(account) = self else { return Ok(()) };
         account.settle().map_err(|error| account.cannot_become(&error))?;
         nix::unistd::access(&settings.path, nix::unistd::AccessFlags::X_OK).map_err(|error| {
             Error::Failed(format!(
-                "the user {} cannot enter the handlers' directory {} (path): {}; choose another with --path",
+                "user {} cannot enter --path {}: {}; choose another directory",
                 account.name(),
                 settings.path.display(),
                 error.desc()
@@ -115,7 +115,7 @@ impl Identity {
 }
 
 impl Account {
-    /// By name or number; the group is the user's first one unless it is given.
+    /// Looks up a user by name or number; the group is the user's primary one unless given.
     fn find(user: &str, group: Option<&str>) -> Result<Self, Error> {
         let name = CString::new(user).map_err(|_| no_such("user", user))?;
         let listed = match user.parse::<u32>() {
@@ -136,13 +136,13 @@ impl Account {
                 Ok(Self { name, uid: Uid::from_raw(number), gid, listed: false })
             }
             (None, Ok(_), None) => {
-                Err(Error::Usage(format!("user {user} is in no list of users, so it needs a --group")))
+                Err(Error::Usage(format!("user {user} is not in the user database; give --group")))
             }
             (None, Err(_), _) => Err(no_such("user", user)),
         }
     }
 
-    /// The user of this number, in this group, where that is given, else in the user's own.
+    /// The user with this number, in this group or else the user's own.
     pub(super) fn numbered(uid: Uid, gid: Option<Gid>) -> Result<Self, Error> {
         let failed = |error| Error::Failed(format!("cannot look up the user {uid}: {error}"));
         let listed = User::from_uid(uid).map_err(failed)?;
@@ -152,12 +152,12 @@ impl Account {
         Ok(Self { name, uid, gid: gid.or(own).unwrap_or(NOGROUP), listed: listed.is_some() })
     }
 
-    /// Is the user until [`Self::as_root`], as far as files go.
+    /// Acts as the user for file access, until [`Self::as_root`].
     pub(super) fn become_for_now(&self) -> Result<(), Error> {
         self.step_aside().map_err(|error| self.cannot_become(&error))
     }
 
-    /// Does `work` as root, and is the user again.
+    /// Runs `work` as root, then acts as the user again.
     pub(super) fn as_root<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         nix::unistd::seteuid(Uid::from_raw(0)).map_err(|error| self.cannot_become(&error.into()))?;
         let done = work();
@@ -165,17 +165,17 @@ impl Account {
         done
     }
 
-    /// Is the user from now on, with no way back.
+    /// Switches to the user permanently.
     pub(super) fn become_for_good(&self) -> Result<(), Error> {
         self.step_aside().and_then(|()| self.settle()).map_err(|error| self.cannot_become(&error))
     }
 
-    /// How the user is called.
+    /// The user's name, or number.
     pub(super) fn name(&self) -> Cow<'_, str> {
         self.name.to_string_lossy()
     }
 
-    /// Only where nobody but root could have put something in its place meanwhile.
+    /// Only if no other user could have replaced it meanwhile.
     fn make_folder(&self, state_dir: &Path, folder: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o755).create(state_dir)?;
         if std::fs::metadata(state_dir)?.uid() != 0 || folder.symlink_metadata().is_ok() {
@@ -202,7 +202,7 @@ impl Account {
         match nix::unistd::setuid(Uid::from_raw(0)) {
             _ if self.uid.is_root() => Ok(()),
             Err(_) => Ok(()),
-            Ok(()) => Err(io::Error::other("root could be had back")),
+            Ok(()) => Err(io::Error::other("root could be regained")),
         }
     }
 
@@ -211,11 +211,11 @@ impl Account {
     }
 }
 
-/// What somebody else can write there root must not open: a link may lead anywhere.
+/// Root must not open a file in a directory that another user can write: a link may point anywhere.
 fn refuse_foreign(folder: &Path) -> Result<(), Error> {
     match folder.symlink_metadata() {
         Ok(found) if geteuid().is_root() && found.uid() != 0 => Err(Error::Failed(format!(
-            "the folder {} belongs to the user {}, so root does not serve out of it; give --user, another --name, or remove it",
+            "the folder {} belongs to user {}, so root does not use it; pass --user or another --name, or remove it",
             folder.display(),
             found.uid()
         ))),
@@ -234,7 +234,7 @@ fn find_group(group: &str) -> Result<Gid, Error> {
 
 fn no_such(what: &str, name: &str) -> Error {
     Error::Usage(format!(
-        "there is no {what} {name:?}; see getent {}",
+        "unknown {what} {name:?}; see getent {}",
         if what == "user" { "passwd" } else { "group" }
     ))
 }

@@ -15,7 +15,7 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs()
 }
 
-/// How long ago something was that happened this many clock ticks after the machine's start, as /proc has it (proc(5)).
+/// Time since a moment in clock ticks after boot, as /proc gives it (proc(5)).
 pub fn since_start(ticks: u64) -> Duration {
     use nix::unistd::{SysconfVar, sysconf};
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().map_or(100, i64::unsigned_abs).max(1);
@@ -53,10 +53,10 @@ pub fn realtime_ns() -> u64 {
     now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs()
 }
 
-/// What the kernel knows about how right its wall clock is.
+/// The kernel's estimate of the wall clock's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Discipline {
-    /// Whether something (chrony, ntpd, PTP) keeps it right.
+    /// Whether a daemon (chrony, ntpd, PTP) keeps it synchronised.
     pub synchronised: bool,
     /// What is still to be corrected, in us.
     pub offset_us: i64,
@@ -109,7 +109,7 @@ pub fn short_slice(slice_ns: u64) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// A line of what the kernel says about the calling thread's scheduling; none where it says nothing.
+    /// A field of the calling thread's scheduling statistics; none if the kernel provides none.
     fn field(name: &str) -> Option<String> {
         let text = std::fs::read_to_string("/proc/thread-self/sched").ok()?;
         let line = text.lines().find(|line| line.starts_with(name))?;

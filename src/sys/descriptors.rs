@@ -1,5 +1,5 @@
-//! All descriptors from 3 on at once: what a program was started with beyond the usual three. close_range(2), and where a
-//! kernel or a sandbox refuses it, or one of its flags, the list in /proc.
+//! All descriptors from 3 on: close_range(2), or the list in /proc if a kernel or sandbox refuses the call or one of
+//! its flags.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -8,10 +8,10 @@ use nix::sys::resource::{Resource, getrlimit};
 
 /// The first descriptor that is not a standard stream.
 const FIRST: RawFd = 3;
-/// Without /proc this many numbers are tried at most.
+/// Without /proc, at most this many numbers are tried.
 const MOST_TRIED: u64 = 65_536;
 
-/// Marks every descriptor from 3 on close-on-exec: whatever the program was started with does not reach handlers.
+/// Marks every descriptor from 3 on close-on-exec, so that handlers do not inherit what the program was started with.
 ///
 /// # Errors
 /// Those of `fcntl(2)`.
@@ -29,7 +29,7 @@ pub fn close_on_exec_from_3() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor from 3 on but those in `kept`: for a process that has just begun, in which no other code owns one.
+/// Closes every descriptor from 3 on except `kept`: for a process that has just begun, in which no other code owns one.
 pub fn close_from_3_but(kept: &[RawFd]) {
     let mut kept: Vec<RawFd> = kept.iter().copied().filter(|&fd| fd >= FIRST).collect();
     kept.sort_unstable();
@@ -40,13 +40,13 @@ pub fn close_from_3_but(kept: &[RawFd]) {
         return;
     }
     for fd in open().into_iter().filter(|fd| !kept.contains(fd)) {
-        // SAFETY: no code of this process owns it, says the caller; the number need not be open.
+        // SAFETY: the caller promises that no code of this process owns it; the number need not be open.
         unsafe { libc::close(fd) };
     }
 }
 
 fn range(first: RawFd, last: RawFd, flags: i32) -> io::Result<()> {
-    // SAFETY: sets a flag on descriptors, or closes those that no code of this process owns, as the callers say.
+    // SAFETY: sets a flag on descriptors, or closes those that no code owns, as the callers promise.
     super::cerr(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
 }
 

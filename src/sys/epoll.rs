@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::cerr;
 
-/// Waits for one event and returns its data; `None` when `timeout_ms` have passed (-1: never).
+/// Waits for one event and returns its data; `None` after `timeout_ms` (-1: never).
 ///
 /// # Errors
-/// Those of `epoll_wait(2)`: `EINVAL` when the descriptor is no epoll instance.
+/// Those of `epoll_wait(2)`: `EINVAL` if the descriptor is not an epoll instance.
 pub fn wait_one(epoll: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<Option<u64>> {
     let mut event = libc::epoll_event { events: 0, u64: 0 };
     // SAFETY: the kernel writes one event at most, to live memory of the right type.

@@ -1,5 +1,5 @@
-//! Why the kernel would refuse to execute a file, read off its first bytes as execve(2) reads them. It reports and
-//! decides nothing. The error number alone misleads: for a missing interpreter it says "No such file" about a file that is there.
+//! Explains why the kernel would refuse to execute a file, from its first bytes as execve(2) reads them. The error
+//! number alone misleads: for a missing interpreter it says "No such file" about a file that exists.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::fs::open_regular;
 
-/// As far as the kernel reads (`BINPRM_BUF_SIZE`).
+/// The kernel reads this much (`BINPRM_BUF_SIZE`).
 const HEAD_BYTES: usize = 256;
-/// Machines whose programs the kernel starts here; empty where this file does not know.
+/// Architectures whose programs the kernel runs here; empty if unknown.
 const MACHINES: &[u16] = if cfg!(target_arch = "x86_64") {
     &[62, 3]
 } else if cfg!(target_arch = "aarch64") {
@@ -21,41 +21,39 @@ const MACHINES: &[u16] = if cfg!(target_arch = "x86_64") {
     &[]
 };
 
-/// Why a file cannot be executed here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// A text file with line ends of another system.
+    /// A script with CR LF line ends.
     #[error(
         "its #! line ends with a carriage return (CR LF line ends); convert it, for instance with `sed -i 's/\\r$//'`"
     )]
     CarriageReturn,
     /// The `#!` line, or the program header of a dynamic program.
-    #[error("its interpreter {} does not exist here", .0.display())]
+    #[error("its interpreter {} does not exist", .0.display())]
     NoInterpreter(PathBuf),
-    /// It is there, but cannot be executed.
+    /// The interpreter exists, but cannot be executed.
     #[error("its interpreter {} is not executable", .0.display())]
     InterpreterRefused(PathBuf),
     /// `#!/usr/bin/env NAME`.
     #[error("its interpreter {name} is not in PATH ({path})")]
     NotInPath {
-        /// What `env` would look for.
         name: String,
-        /// Where.
+        /// The search path.
         path: String,
     },
-    /// An ELF program for another processor.
-    #[error("it is a program for another machine ({})", machine(*.0))]
+    /// An ELF program for another architecture.
+    #[error("it is a program for another architecture ({})", machine(*.0))]
     OtherMachine(u16),
-    /// The kernel knows nothing to do with it.
+    /// Neither ELF nor a script.
     #[error("it is neither an ELF program nor a script that begins with #!")]
     NoProgram,
 }
 
-/// Looks at the file `program`. A relative interpreter is looked for in the directory of the file, and that of
-/// `env NAME` in the directories of `search` (as in `PATH`).
+/// Examines the file `program`. A relative interpreter is looked up in the directory of the file, and that of `env
+/// NAME` in the directories of `search` (like `PATH`).
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub fn obstacle(program: &Path, search: &str) -> io::Result<Option<Obstacle>> {
     let file = open_regular(File::options().read(true), program, 0)?;
     let mut head = [0; HEAD_BYTES];
@@ -108,7 +106,7 @@ fn may_run(path: &Path) -> Result<bool, io::ErrorKind> {
     Ok(found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// What of an ELF file counts here (elf(5)).
+/// The relevant part of an ELF header (elf(5)).
 struct Elf {
     wide: bool,
     little: bool,
@@ -134,7 +132,7 @@ impl Elf {
         Some(Self { wide, little, machine: short(18), headers_at, header_bytes, headers })
     }
 
-    /// The dynamic loader, where the program has one.
+    /// The dynamic loader, if the program has one.
     fn interpreter(&self, file: &File) -> Option<PathBuf> {
         let header_of = |index| {
             let mut header = [0; 56];

@@ -1,4 +1,4 @@
-//! Descriptors through Unix sockets (`SCM_RIGHTS`), and the parking place made of them.
+//! Passes descriptors through Unix sockets (`SCM_RIGHTS`), and parks them in flight.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -20,10 +20,10 @@ fn send(socket: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Duplicates of the descriptors in the first message, which stays where it is (MSG_PEEK); close-on-exec.
+/// Duplicates the descriptors of the first message and leaves it in the queue (MSG_PEEK); close-on-exec.
 ///
 /// # Errors
-/// Those of `recvmsg(2)`; `EMFILE` when there is no room for `count`.
+/// Those of `recvmsg(2)`; `EMFILE` if there is no room for `count`.
 fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut byte = [0u8];
     let mut space = nix::cmsg_space!([RawFd; PER_MESSAGE]);
@@ -39,7 +39,7 @@ fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     if fds.len() == count { Ok(fds) } else { Err(io::Error::from_raw_os_error(libc::EMFILE)) }
 }
 
-/// A pair of connected sockets that keep the bounds of messages (`SOCK_SEQPACKET`); close-on-exec.
+/// A pair of connected sockets that preserve message boundaries (`SOCK_SEQPACKET`); close-on-exec.
 ///
 /// # Errors
 /// `EMFILE`.
@@ -67,11 +67,10 @@ fn message(data: &mut libc::iovec, beside: Option<&mut Beside>) -> libc::msghdr 
     message
 }
 
-/// Sends a message, with a descriptor or without, and does not wait. Allocates nothing: it is there for one message per
-/// connection.
+/// Sends a message, optionally with a descriptor, without blocking or allocating: it runs once per connection.
 ///
 /// # Errors
-/// `WouldBlock` when the receiver's buffer is full; those of `sendmsg(2)`.
+/// `WouldBlock` if the receiver's buffer is full; those of `sendmsg(2)`.
 pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]) -> io::Result<()> {
     let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut beside = Beside([0; 24]);
@@ -91,7 +90,7 @@ pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]
     super::cerr(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
 }
 
-/// Receives a message: its length, and the descriptor that came with it, close-on-exec. Waits for one if told to.
+/// Receives a message: returns its length and the attached descriptor, close-on-exec. Blocks if told to.
 ///
 /// # Errors
 /// `WouldBlock`; `Interrupted` after a signal; those of `recvmsg(2)`.
@@ -115,7 +114,7 @@ pub fn receive_one(
     Ok((length.unsigned_abs(), fd))
 }
 
-/// Bytes in all messages that wait to be received (`FIONREAD`).
+/// Bytes in all waiting messages (`FIONREAD`).
 ///
 /// # Errors
 /// Those of `ioctl(2)`.
@@ -126,15 +125,14 @@ pub fn bytes_waiting(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Descriptors that are kept open without being held: they are in flight in socketpairs of the process' own.
-/// While they are parked it has no such descriptor, and can neither accept from one nor leak one to a child.
-/// Copies are taken by looking at the message without receiving it, so that no error can lose what is parked.
+/// Keeps descriptors open without holding them: they are in flight in socketpairs of this process. While parked, the
+/// process cannot accept from them or leak them to a child. Copies are taken by peeking at the message, so that no
+/// error can lose what is parked.
 #[derive(Debug, Default)]
 pub struct Parking {
     lots: Vec<Lot>,
 }
 
-/// One message in flight.
 #[derive(Debug)]
 struct Lot {
     _entrance: UnixStream,
@@ -143,11 +141,11 @@ struct Lot {
 }
 
 impl Parking {
-    /// Parks copies of `fds` beside those that are there.
+    /// Parks copies of `fds` in addition.
     ///
     /// # Errors
-    /// Those of `socketpair(2)` and `sendmsg(2)`; `ETOOMANYREFS` when the user has more in flight than
-    /// `RLIMIT_NOFILE` allows. Then none of them is parked.
+    /// Those of `socketpair(2)` and `sendmsg(2)`; `ETOOMANYREFS` if the user has more in flight than `RLIMIT_NOFILE`
+    /// allows. Then none of them is parked.
     pub fn park(&mut self, fds: &[OwnedFd]) -> io::Result<()> {
         let mut lots = Vec::new();
         for chunk in fds.chunks(PER_MESSAGE) {
@@ -159,10 +157,10 @@ impl Parking {
         Ok(())
     }
 
-    /// Copies of all parked descriptors, in the order in which they were parked.
+    /// Copies of all parked descriptors, in the order of parking.
     ///
     /// # Errors
-    /// `EMFILE`; those of `recvmsg(2)`. What is parked stays so.
+    /// `EMFILE`; those of `recvmsg(2)`. The parked descriptors stay.
     pub fn copies(&self) -> io::Result<Vec<OwnedFd>> {
         let mut fds = Vec::new();
         for lot in &self.lots {
@@ -171,22 +169,20 @@ impl Parking {
         Ok(fds)
     }
 
-    /// How many are parked.
     pub fn len(&self) -> usize {
         self.lots.iter().map(|lot| lot.count).sum()
     }
 
-    /// Whether none is parked.
     pub fn is_empty(&self) -> bool {
         self.lots.is_empty()
     }
 
-    /// Lets go of what was parked by the last calls of [`park`](Self::park), until this many are left.
+    /// Releases what the last calls of [`park`](Self::park) parked, until this many are left.
     pub fn release_beyond(&mut self, count: usize) {
         while self.len() > count && self.lots.pop().is_some() {}
     }
 
-    /// Lets go of everything that is parked.
+    /// Releases everything.
     pub fn clear(&mut self) {
         self.lots.clear();
     }

@@ -1,4 +1,4 @@
-//! What forked children and those who forked them do besides: live, die and are reaped together.
+//! Calls around fork: how children live, die and are reaped.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-/// Makes the kernel kill this process when `parent`, its parent, ends; if it has ended already, leaves at once.
+/// Makes the kernel kill this process when its parent `parent` ends; exits at once if it has ended already.
 ///
 /// # Errors
 /// Those of `prctl(2)`.
@@ -26,21 +26,19 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// What became of a child.
+/// A change of a child's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It ended with this exit code.
     Exited(i32),
-    /// This signal killed it.
     Killed(i32),
-    /// It was stopped (SIGSTOP) and still exists.
+    /// By SIGSTOP.
     Stopped,
-    /// It goes on after a stop (SIGCONT).
+    /// By SIGCONT.
     Continued,
 }
 
 impl Fate {
-    /// From a status as wait(2) has it.
+    /// Converts a status of wait(2).
     pub(super) fn of(status: i32) -> Self {
         if libc::WIFEXITED(status) {
             Self::Exited(libc::WEXITSTATUS(status))
@@ -71,7 +69,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// Waits for the end of this child; `None` when the kernel reaps children by itself, or it is none.
+/// Waits for the end of this child; `None` if it is not our child, or the kernel reaps children by itself.
 pub fn wait_for(pid: i32) -> Option<Fate> {
     let mut status = 0;
     loop {
@@ -84,7 +82,7 @@ pub fn wait_for(pid: i32) -> Option<Fate> {
     }
 }
 
-/// The next child that ended, was stopped or goes on, without waiting; `None` when there is nothing to tell.
+/// The next child that ended, was stopped or continued, without blocking; `None` if there is none.
 pub fn reap() -> Option<(Pid, Fate)> {
     let mut status = 0;
     // Not nix's: it fails for a child that a real-time signal has killed, when that has been reaped already and is lost.
@@ -94,13 +92,13 @@ pub fn reap() -> Option<(Pid, Fate)> {
     (pid > 0).then(|| (Pid::from_raw(pid), Fate::of(status)))
 }
 
-/// Whether this process has children that still run (auto-reaped ones included).
+/// Whether this process has running children (auto-reaped ones included).
 pub fn has_children() -> bool {
     let flags = WaitPidFlag::WNOHANG;
     waitpid(Pid::from_raw(-1), Some(flags)) != Err(nix::Error::ECHILD)
 }
 
-/// Reaps children until there are none, for at most this long.
+/// Reaps children until none is left, for at most this long.
 pub fn await_children(at_most: Duration) {
     let end = Instant::now() + at_most;
     while has_children() && Instant::now() < end {
@@ -108,8 +106,7 @@ pub fn await_children(at_most: Duration) {
     }
 }
 
-/// Begins a session of its own for this process, without a terminal. All that it starts belongs to it, until it leaves on
-/// purpose (setsid(2)).
+/// Starts a session without a terminal. Everything that this process starts belongs to it, unless it calls setsid(2).
 ///
 /// # Errors
 /// `EPERM` for the leader of a process group.
@@ -117,8 +114,8 @@ pub fn begin_session() -> io::Result<()> {
     Ok(nix::unistd::setsid().map(drop)?)
 }
 
-/// Other processes of the same user cannot look into this one and its forked children any more: not at the environment, not at
-/// the memory, not with a debugger; and it dumps no core. What it executes is open again.
+/// From now on other processes of the same user cannot read this process or its forked children: not the environment,
+/// not the memory, not with a debugger; and it dumps no core. execve resets this.
 ///
 /// # Errors
 /// Those of `prctl(2)`.
@@ -126,7 +123,7 @@ pub fn be_private() -> io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
-/// From now on nothing that this process executes gains privileges by doing so (setuid programs do not).
+/// From now on no program that this process executes gains privileges (setuid has no effect).
 ///
 /// # Errors
 /// Those of `prctl(2)`.
@@ -134,8 +131,8 @@ pub fn gain_no_privileges() -> io::Result<()> {
     Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
-/// What this process may do beyond its user's rights is not passed on to what it executes: ambient capabilities, as a service
-/// manager gives them for a privileged port, end here (capabilities(7)).
+/// Drops ambient capabilities, which a service manager may grant for a privileged port, so that executed programs do
+/// not inherit them (capabilities(7)).
 ///
 /// # Errors
 /// Those of `prctl(2)`: none on Linux 4.3 and later.
@@ -145,7 +142,7 @@ pub fn pass_on_no_capabilities() -> io::Result<()> {
     super::cerr(done).map(drop)
 }
 
-/// Makes orphaned descendants this process' children, so that it can reap them, and gives SIGCHLD its default action.
+/// Makes this process adopt orphaned descendants so that it can reap them, and gives SIGCHLD its default action.
 ///
 /// # Errors
 /// Those of `prctl(2)` and `sigaction(2)`.

@@ -1,4 +1,4 @@
-//! File-system calls that the standard library lacks, or makes without the flags that count.
+//! File-system calls that the standard library lacks or makes without the needed flags.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::cerr;
 
-/// Exchanges two existing paths of one file system in one step (`RENAME_EXCHANGE`).
+/// Exchanges two existing paths of one file system atomically (`RENAME_EXCHANGE`).
 ///
 /// # Errors
-/// Those of renameat2(2): `EINVAL` or `ENOSYS` where the file system or the kernel cannot.
+/// Those of renameat2(2): `EINVAL` or `ENOSYS` if the file system or kernel does not support it.
 pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
     let [a, b] = [CString::new(a.as_os_str().as_bytes())?, CString::new(b.as_os_str().as_bytes())?];
     // SAFETY: both are NUL-terminated strings that outlive the call, which writes to no memory of ours.
@@ -31,17 +31,17 @@ pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
     .map(drop)
 }
 
-/// Writes all that is not on the disk yet of the file system on which `file` is (syncfs(2)).
+/// Writes all pending data of the file system of `file` to disk (syncfs(2)).
 ///
 /// # Errors
-/// `EIO`, `ENOSPC` and the like: something could not be written.
+/// `EIO`, `ENOSPC` and the like.
 pub fn sync_file_system(file: &File) -> io::Result<()> {
     // SAFETY: takes a descriptor and touches no memory of ours.
     cerr(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
 }
 
-/// A new file without a name in `directory`, for reading and writing (`O_TMPFILE`). Where the file system or a sandbox refuses
-/// that, one whose name is removed at once.
+/// A new unnamed file in `directory`, for reading and writing (`O_TMPFILE`). If the file system or a sandbox refuses
+/// that, a file that is unlinked at once.
 ///
 /// # Errors
 /// Those of open(2).
@@ -66,10 +66,10 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a regular file and nothing else: opening a FIFO would wait for its other end. `flags` of open(2) are added.
+/// Opens a file only if it is regular: opening a FIFO would block. `flags` are added to those of open(2).
 ///
 /// # Errors
-/// Those of open(2); `InvalidInput` when it is not a regular file.
+/// Those of open(2); `InvalidInput` if it is not a regular file.
 pub fn open_regular(options: &mut OpenOptions, path: &Path, flags: i32) -> io::Result<File> {
     let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
     match options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path) {

@@ -1,9 +1,9 @@
-//! A mapped file that somebody truncates while it is in use (`truncate -s 0 *`, a careless log rotation): touching it is SIGBUS
-//! then, which would end every process that has it mapped. One mapping per process tree is guarded: the handler of that
-//! signal makes the file as long as it was, with zeroes in it, and the access that failed is done again.
+//! Guards a mapped file against truncation while it is in use (`truncate -s 0 *`, a careless log rotation), after which
+//! any access raises SIGBUS and would end every process that has it mapped. One mapping per process tree is guarded:
+//! the signal's handler extends the file to its length again, filled with zeroes, and the access is repeated.
 //!
-//! A copy in sealed memory could not be truncated, but readers need a file in the folder; so what can be lost are the
-//! contents, and the owner writes anew what must stand there.
+//! A copy in sealed memory could not be truncated, but readers need a file in the directory. So the contents can be
+//! lost, and the owner must rewrite them.
 
 use std::fs::File;
 use std::io;
@@ -17,10 +17,10 @@ use super::map::SharedMap;
 static START: AtomicUsize = AtomicUsize::new(0);
 static LEN: AtomicUsize = AtomicUsize::new(0);
 static FILE: AtomicI32 = AtomicI32::new(-1);
-/// The process that puts things right, which is woken up by SIGCHLD.
+/// The process that repairs the contents; SIGCHLD wakes it up.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// Guards `map`, a mapping of the whole of `file` that is never unmapped, in this process and in those that it forks (which
+/// Guards `map`, a mapping of the whole `file` that is never unmapped, in this process and its forked children (which
 /// call [`arm`] again if they reset their signals).
 ///
 /// # Errors
@@ -34,7 +34,7 @@ pub fn keep_whole(map: &'static SharedMap, file: File) -> io::Result<()> {
     arm()
 }
 
-/// Has SIGBUS handled, if there is something to guard.
+/// Installs the handler of SIGBUS, if a mapping is guarded.
 ///
 /// # Errors
 /// Those of `sigaction(2)`.
@@ -55,7 +55,7 @@ extern "C" fn on_bus_error(signal: i32, info: *mut libc::siginfo_t, _context: *m
         let errno = *libc::__errno_location();
         let at = (*info).si_addr() as usize;
         if !(start..start + len).contains(&at) || !lengthen(FILE.load(SeqCst), len) {
-            // Another fault, or no room on the disk: the access is done again and ends the process.
+            // Another fault, or a full disk: the repeated access ends the process.
             libc::signal(signal, libc::SIG_DFL);
         } else if libc::getpid() != OWNER.load(SeqCst) && libc::getppid() == OWNER.load(SeqCst) {
             libc::kill(libc::getppid(), libc::SIGCHLD);
@@ -67,8 +67,8 @@ extern "C" fn on_bus_error(signal: i32, info: *mut libc::siginfo_t, _context: *m
 /// # Safety
 /// Async-signal-safe; `file` is open for writing.
 unsafe fn lengthen(file: i32, len: usize) -> bool {
-    // With its blocks, as a hole would be SIGBUS again when the disk is full; without where a file system has no such call.
-    // SAFETY: plain system calls on a descriptor.
+    // Allocates the blocks, since a hole would raise SIGBUS again on a full disk; without them if the file system lacks
+    // the call. SAFETY: plain system calls on a descriptor.
     unsafe {
         libc::fallocate(file, 0, 0, len as libc::off_t) == 0
             || (*libc::__errno_location() == libc::EOPNOTSUPP

@@ -1,9 +1,9 @@
-//! Locks of three kinds.
+//! Three kinds of locks.
 //!
-//! Open-file-description locks on single bytes of a file (fcntl_locking(2)) belong to the open file description, not to the
-//! process: they survive `fork`, where the child holds them as well, and end when the last descriptor is closed.
-//! `F_OFD_GETLK` asks without ever taking the lock. Record locks (the older kind) belong to a process, and the kernel says to
-//! which. flock(2) is for a directory.
+//! Open-file-description locks on single bytes of a file (fcntl_locking(2)) belong to the open file description, not to
+//! the process: they survive `fork`, where the child holds them as well, and end when the last descriptor is closed.
+//! `F_OFD_GETLK` queries them without taking them. Record locks (the older kind) belong to a process, and the kernel
+//! tells which. flock(2) is for a directory.
 
 use std::fs::File;
 use std::io;
@@ -41,7 +41,7 @@ pub fn share_byte(file: &File, at: i64) -> io::Result<bool> {
     }
 }
 
-/// Lets go of the byte at offset `at`.
+/// Unlocks the byte at offset `at`.
 ///
 /// # Errors
 /// Those of `fcntl(F_OFD_SETLK)`.
@@ -80,7 +80,7 @@ pub fn record_holder(file: &File) -> io::Result<Option<i32>> {
     Ok((lock.l_type != libc::F_UNLCK as i16).then_some(lock.l_pid))
 }
 
-/// Waits for the exclusive flock(2) of a file or directory; it is let go on drop.
+/// Waits for the exclusive flock(2) of a file or directory; dropping it unlocks.
 ///
 /// # Errors
 /// Those of `flock`.

@@ -72,7 +72,7 @@ impl SharedMap {
         Ok(Self { start, len })
     }
 
-    /// Where it is: its first address, and its length.
+    /// Its first address and its length.
     pub(super) fn range(&self) -> (usize, usize) {
         (self.start.as_ptr() as usize, self.len.get())
     }
@@ -90,8 +90,8 @@ impl SharedMap {
     }
 }
 
-/// Private zeroed memory of its own pages: what is never touched takes no memory, unlike a zeroed `Vec`, which the
-/// allocator may have to clear. For buffers that are large and mostly used in part.
+/// Private zeroed pages. Untouched pages take no memory, unlike a zeroed `Vec`, which the allocator may have to clear.
+/// For large buffers that are mostly used in part.
 #[derive(Debug)]
 pub struct Pages {
     start: NonNull<libc::c_void>,
@@ -139,16 +139,16 @@ impl Drop for Pages {
     }
 }
 
-/// Makes all threads allocate from one heap: a second one of its own would cost a thread that rarely runs more memory
-/// than it ever uses (mallopt(3)). Call it before there are threads.
+/// Makes all threads allocate from one heap: a second heap would cost a thread that rarely runs more memory than it
+/// ever uses (mallopt(3)). Call it before there are threads.
 pub fn share_one_heap() {
     // SAFETY: sets a parameter of the allocator.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
-/// Lets go of the pages of program code that were needed to start and are not needed any more; those that are come
-/// back from the page cache when they are next executed. Only mappings that are executable and not writable are touched:
-/// they are never changed in memory, so that nothing is lost.
+/// Drops pages of program code that only the start needed; if they are executed again they come back from the page
+/// cache. Only mappings that are executable and not writable are dropped: they are never changed in memory, so nothing
+/// is lost.
 ///
 /// # Errors
 /// `/proc/self/maps` cannot be read.
@@ -156,7 +156,7 @@ pub fn forget_code() -> io::Result<()> {
     for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
         let mut fields = line.split_ascii_whitespace();
         let (Some(range), Some("r-xp")) = (fields.next(), fields.next()) else { continue };
-        // Of files only: the kernel's own pages (vdso) are none of ours.
+        // Only mappings of files, not the kernel's own pages (vdso).
         if !fields.nth(3).is_some_and(|path| path.starts_with('/')) {
             continue;
         }

@@ -45,8 +45,8 @@ pub(crate) fn cerr<T: PartialOrd + From<i8>>(returned: T) -> io::Result<T> {
     if returned < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
 
-/// Whether a call failed because there is no such call here: an old kernel (`ENOSYS`), or a sandbox that forbids what it does
-/// not know (`ENOSYS` or `EPERM`).
+/// Whether a call failed because it does not exist here: an old kernel (`ENOSYS`), or a sandbox that forbids unknown
+/// calls (`ENOSYS` or `EPERM`).
 pub(crate) fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }

@@ -1,4 +1,4 @@
-//! Sockets: what socket2 and nix leave out, or give only with an extra system call.
+//! Socket calls that socket2 and nix lack, or offer only with an extra system call.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -24,7 +24,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((fd, address(unsafe { storage.assume_init_ref() })))
 }
 
-/// Whether [`accept`] can work here at all.
+/// Tests whether accept4(2) is allowed here.
 ///
 /// # Errors
 /// A sandbox refuses accept4(2).
@@ -72,8 +72,8 @@ pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: i32) -> io::Result<()
     set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
 }
 
-/// `TCP_USER_TIMEOUT`: a connection ends when for so many ms nothing of what was sent is taken (0: the system's own, longer
-/// rules). Connections inherit it from the socket that they are accepted from.
+/// `TCP_USER_TIMEOUT`: a connection ends when no sent data is acknowledged for this many ms (0: the system's longer
+/// rules). Accepted connections inherit it.
 ///
 /// # Errors
 /// Those of `setsockopt(2)`.
@@ -84,13 +84,13 @@ pub fn set_user_timeout(socket: BorrowedFd<'_>, ms: u32) -> io::Result<()> {
 /// The greatest time to live (IPv4) or hop limit (IPv6) of a packet.
 pub const MOST_HOPS: i32 = 255;
 
-/// `IP_MINTTL` and `IPV6_MINHOPCOUNT`: the socket drops packets that come with less (0: none). Those of a handshake that has begun
-/// are taken all the same; the connection that comes out of it inherits the bound.
+/// `IP_MINTTL` and `IPV6_MINHOPCOUNT`: the socket drops packets that arrive with less (0: none). Packets of a handshake
+/// under way are accepted all the same; the resulting connection inherits the bound.
 ///
 /// # Errors
 /// Those of `setsockopt(2)`.
 pub fn set_least_hops(socket: BorrowedFd<'_>, hops: i32) -> io::Result<()> {
-    // A socket of IPv6 may also get packets of IPv4, and one of IPv4 knows nothing of the other.
+    // An IPv6 socket may also receive IPv4 packets; an IPv4 socket does not have the other option.
     set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &hops)?;
     match set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &hops) {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
@@ -98,18 +98,20 @@ pub fn set_least_hops(socket: BorrowedFd<'_>, hops: i32) -> io::Result<()> {
     }
 }
 
-/// Has a program of classic BPF choose among the sockets of a reuseport group, in the order in which they began to listen;
-/// an index beyond the last leaves the choice to the kernel's hash. Any member will do, and a later program replaces it.
+/// Attaches a classic BPF program that chooses among the sockets of a reuseport group, by the order in which they began
+/// to listen; an index beyond the last leaves the choice to the kernel's hash. Any member will do, and a later program
+/// replaces it.
 ///
 /// # Errors
-/// Those of `setsockopt(2)`: `EINVAL` for a program that the kernel does not take, or a socket outside of any group.
+/// Those of `setsockopt(2)`: `EINVAL` for an invalid program, or a socket outside of any group.
 pub fn choose_by_program(member: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
     let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
     set_option(member, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &filter)
 }
 
-/// `SO_LOCK_FILTER`: no program can be attached through this member of a group any more (`EPERM`). It cannot be undone.
+/// `SO_LOCK_FILTER`: from now on no program can be attached through this member of a group (`EPERM`). This cannot be
+/// undone.
 ///
 /// # Errors
 /// Those of `setsockopt(2)`.
@@ -119,10 +121,10 @@ pub fn lock_program(member: BorrowedFd<'_>) -> io::Result<()> {
     set_option(member, libc::SOL_SOCKET, SO_LOCK_FILTER, &1i32)
 }
 
-/// Address and port of the other side, for a connection that was accepted without asking.
+/// Address and port of the peer, for a connection that was accepted without asking.
 ///
 /// # Errors
-/// Those of `getpeername(2)`: `ENOTCONN` when the connection is gone already.
+/// Those of `getpeername(2)`: `ENOTCONN` if the connection is closed already.
 pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
     end(socket, libc::getpeername)
 }
@@ -147,7 +149,7 @@ fn end(socket: impl AsFd, ask: Ask) -> io::Result<SocketAddr> {
     Ok(address(unsafe { storage.assume_init_ref() }))
 }
 
-/// Sets or clears `O_NONBLOCK`. It belongs to the open file description: all who share the socket see it.
+/// Sets or clears `O_NONBLOCK`. It belongs to the open file description, so everyone who shares the socket is affected.
 ///
 /// # Errors
 /// Those of `fcntl(2)`.
@@ -161,7 +163,7 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there is something to read or to accept at this moment; of a pidfd, whether its process has ended.
+/// Whether there is something to read or accept now; for a pidfd, whether its process has ended.
 ///
 /// # Errors
 /// Those of `poll(2)`.
@@ -181,7 +183,7 @@ pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// Reads what is there, without waiting (`WouldBlock`), whatever mode the socket is in. 0 is the end.
+/// Reads without blocking (`WouldBlock`), whatever mode the socket is in. 0 means end of file.
 ///
 /// # Errors
 /// Those of `recv(2)`.
@@ -189,7 +191,7 @@ pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     recv_raw(socket.as_fd().as_raw_fd(), buffer, libc::MSG_DONTWAIT)
 }
 
-/// As [`recv`], for what nobody wants to see: TCP drops up to the size of `buffer` without copying it (tcp(7), MSG_TRUNC).
+/// Like [`recv`], but discards the data: TCP drops up to the size of `buffer` without copying it (tcp(7), MSG_TRUNC).
 ///
 /// # Errors
 /// Those of `recv(2)`.
@@ -203,7 +205,7 @@ fn recv_raw(fd: RawFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
     Ok(n.unsigned_abs().min(buffer.len()))
 }
 
-/// Sends what fits, without waiting (`WouldBlock`) and without SIGPIPE, whatever mode the socket is in.
+/// Sends what fits, without blocking (`WouldBlock`) and without SIGPIPE, whatever mode the socket is in.
 ///
 /// # Errors
 /// Those of `send(2)`.
@@ -215,7 +217,7 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(n.unsigned_abs())
 }
 
-/// Ends our side of the conversation (`SHUT_WR`).
+/// Shuts down our side (`SHUT_WR`).
 ///
 /// # Errors
 /// Those of `shutdown(2)`.

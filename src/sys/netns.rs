@@ -1,4 +1,4 @@
-//! A network of a thread's own: a namespace with nothing in it but loopback (network_namespaces(7)).
+//! A private network for a thread: a namespace with only loopback (network_namespaces(7)).
 
 use std::fs::File;
 use std::io;
@@ -9,16 +9,16 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::cerr;
 
-/// The calling thread, and what it starts meanwhile, live in a network of their own until this is dropped.
+/// The calling thread, and processes that it starts, are in a private network until this is dropped.
 #[derive(Debug)]
 pub struct OwnNetwork {
     before: File,
-    /// What belongs to a thread must stay there.
+    /// Not `Send`: the namespace belongs to the thread.
     _thread: std::marker::PhantomData<*const ()>,
 }
 
 impl OwnNetwork {
-    /// Makes a network, moves the calling thread there and brings loopback up.
+    /// Creates a network, moves the calling thread there and brings loopback up.
     ///
     /// # Errors
     /// `EPERM` without `CAP_SYS_ADMIN`; others of unshare(2) and netdevice(7).
@@ -28,7 +28,7 @@ impl OwnNetwork {
         Ok(network)
     }
 
-    /// As [`enter`](Self::enter), and nothing can be reached there.
+    /// Like [`enter`](Self::enter), but with loopback down.
     ///
     /// # Errors
     /// `EPERM` without `CAP_SYS_ADMIN`; others of unshare(2).

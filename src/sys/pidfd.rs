@@ -1,5 +1,5 @@
-//! A process that cannot be mistaken for a later one of the same number: a pidfd (Linux 5.3). Where a sandbox refuses these,
-//! the number together with the start time, which is compared before each use.
+//! A reference to a process that is safe against reuse of its number: a pidfd (Linux 5.3). If a sandbox refuses pidfds,
+//! the number and the start time, which is compared before each use.
 
 use std::io;
 use std::mem::zeroed;
@@ -14,10 +14,9 @@ use nix::unistd::Pid;
 use super::cerr;
 use super::fork::Fate;
 
-/// How often a process without a descriptor is looked at.
+/// Polling interval for a process without a pidfd.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A process, proved to be the same at each use.
 #[derive(Debug)]
 pub struct Pidfd {
     pid: Pid,
@@ -32,10 +31,10 @@ enum Proof {
 }
 
 impl Pidfd {
-    /// Refers to the process that has the number `pid` now.
+    /// Opens the process that has the number `pid` now.
     ///
     /// # Errors
-    /// `ESRCH` when there is none; `EMFILE` and others of pidfd_open(2).
+    /// `ESRCH` if there is none; `EMFILE` and others of pidfd_open(2).
     pub fn open(pid: u32) -> io::Result<Self> {
         let number = Pid::from_raw(i32::try_from(pid).map_err(|_| Errno::ESRCH)?);
         // SAFETY: no memory is passed.
@@ -73,7 +72,7 @@ impl Pidfd {
         Ok(kill(self.pid, signal)?)
     }
 
-    /// Waits up to `timeout_ms` for the end of the process; whether it has ended.
+    /// Waits up to `timeout_ms` for the end of the process. Returns whether it has ended.
     ///
     /// # Errors
     /// Those of poll(2), `EINTR` among them.
@@ -96,7 +95,7 @@ impl Pidfd {
         Ok(true)
     }
 
-    /// The descriptor, which is readable when the process has ended; `None` where pidfds are refused.
+    /// The descriptor, which is readable when the process has ended; `None` without pidfds.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.proof {
             Proof::Descriptor(fd) => Some(fd.as_fd()),
@@ -105,7 +104,7 @@ impl Pidfd {
     }
 }
 
-/// How the process of a pidfd ended (`PIDFD_GET_INFO`, Linux 6.15), also when it was reaped long ago. `None` when it still
+/// How the process of a pidfd ended (`PIDFD_GET_INFO`, Linux 6.15), even long after it was reaped. `None` if it still
 /// runs, or this kernel does not tell.
 pub fn fate(pidfd: BorrowedFd<'_>) -> Option<Fate> {
     // SAFETY: a plain struct of numbers.
@@ -117,8 +116,8 @@ pub fn fate(pidfd: BorrowedFd<'_>) -> Option<Fate> {
     (asked.is_ok() && told).then(|| Fate::of(info.exit_code))
 }
 
-/// When a process began, in clock ticks since the machine's start: with its number it names a process for good. `None` when
-/// it has ended, a zombie too.
+/// When a process started, in clock ticks since boot: together with its number it identifies a process for good. `None`
+/// if it has ended or is a zombie.
 pub fn start_time(pid: Pid) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may hold anything, parentheses too: what follows the last one counts.

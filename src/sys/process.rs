@@ -1,4 +1,4 @@
-//! The fork of a program that has one thread, and its standard streams.
+//! fork(2) for a single-threaded process, and its standard streams.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::unistd::{ForkResult, Pid};
 
-/// fork(2), for a process with one thread: the child may then do whatever it likes. `None` is the child.
+/// fork(2) for a single-threaded process: the child may then do anything. `None` is the child.
 ///
 /// # Errors
-/// Those of `fork`, or an error when the process has more than one thread (or `/proc` cannot be read).
+/// Those of `fork`, or the process has more than one thread (or `/proc` cannot be read).
 pub fn fork_single_threaded() -> io::Result<Option<Pid>> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::other("fork in a process of several threads"));
@@ -21,7 +21,7 @@ pub fn fork_single_threaded() -> io::Result<Option<Pid>> {
     }
 }
 
-/// Puts `/dev/null` in the place of standard input, output and error.
+/// Redirects standard input, output and error to `/dev/null`.
 ///
 /// # Errors
 /// `/dev/null` cannot be opened.

@@ -1,4 +1,4 @@
-//! The table of processes in /proc: who belongs to which session, and an end for all of them.
+//! The process table in /proc: members of sessions, and how to kill them all.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,30 +9,27 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Looks at the table until nobody is left to kill; more often only a process that forks faster than it is killed needs.
+/// Most passes over the table to kill processes; only a process that forks faster than it is killed needs more.
 const PASSES: usize = 100;
-/// Between two looks.
+/// Pause between two passes.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A process that is not a zombie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
     pub pid: Pid,
-    /// That of its parent.
+    /// Parent.
     pub parent: Pid,
-    /// Its process group.
     pub group: Pid,
-    /// Its session.
     pub session: Pid,
     /// When it was started, in clock ticks since the machine's start: with its number it names a process for good.
     pub start: u64,
 }
 
-/// All processes that can be seen. It takes two descriptors.
+/// All visible processes. This takes two descriptors.
 ///
 /// # Errors
-/// There is no /proc; or something is lacking, such as a descriptor: then no part of the table is returned.
+/// There is no /proc, or a resource such as a descriptor is lacking: then no part of the table is returned.
 pub fn processes() -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -47,7 +44,7 @@ pub fn processes() -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// The process has ended meanwhile, or is another user's and hidden (hidepid of proc(5)).
+/// The process has ended, or belongs to another user and is hidden (hidepid of proc(5)).
 fn cannot_be_seen(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM))
 }

@@ -1,8 +1,8 @@
-//! The sockets of one port as the kernel tells them to anybody: the accept queues of those that listen, and who holds
+//! The sockets of one port, as the kernel shows them to any user: accept queues of listening sockets, and open
 //! connections. sock_diag(7) over netlink.
 //!
-//! Only one port is asked for, and nothing that is over (TIME_WAIT), so the answer is short. The network namespace is that
-//! of the thread that opens the socket.
+//! Only one port is queried, and no closed connections (TIME_WAIT), so the answer is short. The network namespace is
+//! that of the thread that opens the socket.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,8 @@ const REQUEST_BYTES: usize = HEADER_BYTES + 56;
 const ANSWER_BYTES: usize = HEADER_BYTES + 72;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const LISTEN: u32 = 1 << 10;
-/// ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK and CLOSING: states in which somebody may hold a connection.
+/// ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK and CLOSING: states in which a process may hold the
+/// connection.
 const CONNECTED: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
 /// More than the kernel puts into one datagram of a dump.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -23,15 +24,15 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// The accept queue of one listening socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
-    /// Connections that wait to be accepted.
+    /// Waiting connections.
     pub waiting: u32,
-    /// How many may (the backlog, as the kernel granted it).
+    /// The backlog that the kernel granted.
     pub limit: u32,
-    /// Inode of the socket: sockets that were made later have greater ones, as a rule.
+    /// Inode of the socket; usually increases with the time of creation.
     pub inode: u32,
 }
 
-/// A netlink socket to ask through.
+/// A netlink socket.
 #[derive(Debug)]
 pub struct SockDiag {
     socket: OwnedFd,

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-/// Writes to standard output. A reader that has left (`head`) is not an error.
+/// Writes to standard output. A closed pipe (`head`) is not an error.
 ///
 /// # Errors
-/// It cannot be written, for a full disk for instance: a message for the user.
+/// The output cannot be written, for example to a full disk: a message for the user.
 pub fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -17,7 +17,7 @@ pub fn print(text: &str) -> Result<(), String> {
     }
 }
 
-/// Writes a line to standard error. Nothing can be done where that fails.
+/// Writes a line to standard error. Errors are ignored.
 pub fn remark(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -8,8 +8,8 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
-/// Makes the child die (`SIGKILL`) when the thread that starts it dies, for whatever reason, and gives it a process
-/// group of its own and an empty signal mask: `PR_SET_PDEATHSIG` of prctl(2).
+/// Makes the kernel kill the child (`SIGKILL`) when the thread that starts it ends, and gives it its own process group
+/// and an empty signal mask: `PR_SET_PDEATHSIG` of prctl(2).
 pub fn tether(command: &mut Command) -> &mut Command {
     let hook = || {
         nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL)).map_err(io::Error::from)?;
@@ -19,7 +19,7 @@ pub fn tether(command: &mut Command) -> &mut Command {
     unsafe { command.process_group(0).pre_exec(hook) }
 }
 
-/// Lets the child run on these processors only (sched_setaffinity(2)). The start fails when none of them may be used.
+/// Restricts the child to these processors (sched_setaffinity(2)). The start fails if none of them may be used.
 pub fn pin(command: &mut Command, processors: CpuSet) -> &mut Command {
     let hook = move || Ok(sched_setaffinity(Pid::from_raw(0), &processors)?);
     // SAFETY: between fork and exec the hook makes one system call and touches no lock and no heap.

@@ -1,5 +1,5 @@
-//! Who refers to directories of a certain kind, as far as /proc tells: by working directory, program, arguments, or the
-//! environment that it was started with.
+//! Finds processes that refer to directories with a given name prefix, according to /proc: by working directory,
+//! program, arguments, or initial environment.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,22 +13,21 @@ use nix::unistd::Pid;
 /// The unit of times in /proc (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
 
-/// What was found.
 #[derive(Debug, Default)]
 pub struct Traces {
     names: BTreeSet<Vec<u8>>,
-    /// Processes that may not be looked into, and when they were started, since the boot.
+    /// Processes that may not be inspected, with their start times since boot.
     pub hidden: Vec<(Pid, Duration)>,
 }
 
 impl Traces {
-    /// Whether a process refers to the directory called `name`.
+    /// Whether a process refers to the directory `name`.
     pub fn lead_to(&self, name: &[u8]) -> bool {
         self.names.iter().any(|found| found.starts_with(name))
     }
 }
 
-/// Looks in all processes that can be seen for names in paths that begin with `mark`.
+/// Searches all visible processes for names in paths that begin with `mark`.
 ///
 /// # Errors
 /// There is no /proc.
@@ -70,7 +69,7 @@ fn started(stat: &str) -> Option<Duration> {
     Some(TICK * ticks)
 }
 
-/// The time since the boot, as the table of processes has it.
+/// The time since boot, on the clock of the process table.
 ///
 /// # Panics
 /// Never on Linux, where this clock always exists.

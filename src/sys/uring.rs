@@ -14,7 +14,7 @@ const ACCEPT: u64 = 1;
 const CANCEL: u64 = 2;
 const ENTRIES: u32 = 8;
 
-/// Where the kernel writes a client's address.
+/// Buffer for a client's address.
 #[derive(Debug)]
 #[repr(C)]
 struct Peer {
@@ -22,10 +22,9 @@ struct Peer {
     len: libc::socklen_t,
 }
 
-/// What has come out of the ring: a connection, or why not.
+/// A completion: a connection, or an error.
 pub type Outcome = io::Result<(OwnedFd, SocketAddr)>;
 
-/// The ring.
 pub struct AcceptRing {
     ring: IoUring,
     listener: OwnedFd,
@@ -104,7 +103,7 @@ impl AcceptRing {
         .map(drop)
     }
 
-    /// What has come, if anything has.
+    /// The next completion, if any.
     pub fn take(&mut self) -> Option<Outcome> {
         loop {
             let entry = self.ring.completion().next()?;
@@ -127,7 +126,7 @@ impl AcceptRing {
         }
     }
 
-    /// Takes the armed accept back, and returns what had come until then.
+    /// Cancels the armed accept, and returns what had completed until then.
     ///
     /// # Errors
     /// The ring cannot be entered any more.
@@ -151,9 +150,9 @@ impl AcceptRing {
         Ok(rest)
     }
 
-    /// As [`close`](Self::close), and whatever waits in the socket's queue as long as something does, in `rounds` at most. An
-    /// accept that is taken back, and one that has ended because the ring was full, may have had the wake-ups of connections
-    /// that it leaves in the queue; whoever else waits for them is woken only by the next to come.
+    /// Like [`close`](Self::close), and also accepts what waits in the socket's queue, in at most `rounds`. A cancelled
+    /// accept, and one that ended because the ring was full, may have consumed the wake-ups of connections that stay in
+    /// the queue; other waiters are woken only by the next connection.
     ///
     /// # Errors
     /// The ring cannot be entered any more.

@@ -120,7 +120,7 @@ fn the_working_directory_matters_only_for_relative_paths() {
     for arguments in ["-n lab --status", "-L", "-n lab --reload", "--check-config", "-n lab --stop"] {
         gone(&[arguments]).succeeds();
     }
-    let needs = "the present directory cannot be found, so handlers leads nowhere; give an absolute path";
+    let needs = "the current directory no longer exists, so the relative path handlers cannot be resolved; give an absolute path";
     gone(&["--check-config --path handlers"]).fails(1, needs);
 }
 
@@ -132,28 +132,28 @@ fn every_error_in_a_file_names_file_line_and_key() {
         ("max_body = 1", ":1: unknown key `max_body`; did you mean `max-body`?"),
         ("threads = 1", ":1: unknown key `threads`; the keys are the settings of `caffeine --help`"),
         ("config = \"d.toml\"", ":1: config: a file cannot name another"),
-        ("port =", ":1: port: there is no value after the `=`"),
-        ("port = # none", ":1: port: there is no value after the `=`"),
-        ("workers = 2\nport = \nname = \"lab\"", ":2: port: there is no value after the `=`"),
-        ("name = lab", ":1: name: this value needs quotes: name = \"lab\""),
-        ("a\ngrace = \"30s\"", ":1: a: a setting is written `key = value`"),
+        ("port =", ":1: port: the value is missing"),
+        ("port = # none", ":1: port: the value is missing"),
+        ("workers = 2\nport = \nname = \"lab\"", ":2: port: the value is missing"),
+        ("name = lab", ":1: name: put the value in quotes: name = \"lab\""),
+        ("a\ngrace = \"30s\"", ":1: a: write a setting as `key = value`"),
         ("port = \"x\"", ":1: port: \"x\": a port is a whole number from 0 to 65535"),
         ("port = 99999", ":1: port: \"99999\": a port is"),
         ("workers = -1", ":1: workers: \"-1\": it must not be below 0"),
         ("workers = 1.5", ":1: workers: \"1.5\": it is not a whole number"),
-        ("workers = [1]", ":1: workers: one value, not a list"),
+        ("workers = [1]", ":1: workers: expected one value, not a list"),
         ("bind = \"localhost\"", ":1: bind: \"localhost\": it is not an IP address"),
         ("pin = \"perhaps\"", ":1: pin: \"perhaps\": it must be true or false"),
         ("workers = 4\nworkers = 5", ":2: workers: duplicate key"),
         ("grace = 30", ":1: grace: '30' has no unit"),
-        ("name = \"no name\"", ":1: name: \"no name\" is no instance name"),
+        ("name = \"no name\"", ":1: name: \"no name\" is not an instance name"),
         ("listener = \"lifo\"", ":1: listener: "),
         ("max-body = \"5 elephants\"", ":1: max-body: "),
         ("max-body = -1", ":1: max-body: "),
-        ("[server]\nport = 1", ":1: unknown table [server]; settings stand above all tables"),
-        ("env = 1", ":1: env: it is a table"),
-        ("[env]\nA = \"1\"\nB = [2]", ":3: [env] B: a variable is one value"),
-        ("[env]\nport = 8080", ":2: [env] port: a setting stands above the line [env]"),
+        ("[server]\nport = 1", ":1: unknown table [server]; the only table is [env]"),
+        ("env = 1", ":1: env: must be a table"),
+        ("[env]\nA = \"1\"\nB = [2]", ":3: [env] B: expected one value"),
+        ("[env]\nport = 8080", ":2: [env] port: settings go above the line [env]"),
         (
             "[env]\nHTTP_PROXY = \"http://p:3128\"",
             ":2: [env] HTTP_PROXY is set by the server for each request",
@@ -202,7 +202,7 @@ fn a_broken_file_affects_only_actions_that_read_it() {
     let mut server = sandbox.start(&["-c", "c.toml"]);
     // No longer TOML, but these actions do not read it.
     sandbox.write("c.toml", "name = \"lab\"\nstate-dir = \"state\"\nport = \n");
-    sandbox.caffeine(&["-c", "c.toml", "--stop"]).fails(2, ":3: port: there is no value");
+    sandbox.caffeine(&["-c", "c.toml", "--stop"]).fails(2, ":3: port: the value is missing");
     let state = sandbox.path("state");
     sandbox
         .caffeine(&["-c", "c.toml", "-n", "lab", "--state-dir", state.to_str().unwrap(), "--status"])
@@ -223,7 +223,7 @@ fn settings_can_be_checked_without_starting() {
     let sandbox = Sandbox::new();
     sandbox.write("c.toml", "name = \"lab\"\nworkers = 3\nport = 1234\nbind = \"127.0.0.1\"\n");
     let said = sandbox.caffeine(&["--check-config", "-c", "c.toml"]).succeeds().stdout;
-    assert_eq!(said, "the settings are sound: lab on 127.0.0.1:1234, 3 workers, inherited\n");
+    assert_eq!(said, "the settings are valid: lab on 127.0.0.1:1234, 3 workers, inherited\n");
     assert!(!sandbox.state_dir().exists(), "nothing is made");
     sandbox.write("c.toml", "\nworkers = 0\n");
     sandbox.caffeine(&["--check-config", "-c", "c.toml"]).fails(2, "workers must be 1 to");

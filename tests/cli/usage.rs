@@ -14,11 +14,11 @@ fn every_usage_error_is_one_line_that_names_the_object() {
         ("--status", "`caffeine --name NAME --status`"),
         ("--reload", "`caffeine --name NAME --reload`"),
         ("-D", "`caffeine --name NAME --daemon`"),
-        ("--follow -n lab", "--follow goes with --log"),
+        ("--follow -n lab", "--follow requires --log"),
         ("-n lab --stop --log", "'--stop' cannot be used with '--log'"),
         ("-n lab --stop --daemon", "'--stop' cannot be used with '--daemon'"),
         ("-L --deploy x", "'--list-instances' cannot be used with '--deploy"),
-        ("-n lab --path . --deploy x", "give one of the two"),
+        ("-n lab --path . --deploy x", "takes --name or --path, not both"),
         ("--prt 1", "'--port'"),
         ("hello", "unexpected argument 'hello'"),
         ("--port 65536", "a port is a whole number from 0 to 65535"),
@@ -32,7 +32,7 @@ fn every_usage_error_is_one_line_that_names_the_object() {
         ("--listener reuseport-cbpf:weights=0", "takes random, turn, cpu, or weights=4,2,1"),
         (
             "--accept-batch 2",
-            "the workers of inherited take one connection at a time; it goes with: inherited-herd",
+            "the workers of inherited accept one connection at a time; the strategies that accept several are inherited-herd",
         ),
         ("--accept-batch 0", "accept-batch must be 1 to 1024, not 0"),
         ("--defer-accept 1500ms", "defer-accept must be 0s to 120s, in whole seconds"),
@@ -47,8 +47,8 @@ fn every_usage_error_is_one_line_that_names_the_object() {
         ("--send-timeout 500us", "send-timeout must be 1ms to 2147483647ms, or 0s for no limit"),
         ("--send-timeout 720h", "send-timeout must be 1ms to 2147483647ms, or 0s for no limit"),
         ("--backlog 0", "backlog must be 1 to"),
-        ("--name ../etc", "\"../etc\" is no instance name"),
-        ("--name=-x", "\"-x\" is no instance name"),
+        ("--name ../etc", "\"../etc\" is not an instance name"),
+        ("--name=-x", "\"-x\" is not an instance name"),
         ("--name=", "it is empty"),
         ("--completions cobol", "'cobol'"),
     ] {
@@ -62,8 +62,8 @@ fn missing_files_fail_with_exit_code_1() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("file", "");
     for (arguments, text) in [
-        (["--path", "missing"], "missing (path): No such file"),
-        (["--path", file.to_str().unwrap()], "is no directory"),
+        (["--path", "missing"], "missing: No such file"),
+        (["--path", file.to_str().unwrap()], "is not a directory"),
         (["--config", "missing.toml"], "missing.toml: No such file"),
         (["--state-dir", "file/state"], "choose another with --state-dir"),
     ] {

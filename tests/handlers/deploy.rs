@@ -56,7 +56,7 @@ fn modification_times_are_preserved() {
 #[test]
 fn a_handler_that_cannot_run_is_deployed_with_a_warning() {
     let sandbox = Sandbox::new();
-    let missing = ": its interpreter /no/such/python does not exist here; requests for it will be 500";
+    let missing = ": its interpreter /no/such/python does not exist; requests for it will get 500";
     for (name, contents, warning) in [
         ("missing", "#!/no/such/python\n", missing),
         ("windows", "#!/bin/sh\r\necho\r\n", "windows: its #! line ends with a carriage return"),
@@ -108,10 +108,10 @@ fn a_link_out_of_the_directory_is_kept_only_in_hidden_directories() {
     assert_eq!(server.get("/app/.venv/bin/python3").status, 404);
     // A second link would lead out of the directory as well.
     symlink(".venv/bin/python", sandbox.path("app/run")).unwrap();
-    sandbox.caffeine(&["-d", "app"]).fails(1, "app/run: the link leads out of the directory");
+    sandbox.caffeine(&["-d", "app"]).fails(1, "app/run: the link points outside the directory");
     fs::remove_file(sandbox.path("app/run")).unwrap();
     symlink("/bin/sh", sandbox.path("app/python3")).unwrap();
-    sandbox.caffeine(&["-d", "app"]).fails(1, "to /bin/sh; copy what it leads to");
+    sandbox.caffeine(&["-d", "app"]).fails(1, "to /bin/sh; copy its target");
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn unsuitable_sources_are_refused_and_leave_nothing() {
         ("socket", "neither a file nor a directory"),
         ("/dev/null", "neither a file nor a directory"),
         (".hidden", "names that begin with '.' are never served"),
-        ("leading-out", "the link leads out of the directory, to ../.hidden"),
-        ("special", "special/fifo: it is no file"),
+        ("leading-out", "the link points outside the directory, to ../.hidden"),
+        ("special", "special/fifo: it is not a file"),
         (".", "cannot deploy .: "),
         ("/", "it has no name"),
     ] {
@@ -185,9 +185,9 @@ fn a_deploy_never_replaces_itself_or_another_file_type() {
         ("at/cart", "it is in place already"),
         ("at/shop", "it is in place already"),
         ("at/shop/shop", "inside the directory that it would replace"),
-        ("at", "where it would go"),
+        ("at", "the destination"),
         ("shop", "at/shop is a directory; remove it first"),
-        ("other/cart", "at/cart is no directory; remove it first"),
+        ("other/cart", "at/cart is not a directory; remove it first"),
     ] {
         sandbox.caffeine(&["--path", "at", "-d", source]).fails(1, text);
     }

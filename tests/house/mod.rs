@@ -111,7 +111,7 @@ fn files_stay_short() {
     let files = sources(&["src", "bench", "tests"]).into_iter();
     let found = files
         .map(|(path, text)| (text.lines().count(), path))
-        .filter(|(lines, path)| *lines > LONGEST)
+        .filter(|(lines, _)| *lines > LONGEST)
         .map(|(lines, path)| format!("{path}: {lines} lines"));
     none(&format!("over {LONGEST} lines: is there a second idea in it?"), found.collect());
 }

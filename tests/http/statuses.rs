@@ -219,7 +219,7 @@ fn a_handler_that_cannot_be_executed_gets_500_and_is_logged() {
         assert_eq!(server.get("/hello").text(), "hello");
     }
     let reasons = [
-        "/interpreter: its interpreter /no/such/interpreter does not exist here",
+        "/interpreter: its interpreter /no/such/interpreter does not exist",
         "/text: it is neither an ELF program nor a script",
         "/windows: its #! line ends with a carriage return",
     ];

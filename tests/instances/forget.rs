@@ -43,7 +43,7 @@ fn forget_removes_only_instance_directories() {
     sandbox.write("target/pid", "");
     symlink(sandbox.path("target"), sandbox.state_dir().join("link")).unwrap();
     assert_ne!(sandbox.caffeine(&["--forget", "link"]).code, Some(0));
-    sandbox.caffeine(&["--forget", "../caffeine"]).fails(2, "is no instance name");
+    sandbox.caffeine(&["--forget", "../caffeine"]).fails(2, "is not an instance name");
     assert!(file.exists() && sandbox.path("target/pid").exists());
 }
 

@@ -77,7 +77,7 @@ fn an_instance_in_another_pid_namespace_is_refused_and_nothing_else_is_signalled
     };
     for action in ["--stop", "--reload"] {
         let refused = beside(action).fails(1, "instance web runs in another pid namespace (");
-        assert!(refused.stderr.contains("where its pid is 2: act on it there"), "{refused:?}");
+        assert!(refused.stderr.contains("where its pid is 2; run this command there"), "{refused:?}");
         assert_eq!(refused.stdout, "2 lives\n");
     }
     for action in ["--status", "--list-instances"] {
@@ -162,8 +162,7 @@ fn a_suspended_instance_is_stopped_like_any_other() {
     let mut server = sandbox.start(&["-n", "lab", "-w", "1"]);
     server.signal(Signal::SIGSTOP);
     eventually("it is suspended", || crate::harness::traffic::state(server.pid()) == 'T');
-    let suspended =
-        format!("instance lab (pid {0}) is suspended; `kill -CONT {0}` lets it go on", server.pid());
+    let suspended = format!("instance lab (pid {0}) is suspended; `kill -CONT {0}` resumes it", server.pid());
     sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, &suspended);
     assert_eq!(sandbox.caffeine(&["-n", "lab", "--stop"]).succeeds().stdout, "stopped lab\n");
     assert_eq!(server.wait().0, Some(0));

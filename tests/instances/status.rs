@@ -219,11 +219,11 @@ fn a_scoreboard_of_another_version_is_refused() {
     let version = if cfg!(target_endian = "little") { 0 } else { 7 };
     let mut older = sound.clone();
     older[version] = 1;
-    replace(&older).fails(1, "it is of version 1, and this program reads version");
+    replace(&older).fails(1, "it has version 1, but this program reads version");
     let mut foreign = sound.clone();
     foreign[7 - version] = 0;
     replace(&foreign).fails(1, "it is not a scoreboard");
-    replace(&sound[..sound.len() - 256]).fails(1, "it has another length than it says");
+    replace(&sound[..sound.len() - 256]).fails(1, "its length does not match its header");
     replace(b"").fails(1, "it is too short for a scoreboard");
     assert!(sandbox.caffeine(&["-L"]).succeeds().stdout.contains("lab "));
     replace(&sound).succeeds();

@@ -84,7 +84,7 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
         }
         if (entry.sockets)(entry.argument.default()) != SocketCount::One {
             let outcome = fails_from(&sandbox, &arguments, socket.try_clone().unwrap(), "x");
-            outcome.fails(1, "a socket for each worker");
+            outcome.fails(1, "needs one socket per worker");
             continue;
         }
         let first = start_from(&sandbox, &socket, &arguments);

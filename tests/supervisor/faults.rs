@@ -107,7 +107,7 @@ fn a_stop_without_workers_still_serves_queued_connections() {
         if row.pid != 0 && row.state == 2 {
             signal(&row, Signal::SIGKILL);
         }
-        server.log().contains("next try in 1600 ms")
+        server.log().contains("next attempt in 1600 ms")
     });
     let clients: Vec<_> = (0..5).map(|_| begin(&server, "/hello")).collect();
     server.signal(Signal::SIGTERM);

@@ -196,11 +196,14 @@ fn a_worker_that_keeps_dying_is_replaced_with_growing_delays() {
             kill(pid(now), Signal::SIGKILL).unwrap();
             (last, deaths) = (now, deaths + 1);
         }
-        server.log().contains("next try in 400 ms")
+        server.log().contains("next attempt in 400 ms")
     });
     let log = server.log();
-    assert!(log.contains("worker 0 keeps dying within a second of its start; next try in 100 ms"), "{log}");
-    assert!(log.contains("next try in 200 ms") && deaths >= 4, "{log}");
+    assert!(
+        log.contains("worker 0 keeps dying within a second of its start; next attempt in 100 ms"),
+        "{log}"
+    );
+    assert!(log.contains("next attempt in 200 ms") && deaths >= 4, "{log}");
     assert_eq!(server.get("/hello").text(), "hello", "the other serves meanwhile");
     eventually("it is tried again", || {
         !matches!(server.worker_pids()[0], 0) && server.worker_pids()[0] != last

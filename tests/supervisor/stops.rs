@@ -229,7 +229,7 @@ fn without_bpf_the_sockets_drop_connections_during_a_stop_with_one_warning() {
         let log = server.folder().log();
         stop_with_a_held_worker(&mut server, "127.0.0.1");
         let text = fs::read_to_string(log).unwrap();
-        assert_eq!(text.matches("cannot lead new connections away").count(), 1, "{text}");
+        assert_eq!(text.matches("cannot divert new connections").count(), 1, "{text}");
     }
 }
 

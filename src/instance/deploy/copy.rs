@@ -1,10 +1,10 @@
-//! Copies of files and trees: contents, modes and times, and of links those that stay inside.
+//! Copies files and trees: contents, modes, times, and links that stay inside.
 //!
-//! Nothing is synchronised here: one sync for all of a tree is much cheaper than one for each file.
+//! Nothing is synced here: one sync for a whole tree is much cheaper than one per file.
 //!
-//! Symbolic links are kept when they are relative and stay inside the tree (`..` only in front). Any other is refused,
-//! because nothing served may lead out. Below a name that begins with `.` nothing is served, so links may lead
-//! anywhere there (`.venv/bin/python3` leads to `/usr/bin`), as long as no link from outside leads on through them.
+//! Symbolic links are kept if they are relative and stay inside the tree (`..` only in front). Others are refused,
+//! because requests must not lead outside. Nothing is served below a name that begins with `.`, so links there may
+//! point anywhere (`.venv/bin/python3` to `/usr/bin`), as long as no link from outside leads through them.
 
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use super::refused;
 use crate::instance::Error;
 
-/// Directories within each other, at most.
+/// Deepest nesting of directories.
 const MAX_DEPTH: usize = 64;
 /// Permissions that are kept; set-user-id and the like are not.
 const PERMISSIONS: u32 = 0o777;
@@ -68,7 +68,7 @@ impl<'a> Tree<'a> {
             return self.copy_dir(relative, &found, to, depth);
         }
         if !found.is_file() {
-            return Err(refused(&from, "it is no file, directory or symbolic link"));
+            return Err(refused(&from, "it is not a file, directory or symbolic link"));
         }
         if found.mode() & 0o111 != 0 {
             self.executables.push(relative.to_owned());
@@ -90,7 +90,7 @@ impl<'a> Tree<'a> {
             self.copy(&relative.join(&name), &to.join(&name), depth + 1)?;
         }
         let made = File::open(to).and_then(|made| {
-            // Ours to read, enter and one day remove, whatever the source said.
+            // Readable, searchable and removable by us, whatever the source's mode is.
             made.set_permissions(Permissions::from_mode(found.mode() & PERMISSIONS | 0o700))?;
             made.set_times(times(found)?)
         });
@@ -103,8 +103,8 @@ impl<'a> Tree<'a> {
             return Err(refused(
                 from,
                 &format!(
-                    "the link leads out of the directory, to {}; copy what it leads to, or keep the link in a directory \
-                     whose name begins with '.', where nothing is served",
+                    "the link points outside the directory, to {}; copy its target, or keep the link in a directory \
+                     whose name begins with '.', from which nothing is served",
                     leads_to.display()
                 ),
             ));
@@ -120,8 +120,8 @@ impl<'a> Tree<'a> {
             .map_err(Error::file("deploy", from))
     }
 
-    /// Whether a link leads to a place in the tree. Where it goes by way of what is hidden, and may meet other links, it is
-    /// followed to its end.
+    /// Whether a link points inside the tree. If it passes hidden names and may meet other links, it is followed to its
+    /// end.
     fn stays_inside(&self, link: &Path, leads_to: &Path) -> bool {
         leads_inside(link, leads_to)
             && (!is_hidden(leads_to)
@@ -134,9 +134,9 @@ fn is_hidden(path: &Path) -> bool {
     path.components().any(|part| matches!(part, Component::Normal(name) if name.as_bytes().starts_with(b".")))
 }
 
-/// Whether a link at `link`, relative to the root of its tree, leads to a place in the tree, whatever other links that
-/// are not hidden there are. The directories above a link are real ones, so going up from it is safe as far as the root;
-/// going up after a name is not, because that name may itself be a link to somewhere higher.
+/// Whether a link at `link`, relative to the root of its tree, points inside the tree, whatever other visible links
+/// there are. Directories above a link are real, so `..` is safe up to the root; `..` after a name is not, because that
+/// name may itself be a link to a higher place.
 fn leads_inside(link: &Path, leads_to: &Path) -> bool {
     let up =
         leads_to.components().take_while(|part| matches!(part, Component::ParentDir | Component::CurDir));

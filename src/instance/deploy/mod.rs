@@ -1,14 +1,14 @@
-//! Putting handlers into an execution path while it is being served.
+//! Deploys handlers into a directory that is being served.
 //!
-//! A handler appears under its name whole or not at all: it is written under a hidden name beside its place
-//! and renamed. A hidden name never resolves, so what a killed deploy leaves behind is never executed, and the
-//! next deploy removes it. Deploys into one directory take turns, so a hidden name found there is stale.
+//! A handler appears under its name completely or not at all: it is written under a hidden name beside its place and
+//! renamed. Hidden names are never served, so leftovers of a killed deploy are never executed, and the next deploy
+//! removes them. Deploys into one directory take turns, so any hidden name found there is stale.
 //!
-//! A directory lives in a tree of its own, to which its name is a link (`tree`): those who run in the old tree keep it.
-//! It is removed by whoever first finds it unused, a later deploy or the instance.
+//! A directory becomes a tree of its own, and its name a link to it (`tree`), so that handlers in the old tree keep it.
+//! A later deploy or the instance removes the old tree once it is unused.
 //!
-//! `ETXTBSY` cannot happen: the file that is executed was written by a process that never forks, so that no
-//! other process has it open for writing by the time it gets its name.
+//! `ETXTBSY` cannot happen: the file was written by a process that never forks, so that no other process has it open
+//! for writing by the time it gets its name.
 
 mod copy;
 mod source;
@@ -27,25 +27,24 @@ use crate::sys::lock::flock_exclusive;
 use copy::copy_file;
 pub use source::Source;
 
-/// Hidden names begin with this.
+/// Prefix of hidden names.
 const HIDDEN: &str = ".caffeine-";
 
-/// What a deploy did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
-    /// The file or directory that is in place now.
+    /// The deployed file or directory.
     pub target: PathBuf,
-    /// What the user should know about it.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// Puts `source` into the directory `base` under its own last name: a file becomes `base/FILE`, executable for all who
-/// may read it; a directory `base/DIR`, the whole tree at once. Permissions and times are kept, set-user-id and set-group-id
-/// are not. Interpreters of `#!/usr/bin/env NAME` are expected in `search`, as in `PATH`.
+/// Deploys `source` into the directory `base` under its own file name: a file becomes `base/FILE`, executable for all
+/// who may read it; a directory becomes `base/DIR`, atomically. Permissions and times are kept, set-user-id and
+/// set-group-id are not. Interpreters of `#!/usr/bin/env NAME` are looked up in `search`, like `PATH`.
 ///
 /// # Errors
-/// [`Error::Refused`] for a source that cannot go there; [`Error::File`] when reading or writing fails: then what was in
-/// place still is.
+/// [`Error::Refused`] if the source cannot be deployed there; [`Error::File`] if reading or writing fails: then the old
+/// handlers stay.
 pub fn deploy(source: &Source, base: &Path, search: &str) -> Result<Deployed, Error> {
     let base = base.canonicalize().map_err(Error::file("deploy into", base))?;
     let target = base.join(&source.name);
@@ -67,8 +66,7 @@ pub fn deploy(source: &Source, base: &Path, search: &str) -> Result<Deployed, Er
     Ok(Deployed { target, warnings: warnings? })
 }
 
-/// Removes the trees in `base` that were replaced and that nothing uses any more. What is left over does no harm, and the
-/// next deploy tries again.
+/// Removes replaced and unused trees in `base`. What is left over does no harm, and the next deploy tries again.
 pub fn tidy(base: &Path) {
     let _alone = match File::open(base).and_then(flock_exclusive) {
         Ok(alone) => alone,
@@ -77,11 +75,11 @@ pub fn tidy(base: &Path) {
     let _ = trees::all(base).and_then(|all| trees::remove_unused(base, all));
 }
 
-/// Where something is deployed to.
+/// The destination.
 #[derive(Clone, Copy, Debug)]
 struct Places<'a> {
     base: &'a Path,
-    /// A name of this deploy's own.
+    /// A temporary name.
     hidden: &'a Path,
     target: &'a Path,
 }
@@ -90,7 +88,7 @@ fn refused(path: &Path, why: &str) -> Error {
     Error::Refused(format!("cannot deploy {}: {why}", path.display()))
 }
 
-/// Refuses to replace something by itself or by a part of itself, and a file by a directory or the reverse.
+/// Refuses to replace a directory by itself or by a part of itself, and a file by a directory or the reverse.
 fn check_places(source: &Source, base: &Path, target: &Path) -> Result<(), Error> {
     let Source { given, real, is_dir, .. } = source;
     let there = deployed::linked(target).map_or(target.to_owned(), |tree| base.join(tree));
@@ -101,7 +99,7 @@ fn check_places(source: &Source, base: &Path, target: &Path) -> Result<(), Error
         return Err(refused(given, "it is inside the directory that it would replace"));
     }
     if *is_dir && base.starts_with(real) {
-        return Err(refused(given, &format!("it contains {}, where it would go", base.display())));
+        return Err(refused(given, &format!("it contains {}, the destination", base.display())));
     }
     let there = fs::symlink_metadata(there).ok().filter(|there| !there.is_symlink());
     match there.map(|there| there.is_dir()) {
@@ -109,13 +107,13 @@ fn check_places(source: &Source, base: &Path, target: &Path) -> Result<(), Error
             Err(refused(given, &format!("{} is a directory; remove it first", target.display())))
         }
         Some(false) if *is_dir => {
-            Err(refused(given, &format!("{} is no directory; remove it first", target.display())))
+            Err(refused(given, &format!("{} is not a directory; remove it first", target.display())))
         }
         _ => Ok(()),
     }
 }
 
-/// Removes what killed deploys left. What cannot be removed does no harm.
+/// Removes leftovers of killed deploys. What cannot be removed does no harm.
 fn remove_stale(base: &Path) {
     let is_ours = |name: &OsStr| name.as_bytes().starts_with(HIDDEN.as_bytes());
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {

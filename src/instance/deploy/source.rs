@@ -1,4 +1,4 @@
-//! What is to be deployed: found, opened and named, before anything is made for it.
+//! The source of a deploy: found, opened and named before anything is written.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -23,10 +23,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `given`. It may be a symbolic link, which is followed.
+    /// Opens `given`, following symbolic links.
     ///
     /// # Errors
-    /// [`Error::Refused`] for what cannot become a handler; [`Error::File`] when it cannot be opened.
+    /// [`Error::Refused`] if it cannot become a handler; [`Error::File`] if it cannot be opened.
     pub fn open(given: &Path) -> Result<Self, Error> {
         let failed = || Error::file("deploy", given);
         let real = given.canonicalize().map_err(failed())?;
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-/// The last name of the source as given, or as found for `.` and the like.
+/// The file name of the source as given, or as resolved for `.` and the like.
 fn handler_name<'p>(given: &'p Path, real: &'p Path) -> Result<&'p OsStr, Error> {
     let name = given.file_name().or(real.file_name()).ok_or_else(|| refused(given, "it has no name"))?;
     if name.as_bytes().starts_with(b".") {

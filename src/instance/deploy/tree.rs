@@ -1,7 +1,7 @@
-//! A directory as a new tree beside the one that is in place, and the link that is switched to it.
+//! Deploys a directory as a new tree beside the old one, and switches the link to it.
 //!
-//! After a power cut the link leads to the old tree or to the new one, and that is whole: all of it is written to the disk
-//! before the switch, with one sync, and the switch before an old tree is removed.
+//! After a power cut the link points to the old tree or the new one, and that is complete: the new tree is written to
+//! disk before the switch, with one sync, and the switch before the old tree is removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use crate::sys::clock::realtime_ns;
 use crate::sys::deployed;
 use crate::sys::fs::{exchange, sync_file_system};
 
-/// Puts a copy of the directory `source` in place; what the user should know about it.
+/// Deploys a copy of the directory `source`; returns warnings for the user.
 pub(super) fn deploy(source: &Path, places: &Places<'_>, search: &str) -> Result<Vec<String>, Error> {
     let name = unused_name(places.base, places.target);
     let tree = places.base.join(&name);
@@ -45,7 +45,7 @@ fn unused_name(base: &Path, target: &Path) -> OsString {
     }
 }
 
-/// Copies the tree and writes it to the disk; the executable files in it.
+/// Copies the tree and writes it to disk; returns its executable files.
 fn copy(source: &Path, tree: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>, Error> {
     deployed::make_lock(tree).map_err(Error::file("make the lock of", tree))?;
     let executables = Tree::copied(source, tree)?.executables;
@@ -70,7 +70,7 @@ fn switch(name: &OsStr, places: &Places<'_>, warnings: &mut Vec<String>) -> io::
     sync_parent(target)
 }
 
-/// Puts the link in the place of a directory that is not a link: it was copied there by hand. It becomes an old tree.
+/// Replaces a directory that was copied there by hand with the link. It becomes an old tree.
 fn replace_directory(places: &Places<'_>, warnings: &mut Vec<String>) -> io::Result<()> {
     let Places { base, hidden, target } = *places;
     let old = base.join(unused_name(base, target));
@@ -81,7 +81,7 @@ fn replace_directory(places: &Places<'_>, warnings: &mut Vec<String>) -> io::Res
             fs::rename(target, old)?;
             fs::rename(hidden, target)?;
             warnings.push(format!(
-                "a directory cannot be exchanged here, so {} was missing for a moment; it is a link from now on, and that will \
+                "this file system cannot exchange directories, so {} was missing for a moment; it is a link now, so this will \
                  not happen again",
                 target.display()
             ));

@@ -1,4 +1,4 @@
-//! `--forget`: an instance that has been stopped leaves nothing.
+//! `--forget`: removes everything that a stopped instance left.
 
 use super::print;
 use crate::instance::{Abandoned, Folder, Name, registry};
@@ -6,7 +6,7 @@ use crate::server::config::{self, Sources};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
 
-/// Removes the folder of a stopped instance, with its log.
+/// Removes the directory of a stopped instance, with its log.
 pub fn forget(name: &Name, sources: &Sources) -> Result<(), Error> {
     let state_dir = config::state_dir(&sources.options()?)?;
     let folder = Folder::new(&state_dir, name);
@@ -38,8 +38,8 @@ fn as_oneself(folder: &Folder) -> Result<(), Error> {
     Ok(abandoned.remove()?)
 }
 
-/// Root opens and removes files as the owner of the folder, who could have put anything there. Only the name of the folder is
-/// root's to remove, where it stands in a directory of root's.
+/// Root opens and removes files as the owner of the directory, who could have put anything there. Only the directory
+/// itself is removed as root, if its parent belongs to root.
 fn as_owner(owner: &Owner, folder: Folder) -> Result<(), Error> {
     let folder = owner.enter_for_now(folder)?;
     let abandoned = Abandoned::lock(&folder)?;

@@ -1,4 +1,4 @@
-//! `--list-instances`: what runs here.
+//! `--list-instances`: the running instances.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,7 +20,6 @@ const COLUMNS: [(&str, Align); 6] = [
     ("UPTIME", Align::Right),
 ];
 
-/// Prints a table of the running instances.
 pub fn list(state_dir: &Path) -> Result<(), Error> {
     let running = registry::running(state_dir)?;
     let rows: Vec<_> = running.iter().filter_map(row).collect();
@@ -31,7 +30,7 @@ pub fn list(state_dir: &Path) -> Result<(), Error> {
     print(&(table(&COLUMNS, &rows) + &notes))
 }
 
-/// A line; one that ended between the look at its lock and this has none. What an instance has not said yet is `-`.
+/// One line; `None` if the instance ended meanwhile. `-` stands for what the instance has not recorded yet.
 fn row(folder: &Folder) -> Option<[String; 6]> {
     let pid = match folder.life().ok()? {
         Life::Gone => return None,

@@ -1,4 +1,4 @@
-//! `--log`, `--follow` and `--reset-logs`: also of an instance that has ended.
+//! `--log`, `--follow` and `--reset-logs`; they work for stopped instances too.
 
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,12 +9,12 @@ use crate::instance::{Folder, logs};
 use crate::scoreboard::Scoreboard;
 use crate::server::error::Error;
 
-/// What a worker has between a launch and its line.
+/// Time between a launch and its log line in the worker's buffer.
 const MOMENT: Duration = Duration::from_millis(10);
-/// A stopped worker writes nothing.
+/// Bound, because a stopped worker never writes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Prints the log, and goes on printing when asked to.
+/// Prints the log, and with `follow` keeps printing.
 pub fn print(folder: &Folder, follow: bool) -> Result<(), Error> {
     known(folder)?;
     wait_for_lines(folder);
@@ -22,7 +22,6 @@ pub fn print(folder: &Folder, follow: bool) -> Result<(), Error> {
     if follow { logs::follow(folder, &mut out) } else { logs::print(folder, &mut out) }.map_err(Error::from)
 }
 
-/// Empties the log.
 pub fn reset(folder: &Folder) -> Result<(), Error> {
     known(folder)?;
     logs::reset(folder)?;
@@ -33,14 +32,14 @@ fn known(folder: &Folder) -> Result<(), Error> {
     if folder.log().exists() { Ok(()) } else { Err(unknown(folder, "has no log")) }
 }
 
-/// Workers keep lines back for a moment. Whoever asks for the log right after a request wants to see it: those that wait now are
-/// waited for, not those that come meanwhile.
+/// Workers buffer lines for a moment. To show the line of a request that was just made, wait for the lines that are
+/// buffered now, not for later ones.
 fn wait_for_lines(folder: &Folder) {
     if !matches!(folder.process(), Ok(Some(_))) {
         return;
     }
     let Ok(board) = Scoreboard::open(&folder.scoreboard()) else { return };
-    // A client can have its response before the worker that started the handler has said so.
+    // A client may have its response before the worker has logged the launch.
     std::thread::sleep(MOMENT);
     let mut waiting: Vec<_> = board.used().collect();
     let end = Instant::now() + PATIENCE;

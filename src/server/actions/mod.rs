@@ -1,4 +1,4 @@
-//! What `caffeine` does besides serving: one small function per action, in a file of its name.
+//! The actions of `caffeine` besides serving: one function each, in a file of its name.
 
 mod check;
 mod deploy;
@@ -22,7 +22,7 @@ use crate::server::owner::Owner;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::stdio;
 
-/// Does everything but `Action::Start`.
+/// Performs any action but `Action::Start`.
 ///
 /// # Errors
 /// Those of the action.
@@ -43,24 +43,22 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
     }
 }
 
-/// The default handlers' directory appears when it is first needed; one that was named has to be there already.
+/// Creates the default directory of handlers if it is missing; a `--path` must exist.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn make_default_path(path: &Path) -> Result<(), Error> {
     if !path.exists() {
         let shown = path.display();
         std::fs::create_dir_all(path).map_err(|error| {
-            Error::Failed(format!("cannot make {shown}: {error}; give another with --path"))
+            Error::Failed(format!("cannot create {shown}: {error}; choose another directory with --path"))
         })?;
-        stdio::remark(format_args!(
-            "caffeine: made {shown} for handlers; put a first one there with `caffeine --deploy FILE`"
-        ));
+        stdio::remark(format_args!("caffeine: created {shown}; add a handler with `caffeine --deploy FILE`"));
     }
     Ok(())
 }
 
-/// Does an action on the instance that was named, as the owner of its folder where that is root's to choose.
+/// Performs an action on the named instance, as the owner of its directory if root runs it.
 fn on_one(
     sources: &Sources,
     action: &str,
@@ -73,7 +71,7 @@ fn on_one(
     }
 }
 
-/// The folder of the instance that was named.
+/// The directory of the named instance.
 fn named(sources: &Sources, action: &str) -> Result<Folder, Error> {
     let options = sources.options()?;
     let state_dir = config::state_dir(&options)?;
@@ -81,14 +79,14 @@ fn named(sources: &Sources, action: &str) -> Result<Folder, Error> {
     Ok(Folder::new(&state_dir, name))
 }
 
-/// An action on one instance needs to be told which.
+/// The error for a missing --name.
 pub(super) fn needs_name(action: &str) -> Error {
     Error::Usage(format!(
         "{action} needs the name of an instance: `caffeine --name NAME {action}` (--list-instances shows those running)"
     ))
 }
 
-/// The message for an instance that does not run, or never did (`why`): it tells which ones could be meant.
+/// The error for an instance that does not run or does not exist (`why`): it lists the candidates.
 fn unknown(folder: &Folder, why: &str) -> Error {
     let state_dir = folder.dir().parent().unwrap_or(Path::new("/"));
     let running = registry::running(state_dir).unwrap_or_default();
@@ -98,8 +96,7 @@ fn unknown(folder: &Folder, why: &str) -> Error {
     Error::Failed(format!("instance {} {why} ({}); {names}", folder.name(), folder.dir().display()))
 }
 
-/// Whether and as what an instance runs that must be running, wherever that is. One that starts just now has a moment to say
-/// its number.
+/// Whether an instance runs, here or elsewhere. If it is just starting, waits a moment for its pid.
 fn running(folder: &Folder) -> Result<Life, Error> {
     for _ in 0..100 {
         match folder.life()? {
@@ -111,7 +108,7 @@ fn running(folder: &Folder) -> Result<Life, Error> {
     Err(unknown(folder, "is not running"))
 }
 
-/// Its process, where it is proved to be the instance's.
+/// Its process, if proven to be the instance's.
 fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
     for _ in 0..100 {
         running(folder)?;
@@ -121,12 +118,12 @@ fn process(folder: &Folder) -> Result<(u32, Pidfd), Error> {
         std::thread::sleep(Duration::from_millis(10));
     }
     Err(Error::Failed(format!(
-        "instance {} runs, but its process cannot be seen from here; act on it where it was started",
+        "instance {} is running, but its process is not visible from here; run this command where the instance was started",
         folder.name()
     )))
 }
 
-/// A line on where the instance runs, if that is not here: then its pids are not those of here.
+/// If the instance runs in another pid namespace or machine, a line that says so: its pids are not valid here.
 fn note(folder: &Folder) -> Option<String> {
     let name = folder.name();
     match (folder.holder().ok()??, folder.life().ok()?) {
@@ -138,7 +135,7 @@ fn note(folder: &Folder) -> Option<String> {
     }
 }
 
-/// Prints to standard output. A reader who has left is not an error.
+/// Prints to standard output; a closed pipe is not an error.
 fn print(text: &str) -> Result<(), Error> {
     stdio::print(text).map_err(Error::Failed)
 }

@@ -1,4 +1,4 @@
-//! `--reload`: a new generation of workers, waited for.
+//! `--reload`: starts a new generation of workers and waits for it.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
@@ -14,18 +14,18 @@ use crate::server::error::Error;
 use crate::sys::fs::open_regular;
 use crate::sys::proctable::is_suspended;
 
-/// Workers start within milliseconds.
+/// Longest wait; workers normally start within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A reason is shorter.
+/// Longest reason that is read.
 const MOST_BYTES: u64 = 4096;
 
-/// Sends SIGHUP to the instance and waits until all workers of a new generation accept.
+/// Sends SIGHUP and waits until all workers of a new generation accept.
 pub fn reload(folder: &Folder) -> Result<(), Error> {
     let (pid, process) = process(folder)?;
     let name = folder.name();
     let failed = |why: String| Error::Failed(format!("instance {name} (pid {pid}) {why}"));
     if is_suspended(pid) {
-        return Err(failed(format!("is suspended; `kill -CONT {pid}` lets it go on")));
+        return Err(failed(format!("is suspended; `kill -CONT {pid}` resumes it")));
     }
     let (before, refused_before) = (generation(folder), refused(folder));
     process.signal(Signal::SIGHUP).map_err(|error| failed(format!("cannot be signalled ({error})")))?;
@@ -35,7 +35,7 @@ pub fn reload(folder: &Folder) -> Result<(), Error> {
             let reason = reason(folder).unwrap_or_else(|_| see_log(folder));
             return Err(failed(format!("keeps its old configuration: {reason}")));
         }
-        // After the refusals: one can be followed by a generation that goes on with the old configuration.
+        // Read after the refusals: a refusal can be followed by a generation with the old configuration.
         if let Some((generation, workers)) = serving(folder).filter(|now| now.0 > before) {
             return print(&format!("reloaded {name}: generation {generation}, {workers} workers\n"));
         }
@@ -44,17 +44,17 @@ pub fn reload(folder: &Folder) -> Result<(), Error> {
         }
     }
     Err(failed(format!(
-        "has no new workers after {} s and goes on with the old ones: {}",
+        "started no new workers within {} s and keeps the old ones: {}",
         PATIENCE.as_secs(),
         see_log(folder)
     )))
 }
 
 fn see_log(folder: &Folder) -> String {
-    format!("`caffeine -n {} --log` tells why", folder.name())
+    format!("see `caffeine -n {} --log`", folder.name())
 }
 
-/// Why the last reload was refused, as the supervisor wrote it before it counted the refusal.
+/// Why the last reload failed; the supervisor writes this before it counts the failure.
 fn reason(folder: &Folder) -> io::Result<String> {
     let file = open_regular(OpenOptions::new().read(true), &folder.refusal(), libc::O_NOFOLLOW)?;
     let text = io::read_to_string(file.take(MOST_BYTES))?;
@@ -69,7 +69,7 @@ fn refused(folder: &Folder) -> u64 {
     Scoreboard::open(&folder.scoreboard()).map_or(0, |board| board.header().refused.load(Relaxed))
 }
 
-/// The generation that serves and its workers, once all of them accept.
+/// The serving generation and its workers, once all of them accept.
 fn serving(folder: &Folder) -> Option<(u64, u64)> {
     let board = Scoreboard::open(&folder.scoreboard()).ok()?;
     let running = board.snapshot().iter().filter(|row| row.state == State::Running as u64).count() as u64;

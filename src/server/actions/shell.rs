@@ -1,4 +1,4 @@
-//! `--completions` and `--man`: for the shell and the packager.
+//! `--completions` and `--man`: generated for shells and packages.
 
 use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
@@ -9,10 +9,10 @@ use crate::manual;
 use crate::server::cli::command;
 use crate::server::error::Error;
 
-/// Stands for the names of instances in what clap generates.
+/// Placeholder for instance names in clap's output.
 const NAMES: &str = "INSTANCES";
 
-/// Prints the completions for a shell: the strategies are in them, the instances are looked up at each use.
+/// Prints completions for a shell. Strategies are listed in them; instances are looked up at each use.
 pub fn completions(shell: Shell) -> Result<(), Error> {
     let strategies = STRATEGIES.iter().map(|entry| entry.name).chain(["help"]);
     let mut command = command()
@@ -24,16 +24,15 @@ pub fn completions(shell: Shell) -> Result<(), Error> {
     print(&String::from_utf8_lossy(&text).replace(NAMES, instances(shell)))
 }
 
-/// The folders of instances in the default place, in the words of a shell, as they may stand where clap puts a value.
+/// A shell expression for the names of instances in the default directory, to be inserted where clap puts values.
 fn instances(shell: Shell) -> &'static str {
     match shell {
         Shell::Bash => "$(ls \"${XDG_STATE_HOME:-$HOME/.local/state}/caffeine\" 2>/dev/null)",
-        // A colon would end the description.
         Shell::Zsh => "$(ls ${XDG_STATE_HOME-$HOME/.local/state}/caffeine 2>/dev/null)",
         Shell::Fish => {
             "(ls (set -q XDG_STATE_HOME; and echo \\$XDG_STATE_HOME; or echo \\$HOME/.local/state)/caffeine 2>/dev/null)"
         }
-        // The others are not offered values.
+        // Other shells get no values.
         _ => "",
     }
 }

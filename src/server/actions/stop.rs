@@ -1,4 +1,4 @@
-//! `--stop`: a graceful end, waited for.
+//! `--stop`: stops an instance gracefully and waits for its end.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::server::config::{DEFAULT_GRACE, recorded};
 use crate::server::error::Error;
 use crate::sys::pidfd::Pidfd;
 
-/// How much longer than its grace an instance may take.
+/// Extra time beyond the grace period.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Sends SIGTERM to the instance and waits until it is gone. One that is stopping already is only waited for: a
-/// second signal would cut its grace short.
+/// Sends SIGTERM and waits until the instance has ended. If it is stopping already, only waits: a second signal would
+/// cut its grace period short.
 pub fn stop(folder: &Folder) -> Result<(), Error> {
     let (pid, process) = process(folder)?;
     let life = folder.life()?;
@@ -25,7 +25,7 @@ pub fn stop(folder: &Folder) -> Result<(), Error> {
             Error::Failed(format!("cannot stop instance {} (pid {pid}): {error}", folder.name()))
         })?;
     }
-    // One that was suspended acts on nothing until it goes on.
+    // A suspended process acts on signals only after SIGCONT.
     let _ = signal(&process, Signal::SIGCONT);
     let grace = recorded(&folder.config()).ok().and_then(|options| options.grace).unwrap_or(DEFAULT_GRACE);
     let end = Instant::now() + grace + MARGIN;
@@ -39,12 +39,12 @@ pub fn stop(folder: &Folder) -> Result<(), Error> {
     let seconds = (grace + MARGIN).as_secs();
     Err(Error::Failed(format!(
         "instance {} (pid {pid}) is still stopping after {seconds} s; wait with --stop again, or end it with `kill -QUIT \
-         {pid}`, or with `kill -KILL {pid}` where a debugger or a freezer holds it",
+         {pid}`, or with `kill -KILL {pid}` if a debugger or freezer holds it",
         folder.name()
     )))
 }
 
-/// Sends a signal; a process that has ended needs none.
+/// Sends a signal; ignores a process that has ended.
 fn signal(process: &Pidfd, signal: Signal) -> std::io::Result<()> {
     match process.signal(signal) {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),

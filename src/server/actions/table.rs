@@ -2,16 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// On which side of its column a cell stands.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
     Left,
-    /// Numbers.
     Right,
 }
 
-/// A heading and the rows, in columns as wide as their widest cell, two blanks apart.
+/// A heading and rows, in columns as wide as their widest cell, two blanks apart.
 pub fn table<R: AsRef<[String]>>(columns: &[(&str, Align)], rows: &[R]) -> String {
     let headings: Vec<_> = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
     let lines: Vec<&[String]> = std::iter::once(&headings[..]).chain(rows.iter().map(R::as_ref)).collect();
@@ -41,7 +39,7 @@ pub fn count(n: u64) -> String {
     }
 }
 
-/// The time since a moment in ms of the Unix epoch: `12s`, `3m05s`, `2h07m`, `5d03h`.
+/// The time since this moment, in ms of the Unix epoch: `12s`, `3m05s`, `2h07m`, `5d03h`.
 pub fn uptime(since_ms: u64) -> String {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
     span(u64::try_from(now_ms).unwrap_or(0).saturating_sub(since_ms) / 1_000)

@@ -1,4 +1,5 @@
-//! `--handler-limit cpu=10s,memory=512M,processes=64,files=100`: what one handler may use. Pure; setrlimit(2) does the rest.
+//! `--handler-limit cpu=10s,memory=512M,processes=64,files=100`: resource limits of one handler, for setrlimit(2).
+//! Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +11,11 @@ use serde::{Serialize, Serializer};
 use crate::dist::{format_duration, parse_duration, parse_size};
 use crate::sys::spawn::Limit;
 
-/// Less than this no program can be loaded into.
+/// No program can be loaded with less.
 const LEAST_MEMORY: u64 = 1 << 20;
-/// Input, output, error.
+/// Standard input, output and error.
 const LEAST_FILES: u64 = 3;
 
-/// The limits that were given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandlerLimit {
     /// CPU time of each process, in whole seconds: SIGXCPU, and SIGKILL a second later.
@@ -29,7 +29,7 @@ pub struct HandlerLimit {
 }
 
 impl HandlerLimit {
-    /// As setrlimit(2) takes them.
+    /// The limits for setrlimit(2).
     pub fn limits(&self) -> Vec<Limit> {
         let same = |resource, most: Option<u64>| most.map(|most| Limit::new(resource, most, most));
         let cpu = self.cpu_s.map(|most| Limit::new(Resource::RLIMIT_CPU, most, most + 1));
@@ -41,7 +41,7 @@ impl HandlerLimit {
         cpu.into_iter().chain(others.into_iter().flatten()).collect()
     }
 
-    /// The limit on open files, which must not be above the server's own.
+    /// The limit on open files, which must not exceed the server's own.
     pub fn files(&self) -> Option<u64> {
         self.files
     }
@@ -55,7 +55,7 @@ impl FromStr for HandlerLimit {
         for part in text.split(',') {
             let Some((name, value)) = part.split_once('=') else {
                 return Err(format!(
-                    "'{part}' is no limit: write them as cpu=10s,memory=512M,processes=64,files=100"
+                    "'{part}' is not a limit; use cpu=10s,memory=512M,processes=64,files=100"
                 ));
             };
             let (place, value) = match name.trim() {
@@ -63,10 +63,14 @@ impl FromStr for HandlerLimit {
                 "memory" => (&mut limit.memory, at_least(name, parse_size(value)?, LEAST_MEMORY)?),
                 "processes" => (&mut limit.processes, at_least(name, number(name, value)?, 1)?),
                 "files" => (&mut limit.files, at_least(name, number(name, value)?, LEAST_FILES)?),
-                other => return Err(format!("no limit '{other}'; there are: cpu, memory, processes, files")),
+                other => {
+                    return Err(format!(
+                        "unknown limit '{other}'; the limits are: cpu, memory, processes, files"
+                    ));
+                }
             };
             if place.replace(value).is_some() {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is given twice"));
             }
         }
         Ok(limit)

@@ -9,8 +9,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use super::options::Options;
 use crate::server::error::Error;
 
-/// The settings that were typed, and those of the environment, kept so that a reload can lay them over a new
-/// version of the file.
+/// Settings from the command line and the environment, kept so that a reload can merge them with a new version of the
+/// file.
 #[derive(Clone, Debug)]
 pub struct Layers {
     typed: ArgMatches,
@@ -18,17 +18,14 @@ pub struct Layers {
     uses: Uses,
 }
 
-/// The settings that an action uses, by their names in [`Options`].
+/// The settings that an action uses, by field name of [`Options`].
 #[derive(Clone, Copy, Debug)]
 pub enum Uses {
-    /// Every one.
     All,
-    /// These.
     Only(&'static [&'static str]),
 }
 
 impl Uses {
-    /// Whether a setting is one of them.
     pub fn includes(self, setting: &str) -> bool {
         match self {
             Self::All => true,
@@ -51,10 +48,10 @@ impl Layers {
         Ok(Self { typed, environment, uses })
     }
 
-    /// Lays the environment over the file's options, and the typed ones over both.
+    /// Merges the file's options with the environment, and both with the command line, which wins.
     ///
     /// # Errors
-    /// None for what [`parse`] returned.
+    /// None for layers made by [`new`](Self::new).
     pub fn over(&self, mut file: Options) -> Result<Options, Error> {
         for layer in [&self.environment, &self.typed] {
             file.update_from_arg_matches(layer).map_err(|error| Error::Usage(one_line(&error)))?;
@@ -62,9 +59,9 @@ impl Layers {
         Ok(file)
     }
 
-    /// What of a configuration file counts: nothing where all that is used is known already.
+    /// The settings to read from the file; `None` if the other layers give all that is used.
     pub fn uses_of_file(&self) -> Option<Uses> {
-        // Only a file can give `env`.
+        // Only the file can have `env`.
         let is_given = |setting: &&str| {
             *setting != "env"
                 && (*setting == "config"
@@ -77,14 +74,14 @@ impl Layers {
         }
     }
 
-    /// Whether an option stood on the command line itself.
+    /// Whether an option was given on the command line.
     pub fn is_typed(&self, option: &str) -> bool {
         self.typed.value_source(option) == Some(ValueSource::CommandLine)
     }
 }
 
-/// The settings in the environment, read by the definitions of the command line. One that was typed as well, or that the
-/// action does not use, is not looked at.
+/// Reads the settings in the environment, parsed like the command line. Variables that the action does not use, or that
+/// the command line overrides, are ignored.
 fn environment(
     typed: &ArgMatches,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -114,7 +111,7 @@ fn environment(
     settings.try_get_matches_from(arguments).map_err(|error| Error::Usage(one_line(&error)))
 }
 
-/// What sets the variable, where that is known.
+/// A hint at what sets the variable.
 fn orchestrated(name: &str, value: &OsStr) -> &'static str {
     if name == "CAFFEINE_PORT" && value.as_encoded_bytes().starts_with(b"tcp://") {
         " (Kubernetes sets it in every pod beside a service named \"caffeine\", unless enableServiceLinks is false)"
@@ -123,7 +120,7 @@ fn orchestrated(name: &str, value: &OsStr) -> &'static str {
     }
 }
 
-/// clap's message without its usage and advice to read the help.
+/// clap's message in one line, without usage and advice.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let message = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default();

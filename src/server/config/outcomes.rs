@@ -1,22 +1,21 @@
-//! `--outcomes on|off|auto`: whether it is recorded how handlers end.
+//! `--outcomes on|off|auto`: whether the ends of handlers are recorded.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcomes {
-    /// Of every handler.
+    /// Always.
     On,
-    /// Of none.
+    /// Never.
     Off,
-    /// Where handlers are watched for another reason.
+    /// If handlers are watched for another reason.
     #[default]
     Auto,
 }
 
 impl Outcomes {
-    /// Whether the keeper records them, where there is one.
+    /// Whether the keeper, if there is one, records them.
     pub fn are_recorded(self) -> bool {
         self != Self::Off
     }

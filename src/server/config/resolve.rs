@@ -13,16 +13,14 @@ use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
 
-/// More workers than this are taken for a slip of the finger.
+/// More workers than this are taken for a typing error.
 pub const MAX_WORKERS: usize = 1024;
-/// A worker that took more at once would keep them waiting for each other.
+/// With more, accepted connections would wait for each other too long.
 const MAX_BATCH: usize = 1024;
-/// The kernel gives up on a silent client sooner than that.
+/// The kernel drops a silent client sooner than that.
 const MOST_DEFER_S: u32 = 120;
-/// How long a client may take nothing of its response when nothing else was said.
 const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for running handlers when nothing else was said.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
 /// Turns options into settings.
@@ -68,7 +66,7 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
     })
 }
 
-/// A run without a name is called after its port; where the kernel chooses the port, after the process too.
+/// An unnamed instance is named after its port; if the kernel chooses the port, after its process too.
 fn unnamed(port: u16) -> Result<Name, Error> {
     let name = if port == 0 { format!("port-0-{}", std::process::id()) } else { format!("port-{port}") };
     name.parse().map_err(|error: crate::instance::InvalidName| Error::Usage(error.to_string()))
@@ -98,7 +96,7 @@ fn defer_accept(given: Option<Duration>) -> Result<u32, Error> {
     }
 }
 
-/// The kernel takes it as a C int of milliseconds, in which 0 is for ever.
+/// The kernel expects a C int of milliseconds, in which 0 means no limit.
 fn send_timeout(given: Option<Duration>) -> Result<Duration, Error> {
     let time = given.unwrap_or(DEFAULT_SEND_TIMEOUT);
     match i32::try_from(time.as_millis()) {
@@ -112,7 +110,7 @@ fn accept_batch(given: Option<usize>, listener: &Choice) -> Result<usize, Error>
     if most > 1 && !listener.entry.batches {
         let others = STRATEGIES.iter().filter(|entry| entry.batches).map(|entry| entry.name);
         return Err(Error::Usage(format!(
-            "accept-batch: the workers of {listener} take one connection at a time; it goes with: {}",
+            "accept-batch: the workers of {listener} accept one connection at a time; the strategies that accept several are {}",
             others.collect::<Vec<_>>().join(", ")
         )));
     }
@@ -127,7 +125,7 @@ fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
     Ok(given)
 }
 
-/// More open files than the server itself may have cannot be promised to handlers.
+/// Handlers cannot have more open files than the server.
 fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
     use nix::sys::resource::{Resource, getrlimit};
     let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);

@@ -25,57 +25,48 @@ use crate::server::logging::Format;
 use crate::server::responders::Respond;
 use crate::sys::fs::open_regular;
 
-/// Everything the supervisor needs. Complete: no field is looked up anywhere else later.
+/// Complete: no setting is looked up anywhere else later.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
-    /// The instance.
     #[serde(serialize_with = "display")]
     pub name: Name,
-    /// Where instances live; ours is `state_dir/name`.
+    /// Directory of instances; this one is `state_dir/name`.
     pub state_dir: PathBuf,
-    /// Base directory of the handlers, absolute.
+    /// Directory of the handlers, absolute.
     pub path: PathBuf,
-    /// The user to serve as, by name or number, when started by root.
+    /// User to switch to, by name or number, when started as root.
     pub user: Option<String>,
-    /// The group, where it is not that user's own.
+    /// Group to switch to, if not the user's own.
     pub group: Option<String>,
-    /// Do not serve as root.
     pub refuse_root: bool,
-    /// Address to listen on.
     pub bind: IpAddr,
-    /// Port to listen on; 0 lets the kernel choose.
+    /// 0 lets the kernel choose.
     pub port: u16,
-    /// Worker processes, 1 to [`MAX_WORKERS`].
+    /// 1 to [`MAX_WORKERS`](super::MAX_WORKERS).
     pub workers: usize,
-    /// The listener strategy.
     #[serde(serialize_with = "display")]
     pub listener: Choice,
-    /// What a worker does with a request.
     #[serde(serialize_with = "display")]
     pub respond: Respond,
-    /// Length of the accept queue.
     pub backlog: u32,
-    /// Seconds that a connection without data is kept from the accept queue; 0 is not at all.
+    /// Seconds that a connection without data is kept out of the accept queue; 0 disables it.
     #[serde(rename = "defer-accept", serialize_with = "seconds")]
     pub defer_accept_s: u32,
-    /// Connections that a worker takes per wake-up, at most.
+    /// Most connections that a worker accepts per wake-up.
     pub accept_batch: usize,
-    /// Whether each worker runs on one CPU only.
     pub pin: bool,
-    /// Handlers that may run at once in the instance.
+    /// Most handlers at once in the instance.
     pub max_handlers: Option<u64>,
-    /// What one handler may use.
     pub handler_limit: Option<HandlerLimit>,
-    /// Whether handlers can execute setuid programs.
     pub allow_setuid: bool,
-    /// Whether other processes of the same user can look into the server.
+    /// Whether other processes of the same user can read the server's memory.
     pub dumpable: bool,
-    /// Connections that may wait for their clients at once in the instance.
+    /// Most slow connections at once in the instance.
     pub max_connections: Option<u64>,
-    /// Largest request body in bytes.
+    /// In bytes.
     pub max_body: u64,
-    /// How long a connection may be open without a byte of a request.
+    /// Longest time without a byte of a request.
     #[serde(serialize_with = "time")]
     pub idle_timeout: Duration,
     /// From the first byte to the end of the request head.
@@ -84,37 +75,32 @@ pub struct Settings {
     /// Longest time without a byte of the body.
     #[serde(serialize_with = "time")]
     pub body_timeout: Duration,
-    /// Bytes per second that a body must have on the whole; 0 is none.
+    /// Least average rate of a body in bytes per second; 0 means no limit.
     pub min_rate: u64,
-    /// How long a client may take nothing of its response, to the ms; 0 is for ever.
+    /// Longest time in which a client reads nothing, to the ms; 0 means no limit.
     #[serde(serialize_with = "time")]
     pub send_timeout: Duration,
-    /// Longest run of a handler, in whole seconds (`alarm`).
+    /// In whole seconds (`alarm`).
     #[serde(serialize_with = "optional_time")]
     pub handler_timeout: Option<Duration>,
-    /// Whether it is recorded how handlers end.
     #[serde(serialize_with = "display")]
     pub outcomes: Outcomes,
-    /// How long a stop waits for running handlers.
     #[serde(serialize_with = "time")]
     pub grace: Duration,
-    /// Least level that is logged.
     #[serde(serialize_with = "display")]
     pub log_level: tracing::Level,
-    /// Form of the log lines.
     #[serde(serialize_with = "log_format")]
     pub log_format: Format,
-    /// Variables of the `[env]` table, handed to every handler.
+    /// Variables of the `[env]` table, for every handler.
     pub env: BTreeMap<String, String>,
 }
 
 impl Settings {
-    /// Address and port to bind.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.port)
     }
 
-    /// How listening sockets are made.
+    /// Parameters of listening sockets.
     pub fn terms(&self) -> socket::Terms {
         socket::Terms { backlog: self.backlog, defer_accept_s: self.defer_accept_s }
     }
@@ -125,7 +111,7 @@ impl Settings {
         toml::to_string(self).expect("settings fit into TOML")
     }
 
-    /// Whether handlers are watched by a process of the instance: where they are counted, timed, or their ends recorded.
+    /// Whether a keeper is needed: to count handlers, to time them out, or to record how they end.
     pub fn needs_keeper(&self) -> bool {
         self.respond == Respond::Cgi
             && (self.max_handlers.is_some()
@@ -134,7 +120,7 @@ impl Settings {
                 || self.listener.entry.counts_handlers)
     }
 
-    /// Writes the settings to `path`, in place of older ones in one step.
+    /// Writes the settings to `path`, replacing the file atomically.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -152,19 +138,20 @@ impl Settings {
     }
 }
 
-/// What others want to know of a running instance. What another version wrote beside it is none of theirs.
+/// Settings that other commands read from a running instance's file; its other settings may be those of another
+/// version.
 const RECORDED: Uses = Uses::Only(&["bind", "listener", "grace", "path"]);
 
-/// Some of the options in a file that [`Settings::save`] wrote.
+/// Reads some of the options that [`Settings::save`] wrote.
 ///
 /// # Errors
 /// Those of any configuration file.
 pub fn recorded(path: &Path) -> Result<Options, Error> {
-    // A link in the folder must not choose another file to be read.
+    // A link in the directory must not choose another file.
     file::read(path, libc::O_NOFOLLOW, RECORDED)
 }
 
-/// As [`recorded`]: the handlers' directory and their variables.
+/// Like [`recorded`], for the handlers' directory and variables.
 pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
     file::read(path, libc::O_NOFOLLOW, Uses::Only(&["path", "env"]))
 }

@@ -9,30 +9,31 @@ use super::resolve::resolve;
 use super::settings::Settings;
 use crate::server::error::Error;
 
-/// Where the settings come from, to be read again at a reload.
+/// The sources of the settings, for another read at a reload.
 #[derive(Clone, Debug)]
 pub struct Sources {
     layers: Layers,
-    /// The present directory at the start. It may be gone: that matters to relative paths only.
+    /// The working directory at the start, for relative paths; `None` if it does not exist.
     started_in: Option<PathBuf>,
 }
 
 impl Sources {
-    /// The layers as parsed now; relative paths in them count from the present directory.
+    /// Keeps the layers; relative paths in them count from the current directory.
     pub fn new(layers: Layers) -> Self {
         Self { layers, started_in: std::env::current_dir().ok() }
     }
 
-    /// Whether the option stood on the command line itself.
+    /// Whether the option was given on the command line.
     pub fn is_typed(&self, option: &str) -> bool {
         self.layers.is_typed(option)
     }
 
-    /// What was asked for, in order of precedence, with absolute paths; nothing is filled in or checked.
+    /// Merges the options in order of precedence and makes paths absolute; defaults are not filled in and nothing is
+    /// checked.
     ///
     /// # Errors
-    /// The file cannot be read, or is no good: then the message names file, line and key. A path is relative, and the
-    /// directory that it counts from is gone.
+    /// The file cannot be read or is invalid: then the message names file, line and key. Or a path is relative, and the
+    /// working directory does not exist.
     pub fn options(&self) -> Result<Options, Error> {
         let config = self.layers.over(Options::default())?.config;
         let file = match (config, self.layers.uses_of_file()) {
@@ -52,7 +53,7 @@ impl Sources {
         }
         self.started_in.as_ref().map(|directory| directory.join(path)).ok_or_else(|| {
             Error::Failed(format!(
-                "the present directory cannot be found, so {} leads nowhere; give an absolute path",
+                "the current directory no longer exists, so the relative path {} cannot be resolved; give an absolute path",
                 path.display()
             ))
         })

@@ -1,4 +1,4 @@
-//! Numbers, addresses, the log's level and form as users write them, in any of the three places. Pure.
+//! Parsers for numbers, addresses, and the log's level and format. Pure.
 
 use std::net::IpAddr;
 use std::num::{IntErrorKind, ParseIntError};
@@ -8,26 +8,14 @@ use tracing::Level;
 
 use crate::server::logging::Format;
 
-/// A port.
-///
-/// # Errors
-/// The text is not one.
 pub fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a whole number from 0 to 65535".into())
 }
 
-/// An address to listen on.
-///
-/// # Errors
-/// The text is not one.
 pub fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "it is not an IP address, such as 127.0.0.1 or ::1".into())
 }
 
-/// A whole number.
-///
-/// # Errors
-/// The text is not one, or it is too large.
 pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ParseIntError| {
         let why = match error.kind() {
@@ -42,31 +30,23 @@ pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
 const LEVELS: [(&str, Level); 4] =
     [("DEBUG", Level::DEBUG), ("INFO", Level::INFO), ("WARN", Level::WARN), ("ERROR", Level::ERROR)];
 
-/// A level of the log.
-///
-/// # Errors
-/// The text is none of the four.
 pub fn level(text: &str) -> Result<Level, String> {
     LEVELS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(text))
         .map(|&(_, level)| level)
-        .ok_or_else(|| format!("{text:?} is no log level; choose DEBUG, INFO, WARN or ERROR"))
+        .ok_or_else(|| format!("{text:?} is not a log level; choose DEBUG, INFO, WARN or ERROR"))
 }
 
-/// The form of the log lines.
-///
-/// # Errors
-/// The text is none of the two.
 pub fn log_format(text: &str) -> Result<Format, String> {
     match text {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
-        _ => Err(format!("{text:?} is no log format; choose text or json")),
+        _ => Err(format!("{text:?} is not a log format; choose text or json")),
     }
 }
 
-/// The form as [`log_format`] reads it.
+/// The format as [`log_format`] parses it.
 pub fn log_format_text(format: Format) -> &'static str {
     match format {
         Format::Text => "text",

@@ -1,4 +1,4 @@
-//! The keeper's bookkeeping: launches that are reported, handlers that are found, and their ends.
+//! The keeper's bookkeeping: reported launches, handlers found in the process table, and their ends.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +20,7 @@ use crate::sys::pidfd::{self, Pidfd};
 use crate::sys::proctable::{self, Process};
 
 impl Keeper {
-    /// Takes at most this many messages from the socket.
+    /// Receives messages.
     pub(super) fn receive(&mut self, most: usize) {
         let mut bytes = [0; note::BYTES];
         for _ in 0..most {
@@ -37,7 +37,7 @@ impl Keeper {
                         self.census_due = Some(Instant::now());
                     }
                     Some(Note::Logging(how)) => logging::adopt(how),
-                    None => tracing::error!("a message of {length} bytes means nothing"),
+                    None => tracing::error!("ignoring a malformed message of {length} bytes"),
                 },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
@@ -45,7 +45,7 @@ impl Keeper {
         }
     }
 
-    /// Whether there is a descriptor for what comes with a message. If not, messages wait in the socket and are counted there.
+    /// Whether a descriptor is free for the pidfd of a message. If not, messages wait in the socket and count there.
     fn may_receive(&mut self) -> bool {
         let may = self.handlers.running() < self.reserve.capacity();
         if may != self.receiving {
@@ -54,7 +54,7 @@ impl Keeper {
                 self.receiving = may;
                 if !may {
                     tracing::warn!(
-                        "no descriptor is left to watch more handlers: they are watched when others have ended"
+                        "out of descriptors to watch handlers; further ones are watched when others have ended"
                     );
                 }
             }
@@ -62,14 +62,13 @@ impl Keeper {
         may
     }
 
-    /// A worker has started a handler.
     fn launched(&mut self, launch: Launch, pidfd: Option<OwnedFd>) {
         let pid = Pid::from_raw(launch.pid);
         self.post.sessions.insert(Pid::from_raw(launch.worker));
         if launch.timeout.is_some() {
             self.post.timeout = launch.timeout;
         }
-        // Counted here before it is no longer counted there.
+        // Counted here before it is uncounted there.
         let known = self.handlers.find(pid).is_some();
         if !known {
             self.count(1);
@@ -83,7 +82,7 @@ impl Keeper {
         }
     }
 
-    /// A handler that was found in the process table has been reported meanwhile.
+    /// A handler that was found in the process table was also reported.
     fn complete(&mut self, launch: &Launch) {
         let pid = Pid::from_raw(launch.pid);
         if let Some(handler) = self.handlers.find(pid) {
@@ -110,7 +109,7 @@ impl Keeper {
             return;
         };
         if let Err(error) = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, id)) {
-            // Memory is short. It is found again in the process table.
+            // Out of memory: the handler will be found in the process table.
             tracing::error!(pid = pid.as_raw(), "cannot watch a handler: {error}; trying again");
             self.handlers.forget(id);
             self.count(-i64::from(counted));
@@ -118,7 +117,7 @@ impl Keeper {
         }
     }
 
-    /// A handler whose pidfd was lost for want of a descriptor.
+    /// A handler whose pidfd could not be received for lack of a descriptor.
     pub(super) fn watch_by_number(&mut self, launch: Launch) {
         match Pidfd::open(launch.pid.unsigned_abs()) {
             Ok(pidfd) => self.watch(&launch, pidfd),
@@ -129,20 +128,20 @@ impl Keeper {
         }
     }
 
-    /// A pidfd says that its process has ended.
+    /// A pidfd reports that its process has ended.
     pub(super) fn ended(&mut self, id: u64) {
         let (post, epoll) = (&self.post, &self.epoll);
         let (mut counted, mut row) = (false, None);
         let left = self.counted.saturating_sub(1) + self.inherited;
         let had_deadline = self.handlers.ended(id, |handler, pidfd| {
-            // A worker's copy may still be open: closing ours would not end the watch.
+            // A worker may still have a copy, and then closing ours does not end the watch.
             if let Some(fd) = pidfd.fd() {
                 let _ = epoll.delete(fd);
             }
             let header = post.board.header();
             (counted, row) = (handler.counted, handler.row);
             if counted {
-                // First of all: a request may wait for the place.
+                // First, because a request may be waiting for the handler slot.
                 header.watched.store(left, SeqCst);
             }
             if handler.outcome && handler.counted {
@@ -154,12 +153,12 @@ impl Keeper {
         }
         self.count(-i64::from(counted));
         if had_deadline && self.census_due.is_none() {
-            // What it may have started in its worker's group shows nowhere but in the process table.
+            // Processes that it started in the worker's group can only be found in the process table.
             self.census_due = self.post.timeout.map(|timeout| Instant::now() + timeout);
         }
     }
 
-    /// Watches what the process table has and nobody watches.
+    /// Watches handlers that are in the process table but not watched yet.
     pub(super) fn take_census(&mut self) -> io::Result<()> {
         let all = self.reserve.lend(proctable::processes)?;
         let lost = self.lost;
@@ -188,7 +187,7 @@ impl Keeper {
         outcome
     }
 
-    /// Watches a first process that was found.
+    /// Watches the first process of a handler found in the process table.
     fn adopt(&mut self, process: &Process) -> io::Result<()> {
         if self.handlers.running() >= self.reserve.capacity() {
             return Err(io::Error::from_raw_os_error(libc::EMFILE));
@@ -199,7 +198,7 @@ impl Keeper {
             Err(error) => return Err(error),
         };
         let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), self.post.timeout);
-        // Before the instance is ready it is a worker's rehearsal.
+        // Before the instance is ready it belongs to a worker's rehearsal.
         handler.outcome = self.post.outcomes && self.post.board.header().generation.load(Relaxed) != 0;
         handler.row = self.row_of(process.session);
         self.count(1);
@@ -228,7 +227,7 @@ fn describe(handler: &mut Watched, launch: &Launch) {
     handler.outcome = launch.outcome;
 }
 
-/// Counts handlers in the row of their worker, as long as it is its own.
+/// Counts handlers in the row of their worker, unless the row has another worker now.
 fn row_running(board: &Scoreboard, slot: usize, worker: Pid, change: i64) {
     let row = board.row(slot);
     if row.pid.load(Relaxed) == u64::try_from(worker.as_raw()).unwrap_or(0) {
@@ -236,12 +235,12 @@ fn row_running(board: &Scoreboard, slot: usize, worker: Pid, change: i64) {
     }
 }
 
-/// Whether a process is one of the instance's own, as the scoreboard knows them.
+/// Whether a process is a member of the instance, according to the scoreboard.
 fn is_staff(board: &Scoreboard, pid: Pid) -> bool {
     board.used().any(|row| row.pid.load(Relaxed) == u64::try_from(pid.as_raw()).unwrap_or(0))
 }
 
-/// When a process was started, from what /proc says.
+/// When a process started, according to /proc.
 fn started(ticks: u64) -> Instant {
     let now = Instant::now();
     now.checked_sub(clock::since_start(ticks)).unwrap_or(now)

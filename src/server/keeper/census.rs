@@ -1,5 +1,5 @@
-//! Handlers found in the process table: those that a worker did not report before it died, those of a keeper that died, and
-//! processes that have left their handler's group. Pure: what is read from /proc is an argument.
+//! Finds handlers in the process table: those that a dead worker did not report, those of a dead keeper, and processes
+//! that left their handler's group. Pure: the contents of /proc are an argument.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,30 +7,26 @@ use nix::unistd::Pid;
 
 use crate::sys::proctable::{Process, lineage};
 
-/// What a census looks at, and for.
+/// Input of a census.
 #[derive(Debug)]
 pub struct Census<'a> {
-    /// The process table.
     pub all: &'a [Process],
-    /// The supervisor: handlers whose worker is gone are its children.
+    /// The supervisor; it adopts handlers whose worker is gone.
     pub supervisor: Pid,
-    /// The sessions of workers.
     pub sessions: &'a HashSet<Pid>,
-    /// First processes, and groups, that are watched already.
+    /// First processes and groups that are watched already.
     pub watched: &'a HashSet<Pid>,
 }
 
-/// What it found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// First processes of handlers.
     pub first: Vec<Process>,
-    /// Groups without their first process, and when the oldest member was started.
+    /// Groups without their first process, with the start time of the oldest member.
     pub groups: HashMap<Pid, u64>,
 }
 
 impl Census<'_> {
-    /// Everything in the sessions that is not watched.
+    /// All processes in the sessions that are not watched.
     pub fn take(&self) -> Found {
         let by_pid: HashMap<Pid, &Process> = self.all.iter().map(|one| (one.pid, one)).collect();
         let parent = |pid: Pid| by_pid.get(&pid).copied();
@@ -55,8 +51,8 @@ impl Census<'_> {
     }
 }
 
-/// Whether a process in a worker's session is the first one of a handler: a worker has started it, and it leads a group, or has
-/// left that for its worker's. The others are what handlers have started, or left behind.
+/// Whether a process in a worker's session is the first process of a handler: it was started by a worker and leads a
+/// group, or has moved to its worker's group. Others were started or left behind by handlers.
 pub fn is_first(one: &Process, supervisor: Pid) -> bool {
     let started_by_worker = one.parent == one.session || one.parent == supervisor;
     started_by_worker && one.pid != one.session && (one.group == one.pid || one.group == one.session)

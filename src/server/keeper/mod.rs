@@ -1,9 +1,10 @@
-//! The keeper: one process per instance that holds what must outlive workers and reloads: which handlers run, how many they
-//! are, when their time is over, and how they ended. It is started where a setting needs it.
+//! The keeper: one process per instance that outlives workers and reloads. It knows which handlers run, how many, when
+//! they time out, and how they ended. It is started if a setting needs it.
 //!
-//! Workers send it a message with a pidfd for each launch ([`note`]) and forget the handler. The socket's two ends stay open in
-//! the supervisor, so that messages outlive a keeper; a successor reads the rest of the truth from the process table
-//! ([`census`]). What counts is in the scoreboard, so that a worker can look before it launches (`Scoreboard::handlers`).
+//! Workers send it a message with a pidfd for each launch ([`note`]) and forget the handler. Both ends of the socket
+//! stay open in the supervisor, so that messages outlive a keeper; a replacement reads the rest from the process table
+//! ([`census`]). The counts are in the scoreboard, so that a worker can check them before a launch
+//! (`Scoreboard::handlers`).
 
 mod books;
 pub mod census;
@@ -33,36 +34,32 @@ use note::Launch;
 use reserve::Reserve;
 use watch::{Handlers, RETRY};
 
-/// What an event of the socket carries; handlers have other numbers.
+/// Event data of the socket; handlers have other numbers.
 const SOCKET: u64 = 0;
-/// Messages in a row, before ended handlers are looked at.
+/// Consecutive messages before ended handlers are handled.
 const MESSAGES_PER_TURN: usize = 64;
-/// After an error of epoll_wait(2), which is not expected.
+/// Pause after an unexpected error of epoll_wait(2).
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a keeper is given by the supervisor that forked it.
+/// What the supervisor gives to a keeper that it forks.
 #[derive(Debug)]
 pub struct Post {
-    /// Its row in the scoreboard.
     pub slot: usize,
-    /// The instance's scoreboard.
     pub board: &'static Scoreboard,
-    /// The end of the socket from which it receives.
+    /// The receiving end of the socket.
     pub exit: OwnedFd,
-    /// The sessions that workers have begun.
+    /// Sessions of workers.
     pub sessions: HashSet<Pid>,
-    /// The time-out of handlers that are found in the process table.
+    /// Timeout of handlers found in the process table.
     pub timeout: Option<Duration>,
-    /// Whether the ends of those are recorded.
+    /// Whether their ends are recorded.
     pub outcomes: bool,
-    /// The log's place.
     pub log_path: PathBuf,
-    /// The supervisor.
     pub supervisor: Pid,
 }
 
-/// Runs the keeper to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below belongs to
-/// the supervisor that was forked.
+/// Runs the keeper to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below
+/// belongs to the supervisor that was forked.
 pub fn run(post: Post, ready: impl FnOnce(Result<(), String>)) -> ! {
     let work = || match Keeper::begin(post) {
         Ok(mut keeper) => {
@@ -84,22 +81,22 @@ pub fn run(post: Post, ready: impl FnOnce(Result<(), String>)) -> ! {
 struct Keeper {
     post: Post,
     epoll: Epoll,
-    /// The same, until a signal tells it to leave.
+    /// The epoll instance, until a signal stops the keeper.
     waits: Interruptible,
     handlers: Handlers,
     reserve: Reserve,
-    /// Messages are received; not while there is no descriptor for what comes with them.
+    /// Whether messages are received: not while no descriptor is free for their pidfds.
     receiving: bool,
     /// Handlers whose pidfd could not be received.
     without_pidfd: Vec<Launch>,
-    /// Handlers that have no pidfd, because these are refused here: they are looked at from time to time.
+    /// Handlers without a pidfd, because the sandbox refuses pidfds: they are polled.
     looked_at: Vec<u64>,
-    /// When the process table is read for what is not watched.
+    /// When to read the process table for unwatched handlers.
     census_due: Option<Instant>,
-    /// Handlers that are counted, and those that a predecessor had counted until they are found or not.
+    /// Handlers that are counted, and those of a predecessor that are not found yet.
     counted: u64,
     inherited: u64,
-    /// Workers' launches that are accounted for when that is done (`Header::lost`).
+    /// Launches of dead workers that this census accounts for (`Header::lost`).
     lost: u64,
 }
 
@@ -132,12 +129,12 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Counts what runs, after a predecessor's death or where there was no keeper. Until it has done so the predecessor's count
-    /// holds, which is too high at the most.
+    /// Counts the running handlers when the keeper starts. Until then the predecessor's count stands, which is at most
+    /// too high.
     fn take_over(&mut self) -> io::Result<()> {
         let board = self.post.board;
         let header = board.header();
-        // What was sent by now is in the socket, or it was received by a predecessor and is found below.
+        // Every message sent by now is in the socket, or a predecessor received it and its handler is found below.
         let sent: Vec<u64> = (0..board.rows()).map(|slot| board.row(slot).sent.load(SeqCst)).collect();
         self.lost = header.lost.load(SeqCst);
         self.inherited = header.watched.load(SeqCst);
@@ -152,7 +149,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// This many handlers more are counted. Stored and not added, so that a scoreboard that was lost is right again.
+    /// Changes the count. It is stored, not added, so that a scoreboard that lost its contents is correct again.
     fn count(&mut self, change: i64) {
         self.counted = self.counted.saturating_add_signed(change);
         self.post.board.header().watched.store(self.counted + self.inherited, SeqCst);
@@ -179,8 +176,8 @@ impl Keeper {
         }
     }
 
-    /// It was told to leave: whether everything has been said and no handler runs. What handlers left behind is watched on
-    /// unless the instance stops.
+    /// Whether a keeper that was told to end may do so: every message was handled and no handler runs. Processes that
+    /// handlers left behind are watched on, unless the instance stops.
     fn may_leave(&mut self) -> bool {
         self.receive(usize::MAX);
         let closing = self.post.board.header().closing.load(SeqCst) != 0;
@@ -189,7 +186,7 @@ impl Keeper {
             && (closing || (self.handlers.is_empty() && self.census_due.is_none()))
     }
 
-    /// In ms, as epoll_wait(2) takes it.
+    /// In ms, for epoll_wait(2).
     fn until_due(&self) -> i32 {
         let looks = !self.without_pidfd.is_empty() || !self.looked_at.is_empty();
         let retry = looks.then(|| Instant::now() + RETRY);

@@ -1,51 +1,44 @@
-//! What workers and the supervisor tell the keeper: one message each through a socket that every worker shares. Bytes only.
+//! Messages of workers and the supervisor to the keeper, through a socket that all workers share. Encoding only.
 
 use std::time::Duration;
 
-/// Longest name of a handler in a message; a longer one is cut.
+/// Longest handler name in a message; longer ones are cut.
 const NAME_BYTES: usize = 200;
-/// Room for any message.
+/// Size of the largest message.
 pub const BYTES: usize = FIXED + NAME_BYTES;
 const FIXED: usize = 42;
 
-/// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A worker started a handler; its pidfd comes along.
+    /// A worker started a handler; the pidfd is attached.
     Launched(Launch),
-    /// A worker that had not reported all its launches is gone.
+    /// A worker ended before it reported all its launches.
     Gone {
-        /// The session that it led.
         session: i32,
-        /// Launches that workers of the instance have ever left unreported (`Header::lost`).
+        /// Total of unreported launches of dead workers (`Header::lost`).
         lost: u64,
-        /// The time-out of its handlers.
+        /// Timeout of its handlers.
         timeout: Option<Duration>,
     },
-    /// The log level and format changed.
     Logging(u8),
 }
 
-/// A handler that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// The worker's launches that were reported, with this one (`Row::sent`).
+    /// Number of reported launches of the worker, this one included (`Row::sent`).
     pub ordinal: u64,
-    /// The worker's row in the scoreboard.
     pub slot: u32,
-    /// The worker's number, for the log.
     pub number: u32,
-    /// The worker.
+    /// Pid of the worker.
     pub worker: i32,
-    /// The handler.
+    /// Pid of the handler.
     pub pid: i32,
-    /// When it was started, by CLOCK_MONOTONIC in ns.
+    /// Start time, CLOCK_MONOTONIC in ns.
     pub started_ns: u64,
-    /// How long it may run.
+    /// Timeout.
     pub timeout: Option<Duration>,
-    /// Whether its end is recorded.
     pub outcome: bool,
-    /// The handler's name, as in `SCRIPT_NAME`.
+    /// The handler's `SCRIPT_NAME`.
     pub name: Vec<u8>,
 }
 
@@ -54,7 +47,7 @@ const GONE: u8 = b'g';
 const LOGGING: u8 = b'v';
 
 impl Note {
-    /// Writes it to `bytes`; its length. Allocates nothing.
+    /// Writes the message to `bytes` and returns its length. Does not allocate.
     pub fn encode(&self, bytes: &mut [u8; BYTES]) -> usize {
         let mut to = Cursor { bytes: &mut *bytes, at: 0 };
         match self {
@@ -70,7 +63,7 @@ impl Note {
         to.at
     }
 
-    /// Reads one; `None` if it is none of these.
+    /// Parses a message; `None` if it is malformed.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (&kind, rest) = bytes.split_first()?;
         let mut from = Reader(rest);
@@ -101,7 +94,7 @@ impl Note {
 }
 
 impl Launch {
-    /// Writes the message that reports it; its length.
+    /// Writes the message for this launch and returns its length.
     pub fn encode(&self, bytes: &mut [u8; BYTES]) -> usize {
         let mut to = Cursor { bytes, at: 0 };
         to.put(&[LAUNCHED, u8::from(self.outcome)]);
@@ -117,7 +110,7 @@ impl Launch {
     }
 }
 
-/// Time-outs are whole seconds, and none is 0.
+/// Timeouts are whole seconds, never 0.
 fn seconds(timeout: Option<Duration>) -> u64 {
     timeout.map_or(0, |time| time.as_secs())
 }

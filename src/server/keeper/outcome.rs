@@ -1,4 +1,4 @@
-//! How a handler ended, as the log and the scoreboard tell it.
+//! Records how a handler ended, in the log and the scoreboard.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use super::watch::Watched;
 use crate::scoreboard::{Header, add};
 use crate::sys::fork::Fate;
 
-/// It was said that the kernel does not tell.
+/// The warning about an old kernel has been logged.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Counts and logs it. One line per request is in the log already, so a success is told at DEBUG only.
+/// Counts and logs the end. Each launch is in the log already, so success is logged at DEBUG level only.
 pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
     let counter = match fate {
         Some(Fate::Exited(0)) => Some(&header.handlers_ok),
@@ -31,7 +31,7 @@ pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
         Some(Fate::Exited(code)) => {
             tracing::warn!(handler = name, worker, pid, outcome = "failed", code, duration_us);
         }
-        // The client left before its response was written: common, and no fault of the handler.
+        // The client closed before its response was written: common, and not the handler's fault.
         Some(Fate::Killed(signal @ libc::SIGPIPE)) => {
             tracing::debug!(handler = name, worker, pid, outcome = "client gone", signal, duration_us);
         }
@@ -39,10 +39,10 @@ pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
             tracing::error!(handler = name, worker, pid, outcome = "killed", signal, duration_us);
         }
         _ => {
-            // Of one that was found in the process table the kernel may not know it: it had ended by then.
+            // For a handler found in the process table the kernel may not know it.
             if worker.is_some() && !TOLD.swap(true, Relaxed) {
                 tracing::warn!(
-                    "this kernel does not tell how handlers end (Linux 6.15 does): only their time is recorded"
+                    "this kernel does not report how handlers end (Linux 6.15 does); recording only their duration"
                 );
             }
             tracing::debug!(handler = name, worker, pid, outcome = "unknown", duration_us);

@@ -1,21 +1,20 @@
-//! Descriptors that the keeper holds back, so that it can read the process table when there is none left.
+//! Descriptors that the keeper reserves, so that it can read the process table when no other is left.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-/// A directory and a file for the process table, and one to open a pidfd meanwhile.
+/// For the process table (a directory and a file) and a pidfd.
 const RESERVED: usize = 3;
-/// Kept free beside those: for a message that brings a descriptor, and the log when it is opened anew.
+/// Also kept free: for a message with a descriptor, and for reopening the log.
 const MARGIN: usize = 2;
 
-/// This many free ones are not counted any further: then it is the limit that counts...
+/// Beyond this many, free descriptors are not counted; then the limit decides...
 const ENOUGH: usize = 512;
-/// ...without those that a keeper has open at the most.
+/// ...minus those that a keeper has open at most.
 const FEW_OPEN: usize = 64;
 
-/// The reserve.
 #[derive(Debug)]
 pub struct Reserve {
     held: Vec<OwnedFd>,
@@ -23,16 +22,16 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// Takes the descriptors.
+    /// Opens the reserved descriptors.
     ///
     /// # Errors
-    /// There are too few for a single handler.
+    /// There are too few to watch a single handler.
     pub fn new() -> io::Result<Self> {
         let mut reserve = Self { held: Vec::new(), capacity: 0 };
         reserve.refill()?;
         let (most, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        // Not counted in /proc/self/fd, which a process that is not dumpable may not read.
+        // Not counted in /proc/self/fd, which an undumpable process may not read.
         let free = std::iter::from_fn(another).take(ENOUGH).collect::<Vec<_>>().len();
         let free = if free < ENOUGH { free } else { most.saturating_sub(FEW_OPEN).max(ENOUGH) };
         reserve.capacity = free.saturating_sub(MARGIN);
@@ -47,11 +46,11 @@ impl Reserve {
         self.capacity
     }
 
-    /// Gives the descriptors away for as long as `work` takes.
+    /// Frees the reserved descriptors while `work` runs.
     pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.held.clear();
         let done = work();
-        // If one cannot be had back now, it is taken the next time.
+        // If one cannot be reopened now, the next call does it.
         let _ = self.refill();
         done
     }
@@ -64,7 +63,6 @@ impl Reserve {
     }
 }
 
-/// A descriptor, if one is left.
 fn another() -> Option<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned().ok()
 }

@@ -1,11 +1,11 @@
-//! The handlers that are watched, and what their time-out does to them.
+//! The watched handlers and their timeouts.
 //!
-//! A handler leads a process group, and its time-out is for all of it and for what descends from it: SIGTERM, and a moment later
-//! SIGKILL, again and again until nothing is left. The first process is signalled by its pidfd, which needs neither /proc nor a
-//! descriptor, so that neither a change of group nor a lack of descriptors saves it. A handler that ends and leaves others of
-//! its group behind is watched on without a pidfd: the number of a group is free for reuse only when the group is empty, and
-//! before it is signalled it is found in a worker's session. Processes outside of the group are remembered with their start
-//! times: when those in between are gone, nothing else tells whose they were.
+//! A handler leads a process group, and its timeout applies to the whole group and all descendants: SIGTERM, a moment
+//! later SIGKILL, repeated until nothing is left. The first process is signalled through its pidfd, which needs neither
+//! /proc nor a new descriptor, so that neither a change of group nor a lack of descriptors saves it. If a handler ends
+//! and leaves members of its group behind, they are watched without a pidfd: a group's number is reused only when the
+//! group is empty, and before it is signalled it is looked up in a worker's session. Processes outside the group are
+//! remembered with their start times, because once their parents have ended nothing else links them to the handler.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -18,45 +18,41 @@ use nix::unistd::Pid;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::proctable::{self, Process};
 
-/// What a handler beyond its time has for tidying up.
+/// Time between SIGTERM and SIGKILL.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
-/// Between two tries to kill a process that does not end; it doubles...
+/// Pause before killing again a process that does not end. It doubles...
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// ...up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// When the process table cannot be read, it is tried again after this time.
+/// Pause after a failure to read the process table.
 pub const RETRY: Duration = Duration::from_millis(100);
 
-/// A handler.
 #[derive(Debug)]
 pub struct Watched {
-    /// Its first process, and the number of the group that this one led at first.
+    /// Its first process, whose pid is also the group's number at first.
     pub pid: Pid,
-    /// When it was started.
     pub started: Instant,
-    /// The worker's row in the scoreboard, where one was found, and its pid.
+    /// The worker's row in the scoreboard, if known, and its pid.
     pub row: Option<(usize, Pid)>,
-    /// The worker's number.
     pub worker: Option<u32>,
-    /// Its name; empty where it was found in the process table.
+    /// Its name; empty if it was found in the process table.
     pub name: Vec<u8>,
-    /// Whether it is one of the handlers that are counted, and not what one has left behind.
+    /// Whether it counts as a running handler, as opposed to processes that a handler left behind.
     pub counted: bool,
-    /// Whether its end is recorded.
     pub outcome: bool,
-    /// When its time is over, or when to look at it again after that.
+    /// Its timeout, then the time of the next check.
     deadline: Option<Instant>,
-    /// When it got its SIGTERM.
+    /// When SIGTERM was sent.
     warned: Option<Instant>,
     pause: Duration,
-    /// Those outside of its group that were signalled as well, with their start times.
+    /// Processes outside its group that were signalled too, with their start times.
     elsewhere: Vec<(Pid, u64)>,
-    /// `None` when the first process has ended.
+    /// `None` once the first process has ended.
     pidfd: Option<Pidfd>,
 }
 
 impl Watched {
-    /// A handler with nothing known of it but its process and when that was started.
+    /// A handler of which only the process and its start time are known.
     pub fn new(pid: Pid, pidfd: Option<Pidfd>, started: Instant, timeout: Option<Duration>) -> Self {
         Self {
             pid,
@@ -74,12 +70,12 @@ impl Watched {
         }
     }
 
-    /// Whether its time was over.
+    /// Whether it timed out.
     pub fn timed_out(&self) -> bool {
         self.warned.is_some()
     }
 
-    /// The signal that is due, when its deadline has passed.
+    /// The signal that is due, if the deadline has passed.
     fn due_signal(&mut self, now: Instant) -> Signal {
         if self.warned.is_none() {
             tracing::warn!(
@@ -93,16 +89,17 @@ impl Watched {
         if now < warned + LAST_MOMENT { Signal::SIGTERM } else { Signal::SIGKILL }
     }
 
-    /// Signals what can be signalled without a look at the process table.
+    /// Signals the processes that can be signalled without reading the process table.
     fn signal_first(&self, signal: Signal) {
         if let Some(pidfd) = &self.pidfd {
             let _ = pidfd.signal(signal);
-            // The number is in use by a living process of ours, so the group is ours too, if there is one.
+            // A living process of ours uses the number, so the group, if it exists, is ours too.
             let _ = killpg(self.pid, signal);
         }
     }
 
-    /// Signals the others. `family` are the members of its group and all that descend from it. Whether anything is left.
+    /// Signals the others: `family` are the members of its group and all their descendants. Returns whether any is
+    /// left.
     fn signal_others(&mut self, signal: Signal, family: &[&Process], all: &Table<'_>) -> bool {
         let (group, others): (Vec<&Process>, Vec<&Process>) =
             family.iter().partition(|one| one.group == self.pid);
@@ -122,7 +119,7 @@ impl Watched {
         self.pidfd.is_some() || (own && !group.is_empty()) || !self.elsewhere.is_empty()
     }
 
-    /// When to look at it again after this signal.
+    /// When to check again after this signal.
     fn next_look(&mut self, signal: Signal, now: Instant) -> Instant {
         match (signal, self.warned) {
             (Signal::SIGTERM, Some(warned)) => warned + LAST_MOMENT,
@@ -135,26 +132,25 @@ impl Watched {
     }
 }
 
-/// The process table at one moment, with the sessions of workers.
+/// A snapshot of the process table, with the sessions of workers.
 struct Table<'a> {
     by_pid: HashMap<Pid, &'a Process>,
     sessions: &'a HashSet<Pid>,
 }
 
-/// All handlers.
 #[derive(Debug, Default)]
 pub struct Handlers {
     all: HashMap<u64, Watched>,
-    /// Those with a pidfd, by their process.
+    /// Keys of handlers with a pidfd, by pid.
     led: HashMap<Pid, u64>,
     due: BTreeSet<(Instant, u64)>,
     last: u64,
-    /// The process table could not be read the last time.
+    /// The last read of the process table failed.
     blind: bool,
 }
 
 impl Handlers {
-    /// Watches one more: the number that it is known by, never 0.
+    /// Watches a handler and returns its key, which is never 0.
     pub fn insert(&mut self, handler: Watched) -> u64 {
         self.last += 1;
         if handler.pidfd.is_some() {
@@ -165,22 +161,20 @@ impl Handlers {
         self.last
     }
 
-    /// Handlers whose first process runs.
     pub fn running(&self) -> usize {
         self.led.len()
     }
 
-    /// Whether nothing is watched, not even what ended handlers have left behind.
+    /// Whether nothing is watched, not even processes that handlers left behind.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// The handler whose first process has this number, if it still runs.
+    /// The handler with this pid, if its first process still runs.
     pub fn find(&mut self, pid: Pid) -> Option<&mut Watched> {
         self.all.get_mut(self.led.get(&pid)?)
     }
 
-    /// Forgets one.
     pub fn forget(&mut self, id: u64) {
         let Some(handler) = self.all.remove(&id) else { return };
         self.led.remove(&handler.pid);
@@ -189,12 +183,11 @@ impl Handlers {
         }
     }
 
-    /// What waits for the end of a handler.
+    /// The epoll instance that reports ended handlers.
     pub fn pidfd(&self, id: u64) -> Option<&Pidfd> {
         self.all.get(&id)?.pidfd.as_ref()
     }
 
-    /// Sets the deadline of one.
     pub fn set_timeout(&mut self, pid: Pid, timeout: Option<Duration>) {
         let Some(&id) = self.led.get(&pid) else { return };
         let Some(handler) = self.all.get_mut(&id) else { return };
@@ -205,8 +198,8 @@ impl Handlers {
         self.due.extend(handler.deadline.map(|deadline| (deadline, id)));
     }
 
-    /// The pidfd of this one says that its process has ended. `report` is shown the handler, and its pidfd once more. Whether it
-    /// had a deadline, so that something may be left of it.
+    /// The first process of this handler has ended. Calls `report` with the handler and its pidfd. Returns whether it
+    /// had a deadline, so that processes may be left to kill.
     pub fn ended(&mut self, id: u64, report: impl FnOnce(&Watched, &Pidfd)) -> bool {
         let Some(handler) = self.all.get_mut(&id) else { return false };
         let Some(pidfd) = handler.pidfd.take() else { return false };
@@ -223,18 +216,18 @@ impl Handlers {
         true
     }
 
-    /// When [`sweep`](Self::sweep) has something to do.
+    /// When [`sweep`](Self::sweep) is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.due.first().map(|(deadline, _)| *deadline)
     }
 
-    /// The processes, and at the same time groups, that are watched.
+    /// Watched processes, which are also the watched groups.
     pub fn numbers(&self) -> HashSet<Pid> {
         self.all.values().map(|handler| handler.pid).collect()
     }
 
-    /// Ends those whose time is over. `table` reads the process table; if it cannot, the first processes and their groups
-    /// are signalled all the same, and the rest when it can.
+    /// Signals handlers whose deadline has passed. `table` reads the process table; if that fails, first processes and
+    /// their groups are signalled anyway, and the rest later.
     pub fn sweep(
         &mut self,
         now: Instant,
@@ -252,7 +245,7 @@ impl Handlers {
             let Some(handler) = self.all.get_mut(&id) else { continue };
             signals.push((id, handler.due_signal(now)));
         }
-        // Looked up first: when a first process has ended, nothing tells what it had started in other groups.
+        // Looked up first: once a first process has ended, nothing shows what it started in other groups.
         match table() {
             Ok(all) => {
                 self.blind = false;
@@ -261,7 +254,7 @@ impl Handlers {
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
                     tracing::error!(
-                        "cannot read the process table: {error}; what handlers beyond their time have started is ended later"
+                        "cannot read the process table: {error}; processes started by timed-out handlers are killed later"
                     );
                 }
                 for (id, signal) in signals {

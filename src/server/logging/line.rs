@@ -1,4 +1,5 @@
-//! One log line: text for people or a JSON object, escaped so that nothing from outside can forge another. Knows bytes only.
+//! Formats one log line, as text or as a JSON object, escaped so that no outside input can forge a line. Works on bytes
+//! only.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -6,28 +7,27 @@ use std::io::Write as _;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
-/// In the place of a worker's number.
+/// Stands for the supervisor instead of a worker number.
 pub(super) const SUPERVISOR: i64 = -1;
-/// In the place of a worker's number: a process that serves the strategy beside the workers.
+/// Stands for an auxiliary process instead of a worker number.
 pub(super) const AUXILIARY: i64 = -2;
-/// In the place of a worker's number: the process that watches handlers.
+/// Stands for the keeper instead of a worker number.
 pub(super) const KEEPER: i64 = -3;
 
-/// A value that is longer than this when it is escaped is cut. What a handler says is not: its lines have a length of their own.
+/// Longest escaped value; longer ones are cut. Handlers' output is not: its lines have a bound of their own.
 const VALUE_BYTES: usize = 4096;
 
-/// One line in the making, at the end of the buffer.
+/// A line under construction at the end of the buffer.
 pub(super) struct Line<'a> {
-    /// Where it is written.
     pub bytes: &'a mut Vec<u8>,
-    /// As a JSON object, or as text.
+    /// JSON object or text.
     pub json: bool,
-    /// The worker that says it, or [`SUPERVISOR`], [`AUXILIARY`] or [`KEEPER`].
+    /// The worker number, or [`SUPERVISOR`], [`AUXILIARY`] or [`KEEPER`].
     pub worker: i64,
 }
 
 impl Line<'_> {
-    /// Time, level and process. Put together by hand: this is once per request.
+    /// Time, level and process. Assembled by hand, because this runs once per request.
     pub fn begin(&mut self, second: &str, millis: u32, level: Level) {
         let [time, level_key, after_level] =
             if self.json { [r#"{"time":""#, r#"Z","level":""#, "\""] } else { ["", "Z ", ""] };
@@ -53,12 +53,11 @@ impl Line<'_> {
         }
     }
 
-    /// Ends the line.
     pub fn end(&mut self) {
         self.push(if self.json { "}\n" } else { "\n" });
     }
 
-    /// A text that is all of the line.
+    /// Writes the message text.
     pub fn message(&mut self, text: &str) {
         self.push(if self.json { ",\"message\":\"" } else { " " });
         let _ = Escape { bytes: self.bytes, json: self.json, left: VALUE_BYTES }.write_str(text);
@@ -105,7 +104,7 @@ impl Line<'_> {
     }
 }
 
-/// The level in five characters.
+/// The level, padded to five characters.
 fn padded(level: Level) -> &'static str {
     match level {
         Level::ERROR => "ERROR",
@@ -142,28 +141,28 @@ impl Visit for Line<'_> {
     }
 }
 
-/// U+0080 to U+00BF begin with this byte in UTF-8, and what follows it is the number itself. Those below U+00A0 are control
-/// characters (C1), which a terminal may obey.
+/// U+0080 to U+00BF start with this byte in UTF-8, and the next byte is the code point. Those below U+00A0 are control
+/// characters (C1), which a terminal may interpret.
 const C1: u8 = 0xc2;
 
 /// `\\u001b`
 const LONGEST_ESCAPE: usize = 6;
 
-/// Escapes what could end a line, forge a field or confuse a terminal.
+/// Escapes characters that could end a line, forge a field or confuse a terminal.
 struct Escape<'a> {
     bytes: &'a mut Vec<u8>,
     json: bool,
-    /// Bytes that may still be written, about.
+    /// Approximate number of bytes that may still be written.
     left: usize,
 }
 
 impl Escape<'_> {
-    /// Writes bytes that stand for themselves, as far as there is room for them: whether there was.
+    /// Writes bytes unescaped, as far as there is room. Returns whether all fitted.
     fn run(&mut self, mut run: &[u8]) -> bool {
         let whole = run.len() <= self.left;
         if !whole {
             run = &run[..self.left];
-            // Not in the middle of a character: one begins with a byte that continues none.
+            // Cut at a character boundary: a character starts with a byte that is not a continuation byte.
             let end = run.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
             run = if run.is_ascii() { run } else { &run[..end] };
         }
@@ -237,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_text_can_control_a_terminal() {
-        // U+009B begins what ESC [ begins, where a terminal takes eight-bit controls.
+        // U+009B is equivalent to ESC [ on a terminal with 8-bit controls.
         assert_eq!(escaped("a\u{80}\u{9b}2J\u{9f}", true), "a\\u0080\\u009b2J\\u009f");
         assert_eq!(
             escaped("\u{a0}\u{bf}\u{df}\u{109b}\u{1f600}", true),

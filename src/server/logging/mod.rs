@@ -1,13 +1,13 @@
-//! The log: every line of an instance, as a `tracing` subscriber that writes text or JSON lines to one file.
+//! The log: a `tracing` subscriber that writes text or JSON lines to one file.
 //!
-//! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is about
-//! to wait, and a write per request would cost more than all its other bookkeeping. The first line into an empty
-//! buffer arms a timer of `FLUSH_MS`, on which the worker's second thread flushes; a full buffer is flushed at once. So a line
-//! is in the file 20 ms later at the latest, an idle worker wakes up for nothing, and only `kill -9` can lose those 20 ms.
-//! Whether lines wait stands in the worker's row of the scoreboard, for `--log`, which waits for them.
+//! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is
+//! about to wait, and a write per request would cost more than all its other bookkeeping. The first line in an empty
+//! buffer arms a timer of `FLUSH_MS`, on which the background thread flushes; a full buffer is flushed at once. So a
+//! line is in the file after 20 ms at most, an idle worker never wakes up, and only `kill -9` can lose those 20 ms. The
+//! worker's row in the scoreboard tells `--log` whether lines are buffered.
 //!
-//! One flush is one write to a file opened with O_APPEND, so that lines of several processes never mix. What came from
-//! outside (targets, methods, a handler's stderr) is escaped: no request can forge a line.
+//! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
+//! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
 
 mod line;
 mod sink;
@@ -28,18 +28,17 @@ use tracing::{Event, Level, Metadata, span};
 
 use crate::sys::fs::open_regular;
 
-/// Form of the log lines.
+/// Format of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people: time, level, process, then `key=value`.
+    /// Time, level, process, then `key=value`.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Longest time that a worker's line waits for company.
+/// Longest time that a worker buffers a line.
 const FLUSH_MS: u64 = 20;
-/// A buffer of this size is flushed at once.
 const FLUSH_BYTES: usize = 8 * 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -47,33 +46,32 @@ static LEVEL: AtomicU8 = AtomicU8::new(2);
 static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
-/// 1 while lines wait.
+/// 1 while lines are buffered.
 static WAITING: OnceLock<&'static AtomicU64> = OnceLock::new();
 
-/// Where the lines go.
+/// The log's writer.
 #[derive(Debug)]
 struct Log {
     file: File,
-    /// A terminal that gets a copy.
     copy: Option<OwnedFd>,
     buffer: Mutex<Buffer>,
     flush: OnceLock<TimerFd>,
 }
 
-/// Lines that are not yet written, and the text of the second they belong to.
+/// Buffered lines, and the formatted second that they belong to.
 #[derive(Debug, Default)]
 struct Buffer {
     lines: Vec<u8>,
-    /// Lines that could not be written, and of which the log does not know yet.
+    /// Lost lines that the log does not mention yet.
     lost: usize,
     second: u64,
     second_text: String,
 }
 
-/// Opens the log for this process and its children, once. `copy` is a terminal for the foreground.
+/// Installs the log for this process and its children, once. `copy` is a terminal, in the foreground.
 ///
 /// # Errors
-/// There is a log already.
+/// A log is installed already.
 pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) -> io::Result<()> {
     set(level, format);
     let log = Log { file, copy, buffer: Mutex::default(), flush: OnceLock::new() };
@@ -82,8 +80,8 @@ pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) 
     tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
-/// Opens the log at `path` to append to it. Anything but a regular file is refused: a FIFO would wait for its reader, and the
-/// server with it.
+/// Opens the log at `path` for appending. Anything but a regular file is refused: a FIFO would block until it has a
+/// reader.
 ///
 /// # Errors
 /// It cannot be opened, or is not a regular file.
@@ -91,16 +89,16 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_regular(File::options().create(true).append(true).mode(0o600), path, 0)
 }
 
-/// Opens the file at `path` in place of the present one, under the same descriptor (log rotation).
+/// Replaces the log file by the one at `path`, under the same descriptor (log rotation).
 ///
 /// # Errors
-/// It cannot be opened; the present one stays.
+/// It cannot be opened; the old file stays in use.
 pub fn reopen(path: &Path) -> io::Result<()> {
     let Some(log) = LOG.get() else { return Ok(()) };
     crate::sys::process::replace(log.file.as_fd(), open(path)?.into())
 }
 
-/// Changes the least level that is logged, and the form of the lines, for this process and those that it forks.
+/// Changes the log level and format of this process and its future children.
 pub fn set(level: Level, format: Format) {
     LEVEL.store(rank(level), Relaxed);
     JSON.store(format == Format::Json, Relaxed);
@@ -116,12 +114,12 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// The descriptor under which the log is open, for a signal handler that reopens it.
+/// The log's descriptor, for a signal handler that reopens it.
 pub fn descriptor() -> Option<BorrowedFd<'static>> {
     LOG.get().map(|log| log.file.as_fd())
 }
 
-/// From now on this process is worker `number`: its lines carry the number, and are buffered; `waiting` is 1 while some are.
+/// Makes this process worker `number`: its lines carry the number and are buffered, and `waiting` is 1 while some are.
 /// Returns the timer on whose expiry the caller calls [`flush`].
 ///
 /// # Errors
@@ -135,14 +133,13 @@ pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<O
     Ok(Some(log.flush.get_or_init(|| timer).as_fd()))
 }
 
-/// From now on this process serves the strategy beside the workers, and its lines say so. Each is written at once: it has
-/// little to say.
+/// Marks the lines of this process as an auxiliary process's. They are not buffered, because they are few.
 pub fn become_auxiliary() {
     WORKER.store(line::AUXILIARY, Relaxed);
 }
 
-/// Lines that `work` logs are another process's: worker `number`'s, or, with `None`, that of a process which serves the strategy.
-/// For a process without threads.
+/// Logs the lines of `work` as worker `number`'s, or with `None` as an auxiliary process's. For a single-threaded
+/// process.
 pub fn on_behalf_of(number: Option<usize>, work: impl FnOnce()) {
     let speaker = number.map_or(line::AUXILIARY, |number| i64::try_from(number).unwrap_or(i64::MAX));
     let own = WORKER.swap(speaker, Relaxed);
@@ -150,35 +147,35 @@ pub fn on_behalf_of(number: Option<usize>, work: impl FnOnce()) {
     WORKER.store(own, Relaxed);
 }
 
-/// From now on this process watches handlers, and its lines say so.
+/// Marks the lines of this process as the keeper's.
 pub fn become_keeper() {
     WORKER.store(line::KEEPER, Relaxed);
 }
 
-/// What [`set`] has set, in one byte, for a process that was forked before.
+/// The level and format in one byte, for [`apply`] in a process that was forked before.
 pub fn settings() -> u8 {
     LEVEL.load(Relaxed) | if JSON.load(Relaxed) { 0x80 } else { 0 }
 }
 
-/// Sets what [`settings`] returned in another process.
+/// Applies what [`settings`] returned in another process.
 pub fn adopt(settings: u8) {
     LEVEL.store(settings & 0x7f, Relaxed);
     JSON.store(settings & 0x80 != 0, Relaxed);
 }
 
-/// Takes note that the flush timer has expired: until the next line arms it, it stays quiet.
+/// Acknowledges the expiry of the flush timer; the next line arms it again.
 pub fn disarm() {
     if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {
         let _ = timer.unset();
     }
 }
 
-/// Lets lines gather until [`flush`] or a full buffer, in a process that otherwise writes each at once.
+/// Buffers lines until [`flush`] or a full buffer, in a process that otherwise writes each at once.
 pub fn hold() {
     HELD.store(true, Relaxed);
 }
 
-/// Writes what is buffered.
+/// Writes the buffered lines.
 pub fn flush() {
     HELD.store(false, Relaxed);
     if let Some(log) = LOG.get() {
@@ -191,7 +188,7 @@ impl Log {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A full disk must not stop the service: what cannot be written is dropped, and counted.
+    /// A full disk must not stop the server: lines that cannot be written are dropped and counted.
     fn write_out(&self, buffer: &mut Buffer) {
         let before = buffer.lost;
         if before > 0 {
@@ -201,7 +198,7 @@ impl Log {
         let nothing = lost > 0 && lost == buffer.lines.iter().filter(|&&byte| byte == b'\n').count();
         buffer.lost = match before {
             0 => lost,
-            // The first line says how many are missing.
+            // The first line tells how many are missing.
             _ if nothing => before + lost - 1,
             _ => lost,
         };
@@ -214,10 +211,10 @@ impl Log {
         buffer.lines.clear();
     }
 
-    /// Puts in front of the lines how many are missing before them.
+    /// Inserts a line that tells how many lines are missing.
     fn say_lost(&self, buffer: &mut Buffer) {
         let lines = std::mem::take(&mut buffer.lines);
-        let message = format!("{} lines are missing here: they could not be written", buffer.lost);
+        let message = format!("{} lines are missing here; they could not be written", buffer.lost);
         self.line(buffer, Level::WARN, |out| out.message(&message));
         buffer.lines.extend_from_slice(&lines);
     }
@@ -264,7 +261,7 @@ fn second_text(seconds: u64) -> String {
     time.to_string().trim_end_matches('Z').to_owned()
 }
 
-/// The subscriber: every event goes to [`LOG`]; spans are not used.
+/// Every event goes to [`LOG`]; spans are not used.
 struct Lines;
 
 impl tracing::Subscriber for Lines {

@@ -1,12 +1,12 @@
-//! Whole lines into the log, or none: a disk that is full, or a limit on the file's size, cuts a write short in the middle of a
-//! line, and what any process wrote next would go on there. So what is there of that line is taken back.
+//! Writes whole lines or none. A full disk or a limit on the file's size can cut a write in the middle of a line, where
+//! the next write of any process would continue; so the torn part is removed.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-/// Appends `lines`, each with its end. Returns how many of them could not be written.
+/// Appends `lines`. Returns how many of them could not be written.
 pub(super) fn append(mut file: &File, lines: &[u8]) -> usize {
     let mut done = 0;
     while done < lines.len() {
@@ -23,9 +23,8 @@ pub(super) fn append(mut file: &File, lines: &[u8]) -> usize {
     lines[whole..].iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// Cuts `torn` off the end of the file, where it must stand: another process may have written since.
+/// Removes `torn` from the end of the file, unless another process has written since.
 fn take_back(file: &File, torn: &[u8]) -> io::Result<()> {
-    // The log is open for writing only.
     let own = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     let start = own.metadata()?.len().checked_sub(torn.len() as u64).ok_or(io::ErrorKind::InvalidData)?;
     let mut end = vec![0; torn.len()];

@@ -1,8 +1,8 @@
-//! `--respond`: what a worker does with a request.
+//! `--respond`: how a worker responds to requests.
 //!
-//! `cgi` launches a handler; the others are for measuring: they answer a small fixed 200 that names the worker, at once
-//! (`fixed`), after occupying the worker for a time without using the CPU (`sleep:DIST`), or with using it (`spin:DIST`).
-//! A request to the last two can ask for a time of its own: `?occupy=400ms`.
+//! `cgi` starts a handler. The others are for measuring: they send a small fixed response with status 200 that names
+//! the worker, at once (`fixed`), after sleeping (`sleep:DIST`), or after using the CPU (`spin:DIST`) for a time drawn
+//! from a distribution. A request to the last two can choose the time itself: `?occupy=400ms`.
 
 mod occupy;
 
@@ -13,7 +13,6 @@ pub use occupy::Occupy;
 
 use crate::dist::Distribution;
 
-/// The parsed option.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Respond {
     /// Launch a handler.
@@ -28,7 +27,7 @@ pub enum Respond {
 }
 
 impl Respond {
-    /// What occupies the worker before the answer, from a seed of its own.
+    /// What delays the answer, with its own seed.
     pub fn occupy(&self, seed: u64) -> Option<Occupy> {
         match self {
             Self::Cgi | Self::Fixed => None,
@@ -55,7 +54,9 @@ impl FromStr for Respond {
             "fixed" => Ok(Self::Fixed),
             "sleep" => distribution().map(Self::Sleep),
             "spin" => distribution().map(Self::Spin),
-            _ => Err(format!("no responder '{name}'; there are: cgi, fixed, sleep:DIST, spin:DIST")),
+            _ => Err(format!(
+                "unknown responder '{name}'; the responders are cgi, fixed, sleep:DIST, spin:DIST"
+            )),
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Occupies a worker for a drawn time: asleep (more workers than cores can be studied) or spinning (the CPU is the limit).
+//! Occupies a worker for a random time: asleep, to study more workers than cores, or spinning, so that the CPU is the
+//! limit.
 //!
-//! A request can ask for a time of its own: `GET /?occupy=400ms` occupies the worker that takes it for just that long, in
-//! the same way, so that an experiment can stall one worker at a moment of its choice.
+//! A request can choose the time itself: `GET /?occupy=400ms` occupies the worker that accepts it for that long, so
+//! that an experiment can stall one worker at a chosen moment.
 
 use std::time::{Duration, Instant};
 
 use crate::dist::{Distribution, Sampler, parse_duration};
 
-/// The longest time that a request can ask for.
+/// Longest time that a request can choose.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The worker's source of service times.
 #[derive(Debug)]
 pub struct Occupy {
     times: Sampler,
@@ -18,12 +18,12 @@ pub struct Occupy {
 }
 
 impl Occupy {
-    /// Times from the distribution, by sleeping or by spinning.
+    /// Draws times from the distribution.
     pub fn new(time: &Distribution, spin: bool, seed: u64) -> Self {
         Self { times: time.sampler(seed), spin }
     }
 
-    /// Returns after the time that the request's query asks for, or else after the next drawn one.
+    /// Waits for the time in the query, or else for the next drawn one.
     pub fn occupy(&mut self, query: &str) {
         let time = asked(query).unwrap_or_else(|| self.times.next());
         if self.spin {
@@ -37,7 +37,7 @@ impl Occupy {
     }
 }
 
-/// The time in `a=1&occupy=400ms`, an hour at the most; what is no time asks for nothing.
+/// The time in `a=1&occupy=400ms`, one hour at most; an invalid time is ignored.
 fn asked(query: &str) -> Option<Duration> {
     let text = query.split('&').find_map(|pair| pair.strip_prefix("occupy="))?;
     Some(parse_duration(text).ok()?.min(LONGEST))

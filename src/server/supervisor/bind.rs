@@ -1,4 +1,4 @@
-//! Binding the instance's port, with errors that say who has it and what to do.
+//! Binds the instance's port, with errors that name its owner and a way out.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,16 +11,16 @@ use crate::server::error::Error;
 use crate::server::privileges::Identity;
 use crate::sys::net;
 
-/// The sockets of an instance, and where a stop leads new connections, or why not.
+/// The sockets of an instance, and the sink of a stop or the reason why there is none.
 pub(super) type Bound = (Vec<OwnedFd>, io::Result<Sink>);
 
-/// Binds the sockets that the strategy of `settings` needs. With port 0, the first one's is everybody's.
+/// Binds the sockets that the strategy of `settings` needs. With port 0, the first socket determines the port of all.
 ///
-/// Sockets that a reload or a worker adds to later are bound by the user who serves, since a reuseport group is of one user;
-/// others, and those of a privileged port, by the one who started the instance.
+/// If a reload or a worker can add sockets later, the server's user binds them, since a reuseport group belongs to one
+/// user. Other sockets, and those of a privileged port, are bound by the user who started the instance.
 ///
 /// # Errors
-/// The port is taken, privileged, or the address is not ours.
+/// The port is taken or privileged, or the address is not local.
 pub(super) fn bind(settings: &Settings, identity: &Identity) -> Result<Bound, Error> {
     let count = settings.listener.sockets();
     if count != SocketCount::One {
@@ -31,7 +31,7 @@ pub(super) fn bind(settings: &Settings, identity: &Identity) -> Result<Bound, Er
     }
     if count == SocketCount::Private && matches!(identity, Identity::Other(_)) {
         return Err(Error::Failed(format!(
-            "port {} is privileged, and with {} each worker binds it as an ordinary user; choose one from 1024 on with --port, or another strategy",
+            "port {} is privileged, and with {} each worker binds it as an ordinary user; choose a port from 1024 with --port, or another strategy",
             settings.port, settings.listener
         )));
     }
@@ -43,7 +43,7 @@ fn open(settings: &Settings) -> io::Result<Bound> {
     let address = socket::local_address(sockets[0].as_fd())?;
     let sink = Sink::bind(address);
     if settings.listener.sockets() == SocketCount::Private {
-        // Proof that the port was free; from now on only its address is needed.
+        // This proves that the port is free; from now on only its address is needed.
         sockets = vec![socket::placeholder(address, settings.terms())?];
     }
     let more = missing(&sockets, settings)?;
@@ -53,15 +53,15 @@ fn open(settings: &Settings) -> io::Result<Bound> {
     Ok((sockets, sink))
 }
 
-/// Takes a listening socket that a service manager passed in place of one of our own; `bind` and `port` are as it has them.
+/// Uses a listening socket that a service manager passed; its address replaces `bind` and `port`.
 ///
 /// # Errors
-/// It is none, or the strategy needs more than one.
+/// It is not a listening TCP socket, or the strategy needs more than one.
 pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let listener = &settings.listener;
     if listener.sockets() != SocketCount::One {
         return Err(Error::Failed(format!(
-            "the listener strategy {listener} needs a socket for each worker, and a service manager passes one; take another strategy (see --help), or let caffeine bind the port itself"
+            "the listener strategy {listener} needs one socket per worker, but a service manager passes only one; choose another strategy (see --help), or let caffeine bind the port itself"
         )));
     }
     let failed = |error: io::Error| Error::Failed(format!("cannot use the socket that was passed: {error}"));
@@ -71,7 +71,7 @@ pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>,
     Ok(sockets)
 }
 
-/// Connections inherit it from the sockets.
+/// Sets `send-timeout` on listening sockets, from which connections inherit it.
 ///
 /// # Errors
 /// Those of setsockopt(2).
@@ -80,7 +80,7 @@ pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::
     sockets.iter().try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
 }
 
-/// The siblings that are missing beside `sockets` for what the strategy needs. They do not listen yet.
+/// Binds the sockets that the strategy needs besides `sockets`. They do not listen yet.
 ///
 /// # Errors
 /// Those of binding.
@@ -93,7 +93,7 @@ pub(super) fn missing(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Ve
         io::ErrorKind::PermissionDenied => io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "port {} is privileged, and the user who serves cannot bind it; stop the instance and start it with {} workers",
+                "port {} is privileged, and the server's user cannot bind it; stop the instance and start it with {} workers",
                 address.port(),
                 settings.workers
             ),
@@ -113,10 +113,13 @@ fn explain(settings: &Settings, error: &io::Error) -> String {
             None => format!("port {port} is in use by another program; choose another with --port"),
         },
         io::ErrorKind::PermissionDenied => format!(
-            "port {port} is privileged; choose one from 1024 on with --port, or give the program CAP_NET_BIND_SERVICE"
+            "port {port} is privileged; choose a port from 1024 with --port, or give the program CAP_NET_BIND_SERVICE"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            format!("{} is not an address of this machine; see ip address, and --bind", settings.bind)
+            format!(
+                "{} is not an address of this machine; choose one that `ip address` lists with --bind",
+                settings.bind
+            )
         }
         _ => format!("cannot listen on {address}: {error}"),
     }

@@ -1,30 +1,30 @@
-//! The accept queues in a stop: closed to new connections while workers still empty them, then given up.
+//! The accept queues during a stop: closed to new connections while workers still empty them, then given up.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::Supervisor;
 use crate::sys::net::{self, MOST_HOPS};
 
-/// What a stop does where it has no sink, or cannot prove that it has every new connection.
-pub(super) const DROPPED: &str = "a stop cannot lead new connections away from the accept queues, and drops their packets \
+/// Warning for a stop without a sink, or with one that does not receive every new connection.
+pub(super) const DROPPED: &str = "a stop cannot divert new connections from the accept queues and drops their packets \
     instead; a client on the same network whose packets have a time to live of 255 may be reset";
 
-/// Has listening sockets drop every SYN but those of neighbours with the greatest time to live. A worker takes this back
-/// from each connection that it accepts.
+/// Makes listening sockets drop every SYN, except those with the largest possible time to live, which only neighbours
+/// can send. A worker undoes this on each connection that it accepts.
 pub(super) fn drop_new_connections(sockets: &[OwnedFd]) {
     for socket in sockets {
-        // Where there is no such option, clients that come while the queues are given up may be reset.
+        // Without this option, clients that arrive while the queues are given up may be reset.
         let _ = net::set_least_hops(socket.as_fd(), MOST_HOPS);
     }
 }
 
 impl Supervisor {
-    /// Has no new connection reach a queue from now on.
+    /// From now on no new connection reaches a queue.
     pub(super) fn divert_new_connections(&mut self) {
         let mut sink = self.own().sink.take();
         let mut diverted = Ok(false);
         self.on_all_sockets(|sockets| {
-            // Workers may attach programs of their own (`reuseport-cbpf`).
+            // Otherwise workers could still attach programs of their own (`reuseport-cbpf`).
             sockets.iter().for_each(|socket| drop(net::lock_program(socket.as_fd())));
             if let Some(sink) = &mut sink {
                 diverted = sink.divert(sockets.len());
@@ -35,7 +35,7 @@ impl Supervisor {
             diverted => {
                 if sink.is_some() {
                     let reason = diverted.err().map_or_else(
-                        || format!("no connection of its own reaches {}", self.address),
+                        || format!("a connection to {} from this process does not arrive", self.address),
                         |error| error.to_string(),
                     );
                     tracing::warn!("{DROPPED} ({reason})");
@@ -46,8 +46,8 @@ impl Supervisor {
         self.own().sink = sink;
     }
 
-    /// Closes the sink once it is the last socket on the port: then new clients are refused, and the port is free. Where the
-    /// kernel does not tell, it is kept to the end.
+    /// Closes the sink once it is the last socket on the port: then new clients are refused and the port is free. If
+    /// the kernel does not tell, the sink stays open to the end.
     pub(super) fn release_port(&mut self) {
         let own = self.own();
         if own.sink.as_mut().is_some_and(|sink| sink.is_alone().unwrap_or(false)) {
@@ -55,12 +55,12 @@ impl Supervisor {
         }
     }
 
-    /// Whether somebody has to look when the port can be released.
+    /// Whether the port is still to be released.
     pub(super) fn holds_sink(&self) -> bool {
         self.own.as_ref().is_some_and(|own| own.sink.is_some())
     }
 
-    /// Copies of the listening sockets, for as long as `act` takes.
+    /// Calls `act` with copies of the listening sockets.
     pub(super) fn on_all_sockets(&mut self, act: impl FnOnce(&[OwnedFd])) {
         if let Err(reason) = self.with_sockets(|_, sockets| act(sockets)) {
             tracing::error!("{reason}");

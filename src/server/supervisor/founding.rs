@@ -1,4 +1,4 @@
-//! Makes a generation and its members, and cleans up after those that are gone.
+//! Makes a generation and its members, and cleans up after ended generations.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,11 +10,11 @@ use crate::scoreboard::Role;
 use crate::server::config::Settings;
 
 impl Supervisor {
-    /// Makes a generation, with a place for each worker and for the process that serves its strategy, if it has one. The
-    /// loop fills them as soon as the generation is the one that [starts](Supervisor::starting).
+    /// Makes a generation, with a member for each worker and for the strategy's auxiliary process. The main loop forks
+    /// them once the generation is the one that [starts](Supervisor::starting).
     ///
     /// # Errors
-    /// The strategy lacks something, or the scoreboard has no room.
+    /// The strategy is not available, or the scoreboard has too few free rows.
     pub(super) fn new_generation(&mut self, settings: Rc<Settings>) -> Result<Rc<Generation>, String> {
         let strategy = settings.listener.open(settings.workers).map_err(|error| {
             format!("listener strategy {} cannot be used here: {error}", settings.listener)
@@ -35,7 +35,7 @@ impl Supervisor {
         Ok(generation)
     }
 
-    /// Rows of the scoreboard that no member has, as many as needed.
+    /// Returns `needed` rows of the scoreboard that no member uses.
     pub(super) fn free_slots(&self, needed: usize) -> Result<Vec<usize>, String> {
         let mut taken = vec![false; self.board.rows()];
         self.staff.iter().for_each(|member| taken[member.slot] = true);
@@ -44,8 +44,8 @@ impl Supervisor {
             return Ok(free);
         }
         Err(format!(
-            "the scoreboard has {} rows, {} are free and {needed} are needed; wait until earlier workers have \
-             finished, or stop the instance and start it again",
+            "the scoreboard has {} rows, of which {} are free, and {needed} are needed; wait until earlier workers have \
+             finished, or restart the instance",
             taken.len(),
             free.len()
         ))
@@ -64,7 +64,7 @@ impl Supervisor {
         });
     }
 
-    /// Gives a member its row in the scoreboard.
+    /// Adds a member and clears its row in the scoreboard.
     pub(super) fn add_member(&mut self, member: Member) {
         self.board.clear(member.slot);
         let role = match member.duty {

@@ -1,8 +1,9 @@
-//! The listening sockets while the instance runs: more of them when workers become more, and a worker for each at any time.
+//! The listening sockets while the instance runs: more are added when the number of workers grows, and each always has
+//! a worker.
 //!
-//! A socket in the group gets connections from the moment it listens, and is never closed while the instance runs (that
-//! would reset its queue). So a generation that binds more sockets and is then given up leaves some behind that its
-//! predecessor does not know.
+//! A socket in a reuseport group receives connections from the moment it listens, and is never closed while the
+//! instance runs, since that would reset its queue. So a generation that binds more sockets and is then abandoned
+//! leaves sockets behind that its predecessor does not know.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -13,13 +14,13 @@ use super::{Phase, Supervisor, bind};
 use crate::listener::socket;
 use crate::server::config::Settings;
 
-/// Pause before another try to serve sockets that have no worker.
+/// Pause before the next attempt to serve sockets that have no worker.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Begins a generation with these settings, and binds the sockets that it needs.
+    /// Starts a generation with these settings, and binds the sockets that it needs.
     pub(super) fn begin(&mut self, settings: Settings) -> Result<Rc<Generation>, String> {
-        // Places first: a socket in the group gets connections at once, so it must be sure that a worker comes to serve it.
+        // Members first: a new socket receives connections at once, so a worker must be certain to come.
         let generation = self.new_generation(Rc::new(settings))?;
         let grown = self
             .grow(&generation.settings)
@@ -33,7 +34,7 @@ impl Supervisor {
         Ok(generation)
     }
 
-    /// Lends the sockets to the strategy of a generation of which no process has been forked yet.
+    /// Lends the sockets to the strategy of a generation that has no process yet.
     pub(super) fn lend_sockets(&mut self, generation: &Generation) -> Result<(), String> {
         let mut prepared = Ok(());
         self.with_sockets(|_, sockets| prepared = generation.strategy.prepare(sockets))?;
@@ -42,11 +43,12 @@ impl Supervisor {
         })
     }
 
-    /// Binds the sockets that are still missing for these settings, and parks them beside the others, which get what can be
-    /// changed on an open socket. The new ones listen last: once they do, they may hold connections and have to stay.
+    /// Binds the missing sockets, parks them beside the others, and applies the settings that can change on an open
+    /// socket. The new ones listen last: from then on they may hold connections and have to stay.
     fn grow(&mut self, settings: &Settings) -> Result<(), String> {
         let parking = &mut self.own().parking;
-        let sockets = parking.copies().map_err(|error| format!("cannot get at the sockets: {error}"))?;
+        let sockets =
+            parking.copies().map_err(|error| format!("cannot access the listening sockets: {error}"))?;
         for listener in &sockets {
             socket::change(listener.as_fd(), settings.terms())
                 .map_err(|error| format!("cannot set backlog and defer-accept: {error}"))?;
@@ -61,8 +63,8 @@ impl Supervisor {
         listen(&more, settings).inspect_err(|_| parking.release_beyond(sockets.len()))
     }
 
-    /// Begins a generation with the current settings if the current one lacks sockets. Looked at in each turn of the
-    /// loop, rather than wherever a generation is given up: so there is no way into that state that could be forgotten.
+    /// Starts a generation with the current settings if the current one lacks sockets. This is checked in every turn of
+    /// the main loop, so that no path into that state can be forgotten.
     pub(super) fn cover_sockets(&mut self) {
         if self.next_cover.is_some_and(|at| at > Instant::now()) {
             return;
@@ -82,31 +84,31 @@ impl Supervisor {
         match begun {
             Ok(generation) => {
                 tracing::info!(
-                    "generation {} does not have all listening sockets: generation {} with the same settings begins",
+                    "generation {} lacks listening sockets; starting generation {} with the same settings",
                     current.number,
                     generation.number
                 );
                 self.starting = Some(generation);
             }
             Err(reason) => {
-                tracing::error!("some listening sockets have no worker, their connections wait: {reason}");
+                tracing::error!("some listening sockets have no worker, so their connections wait: {reason}");
                 self.next_cover = Some(Instant::now() + PAUSE);
             }
         }
     }
 
-    /// A generation that was begun by [`cover_sockets`](Self::cover_sockets) has the settings of the current one.
+    /// Whether [`cover_sockets`](Self::cover_sockets) started this generation: then it shares the settings of the
+    /// current one.
     pub(super) fn only_covers(&self, generation: &Generation) -> bool {
         self.current.as_ref().is_some_and(|current| Rc::ptr_eq(&current.settings, &generation.settings))
     }
 
-    /// Such a generation has failed: another one is begun a little later.
+    /// Schedules another attempt after such a generation failed.
     pub(super) fn cover_later(&mut self) {
         self.next_cover = Some(Instant::now() + PAUSE);
     }
 
-    /// Whether connections wait in a socket that no worker of the generation has. A worker that is still to be forked
-    /// will have all.
+    /// Whether a socket has no worker of this generation. A worker that is not forked yet will have all sockets.
     fn lacks_sockets(&self, generation: &Rc<Generation>) -> bool {
         let count = self.parked();
         generation.divides_sockets()
@@ -118,7 +120,7 @@ impl Supervisor {
             })
     }
 
-    /// Whether a worker is there that has all sockets and runs, and so can empty all queues when it leaves.
+    /// Whether a running worker has all sockets, and so can empty all queues before it ends.
     pub(super) fn has_worker_for_all_sockets(&self) -> bool {
         let count = self.parked();
         self.staff
@@ -126,7 +128,6 @@ impl Supervisor {
             .any(|member| member.is_worker() && member.ready && !member.stopped && member.sockets >= count)
     }
 
-    /// How many listening sockets there are.
     fn parked(&self) -> usize {
         self.own.as_ref().map_or(0, |own| own.parking.len())
     }

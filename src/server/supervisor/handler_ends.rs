@@ -11,8 +11,8 @@ use super::{OVERTIME, Phase, Supervisor, TICK};
 use crate::sys::proctable::{self, Process};
 
 impl Supervisor {
-    /// The workers of a stopping instance have ended: whether its handlers have too. When the grace period is over, they are
-    /// killed.
+    /// Call when the workers have ended: returns whether the handlers of a stopping instance have ended too. After the
+    /// grace period it kills them.
     pub(super) fn handlers_have_ended(&mut self) -> bool {
         let Phase::Stopping { until } = self.phase else { return true };
         if self.handlers.awaited.is_none() {
@@ -27,17 +27,17 @@ impl Supervisor {
         if Instant::now() + OVERTIME < until {
             return false;
         }
-        tracing::warn!("the grace period is over: handlers that still run are killed");
+        tracing::warn!("grace period over; killing the remaining handlers");
         self.kill_handlers();
         true
     }
 
-    /// Whether the staff has others than the keeper, which stays until the handlers have ended.
+    /// Whether a member other than the keeper is left. The keeper stays until the handlers have ended.
     pub(super) fn has_workers(&self) -> bool {
         self.staff.iter().any(|member| !member.is_keeper())
     }
 
-    /// How long a stop sleeps at most before it looks for handlers again; `None` while there are workers.
+    /// How long a stop may sleep before it looks for handlers again; `None` while there are workers.
     pub(super) fn until_handlers_are_due(&self) -> Option<Duration> {
         let Phase::Stopping { until } = self.phase else { return None };
         if self.has_workers() {
@@ -45,20 +45,20 @@ impl Supervisor {
         }
         let known = self.handlers.awaited.is_some();
         let grace = until.saturating_duration_since(Instant::now() + OVERTIME) + Duration::from_millis(1);
-        // With none left it is the keeper that is waited for.
+        // When no handler is left, only the keeper is waited for.
         let over = self.handlers.awaited.as_ref().is_some_and(BTreeSet::is_empty);
         (!over).then_some(if known { grace } else { grace.min(TICK) })
     }
 
-    /// Ends every worker, and at once all that their handlers are: those of workers that died are there as well. A process
-    /// that has left for a session of its own is no longer part of a handler.
+    /// Kills every member and every handler, including handlers of dead workers. A process that moved to a session of
+    /// its own is no longer part of a handler.
     pub(super) fn kill_all(&mut self) {
         self.staff.iter().for_each(|member| member.signal(Signal::SIGKILL));
         self.kill_handlers();
         self.staff.retain(|member| member.pid.is_some());
     }
 
-    /// Kills everything in the sessions of workers but the staff.
+    /// Kills every process in the sessions of workers, except members.
     fn kill_handlers(&mut self) {
         self.handlers.killed = true;
         let (own, sessions) = (getpid(), &self.handlers.known);

@@ -1,6 +1,5 @@
-//! The keeper as the supervisor sees it: one process, of no generation, as long as a setting of any generation needs it.
-//!
-//! Both ends of its socket stay open here: what workers have sent outlives a keeper, and its successor receives it.
+//! The keeper as the supervisor sees it: one process that belongs to no generation and lives as long as any generation
+//! needs it.
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
@@ -21,10 +20,10 @@ use crate::server::keeper::note::Note;
 use crate::server::logging;
 
 impl Supervisor {
-    /// A generation begins: sees to it that there is a keeper, if it needs one.
+    /// Makes sure that there is a keeper if the new generation needs one.
     ///
     /// # Errors
-    /// It has no place.
+    /// The keeper's socket or its row cannot be had.
     pub(super) fn ensure_keeper(&mut self, generation: &Rc<Generation>) -> Result<(), String> {
         if !generation.settings.needs_keeper() {
             return Ok(());
@@ -34,7 +33,7 @@ impl Supervisor {
         }
         if let Some(keeper) = self.staff.iter_mut().find(|member| member.is_keeper()) {
             if keeper.retiring {
-                // It may be about to leave: a successor counts anew.
+                // It may be ending already; a replacement counts from scratch.
                 (keeper.retiring, keeper.told) = (false, false);
                 keeper.signal(Signal::SIGKILL);
             }
@@ -45,7 +44,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// No generation needs the keeper any more: it leaves when the handlers that it watches have ended.
+    /// Retires the keeper when no generation needs it; it ends after the handlers that it watches.
     pub(super) fn dismiss_keeper(&mut self) {
         let needed =
             self.staff.iter().any(|member| !member.is_keeper() && member.generation.settings.needs_keeper());
@@ -54,12 +53,12 @@ impl Supervisor {
         }
     }
 
-    /// Whether the keeper has nothing to wait for any more but handlers: no worker is left that reports to it.
+    /// Whether no worker is left that reports to the keeper.
     pub(super) fn keeper_may_leave(&self) -> bool {
         !self.staff.iter().any(|member| member.is_worker() && member.generation.settings.needs_keeper())
     }
 
-    /// A keeper that is stopped watches nothing. Nobody waits for it to go on: its successor counts anew.
+    /// A keeper stopped by a signal watches nothing: it is killed, and its replacement counts from scratch.
     pub(super) fn replace_keeper(&self) {
         self.staff
             .iter()
@@ -67,7 +66,7 @@ impl Supervisor {
             .for_each(|keeper| keeper.signal(Signal::SIGKILL));
     }
 
-    /// The process in a worker's row has ended: has the keeper look for handlers that it did not report.
+    /// A worker has ended: asks the keeper to look for handlers that the worker did not report.
     pub(super) fn report_gone(&mut self, index: usize, session: Pid) {
         let member = &self.staff[index];
         let (row, header) = (self.board.row(member.slot), self.board.header());
@@ -76,13 +75,13 @@ impl Supervisor {
         if unreported == 0 {
             return;
         }
-        // They count until they are found, or not.
+        // Count them as running until the keeper has looked for them.
         let lost = header.lost.fetch_add(unreported, SeqCst) + unreported;
         subtract(&row.begun, unreported);
         self.tell_keeper(Note::Gone { session: session.as_raw(), lost, timeout });
     }
 
-    /// The log's level and format have changed.
+    /// Tells the keeper the new log level and format.
     pub(super) fn tell_logging(&mut self) {
         self.tell_keeper(Note::Logging(logging::settings()));
     }
@@ -94,22 +93,22 @@ impl Supervisor {
         }
     }
 
-    /// Tries again what could not be sent to the keeper.
+    /// Sends what could not be sent before.
     pub(super) fn send_to_keeper(&mut self) {
         self.keeper_socket.iter_mut().for_each(KeeperSocket::send);
     }
 
-    /// Whether something waits to be sent to the keeper.
+    /// Whether messages to the keeper are waiting.
     pub(super) fn has_unsent(&self) -> bool {
         self.keeper_socket.as_ref().is_some_and(|socket| !socket.unsent.is_empty())
     }
 
-    /// In a forked worker: the end that it reports through, where its settings need it.
+    /// In a forked worker: the end of the socket that it reports through, if its settings need a keeper.
     pub(super) fn entrance(&mut self, settings: &Settings) -> Option<OwnedFd> {
         self.keeper_socket.take().filter(|_| settings.needs_keeper()).map(|socket| socket.entrance)
     }
 
-    /// In a forked keeper: what it is to know.
+    /// In a forked keeper: its context.
     pub(super) fn keeper_post(&mut self, slot: usize, settings: &Settings, supervisor: Pid) -> Option<Post> {
         let KeeperSocket { exit, .. } = self.keeper_socket.take()?;
         Some(Post {

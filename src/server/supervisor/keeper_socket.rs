@@ -6,12 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::server::keeper::note::{self, Note};
 use crate::sys::fdpass;
 
-/// The keeper's socket, once there has been one.
 #[derive(Debug)]
 pub(super) struct KeeperSocket {
     pub entrance: OwnedFd,
     pub exit: OwnedFd,
-    /// What could not be sent yet.
     pub unsent: Vec<Note>,
 }
 
@@ -22,7 +20,7 @@ impl KeeperSocket {
         Ok(Self { entrance, exit, unsent: Vec::new() })
     }
 
-    /// Sends what is unsent, in order, as far as there is room.
+    /// Sends waiting messages in order, as far as there is room.
     pub fn send(&mut self) {
         let mut bytes = [0; note::BYTES];
         let sent = |note: &Note| {

@@ -1,31 +1,31 @@
-//! Lines of one standard error, cut from what comes in pieces. It knows no pipe and no log.
+//! Splits one standard error into lines. It does not read the pipe or write the log.
 
 use std::time::{Duration, Instant};
 
 use crate::cgi::stderr::Writer;
 
-/// A line that is longer than this is cut into several.
+/// A longer line is split.
 const LINE_BYTES: usize = 4096;
 
-/// How long an unfinished line is waited for.
+/// How long to wait for the rest of an unfinished line.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The line that is not finished yet, and whose it is.
+/// The unfinished line, and the handler that wrote it.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     partial: Vec<u8>,
     writer: Option<Writer>,
-    /// When it is logged as it is.
+    /// When the unfinished line is logged as it is.
     due: Option<Instant>,
 }
 
 impl Lines {
-    /// When [`end`](Self::end) is due: a line without an end is logged when for so long nothing more of it has come.
+    /// When [`end`](Self::end) is due: an unfinished line is logged if nothing more of it arrives in time.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// A piece has come, by `writer` if that is known. What another one has not finished is a line of its own.
+    /// Adds a piece, from `writer` if known. An unfinished line of another writer is ended first.
     pub fn add(&mut self, bytes: &[u8], writer: Option<Writer>, mut log: impl FnMut(&[u8], Option<&Writer>)) {
         if writer != self.writer {
             self.end(&mut log);
@@ -41,7 +41,7 @@ impl Lines {
         self.due = (!self.partial.is_empty()).then(|| Instant::now() + PATIENCE);
     }
 
-    /// The unfinished line is one as it is.
+    /// Logs the unfinished line as it is.
     pub fn end(&mut self, mut log: impl FnMut(&[u8], Option<&Writer>)) {
         if !self.partial.is_empty() {
             log(&self.partial, self.writer.as_ref());
@@ -51,7 +51,7 @@ impl Lines {
     }
 }
 
-/// Length of the first line, and how much to drop with its end; `None` when there is no whole one.
+/// Length of the first line, and how many bytes to drop with its end; `None` without a whole line.
 fn next_line(bytes: &[u8]) -> Option<(usize, usize)> {
     match bytes.iter().take(LINE_BYTES).position(|&byte| byte == b'\n') {
         Some(end) => Some((end, end + 1)),

@@ -1,4 +1,4 @@
-//! One process as the supervisor knows it, and the place that it fills.
+//! A process that the supervisor started, replaced when it dies.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,57 +9,55 @@ use nix::unistd::Pid;
 use super::generation::Generation;
 use crate::sys::fork::Fate;
 
-/// A process that lives shorter than this "keeps dying".
+/// A process that lives shorter than this counts as dying at its start.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// The first pause before a process that keeps dying is replaced, and after a fork that failed; it doubles...
+/// First pause before replacing a process that keeps dying, and after a failed fork. It doubles...
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// ...up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the process in a place is for.
+/// The job of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// A worker.
     Worker,
-    /// It serves the strategy beside the workers; the strategy calls it so.
+    /// Serves the strategy beside the workers; the strategy gives the name.
     Auxiliary(&'static str),
-    /// It watches the instance's handlers, and is of no generation.
+    /// Watches the instance's handlers and belongs to no generation.
     Keeper,
 }
 
-/// A place for a process, with or without one in it.
+/// The process may be missing while a replacement is due.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// Row in the scoreboard.
     pub slot: usize,
-    /// A worker's number within the generation.
+    /// Number of a worker within its generation.
     pub number: usize,
     pub duty: Duty,
-    /// The keeper has that of which the settings hold for it.
+    /// For the keeper: the generation whose settings apply to it.
     pub generation: Rc<Generation>,
     pub pid: Option<Pid>,
-    /// How many listening sockets there were when it was forked: it has that number of the first.
+    /// Number of listening sockets when it was forked; it holds the first that many.
     pub sockets: usize,
-    /// It has reported that it accepts.
+    /// It has reported that it is ready.
     pub ready: bool,
-    /// It was stopped (SIGSTOP).
+    /// Stopped by SIGSTOP.
     pub stopped: bool,
-    /// It is to leave, and is not replaced.
+    /// It is to end and will not be replaced.
     pub retiring: bool,
-    /// It was told so.
+    /// SIGTERM has been sent.
     pub told: bool,
-    /// How often a process in this place has died before it accepted, and how the last one ended.
+    /// Deaths before ready, and how the last process ended.
     pub deaths_unready: u32,
     pub last_fate: Option<Fate>,
     started: Instant,
-    /// Deaths in a row shortly after the start.
+    /// Consecutive deaths shortly after the start.
     short_lives: u32,
-    /// When the place is to be filled again.
+    /// When to fork the next process.
     pub due: Option<Instant>,
 }
 
 impl Member {
-    /// An empty place, to be filled at once.
+    /// A member without a process, due at once.
     pub fn new(slot: usize, number: usize, duty: Duty, generation: &Rc<Generation>) -> Self {
         let now = Instant::now();
         Self {
@@ -89,17 +87,16 @@ impl Member {
         self.duty == Duty::Keeper
     }
 
-    /// Whether it serves the strategy of its generation beside the workers.
+    /// Whether it serves its strategy beside the workers.
     pub fn is_auxiliary(&self) -> bool {
         matches!(self.duty, Duty::Auxiliary(_))
     }
 
-    /// Whether it is one of this generation.
     pub fn is_of(&self, generation: &Rc<Generation>) -> bool {
         !self.is_keeper() && Rc::ptr_eq(&self.generation, generation)
     }
 
-    /// What it is called in the log.
+    /// Name for the log.
     pub fn title(&self) -> String {
         match self.duty {
             Duty::Worker => format!("worker {}", self.number),
@@ -112,31 +109,31 @@ impl Member {
         self.pid == Some(Pid::from_raw(pid))
     }
 
-    /// Sends a signal to the process. It is our child and not yet reaped, so the pid is its own.
+    /// Sends a signal. The process is our child and not yet reaped, so the pid is its own.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
             let _ = kill(pid, signal);
         }
     }
 
-    /// Tells it to finish what it has and to end.
+    /// Tells it to finish its work and end.
     pub fn leave(&mut self) {
         self.told = true;
         self.signal(Signal::SIGTERM);
     }
 
-    /// The place is filled.
+    /// A process was forked.
     pub fn begin(&mut self, pid: Pid, sockets: usize) {
         (self.pid, self.sockets) = (Some(pid), sockets);
         (self.started, self.due) = (Instant::now(), None);
     }
 
-    /// Whether a process was in this place before.
+    /// Whether an earlier process died shortly after its start.
     pub fn has_died(&self) -> bool {
         self.short_lives > 0
     }
 
-    /// Pause before the place is filled again, after a death at this moment.
+    /// Pause before the next process, after a death at this moment.
     pub fn pause(&mut self) -> Duration {
         if self.started.elapsed() >= SHORT_LIFE {
             self.short_lives = 0;

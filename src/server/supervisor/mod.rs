@@ -1,7 +1,7 @@
-//! The supervisor: binds, forks the workers, and then does what signals and their deaths ask for.
+//! The supervisor: binds the sockets, forks the workers, then acts on signals and on deaths of its children.
 //!
-//! It never accepts and never touches a request. Its listening sockets are parked ([`Parking`]) except while it forks.
-//! One thread, one loop (`Supervisor::run`): take signals, reap, read reports, restore the staff, wait.
+//! It never accepts and never reads a request. Its listening sockets are parked ([`Parking`]) except while it forks.
+//! One thread runs one loop (`Supervisor::run`): take signals, reap, read reports, start missing members, wait.
 
 mod bind;
 mod closing;
@@ -54,21 +54,21 @@ use member::Member;
 use stderr::Collector;
 use trees::Trees;
 
-/// A stop waits so long for handshakes that had begun when it came: longer than TCP_DEFER_ACCEPT holds a connection.
+/// A stop waits this long for handshakes that are under way: longer than TCP_DEFER_ACCEPT holds a connection.
 const HALF_OPEN: Duration = Duration::from_millis(1500);
-/// Workers end themselves after the grace period, and handlers are killed then; this much later workers are killed too.
+/// After the grace period workers end themselves and handlers are killed; this much later workers are killed too.
 const OVERTIME: Duration = Duration::from_secs(1);
-/// Killed children have ended within this time, unless the kernel holds them.
+/// Killed children end within this time, unless the kernel blocks them.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
-/// How often the supervisor looks while something is under way.
+/// Polling interval while something is under way.
 const TICK: Duration = Duration::from_millis(20);
-/// How often it passes on the turn of workers that are stopped or dead.
+/// How often strategies are told about stopped or dead workers.
 const GONE_TICK: Duration = Duration::from_millis(100);
 
 /// Runs an instance until it is stopped.
 ///
 /// # Errors
-/// It cannot listen, or its workers cannot start: the reason, for the user.
+/// It cannot listen, or its workers cannot start.
 pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) -> Result<(), Error> {
     let mut supervisor = start::open(settings, sources, beginning)?;
     let ended = supervisor.run();
@@ -83,27 +83,26 @@ pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) ->
     ended
 }
 
-/// What an instance begins with, besides its settings.
+/// What an instance starts with, besides its settings.
 #[derive(Debug)]
 pub(super) struct Beginning {
-    /// Its name.
+    /// Lock on the instance's name.
     pub claim: Claim,
-    /// Who waits to hear that it serves.
+    /// Reports readiness to the launcher.
     pub ready: Ready,
-    /// As whom it serves.
+    /// User to serve as.
     pub identity: Identity,
     /// A listening socket that a service manager passed.
     pub given: Option<OwnedFd>,
 }
 
-/// What the instance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Serving, or about to.
+    /// Starting or serving.
     Running,
-    /// No new connections; handshakes that had begun are being completed.
+    /// New connections are refused; handshakes under way are completed.
     Closing { until: Instant },
-    /// Workers finish what they have.
+    /// Workers finish their connections.
     Stopping { until: Instant },
 }
 
@@ -113,44 +112,45 @@ struct Supervisor {
     claim: Claim,
     address: SocketAddr,
     board: &'static Scoreboard,
-    /// `RLIMIT_NOFILE` as it was, for handlers, where ours is higher now.
+    /// Original `RLIMIT_NOFILE`, for handlers, if ours was raised.
     nofile: Option<(u64, u64)>,
-    /// Of the next generation.
+    /// Number of the next generation.
     next_number: u64,
-    /// The generation that serves; `None` until the first one does.
+    /// The serving generation; `None` until the first one is ready.
     current: Option<Rc<Generation>>,
-    /// The one that takes over when all of its members accept.
+    /// The generation that takes over when all of its members are ready.
     starting: Option<Rc<Generation>>,
-    /// All generations of which a process may be left.
+    /// All generations that may still have a process.
     generations: Vec<Rc<Generation>>,
-    /// A reload came before the instance was ready.
+    /// A reload was requested before the instance was ready.
     reload_again: bool,
-    /// Not before this is a generation begun again that [covers sockets](Self::cover_sockets).
+    /// Earliest time of the next [`cover_sockets`](Self::cover_sockets).
     next_cover: Option<Instant>,
-    /// The socket is a service manager's and outlives the instance: what waits in its queue is for the next one.
+    /// The socket is a service manager's and outlives the instance: connections in its queue are left to the next
+    /// instance.
     given: bool,
     staff: Vec<Member>,
     handlers: Handlers,
-    /// The keeper's socket, once there has been one.
+    /// Set once an instance has needed a keeper.
     keeper_socket: Option<KeeperSocket>,
     phase: Phase,
     ready: Option<Ready>,
-    /// What a forked worker closes at once.
+    /// Closed by a forked worker at once.
     own: Option<Own>,
-    /// Where workers report that they accept. A worker gives it up then: each descriptor that it has is copied and closed
-    /// again at every launch.
+    /// Workers report their readiness here, then close it: every open descriptor is copied and closed again at each
+    /// launch.
     reports: Option<PipeWriter>,
-    /// Where workers send leases of deployed trees.
+    /// Workers send leases of deployed trees here.
     leases: Option<OwnedFd>,
 }
 
-/// Descriptors that are the supervisor's alone.
+/// Descriptors of the supervisor alone.
 #[derive(Debug)]
 struct Own {
     parking: Parking,
-    /// `None` where it cannot be set.
+    /// `None` if oom_score_adj cannot be set.
     oom: Option<oom::Score>,
-    /// Where a stop leads new connections; gone when the port is free.
+    /// Receives new connections during a stop; closed when the port is released.
     sink: Option<Sink>,
     signals: SignalFd,
     reports: PipeReader,
@@ -162,7 +162,7 @@ struct Own {
 impl Supervisor {
     fn run(&mut self) -> Result<(), Error> {
         loop {
-            // Signals first: a SIGCHLD taken after the reaping would be the last word of a child not yet looked at.
+            // Signals first: if SIGCHLD were taken after reaping, a child that ended in between would go unnoticed.
             while let Some(signal) = self.next_signal() {
                 self.act(signal);
             }
@@ -185,10 +185,11 @@ impl Supervisor {
         self.own.as_mut().expect("only a worker gives it up, and a worker does not come back here")
     }
 
-    /// Takes note of every child that ended or was stopped. Those that are not of the staff are handlers whose worker has left.
+    /// Handles every child that ended or was stopped. Children that are not members are handlers whose worker has
+    /// ended.
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, fate)) = fork::reap() {
-            // Its last words first: once it is buried, its pid is not known any more.
+            // Read its last report first: after its death its pid is unknown.
             self.read_reports()?;
             if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
                 self.on_child_status(index, fate);
@@ -199,10 +200,10 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Workers report that they accept, or why they cannot.
+    /// Workers report that they are ready, or why they cannot start.
     fn read_reports(&mut self) -> Result<(), Error> {
         let mut text = String::new();
-        // Ends with WouldBlock; what came until then is in `text`. A report is one write of less than PIPE_BUF.
+        // Ends with WouldBlock; `text` holds what was read. A report is one write of less than PIPE_BUF bytes.
         let _ = self.own().reports.read_to_string(&mut text);
         for line in text.lines() {
             let mut words = line.splitn(3, ' ');
@@ -241,7 +242,7 @@ impl Supervisor {
         }
     }
 
-    /// First half of a graceful stop: new connections are refused, queued and half-open ones are still served.
+    /// First half of a graceful stop: new connections are refused; queued connections and handshakes are still served.
     fn close(&mut self) {
         tracing::info!("stopping: no new connections");
         self.own().notify.stopping();
@@ -256,16 +257,16 @@ impl Supervisor {
         self.divert_new_connections();
     }
 
-    /// Second half: workers take what is left in the queues, finish it, and end.
+    /// Second half: workers serve what is left in the queues, finish, and end.
     fn dismiss(&mut self) {
         let youngest = self.starting.as_ref().or(self.current.as_ref());
         let grace = youngest.map_or(Duration::ZERO, |generation| generation.settings.grace);
         self.phase = Phase::Stopping { until: Instant::now() + grace + OVERTIME };
         if !self.given {
             self.on_all_sockets(|sockets| {
-                // Sockets that are closed one after another change places in their group, and the sink with them.
+                // Closing sockets one after another renumbers the group, the sink included.
                 closing::drop_new_connections(sockets);
-                // Now an empty queue is told from one that a worker would wait for.
+                // Non-blocking, so that a worker can tell an empty queue instead of waiting for a connection.
                 sockets.iter().for_each(|socket| drop(net::set_nonblocking(socket.as_fd(), true)));
             });
         }
@@ -275,13 +276,13 @@ impl Supervisor {
         self.tell_retiring();
     }
 
-    /// What time alone brings about.
+    /// Handles everything that is due by time.
     fn advance(&mut self) {
         let now = Instant::now();
         match self.phase {
             Phase::Running => {}
             Phase::Closing { until } => {
-                // A worker must be there to empty the queues; one that was killed just now is known to be dead in a moment.
+                // A worker must be running to empty the queues; a worker killed just now is reaped in a moment.
                 let staffed = now + HALF_OPEN >= until + TICK && self.has_worker_for_all_sockets();
                 let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
                 if now >= until || (staffed && quiet()) {
@@ -309,26 +310,26 @@ impl Supervisor {
     fn reopen_log(&mut self) {
         let path = self.claim.folder().log();
         if let Err(error) = crate::server::logging::reopen(&path) {
-            tracing::error!("cannot reopen {}: {error}; the old file goes on being used", path.display());
+            tracing::error!("cannot reopen {}: {error}; logging continues to the old file", path.display());
         }
         self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));
     }
 
-    /// Copies of the listening sockets, for as long as `work` takes.
+    /// Calls `work` with copies of the listening sockets.
     ///
     /// # Errors
-    /// There are none to be had now: nothing is lost by that, and it can be tried again.
+    /// Copies cannot be made now; nothing is lost, and it can be tried again.
     fn with_sockets(&mut self, work: impl FnOnce(&mut Self, &mut Vec<OwnedFd>)) -> Result<(), String> {
         let mut sockets = self
             .own()
             .parking
             .copies()
-            .map_err(|error| format!("cannot get at the listening sockets: {error}"))?;
+            .map_err(|error| format!("cannot access the listening sockets: {error}"))?;
         work(self, &mut sockets);
         Ok(())
     }
 
-    /// Sleeps until a signal, a report, a line of a handler's stderr, or the next thing that time brings about.
+    /// Sleeps until a signal, a report, output of a handler's stderr, or the next deadline.
     fn wait(&mut self) {
         let limit = self.next_wake_up();
         let timeout =
@@ -349,7 +350,7 @@ impl Supervisor {
         let phase = match self.phase {
             Phase::Running => None,
             Phase::Closing { .. } => Some(TICK),
-            // Not less than a tick: it may be over, and somebody who was killed still has to be reaped.
+            // At least a tick: the deadline may have passed while a killed process still has to be reaped.
             Phase::Stopping { .. } if self.holds_sink() => Some(TICK),
             Phase::Stopping { until: end } => Some(until(end).max(TICK)),
         };

@@ -1,4 +1,4 @@
-//! A reload that is refused or given up: said to whom asked for it, to the service manager, and counted.
+//! Reports a failed reload: to its requester, to the service manager, and in the scoreboard.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::Supervisor;
 
 impl Supervisor {
-    /// The old configuration goes on being served, for this reason.
+    /// Records why the old configuration stays in use.
     pub(super) fn refuse_reload(&mut self, what: &str, reason: &str) {
-        tracing::error!("{what}, the old configuration stays: {reason}");
-        // Before it is counted: `--reload` waits for the count and then reads why.
+        tracing::error!("{what}, keeping the old configuration: {reason}");
+        // Before it is counted: `--reload` waits for the count and then reads the reason.
         if let Err(error) = self.write_refusal(reason) {
             tracing::warn!("cannot write {}: {error}", self.claim.folder().refusal().display());
         }

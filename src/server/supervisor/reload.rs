@@ -1,4 +1,5 @@
-//! Generations in time: a new one starts beside the old one, takes over when all of it accepts, or is given up.
+//! Succession of generations: a new one starts beside the old one, and takes over when all of it is ready or is
+//! abandoned.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -14,7 +15,7 @@ use crate::server::error::Error;
 use crate::server::logging;
 
 impl Supervisor {
-    /// SIGHUP: reads the configuration anew and starts a generation with it. If anything is wrong, the old one goes on.
+    /// SIGHUP: reads the configuration again and starts a generation with it. If anything is wrong, the old one stays.
     pub(super) fn reload(&mut self) {
         if self.phase != Phase::Running {
             return;
@@ -24,7 +25,7 @@ impl Supervisor {
             return;
         };
         if let Some(starting) = self.starting.take() {
-            tracing::warn!("a reload comes before generation {} was ready: it is given up", starting.number);
+            tracing::warn!("reload superseded; abandoning generation {}", starting.number);
             self.retire(|member| member.is_of(&starting));
         }
         self.own().notify.reloading();
@@ -35,39 +36,38 @@ impl Supervisor {
 
     fn try_reload(&mut self, old: &Settings) -> Result<(), String> {
         let mut settings = self.sources.resolve().map_err(|error| error.to_string())?;
-        // The port that was bound, where any would do.
+        // Port 0 means the port that is bound already.
         if settings.port == 0 {
             settings.port = old.port;
         }
         if self.given {
             (settings.bind, settings.port) = (old.bind, old.port);
-            // It may be after the port that was asked for.
+            // The name may derive from the requested port.
             settings.name.clone_from(&old.name);
         }
         if settings.refuse_root && geteuid().is_root() {
             return Err(
-                "refuse-root forbids to serve as root, and this is root; stop it and start it with --user"
-                    .into(),
+                "refuse-root forbids running as root; stop the instance and start it with --user".into()
             );
         }
         if let Some(what) = fixed_difference(old, &settings) {
-            return Err(format!("{what} cannot change while the instance runs; stop it and start it again"));
+            return Err(format!("{what} cannot change while the instance runs; restart it"));
         }
         let Generation { number, settings, .. } = &*self.begin(settings)?;
-        tracing::info!("reload: generation {number} begins with {} workers", settings.workers);
+        tracing::info!("reload: starting generation {number} with {} workers", settings.workers);
         logging::set(settings.log_level, settings.log_format);
         self.tell_logging();
         Ok(())
     }
 
-    /// When all members of the generation that starts accept, it is the current one, and the others leave.
+    /// When all members of the starting generation are ready, it becomes the current one, and the others retire.
     pub(super) fn promote(&mut self) {
         let Some(starting) = &self.starting else { return };
         let mut members = self.staff.iter().filter(|member| member.is_of(starting));
         if matches!(self.phase, Phase::Stopping { .. }) || !members.all(|member| member.ready) {
             return;
         }
-        // A start waits for the keeper too. Later one may be dying, and what workers tell it waits in its socket.
+        // A start also waits for the keeper. Later it may be restarting, and reports to it wait in its socket.
         if self.current.is_none() && self.staff.iter().any(|member| member.is_keeper() && !member.ready) {
             return;
         }
@@ -105,22 +105,21 @@ impl Supervisor {
         }
     }
 
-    /// Has members leave. Those of a generation that accept already finish what they have.
+    /// Retires members. Those that are ready finish their connections.
     fn retire(&mut self, chosen: impl Fn(&Member) -> bool) {
         self.staff.iter_mut().filter(|member| chosen(member)).for_each(|member| member.retiring = true);
-        // Places that wait for a successor are not filled any more.
+        // Members without a process are dropped.
         self.staff.retain(|member| member.pid.is_some() || !member.retiring);
         self.tell_retiring();
     }
 
-    /// Tells those who retire and do not know it yet to leave. Workers leave after the process that serves their strategy:
-    /// then nothing comes after them to what they have emptied.
+    /// Sends SIGTERM to retiring members that have not had it. Workers get it after their auxiliary process has ended,
+    /// so that it passes nothing to a channel that they have emptied.
     pub(super) fn tell_retiring(&mut self) {
         let untold = |member: &&mut Member| member.retiring && !member.told;
         for member in self.staff.iter_mut().filter(|member| member.is_auxiliary()).filter(untold) {
             member.leave();
-            // It may have a connection in hand, which only a worker of its own can take: it does not stand still until those
-            // have left.
+            // It may hold a connection that only its own workers can take, so it must run until they have ended.
             if std::mem::take(&mut member.stopped) {
                 member.signal(Signal::SIGCONT);
             }
@@ -141,8 +140,8 @@ impl Supervisor {
         self.release_idle_dispatchers();
     }
 
-    /// A dispatcher that was stopped again when its workers are gone: it goes on, since the serving generation takes over what
-    /// it has in hand. In a stop there is no such generation.
+    /// A dispatcher may be stopped again when its workers have ended. It is continued, because the current generation
+    /// takes over its connections. During a stop there is no such generation, and it is killed.
     fn release_idle_dispatchers(&mut self) {
         let workers = self.staff.iter().filter(|member| member.is_worker());
         let served: Vec<u64> = workers.map(|member| member.generation.number).collect();
@@ -159,8 +158,8 @@ impl Supervisor {
         }
     }
 
-    /// A member says that it cannot start. Before the instance was ready that ends it; a new generation is given up; a
-    /// successor is tried again.
+    /// A member cannot start. Before the instance is ready this ends the instance; a new generation is abandoned; a
+    /// replacement is tried again.
     pub(super) fn cannot_start(&mut self, generation: &Rc<Generation>, reason: &str) -> Result<(), Error> {
         if self.ready.is_some() {
             return Err(Error::Failed(format!("the workers cannot start: {reason}")));
@@ -174,12 +173,12 @@ impl Supervisor {
             self.cover_later();
             return Ok(());
         }
-        self.refuse_reload("reload given up", reason);
+        self.refuse_reload("reload failed", reason);
         Ok(())
     }
 }
 
-/// What a reload cannot change, if it would have to.
+/// The first setting that differs but cannot change in a reload.
 fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
     [
         (old.bind != new.bind, "the address (bind)"),

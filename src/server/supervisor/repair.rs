@@ -1,5 +1,4 @@
-//! A scoreboard that was truncated is made whole by the process that notices ([`sys::guard`](crate::sys::guard)); what has to
-//! stand in it is the supervisor's to write.
+//! Repairs a truncated scoreboard. [`sys::guard`](crate::sys::guard) restores the file; this writes its contents.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -8,13 +7,13 @@ use super::{Phase, Supervisor};
 use crate::scoreboard::{Role, State};
 
 impl Supervisor {
-    /// Writes the scoreboard anew if its contents were lost. Counters begin again at 0.
+    /// Rewrites the scoreboard if its contents were lost. Counters restart at 0.
     pub(super) fn repair_scoreboard(&mut self) {
         if self.board.is_whole() {
             return;
         }
         let path = self.claim.folder().scoreboard();
-        tracing::error!("{} was truncated: its counters begin again at 0", path.display());
+        tracing::error!("{} was truncated; its counters restart at 0", path.display());
         let header = self.board.header();
         let current = self.current.as_ref().or(self.starting.as_ref());
         if let Some(generation) = current {

@@ -1,4 +1,4 @@
-//! The workers, and the processes that serve them, as the supervisor knows them: hired, watched, replaced.
+//! Forks members, watches them, and replaces them.
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -21,21 +21,21 @@ use crate::server::worker::{self, WorkerContext};
 use crate::sys::fork::{self, Fate};
 use crate::sys::process::fork_single_threaded;
 
-/// Workers and handlers count for so many thousandths of the memory more than they use, when it runs out. A worker has a
-/// successor, and the supervisor has none.
+/// Added to the OOM score of workers and handlers, in thousandths of the memory: a worker can be replaced, the
+/// supervisor cannot.
 const OOM_POINTS: i32 = 100;
-/// This many deaths before it accepts are no accident.
+/// A generation is abandoned after this many deaths of a member before it was ready.
 const HOPELESS: u32 = 5;
 
 impl Supervisor {
-    /// Something happened to a worker.
+    /// A member ended, was stopped or was continued.
     pub(super) fn on_child_status(&mut self, index: usize, fate: Fate) {
         let member = &mut self.staff[index];
         let (title, pid) = (member.title(), member.pid.map_or(0, Pid::as_raw));
         match fate {
             Fate::Continued => {
                 member.stopped = false;
-                tracing::info!("{title} (pid {pid}) goes on");
+                tracing::info!("{title} (pid {pid}) continued");
                 return self.strategy_of(index, |strategy, worker| strategy.back(worker));
             }
             Fate::Stopped => {
@@ -55,12 +55,12 @@ impl Supervisor {
         }
     }
 
-    /// What a worker that is gone held is passed on to the others.
+    /// Tells the strategy that a worker is gone, so that others take over what it held.
     pub(super) fn report_gone_to_strategy(&self, index: usize) {
         self.strategy_of(index, |strategy, worker| strategy.gone(worker));
     }
 
-    /// Tells a worker's strategy about it.
+    /// Calls the strategy of a worker.
     fn strategy_of(&self, index: usize, tell: impl Fn(&dyn Strategy, usize)) {
         let member = &self.staff[index];
         if member.is_worker() {
@@ -68,8 +68,8 @@ impl Supervisor {
         }
     }
 
-    /// All workers wait for the one that serves their strategy. Where it was stopped, another takes its place at once, and it
-    /// is made to go on, to finish what it has in hand and end.
+    /// All workers depend on their auxiliary process. If it was stopped, a replacement starts at once, and the old one
+    /// is continued to finish its work and end.
     fn replace_stopped(&mut self, index: usize) {
         let member = &mut self.staff[index];
         let (duty, generation) = (member.duty, Rc::clone(&member.generation));
@@ -91,7 +91,7 @@ impl Supervisor {
         let row = self.board.row(member.slot);
         row.pid.store(0, Relaxed);
         row.state.store(State::Empty as u64, Relaxed);
-        // Its connections are gone; its handlers are the keeper's to count.
+        // Its connections are gone; the keeper still counts its handlers.
         row.open.store(0, Relaxed);
         row.lingering.store(0, Relaxed);
         row.unwritten.store(0, Relaxed);
@@ -111,14 +111,14 @@ impl Supervisor {
         let pause = if expected { Duration::ZERO } else { member.pause() };
         if !pause.is_zero() {
             tracing::error!(
-                "{title} keeps dying within a second of its start; next try in {} ms",
+                "{title} keeps dying within a second of its start; next attempt in {} ms",
                 pause.as_millis()
             );
         }
         member.due = Some(Instant::now() + pause);
     }
 
-    /// A generation of which one dies again and again before it accepts will never be ready.
+    /// Abandons a starting generation if a member keeps dying before it is ready.
     ///
     /// # Errors
     /// The instance was not ready before.
@@ -131,10 +131,10 @@ impl Supervisor {
         self.cannot_start(&starting, &reason)
     }
 
-    /// Fills every place that is due. What cannot be filled now is tried again.
+    /// Forks every member that is due. A failure is retried later.
     ///
     /// # Errors
-    /// It cannot be filled, and the instance was never ready: whoever starts it waits to hear of that.
+    /// A fork failed before the instance was ready.
     pub(super) fn restore(&mut self) -> Result<(), String> {
         if matches!(self.phase, Phase::Stopping { .. }) {
             return Ok(());
@@ -155,7 +155,7 @@ impl Supervisor {
                 return Err(reason);
             }
             let pause = FIRST_PAUSE.as_millis();
-            tracing::error!("{reason}; next try in {pause} ms");
+            tracing::error!("{reason}; next attempt in {pause} ms");
             for index in due {
                 let member = &mut self.staff[index];
                 member.due = member.due.map(|_| now + FIRST_PAUSE);
@@ -196,7 +196,7 @@ impl Supervisor {
         }
     }
 
-    /// Whose the pipes for standard errors are, and how many it has to lend to handlers.
+    /// The owner of a member's stderr pipes, and how many of them can be lent to handlers.
     fn standard_errors(&self, index: usize) -> (Owner, usize) {
         let Member { slot, number, generation, .. } = &self.staff[index];
         let worker = self.staff[index].is_worker().then_some(*number);
@@ -248,7 +248,7 @@ impl Supervisor {
         let context = WorkerContext {
             slot,
             number,
-            // One that only covers sockets has the settings of one that could.
+            // A generation that only covers sockets uses settings that have been rehearsed.
             rehearses: starting && !self.only_covers(&generation),
             generation: generation.number,
             settings: &generation.settings,

@@ -1,4 +1,4 @@
-//! From settings to a supervisor that is ready to fork: descriptors, limits, log, sockets, state on disk, in this order.
+//! Prepares a supervisor up to the first fork: descriptors, limits, log, sockets, state on disk, in this order.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -29,13 +29,12 @@ use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::{descriptors, fork, net, oom};
 
-/// A scoreboard has this many rows at least: 64 kB.
+/// Least number of rows in a scoreboard: 64 kB.
 const LEAST_ROWS: usize = 255;
-/// The signals that the supervisor acts on.
 const SIGNALS: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
 
-/// Prepares everything up to the first fork: the supervisor with the places of its first generation.
+/// Prepares everything up to the first fork, with the members of the first generation.
 ///
 /// # Errors
 /// The reason, for the user.
@@ -48,8 +47,8 @@ pub(super) fn open(
         let what = what.to_owned();
         move |error: io::Error| Error::Failed(format!("cannot {what}: {error}"))
     };
-    descriptors::close_on_exec_from_3().map_err(failed("keep descriptors from handlers"))?;
-    // Before anything else, in case somebody gets trigger happy.
+    descriptors::close_on_exec_from_3().map_err(failed("set close-on-exec on inherited descriptors"))?;
+    // Before anything else, so that no signal is missed.
     let signals = block_signals().map_err(failed("take signals"))?;
     fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;
     let nofile = raise_descriptor_limit().map_err(failed("raise the limit on open files"))?;
@@ -66,16 +65,18 @@ pub(super) fn open(
     let (copy, oom) = identity.as_starter(|| Ok((terminal(), oom::Score::open())))?;
     identity.settle(&settings)?;
     if !settings.dumpable {
-        fork::be_private().map_err(failed("keep other processes from looking into this one"))?;
+        fork::be_private().map_err(failed("make this process undumpable"))?;
     }
-    let address = socket::local_address(sockets[0].as_fd()).map_err(failed("learn the bound address"))?;
+    let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
     (settings.bind, settings.port) = (address.ip(), address.port());
     open_log(&claim.folder().log(), copy, &settings)?;
     if let Some(warning) = platform::warning() {
         tracing::warn!("{warning}");
     }
     if matches!(identity, Identity::Root) {
-        tracing::warn!("this is root, and so are the handlers: give --user, or --user root if that is meant");
+        tracing::warn!(
+            "running as root, and so will every handler; pass --user NAME (--user root silences this)"
+        );
     }
     let sink =
         sink.and_then(|sink| sink.inspect_err(|error| tracing::warn!("{} ({error})", closing::DROPPED)).ok());
@@ -129,12 +130,13 @@ pub(super) fn open(
 fn block_signals() -> io::Result<SignalFd> {
     let set: SigSet = SIGNALS.into_iter().collect();
     set.thread_block()?;
-    // A log at its size limit is an error of write(), and a terminal may be written to from the background.
+    // At its size limit, writing the log must fail instead of raising SIGXFSZ; and a background process may write to
+    // the terminal.
     [Signal::SIGXFSZ, Signal::SIGTTOU].into_iter().collect::<SigSet>().thread_block()?;
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
-/// Raises the soft limit to the hard one. Returns the limits as they were when that changed anything.
+/// Raises the soft limit to the hard one. Returns the previous limits if they changed.
 fn raise_descriptor_limit() -> io::Result<Option<(u64, u64)>> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft == hard {
@@ -151,8 +153,8 @@ fn open_log(path: &Path, copy: Option<OwnedFd>, settings: &Settings) -> Result<(
     logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
 }
 
-/// The terminal on standard error, if it is one: opened anew so that it can be non-blocking, since a terminal that nobody
-/// reads must not stop the server.
+/// The terminal on standard error, opened again to make it non-blocking: a terminal that is not read must not stop the
+/// server.
 fn terminal() -> Option<OwnedFd> {
     if !io::IsTerminal::is_terminal(&io::stderr()) {
         return None;
@@ -162,7 +164,7 @@ fn terminal() -> Option<OwnedFd> {
 }
 
 fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {
-    // Room for a generation, one that is finishing, and more workers after a reload.
+    // Room for one generation, one that is finishing, and more workers after a reload.
     let rows = (4 * settings.workers).clamp(LEAST_ROWS, 2 * MAX_WORKERS + LEAST_ROWS);
     let board = Scoreboard::create(path, rows)
         .map_err(|error| Error::Failed(format!("cannot write the scoreboard {}: {error}", path.display())))?;

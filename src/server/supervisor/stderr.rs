@@ -1,8 +1,8 @@
-//! Handlers' standard errors: the pipes of all workers, written to the log line by line with the worker, and the handler where
-//! it has a pipe to itself ([`cgi::stderr`](crate::cgi::stderr)).
+//! Handlers' standard error: reads the pipes of all workers and writes each line to the log with its worker and, if the
+//! handler has a pipe to itself, the handler ([`cgi::stderr`](crate::cgi::stderr)).
 //!
-//! The supervisor reads them, because a handler may outlive its worker. The pipes of a place stay for the successor of a
-//! worker that died; those of one that left are read until the last of its handlers has closed them.
+//! The supervisor reads the pipes, because a handler may outlive its worker. The pipes of a dead worker go to its
+//! replacement; those of a retired worker are read until its last handler has closed them.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -17,33 +17,30 @@ use crate::cgi::stderr::{PIPES, Pipes, Table, Writer};
 use crate::server::logging;
 use crate::sys::net;
 
-/// One read.
 const READ_BYTES: usize = 16 * 1024;
-/// Reads before signals and workers are looked at again: a handler that never stops writing must not keep the supervisor from
-/// its other duties.
+/// Reads per turn of the main loop: a handler that never stops writing must not delay signals and deaths.
 const READS_PER_TURN: usize = 8;
-/// Pipes of all workers together, beside one for each that is shared: the kernel makes them small for a user who has many
+/// Most lendable pipes of all workers together. The kernel shrinks the pipes of a user who has many
 /// (pipe-user-pages-soft).
 const MOST_PIPES: usize = 256;
-/// One descriptor in this many may be a pipe's.
+/// At most one descriptor in this many is a pipe.
 const SHARE_OF_DESCRIPTORS: usize = 16;
 
-/// How many pipes each of `workers` workers gets, where a process may have `descriptors`.
+/// How many lendable pipes each of `workers` workers gets, if a process may have `descriptors`.
 pub(super) fn pipes_each(workers: usize, descriptors: u64) -> usize {
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX) / SHARE_OF_DESCRIPTORS;
     PIPES.min(MOST_PIPES.min(descriptors) / workers.max(1))
 }
 
-/// Whose pipes: a row of the scoreboard, and who is in it.
+/// The owner of pipes: a row of the scoreboard, and the process in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub row: usize,
     pub generation: u64,
-    /// A worker's number, `None` for a process that serves the strategy beside them.
+    /// Worker number; `None` for an auxiliary process.
     pub worker: Option<usize>,
 }
 
-/// Reads all pipes.
 #[derive(Debug)]
 pub(super) struct Collector {
     epoll: Epoll,
@@ -56,28 +53,28 @@ pub(super) struct Collector {
 struct Pipe {
     owner: Owner,
     reader: PipeReader,
-    /// For the worker and its successors; `None` when there will be none.
+    /// For the worker and its replacements; `None` when there will be none.
     end: Option<OwnedFd>,
-    /// Where it is told who has it; `None` for the one that is shared.
+    /// Index in the table of borrowers; `None` for the shared pipe.
     lent: Option<(usize, usize)>,
     lines: Lines,
 }
 
 impl Collector {
-    /// One for as many places as `table` has.
+    /// Reads pipes for as many members as `table` has entries.
     ///
     /// # Errors
-    /// No descriptors.
+    /// Those of epoll_create1(2).
     pub fn new(table: &'static Table) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         Ok(Self { epoll, table, pipes: BTreeMap::new(), next_key: 0 })
     }
 
-    /// Makes the pipes of a process that is about to be forked, `count` beside the shared one, unless an earlier one
-    /// in its place has left them. With too few descriptors there are fewer.
+    /// Makes the pipes of a process before its fork: the shared one and `count` lendable ones. It keeps those of a
+    /// predecessor, and makes fewer if descriptors are scarce.
     ///
     /// # Errors
-    /// There is not even one.
+    /// Not even the shared pipe can be made.
     pub fn prepare(&mut self, owner: Owner, count: usize) -> io::Result<()> {
         if self.pipes.values().any(|pipe| pipe.owner == owner && pipe.end.is_some()) {
             return Ok(());
@@ -95,7 +92,7 @@ impl Collector {
     fn add(&mut self, owner: Owner, lent: Option<(usize, usize)>) -> io::Result<()> {
         let (reader, writer) = io::pipe()?;
         net::set_nonblocking(reader.as_fd(), true)?;
-        // Both ways, so that its writers need no reader beside themselves.
+        // Opened for reading too, so that a writer never gets SIGPIPE for want of a reader.
         let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
         let end = OpenOptions::new()
             .read(true)
@@ -109,7 +106,7 @@ impl Collector {
         Ok(())
     }
 
-    /// In a forked process: what it writes to. First its own standard error, which handlers share when they must.
+    /// In a forked process: its own standard error, which handlers share if they must, and the lendable pipes.
     pub fn take_ends(&mut self, owner: Owner) -> Option<(OwnedFd, Pipes)> {
         let mut own = self.pipes.values_mut().filter(|pipe| pipe.owner == owner && pipe.end.is_some());
         let shared = own.next()?.end.take()?;
@@ -122,17 +119,17 @@ impl Collector {
         Some((shared, Pipes::new(self.table, place, ends)))
     }
 
-    /// Rows of which nobody will be forked any more.
+    /// Closes our copy of the write ends for rows that get no further process.
     pub fn vacate(&mut self, is_vacant: impl Fn(usize) -> bool) {
         self.pipes.values_mut().filter(|pipe| is_vacant(pipe.owner.row)).for_each(|pipe| pipe.end = None);
     }
 
-    /// When [`collect`](Self::collect) has something to do although nothing comes.
+    /// When [`collect`](Self::collect) is due without new input.
     pub fn due(&self) -> Option<Instant> {
         self.pipes.values().filter_map(|pipe| pipe.lines.due()).min()
     }
 
-    /// Logs every whole line that has come, and those that nobody finishes.
+    /// Logs every whole line, and unfinished lines whose time is over.
     pub fn collect(&mut self) {
         let mut piece = [0; READ_BYTES];
         let mut events = [EpollEvent::empty(); READS_PER_TURN];
@@ -151,12 +148,14 @@ impl Collector {
 
     fn read(&mut self, key: u64, piece: &mut [u8]) {
         let Some(pipe) = self.pipes.get_mut(&key) else { return };
-        // It is lent to the next one only when it is empty: before and after a read of one handler's words it has it.
+        // A pipe is lent again only when it is empty, so it has the same borrower before and after a read of one
+        // handler's output.
         let before = pipe.writer(self.table);
         match pipe.reader.read(piece) {
             Ok(0) => {
                 pipe.log_rest();
-                // Explicitly: a process that was just forked may still have it, and the watch would not end with our copy.
+                // Explicitly: a process that was just forked may still have the pipe, and then closing our copy does
+                // not end the watch.
                 let _ = self.epoll.delete(&pipe.reader);
                 self.pipes.remove(&key);
             }
@@ -168,7 +167,7 @@ impl Collector {
         }
     }
 
-    /// Logs what has come, as the last of all.
+    /// Logs the remaining output at the end of the instance.
     pub fn finish(&mut self) {
         const LAST_TURNS: usize = 64;
         (0..LAST_TURNS).for_each(|_| self.collect());
@@ -192,7 +191,7 @@ impl Pipe {
     }
 }
 
-/// The mark and the names stand before the text, which could contain some itself.
+/// The marker and the names precede the text, which could contain a marker itself.
 fn log(worker: Option<usize>, writer: Option<&Writer>, line: &[u8]) {
     let name = writer.map(|writer| String::from_utf8_lossy(&writer.name).into_owned());
     logging::on_behalf_of(worker, || {

@@ -11,20 +11,20 @@ use crate::sys::fork;
 use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
 
 impl Supervisor {
-    /// Has replaced trees that nothing uses any more removed.
+    /// Removes replaced trees that are no longer used.
     pub(super) fn sweep_trees(&mut self) {
         let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
         let unused = self.own().trees.sweep(&staff);
         self.remove_trees(unused);
     }
 
-    /// Has these trees removed, as far as they are not in place, by a process that may take its time. What is left when it
-    /// is killed, or could not be made, is left to the next deploy.
+    /// Removes these trees, unless they are in place, in a process of their own. What it leaves behind if it fails or
+    /// is killed, the next deploy removes.
     pub(super) fn remove_trees(&mut self, trees: Vec<PathBuf>) {
         if trees.is_empty() || !matches!(fork_single_threaded(), Ok(None)) {
             return;
         }
-        // It must keep neither the name nor the port nor a lease of the instance, nor the launcher waiting.
+        // The process must not hold the instance's name, port or leases, nor keep the launcher waiting.
         (self.own, self.reports, self.leases) = (None, None, None);
         self.claim.close_in_child();
         self.ready.iter().for_each(|ready| ready.close_in_child());

@@ -1,7 +1,6 @@
-//! The instance's part in the life of deployed trees ([`deployed`] has the whole story): it holds a lease of each tree that
-//! its workers have started handlers in, until the tree is no longer in place and nothing runs in it; then it removes the
-//! tree, if it may. Workers come and go, and so it is the supervisor that vouches for their handlers. A process of its own
-//! removes the files, which can take long.
+//! Leases of deployed trees ([`deployed`] describes their life): the instance holds a lease of each tree in which its
+//! workers have started handlers, until the tree has been replaced and nothing runs in it. The supervisor holds the
+//! leases because workers come and go.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -21,31 +20,30 @@ use crate::sys::lock::is_byte_locked;
 use crate::sys::proctable;
 use crate::sys::traces::{self, Traces};
 
-/// A tree that was replaced is looked at after this time; the pause doubles...
+/// First pause before checking a replaced tree. It doubles...
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// ...up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// All leases of the instance.
 #[derive(Debug)]
 pub(super) struct Trees {
     arrivals: OwnedFd,
     leases: HashMap<PathBuf, Lease>,
-    /// When to look whether trees that were replaced are still used.
+    /// When to check whether replaced trees are still used.
     due: Option<Instant>,
     pause: Duration,
 }
 
 #[derive(Debug)]
 struct Lease {
-    /// Holds a byte of it (see [`deployed::LEASE`]).
+    /// Holds a lock on a byte of the lease file (see [`deployed::LEASE`]).
     lock: File,
-    /// When it was first seen that the tree is no longer in place, since the boot.
+    /// When the tree was first seen to be replaced, since boot.
     replaced: Option<Duration>,
 }
 
 impl Trees {
-    /// None yet; and where workers send leases to.
+    /// Returns no leases, and the socket to which workers send them.
     ///
     /// # Errors
     /// `EMFILE`.
@@ -62,7 +60,7 @@ impl Trees {
         self.due
     }
 
-    /// Takes the leases that have arrived. The first one of a new tree tells that another one was replaced.
+    /// Receives leases. The first lease of a new tree implies that another tree was replaced.
     pub fn collect(&mut self) {
         let mut path = [0; libc::PATH_MAX as usize];
         let mut is_new = false;
@@ -80,11 +78,12 @@ impl Trees {
         }
     }
 
-    /// Lets go of trees in which nothing runs any more: these. `staff` are the processes of the instance that are no handlers.
+    /// Drops the leases of trees in which nothing runs any more, and returns these trees. `staff` are the instance's
+    /// processes that are not handlers.
     pub fn sweep(&mut self, staff: &[Pid]) -> Vec<PathBuf> {
         self.note_replaced();
         let replaced: Vec<PathBuf> = self.replaced().cloned().collect();
-        // First who is starting a handler, then what runs: what is started from now on is not in these trees.
+        // First the launches under way, then the running processes: later launches are not in these trees.
         let idle = |path: &&PathBuf| {
             let lease = self.leases.get(*path);
             lease.is_some_and(|lease| is_byte_locked(&lease.lock, LAUNCH).is_ok_and(|locked| !locked))
@@ -112,7 +111,7 @@ impl Trees {
         unused
     }
 
-    /// Lets go of all trees: the instance ends, and its handlers have.
+    /// Drops all leases, because the instance and its handlers have ended.
     pub fn finish(&mut self) -> Vec<PathBuf> {
         self.leases.drain().map(|(path, _)| path).collect()
     }
@@ -121,7 +120,7 @@ impl Trees {
         self.leases.iter().filter(|(_, lease)| lease.replaced.is_some()).map(|(path, _)| path)
     }
 
-    /// Looks which trees are in place; whether one is no longer that was.
+    /// Updates which trees are in place. Returns whether one was replaced since the last call.
     fn note_replaced(&mut self) -> bool {
         let bases: BTreeSet<PathBuf> = self.leases.keys().map(|path| base(path).to_owned()).collect();
         let mut found = false;
@@ -145,7 +144,7 @@ pub(super) fn name(tree: &Path) -> &OsStr {
     tree.file_name().unwrap_or_default()
 }
 
-/// When handlers that may not be looked into were started: they may be in any tree that was in place then.
+/// Start times of handlers that /proc does not let us inspect: they may be in any tree that was in place then.
 fn hidden_handlers(traces: &Traces, staff: &[Pid]) -> impl Iterator<Item = Duration> {
     let all = if traces.hidden.is_empty() { Vec::new() } else { proctable::processes().unwrap_or_default() };
     let is_handler = move |pid: Pid| {

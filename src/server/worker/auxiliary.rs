@@ -13,8 +13,8 @@ use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::{fork, signal};
 
-/// Runs it to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below belongs to
-/// the supervisor that was forked.
+/// Runs the process to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below
+/// belongs to the supervisor that was forked.
 pub fn run(context: WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> ! {
     let code = catch_unwind(AssertUnwindSafe(|| work(&context, ready))).unwrap_or(101);
     fork::exit_now(code)

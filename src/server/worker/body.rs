@@ -1,4 +1,4 @@
-//! A request body that is still coming: how much of it is there, and until when more must be. It reads no socket.
+//! A request body that is still arriving: how much has arrived, and when more is due. It reads no socket.
 
 use std::io;
 use std::path::Path;
@@ -10,25 +10,24 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Framing;
 use crate::server::config::Settings;
 
-/// No body is due later, so that no sum of times overflows.
+/// Bound on deadlines, so that no sum of times overflows.
 const A_YEAR_S: u64 = 365 * 24 * 3600;
 
-/// The body cannot be kept anywhere: the disk is full (507), or something else is wrong.
+/// The body cannot be stored: 507 if the disk is full, else 500.
 pub fn no_room(error: &io::Error) -> Refusal {
     tracing::error!("a request body could not be stored: {error}");
     let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
     Refusal::new(if full { 507 } else { 500 }, "the request body could not be stored")
 }
 
-/// A request whose body is still coming.
 #[derive(Debug)]
 pub struct Body {
-    /// The bytes of its head, parsed once more when the body is there.
+    /// The request head, parsed again when the body is complete.
     pub head: Vec<u8>,
-    /// Where the body goes; `None` where nobody reads it.
+    /// Where the body is stored; `None` if it is not needed.
     pub spool: Option<Spool>,
     rest: Rest,
-    /// When the head was whole, and how much has come since.
+    /// When the head was complete; then the number of bytes received since.
     begun: Instant,
     pub received: u64,
 }
@@ -40,7 +39,7 @@ enum Rest {
 }
 
 impl Body {
-    /// One that begins now, after `head`, of which this many bytes have come and which may have `most`.
+    /// Starts a body after `head`. `received` bytes of it have arrived, and it may have up to `most`.
     pub fn new(head: &[u8], spool: Option<Spool>, framing: Framing, received: usize, most: u64) -> Self {
         let rest = match framing {
             Framing::Chunked => Rest::Chunked(Decoder::new(most)),
@@ -50,7 +49,7 @@ impl Body {
         Self { head: head.to_vec(), spool, rest, begun: Instant::now(), received: received as u64 }
     }
 
-    /// Bytes that are still to come, where that is known.
+    /// Bytes still to come, if known.
     pub fn owed(&self) -> Option<u64> {
         match self.rest {
             Rest::Length(left) => Some(left),
@@ -58,8 +57,8 @@ impl Body {
         }
     }
 
-    /// Until when more of it must have come: some of it within the time-out, and on the whole no less than the least rate, to
-    /// which the time-out is added once.
+    /// When more must arrive: some bytes within body-timeout, and on average no less than min-rate, with body-timeout
+    /// added once.
     pub fn deadline(&self, settings: &Settings) -> Instant {
         let progress = Instant::now() + settings.body_timeout;
         let Some(seconds) = self.received.checked_div(settings.min_rate) else { return progress };
@@ -67,7 +66,8 @@ impl Body {
         progress.min(rate)
     }
 
-    /// Takes from `input` what belongs to the body: how many bytes were used, and whether the body is whole.
+    /// Consumes the part of `input` that belongs to the body. Returns how many bytes were used, and whether the body is
+    /// complete.
     pub fn take(&mut self, input: &[u8], directory: &Path) -> Result<(usize, bool), Refusal> {
         let decoded;
         let (data, used, complete) = match &mut self.rest {
@@ -89,8 +89,8 @@ impl Body {
     }
 }
 
-/// What chunks in `input` hold, in one piece: a client that sends chunks of one byte must not cost a system call for each. Then
-/// how much of it was used, and whether the body is whole.
+/// Decodes the chunks in `input` into one buffer, so that chunks of one byte do not cost a write each. Returns the
+/// data, how many bytes were used, and whether the body is complete.
 fn decode(decoder: &mut Decoder, input: &[u8]) -> Result<(Vec<u8>, usize, bool), Refusal> {
     let (mut data, mut used) = (Vec::with_capacity(input.len()), 0);
     loop {

@@ -1,4 +1,4 @@
-//! A worker's descriptors when they become scarce: who may take one for long, and whether there is one for the next connection.
+//! A worker's file descriptors when they are scarce: slow connections must leave some for new ones.
 
 use std::io;
 use std::os::fd::{AsFd, RawFd};
@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::sys::resource::{Resource, getrlimit};
 
-/// This many, or a quarter of all if that is less, are for connections that are served at once.
+/// This many, or a quarter of all if that is less, are reserved for connections that are served at once.
 const RESERVED: u64 = 32;
 
-/// What a worker knows of them.
 #[derive(Debug)]
 pub struct Descriptors {
     highest_held: RawFd,
@@ -17,7 +16,7 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Of this process, by its limit.
+    /// Reads the process's limit.
     ///
     /// # Errors
     /// Those of getrlimit(2): none.
@@ -27,20 +26,20 @@ impl Descriptors {
         Ok(Self { highest_held, scarce: AtomicBool::new(false) })
     }
 
-    /// Whether a client that has to be waited for may keep this one.
+    /// Whether a slow connection may keep this descriptor.
     pub fn may_be_held(&self, fd: RawFd) -> bool {
         fd <= self.highest_held
     }
 
-    /// This one was taken for as long as a handler runs. After the first high number the worker always looks before it accepts.
+    /// A descriptor is held while a handler runs. After the first high number, [`spare`](Self::spare) always checks.
     pub fn taken(&self, fd: RawFd) {
         if !self.may_be_held(fd) {
             self.scarce.store(true, Relaxed);
         }
     }
 
-    /// Whether there are two: for a connection, and for watching its handler. A strategy that is passed connections has lost one
-    /// for which there is no descriptor (SCM_RIGHTS of unix(7)), while it could have waited.
+    /// Checks that two descriptors are free: for a connection, and for watching its handler. A connection that is
+    /// passed to a worker without a free descriptor is lost (SCM_RIGHTS of unix(7)), while it could have waited.
     ///
     /// # Errors
     /// `EMFILE`, `ENFILE`.

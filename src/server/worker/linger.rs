@@ -1,54 +1,53 @@
-//! Lingering: after an answer of our own the client may still be sending its request. Closing on unread input would send a
-//! reset, which can overtake the answer, and many clients (nginx as a proxy, Python's http.client) read nothing before they
-//! have sent all. So the rest is read and dropped, and this is how long that may go on. It does no I/O.
+//! Lingering: after the server's own answer the client may still be sending its request. Closing with unread input
+//! would send a RST, which can overtake the answer, and many clients (nginx as a proxy, Python's http.client) read
+//! nothing before they have sent everything. So the rest is read and dropped for a bounded time. This computes the
+//! bounds; it does no I/O.
 //!
-//! A client can linger on purpose. It then costs a descriptor and no memory, at most [`LONGEST`], and it must send at
-//! `--min-rate`; beyond what it announced only [`SURPLUS`] is taken. Where places or descriptors are short, the oldest
-//! lingering connection is closed.
+//! A client can linger on purpose. That costs a descriptor and no memory, for [`LONGEST`] at most; the client must send
+//! at `--min-rate`, and at most [`SURPLUS`] bytes more than announced. If connections or descriptors are scarce, the
+//! oldest lingering connection is closed.
 
 use std::time::{Duration, Instant};
 
-/// In all. As nginx's `lingering_time`.
+/// Total time, like nginx's `lingering_time`.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Without a byte, while some of the request is still to come. As nginx's `lingering_timeout`.
+/// Pause while part of the request is still to come, like nginx's `lingering_timeout`.
 const IDLE: Duration = Duration::from_secs(5);
-/// Without a byte, when the whole request was read: the client only has to close.
+/// Pause when the whole request was read: the client only has to close.
 const MOMENT: Duration = Duration::from_secs(1);
-/// Bytes beyond the announced ones.
+/// Bytes beyond the announced length.
 const SURPLUS: u64 = 64 * 1024;
 
-/// A connection that has its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Linger {
-    /// Bytes of the request that were still to come; `None` where the request did not say.
+    /// Bytes of the request still to come; `None` if unknown.
     owed: Option<u64>,
     received: u64,
     begun: Instant,
 }
 
 impl Linger {
-    /// Begins now, with this many bytes still to come.
+    /// Starts now, with `owed` bytes still to come.
     pub fn new(owed: Option<u64>) -> Self {
         Self { owed, received: 0, begun: Instant::now() }
     }
 
-    /// When it began.
     pub fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// This many bytes more were dropped.
+    /// Counts bytes that were read and dropped.
     pub fn dropped(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u64);
     }
 
-    /// More has come than was announced, and more than is worth reading.
+    /// Whether the client has sent too much beyond the announced length.
     pub fn is_over(&self) -> bool {
         self.owed.is_some_and(|owed| self.received > owed.saturating_add(SURPLUS))
     }
 
-    /// Until when something must have come, or the client must have closed, counted from `now`. `min_rate` is in bytes per
-    /// second, 0 for none.
+    /// Deadline for the next byte or the client's close, at `now`. `min_rate` is in bytes per second; 0 means no
+    /// minimum.
     pub fn deadline(&self, now: Instant, min_rate: u64) -> Instant {
         let whole = self.owed.is_some_and(|owed| self.received >= owed);
         let pause = now + if whole { MOMENT } else { IDLE };

@@ -46,7 +46,7 @@ use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::{fork, map, net, sandbox, signal};
 
-/// Runs a worker to its end; `ready` is called when it accepts. Never returns and never unwinds: the stack below
+/// Runs a worker to its end; `ready` is called when it can accept. Never returns and never unwinds: the stack below
 /// belongs to the supervisor that was forked.
 pub fn run(context: WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> ! {
     let code = catch_unwind(AssertUnwindSafe(|| work(context, ready))).unwrap_or(101);

@@ -1,5 +1,4 @@
-//! `--pin`: a worker, and the handlers that it starts, on one CPU. Knows the number of the worker and which CPUs the
-//! supervisor may use, nothing of caches or of what else runs.
+//! `--pin`: keeps a worker and its handlers on one CPU.
 
 use std::io;
 
@@ -8,7 +7,7 @@ use nix::unistd::Pid;
 
 use crate::sys::tether;
 
-/// Keeps the calling process on one of the CPUs it may use: the first for worker 0, and so on, and round again.
+/// Pins the calling process to one of the CPUs it may use: worker 0 to the first, and so on, cyclically.
 ///
 /// # Errors
 /// Those of sched_setaffinity(2).

@@ -1,15 +1,14 @@
-//! What an acceptor does when accept() fails: which errors belong to one connection, which pass with time and which last, and
-//! how long it stands back. It does not accept.
+//! Handles errors of accept(): which concern one connection, which are temporary, and how long to pause.
 
 use std::io;
 use std::time::Duration;
 
-/// How long an acceptor stands back when accept() would fail again at once.
+/// Pause when accept() would fail again at once.
 const PAUSE: Duration = Duration::from_millis(50);
-/// After this many failures in a row it is not one connection's fault any more.
+/// After this many consecutive failures, the error is not limited to one connection.
 const IN_A_ROW: u32 = 100;
 
-/// Whether accept() fails for want of something.
+/// The state of consecutive failures.
 #[derive(Debug, Default)]
 pub struct Shortage {
     told: bool,
@@ -17,7 +16,7 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    /// After an accept() that gave nothing: a signal is no news; what would fail again needs a moment to pass, and is told once.
+    /// Handles a failed accept(): ignores signals, pauses for an error that would recur, and logs that once.
     pub fn stand_back(&mut self, error: &io::Error) {
         if error.kind() == io::ErrorKind::Interrupted {
             return;
@@ -30,7 +29,7 @@ impl Shortage {
             match is_lack(error) {
                 true => tracing::warn!("cannot accept for now: {error}"),
                 false => tracing::error!(
-                    "cannot accept: {error}; if the listening socket was shut down, stop the instance and start it again"
+                    "cannot accept: {error}; if the listening socket was shut down, restart the instance"
                 ),
             }
         }
@@ -38,7 +37,6 @@ impl Shortage {
         std::thread::sleep(PAUSE);
     }
 
-    /// A connection was accepted.
     pub fn is_over(&mut self) {
         self.in_a_row = 0;
         if std::mem::take(&mut self.told) {
@@ -47,7 +45,8 @@ impl Shortage {
     }
 }
 
-/// The connection was gone before it was accepted, or the network had an error for it (accept(2), "Error handling").
+/// The error concerns one connection: it was closed, or the network reported an error for it (accept(2), "Error
+/// handling").
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -69,7 +68,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Descriptors of this process or of the whole system, memory, or descriptors in flight have run out.
+/// The process or the system has run out of descriptors or memory, or of descriptors in flight.
 fn is_lack(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -188,9 +188,11 @@ fn groups() -> String {
 #[test]
 fn an_unknown_or_forbidden_user_is_named() {
     let sandbox = open_home();
-    sandbox.caffeine(&["--user", "no-such-user"]).fails(2, "there is no user \"no-such-user\"");
-    sandbox.caffeine(&["--user", "0", "--group", "no-such-group"]).fails(2, "no group \"no-such-group\"");
-    sandbox.caffeine(&["--group", "0"]).fails(2, "--group goes with --user");
+    sandbox.caffeine(&["--user", "no-such-user"]).fails(2, "unknown user \"no-such-user\"");
+    sandbox
+        .caffeine(&["--user", "0", "--group", "no-such-group"])
+        .fails(2, "unknown group \"no-such-group\"");
+    sandbox.caffeine(&["--group", "0"]).fails(2, "--group requires --user");
     sandbox.caffeine(&["--user", "54321"]).fails(2, "--group");
     if !is_root("an_unknown_or_forbidden_user_is_named, its second half") {
         return;
@@ -202,9 +204,9 @@ fn an_unknown_or_forbidden_user_is_named() {
     let place = ["--state-dir", state.to_str().unwrap(), "-p", "0", "--bind", "127.0.0.1"];
     sandbox
         .caffeine(&[&["--user", &user, "--group", &user][..], &place].concat())
-        .fails(1, "the user 54321 cannot enter the handlers' directory");
+        .fails(1, "user 54321 cannot enter --path");
     // As an ordinary user.
-    sandbox.run(by_nobody(&sandbox, &["--user", "root"])).fails(1, "only root can serve as another user");
+    sandbox.run(by_nobody(&sandbox, &["--user", "root"])).fails(1, "only root can switch to another user");
 }
 
 #[test]
@@ -255,7 +257,7 @@ fn root_drops_privileges_for_an_instance_of_another_user() {
     fs::remove_file(folder.log()).unwrap();
     symlink(&treasure, folder.log()).unwrap();
     act(&["--reset-logs"]).fails(1, "Permission denied");
-    act(&["--log"]).fails(1, "as the owner of");
+    act(&["--log"]).fails(1, "root acts as user");
     assert_eq!(fs::read_to_string(&treasure).unwrap(), "of root\n");
     // hold the locks of the pid file and write another process id into it,
     fs::remove_file(folder.scoreboard()).unwrap();
@@ -273,7 +275,7 @@ fn root_drops_privileges_for_an_instance_of_another_user() {
     fs::create_dir(sandbox.path("root-only")).unwrap();
     fs::write(folder.config(), format!("path = {:?}\n", sandbox.path("root-only"))).unwrap();
     let source = sandbox.write("new", says("new"));
-    act(&["--deploy", source.to_str().unwrap()]).fails(1, "to do it as root, name the directory with --path");
+    act(&["--deploy", source.to_str().unwrap()]).fails(1, "to deploy as root, give --path and no --name");
     assert_eq!(names_in(&sandbox.path("root-only")).len(), 0);
     // A link in place of the directory is refused too.
     fs::rename(folder.dir(), state.join("other")).unwrap();
@@ -325,7 +327,7 @@ fn handlers_owned_by_root_are_deployed_by_naming_their_directory() {
     let (source, state) = (source.to_str().unwrap(), sandbox.path("state"));
     let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab"];
     let outcome = sandbox.caffeine(&[&place[..], &["--deploy", source]].concat());
-    outcome.fails(1, "Permission denied (os error 13) (root does this as the owner of");
+    outcome.fails(1, "Permission denied (os error 13) (root acts as user ");
     sandbox.caffeine(&["--deploy", source, "--path", sandbox.handlers().to_str().unwrap()]).succeeds();
     assert_eq!(server.get("/new").text(), "new");
     fs::write(source, says("newer")).unwrap();
@@ -344,7 +346,7 @@ fn root_does_not_serve_from_the_directory_of_another_user() {
     start_as(&sandbox, &NOBODY.to_string(), &[]).stop();
     let state = sandbox.path("state");
     let place = ["--state-dir", state.to_str().unwrap(), "-n", "lab", "-p", "0", "--bind", "127.0.0.1"];
-    sandbox.caffeine(&place).fails(1, "belongs to the user 54321");
+    sandbox.caffeine(&place).fails(1, "belongs to user 54321");
 }
 
 #[test]

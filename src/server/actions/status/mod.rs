@@ -1,4 +1,4 @@
-//! `--status`: the scoreboard of an instance, once, or as a screen of its own on a terminal.
+//! `--status`: shows the scoreboard of an instance, once or live on a terminal.
 
 mod page;
 mod screen;
@@ -11,7 +11,7 @@ use page::Page;
 use screen::Screen;
 use sight::Sight;
 
-/// Shows the counters until the user has seen enough or the instance ends; once where there is no terminal to show them on.
+/// Shows the counters live until the user quits or the instance ends; once if there is no terminal.
 pub fn status(folder: &Folder) -> Result<(), Error> {
     let life = running(folder)?;
     let first = Sight::of(folder, life)?;
@@ -21,7 +21,7 @@ pub fn status(folder: &Folder) -> Result<(), Error> {
     }
 }
 
-/// A picture each second, and after each key.
+/// Draws once per second and after each key.
 fn watch(folder: &Folder, mut last: Sight, mut screen: Screen) -> Result<(), Error> {
     let life = last.life;
     let mut page = Page::default();

@@ -1,11 +1,11 @@
-//! The text of `--status`: whole, or as much of it as fits a screen. Pure but for the clock.
+//! The text of `--status`: all of it, or as much as fits a screen. Pure but for the clock.
 
 use super::sight::{Handlers, Sight};
 use crate::instance::Life;
 use crate::scoreboard::Counters;
 use crate::server::actions::table::{Align, count, table, uptime};
 
-/// The width of what is not shown on a screen.
+/// Width when printing to a pipe.
 const WIDTH: usize = 80;
 
 const COLUMNS: [(&str, Align); 10] = [
@@ -21,14 +21,14 @@ const COLUMNS: [(&str, Align); 10] = [
     ("BUSY", Align::Right),
 ];
 
-/// Which workers are shown where not all have room.
+/// Scroll position in the list of workers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Page {
     first: usize,
 }
 
 impl Page {
-    /// All of it, for a pipe.
+    /// The whole text, for a pipe.
     pub fn whole(sight: &Sight) -> String {
         let mut lines = head(sight, WIDTH);
         lines.push(String::new());
@@ -36,16 +36,16 @@ impl Page {
         lines.join("\n") + "\n"
     }
 
-    /// Moves down by this many workers, or up.
+    /// Scrolls by this many workers.
     pub fn scroll(&mut self, lines: isize) {
         self.first = self.first.saturating_add_signed(lines);
     }
 
-    /// What fits a terminal of this many columns and lines.
+    /// The part that fits a terminal of this size.
     pub fn fit(&mut self, sight: &Sight, (width, height): (usize, usize)) -> Vec<String> {
         let mut lines = head(sight, width);
         let rows = rows(sight);
-        // Half of a small screen is for the workers, with their heading and the last line.
+        // Half of a small screen is reserved for workers, with their heading and the last line.
         lines.truncate(height.saturating_sub(3).min(height.div_ceil(2)).max(1));
         if lines.len() + rows.len() + 3 <= height {
             lines.push(String::new());
@@ -62,7 +62,7 @@ impl Page {
     }
 }
 
-/// The table of some rows in as many columns as have room for all rows: it does not jump when one scrolls.
+/// The table of some rows, with columns wide enough for all rows, so that it does not shift while scrolling.
 fn narrowed(all: &[[String; 10]], shown: &[[String; 10]], width: usize) -> Vec<String> {
     let widest = |columns: usize| {
         let cut: Vec<&[String]> = all.iter().map(|row| &row[..columns]).collect();
@@ -83,7 +83,7 @@ fn foot(first: usize, shown: usize, all: usize, width: usize) -> String {
     if whole.len() <= width { whole } else { format!("{seen}   {leave}") }
 }
 
-/// Who it is and what all workers have counted, in lines of this width.
+/// The instance and its totals, in lines of this width.
 fn head(sight: &Sight, width: usize) -> Vec<String> {
     let is_here = sight.note.is_none();
     let plural = if sight.workers.len() == 1 { "" } else { "s" };
@@ -134,7 +134,7 @@ fn mean_busy(sight: &Sight) -> f64 {
     all / sight.workers.len().max(1) as f64
 }
 
-/// Facts beside each other, in as many lines as they need.
+/// Joins facts into as few lines as possible.
 fn flow(facts: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for fact in facts.iter().filter(|fact| !fact.is_empty()) {
@@ -155,7 +155,7 @@ fn flow(facts: &[String], width: usize) -> Vec<String> {
 
 fn rows(sight: &Sight) -> Vec<[String; 10]> {
     let mut rows: Vec<_> = sight.workers.iter().map(|worker| row(sight, worker)).collect();
-    // What serves the strategy beside the workers has no number, and its connections are counted where they went.
+    // An auxiliary process has no worker number, and its connections count where they were passed.
     rows.extend(sight.beside.iter().map(|beside| {
         let mut cells = row(sight, beside);
         "-".clone_into(&mut cells[0]);
@@ -179,7 +179,6 @@ fn row(sight: &Sight, worker: &Counters) -> [String; 10] {
     ]
 }
 
-/// In at most four characters.
 fn percent(share: f64) -> String {
     let places = usize::from(share < 0.0995);
     format!("{:.places$}%", share * 100.0)

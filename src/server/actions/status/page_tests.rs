@@ -1,8 +1,8 @@
-//! What `--status` shows on screens of all sizes.
+//! The text of `--status` at all screen sizes.
 
 use super::*;
 
-/// An instance with this many workers that have counted much.
+/// An instance with this many workers and large counters.
 fn sight(workers: u64) -> Sight {
     let worker = |number| Counters {
         worker: number,

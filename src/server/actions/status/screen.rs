@@ -1,5 +1,5 @@
-//! The terminal while `--status` has it: the alternate screen, without echo, drawn over in place. It is given back as it was,
-//! also where a signal ends the program.
+//! The terminal during `--status`: alternate screen, no echo, redrawn in place. It is restored at the end, also when a
+//! signal ends the program.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -14,37 +14,36 @@ use terminal_size::terminal_size_of;
 
 use crate::server::error::Error;
 
-/// How often the counters are read, in ms.
+/// Refresh interval in ms.
 const EVERY_MS: u16 = 1_000;
-/// The alternate screen, without a cursor.
+/// Alternate screen, hidden cursor.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// To the first column of the first line.
+/// Cursor home.
 const HOME: &str = "\x1b[H";
-/// What was on the rest of the line, or on all lines below, is gone.
+/// Erase to the end of the line, or of the screen.
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
-/// More lines than any table has.
+/// Beyond any table's length.
 const ALL: isize = 1 << 20;
 
-/// The signals that end the program, and the one that tells of a new size.
+/// Signals that end the program, and SIGWINCH.
 const SIGNALS: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGWINCH];
 
-/// What came of the wait between two pictures.
+/// The result of a wait between two redraws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// It is time for the next look.
+    /// The refresh interval is over.
     Tick,
-    /// The terminal has another size.
+    /// The terminal was resized.
     Redraw,
-    /// This many lines down, or up.
+    /// Scroll by this many lines.
     Move(isize),
-    /// The user has seen enough.
     Leave,
 }
 
-/// The terminal; dropped, it is as before.
+/// Restores the terminal when dropped.
 #[derive(Debug)]
 pub(super) struct Screen {
     tty: File,
@@ -53,8 +52,8 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal that standard output is. `None` where it is not one, or one that cannot move its cursor, or belongs
-    /// to another process at the moment.
+    /// Takes over the terminal on standard output. `None` if there is none, if it cannot move its cursor, or if another
+    /// process has it.
     pub fn take() -> Option<Self> {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         if dumb || !io::stdout().is_terminal() {
@@ -70,7 +69,7 @@ impl Screen {
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok()?;
         let mut settings = before.clone();
         settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
-        // Reads do not wait, and no key suspends the program with the screen taken.
+        // Reads do not block, and no key suspends the program.
         for (key, value) in [(Key::VMIN, 0), (Key::VTIME, 0), (Key::VSUSP, 0)] {
             settings.control_chars[key as usize] = value;
         }
@@ -80,13 +79,12 @@ impl Screen {
         Some(screen)
     }
 
-    /// Columns and lines.
     pub fn size(&self) -> (usize, usize) {
         let size = terminal_size_of(&self.tty).map(|(width, height)| (width.0.into(), height.0.into()));
         size.filter(|&(width, height)| width > 0 && height > 0).unwrap_or((80, 24))
     }
 
-    /// Shows these lines and nothing else.
+    /// Replaces the screen's contents by these lines.
     pub fn draw(&self, lines: &[String]) -> Result<(), Error> {
         let text: Vec<_> = lines.iter().map(|line| format!("{line}{CLEAR_LINE}")).collect();
         self.write(&format!("{HOME}{}{CLEAR_BELOW}", text.join("\r\n")))
@@ -98,7 +96,7 @@ impl Screen {
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     }
 
-    /// Waits for a key, a signal, or the next look. A signal that ends programs ends this one, once the terminal is as before.
+    /// Waits for a key, a signal or the next refresh. A fatal signal ends the program after the terminal was restored.
     pub fn wait(&mut self) -> Result<Event, Error> {
         let mut ready = [self.signals.as_fd(), self.tty.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let _ = poll(&mut ready, PollTimeout::from(EVERY_MS));
@@ -118,13 +116,13 @@ impl Screen {
         }
         let mut keys = [0; 64];
         match self.tty.read(&mut keys) {
-            // A terminal that has gone away is always ready.
+            // A closed terminal is always ready.
             Ok(0) | Err(_) => Ok(Event::Leave),
             Ok(count) => Ok(meaning(&keys[..count], self.size().1)),
         }
     }
 
-    /// Ends the program as the signal would have, had it not been held up.
+    /// Ends the program by the signal that was held back.
     fn end_by(&self, signal: Signal) -> Result<Event, Error> {
         let _ = raise(signal);
         let _ = SigSet::from(signal).thread_unblock();
@@ -140,12 +138,12 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.restore();
-        // What comes from now on meets nothing to put in order.
+        // Later signals need no restoring.
         let _ = SIGNALS.into_iter().collect::<SigSet>().thread_unblock();
     }
 }
 
-/// What the keys ask for, on a screen of this many lines.
+/// The action for the pressed keys, on a screen of this many lines.
 fn meaning(keys: &[u8], height: usize) -> Event {
     let page = isize::try_from(height / 2).unwrap_or(1).max(1);
     match keys {

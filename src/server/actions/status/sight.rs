@@ -1,4 +1,4 @@
-//! One look at an instance: its counters, and how fast they have grown since the look before.
+//! A sample of an instance: its counters, and their growth since the previous sample.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,12 +11,11 @@ use crate::server::actions::note;
 use crate::server::config::recorded;
 use crate::server::error::Error;
 
-/// What there was to see.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
     pub name: String,
     pub life: Life,
-    /// Where it runs, if that is not here.
+    /// Where it runs, if not here.
     pub note: Option<String>,
     pub address: String,
     pub listener: String,
@@ -25,23 +24,23 @@ pub(super) struct Sight {
     pub respawns: u64,
     pub refused: u64,
     pub is_closing: bool,
-    /// Of the generation that serves, by number.
+    /// Workers of the serving generation, by number.
     pub workers: Vec<Counters>,
-    /// What serves the strategy beside them.
+    /// Auxiliary processes of that generation.
     pub beside: Vec<Counters>,
-    /// The instance's handlers, where they are watched.
+    /// Handlers, if they are watched.
     pub handlers: Option<Handlers>,
-    /// Of the instance: all generations, since its start.
+    /// Totals of all generations since the start.
     pub totals: Counters,
-    /// Since the look before, or since the start.
+    /// Growth since the previous sample, or since the start.
     pub pace: Pace,
     pub at: Instant,
 }
 
-/// What the keeper has counted: also of handlers whose worker is gone.
+/// The keeper's counts, which include handlers of workers that are gone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Handlers {
-    /// The keeper.
+    /// Pid of the keeper.
     pub pid: u64,
     pub running: u64,
     pub ok: u64,
@@ -49,20 +48,19 @@ pub(super) struct Handlers {
     pub killed: u64,
 }
 
-/// Growth over a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
-    /// How long; `None` where there was no look before.
+    /// The interval; `None` for the first sample.
     pub over: Option<Duration>,
     pub accepted: u64,
     pub launched: u64,
     pub answered: u64,
-    /// Time in work of each worker, in ns, by process id.
+    /// Busy time of each worker in ns, by pid.
     busy_ns: HashMap<u64, u64>,
 }
 
 impl Sight {
-    /// Looks now.
+    /// Takes a sample.
     pub fn of(folder: &Folder, life: Life) -> Result<Self, Error> {
         let path = folder.scoreboard();
         let board = Scoreboard::open(&path).map_err(|error| {
@@ -104,7 +102,7 @@ impl Sight {
         })
     }
 
-    /// Measured against an earlier look.
+    /// Computes growth since an earlier sample.
     pub fn after(mut self, earlier: Self) -> Self {
         let own = |totals: &Counters| totals.answered.iter().sum::<u64>();
         let busy = |sight: &Self| {
@@ -129,7 +127,7 @@ impl Sight {
         self
     }
 
-    /// The part of the time in which a worker was at work: since the look before, or since the start of the instance.
+    /// The fraction of time in which a worker was busy: since the previous sample, or since the start.
     pub fn busy(&self, row: &Counters) -> f64 {
         match self.pace.over {
             Some(over) => {
@@ -144,7 +142,7 @@ impl Sight {
         }
     }
 
-    /// ` (12/s)`, where there was a look before.
+    /// ` (12/s)`, if there is a previous sample.
     pub fn rate(&self, grown: u64) -> String {
         let Some(over) = self.pace.over else { return String::new() };
         let rate = grown as f64 / over.as_secs_f64().max(1e-3);
@@ -155,7 +153,7 @@ impl Sight {
 
 #[cfg(test)]
 impl Sight {
-    /// An instance without workers, for the pages that show it.
+    /// An instance without workers, for the tests of pages.
     pub fn made_up() -> Self {
         Self {
             name: "lab".into(),

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file, in words for the one who wrote it. Pure.
+//! Explains errors in a configuration file. Pure.
 
 use std::error::Error as _;
 
@@ -8,10 +8,10 @@ use toml::de::DeValue;
 
 /// The only table: variables for the handlers.
 pub(super) const ENV: &str = "env";
-/// Names this alike are taken for a slip (Jaro-Winkler).
+/// Names with this Jaro-Winkler similarity are suggested.
 const ALIKE: f64 = 0.8;
 
-/// Why the text is not TOML, by what is usually meant.
+/// Explains a syntax error by its usual cause.
 pub(super) fn syntax(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let begin = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -22,25 +22,25 @@ pub(super) fn syntax(text: &str, error: &toml::de::Error) -> String {
         return if heading || line.trim().is_empty() {
             message
         } else {
-            format!("{}: a setting is written `key = value`", line.trim())
+            format!("{}: write a setting as `key = value`", line.trim())
         };
     };
     if value.is_empty() || value.starts_with('#') {
-        return format!("{key}: there is no value after the `=`");
+        return format!("{key}: the value is missing");
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/~%".contains(c);
     if message.contains("quoted") && value.chars().all(plain) {
-        return format!("{key}: this value needs quotes: {key} = \"{value}\"");
+        return format!("{key}: put the value in quotes: {key} = \"{value}\"");
     }
     format!("{key}: {message}")
 }
 
-/// Why the command line's definitions refuse a value.
+/// Explains why clap refuses a value.
 pub(super) fn value(key: &str, text: &str, error: &clap::Error) -> String {
     let why = match error.source() {
         Some(source) => source.to_string(),
         None if error.kind() == ErrorKind::InvalidValue && text.is_empty() => "it is empty".to_owned(),
-        // The one kind of setting with listed values.
+        // Booleans are the only settings with a list of possible values.
         None if error.kind() == ErrorKind::InvalidValue => "it must be true or false".to_owned(),
         None => error.kind().to_string(),
     };
@@ -51,7 +51,7 @@ pub(super) fn value(key: &str, text: &str, error: &clap::Error) -> String {
     }
 }
 
-/// What a key could have meant that no setting has.
+/// Explains an unknown key, with a suggestion.
 pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> String {
     let settings = || known.get_arguments().filter_map(clap::Arg::get_long).filter(|&long| long != "config");
     let alike = |long: &str| strsim::jaro_winkler(&name.to_lowercase().replace('_', "-"), long);
@@ -60,7 +60,7 @@ pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> Strin
         _ if name == "config" => "config: a file cannot name another".to_owned(),
         Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
         None if value.is_table() => {
-            format!("unknown table [{name}]; settings stand above all tables, and the only one is [env]")
+            format!("unknown table [{name}]; the only table is [env], and settings go above it")
         }
         None => format!(
             "unknown key `{name}`; the keys are the settings of `caffeine --help`, without the dashes"

@@ -1,8 +1,8 @@
-//! The configuration file: one regular file, read anew for every look at the settings, with errors that say where. What the
-//! options mean is not known here: a value becomes the text that the command line would have, and is read by its definitions.
+//! The configuration file: a regular file, read again whenever settings are needed. It does not know what the options
+//! mean: each value is converted to text and parsed like the command line.
 //!
-//! A pipe would be empty at the second look, and an empty configuration is a sound one: its settings would be lost without
-//! a word. A FIFO would stop the supervisor at a reload until somebody wrote to it.
+//! A pipe would be empty the second time, and an empty configuration is valid, so its settings would be lost silently.
+//! A FIFO would block a reload until a writer opens it.
 
 mod complaint;
 mod source;
@@ -22,12 +22,12 @@ use crate::server::config::options::Options;
 use crate::server::error::Error;
 use crate::sys::fs::open_regular;
 
-/// Reads of a configuration file what is used. Relative paths in it count from its own directory, and `~/` is the home. `flags`
-/// of open(2) are added.
+/// Reads the settings in `uses` from a configuration file. Relative paths count from the file's directory, and `~/` is
+/// the home. `flags` are added to those of open(2).
 ///
 /// # Errors
-/// It cannot be read, or not again; or it is no good: then the message names file, line and key. What is not used is not looked
-/// at, as long as it is TOML.
+/// The file cannot be read or is not a regular file, or a setting is invalid: then the message names file, line and
+/// key. Unused settings are not checked, as long as the file is valid TOML.
 pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
     let text = open_regular(OpenOptions::new().read(true), path, flags)
         .and_then(io::read_to_string)
@@ -52,9 +52,9 @@ pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let text = format!("cannot read the configuration {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::InvalidInput => {
-            Error::Usage(format!("{text}, and a pipe cannot be read again; put the settings into a file"))
-        }
+        io::ErrorKind::InvalidInput => Error::Usage(format!(
+            "{text}; put the settings into a regular file, because a pipe cannot be read twice"
+        )),
         _ => Error::Failed(text),
     }
 }

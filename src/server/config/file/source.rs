@@ -12,21 +12,20 @@ use crate::server::config::layers::Uses;
 use crate::server::config::options::Options;
 use crate::server::error::Error;
 
-/// The file, for values as they are written and for errors.
 pub(super) struct Source<'a> {
     pub path: &'a Path,
     pub text: &'a str,
 }
 
 impl Source<'_> {
-    /// `FILE:LINE: what is wrong`, in one line.
+    /// One line: `FILE:LINE: what`.
     pub fn error(&self, at: Option<Range<usize>>, what: &str) -> Error {
         let start = at.map_or(0, |at| at.start.min(self.text.len()));
         let line = self.text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::Usage(format!("{}:{line}: {what}", self.path.display()))
     }
 
-    /// What stands there.
+    /// The source text of a value.
     pub fn written(&self, at: Range<usize>) -> &str {
         self.text.get(at).unwrap_or_default()
     }
@@ -60,7 +59,7 @@ impl Source<'_> {
         Ok(options)
     }
 
-    /// A value as the command line would have it.
+    /// A value as it would be written on the command line.
     fn text_of(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Error> {
         match value.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
@@ -70,10 +69,10 @@ impl Source<'_> {
                 Ok(self.written(value.span()).to_owned())
             }
             DeValue::Array(_) => {
-                Err(self.error(Some(value.span()), &format!("{name}: one value, not a list")))
+                Err(self.error(Some(value.span()), &format!("{name}: expected one value, not a list")))
             }
             DeValue::Table(_) => {
-                Err(self.error(Some(value.span()), &format!("{name}: one value, not a table")))
+                Err(self.error(Some(value.span()), &format!("{name}: expected one value, not a table")))
             }
         }
     }

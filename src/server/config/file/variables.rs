@@ -1,4 +1,4 @@
-//! The table `[env]`: variables that every handler gets, and that a handler can be started with.
+//! The table `[env]`: variables for every handler, checked so that handlers can be started with them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,20 +16,20 @@ use crate::server::error::Error;
 
 /// Longest `NAME=VALUE` that execve(2) takes, with the NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.
 const LONGEST: usize = 32 * 4096;
-/// The kernel's least and greatest room for arguments and environment, between which a quarter of the stack counts.
+/// The kernel allows a quarter of the stack for arguments and environment, within these bounds.
 const ROOM: (u64, u64) = (128 << 10, 6 << 20);
 
-/// The variables; `at` is where the table begins.
+/// Reads the variables; `at` is the position of the table.
 ///
 /// # Errors
-/// A name or value that no handler could get, or all of them together: the message names file, line and variable.
+/// A name or value is invalid, or the table is too large: the message names file, line and variable.
 pub(super) fn read(
     source: &Source<'_>,
     at: Range<usize>,
     table: &Spanned<DeValue<'_>>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let Some(variables) = table.get_ref().as_table() else {
-        let what = "env: it is a table: a line [env], and below it one for each variable";
+        let what = "env: must be a table: a line [env] with one line per variable below it";
         return Err(source.error(Some(at), what));
     };
     let mut env = BTreeMap::new();
@@ -39,15 +39,14 @@ pub(super) fn read(
             .map_err(|what| source.error(Some(name.span()), &format!("[env] {what}")))?;
         env.insert(name.get_ref().to_string(), text);
     }
-    // What execve counts: each string with its NUL, and a pointer to it.
+    // execve counts each string with its NUL and a pointer to it.
     let bytes: usize =
         env.iter().map(|(name, value)| name.len() + value.len() + 2 + size_of::<usize>()).sum();
-    // Each line of a request's head can become a variable, with five more bytes for `HTTP_`.
+    // Each request header can become a variable, five bytes longer for `HTTP_`.
     let all = room();
     let room = all - (2 * Limits::default().head as u64).min(all / 2);
     if bytes as u64 > room {
-        let what =
-            format!("[env]: {bytes} bytes in all are too many to start a handler with; {room} are not");
+        let what = format!("[env]: {bytes} bytes in all are too many to start a handler; at most {room} fit");
         return Err(source.error(Some(at), &what));
     }
     Ok(env)
@@ -57,20 +56,18 @@ fn check(name: &str, text: &str) -> Result<(), String> {
     check_variable(name, text)?;
     let bytes = name.len() + text.len() + 2;
     if bytes > LONGEST {
-        return Err(format!(
-            "{name}: the value is too long to start a handler with it; hand it over in a file"
-        ));
+        return Err(format!("{name}: the value is too long to start a handler; pass it in a file"));
     }
     Ok(())
 }
 
-/// A number or a truth value counts as it is written.
+/// Numbers and booleans count as they are written.
 fn text_of(source: &Source<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, String> {
     match value.get_ref() {
         DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Array(_) | DeValue::Table(_) => Err(format!("{name}: a variable is one value, in quotes")),
+        DeValue::Array(_) | DeValue::Table(_) => Err(format!("{name}: expected one value, in quotes")),
         _ if is_setting(name) => Err(format!(
-            "{name}: a setting stands above the line [env]; if it is meant as a variable, put the value in quotes"
+            "{name}: settings go above the line [env]; if this is a variable, put the value in quotes"
         )),
         _ => Ok(source.written(value.span()).to_owned()),
     }
@@ -81,7 +78,7 @@ fn is_setting(name: &str) -> bool {
     settings.get_arguments().any(|setting| setting.get_long() == Some(name))
 }
 
-/// Bytes that execve(2) has for a handler's arguments and environment.
+/// Bytes that execve(2) allows for arguments and environment.
 fn room() -> u64 {
     let stack = getrlimit(Resource::RLIMIT_STACK).map_or(8 << 20, |(soft, _)| soft);
     (stack / 4).clamp(ROOM.0, ROOM.1)
