@@ -1,8 +1,9 @@
-//! Who accepted what, in figures: the shares of the busiest, turns, the order of the workers, a successor's part. Pure.
+//! Balance metrics: the shares of the busiest workers, turns, the order of the workers, the share of a
+//! successor. Pure.
 
 use crate::lab::results::data::RunData;
 
-/// Connections per worker, from the names of those who accepted them; of `workers`, unless more were named.
+/// Connections per worker, from the names of the accepting workers; at least `workers` entries.
 pub fn counts(names: &[String], workers: usize) -> Vec<u64> {
     let mut known: Vec<(&str, u64)> = Vec::new();
     for name in names {
@@ -16,7 +17,7 @@ pub fn counts(names: &[String], workers: usize) -> Vec<u64> {
     counts
 }
 
-/// The part of the `most` busiest, 0 to 1; `None` when nothing was accepted.
+/// The share of the `most` busiest workers, 0 to 1; `None` if nothing was accepted.
 pub fn top_share(counts: &[u64], most: usize) -> Option<f64> {
     let total: u64 = counts.iter().sum();
     let mut sorted = counts.to_vec();
@@ -25,7 +26,7 @@ pub fn top_share(counts: &[u64], most: usize) -> Option<f64> {
     (total > 0).then(|| top as f64 / total as f64)
 }
 
-/// Standard deviation (of the population) of connections per worker.
+/// Population standard deviation of connections per worker.
 pub fn deviation(counts: &[u64]) -> Option<f64> {
     let n = counts.len() as f64;
     let mean = counts.iter().sum::<u64>() as f64 / n;
@@ -33,16 +34,16 @@ pub fn deviation(counts: &[u64]) -> Option<f64> {
     (n > 0.0).then(|| (squares / n).sqrt())
 }
 
-/// How much of a sequence went in turn: the share of the connections, the first one aside, whose worker had none of the
-/// `workers` - 1 before. 1 is an exact turn, 0 is always the same one.
+/// How much of a sequence was in turn: the share of connections, without the first, whose worker had none of
+/// the `workers` - 1 before. 1 is an exact turn, 0 always the same worker.
 pub fn turn_share(names: &[String], workers: usize) -> Option<f64> {
     let fresh = |&at: &usize| !names[at.saturating_sub(workers - 1)..at].contains(&names[at]);
     let all = names.len().checked_sub(1).filter(|&all| all > 0 && workers > 1)?;
     Some((1..names.len()).filter(fresh).count() as f64 / all as f64)
 }
 
-/// Whether workers with lower numbers, which were started earlier, accepted more: Kendall's tau over all pairs in which
-/// the counts differ. 1 when each has more than all after it, -1 the other way round, about 0 without an order.
+/// Whether workers started earlier accepted more: Kendall's tau over all pairs with different counts. 1 if
+/// each has more than all later ones, -1 for the reverse, about 0 without an order.
 pub fn by_number(counts: &[u64]) -> Option<f64> {
     let pairs = || (0..counts.len()).flat_map(|i| (i + 1..counts.len()).map(move |j| (counts[i], counts[j])));
     let more = pairs().filter(|(a, b)| a > b).count() as f64;
@@ -50,7 +51,7 @@ pub fn by_number(counts: &[u64]) -> Option<f64> {
     (more + less > 0.0).then(|| (more - less) / (more + less))
 }
 
-/// Of the connections accepted after a fault: the part of the worker that was struck, that is, of its successor.
+/// The share of the affected worker (or its successor) of the connections accepted after a fault.
 pub fn successor_share(run: &RunData) -> Option<f64> {
     let fault = run.fault.as_ref().filter(|fault| fault.kind == "kill" || fault.kind == "exit")?;
     let samples = &run.series.samples;

@@ -1,9 +1,10 @@
-//! Cells against the baseline, round by round: how large is the difference, and does it count?
+//! Cells against the baseline, round by round: the size of a difference, and whether it counts.
 //!
-//! Three gates, all fixed beforehand: the interval of the difference excludes 0; it exceeds what the baseline differs from
-//! itself by (A/A); and p of a randomisation test stays below 5 % after correction for all comparisons of the experiment.
-//! The baseline runs twice per round, and both runs are used: a difference is taken from their geometric mean, and the
-//! test asks how often the cell would stand out as far if any of the three had been the one in question.
+//! Three criteria, all fixed beforehand: the interval of the difference excludes 0; it exceeds the difference
+//! of the baseline from itself (A/A); and p of a randomisation test is below 5 % after correction for all
+//! comparisons of the experiment. The baseline runs twice per round, and both runs are used: a difference is
+//! taken from their geometric mean, and the test asks how often the cell would stand out as far if any of the
+//! three were the treated one.
 
 use super::values::value as value_of;
 use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
@@ -11,40 +12,35 @@ use crate::lab::spec::Metric;
 use crate::lab::spec::plan::Cell;
 use crate::measure::stats::{self, Interval};
 
-/// Chance of a false alarm in all comparisons together (Holm).
+/// Probability of a false alarm in all comparisons together (Holm).
 const ALPHA: f64 = 0.05;
 
 /// One cell against the baseline in one metric, in percent of the baseline.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Position of the cell in the scene.
+    /// Position in the scene.
     pub cell: usize,
     pub metric: Metric,
-    /// Rounds in which it and the baseline count.
+    /// Rounds in which both count.
     pub pairs: usize,
-    /// Median of the differences from the baseline.
     pub median: f64,
-    /// 95 % bootstrap interval of that median.
+    /// 95 % bootstrap interval of the median.
     pub interval: Interval,
-    /// What the baseline differs from itself by at most, by the same measure.
+    /// Largest difference of the baseline from itself, by the same measure.
     pub floor: f64,
-    /// p of the randomisation test, corrected for the number of comparisons (Holm); 1 for the A/A row.
+    /// p of the randomisation test after Holm's correction; 1 for the A/A row.
     pub p: f64,
     pub conclusion: Conclusion,
 }
 
-/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conclusion {
     /// The baseline against itself: the noise floor, not a finding.
     Floor,
-    /// Too few rounds or runs to judge.
     TooFew,
-    /// The load generator was the limit.
     ClientBound,
-    /// No difference that counts.
     Same,
-    /// A difference: the interval excludes 0, it exceeds the noise floor, and p is below 0.05 after correction.
+    /// The interval excludes 0, the difference exceeds the noise floor, and p is below 0.05 after correction.
     Differs,
 }
 
@@ -60,13 +56,13 @@ impl Conclusion {
     }
 }
 
-/// What a cell is compared with: the first one, or where it has options the same strategy without them.
+/// The cell to compare with: the first one, or for a cell with options the same strategy without them.
 fn base(results: &[CellResult], cell: &Cell) -> usize {
     let plain = |other: &CellResult| !other.cell.twin && other.cell.listener == cell.strategy();
     results.iter().position(plain).filter(|_| cell.has_options()).unwrap_or(0)
 }
 
-/// Every other cell against the first, metric by metric. Calls and corrected p come later, from [`correct`].
+/// Every cell against the first, metric by metric. [`correct`] sets conclusions and corrected p.
 pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<Comparison> {
     let twin = results.iter().position(|result| result.cell.twin);
     let mut comparisons = Vec::new();
@@ -101,10 +97,10 @@ pub fn compare(results: &[CellResult], used: &[Vec<Paired>], seed: u64) -> Vec<C
     comparisons
 }
 
-/// What was measured in one round: the cell, the baseline, and the baseline again where that run counts too.
+/// One round: the cell, the baseline, and the second run of the baseline if it counts.
 type Trio = (f64, f64, Option<f64>);
 
-/// The rounds in which the cell and a run of the baseline count and can be divided by each other.
+/// Rounds in which the cell and a run of the baseline count and can be divided.
 fn trios(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Paired]>) -> Vec<Trio> {
     let value = |runs: &[Paired], round: u32| {
         let run = runs.iter().find(|(_, row)| row.round == round);
@@ -122,7 +118,7 @@ fn trios(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Pair
     cell.iter().filter_map(trio).collect()
 }
 
-/// Median difference in percent, its interval, and p before any correction; `None` without rounds.
+/// Median difference in percent, its interval, and uncorrected p; `None` without rounds.
 fn difference(trios: &[Trio], seed: u64) -> Option<(f64, Interval, f64)> {
     let percent = |(cell, first, second): &Trio| {
         let base = second.map_or(*first, |second| (first * second).sqrt());
@@ -134,7 +130,7 @@ fn difference(trios: &[Trio], seed: u64) -> Option<(f64, Interval, f64)> {
     Some((stats::median(&differences)?, interval, stats::randomisation_p(&blocks, seed)))
 }
 
-/// By how much each of a round's runs stands out from the others, on a logarithmic scale; the cell first.
+/// How far each run of a round stands out from the others, on a logarithmic scale; the cell first.
 fn block((cell, first, second): &Trio) -> Vec<f64> {
     let (cell, first) = (cell.ln(), first.ln());
     match second.map(f64::ln) {
@@ -147,7 +143,7 @@ fn block((cell, first, second): &Trio) -> Vec<f64> {
     }
 }
 
-/// Corrects the p values of all comparisons of the experiment together, and calls them where rounds suffice.
+/// Corrects the p values of all comparisons of the experiment, and concludes where there are enough rounds.
 pub fn correct(scenes: &mut [Scene], enough: bool) {
     let comparisons = scenes.iter_mut().flat_map(|scene| &mut scene.comparisons);
     let mut open: Vec<&mut Comparison> = comparisons.filter(|c| c.conclusion == Conclusion::TooFew).collect();
@@ -160,7 +156,7 @@ pub fn correct(scenes: &mut [Scene], enough: bool) {
     }
 }
 
-/// The three gates; p is corrected.
+/// The three criteria; p is corrected.
 fn counts(comparison: &Comparison) -> bool {
     !comparison.interval.contains(0.0) && comparison.median.abs() > comparison.floor && comparison.p < ALPHA
 }
@@ -190,7 +186,7 @@ mod tests {
         (0..10).map(|_| round(random)).collect()
     }
 
-    /// The comparisons of an experiment whose first two columns are the baseline, called.
+    /// Whether each comparison of an experiment counts; its first two columns are the baseline.
     fn calls(rounds: &[Vec<f64>], seed: u64) -> Vec<bool> {
         let trio =
             |cell: usize| -> Vec<Trio> { rounds.iter().map(|r| (r[cell], r[0], Some(r[1]))).collect() };

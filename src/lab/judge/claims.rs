@@ -1,6 +1,7 @@
-//! Published claims against what was measured here.
+//! Published claims against measurements.
 //!
-//! Pure. A claim is about medians over rounds: of a metric of one cell, or of its ratio to another cell of the same round.
+//! Pure. A claim concerns the median over rounds of a metric of one cell, or of its ratio to another cell of
+//! the same round.
 
 use super::rows::{Row, Verdict};
 use super::values::value as value_of;
@@ -10,33 +11,30 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell, Group};
 use crate::lab::spec::{Expect, Metric};
 
-/// One expectation, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Claim {
     pub expect: Expect,
-    /// The metric that it is about.
     pub metric: Metric,
-    /// What tells the group from the others of the experiment; empty when it is the only one.
+    /// Empty if there is only one.
     pub group: String,
-    /// What was measured; `None` when nothing was.
+    /// `None` if nothing was measured.
     pub ours: Option<Estimate>,
-    /// Rounds that it rests on.
+    /// Rounds used.
     pub rounds: usize,
     pub verdict: ClaimVerdict,
-    /// Why it is undecided or not on this machine; else empty.
+    /// Why it is undecided or was not tested; otherwise empty.
     pub why: String,
 }
 
-/// What is said of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
-    /// The whole 95 % interval lies within what counts as reproduced.
+    /// The whole 95 % interval is within the range.
     Reproduced,
-    /// The interval straddles the limit, or there are too few rounds.
+    /// The interval crosses the limit, or there are too few rounds.
     Undecided,
-    /// It could not be tried here.
+    /// It could not be tested here.
     NotHere,
-    /// The whole 95 % interval lies outside.
+    /// The whole 95 % interval is outside.
     NotReproduced,
 }
 
@@ -52,7 +50,7 @@ impl ClaimVerdict {
 }
 
 impl Claim {
-    /// The figure in words: `response_stdev_ms of reuseport / inherited, full load, w=12`.
+    /// `response_stdev_ms of reuseport / inherited, full load, w=12`
     pub fn figure(&self) -> String {
         let expect = &self.expect;
         let mut text = format!("{} of {}", self.metric, expect.of);
@@ -67,18 +65,17 @@ impl Claim {
         if self.group.is_empty() { text } else { format!("{text}, {}", self.group) }
     }
 
-    /// The unit of the figure: none for a ratio.
     pub fn unit(&self) -> &'static str {
         if self.expect.over.is_some() { "times" } else { self.metric.unit() }
     }
 }
 
-/// The verdict on a claim of several expectations: the worst of them.
+/// The worst verdict of several expectations.
 pub fn together<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Option<ClaimVerdict> {
     claims.into_iter().map(|claim| claim.verdict).max()
 }
 
-/// All claims of an experiment; `rounds` is how many were made.
+/// `rounds` is the number of rounds made.
 pub fn evaluate(data: &Data, rows: &[Row], rounds: usize) -> Vec<Claim> {
     let groups = plan::groups(&data.spec);
     data.spec.expect.iter().filter_map(|expect| one(expect, data, rows, rounds, &groups)).collect()
@@ -125,18 +122,17 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
     Some(claim)
 }
 
-/// The cell of a column; of the baseline the first one.
+/// The first cell of a column.
 fn column<'a>(group: &'a Group, name: &str) -> Option<&'a Cell> {
     group.cells.iter().find(|cell| cell.column() == name && !cell.twin)
 }
 
-/// Why the runs of one of the cells were not made.
 fn skipped(runs: &[RunData], cells: &[&Cell], load: &str) -> Option<String> {
     let about = |run: &&RunData| run.load == load && cells.iter().any(|cell| cell.id == run.cell);
     runs.iter().filter(about).find_map(|run| run.skipped.clone())
 }
 
-/// The metric of the first cell in each round, divided by that of the second one if there is one.
+/// The metric of the first cell per round, divided by that of the second cell, if any.
 fn values(metric: Metric, cells: &[&Cell], load: &str, rows: &[Row]) -> Vec<f64> {
     let of = |cell: &Cell, round: u32| {
         let about = |row: &&Row| row.cell == cell.id && row.load == load && row.round == round;
@@ -152,7 +148,7 @@ fn values(metric: Metric, cells: &[&Cell], load: &str, rows: &[Row]) -> Vec<f64>
     (1..=rounds).filter_map(value).collect()
 }
 
-/// Whether a run may speak on a metric.
+/// Whether the metric of a run may be used.
 fn fit(row: &Row, metric: Metric) -> bool {
     row.verdict.counts() && !(metric.is_throughput() && row.verdict == Verdict::ClientBound)
 }
@@ -172,7 +168,7 @@ fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells:
     };
 }
 
-/// Why so few rounds count.
+/// Why too few rounds count.
 fn spoiled(metric: Metric, left: usize, rows: &[Row], cells: &[&Cell], load: &str) -> String {
     let mut rows = rows.iter().filter(|row| row.load == load && cells.iter().any(|cell| cell.id == row.cell));
     let reason = match rows.find(|row| !fit(row, metric)) {

@@ -1,4 +1,4 @@
-//! Claims on data with known figures.
+//! Claims on data with known values.
 
 use super::*;
 use crate::lab::fixture;
@@ -20,7 +20,8 @@ fn expectation(metric: &str, of: &str, over: Option<&str>, reproduced: &str) -> 
     }
 }
 
-/// What comes of an expectation on the quick experiment, in which reuseport does 1/1.1 of the rate of the others.
+/// The result of an expectation on the quick experiment, in which reuseport has 1/1.1 of the rate of the
+/// others.
 fn tried(rounds: u32, expect: Expect, change: impl Fn(&mut RunData)) -> Claim {
     let mut data = fixture::quick(rounds);
     data.spec.expect = vec![expect];

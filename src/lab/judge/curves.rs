@@ -1,36 +1,35 @@
-//! Percentile curves over several runs, from the histograms that the load generator recorded.
+//! Percentile curves over several runs, from the recorded histograms.
 
 use crate::measure::histogram::decode;
 use crate::measure::record::RunRecord;
 use crate::measure::stats::{self, Interval};
 
-/// A percentile is drawn while at least this many requests of every run lie beyond it.
+/// A percentile is drawn if at least this many requests of every run are beyond it.
 pub const BEYOND: f64 = 5.0;
-/// Curves begin at the median: log10 of 2. Below it a tail's figure has nothing to show.
+/// Curves begin at the median.
 const NEAREST: f64 = std::f64::consts::LOG10_2;
-/// Curves end at 99.99 % at the latest.
+/// Curves end at 99.99 %.
 const FARTHEST: f64 = 4.0;
 /// Steps of a curve per factor of ten in 1/(1-q).
 const STEPS: f64 = 24.0;
 
-/// One percentile: where it lies and what it is, in ms, over the runs.
+/// A percentile in ms over the runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PercentilePoint {
     /// log10 of 1/(1-q): 1 is 90 %, 2 is 99 %.
     pub nines: f64,
-    /// Median over the runs.
     pub median_ms: f64,
-    /// From the least to the greatest run, or the bootstrap interval of the median.
+    /// From the lowest to the highest run, or the bootstrap interval of the median.
     pub band_ms: Interval,
 }
 
-/// How far curves go for runs with these numbers of requests.
+/// How far curves go for these numbers of requests.
 pub fn reach(completed: impl Iterator<Item = u64>) -> f64 {
     let least = completed.min().unwrap_or(0) as f64;
     (least / BEYOND).max(1.0).log10().min(FARTHEST)
 }
 
-/// The curve of response times over runs, up to `reach`. Runs whose histogram cannot be read are left out.
+/// The curve of response times up to `reach`, without runs whose histogram is unreadable.
 pub fn curve<'a>(
     runs: impl Iterator<Item = &'a RunRecord>,
     reach: f64,

@@ -1,30 +1,29 @@
-//! Whether a server stays as it was over a long run: memory, descriptors, processes and latency, the last third of the time
-//! against the first. Pure.
+//! Whether a server is stable over a long run: memory, descriptors, processes and latency in the last third
+//! of the time against the first. Pure.
 
 use crate::lab::results::data::{RunData, Sample, Tree};
 use crate::measure::series::IntervalSummary;
 use crate::measure::stats;
 
-/// Values over time: seconds since the measured time began.
+/// Values by seconds since the measurement began.
 pub type Track = Vec<(f64, f64)>;
 
-/// One figure over the time of a run.
+/// A measure over the time of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
     pub name: &'static str,
     pub unit: &'static str,
-    /// Digits after the point.
     pub digits: usize,
-    /// Median over the first third of the time.
+    /// Median of the first third.
     pub first: f64,
-    /// Median over the last third.
+    /// Median of the last third.
     pub last: f64,
     pub highest: f64,
-    /// Whether the last third is above the first by more than chance would have it.
+    /// Whether the last third exceeds the first by more than the tolerance.
     pub grew: bool,
 }
 
-/// A figure, and by how much it may differ: by this factor, and this much.
+/// A measure and its tolerance: a factor and an absolute amount.
 struct Figure {
     name: &'static str,
     unit: &'static str,
@@ -33,7 +32,6 @@ struct Figure {
     slack: f64,
 }
 
-/// Memory of all processes of the server.
 pub fn memory(run: &RunData) -> Track {
     of_tree(run, |tree| tree.pss_kib as f64 / 1024.0)
 }
@@ -42,12 +40,12 @@ pub fn descriptors(run: &RunData) -> Track {
     of_tree(run, |tree| tree.descriptors as f64)
 }
 
-/// How many they are, handlers among them.
+/// Including handlers.
 pub fn processes(run: &RunData) -> Track {
     of_tree(run, |tree| tree.processes as f64)
 }
 
-/// Response times per interval, in ms.
+/// In ms per interval.
 pub fn latency(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
     let all = intervals(run).filter(|(_, interval)| interval.response.count > 0);
     all.map(|(at_s, interval)| (at_s, of(interval) / 1e3)).collect()
@@ -57,7 +55,7 @@ pub fn rate(run: &RunData) -> Track {
     intervals(run).map(|(at_s, interval)| (at_s, interval.rate)).collect()
 }
 
-/// All of them; empty where the server's processes were not watched.
+/// Empty if the processes of the server were not watched.
 pub fn trends(run: &RunData) -> Vec<Trend> {
     let figure = |name, unit, digits, factor, slack| Figure { name, unit, digits, factor, slack };
     let all = [
@@ -89,7 +87,7 @@ fn of_tree(run: &RunData, value: fn(&Tree) -> f64) -> Track {
     run.series.samples.iter().filter(measured).filter_map(point).collect()
 }
 
-/// The whole intervals of the measured time, with their middles.
+/// Complete intervals of the measured time, with their midpoints.
 fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
     let record = run.record.iter();
     record.flat_map(|record| {

@@ -1,25 +1,21 @@
-//! What tells the circumstances of two results folders apart: machine, programs, settings. Pure.
+//! Differences between the environments of two results folders: machine, programs, settings. Pure.
 
 use serde_json::Value;
 
 use crate::lab::results::data::Environment;
 
-/// Something that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub what: String,
-    /// What it was in the first.
     pub first: String,
-    /// What it was in the second.
     pub second: String,
-    /// Whether it is about the measured programs, and not about what they were measured on.
+    /// Whether it concerns the measured programs rather than the machine.
     pub program: bool,
 }
 
-/// Facts of the machine that speak of programs.
+/// Machine facts that concern programs.
 const PROGRAMS: [&str; 3] = ["version", "profile", "git"];
 
-/// All differences of machine and programs.
 pub fn differences(first: &Environment, second: &Environment) -> Vec<Difference> {
     let facts = |environment: &Environment| serde_json::to_value(&environment.machine).unwrap_or_default();
     let mut found = Vec::new();
@@ -47,7 +43,7 @@ fn note(found: &mut Vec<Difference>, what: &str, first: &str, second: &str) {
     }
 }
 
-/// Compares leaf by leaf. A fact that one of the two does not know, as in data of an older version, does not count.
+/// Compares leaf by leaf. A fact that one side lacks, as in older data, is ignored.
 fn walk(first: &Value, second: &Value, path: &str, found: &mut Vec<Difference>) {
     match (first, second) {
         (Value::Object(first), Value::Object(second)) => {
@@ -64,7 +60,7 @@ fn walk(first: &Value, second: &Value, path: &str, found: &mut Vec<Difference>) 
     }
 }
 
-/// The differences in a sentence.
+/// As a sentence.
 pub fn list(differences: &[Difference]) -> String {
     let one = |d: &Difference| format!("{} was {} and is {}", d.what, d.first, d.second);
     differences.iter().map(one).collect::<Vec<_>>().join("; ")

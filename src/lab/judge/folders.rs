@@ -1,8 +1,8 @@
 //! Two results folders, cell by cell and load by load.
 //!
-//! The runs of two folders were not interleaved, so they are not paired: medians are compared, by a bootstrap over the
-//! runs of either side. A difference counts when its interval excludes 0 and it exceeds what the baselines of both
-//! folders differ from themselves by.
+//! Runs of two folders were not interleaved, so they are not paired: medians are compared, by a bootstrap
+//! over the runs of each side. A difference counts if its interval excludes 0 and it exceeds the differences
+//! of both baselines from themselves.
 
 use super::environment_diff::Difference;
 use super::rows::{Row, Verdict};
@@ -12,37 +12,35 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::{Metric, Spec};
 use crate::measure::stats::{self, Interval, RESAMPLES};
 
-/// Two folders side by side.
 #[derive(Debug)]
 pub struct FolderComparison {
-    /// What tells the circumstances apart.
+    /// Differences between the environments.
     pub circumstances: Vec<Difference>,
     /// One per cell, load and metric that both have.
     pub differences: Vec<FolderDifference>,
-    /// Cells and loads that only one of them has.
+    /// Cells and loads in one folder only.
     pub unmatched: Vec<String>,
 }
 
-/// One metric of one cell under one load.
 #[derive(Clone, Debug)]
 pub struct FolderDifference {
     pub cell: String,
     pub load: String,
     pub metric: Metric,
-    /// Medians in the first and in the second folder.
+    /// In the first and in the second folder.
     pub medians: [f64; 2],
     /// Runs that count in the first and in the second folder.
     pub runs: [usize; 2],
-    /// Change from the first to the second, in percent.
+    /// In percent.
     pub change: f64,
-    /// 95 % bootstrap interval of that.
+    /// 95 % bootstrap interval of the change.
     pub interval: Interval,
-    /// What the baselines differ from themselves by at most, in percent.
+    /// Largest difference of the baselines from themselves, in percent.
     pub floor: f64,
     pub conclusion: Conclusion,
 }
 
-/// Settings that figures depend on and that differ.
+/// Different settings that affect the results.
 pub fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
     let list = |spec: &Spec| {
         let none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
@@ -63,7 +61,6 @@ pub fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
     list(first).into_iter().filter_map(differing).collect()
 }
 
-/// Compares what both folders have.
 pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>) -> FolderComparison {
     let (one, other) = (judge(first), judge(second));
     let (mut differences, mut unmatched) = (Vec::new(), Vec::new());
@@ -128,7 +125,6 @@ fn difference(
     Some(FolderDifference { cell, load, metric, medians, runs, change, interval, floor, conclusion })
 }
 
-/// What the baseline of a scene differs from itself by.
 fn floor(scene: &Scene, metric: Metric) -> f64 {
     let twin = scene.comparisons.iter().find(|c| c.metric == metric && c.conclusion == Conclusion::Floor);
     twin.map_or(0.0, |twin| twin.floor)

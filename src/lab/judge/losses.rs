@@ -1,33 +1,31 @@
-//! What became of connections in a run: reset, lost, late, refused, or in the hands of a worker that was killed. Pure.
+//! What happened to connections in a run: reset, lost, late, refused, or held by a killed worker. Pure.
 
 use crate::lab::results::data::RunData;
 use crate::lab::spec::FaultKind;
 use crate::measure::histogram;
 use crate::measure::record::RunRecord;
 
-/// A response that takes longer is late.
+/// Slower responses are late.
 pub const LATE_MS: u64 = 200;
 
-/// Connections by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Requests that ended, well or not, but for those that were refused.
+    /// Completed and failed requests, without refused ones.
     pub requests: u64,
-    /// Reset by the server's side.
     pub reset: u64,
-    /// Without a whole response for any other reason: no answer in time, an early end.
+    /// Failed in any other way: no response in time, an early end.
     pub lost: u64,
-    /// Answered, after more than [`LATE_MS`].
+    /// Answered after more than [`LATE_MS`].
     pub late: u64,
-    /// Refused, by a server that had been told to end.
+    /// Refused by a stopping server.
     pub refused: u64,
-    /// Of those that were reset, lost or late, what workers had in their hands when they were killed or stopped. They are not
-    /// among the others.
+    /// Connections that workers held when they were killed or stopped, among those reset, lost or late; not
+    /// counted there.
     pub held: u64,
 }
 
 impl Losses {
-    /// Of a run; `None` without a record.
+    /// `None` without a record.
     pub fn of(run: &RunData) -> Option<Self> {
         let mut all = Self::default();
         let ends = run.faults().any(|fault| fault.kind == FaultKind::End.name());
@@ -65,7 +63,6 @@ impl Losses {
         self.late += responses.as_ref().map_or(0, count);
     }
 
-    /// Of several runs together.
     pub fn plus(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
@@ -77,7 +74,7 @@ impl Losses {
         }
     }
 
-    /// In words: `none`, or what there is, with figures as `figure` writes them.
+    /// `none`, or the counts, formatted by `figure`.
     pub fn words(&self, figure: impl Fn(u64) -> String) -> String {
         let parts = [(self.reset, "reset"), (self.lost, "lost"), (self.late, "late")];
         let parts: Vec<String> =

@@ -1,7 +1,7 @@
-//! From the rows of an experiment to what can be said about it.
+//! From the rows of an experiment to conclusions.
 //!
-//! Pure: the same data and seed give the same analysis. The run is the unit, never the request; cells are compared
-//! within a round. It knows no words, colours or files.
+//! Pure: the same data and seed give the same analysis. The unit is the run, never the request; cells are
+//! compared within a round.
 
 mod balance;
 mod baseline;
@@ -41,60 +41,55 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::Load;
 use crate::lab::spec::plan::{self, Cell, Group};
 
-/// Everything that can be said.
 #[derive(Debug)]
 pub struct Analysis {
-    /// All runs but the trial, in the order in which they were made.
+    /// All runs but the trial, in order.
     pub rows: Vec<Row>,
-    /// Rounds that were run to the end or in part.
+    /// Complete or not.
     pub rounds: usize,
-    /// Whether there are rounds enough to judge.
+    /// Whether there are enough rounds to judge.
     pub enough: bool,
     /// One per group and load.
     pub scenes: Vec<Scene>,
-    /// The published claims, in the order of the file.
+    /// In the order of the file.
     pub claims: Vec<Claim>,
 }
 
-/// Cells that are compared: same workers, same work, same load.
+/// Cells to compare: the same levels and load.
 #[derive(Debug)]
 pub struct Scene {
     pub group: Group,
     pub load: Load,
-    /// Requests per second that were offered (open loop).
+    /// Of an open loop.
     pub offered_per_s: Option<f64>,
-    /// Whether faults came at random times.
     pub random_faults: bool,
-    /// Results in the order of the group's cells.
+    /// In the order of the cells of the group.
     pub results: Vec<CellResult>,
     /// Against the baseline, A/A first.
     pub comparisons: Vec<Comparison>,
 }
 
-/// One cell under one load.
 #[derive(Debug)]
 pub struct CellResult {
     pub cell: Cell,
-    /// Runs made; those that were skipped are not.
+    /// Without skipped ones.
     pub runs: usize,
     pub used: usize,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
-    /// By metric; a metric without a value in any run is absent.
+    /// Without metrics that no run has.
     pub estimates: BTreeMap<Metric, Estimate>,
-    /// Runs that have a record, whether they count or not.
+    /// Runs with a record, whether they count or not.
     pub counted: usize,
-    /// What became of connections in those.
+    /// Of the runs with a record.
     pub losses: Losses,
-    /// How the server fared over a long run, the first that has a record; empty where its processes were not watched.
+    /// Of the first run with a record; empty if the processes of the server were not watched.
     pub endurance: Vec<Trend>,
-    /// How connections were spread.
     pub spread: Option<Spread>,
-    /// Shares of the workers in each run that counts, largest first.
+    /// Of the workers in each run that counts, largest first.
     pub shares: Vec<Vec<f64>>,
-    /// Who accepted the connections before the load, in the first run that counts; empty where none were made.
+    /// Workers that accepted the connections before the load, in the first run that counts.
     pub sequence: Vec<String>,
-    /// Percentile curve of the response time.
     pub curve: Vec<PercentilePoint>,
 }
 
@@ -120,7 +115,6 @@ pub fn judge(data: &Data) -> Analysis {
 }
 
 impl CellResult {
-    /// The estimate of a metric; `None` where no run has a value.
     pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
         self.estimates.get(&metric).copied()
     }
@@ -154,7 +148,7 @@ fn began(made: &[Paired]) -> usize {
     made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
 }
 
-/// Workers by short names: their numbers, or the order in which they first came.
+/// Short names of workers: their numbers, or the order of their first connections.
 fn sequence(used: &[Paired]) -> Vec<String> {
     const SHORT: usize = 2;
     let names = used.iter().find_map(|(run, _)| run.sequence.as_ref()).map(|sequence| &sequence.workers);

@@ -1,6 +1,4 @@
-//! One flat row per run: the figures of a run as they stand in runs.csv, and its verdict.
-//!
-//! Pure. A row is about its own run; what rows say together is for the judge.
+//! One flat row per run: the columns of runs.csv and the verdict. Pure.
 
 use serde::Serialize;
 
@@ -15,10 +13,10 @@ use crate::measure::queueing::System;
 use crate::measure::record::{RunRecord, Summary};
 use crate::measure::stats::Balance;
 
-/// A response that takes longer has waited for a retransmission, or for a stuck worker.
+/// Slower responses waited for a retransmission or a stuck worker.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// One run. Shares are 0 to 1; `_per_connection` divides by the connections accepted, warm-up included on both sides.
+/// Shares are 0 to 1; `_per_connection` divides by accepted connections, both including the warm-up.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Row {
     pub order: u32,
@@ -26,7 +24,7 @@ pub struct Row {
     pub cell: String,
     pub listener: String,
     pub peer: Option<String>,
-    /// Columns of their own, by the names of the factors.
+    /// Columns of their own, one per factor.
     #[serde(skip)]
     pub levels: Levels,
     pub load: String,
@@ -98,7 +96,6 @@ pub struct Row {
     pub burst_p99_us: Option<f64>,
 }
 
-/// The row of a run.
 pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     let mut row = Row {
         order: run.order,
@@ -145,7 +142,7 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     row
 }
 
-/// Connections per worker: what the scoreboard says of ours, and of others what their answers named.
+/// Connections per worker: from the scoreboard of our server, from the responses of others.
 pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
     if cell.peer.is_none() {
         return run.workers.iter().map(|worker| worker.accepted).collect();
@@ -158,8 +155,8 @@ pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
     counts
 }
 
-/// What a connection costs. A server without a scoreboard is taken to have accepted in the warm-up at the rate of the
-/// measured time. Nothing is said where workers were renewed: the counters are those of the last ones alone.
+/// Costs per connection. A server without a scoreboard is assumed to accept at the measured rate during the
+/// warm-up. None if workers were replaced: the counters belong to the last ones only.
 fn costs(row: &mut Row, run: &RunData) {
     let renews =
         |kind: &str| FaultKind::ALL.into_iter().any(|known| known.replaces() && known.name() == kind);
@@ -201,7 +198,7 @@ fn balance(row: &mut Row, counts: &[u64]) {
     }
 }
 
-/// The mean response time of an open loop against what queueing theory makes of the time that workers were occupied.
+/// The mean response time of an open loop relative to queueing theory for the measured occupation of workers.
 fn theory(row: &mut Row, run: &RunData) {
     let (Some(us), Some(offered_per_s)) = (row.occupied_us, row.offered_per_s) else { return };
     let workers = run.workers.len() as u32;
@@ -242,7 +239,7 @@ fn figures(row: &mut Row, record: &RunRecord) {
     row.service_max_us = of("service", |s| s.max_us);
 }
 
-/// What only the whole histogram of response times knows.
+/// What requires the whole histogram of response times.
 fn tail(row: &mut Row, record: &RunRecord) {
     let text = record.histograms.get("response");
     let Some(histogram) = text.and_then(|text| histogram::decode(text).ok()).filter(|h| !h.is_empty()) else {

@@ -1,8 +1,8 @@
-//! Whether a server passed a soak.
+//! The verdict on a soak.
 
 use super::{Analysis, CellResult};
 
-/// The cells whose server did not pass: something of it grew, or a connection was reset or lost that no killed worker held.
+/// Cells that failed: a measure grew, or a connection was reset or lost that no killed worker held.
 pub fn failed(analysis: &Analysis) -> Vec<&str> {
     let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
     let fails = |result: &&CellResult| {

@@ -1,8 +1,7 @@
-//! How connections were spread over the workers of a cell, over all its runs.
+//! The spread of connections over the workers of a cell, over all its runs.
 
 use crate::measure::stats::{self, Balance};
 
-/// How connections were spread over the workers, over all runs that count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// Median of the largest share.
@@ -11,15 +10,14 @@ pub struct Spread {
     pub jain: f64,
     /// Median of the coefficient of variation.
     pub cov: f64,
-    /// p of all runs' chi-square values together.
+    /// p of the chi-square values of all runs together.
     pub p: f64,
     pub kind: Kind,
 }
 
-/// What a spread looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// More even than chance would have it (p above 0.999): workers take turns.
+    /// More even than chance (p above 0.999): workers take turns.
     Turn,
     /// As even as a fair random choice.
     Hash,
@@ -27,7 +25,7 @@ pub enum Kind {
     Preference,
 }
 
-/// Shares of the workers, largest first; `None` when nothing was accepted.
+/// Shares of the workers, largest first; `None` if nothing was accepted.
 pub fn shares(counts: &[u64]) -> Option<Vec<f64>> {
     let total: u64 = counts.iter().sum();
     let mut shares: Vec<f64> = counts.iter().map(|&count| count as f64 / total as f64).collect();
@@ -35,7 +33,7 @@ pub fn shares(counts: &[u64]) -> Option<Vec<f64>> {
     (total > 0).then_some(shares)
 }
 
-/// The spread over several runs: chi-square values and their degrees of freedom add up.
+/// Chi-square values and degrees of freedom of the runs add up.
 pub fn spread(runs: &[Vec<u64>]) -> Option<Spread> {
     let balances: Vec<Balance> = runs.iter().filter_map(|counts| Balance::of(counts)).collect();
     let median = |of: fn(&Balance) -> f64| stats::median(&balances.iter().map(of).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The judge on data with known differences.
+//! Judging data with known differences.
 
 use super::*;
 use crate::lab::fixture;
@@ -83,7 +83,7 @@ fn a_strategy_with_options_is_compared_with_itself_without_them() {
     for run in data.runs.iter_mut().filter(|run| run.cell == "round-robin") {
         run.cell = "reuseport --pin".into();
     }
-    // As quick as the baseline, and so quicker than what it is compared with.
+    // As fast as the baseline, and so faster than the same strategy without options.
     let quicker = call(&judge(&data), "reuseport --pin", "Rate");
     assert!(quicker.conclusion == Conclusion::Differs && quicker.median > 7.0, "{quicker:?}");
 }

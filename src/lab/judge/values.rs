@@ -1,9 +1,7 @@
-//! The value of each metric in a run.
-
 use super::rows::Row;
 use crate::lab::spec::Metric;
 
-/// The value of a metric in a run; `None` where the run has none.
+/// `None` if the run has none.
 pub fn value(metric: Metric, r: &Row) -> Option<f64> {
     match metric {
         Metric::Rate => r.rate_per_s,

@@ -1,4 +1,4 @@
-//! What a run is good for, by rules that were fixed beforehand. Pure; it knows one run and no other.
+//! The verdict on a run, by rules fixed beforehand. Pure; it knows a single run.
 
 use serde::Serialize;
 
@@ -6,18 +6,17 @@ use crate::lab::results::data::RunData;
 use crate::lab::spec::Rules;
 use crate::measure::record::RunRecord;
 
-/// What a run is good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Verdict {
     #[serde(rename = "OK")]
     Ok,
-    /// Everything but the throughput: the load generator was the limit.
+    /// The throughput does not count: the load generator was the limit.
     #[serde(rename = "CLIENT-BOUND")]
     ClientBound,
-    /// It counts, and is marked: the machine was disturbed.
+    /// It counts and is marked: the machine was disturbed.
     #[serde(rename = "NOISY")]
     Noisy,
-    /// It was not made: a program that is not installed, a strategy that this kernel lacks.
+    /// Not made: a program that is not installed, a strategy that this kernel lacks.
     #[serde(rename = "SKIPPED")]
     Skipped,
     #[default]
@@ -26,7 +25,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -37,18 +35,17 @@ impl Verdict {
         }
     }
 
-    /// Whether the run's figures count.
     pub fn counts(self) -> bool {
         matches!(self, Self::Ok | Self::ClientBound | Self::Noisy)
     }
 }
 
-/// Share of the processors that the hypervisor took, by the probe or by the counters around the run.
+/// Share of the processors taken by the hypervisor, by the probe or by the counters around the run.
 pub fn steal(run: &RunData) -> f64 {
     run.kernel.steal_share().max(run.noise.steal)
 }
 
-/// The verdict on a run, and why it is not OK.
+/// The verdict, and the reasons if it is not OK.
 pub fn judge(run: &RunData, rules: &Rules) -> (Verdict, Vec<String>) {
     if let Some(skipped) = &run.skipped {
         return (Verdict::Skipped, vec![skipped.clone()]);
@@ -73,7 +70,7 @@ pub fn judge(run: &RunData, rules: &Rules) -> (Verdict, Vec<String>) {
     (verdict, reasons)
 }
 
-/// Why a record says nothing about what was asked.
+/// Why a record does not measure what was asked.
 fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
     let is_good = |status: &str| status.starts_with('2');
     let (mut good, mut odd) = (0, 0);
@@ -95,7 +92,6 @@ fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
     })
 }
 
-/// What disturbed the run.
 fn noise(run: &RunData, rules: &Rules) -> Vec<String> {
     let mut found = Vec::new();
     let steal = steal(run);

@@ -1,4 +1,4 @@
-//! The answer in words: sentences that say no more than the judge found.
+//! The answer in sentences, which say no more than the judge found.
 
 mod opening;
 
@@ -7,18 +7,18 @@ use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Estimate, Scene};
 use crate::lab::spec::Metric;
 
-/// Scenes up to which the answer has figures of each; beyond, they would bury it.
+/// With more scenes, the answer has no values of each.
 const MOST_SCENES: usize = 6;
-/// Figures up to which sentences have those of each strategy; beyond, of the least and the greatest.
+/// With more values, sentences have only the lowest and the highest.
 const MOST_FIGURES: usize = 8;
 
 /// Strategies with differences that the answer names.
 const MOST_FOUND: usize = 3;
-/// The greatest differences that it names where there are more.
+/// Otherwise it names this many of the largest differences.
 const MOST_GREATEST: usize = 4;
-/// Scenes without a run that counts which the answer names.
+/// Scenes without a run that counts that the answer names.
 const MOST_EMPTY: usize = 3;
-/// What stands for the tail of the response times.
+/// The metric for the tail of the response times.
 const TAIL: Metric = Metric::ResponseP99Ms;
 
 /// `0.251` as `25.1 %`.
@@ -26,7 +26,7 @@ pub fn percent(share: f64, digits: usize) -> String {
     format!("{:.digits$} %", share * 100.0)
 }
 
-/// A number with thousands apart: `12,345.6`.
+/// With thousands separators: `12,345.6`.
 pub fn number(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -41,7 +41,7 @@ pub fn number(value: f64, digits: usize) -> String {
     format!("{}{grouped}{rest}", if negative { "-" } else { "" })
 }
 
-/// The load of a scene with the rate that it came to.
+/// The load of a scene, with its rate.
 pub fn load_line(scene: &Scene) -> String {
     match scene.offered_per_s {
         Some(rate) if scene.load.open.is_none() => {
@@ -51,7 +51,7 @@ pub fn load_line(scene: &Scene) -> String {
     }
 }
 
-/// A list in a sentence: `a, b and c`.
+/// `a, b and c`
 pub fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
@@ -60,7 +60,7 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
-/// The answer, most important first.
+/// The most important sentence first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
     let [mut sentences, rest] = in_short(analysis);
     if analysis.scenes.len() <= MOST_SCENES {
@@ -73,10 +73,11 @@ pub fn answer(analysis: &Analysis) -> Vec<String> {
     sentences
 }
 
-/// The answer for where a table has the figures: what was found, and what is missing or marked.
+/// The answer beside a table of values: the findings, and what is missing or marked.
 pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
     let mut found = opening::opening(analysis);
-    // A difference that counts answers more than how connections were spread; after a fault, what clients noticed comes first.
+    // A difference that counts matters more than the spread of connections; after a fault, the effect on
+    // clients comes first.
     let faults = analysis.scenes.iter().any(|scene| scene.group.levels.fault.is_some());
     let first = analysis.enough && !faults;
     let compared = analysis.scenes.iter().any(|scene| scene.results.iter().any(|result| result.cell.twin));
@@ -86,7 +87,7 @@ pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
     [found, left_out(analysis)]
 }
 
-/// What stands in brackets after a figure.
+/// The meaning of the brackets after a value.
 pub fn brackets(analysis: &Analysis) -> &'static str {
     if analysis.enough {
         "95 % bootstrap interval of the median"
@@ -95,19 +96,18 @@ pub fn brackets(analysis: &Analysis) -> &'static str {
     }
 }
 
-/// The text with a capital in front.
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// A scene's name, with what tells its group from others.
+/// The name of a scene, with its group.
 pub fn place(scene: &Scene) -> String {
     let group = &scene.group.title;
     if group.is_empty() { scene.load.name.clone() } else { format!("{}, {group}", scene.load.name) }
 }
 
-/// Rate, tail and largest share of each strategy, or of the least and the greatest.
+/// Rate, tail and largest share of each strategy, or the lowest and the highest.
 fn figures(scene: &Scene, analysis: &Analysis) -> Option<String> {
     let own: Vec<&CellResult> =
         scene.results.iter().filter(|result| !result.cell.twin && result.used > 0).collect();
@@ -118,7 +118,6 @@ fn figures(scene: &Scene, analysis: &Analysis) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{place}, {}: {}.", load_line(scene), parts.join("; ")))
 }
 
-/// A value with its interval.
 fn with_interval(estimate: Estimate, digits: usize, unit: &str) -> String {
     let [middle, low, high] =
         [estimate.median, estimate.interval.low, estimate.interval.high].map(|value| number(value, digits));
@@ -140,7 +139,7 @@ fn each(scene: &Scene, result: &CellResult) -> Option<String> {
     Some(format!("{} {rate}p99 {tail}{}", name(&result.cell), busiest.unwrap_or_default()))
 }
 
-/// The least and the greatest of each figure.
+/// The lowest and the highest of each metric.
 fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
     let mut parts = Vec::new();
     for metric in [Metric::Rate, TAIL] {
@@ -160,7 +159,6 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
     parts
 }
 
-/// What may be concluded.
 fn judgement(analysis: &Analysis) -> String {
     if analysis.rows.is_empty() {
         return "No run was made: there is nothing to say.".into();
@@ -194,7 +192,7 @@ fn judgement(analysis: &Analysis) -> String {
     format!("Differences from the baseline that count over {} rounds: {}.", analysis.rounds, found.join("; "))
 }
 
-/// Where too many differences count to name them: how many, and the greatest of those in rate and p99.
+/// For too many differences to name: how many count, and the largest in rate and p99.
 fn greatest(analysis: &Analysis) -> String {
     let all = analysis.scenes.iter().flat_map(|scene| scene.comparisons.iter().map(move |c| (scene, c)));
     let judged = || all.clone().filter(|(_, c)| c.conclusion != Conclusion::Floor);
@@ -213,7 +211,7 @@ fn greatest(analysis: &Analysis) -> String {
     format!("{counting} of {of} differences from the baseline count over {} rounds{named}.", analysis.rounds)
 }
 
-/// A difference with its interval, in %; in times where % would be many.
+/// A difference with its interval, in %, or as a factor if large.
 fn change(comparison: &Comparison) -> String {
     const MANY: f64 = 400.0;
     let (median, [low, high]) = (comparison.median, [comparison.interval.low, comparison.interval.high]);
@@ -224,12 +222,11 @@ fn change(comparison: &Comparison) -> String {
     format!("{median} times as much ({low} to {high})")
 }
 
-/// How great a difference in % is: half and double are alike.
+/// Size of a difference: half and double are equal.
 fn size(comparison: &Comparison) -> f64 {
     (1.0 + comparison.median / 100.0).max(0.001).ln().abs()
 }
 
-/// What is missing or marked.
 fn left_out(analysis: &Analysis) -> Vec<String> {
     let count = |verdict: Verdict| analysis.rows.iter().filter(|row| row.verdict == verdict).count();
     let all = analysis.rows.len();
@@ -256,7 +253,7 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
     sentences
 }
 
-/// Scenes of which no run counts, and the first reason.
+/// Scenes without a run that counts, and the first reason.
 fn empty(analysis: &Analysis) -> Vec<String> {
     let one = |scene: &Scene| {
         let made: usize = scene.results.iter().map(|result| result.runs).sum();
@@ -272,7 +269,6 @@ fn empty(analysis: &Analysis) -> Vec<String> {
     analysis.scenes.iter().filter_map(one).take(MOST_EMPTY).collect()
 }
 
-/// What was not run at all, and why.
 fn skipped(analysis: &Analysis) -> Vec<String> {
     let mut known: Vec<(String, String)> = Vec::new();
     for row in analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped) {

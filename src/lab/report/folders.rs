@@ -1,4 +1,5 @@
-//! The page of a comparison of two results folders: what differs, drawn and in figures, and what else is not the same.
+//! The page of a comparison of two results folders: the differences, drawn and as values, and other
+//! environment differences.
 
 use std::path::Path;
 
@@ -28,7 +29,6 @@ struct ComparisonPage {
     unmatched: Vec<String>,
 }
 
-/// Writes the comparison of two folders of these names as a page of its own.
 pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> Result<()> {
     let mut loads: Vec<&str> = comparison.differences.iter().map(|line| line.load.as_str()).collect();
     loads.dedup();
@@ -55,7 +55,6 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
     save(path, templates::render(PAGE, include_str!("compare.html"), &page)?.as_bytes())
 }
 
-/// What may be said of it.
 fn answer(comparison: &FolderComparison) -> Vec<String> {
     let lines = &comparison.differences;
     let differ: Vec<&FolderDifference> =

@@ -1,6 +1,5 @@
-//! The index page of a results folder: every report in it, by experiment, the newest first.
-//!
-//! It reads the summaries that reports leave, and judges nothing.
+//! The index page of a results folder: all reports by experiment, the newest first. It reads the summaries of
+//! the reports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use super::view::moment;
 use super::{PAGE, save, templates};
 use crate::lab::error::{Error, Result};
 
-/// Name of the page.
 const INDEX: &str = "index.html";
 
 #[derive(Debug, Serialize)]
@@ -33,11 +31,11 @@ struct Report {
     title: String,
     answer: Vec<String>,
     counts: String,
-    /// Experiments of a suite and their reports.
+    /// Of a suite, with links to their reports.
     members: Vec<(String, String)>,
 }
 
-/// Writes `results/index.html` anew, from what lies in `results`. Gives its path.
+/// Rewrites `results/index.html`; returns its path.
 pub fn write(results: &Path) -> Result<PathBuf> {
     let mut experiments = Vec::new();
     for folder in folders(results)? {
@@ -58,8 +56,7 @@ pub fn write(results: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Brings the index up to date after a report was written to `directory`, if that lies where `lab run` puts it:
-/// `results/NAME/TIME-LABEL`.
+/// Updates the index after a report was written to `directory`, if that is `results/NAME/TIME-LABEL`.
 pub fn after(directory: &Path, experiment: &str) -> Result<()> {
     let whole = directory.canonicalize().map_err(|e| Error::file("read", directory, e))?;
     match whole.parent() {
@@ -86,7 +83,7 @@ fn report(experiment: &str, folder: &str, summary: Summary) -> Report {
     }
 }
 
-/// A path as a link: what has a meaning in one, or none at all, in percent signs.
+/// A path as a link, percent-encoded.
 pub fn link(path: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {

@@ -31,28 +31,25 @@ use crate::lab::error::{Error, Result};
 use crate::lab::judge::{self, Analysis};
 use crate::lab::results::store::{self, Data};
 
-/// Name of the page.
 pub const PAGE: &str = "report.html";
 /// Folders of the figures: of all, and of those that only the HTML page shows.
 const PLOTS: [&str; 2] = ["plots", "plots/more"];
 
-/// A report that was written.
 #[derive(Debug)]
 pub struct Report {
     pub page: PathBuf,
-    /// The answer in sentences.
     pub answer: Vec<String>,
 }
 
-/// Loads and judges the results in `directory`, and writes their report. Gives the analysis, too.
+/// Loads and judges the results in `directory` and writes their report; returns the analysis, too.
 pub fn redraw(directory: &Path) -> Result<(Report, Analysis)> {
     let data = store::load(directory)?;
     let analysis = judge::judge(&data);
     Ok((write(directory, &data, &analysis)?, analysis))
 }
 
-/// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, and brings the index of the
-/// results up to date.
+/// Writes report.html, report.md, plots/*.svg, the CSV files and summary.json into `directory`, and updates
+/// the index.
 pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Report> {
     tables::write(directory, data, analysis)?;
     let figures = figures::draw(data, analysis);
@@ -67,7 +64,7 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Repor
     Ok(Report { page: directory.join(PAGE), answer })
 }
 
-/// Writes the figures, and removes those of an earlier report.
+/// Writes the figures, and removes old ones.
 fn plots(directory: &Path, figures: &figures::Figures) -> Result<()> {
     for plots in PLOTS.map(|name| directory.join(name)) {
         fs::create_dir_all(&plots).map_err(|e| Error::file("make", &plots, e))?;

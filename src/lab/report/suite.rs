@@ -1,4 +1,4 @@
-//! The report of a suite: one table of claims over all its experiments, and the way to their reports.
+//! The report of a suite: one table of claims over all its experiments, and links to their reports.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,11 @@ use super::{PAGE, index, save, templates};
 use crate::lab::error::Result;
 use crate::lab::judge::claims::Claim;
 
-/// An experiment of a suite.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name, which is that of its folder in the suite's.
+    /// Also of its folder.
     pub name: String,
-    /// What came of its claims; `None` when it was not begun.
+    /// `None` if it has not started.
     pub claims: Option<Vec<Claim>>,
 }
 
@@ -35,13 +34,13 @@ struct MemberView {
     question: String,
     answer: Vec<String>,
     counts: String,
-    /// Empty when it was not begun.
+    /// Empty if it has not started.
     folder: String,
     link: String,
 }
 
-/// Writes report.html and report.md of a suite into `directory`, from its members' claims and the summaries of their
-/// reports, and brings the index up to date. Gives the page's path.
+/// Writes report.html and report.md of a suite into `directory`, from the claims and summaries of its
+/// members, and updates the index. Returns the path of the page.
 pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<PathBuf> {
     let views: Vec<MemberView> = members.iter().map(|member| self::member(directory, member)).collect();
     let all = || members.iter().flat_map(|member| member.claims.iter().flatten());

@@ -1,4 +1,4 @@
-//! What the index says of a results folder: a small file beside its report, so that listing many stays quick.
+//! The entry of a results folder in the index: a small file beside its report, so that listing is fast.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,24 +11,21 @@ use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
 use crate::lab::results::store::Data;
 
-/// Name of the file.
 pub const FILE: &str = "summary.json";
-/// Sentences of the answer that are kept.
+/// Sentences of the answer to keep.
 const SENTENCES: usize = 2;
 
-/// A report in short.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// What it wants to know.
     pub question: String,
-    /// When it began, UTC, as in the folder's name.
+    /// UTC, as in the name of the folder.
     pub started: String,
-    /// The host's name, or what `--label` said.
+    /// The host name, or `--label`.
     pub label: String,
-    /// The first sentences of the answer.
+    /// The first sentences.
     pub answer: Vec<String>,
     pub verdicts: BTreeMap<String, u64>,
-    /// Experiments of a suite.
+    /// Of a suite.
     #[serde(default)]
     pub members: Vec<String>,
 }
@@ -49,14 +46,13 @@ impl Summary {
         }
     }
 
-    /// Writes it beside the report.
     pub fn write(&self, directory: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::Failed(format!("summary of a report: {e}")))?;
         save(&directory.join(FILE), &json)
     }
 
-    /// The one in a folder; `None` where there is none that can be read.
+    /// `None` if it is missing or unreadable.
     pub fn read(directory: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(directory.join(FILE)).ok()?).ok()
     }

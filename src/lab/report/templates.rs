@@ -1,4 +1,4 @@
-//! Fills in the templates: the one place that knows the template engine.
+//! Renders templates.
 
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
@@ -13,7 +13,7 @@ const SHARED: [(&str, &str); 3] = [
     ("macros.md", include_str!("macros.md")),
 ];
 
-/// A template with what it shows. In a name that ends in `.html` texts are escaped.
+/// Texts are escaped if `name` ends in `.html`.
 pub fn render(name: &str, template: &str, content: &impl Serialize) -> Result<String> {
     let failed = |e: minijinja::Error| Error::Failed(format!("cannot fill in {name}: {e:#}"));
     let mut environment = Environment::new();

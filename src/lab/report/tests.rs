@@ -1,4 +1,4 @@
-//! What a report is, from fixed data: stands alone, is drawn again byte for byte, says what the data say.
+//! Reports from fixed data.
 
 use super::*;
 use crate::lab::fixture;
@@ -225,7 +225,7 @@ fn a_suite_has_one_table_and_leads_to_its_members() {
     assert!(markdown.contains("[one](one/report.md)") && markdown.contains("two: not begun"), "{markdown}");
 }
 
-/// For the eye: `LAB_FIXTURES=DIR cargo test --lib reports_for_the_eye` leaves reports in DIR.
+/// For visual checks: `LAB_FIXTURES=DIR cargo test --lib reports_for_the_eye` leaves reports in DIR.
 #[test]
 fn reports_for_the_eye_are_left_where_they_are_asked_for() {
     let Some(base) = std::env::var_os("LAB_FIXTURES").map(PathBuf::from) else { return };

@@ -1,4 +1,4 @@
-//! The raw data of runs: what they look like, and the folder that holds them.
+//! The raw data of runs: their types, and the folder that holds them.
 
 pub mod data;
 pub mod store;

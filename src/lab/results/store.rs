@@ -1,4 +1,4 @@
-//! The results folder: made once, never overwritten, written run by run, read back whole.
+//! The results folder: created once, never overwritten, written run by run.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -13,23 +13,20 @@ use crate::lab::error::{Error, Result};
 use crate::lab::spec::Spec;
 use crate::sys::lock;
 
-/// The experiment as it was run.
 pub const SPEC: &str = "spec.toml";
 /// [`Environment`].
 const MACHINE: &str = "machine.json";
-/// One [`RunData`] per line.
 const RUNS: &str = "runs.jsonl";
 /// The same, compressed, in a kept copy.
 const KEPT_RUNS: &str = "runs.jsonl.gz";
 /// A remark on the results, shown at the head of their report.
 const NOTE: &str = "note.txt";
 
-/// Everything that a results folder says.
 #[derive(Clone, Debug)]
 pub struct Data {
     pub spec: Spec,
     pub environment: Environment,
-    /// The runs in the order in which they were made.
+    /// In the order in which they were made.
     pub runs: Vec<RunData>,
     /// Name of the file that they were read from.
     pub file: &'static str,
@@ -37,7 +34,7 @@ pub struct Data {
     pub note: Option<String>,
 }
 
-/// A results folder that is being written.
+/// A results folder being written.
 #[derive(Debug)]
 pub struct Results {
     pub directory: PathBuf,
@@ -45,8 +42,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Makes `base/experiment/time-label`, with what is known before the first run. A folder that is there already
-    /// is left alone, and a number added.
+    /// Creates `base/experiment/time-label`. An existing folder is left alone, and a number added.
     pub fn create(base: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
         let parent = base.join(&environment.experiment);
         fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
@@ -54,7 +50,6 @@ impl Results {
         Self::begin(directory, spec_text, environment)
     }
 
-    /// The same in `directory`, which is made for it.
     pub fn create_at(directory: &Path, spec_text: &str, environment: &Environment) -> Result<Self> {
         fs::create_dir(directory).map_err(|e| Error::file("make the results folder", directory, e))?;
         Self::begin(directory.to_owned(), spec_text, environment)
@@ -68,7 +63,7 @@ impl Results {
         Self { directory, runs }.locked()
     }
 
-    /// Goes on with a folder: a last line that was cut off is removed, and the environment written anew.
+    /// Continues a folder: removes an incomplete last line and rewrites the environment.
     pub fn reopen(directory: &Path, environment: &Environment) -> Result<Self> {
         let path = directory.join(RUNS);
         let failed = |e: std::io::Error| Error::file("go on with", &path, e);
@@ -81,7 +76,7 @@ impl Results {
         Ok(results)
     }
 
-    /// Holds the lock on the folder: no other lab writes to it meanwhile.
+    /// Locks the folder against other labs.
     fn locked(self) -> Result<Self> {
         let path = self.directory.join(RUNS);
         match lock::try_lock_byte(&self.runs, 0) {
@@ -91,7 +86,7 @@ impl Results {
         }
     }
 
-    /// Adds a run. It is on disk when this returns.
+    /// The run is on disk when this returns.
     pub fn append(&mut self, run: &RunData) -> Result<()> {
         let mut line =
             serde_json::to_vec(run).map_err(|e| Error::Failed(format!("run {}: {e}", run.order)))?;
@@ -106,14 +101,13 @@ impl Results {
     }
 }
 
-/// What is known before the first run.
 fn write_head(directory: &Path, spec_text: &str, environment: &Environment) -> Result<()> {
     let path = directory.join(SPEC);
     fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
     write_environment(directory, environment)
 }
 
-/// Replaces the file at once, so that no interruption leaves half of it.
+/// Replaces the file atomically.
 fn write_environment(directory: &Path, environment: &Environment) -> Result<()> {
     let (path, new) = (directory.join(MACHINE), directory.join(format!("{MACHINE}.new")));
     let json =
@@ -121,7 +115,7 @@ fn write_environment(directory: &Path, environment: &Environment) -> Result<()> 
     fs::write(&new, &json).and_then(|()| fs::rename(&new, &path)).map_err(|e| Error::file("write", &path, e))
 }
 
-/// Makes a folder that was not there.
+/// Creates a new folder.
 pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     for copy in 1..100 {
         let directory = parent.join(if copy == 1 { stem.to_owned() } else { format!("{stem}-{copy}") });
@@ -180,7 +174,7 @@ pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> 
     file.finish().map(drop).map_err(failed)
 }
 
-/// The runs of a file. One that was repeated counts as it was the last time.
+/// A repeated run counts as it was the last time.
 fn load_runs(path: &Path) -> Result<Vec<RunData>> {
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
     let compressed = path.extension().is_some_and(|extension| extension == "gz");

@@ -1,6 +1,4 @@
-//! Child processes of a run, which never outlive it, and why a run may come to nothing.
-//!
-//! Knows how to start, watch and end a process; what it is for is for others.
+//! Child processes of a run, which never outlive it, and the reasons for which a run may fail.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,52 +15,51 @@ use crate::lab::results::data::Void;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::tether::tether;
 
-/// How often a wait looks up.
+/// Interval of polling.
 pub const TICK: Duration = Duration::from_millis(10);
-/// How many of the last lines of stderr are kept of a run that is void.
+/// Lines of stderr to keep of a void run.
 const KEPT_LINES: usize = 12;
 
-/// Why a run did not finish.
 #[derive(Debug)]
 pub enum Stop {
-    /// Something failed: this run does not count.
+    /// Something failed: the run does not count.
     Void(Void),
-    /// It cannot be made here: why.
+    /// It is impossible here.
     Skipped(String),
-    /// The user wants to stop.
+    /// By the user.
     Interrupted,
 }
 
 impl Stop {
-    /// A void run without a process that could have said why.
+    /// A void run without a process that could explain it.
     pub fn void(reason: String) -> Self {
         Self::Void(Void { reason, ..Void::default() })
     }
 }
 
-/// How long is waited for what should happen by itself.
+/// Time limits of waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a server to get ready, and for a load generator beyond the load itself.
+    /// For a server to become ready, and for a load generator to end after its load.
     pub ready: Duration,
-    /// For a server to stop, before it is killed.
+    /// For a server to stop before it is killed.
     pub stop: Duration,
 }
 
 impl Timeouts {
-    /// As `--patience` says. A server that stops has work to finish, so it is never hurried.
+    /// From `--patience`. Stopping takes as long as the server needs for its requests, so that limit is at
+    /// least 5 s.
     pub fn of(seconds: f64) -> Self {
         let ready = Duration::from_secs_f64(seconds);
         Self { ready, stop: ready.max(Duration::from_secs(5)) }
     }
 }
 
-/// What every wait has in mind.
+/// What every wait needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
-    /// Whether the user wants to stop.
     pub interrupt: &'a Interrupt,
-    /// Who ends the processes if the lab cannot.
+    /// Ends the processes if the lab cannot.
     pub guard: &'a Guard,
     pub timeouts: Timeouts,
 }
@@ -91,7 +88,7 @@ impl<'a> Process<'a> {
         Ok(process)
     }
 
-    /// A void run because of this process, with what it wrote last.
+    /// A void run because of this process, with its last lines of stderr.
     pub fn void(&self, reason: &str) -> Stop {
         self.void_with(reason, None)
     }
@@ -104,7 +101,7 @@ impl<'a> Process<'a> {
         Stop::Void(Void { reason: format!("{} {reason}", self.name), stderr, status })
     }
 
-    /// A void run because the process ended or closed its output: waits a moment for the status to tell.
+    /// A void run because the process ended or closed its output; waits a moment for its status.
     pub fn gone(&mut self, when: &str) -> Stop {
         let deadline = Instant::now() + Duration::from_secs(1);
         while Instant::now() < deadline {
@@ -116,12 +113,12 @@ impl<'a> Process<'a> {
         self.void(&format!("closed its output {when}"))
     }
 
-    /// How it ended, if it has.
+    /// The status, if it ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for its end, but not longer than this: a wait without wake-ups.
+    /// Waits for its end, at most this long, without polling.
     pub fn wait(&self, at_most: Duration) {
         let ms = u16::try_from(at_most.as_millis()).unwrap_or(u16::MAX).max(1);
         if self.pidfd.as_ref().is_none_or(|pidfd| pidfd.wait(ms).is_err()) {
@@ -129,12 +126,11 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Asks it to stop.
     pub fn terminate(&self) {
         let _ = kill(self.nix_pid(), Signal::SIGTERM);
     }
 
-    /// Its standard output, where that is a pipe; once.
+    /// Its standard output, if piped; once.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
@@ -151,7 +147,8 @@ impl<'a> Process<'a> {
 impl Drop for Process<'_> {
     fn drop(&mut self) {
         let ended = self.ended().is_some();
-        // The group may outlive its leader; it cannot be another's as long as a member lives or the leader is unreaped.
+        // The group may outlive its leader. Its number is not reused while a member lives or the leader is
+        // unreaped.
         let _ = killpg(self.nix_pid(), Signal::SIGKILL);
         if !ended {
             let _ = self.child.wait();

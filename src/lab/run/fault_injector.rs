@@ -1,7 +1,7 @@
-//! Faults at a time: one worker is killed, told to end, stopped for a while, or kept busy by one request; all are replaced,
-//! by as many, fewer or more; or the server is told to end.
+//! Injects faults at given times: kills, terminates, stops or occupies one worker; replaces all workers by as
+//! many, fewer or more; or stops the server.
 //!
-//! It is driven by the wait for the load generator, never waits itself, and leaves no worker stopped whatever happens.
+//! The wait for the load generator drives it; it never waits itself, and leaves no worker stopped.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,57 +17,55 @@ use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind};
 use crate::sys::pidfd::Pidfd;
 
-/// What a stalled worker may take beyond the time that it was asked to be busy.
+/// Time that a stalled worker may take beyond the requested time.
 const STALL_SLACK: Duration = Duration::from_secs(30);
 
-/// How long a worker may take to stand still before it is looked at.
+/// Time for a stopped worker to stand still.
 const STANDSTILL: Duration = Duration::from_millis(50);
 
-/// How long is waited, when the run is over, for those that come in the place of workers that were told to end.
+/// Time for successors to start after the run.
 const SUCCESSION: Duration = Duration::from_secs(3);
 
-/// A server that can be struck.
 #[derive(Debug)]
 pub struct Target {
     pub supervisor: u32,
     pub workers: Workers,
     pub address: SocketAddr,
-    /// The configuration that it was started with, where there is one: its number of workers can be changed.
+    /// The configuration file with the number of workers.
     pub config: PathBuf,
-    /// How many workers it was started with.
+    /// Configured workers.
     pub count: usize,
 }
 
-/// What became of the request that stalls, and when.
+/// The response to the request that stalls a worker, and when it came.
 type Reply = (std::io::Result<Answer>, Instant);
 
-/// How often it is seen whether a killed worker has a successor, and whether a stall is over.
+/// Interval of looking for successors and for the end of a stall.
 const POLL: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 enum State {
     Waiting,
-    /// Killed or told to end; a successor is looked for.
+    /// Killed or terminated; waiting for a successor.
     Ending,
-    /// All are being replaced; these were there before.
+    /// Waiting for the replacement of these workers.
     Reloading(Vec<u32>),
-    /// The server was told to end.
+    /// Waiting for the server to exit.
     Leaving(Pidfd),
     Stopped {
         process: Pidfd,
         until: Instant,
     },
-    /// A request is on its way.
+    /// Waiting for the response.
     Stalled(Receiver<Reply>),
     Over,
 }
 
-/// One fault of one run.
 #[derive(Debug)]
 pub struct FaultInjector {
     fault: Fault,
     target: Target,
-    /// Which worker, modulo how many there are.
+    /// Selects the worker, modulo the number of workers.
     choice: u64,
     begin: Instant,
     state: State,
@@ -75,28 +73,27 @@ pub struct FaultInjector {
 }
 
 impl FaultInjector {
-    /// Prepares it. The measured time begins at `begin`; `choice` chooses the worker that is killed or stopped.
+    /// The measurement begins at `begin`; `choice` selects the worker.
     pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
         Self { fault, target, choice, begin, state: State::Waiting, done: None }
     }
 
-    /// Whether the server was told to end: then its end is expected.
+    /// Whether the server was told to stop, so that its end is expected.
     pub fn ends_server(&self) -> bool {
         self.fault.kind == FaultKind::End && self.done.is_some()
     }
 
-    /// Whether there is nothing left to do.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Another fault, after the last one is over: what that one came to.
+    /// Starts the next fault and returns the record of the last one.
     pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultRecord> {
         (self.fault, self.choice, self.state) = (fault, choice, State::Waiting);
         self.done.take()
     }
 
-    /// Does what is due, and returns how long nothing will be.
+    /// Does what is due, and returns the time until the next action.
     pub fn advance(&mut self) -> Duration {
         let due = self.begin + Duration::from_millis(self.fault.at_ms);
         let idle = Duration::from_secs(3600);
@@ -135,7 +132,7 @@ impl FaultInjector {
         POLL
     }
 
-    /// What was done, when the run is over. Nothing goes on after this.
+    /// Ends the fault and returns its record.
     pub fn finish(mut self) -> Option<FaultRecord> {
         self.resume();
         let deadline = Instant::now() + SUCCESSION;
@@ -145,7 +142,7 @@ impl FaultInjector {
             sleep(self.advance());
         }
         if let State::Stalled(answer) = &self.state {
-            // It is answered in the end, unless the server dies first: the run waits for that, as it would for a client.
+            // The response comes in the end, unless the server dies: wait for it like a client.
             let answer = answer.recv_timeout(Duration::from_millis(self.fault.lasts_ms) + STALL_SLACK);
             if let Ok(reply) = answer {
                 self.stall_ended(&reply);
@@ -158,7 +155,7 @@ impl FaultInjector {
         self.at(Instant::now())
     }
 
-    /// Seconds since the measured time began; negative before.
+    /// Seconds since the measurement began; negative before.
     fn at(&self, now: Instant) -> f64 {
         let before = self.begin.saturating_duration_since(now).as_secs_f64();
         now.saturating_duration_since(self.begin).as_secs_f64() - before
@@ -186,7 +183,6 @@ impl FaultInjector {
         }
     }
 
-    /// Sends a signal to the chosen worker.
     fn signal(&mut self, signal: Signal) -> Option<Pidfd> {
         let workers = self.target.workers.now();
         let Some(chosen) = self.choice.checked_rem(workers.len() as u64) else {
@@ -195,7 +191,8 @@ impl FaultInjector {
         };
         let (worker, pid) = workers[usize::try_from(chosen).unwrap_or(0)];
         let process = match Pidfd::open(pid) {
-            // Held now, so that the number cannot become another's: it is still a worker's, or was not any more.
+            // The pidfd is open, so the number cannot be reused: it still belongs to the worker, or the
+            // worker had ended.
             Ok(process) if self.target.workers.now().contains(&(worker, pid)) => process,
             _ => {
                 self.note("the chosen worker had just ended");
@@ -213,7 +210,7 @@ impl FaultInjector {
         Some(process)
     }
 
-    /// Stops the chosen worker, and sees what it has in its hands.
+    /// Stops the selected worker and counts its connections.
     fn stop(&mut self) -> Option<Pidfd> {
         let process = self.signal(Signal::SIGSTOP)?;
         let done = self.done.as_mut()?;
@@ -226,7 +223,7 @@ impl FaultInjector {
         Some(process)
     }
 
-    /// Kills the chosen worker. It is stopped first, for as long as it takes to see what it has in its hands.
+    /// Kills the selected worker. It is stopped first, to count its connections.
     fn kill(&mut self) -> Option<()> {
         let process = self.stop()?;
         let at_s = self.since_begin();
@@ -240,7 +237,6 @@ impl FaultInjector {
         Some(())
     }
 
-    /// Sends a signal to the server's first process.
     fn signal_server(&mut self, signal: Signal) -> Option<Pidfd> {
         let at_s = self.since_begin();
         let sent =
@@ -251,7 +247,7 @@ impl FaultInjector {
         sent.map_err(|error| self.note(&format!("{signal} could not be sent: {error}"))).ok()
     }
 
-    /// Has the server replace all workers, by another number of them where that is the fault.
+    /// Reloads the server, with another number of workers if the fault asks for it.
     fn reload(&mut self) -> State {
         let wanted = self.fault.kind.workers_after(self.target.count);
         if wanted != self.target.count
@@ -264,7 +260,6 @@ impl FaultInjector {
         self.signal_server(Signal::SIGHUP).map_or(State::Over, |_| State::Reloading(before))
     }
 
-    /// Tells the server to end.
     fn stop_server(&mut self) -> State {
         self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving)
     }
@@ -278,7 +273,7 @@ impl FaultInjector {
         }
     }
 
-    /// Whether none of the workers from before is left.
+    /// Checks whether all workers were replaced.
     fn check_generation(&mut self, before: Vec<u32>) {
         let now_s = self.since_begin();
         let workers = self.target.workers.now();
@@ -319,7 +314,6 @@ impl FaultInjector {
         }
     }
 
-    /// Lets a stopped worker go on.
     fn resume(&mut self) {
         let now_s = self.since_begin();
         if let State::Stopped { process, .. } = &self.state {
@@ -334,7 +328,7 @@ impl FaultInjector {
         }
     }
 
-    /// Sends the request that keeps a worker busy, from a thread that waits for the answer.
+    /// Sends the request that occupies a worker, from a thread that waits for the response.
     fn stall(&mut self) -> State {
         let (send, receive) = channel();
         let lasts = Duration::from_millis(self.fault.lasts_ms);
@@ -370,12 +364,11 @@ impl FaultInjector {
     }
 }
 
-/// A configuration that asks for this many workers.
 pub fn config(workers: usize) -> String {
     format!("workers = {workers}\n")
 }
 
-/// Whether a process is stopped, or has ended.
+/// Whether a process is stopped or has ended.
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))

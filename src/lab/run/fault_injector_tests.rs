@@ -1,4 +1,4 @@
-//! Faults against a process tree of our own: a shell with sleeping children.
+//! Faults against a process tree of the test: a shell with sleeping children.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -50,7 +50,7 @@ impl Drop for Family {
     }
 }
 
-/// The letter of a process' state in /proc.
+/// The state of a process in /proc.
 fn state(pid: u64) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('-')

@@ -1,8 +1,8 @@
-//! A process that outlives the lab by a moment, to end what the lab could not: the workers of other servers.
+//! A process that outlives the lab by a moment, to kill what the lab could not: the workers of other servers.
 //!
-//! Our own server takes its workers along when it dies, and it dies with the lab. Others leave theirs behind when they are
-//! killed. So the lab tells the guard about each process group that it starts; when the lab is gone, in whatever way,
-//! the pipe between them ends, and the guard kills the groups that are still there.
+//! Our own server dies with the lab and takes its workers along. Others leave theirs behind when they are
+//! killed. So the lab tells the guard about each process group that it starts; when the lab is gone, for
+//! whatever reason, the pipe between them closes, and the guard kills the remaining groups.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Write};
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// The hidden action of the command line that is the guard.
+/// The hidden command that runs the guard.
 pub const ACTION: &str = "guard";
 
 /// The lab's end of the pipe.
@@ -21,25 +21,23 @@ pub const ACTION: &str = "guard";
 pub struct Guard(Mutex<Child>);
 
 impl Guard {
-    /// Starts the guard: this program again. Call it with the signals of [`super::interrupt::Interrupt`] held back: so
-    /// they are in the guard, and Ctrl-C does not end it before its time.
+    /// Starts this program again as the guard. Call it while [`super::interrupt::Interrupt`] blocks the
+    /// signals: the guard inherits the mask, so that Ctrl-C does not end it early.
     pub fn start() -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(ACTION).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0).current_dir("/").spawn().map(|child| Self(Mutex::new(child)))
     }
 
-    /// Tells it about a process group.
     pub fn watch(&self, group: Pid) {
         self.tell('+', group);
     }
 
-    /// The group has ended.
     pub fn forget(&self, group: Pid) {
         self.tell('-', group);
     }
 
-    /// A guard that was killed is missed only if the lab is killed too.
+    /// A missing guard only matters if the lab is killed too.
     fn tell(&self, sign: char, group: Pid) {
         let mut child = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pipe) = &mut child.stdin {
@@ -56,7 +54,7 @@ impl Drop for Guard {
     }
 }
 
-/// What the guard does: waits for the end of its input, then kills what is left.
+/// Runs the guard: waits for the end of its input, then kills the remaining groups.
 pub fn run() {
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -67,7 +65,7 @@ pub fn run() {
     }
 }
 
-/// Groups 0 and 1 would be the guard's own and everybody's.
+/// Groups 0 and 1 would be the guard itself and every process.
 fn note(groups: &mut BTreeSet<i32>, line: &str) {
     match (line.get(..1), line.get(1..).and_then(|number| number.parse().ok())) {
         (Some("+"), Some(group @ 2..)) => drop(groups.insert(group)),

@@ -1,21 +1,21 @@
-//! One request to a server, and its answer: to see whether it serves, and to occupy a worker. Nothing is timed here.
+//! One request to a server and its response: to check that it serves, and to occupy a worker. Nothing is
+//! timed here.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// More of an answer is not read.
+/// The rest of a response is not read.
 const LONGEST: u64 = 64 << 10;
 
-/// What a server answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// What `Caffeine-Worker` said.
+    /// From `Caffeine-Worker`.
     pub worker: Option<String>,
 }
 
-/// Asks for `target` on a connection of its own. Each wait takes at most `timeout`.
+/// Sends a request on a connection of its own. Each wait takes at most `timeout`.
 pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -24,7 +24,7 @@ pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<A
     let mut bytes = Vec::new();
     let read = stream.take(LONGEST).read_to_end(&mut bytes);
     match parse(&bytes) {
-        // A server may reset a connection after it has said all.
+        // A server may reset a connection after its response.
         Some(answer) => Ok(answer),
         None => {
             Err(read.err().unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer")))
@@ -32,7 +32,7 @@ pub fn ask(address: SocketAddr, target: &str, timeout: Duration) -> io::Result<A
     }
 }
 
-/// The answer, if all of it has come that its `Content-Length` speaks of.
+/// The response, if it is complete according to `Content-Length`.
 pub fn whole(bytes: &[u8]) -> Option<Answer> {
     let answer = parse(bytes)?;
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;

@@ -1,10 +1,10 @@
-//! Ctrl-C as data: a signal asks the runner to stop; the runner decides when.
+//! Signals as data: a signal asks the runner to stop; the runner decides when.
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::cell::Cell;
 
-/// SIGINT, SIGTERM and SIGHUP, held back and asked for.
+/// SIGINT, SIGTERM and SIGHUP, blocked and polled.
 #[derive(Debug)]
 pub struct Interrupt {
     signals: SignalFd,
@@ -12,7 +12,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Holds the signals back from now on in this thread and those that it starts. Call it before there are others.
+    /// Blocks the signals in this thread and those that it starts. Call it before there are others.
     pub fn hold() -> nix::Result<Self> {
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -23,7 +23,7 @@ impl Interrupt {
         Ok(Self { signals, seen: Cell::new(false) })
     }
 
-    /// Whether one of them came.
+    /// Whether a signal came.
     pub fn requested(&self) -> bool {
         if matches!(self.signals.read_signal(), Ok(Some(_))) {
             self.seen.set(true);

@@ -36,40 +36,39 @@ use crate::lab::spec::catalogue::{self, Experiment, Found};
 use crate::lab::spec::{Spec, plan};
 use crate::lab::terminal::print_line;
 
-/// What all experiments of one command have in common.
+/// Common to all experiments of a command.
 #[derive(Debug)]
 pub struct Session<'a> {
     pub wanted: &'a Run,
     interrupt: &'a Interrupt,
     programs: Programs,
-    /// The last part of a results folder's name.
+    /// The last part of the name of the results folder.
     pub label: String,
-    /// When the command was given, UTC: the first part of that name.
+    /// UTC: the first part of that name.
     pub started: String,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
-    /// To a new folder for this experiment and this time.
+    /// A new folder for this experiment and time.
     Fresh,
-    /// To this folder, which is not there yet.
+    /// This folder, which does not exist yet.
     Folder(&'a Path),
 }
 
-/// How an experiment ended.
 #[derive(Debug)]
 pub struct Ended {
     pub directory: PathBuf,
-    /// Whether all its runs were made.
+    /// Whether all runs were made.
     pub how: Result<()>,
 }
 
-/// Runs an experiment or a suite of them and writes the report. What was measured is kept whatever happens.
+/// Runs an experiment or a suite and writes the report. Measurements are kept in any case.
 pub fn run(wanted: &Run) -> Result<()> {
     let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
     let found = wanted.name.as_deref().map(catalogue::find).transpose()?;
     let label = settings::label(wanted.label.as_deref())?;
-    // A file that makes no experiment is said before anything about programs.
+    // Report mistakes in the experiment before those about programs.
     let experiment = found.as_ref().map(Found::experiment).transpose()?;
     let session = Session {
         wanted,
@@ -91,7 +90,7 @@ pub fn run(wanted: &Run) -> Result<()> {
     }
 }
 
-/// Checks an experiment as [`run`] would, and says what it finds.
+/// Checks an experiment without running it, and prints the findings.
 pub fn check(wanted: &Check) -> Result<()> {
     let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
     let found = catalogue::find(&wanted.name)?;
@@ -145,12 +144,12 @@ impl<'a> Session<'a> {
         check::findings(spec, runner, target, self.wanted.scope.max_time)
     }
 
-    /// Seconds that an experiment takes with what the command line changes, about.
+    /// Estimated seconds of an experiment with the changes of the command line.
     pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
         Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
     }
 
-    /// Makes all runs of an experiment. The outer result is about what comes before the first run.
+    /// Makes all runs of an experiment. The outer result concerns what precedes the first run.
     pub fn experiment(&self, found: &Found, spec: Spec, place: Place) -> Result<Ended> {
         let (spec, text) = settings::adjusted(spec, found, &self.wanted.scope)?;
         let runner = self.runner(&spec)?;
@@ -169,16 +168,14 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What is left of an experiment at its end.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its claims, as they were judged; empty without a run.
+    /// Empty without a run.
     pub claims: Vec<Claim>,
-    /// Whether all went well.
     pub how: Result<()>,
 }
 
-/// Writes the report of what there is, and says how it ended.
+/// Writes the report and returns the final result.
 pub fn finish(Ended { directory, how }: Ended) -> Finished {
     match judged(&directory) {
         Ok((data, analysis)) => {
@@ -205,13 +202,12 @@ fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()
             "interrupted after {count} runs, which are kept in {0} (go on: lab run --resume {0})",
             directory.display()
         ))),
-        // What ended the runs, such as a full disk, says more than the missing report that follows from it.
+        // The cause, such as a full disk, matters more than the missing report.
         Err(error) => Err(error),
         Ok(()) => written.and_then(|()| passed(directory, data, analysis, whole)),
     }
 }
 
-/// Writes the report, and prints its answer.
 fn publish(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     let report = report::write(directory, data, analysis)?;
     report.answer.iter().try_for_each(print_line)?;

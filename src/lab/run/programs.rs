@@ -1,24 +1,20 @@
-//! The two programs that the lab drives, found beside its own executable, and fit to be measured.
+//! The two programs that the lab runs, found beside its own executable.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::lab::error::{Error, Result};
 
-/// How to get programs that can be measured.
 pub const BUILD: &str = "cargo build --release && cargo run --release --bin lab -- run quick";
 
-/// Where the programs are.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// The folder of both.
     pub folder: PathBuf,
     pub caffeine: PathBuf,
     pub loadgen: PathBuf,
 }
 
 impl Programs {
-    /// Finds the programs in `folder`, or beside this executable.
     pub fn find(folder: Option<&Path>, allow_debug: bool) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),
@@ -53,7 +49,7 @@ fn check(program: &Path, allow_debug: bool) -> Result<()> {
     if text.split_whitespace().nth(1) != Some(version) {
         return refuse(format!("says it is `{text}`, and this is lab {version}"));
     }
-    // They are built together: when this program has debug assertions, so have the ones that lie beside it.
+    // They are built together: if this program has debug assertions, so have those beside it.
     let beside = own_folder().ok().as_deref() == program.parent();
     if !allow_debug && (text.contains("debug") || beside && cfg!(debug_assertions)) {
         return refuse(

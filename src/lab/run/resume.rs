@@ -1,4 +1,4 @@
-//! `lab run --resume DIR`: the runs that are missing, on the same machine with the same programs.
+//! `lab run --resume DIR`: the missing runs, on the same machine with the same programs.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::lab::results::store::{self, Results};
 use crate::lab::spec::catalogue::Found;
 
 impl Session<'_> {
-    /// Makes the runs that an experiment lacks. Void ones are not repeated unless that was asked for. `found` is the
-    /// experiment that was named, if one was.
+    /// Makes the missing runs of an experiment; void ones are repeated on request. `found` is the named
+    /// experiment, if any.
     pub fn resume(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
         let data = store::load(directory)?;
         let path = directory.join(store::SPEC);

@@ -15,7 +15,7 @@ use crate::lab::spec::plan::{self, Cell, Planned};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 
-/// Makes the runs that are not among `made`.
+/// Makes the runs that are not in `made`.
 pub fn make(
     spec: &Spec,
     runner: &Runner,
@@ -60,7 +60,7 @@ pub fn make(
     Ok(())
 }
 
-/// What 100 % of capacity is, from a trial run of this cell: the one that was made, or a new one.
+/// The capacity of a cell in requests per second, from its trial run, made now if it is missing.
 fn capacity(
     cell: &Cell,
     runner: &Runner,
@@ -78,7 +78,6 @@ fn capacity(
     Ok(rate(&trial))
 }
 
-/// A run in a line.
 fn line(run: &RunData, cell: &Cell, spec: &Spec, [cells, loads]: [usize; 2]) -> String {
     let row = rows::row(run, cell, &spec.rules);
     let figures = match (row.rate_per_s, row.response_p99_us, &run.void) {

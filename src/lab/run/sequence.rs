@@ -1,5 +1,5 @@
-//! The lab's own connections before a load: one after the other, to see who gets which; then, if they are kept, a request on
-//! each at once, to see who is left waiting.
+//! The connections that the lab makes before a load: one after the other, to see which worker gets which;
+//! then, if they are kept, a request on each at once, to see which have to wait.
 //!
 //! Not a load generator: it sends a handful of requests, and only the burst is timed.
 
@@ -15,12 +15,11 @@ use super::http::{self, Answer};
 use crate::lab::results::data::SequenceRecord;
 use crate::lab::spec::Sequence;
 
-/// Before the first one: a server says that it is ready when its workers listen, a moment before all of them wait.
+/// Before the first connection: a server is ready when its workers listen, a moment before all of them wait.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Between two connections: an answered client may be quicker than its worker is back in the queue of those that wait.
+/// Between connections: the response may arrive before the worker waits again.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A connection, and what of an answer has come.
 #[derive(Debug)]
 struct Client {
     stream: TcpStream,
@@ -42,7 +41,7 @@ impl Client {
         self.stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n").as_bytes())
     }
 
-    /// Reads once; the answer when it is whole.
+    /// Reads once; returns the response when it is complete.
     fn receive(&mut self) -> io::Result<Option<Answer>> {
         let mut buffer = [0; 4096];
         let count = self.stream.read(&mut buffer)?;
@@ -64,7 +63,7 @@ impl Client {
     }
 }
 
-/// Makes them. Each wait takes at most `patience`.
+/// Each wait takes at most `patience`.
 pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Duration) -> SequenceRecord {
     let mut done = SequenceRecord::default();
     let mut kept = Vec::new();
@@ -93,7 +92,8 @@ pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Durat
     done
 }
 
-/// A request on every connection at once: the response times in us, from the moment before the first was sent.
+/// Sends a request on every connection at once; response times in us since the moment before the first was
+/// sent.
 fn burst(clients: &mut [Client], target: &str, patience: Duration) -> io::Result<Vec<f64>> {
     let begun = Instant::now();
     clients.iter_mut().try_for_each(|client| client.send(target, true))?;

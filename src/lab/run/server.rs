@@ -1,4 +1,4 @@
-//! The server of a run: ours or another one, started, seen to serve, and stopped.
+//! The server of a run, ours or another one: starting, readiness, stopping.
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -13,25 +13,24 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::child::{Process, Stop, TICK, Watch};
 use super::http::ask;
 
-/// A single try to get an answer takes at most this long.
+/// Time limit of one attempt.
 const TRY: Duration = Duration::from_secs(2);
 
-/// How another server is seen to be ready.
+/// The sign that another server is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready<'t> {
     Accepts,
-    /// It answers this target with 200.
+    /// It responds to this target with 200.
     Answers(&'t str),
 }
 
-/// A server that listens.
 #[derive(Debug)]
 pub struct Server<'a> {
-    /// The supervisor, or whatever the first process of another server is.
+    /// The supervisor, or the first process of another server.
     pub process: Process<'a>,
     pub address: SocketAddr,
     watch: Watch<'a>,
-    /// Kept open: a server that writes to a closed pipe would be in injector.
+    /// Kept open: writing to a closed pipe would fail.
     _stdout: Option<ChildStdout>,
 }
 
@@ -59,7 +58,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Starts another server, which was told to listen on `address`, and waits until it serves.
+    /// Starts another server on `address` and waits until it serves.
     pub fn start_other(
         name: &str,
         command: &mut Command,
@@ -68,7 +67,6 @@ impl<'a> Server<'a> {
         folder: &Path,
         watch: Watch<'a>,
     ) -> Result<Self, Stop> {
-        // What it prints is not kept.
         let mut process = Process::start(name, command.stdout(Stdio::null()), folder, &watch)?;
         let deadline = Instant::now() + watch.timeouts.ready;
         loop {
@@ -97,7 +95,7 @@ impl<'a> Server<'a> {
         Ok(Self { process, address, watch, _stdout: None })
     }
 
-    /// Stops the server as a user would, and by force when it does not.
+    /// Stops the server with SIGTERM; it is killed if it does not stop in time.
     pub fn stop(mut self) -> Result<(), Stop> {
         if self.process.ended().is_some() {
             return Ok(());
@@ -132,8 +130,8 @@ fn ready_address(text: &str) -> Option<SocketAddr> {
     lines.filter_map(|line| line.split_once(" ready on ")?.1.split_once(',')?.0.parse().ok()).next()
 }
 
-/// A free port, for a server that cannot choose one itself. It lies below those that the kernel gives
-/// to clients, so that none of them can take it meanwhile. `start` says where to begin to look.
+/// A free port for a server that cannot choose one itself, below the range that the kernel assigns to
+/// clients. The search begins at `start`.
 pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let lowest = range.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(32_768_u16);

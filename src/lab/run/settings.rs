@@ -1,5 +1,5 @@
-//! What is settled before the first run: the experiment as the command line changes it, the folder's name, and the facts
-//! that are kept with the results.
+//! What is settled before the first run: the experiment with the changes of the command line, the name of the
+//! folder, and the facts kept with the results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,12 +14,12 @@ use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Load, Spec};
 use crate::measure::machine::{Facts, fingerprint};
 
-/// Now, UTC, as it is_stopped in the name of a folder.
+/// UTC, as in the name of a folder.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The experiment with what the command line changes, and the text that is kept of it.
+/// The experiment with the changes of the command line, and its text.
 pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, String)> {
     if wanted.rounds.is_none() && wanted.duration_s.is_none() && wanted.only.is_empty() {
         return Ok((spec, found.text.clone()));
@@ -32,7 +32,7 @@ pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, 
     Ok((Spec::parse(&text, "command line")?, text))
 }
 
-/// The last part of the folder's name.
+/// The last part of the name of the folder.
 pub fn label(wanted: Option<&str>) -> Result<String> {
     let host = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     let label = wanted.map_or_else(|| host().unwrap_or_else(|_| "host".into()), str::to_owned);
@@ -45,7 +45,6 @@ pub fn label(wanted: Option<&str>) -> Result<String> {
     }
 }
 
-/// The facts that are kept with the results.
 pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runner: &Runner) -> Environment {
     let machine = Facts::collect(&session.programs.folder);
     let programs = programs(session);
@@ -66,7 +65,7 @@ pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runne
     }
 }
 
-/// The measured programs: their version, and a hash that tells one build from the next.
+/// Versions of the measured programs, and hashes of their files.
 fn programs(session: &Session) -> BTreeMap<String, String> {
     let files = [("caffeine", &session.programs.caffeine), ("loadgen", &session.programs.loadgen)];
     let print = |(name, path): (&str, &std::path::PathBuf)| {
@@ -76,7 +75,7 @@ fn programs(session: &Session) -> BTreeMap<String, String> {
     files.map(print).into()
 }
 
-/// What is run for each cell and load; shares of a capacity that is not known yet are left out.
+/// The commands for each cell and load, without rates that depend on the capacity.
 fn commands(spec: &Spec, runner: &Runner) -> BTreeMap<String, Vec<String>> {
     let of = |cell: &Cell, load: &Load| runner.commands(cell, load, None).to_vec();
     let loads = |cell: Cell| {

@@ -1,4 +1,4 @@
-//! Clients that send a request byte by byte and never come to its end. What becomes of them is the server's business.
+//! Clients that send a request byte by byte and never finish.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,14 +6,13 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// From one byte to the next.
+/// Between bytes.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A connection that does not come to be within this time is tried again later.
+/// Time to connect; retried later.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What they begin with.
 const BEGINNING: &[u8] = b"POST /slow HTTP/1.1\r\nHost: slow\r\nContent-Length: 100000\r\nX-Slow: ";
 
-/// Slow clients, in a thread of their own, as long as this is there.
+/// Slow clients in a thread, until dropped.
 #[derive(Debug)]
 pub struct SlowClients {
     /// Dropping it ends the thread.
@@ -22,7 +21,7 @@ pub struct SlowClients {
 }
 
 impl SlowClients {
-    /// Starts this many; they come again when the server has had enough of them.
+    /// Starts this many; they reconnect when the server closes.
     pub fn start(count: u32, address: SocketAddr) -> Self {
         let (stop, stopped) = channel::<()>();
         let dribble = move || {
@@ -37,7 +36,7 @@ impl SlowClients {
     }
 }
 
-/// One more byte, or a new connection where there is none any more.
+/// Sends one more byte, or reconnects.
 fn resume(client: Option<TcpStream>, address: SocketAddr) -> Option<TcpStream> {
     let Some(mut client) = client else {
         let mut client = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
@@ -45,7 +44,7 @@ fn resume(client: Option<TcpStream>, address: SocketAddr) -> Option<TcpStream> {
         client.set_nonblocking(true).ok()?;
         return Some(client);
     };
-    // Anything to read is the server's last word.
+    // Anything to read is the end of the connection.
     let silent = client.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     (silent && client.write_all(b"x").is_ok()).then_some(client)
 }

@@ -1,4 +1,4 @@
-//! Faults one after the other, at random times from a seed. When and which is pure; what one does is for `fault`.
+//! Faults one after the other, at random times from a seed. The schedule is pure; `fault_injector` injects.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use super::fault_injector::FaultInjector;
 use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind, Soak};
 
-/// From one fault to the next at least: what the last one began is over by then, as a rule.
+/// Shortest time between faults: usually the effect of the last one is over.
 const LEAST_S: f64 = 0.5;
-/// How long a worker is stopped, in ms, from and to.
+/// Range of the duration of a stop.
 const STOPPED_MS: (u64, u64) = (50, 500);
 
-/// The faults of a run of this many seconds, in order, each with a number that chooses its worker.
+/// The faults of a run of this many seconds, in order, each with a number that selects its worker.
 pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut faults = Vec::new();
@@ -33,7 +33,6 @@ pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
     }
 }
 
-/// Faults that follow each other.
 #[derive(Debug)]
 pub struct FaultSequence {
     one: FaultInjector,
@@ -42,12 +41,11 @@ pub struct FaultSequence {
 }
 
 impl FaultSequence {
-    /// The first one, and those that come after it.
     pub fn new(one: FaultInjector, next: impl IntoIterator<Item = (Fault, u64)>) -> Self {
         Self { one, next: next.into_iter().collect(), past: Vec::new() }
     }
 
-    /// Does what is due, and returns how long nothing will be.
+    /// Does what is due, and returns the time until the next action.
     pub fn advance(&mut self) -> Duration {
         if self.one.is_over()
             && let Some((fault, choice)) = self.next.pop_front()
@@ -57,12 +55,12 @@ impl FaultSequence {
         self.one.advance()
     }
 
-    /// Whether the server was told to end.
+    /// Whether the server was told to stop.
     pub fn ends_server(&self) -> bool {
         self.one.ends_server()
     }
 
-    /// What was done, when the run is over.
+    /// The records of all faults.
     pub fn finish(mut self) -> Vec<FaultRecord> {
         self.past.extend(self.one.finish());
         self.past

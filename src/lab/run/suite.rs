@@ -1,7 +1,7 @@
 //! A suite: experiments that are run one after the other and answer one question with one table of claims.
 //!
-//! Each member has a results folder of its own within the suite's. The suite's folder holds its text and its report,
-//! which is written from the members' data alone.
+//! Each member has a results folder within that of the suite, which holds the text of the suite and its
+//! report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,18 +19,17 @@ use crate::lab::terminal::{minutes, print, print_line};
 use crate::lab::{judge, report};
 use crate::sys::stdio::remark;
 
-/// The claims of members, by their names.
+/// By the names of the members.
 type Claims = BTreeMap<String, Vec<Claim>>;
 
 /// The suite as it was run.
 pub const SUITE: &str = "suite.toml";
 
-/// Whether a folder is the results of a suite.
 pub fn is_suite(directory: &Path) -> bool {
     directory.join(SUITE).is_file()
 }
 
-/// Runs all members and writes the report. A member that fails does not keep the others from running.
+/// Runs all members and writes the report. The others run even if a member fails.
 pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
     total(session, &suite.members()?)?;
     let parent = session.wanted.scope.results.join(&found.name);
@@ -41,7 +40,7 @@ pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
     run_members(session, &directory, suite)
 }
 
-/// Makes what a suite lacks: members that were not begun, runs that are missing.
+/// Makes what is missing: members that have not started, and runs.
 pub fn resume(session: &Session, directory: &Path, found: Option<Found>) -> Result<()> {
     let (suite, text) = read(directory)?;
     if let Some(found) = found.filter(|found| found.text != text) {
@@ -96,12 +95,12 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
     }
 }
 
-/// Seconds that all members take. Says before the first run what is wrong with one of them.
+/// Estimated seconds of all members; fails if one of them is invalid.
 fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
     members.iter().map(|(found, spec)| session.seconds(found, spec.clone())).sum()
 }
 
-/// One experiment: begun, or gone on with.
+/// Runs or resumes an experiment.
 fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<Finished> {
     let ended = if folder.join(store::SPEC).is_file() {
         session.resume(folder, None)?
@@ -111,7 +110,7 @@ fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result
     Ok(finish(ended))
 }
 
-/// Draws the reports of a suite's members again, and its own. Gives the path of the latter.
+/// Redraws the reports of the members and of the suite; returns the path of the latter.
 pub fn redraw(directory: &Path) -> Result<PathBuf> {
     let mut known = Claims::new();
     for name in begun(directory)? {
@@ -131,7 +130,7 @@ fn has_started(member: &Path) -> bool {
     member.join(store::SPEC).is_file()
 }
 
-/// Writes the suite's report. Members that were begun and are not among the `known` are judged now.
+/// Writes the report of the suite. Started members that are not `known` are judged now.
 fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> {
     let (suite, _) = read(directory)?;
     let mut claims = |name: &String| -> Result<Option<Vec<Claim>>> {
@@ -146,7 +145,7 @@ fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> 
     Ok((report::suite::write(directory, &suite.question, &members)?, members))
 }
 
-/// What came of each claim in a line, and the table with one row per expectation.
+/// A line per claim, and a table with a row per expectation.
 fn table(members: &[Member]) -> String {
     let head = ["Claim", "What", "Source", "Theirs", "Ours", "Counts as reproduced", "Verdict"];
     let mut text = String::new();

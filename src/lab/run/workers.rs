@@ -1,6 +1,4 @@
-//! The workers of a running server: who they are, and what connections one of them has in its hands.
-//!
-//! It only reads.
+//! The workers of a running server and their open connections. Read-only.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,21 +6,20 @@ use std::net::SocketAddr;
 use crate::scoreboard::Scoreboard;
 use crate::sys::sockdiag::SockDiag;
 
-/// Where the workers of a server are found.
 #[derive(Debug)]
 pub enum Workers {
-    /// Ours: the scoreboard knows.
+    /// Of our server.
     Board(Scoreboard),
-    /// Another server's: the children of its first process, the last ones that it started.
+    /// Of another server: the last children of its first process.
     ChildrenOf {
         pid: u32,
-        /// How many are workers.
+        /// Number of workers.
         count: usize,
     },
 }
 
 impl Workers {
-    /// Numbers and process ids now, by number.
+    /// Numbers and process ids, by number.
     pub fn now(&self) -> Vec<(u64, u32)> {
         match self {
             Self::Board(board) => {
@@ -41,8 +38,8 @@ impl Workers {
     }
 }
 
-/// How many connections to `address` a process has open; `None` where that cannot be seen. What still waits in an accept
-/// queue belongs to no worker.
+/// Connections to `address` that a process has open; `None` if unknown. Connections in an accept queue belong
+/// to no worker.
 pub fn open_connections(pid: u32, address: SocketAddr) -> Option<u64> {
     let connections: BTreeSet<u32> = SockDiag::open().ok()?.connections(address).ok()?.into_iter().collect();
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();

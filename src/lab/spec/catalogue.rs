@@ -38,29 +38,25 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("claim-r16", include_str!("../../../experiments/claim-r16.toml")),
     ("claim-r17", include_str!("../../../experiments/claim-r17.toml")),
 ];
-/// Where files are looked for, relative to the working directory.
+/// Relative to the working directory.
 const FOLDER: &str = "experiments";
 
-/// An experiment that was found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Its name: the file's name without `.toml`.
+    /// The name of the file without `.toml`.
     pub name: String,
-    /// Where it was found.
     pub origin: String,
     pub text: String,
 }
 
-/// What a file describes.
 #[derive(Clone, Debug)]
 pub enum Experiment {
     One(Box<Spec>),
-    /// Several, run one after the other.
     Suite(Suite),
 }
 
 impl Experiment {
-    /// Seconds that it takes, about.
+    /// Estimated.
     pub fn seconds(&self) -> Result<f64> {
         match self {
             Self::One(spec) => Ok(plan::seconds(spec)),
@@ -68,7 +64,6 @@ impl Experiment {
         }
     }
 
-    /// What it wants to know.
     pub fn question(&self) -> &str {
         match self {
             Self::One(spec) => &spec.question,
@@ -90,7 +85,6 @@ impl Found {
     }
 }
 
-/// All experiments, by name.
 pub fn all() -> Vec<Found> {
     let mut found: Vec<Found> = COMPILED_IN
         .iter()
@@ -115,13 +109,13 @@ pub fn all() -> Vec<Found> {
     found
 }
 
-/// What names are sorted by: `claim-r5` before `claim-r10`.
+/// Sort key of names: `claim-r5` before `claim-r10`.
 fn natural(name: &str) -> (String, u64) {
     let text = name.trim_end_matches(|c: char| c.is_ascii_digit());
     (text.to_owned(), name[text.len()..].parse().unwrap_or(0))
 }
 
-/// The experiment of this name, or of this path when it ends in `.toml`.
+/// The experiment of this name, or at this path if it ends in `.toml`.
 pub fn find(name: &str) -> Result<Found> {
     let path = Path::new(name);
     if path.extension().is_some_and(|e| e == "toml") {

@@ -1,4 +1,5 @@
-//! What an experiment expects: a published claim, the figure that bears on it, and what counts as reproduced.
+//! Expectations of an experiment: a published claim, the metric that tests it, and the range that reproduces
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,26 +10,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::factors::Written;
 use crate::measure::stats::Interval;
 
-/// One expectation. Several may belong to one claim.
+/// One expectation; several may belong to one claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// The claim's short name, such as `R5`.
+    /// Short name, such as `R5`.
     pub claim: String,
-    /// The claim in words.
     pub text: String,
-    /// Who claims it, and where.
     pub source: String,
-    /// The published figure, in words.
     pub published: String,
-    /// Name of the metric; see [`crate::lab::judge::metrics`].
+    /// Name of a [`super::Metric`].
     pub metric: String,
-    /// The listener or peer that it is about.
+    /// A listener or peer.
     pub of: String,
-    /// The listener or peer that it is divided by, round by round; without it the value itself is judged.
+    /// The listener or peer to divide by, round by round; without it the value itself is judged.
     pub over: Option<String>,
     pub load: String,
-    /// Levels that pick the group where there are several.
+    /// Levels that select the group if there are several.
     #[serde(
         rename = "where",
         default,
@@ -36,35 +34,34 @@ pub struct Expect {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub pick: BTreeMap<String, String>,
-    /// Levels of the group that it is divided by, where they are others than in `where`.
+    /// Levels of the group to divide by, where they differ from `where`.
     #[serde(default, deserialize_with = "levels", skip_serializing_if = "BTreeMap::is_empty")]
     pub over_where: BTreeMap<String, String>,
-    /// What counts as reproduced.
     pub reproduced: Band,
 }
 
-/// Levels as texts, whether they are written as numbers or as texts.
+/// Levels as text, written as numbers or as text.
 fn levels<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let written = BTreeMap::<String, Written>::deserialize(from)?;
     Ok(written.into_iter().map(|(factor, level)| (factor, level.into())).collect())
 }
 
-/// A range of figures: `>= 5`, `<= 2`, or `0.9..1.1` with both ends in it.
+/// A range: `>= 5`, `<= 2`, or `0.9..1.1` including both ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Band {
-    /// The least figure, minus infinity when open.
+    /// Minus infinity if open.
     pub low: f64,
-    /// The greatest figure, infinity when open.
+    /// Infinity if open.
     pub high: f64,
 }
 
 impl Band {
-    /// Whether the whole interval lies inside.
+    /// Whether the whole interval is inside.
     pub fn holds(self, interval: Interval) -> bool {
         self.low <= interval.low && interval.high <= self.high
     }
 
-    /// Whether the whole interval lies outside.
+    /// Whether the whole interval is outside.
     pub fn excludes(self, interval: Interval) -> bool {
         interval.high < self.low || interval.low > self.high
     }

@@ -120,7 +120,6 @@ factors! {
     fault: Option<Fault> = None, fault::title, fault::description;
 }
 
-/// The value after `prefix`, or nothing.
 fn if_some(value: &Option<impl ToString>, prefix: &str) -> String {
     value.as_ref().map(|value| format!("{prefix}{}", value.to_string())).unwrap_or_default()
 }
@@ -131,7 +130,6 @@ fn join(parts: &[String], between: &str) -> String {
 }
 
 impl Factors {
-    /// The names of all factors.
     pub fn names() -> impl Iterator<Item = &'static str> {
         ["listener", "peers"].into_iter().chain(Self::GROUPING.iter().copied())
     }

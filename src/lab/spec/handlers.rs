@@ -1,4 +1,4 @@
-//! What the measured server serves: handlers of experiments/handlers, compiled where there is a compiler.
+//! Handlers that the measured server runs, from experiments/handlers, compiled if there is a compiler.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::lab::error::{Error, Result};
 
-/// Handlers: name, C source, and the sh script for machines without a compiler.
+/// Name, C source, and the sh script for machines without a compiler.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
         "hello",
@@ -26,19 +26,18 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Ways to compile, best first.
+/// Best first.
 const FLAGS: &[&[&str]] = &[
     &["-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"],
     &["-O2", "-static", "-DHOSTED"],
     &["-O2", "-DHOSTED"],
 ];
 
-/// Whether there is a handler of this name.
 pub fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|(known, ..)| *known == name)
 }
 
-/// Puts the handler `name` into `folder` and says in words what it is.
+/// Installs the handler `name` in `folder` and returns its description.
 pub fn install(name: &str, folder: &Path) -> Result<String> {
     let Some((_, source, script)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
         let names: Vec<_> = KNOWN.iter().map(|(known, ..)| *known).collect();

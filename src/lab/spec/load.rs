@@ -1,38 +1,35 @@
-//! A load of an experiment: what the load generator is asked for.
+//! A load of an experiment: the arguments of the load generator.
 
 use serde::{Deserialize, Serialize};
 
-/// One load. Exactly one of `closed`, `open` and `open_of_capacity` is given.
+/// Exactly one of `closed`, `open` and `open_of_capacity` is set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Name in the report.
     pub name: String,
-    /// Closed loop: this many connections at once.
+    /// Closed loop: connections at once.
     pub closed: Option<u64>,
-    /// Open loop: this many requests per second.
+    /// Open loop: requests per second.
     pub open: Option<f64>,
-    /// Open loop: this share of the rate that the baseline reached in a trial run beforehand.
+    /// Open loop: share of the rate of the baseline in a trial run.
     pub open_of_capacity: Option<f64>,
-    /// How the starts of an open loop follow each other, as for `loadgen --arrivals`.
+    /// As for `loadgen --arrivals`.
     pub arrivals: Option<String>,
-    /// Whether connections are kept for several requests.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_alive: bool,
-    /// Measured requests after which the run ends, instead of the experiment's duration.
+    /// Measured requests after which the run ends, instead of after `duration_s`.
     pub requests: Option<u64>,
-    /// Closed loop: pause of a client between two requests, as for `loadgen --think`.
+    /// As for `loadgen --think`.
     pub think: Option<String>,
-    /// Seconds after which a request has failed, instead of the load generator's default.
+    /// Instead of the default of the load generator.
     pub timeout_s: Option<f64>,
-    /// Path to request, instead of the handler's.
+    /// Instead of the path of the handler.
     pub path: Option<String>,
-    /// Bytes of a body that every request has; without, there is none.
     pub body_bytes: Option<usize>,
 }
 
 impl Load {
-    /// The load in words.
+    /// For reports.
     pub fn describe(&self) -> String {
         let mut text = match (self.closed, self.open, self.open_of_capacity) {
             (Some(1), ..) => "one connection at a time".into(),

@@ -1,35 +1,35 @@
-//! The figures of a run that an experiment can name: key, name in files, title, unit and digits, in one table. What their
-//! values are is known to `judge`.
+//! The metrics of a run that an experiment can name: key, name in files, title, unit and digits, in one
+//! table. `judge` computes their values.
 
 use std::fmt;
 
-/// Makes [`Metric`] from its table: key, name in experiment files, title and unit in tables, digits after the point.
+/// Generates [`Metric`] from its table: key, name in experiment files, title and unit in tables, digits after
+/// the point.
 macro_rules! metrics {
     ($($key:ident $name:literal $title:literal $unit:literal $digits:literal;)*) => {
-        /// A figure of a run.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric { $($key,)* }
 
         impl Metric {
-            /// All of them; first those of [`Metric::COMPARED`].
+            /// Those of [`Metric::COMPARED`] first.
             pub const ALL: &[Metric] = &[$(Metric::$key,)*];
 
-            /// Its name in experiment files.
+            /// In experiment files.
             pub fn name(self) -> &'static str {
                 match self { $(Metric::$key => $name,)* }
             }
 
-            /// Its title in tables.
+            /// In tables.
             pub fn title(self) -> &'static str {
                 match self { $(Metric::$key => $title,)* }
             }
 
-            /// Its unit in tables.
+            /// In tables.
             pub fn unit(self) -> &'static str {
                 match self { $(Metric::$key => $unit,)* }
             }
 
-            /// Digits after the point.
+            /// After the point.
             pub fn digits(self) -> usize {
                 match self { $(Metric::$key => $digits,)* }
             }
@@ -74,8 +74,8 @@ metrics! {
 }
 
 impl Metric {
-    /// The metrics by which strategies are compared with the baseline, in the order of the tables. Few on purpose: each
-    /// makes every finding harder to establish (Holm).
+    /// The metrics that compare strategies with the baseline, in the order of the tables. Few on purpose:
+    /// each makes every finding harder to establish (Holm).
     pub const COMPARED: &[Metric] = &[
         Metric::Rate,
         Metric::ResponseP50Ms,
@@ -85,7 +85,6 @@ impl Metric {
         Metric::ServerSwitches,
     ];
 
-    /// The metric of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }

@@ -1,4 +1,4 @@
-//! An experiment as its file says: what is asked, varied, loaded, repeated and expected.
+//! The file of an experiment: what is varied, loaded, repeated and expected.
 //!
 //! Parses and checks; it does not know how a run is made. Errors name the file, the line and the key.
 
@@ -35,66 +35,59 @@ use crate::lab::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// What the experiment wants to know; the headline of the report.
+    /// The headline of the report.
     pub question: String,
-    /// Where the question or the claim comes from.
     #[serde(default)]
     pub source: String,
-    /// How often every cell is run.
+    /// Runs of each cell and load.
     pub rounds: u32,
-    /// Seconds of load before the measured time.
     pub warmup_s: f64,
-    /// Measured seconds of a run.
+    /// Measured time of a run.
     pub duration_s: f64,
-    /// Seconds that a run with a fault goes on when the fault is over, in the place of `duration_s`.
+    /// Measured time after a fault is over; replaces `duration_s` in runs with a fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_fault_s: Option<f64>,
-    /// Length in seconds of the intervals of all series over time.
+    /// Interval of all time series.
     #[serde(default = "quarter")]
     pub interval_s: f64,
-    /// Seed of the order of the runs, of the load generator and of the bootstrap.
+    /// For the order of the runs, the load generator and the bootstrap.
     pub seed: u64,
-    /// Handler to serve (see [`super::spec::handlers`]), needed where `respond` is `cgi`.
+    /// See [`handlers`]; needed if `respond` is `cgi`.
     pub handler: Option<String>,
     /// The listener that the others are compared with.
     pub baseline: String,
-    /// Whether the baseline runs twice (A/A). Without that no difference counts.
+    /// Whether the baseline runs twice (A/A). Otherwise no difference is judged.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub twin: bool,
-    /// Words that are put before the server's command, split as a shell would: `taskset -c 0`.
+    /// Put before the command of the server, split as by a shell: `taskset -c 0`.
     pub server_prefix: Option<String>,
-    /// Words that are put before the load generator's command.
+    /// Put before the command of the load generator.
     pub client_prefix: Option<String>,
-    /// By what a run is judged.
     #[serde(default)]
     pub rules: Rules,
-    /// Connections that the lab makes itself before the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
-    /// Faults at random times and slow clients, for long runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
     pub factors: Factors,
-    /// Command templates of peers `command:NAME`.
+    /// Commands of peers `command:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub peer: BTreeMap<String, PeerCommand>,
-    /// The loads that each combination is put under.
     pub load: Vec<Load>,
-    /// Loads that run beside each of those, for mixed traffic: from other load generators, which are not measured.
+    /// Loads from further, unmeasured load generators during each of those, for mixed traffic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<Load>,
-    /// Published claims that are put to the test.
+    /// Published claims to test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expect>,
 }
 
-/// Another server, as a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerCommand {
-    /// The command with `{port}`, `{workers}` and `{root}` to be filled in, split as a shell would.
+    /// With placeholders such as `{port}`, split as by a shell.
     pub command: String,
-    /// When it is ready: `tcp`, once it accepts connections.
+    /// `tcp`: ready when it accepts connections.
     #[serde(default = "tcp")]
     pub ready: String,
 }
@@ -117,7 +110,7 @@ fn quarter() -> f64 {
 }
 
 impl Spec {
-    /// Reads the text of an experiment. `origin` is the file's name for messages.
+    /// Parses an experiment; `origin` names the file in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let spec: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
         match problems::first(&spec) {
@@ -131,7 +124,7 @@ impl Spec {
         }
     }
 
-    /// Handlers that loads ask for by their paths, beside [`Self::handler`].
+    /// Handlers in the paths of loads, other than [`Self::handler`].
     pub fn other_handlers(&self) -> BTreeSet<&str> {
         let paths = self.load.iter().chain(&self.beside).filter_map(|load| load.path.as_deref());
         let names =
@@ -147,14 +140,13 @@ impl Spec {
         }
     }
 
-    /// The experiment in a file.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
         Self::parse(&text, &path.display().to_string())
     }
 }
 
-/// An error of the TOML parser with file and line.
+/// An error of the TOML parser, with file and line.
 pub fn located(error: &toml::de::Error, text: &str, origin: &str) -> Error {
     let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
     Error::Usage(format!("{origin}:{line}: {}", error.message().trim().replace('\n', ": ")))

@@ -5,9 +5,9 @@ use crate::lab::error::{Error, Result};
 use crate::listener::Choice;
 
 impl Spec {
-    /// Keeps only the named levels of the named factors; one factor named several times keeps all that were named. The
-    /// baseline stays. A strategy that the experiment does not have is added. Listeners and peers are columns of one table: naming some drops the others of both.
-    /// Expectations about what was removed go too.
+    /// Keeps only the named levels; a factor named several times keeps all of them. The baseline stays, and a
+    /// strategy that the experiment lacks is added. Listeners and peers are columns of one table: naming some
+    /// removes the others of both. Expectations about removed levels are removed.
     pub fn narrow(&mut self, only: &[(String, String)]) -> Result<()> {
         for (factor, level) in only {
             let levels = self.levels(factor).ok_or_else(|| {
@@ -55,7 +55,7 @@ impl Spec {
     }
 }
 
-/// Whether a level is a strategy of the server, with an argument that it takes and any options.
+/// Whether a level is a strategy of the server, with or without an argument and options.
 fn is_strategy(level: &str) -> bool {
     level.split(' ').next().is_some_and(|strategy| strategy.parse::<Choice>().is_ok())
 }

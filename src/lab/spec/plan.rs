@@ -21,17 +21,15 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The strategy without options.
     pub fn strategy(&self) -> &str {
         self.listener.split_whitespace().next().unwrap_or_default()
     }
 
-    /// Whether options of the server stand after the strategy.
     pub fn has_options(&self) -> bool {
         self.strategy().len() < self.listener.len()
     }
 
-    /// The column that it stands in: its listener or its peer.
+    /// Listener or peer.
     pub fn column(&self) -> &str {
         self.peer.as_deref().unwrap_or(&self.listener)
     }
@@ -47,12 +45,11 @@ pub struct Group {
     pub cells: Vec<Cell>,
 }
 
-/// One run to be made. `cell` and `load` are positions in the plan.
+/// `cell` and `load` are positions in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// From 1.
     pub round: u32,
-    /// Position among all runs, from 1.
+    /// From 1.
     pub order: u32,
     pub cell: usize,
     pub load: usize,
@@ -117,7 +114,6 @@ pub fn same_work(a: &Cell, b: &Cell) -> bool {
     (a.levels.workers, &a.levels.respond) == (b.levels.workers, &b.levels.respond)
 }
 
-/// All cells of an experiment.
 pub fn cells(spec: &Spec) -> Vec<Cell> {
     groups(spec).into_iter().flat_map(|group| group.cells).collect()
 }

@@ -1,11 +1,10 @@
-//! Which values make no experiment, and where in the file they stand.
+//! Values that make an experiment invalid, and their position in the file.
 
 use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
 
-/// Something that makes no experiment.
 #[derive(Debug)]
 pub struct Problem {
-    /// The table that the key stands in and which of several that is, from 0: `[[load]]`.
+    /// The table that holds the key, such as `[[load]]`, and its index.
     table: Option<(&'static str, usize)>,
     pub key: String,
     pub what: String,
@@ -21,7 +20,7 @@ impl Problem {
         self
     }
 
-    /// The line of the file, 1 when it is nowhere.
+    /// 1 if the key is not in the file.
     pub fn line(&self, text: &str) -> usize {
         let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
         let header = |line: &str, name: &str| {
@@ -45,7 +44,6 @@ impl Problem {
     }
 }
 
-/// The first problem of an experiment.
 pub fn first(spec: &Spec) -> Option<Problem> {
     times(spec)
         .or_else(|| factors(spec))
@@ -258,7 +256,6 @@ fn load(load: &Load, table: &str) -> Option<Problem> {
     checks.into_iter().find(|(_, wrong, _)| *wrong).map(|(key, _, why)| Problem::at(key, why))
 }
 
-/// What is wrong with an expectation.
 pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
     let columns: Vec<&String> = spec.factors.listener.iter().chain(&spec.factors.peers).collect();
     let names = |list: &[&String]| list.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");

@@ -1,22 +1,22 @@
-//! The rules by which a run is judged OK, NOISY or INVALID: fixed before the first run, kept with the data.
+//! The rules that judge a run OK, NOISY or INVALID: fixed before the first run, kept with the data.
 
 use serde::{Deserialize, Serialize};
 
-/// Limits of a run. Shares are 0 to 1.
+/// Shares are 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// NOISY: the hypervisor took more than this share of the processors.
     pub noisy_steal: f64,
-    /// NOISY: a thread that only sleeps woke up later than this, in us, in one of a hundred times. It shares the
-    /// processors with what is measured, so a load that uses them whole needs a generous limit.
+    /// NOISY: p99 of the delay of a sleeping thread, in us. The thread shares the processors with the
+    /// measured programs, so a load that uses them completely needs a generous limit.
     pub noisy_hiccup_p99_us: f64,
-    /// NOISY: work waited for a processor for more than this share of the run (PSI). 1 switches it off: under full
-    /// load that is what one wants.
+    /// NOISY: work waited for a processor for more than this share of the run (PSI). 1 disables the rule, as
+    /// needed under full load.
     pub noisy_pressure: f64,
     /// INVALID: more than this share of the requests failed.
     pub invalid_errors: f64,
-    /// INVALID: more than this share of the answers was not 2xx: something else was measured.
+    /// INVALID: more than this share of the responses was not 2xx.
     pub invalid_status: f64,
 }
 
@@ -33,7 +33,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Each rule's name and value, and whether it is a share.
+    /// Name, value, and whether it is a share.
     pub fn each(&self) -> [(&'static str, f64, bool); 5] {
         [
             ("noisy_steal", self.noisy_steal, true),

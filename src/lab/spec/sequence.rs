@@ -1,4 +1,5 @@
-//! Connections that the lab makes itself, before the load: one after the other on an idle server, to see who gets which.
+//! Connections that the lab makes before the load, one after the other on an idle server, to see which worker
+//! gets which.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sequence {
-    /// How many, each with one request; the next is made when the last one is answered.
+    /// Each has one request; the next follows after the response.
     pub connections: u32,
-    /// Whether they are kept open, until each has sent a second request, all at once.
+    /// Whether they stay open until each has sent a second request, all at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
 }

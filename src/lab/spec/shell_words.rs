@@ -1,6 +1,5 @@
-//! Splits a command line into words as a shell would, without a shell: quotes and backslashes, nothing is expanded.
+//! Splits a command line into words like a shell, with quotes and backslashes but without expansion.
 
-/// The words of `text`.
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -17,7 +16,7 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
             (None | Some('"'), '\\') => {
                 let next = letters.next().ok_or_else(|| format!("`{text}`: a backslash at the end"))?;
                 let word = word.get_or_insert_default();
-                // Between double quotes it only means something before what it can protect there.
+                // Between double quotes a backslash only protects these.
                 if quote.is_some() && !"\"\\$`".contains(next) {
                     word.push('\\');
                 }

@@ -1,23 +1,23 @@
-//! What befalls a server for long: faults at random times, and clients that are slow.
+//! Faults at random times and slow clients, for long runs.
 
 use serde::{Deserialize, Serialize};
 
 use super::FaultKind;
 
-/// Faults at random times, a function of the seed and the round, and what makes the traffic mixed beside the loads.
+/// The times of the faults are a function of the seed and the round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Soak {
-    /// The faults that are drawn from: those that a server should survive again and again.
+    /// Faults to draw from.
     pub faults: Vec<FaultKind>,
-    /// Seconds from one to the next on average.
+    /// On average.
     pub every_s: f64,
-    /// Clients that send their requests byte by byte and never come to the end.
+    /// Clients that send their requests byte by byte and never finish.
     #[serde(default)]
     pub slow_clients: u32,
 }
 
 impl Soak {
-    /// What there can be.
+    /// Faults that may come at random.
     pub const KINDS: [FaultKind; 4] = [FaultKind::Kill, FaultKind::Exit, FaultKind::Reload, FaultKind::Stop];
 }

@@ -1,4 +1,4 @@
-//! A suite's file: experiments that are run one after the other and answer one question with one table of claims.
+//! The file of a suite: experiments that answer one question with one table of claims.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,11 @@ use crate::lab::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
-    /// What it wants to know.
     pub question: String,
-    /// Names of its experiments.
     pub suite: Vec<String>,
 }
 
 impl Suite {
-    /// Reads the text of a suite.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let suite: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
         let line = 1 + text.lines().position(|line| line.starts_with("suite")).unwrap_or(0);
@@ -48,7 +45,7 @@ impl Suite {
         self.suite.iter().map(member).collect()
     }
 
-    /// Seconds that all of it takes, about.
+    /// Estimated.
     pub fn seconds(&self) -> Result<f64> {
         Ok(self.members()?.iter().map(|(_, spec)| plan::seconds(spec)).sum())
     }

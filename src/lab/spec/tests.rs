@@ -1,4 +1,4 @@
-//! Experiments as files: what is read, and how mistakes are named.
+//! Parsing experiments, and the messages for mistakes.
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn broken_toml_is_named_with_its_line() {
     assert!(message.starts_with("x.toml:5: "), "{message}");
 }
 
-/// Everything that an experiment can say.
+/// Every key of an experiment.
 const ALL: &str = r#"
 question = "Everything?"
 source = "none"

@@ -1,4 +1,4 @@
-//! What an answer begins with: how connections were spread, or what a fault did.
+//! The beginning of an answer: the spread of connections, or the effect of a fault.
 
 use super::TAIL;
 use super::{capital, list, number, percent, place};
@@ -7,15 +7,15 @@ use crate::lab::report::figures::name;
 use crate::lab::report::view::losses;
 use crate::lab::spec::Metric;
 
-/// Sentences about single scenes; of more, one sentence says what they come to.
+/// With more scenes, one sentence summarises them.
 const MOST: usize = 4;
 /// Up to this multiple of its fair share, the busiest worker is not named.
 const EVEN: f64 = 1.25;
-/// Strategies that are named for one figure; more are counted.
+/// More strategies are counted, not named.
 const MOST_NAMES: usize = 4;
 
-/// How the strategies spread connections: one sentence when it is the same everywhere, otherwise one per scene, or one
-/// over all scenes. After a fault the question is another one.
+/// How the strategies spread connections: one sentence if it is the same everywhere, otherwise one per scene
+/// or a summary. After faults, their effect.
 pub fn opening(analysis: &Analysis) -> Vec<String> {
     let calm = analysis.scenes.iter().filter(|scene| !scene.random_faults);
     let (faults, others): (Vec<&Scene>, Vec<&Scene>) =
@@ -40,7 +40,7 @@ pub fn opening(analysis: &Analysis) -> Vec<String> {
     sentences
 }
 
-/// Whether memory, descriptors, processes and latency stayed as they were; `None` where that was not watched.
+/// Whether memory, descriptors, processes and latency were stable; `None` if they were not watched.
 fn endured(analysis: &Analysis) -> Option<String> {
     let mut watched = false;
     let mut grown = Vec::new();
@@ -62,12 +62,12 @@ fn endured(analysis: &Analysis) -> Option<String> {
     }
 }
 
-/// Those of a scene that are columns of their own and have runs that count.
+/// Results of columns with runs that count.
 fn own(scene: &Scene) -> impl Iterator<Item = &CellResult> {
     scene.results.iter().filter(|result| !result.cell.twin && result.used > 0)
 }
 
-/// How each strategy spread the connections, strategies of one kind together.
+/// Grouped by kind of spread.
 fn spread(scene: &Scene) -> String {
     let mut parts = Vec::new();
     for kind in [Kind::Turn, Kind::Hash, Kind::Preference] {
@@ -92,7 +92,7 @@ fn spread(scene: &Scene) -> String {
     parts.join("; ")
 }
 
-/// The busiest worker's part over many scenes, strategies with the most even spread first.
+/// The share of the busiest worker over many scenes, the most even strategies first.
 fn over_all(scenes: &[&Scene]) -> Option<String> {
     let mut known: Vec<(String, f64, f64)> = Vec::new();
     for result in scenes.iter().flat_map(|scene| own(scene)) {
@@ -122,7 +122,7 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{beginning}: {}.", parts.join("; ")))
 }
 
-/// What clients noticed of a fault: the tail, and how many requests failed.
+/// The effect of a fault on clients: the tail, and failed requests.
 fn after_fault(scene: &Scene) -> Option<String> {
     let tail = |result: &&CellResult| result.estimate(TAIL).map(|estimate| estimate.median);
     let mut known: Vec<(&CellResult, f64)> = own(scene).filter_map(|r| Some((r, tail(&r)?))).collect();
@@ -138,7 +138,7 @@ fn after_fault(scene: &Scene) -> Option<String> {
     Some(format!("{}: p99 is {tails}; {}.", capital(&place(scene)), failed(scene)))
 }
 
-/// Failed requests per run, strategies with as many together.
+/// Failed requests per run, grouped by number.
 fn failed(scene: &Scene) -> String {
     let errors = |result: &CellResult| result.estimate(Metric::Errors).map(|estimate| estimate.median);
     let mut known: Vec<(f64, Vec<String>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What is compared: differences, costs, throughput against latency, and the run ledger, from the judge's results.
+//! Comparisons: differences, costs, throughput against latency, and the run ledger.
 
 use super::{about, name, shown, style_of};
 use crate::lab::judge::rows::Verdict;
@@ -9,7 +9,6 @@ use crate::lab::plot::ledger::{Grade, Ledger, Tile};
 use crate::lab::plot::throughput_latency::{OfferedRate, StrategyRates, ThroughputLatency};
 use crate::lab::spec::Metric;
 
-/// What a connection costs.
 const COSTS: [Metric; 6] = [
     Metric::SystemCpuUs,
     Metric::ServerCpuUs,
@@ -18,9 +17,9 @@ const COSTS: [Metric; 6] = [
     Metric::Wakeups,
     Metric::EmptyWakeups,
 ];
-/// Open loads that it takes to draw throughput against latency.
+/// Open loads needed to draw throughput against latency.
 const LOADS: usize = 3;
-/// Less than this part of the offered rate is falling behind.
+/// A smaller share of the offered rate means falling behind.
 const BEHIND: f64 = 0.98;
 
 /// Paired differences from the baseline, A/A first; `None` without any.
@@ -119,7 +118,6 @@ fn rate(scene: &Scene, cell: usize) -> Option<OfferedRate> {
     })
 }
 
-/// Every run in its order.
 pub fn ledger(analysis: &Analysis) -> Ledger {
     let grade = |verdict| match verdict {
         Verdict::Ok => Grade::Ok,

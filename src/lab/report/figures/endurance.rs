@@ -1,4 +1,5 @@
-//! What the server has and how quick it is over a long run, one figure per strategy: of its first run that counts.
+//! Resources and speed of the server over a long run, one figure per strategy, from its first run that
+//! counts.
 
 use super::runs::Runs;
 use super::{about, name, shown, style_of};
@@ -8,7 +9,7 @@ use crate::lab::plot::Caption;
 use crate::lab::plot::endurance::{Endurance, Measure};
 use crate::lab::results::data::RunData;
 
-/// The figures; none where the server's processes were not watched.
+/// None if the processes of the server were not watched.
 pub fn endurance(scene: &Scene, runs: &Runs) -> Vec<Endurance> {
     let watched = |result: &CellResult| {
         let run = *runs.get(&result.cell, scene).first()?;

@@ -1,4 +1,4 @@
-//! Latency as distributions: percentile curves of response and service time, and the time to the first byte.
+//! Latency distributions: percentile curves of response and service time, and the time to the first byte.
 
 use rayon::prelude::*;
 
@@ -14,12 +14,12 @@ use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
 use crate::measure::stats;
 
-/// Service time is drawn where it differs from response time by more than this factor somewhere.
+/// Service time is drawn if it differs from response time by more than this factor somewhere.
 const APART: f64 = 1.03;
 /// Points of a distribution per factor of ten in 1/(1-q).
 const STEPS: f64 = 20.0;
 
-/// Percentile curves; `None` without runs that count.
+/// `None` without runs that count.
 pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Percentiles> {
     let band =
         if analysis.enough { "95 % interval of the median" } else { "from the lowest run to the highest" };
@@ -49,7 +49,7 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Pe
     })
 }
 
-/// Service time at the points of a response curve: medians over runs. Empty where it is the response time.
+/// Medians over runs at the points of a response curve; empty if equal to the response time.
 fn service(response: &[PercentilePoint], runs: &[&RunData]) -> Vec<(f64, f64)> {
     let histograms: Vec<Histogram> = runs.iter().filter_map(|run| phase(run, "service")).collect();
     let at = |point: &PercentilePoint| {
@@ -67,8 +67,8 @@ fn phase(run: &RunData, phase: &str) -> Option<Histogram> {
     decode(run.record.as_ref()?.histograms.get(phase)?).ok()
 }
 
-/// Distributions of the time to connect and to the first byte, all runs of a cell together; `None` where the load
-/// generator did not tell them.
+/// Distributions of the time to connect and to the first byte, all runs of a cell together; `None` if not
+/// recorded.
 pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Ecdf> {
     let results: Vec<&CellResult> = shown(scene).collect();
     let curve = |result: &&CellResult| {
@@ -91,7 +91,7 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Ecdf> {
     })
 }
 
-/// Milliseconds and log10 of 1/(1-q), as far as requests suffice.
+/// Milliseconds and log10 of 1/(1-q), as far as there are enough requests.
 fn distribution(runs: &[&RunData], name: &str) -> Vec<(f64, f64)> {
     let mut whole = histogram::new();
     for part in runs.iter().filter_map(|run| phase(run, name)) {

@@ -1,6 +1,5 @@
-//! Which figures a report has, and in which order: those that the data support, each drawn wide and narrow.
-//!
-//! The files beside this one bring the judge's results and the raw data into the shapes that the plots ask for.
+//! The figures of a report in order, each drawn wide and narrow. The other files convert results and raw data
+//! into the input of the plots.
 
 mod compared;
 mod endurance;
@@ -19,15 +18,14 @@ use crate::lab::plot::{Figure, NARROW, Style, WIDE, style};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{Cell, Group};
 
-/// A figure in a report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Drawn {
-    /// File of the wide form, relative to the report.
+    /// Of the wide form, relative to the report.
     pub file: String,
     pub alt: String,
     pub wide: String,
     pub narrow: String,
-    /// For a file of its own.
+    /// With a background, for the file.
     #[serde(skip)]
     pub svg: String,
 }
@@ -39,12 +37,11 @@ impl Drawn {
     }
 }
 
-/// All figures of a report.
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// Per scene: those that answer the question, then those that explain the answer.
+    /// Per scene: figures that answer the question, and figures that explain the answer.
     pub scenes: Vec<[Vec<Drawn>; 2]>,
-    /// Per group of scenes, where there are loads enough: latency against throughput.
+    /// Throughput against latency per group, if there are enough loads.
     pub groups: Vec<(Group, Drawn)>,
     pub ledger: Option<Drawn>,
 }
@@ -72,7 +69,6 @@ pub fn draw(data: &Data, analysis: &Analysis) -> Figures {
     }
 }
 
-/// Throughput against latency, once per group.
 fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
     let mut drawn: Vec<(Group, Drawn)> = Vec::new();
     for scene in &analysis.scenes {
@@ -89,8 +85,7 @@ fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
     drawn
 }
 
-/// Whether enough scenes have a fault that the table of losses is the report: then other tables and figures of each would
-/// bury it, and make the page heavy.
+/// Whether so many scenes have a fault that the report is reduced to the table of losses.
 pub fn counts_losses(analysis: &Analysis) -> bool {
     const MANY: usize = 6;
     analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.levels.fault.is_some())
@@ -130,7 +125,7 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> [Vec<Dr
     [main, more]
 }
 
-/// A name that is fit for a file and an anchor.
+/// For file names and anchors.
 pub fn slug(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let text: String = name.chars().map(plain).collect();
@@ -142,7 +137,7 @@ fn shown(scene: &Scene) -> impl Iterator<Item = &CellResult> {
     scene.results.iter().filter(|result| result.used > 0)
 }
 
-/// A cell's name where its group is known: the strategy or server alone.
+/// The strategy or server, without its group.
 pub fn name(cell: &Cell) -> String {
     format!("{}{}", cell.column(), if cell.twin { " (A/A)" } else { "" })
 }
@@ -151,7 +146,7 @@ fn style_of(cell: &Cell) -> Style {
     style(cell.column(), cell.twin)
 }
 
-/// What a figure of this scene is about: the load, and what tells its group from others.
+/// The load and the group, for titles.
 fn about(scene: &Scene) -> String {
     let group = &scene.group.title;
     let comma = if group.is_empty() { "" } else { ", " };

@@ -1,4 +1,4 @@
-//! The runs that count, by cell and load, and how values over time come together over several of them. Pure.
+//! The runs that count, and time series over several of them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,11 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::plan::Cell;
 use crate::measure::stats::{self, Interval};
 
-/// The runs that count.
+/// By cell and load.
 #[derive(Debug)]
 pub struct Runs<'a>(BTreeMap<(&'a str, &'a str), Vec<&'a RunData>>);
 
 impl<'a> Runs<'a> {
-    /// Those of an experiment.
     pub fn of(data: &'a Data, analysis: &Analysis) -> Self {
         let counts: BTreeSet<(u32, u32)> = analysis
             .rows
@@ -29,14 +28,13 @@ impl<'a> Runs<'a> {
         Self(runs)
     }
 
-    /// Those of a cell in a scene.
     pub fn get<'b>(&'b self, cell: &'b Cell, scene: &'b Scene) -> &'b [&'b RunData] {
         self.0.get(&(cell.id.as_str(), scene.load.name.as_str())).map_or(&[], Vec::as_slice)
     }
 }
 
-/// Tracks of several runs as one: per step of `step_s` the median, and the band of [`band`]. A step is drawn at its
-/// middle. Steps that fewer than half of the runs have are left out.
+/// Tracks of several runs as one: the median and the [`band`] per `step_s`, drawn in the middle of the step.
+/// Steps that fewer than half of the runs have are left out.
 pub fn together(tracks: &[Track], step_s: f64) -> Vec<(f64, [f64; 3])> {
     if step_s <= 0.0 {
         return Vec::new();
@@ -54,7 +52,7 @@ pub fn together(tracks: &[Track], step_s: f64) -> Vec<(f64, [f64; 3])> {
     steps.into_iter().filter_map(point).collect()
 }
 
-/// From the lowest run to the highest; the middle half of the runs where there are many.
+/// From the lowest run to the highest; the middle half of many runs.
 fn band(values: &[f64]) -> Option<Interval> {
     if values.len() < ENOUGH_ROUNDS {
         return Interval::range(values);
@@ -65,7 +63,7 @@ fn band(values: &[f64]) -> Option<Interval> {
     Some(Interval { low: at(0.25), high: at(0.75) })
 }
 
-/// What [`band`] is, in words.
+/// The meaning of [`band`].
 pub fn band_text(scene: &Scene) -> &'static str {
     if scene.results.iter().any(|result| result.used >= ENOUGH_ROUNDS) {
         "the middle half of the runs"

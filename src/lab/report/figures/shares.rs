@@ -1,4 +1,4 @@
-//! Shares of the workers, from the judge's results.
+//! Shares of the workers.
 
 use super::{about, name, shown, style_of};
 use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
@@ -7,7 +7,7 @@ use crate::lab::plot::shares::{Shares, StrategyShares};
 use crate::lab::report::answer::percent;
 use crate::measure::stats;
 
-/// Who gets the connections; `None` when they were not counted.
+/// `None` if connections were not counted.
 pub fn shares(scene: &Scene) -> Option<Shares> {
     let strategy = |result: &CellResult| {
         let spread = result.spread?;

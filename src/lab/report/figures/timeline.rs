@@ -1,4 +1,4 @@
-//! The trend of runs as the load generator saw it: latency over time, and what a fault does.
+//! Runs over time as the load generator saw them: latency, and the effect of a fault.
 
 use super::runs::{Runs, Track, band_text, together};
 use super::{about, name, shown, style_of};
@@ -11,13 +11,13 @@ use crate::lab::spec::FaultKind;
 use crate::measure::series::IntervalSummary;
 use crate::measure::stats;
 
-/// Intervals of the measured time that it takes to show a trend.
+/// Intervals needed to draw a timeline.
 const LEAST: usize = 4;
-/// Seconds after a fault that are shown at most, and before it at most.
+/// Seconds to draw after a fault and before it.
 const AFTER_S: f64 = 6.0;
 const BEFORE_S: f64 = 2.0;
 
-/// The intervals of a run that are whole, with their middles in s since the measured time began.
+/// Complete intervals of a run, with their midpoints since the measurement began.
 fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
     let (warmup_s, step_s) =
         run.record.as_ref().map_or((0.0, 0.0), |record| (record.plan.warmup_s, record.plan.interval_s));
@@ -30,13 +30,13 @@ fn step_s(runs: &[&RunData]) -> f64 {
     runs.iter().filter_map(|run| run.record.as_ref()).map(|r| r.plan.interval_s).fold(0.0, f64::max)
 }
 
-/// Latency per interval, in ms. Requests of the warm-up that end later are not part of the measured time.
+/// Latency per interval in ms. Requests of the warm-up that end later do not count.
 fn percentile(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
     let counted = |at_s: f64, i: &IntervalSummary| i.response.count > 0 && i.warmup == (at_s < 0.0);
     intervals(run).filter(|(at_s, i)| counted(*at_s, i)).map(|(at_s, i)| (at_s, of(i) / 1e3)).collect()
 }
 
-/// p99 and p50 per interval; `None` where the load generator told no trend.
+/// p99 and p50 per interval; `None` if not recorded.
 pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     let one = |result: &CellResult| {
         let runs = runs.get(&result.cell, scene);
@@ -66,7 +66,7 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     })
 }
 
-/// Rate, latency and the hit worker's part around a fault; `None` where there was none.
+/// Rate, latency and the share of the affected worker around a fault; `None` without one.
 pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
     let fault = scene.group.levels.fault?;
     let strategies: Vec<StrategyRecovery> =
@@ -105,19 +105,18 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> 
     })
 }
 
-/// Requests completed per second.
 fn rate(run: &RunData) -> Track {
     let whole = intervals(run).filter(|(at_s, i)| i.warmup == (*at_s < 0.0));
     whole.map(|(at_s, i)| (at_s, i.completed as f64 / (i.end_s - i.begin_s))).collect()
 }
 
-/// What some workers accepted, where one of them was struck and not all.
+/// Connections accepted by some workers, if the fault affected one worker.
 fn struck(run: &RunData, fault: &FaultRecord, some: impl Fn(u64) -> bool) -> Track {
     let all = FaultKind::ALL.into_iter().any(|kind| kind.strikes_all() && kind.name() == fault.kind);
     if all { Track::new() } else { accepts(run, some) }
 }
 
-/// Connections accepted per second by some workers, on average over them.
+/// Connections accepted per second, the mean of some workers.
 fn accepts(run: &RunData, some: impl Fn(u64) -> bool) -> Track {
     let first = run.workers.first().map_or(0, |worker| worker.worker);
     let mut track = Vec::new();
@@ -134,7 +133,6 @@ fn accepts(run: &RunData, some: impl Fn(u64) -> bool) -> Track {
     track
 }
 
-/// How many requests failed, in words.
 fn errors(hit: &[(&RunData, &FaultRecord)]) -> String {
     let total = |run: &RunData| run.record.as_ref().map(|record| record.errors.values().sum::<u64>() as f64);
     let totals: Vec<f64> = hit.iter().filter_map(|(run, _)| total(run)).collect();

@@ -1,4 +1,4 @@
-//! Workers over time: who accepted when, and how long the accept queues were, from the counters of the series.
+//! Workers over time: accepted connections, and the length of the accept queues.
 
 use super::runs::{Runs, Track, band_text, together};
 use super::{about, name, shown, style_of};
@@ -8,15 +8,15 @@ use crate::lab::plot::heat::{Heat, StrategyHeat};
 use crate::lab::plot::timeline::{StrategyTimeline, Timeline};
 use crate::lab::results::data::{RunData, Sample};
 
-/// Cells of all heat maps of a figure together: more make a heavy page that shows no more.
+/// Cells of all heat maps of a figure: more would make the page heavy without showing more.
 const MOST_CELLS: usize = 2600;
 
-/// Worker by time, one round's runs side by side; `None` without series.
+/// The runs of one round side by side; `None` without series.
 pub fn heat(scene: &Scene, runs: &Runs) -> Option<Heat> {
     let results: Vec<&CellResult> = shown(scene).collect();
     let of = |result: &CellResult, round: u32| usable(runs.get(&result.cell, scene), round).is_some();
     let last = results.iter().flat_map(|r| runs.get(&r.cell, scene)).map(|run| run.round).max()?;
-    // the round that most strategies have, and of several the middle one
+    // The round that most strategies have; of several the middle one.
     let count = |round: u32| results.iter().filter(|result| of(result, round)).count();
     let best = (1..=last).map(count).max().filter(|most| *most > 0)?;
     let candidates: Vec<u32> = (1..=last).filter(|round| count(*round) == best).collect();
@@ -48,7 +48,7 @@ pub fn heat(scene: &Scene, runs: &Runs) -> Option<Heat> {
     })
 }
 
-/// The run of a round, if its workers were counted over time.
+/// The run of a round, if it has counters over time.
 fn usable<'a>(runs: &[&'a RunData], round: u32) -> Option<&'a RunData> {
     let usable =
         |run: &&&RunData| run.round == round && run.series.samples.len() > 3 && !counted(run).is_empty();
@@ -86,7 +86,7 @@ fn panel(result: &CellResult, run: &RunData, columns: usize) -> StrategyHeat {
     }
 }
 
-/// Depth of the accept queues; `None` where they were always empty or not watched.
+/// `None` if the queues were always empty or not recorded.
 pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     let deepest = |run: &RunData| -> Track {
         let depth = |sample: &Sample| Some((sample.at_s, f64::from(*sample.queue.iter().max()?)));
@@ -127,7 +127,7 @@ pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     })
 }
 
-/// When connections were lost in any of the runs, and how many by overflows and drops.
+/// Times of losses in any run, and the numbers of overflows and drops.
 fn losses(runs: &[&RunData]) -> (Vec<f64>, u64, u64) {
     let (mut times, mut overflows, mut drops) = (Vec::new(), 0, 0);
     for pair in runs.iter().flat_map(|run| run.series.samples.windows(2)) {

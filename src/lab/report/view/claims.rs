@@ -1,4 +1,4 @@
-//! Published claims beside what was measured: one row per expectation, for a report and for a suite's.
+//! Published claims beside measurements: one row per expectation, for reports of experiments and suites.
 
 use serde::Serialize;
 
@@ -11,19 +11,18 @@ pub struct ClaimView {
     pub text: String,
     pub source: String,
     pub theirs: String,
-    /// Ours with its interval.
     pub ours: String,
-    /// What figure it is, and what counts as reproduced.
+    /// The metric and the range that reproduces the claim.
     pub asked: String,
     pub verdict: &'static str,
     pub why: String,
-    /// How the verdict is coloured.
+    /// The colour of the verdict.
     pub class: &'static str,
-    /// The member's report, in a suite's.
+    /// In a suite, the report of the member.
     pub link: String,
 }
 
-/// The rows of these claims; `link` leads to the report that they come from.
+/// `link` leads to the report.
 pub fn views(claims: &[Claim], link: &str) -> Vec<ClaimView> {
     claims.iter().map(|claim| view(claim, link)).collect()
 }
@@ -62,7 +61,7 @@ fn ours(claim: &Claim) -> String {
     text.trim_end().to_owned()
 }
 
-/// Each claim and the worst verdict on it, in the order in which they come.
+/// The worst verdict on each claim, in order.
 pub fn verdicts<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Vec<(String, ClaimVerdict)> {
     let mut known: Vec<(String, ClaimVerdict)> = Vec::new();
     for claim in claims.clone() {
@@ -75,7 +74,7 @@ pub fn verdicts<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Vec<(Str
     known
 }
 
-/// What came of the claims, in a sentence; `None` where there are none.
+/// The verdicts as a sentence; `None` without claims.
 pub fn sentence<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Option<String> {
     let verdicts = verdicts(claims);
     let kinds = [

@@ -1,4 +1,4 @@
-//! How it was measured, and where: sentences and facts for the foot of a report.
+//! Method and environment, for the end of a report.
 
 use crate::lab::judge::curves::BEYOND;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
@@ -7,7 +7,6 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
 use crate::measure::stats;
 
-/// The method, a sentence each.
 pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     let spec = &data.spec;
     let range = if analysis.enough {
@@ -45,7 +44,6 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect()
 }
 
-/// What strategies with options are compared with; empty where there are none.
 fn options(data: &Data) -> String {
     if plan::cells(&data.spec).iter().any(Cell::has_options) {
         "A strategy with options is compared with the same strategy without them, all others with the baseline.".into()
@@ -54,7 +52,6 @@ fn options(data: &Data) -> String {
     }
 }
 
-/// The rules by which runs were judged, in words.
 fn rules(data: &Data) -> String {
     let rules = &data.spec.rules;
     let mut noisy =
@@ -77,7 +74,6 @@ fn rules(data: &Data) -> String {
     )
 }
 
-/// The environment: names and values.
 pub fn facts(data: &Data) -> Vec<(String, String)> {
     let (environment, machine) = (&data.environment, &data.environment.machine);
     let virtualised = match machine.virtualised {
@@ -124,7 +120,7 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
     facts
 }
 
-/// How quiet the machine was, over all runs in which that was measured.
+/// How noisy the machine was, over all runs with a probe.
 fn noise(data: &Data) -> Option<(String, String)> {
     let heard = data.runs.iter().map(|run| run.noise).filter(|noise| noise.hiccup_max_us > 0.0);
     let late: Vec<f64> = heard.clone().map(|noise| noise.hiccup_p99_us / 1e3).collect();

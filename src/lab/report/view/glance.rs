@@ -1,4 +1,4 @@
-//! All strategies under all loads in one small table: what one looks at first.
+//! All strategies under all loads in one small table.
 
 use super::Table;
 use crate::lab::judge::{Analysis, CellResult, Conclusion, Estimate, Scene};
@@ -6,13 +6,13 @@ use crate::lab::report::answer::{self, capital, number};
 use crate::lab::report::figures::name;
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
-/// Scenes up to which figures have their intervals here; of more, the sections have them.
+/// With more scenes, intervals are in the sections only.
 const WITH_INTERVALS: usize = 5;
-/// Scenes up to which a closed loop shows both.
+/// With more scenes, a closed loop shows the rate only.
 const WITH_BOTH: usize = 3;
 
-/// The figures that a load is there for: how much is done in a closed loop, how long it takes
-/// in an open one, and after a fault in any.
+/// The metrics that matter under a load: the rate of a closed loop, the latency of an open one and after a
+/// fault.
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
     let of = |scene: &Scene| -> &'static [Metric] {
@@ -25,7 +25,7 @@ fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     analysis.scenes.iter().flat_map(|scene| of(scene).iter().map(move |metric| (scene, *metric))).collect()
 }
 
-/// The table, and what it shows in a sentence; `None` where nothing counts.
+/// The table and its caption; `None` if nothing counts.
 pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
     let mut names: Vec<String> = Vec::new();
     for result in analysis.scenes.iter().flat_map(|scene| &scene.results) {

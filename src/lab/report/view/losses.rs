@@ -1,4 +1,4 @@
-//! What became of connections under each fault, all strategies in one table: what one looks at first where faults are.
+//! Lost connections under each fault, all strategies in one table.
 
 use serde::Serialize;
 
@@ -8,34 +8,31 @@ use crate::lab::report::answer::{list, number};
 use crate::lab::report::figures::name;
 use crate::lab::spec::{Fault, FaultKind};
 
-/// Strategies that a sentence names; more are counted.
+/// More strategies are counted, not named.
 const MOST_NAMES: usize = 4;
 
 #[derive(Debug, Default, Serialize)]
 pub struct LossTable {
-    /// Names of the columns; a line feed begins small print.
+    /// A line feed begins small print.
     pub head: Vec<String>,
-    /// A strategy with its cells.
     pub rows: Vec<(String, Vec<LossCell>)>,
     pub says: String,
 }
 
-/// One strategy under one fault.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LossCell {
-    /// What became of connections; a line feed begins small print.
+    /// A line feed begins small print.
     pub text: String,
-    /// How it is coloured.
     pub class: &'static str,
 }
 
-/// A column: scenes of one fault, or of random ones.
+/// The scenes of one fault, or of random ones.
 struct Column<'a> {
     title: String,
     scenes: Vec<&'a Scene>,
 }
 
-/// The table; `None` without a fault.
+/// `None` without a fault.
 pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     let columns = columns(analysis);
     let names = names(&columns);
@@ -48,7 +45,7 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     Some(LossTable { head: head.collect(), rows: names.iter().map(row).collect(), says: says(&columns) })
 }
 
-/// With which strategies no connection was reset or lost, and with which some were; `None` without a fault.
+/// Strategies without and with reset or lost connections; `None` without a fault.
 pub fn sentence(analysis: &Analysis) -> Option<String> {
     let columns = columns(analysis);
     let total = |name: &String| {
@@ -81,7 +78,7 @@ pub fn sentence(analysis: &Analysis) -> Option<String> {
     }
 }
 
-/// What is left out of *no connection*, where workers are killed.
+/// The exception, if workers are killed.
 fn but(columns: &[Column]) -> &'static str {
     let kills = |scene: &&Scene| {
         let scene: &Scene = scene;
@@ -131,7 +128,7 @@ fn names(columns: &[Column]) -> Vec<String> {
     names
 }
 
-/// The cells of a strategy; the baseline's second one is the same strategy.
+/// The cells of a strategy, including the second run of the baseline.
 fn own<'a>(scenes: &'a [&'a Scene], column: &'a str) -> impl Iterator<Item = &'a CellResult> {
     scenes.iter().flat_map(|scene| &scene.results).filter(move |result| result.cell.column() == column)
 }

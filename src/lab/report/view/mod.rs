@@ -1,4 +1,4 @@
-//! What the templates show: texts and tables, in order, formatted.
+//! The content of the templates: formatted texts and tables.
 
 pub mod claims;
 mod facts;
@@ -16,7 +16,7 @@ use crate::lab::results::store::Data;
 use crate::lab::spec::Spec;
 use crate::lab::spec::plan::Group;
 
-/// Scenes up to which all figures are open from the start.
+/// With more scenes, explaining figures are folded.
 const FEW_SCENES: usize = 2;
 
 #[derive(Debug, Serialize)]
@@ -28,55 +28,49 @@ pub struct ReportPage {
     pub note: Option<String>,
     pub debug: bool,
     pub answer: Vec<String>,
-    /// All figures that matter in one table, and what it shows.
     pub glance: Table,
     pub glance_says: String,
-    /// What became of connections, where a fault struck the server.
     pub losses: Option<losses::LossTable>,
-    /// What is missing or marked.
     pub left_out: Vec<String>,
     pub claims: Vec<claims::ClaimView>,
     pub sections: Vec<Section>,
-    /// Whether there are sections enough to need a list of contents.
+    /// Whether there is a list of contents.
     pub contents: bool,
-    /// Whether figures that explain are folded away.
+    /// Whether explaining figures are folded.
     pub folded: bool,
     pub method: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub commands: Vec<(String, Vec<String>)>,
     pub strip: Option<Drawn>,
     pub ledger: Table,
-    /// The files of figures beside the page, for the list of raw data.
     pub files: Vec<&'static str>,
 }
 
-/// One load of one group, or what several loads say together.
+/// A load of a group, or several loads together.
 #[derive(Debug, Default, Serialize)]
 pub struct Section {
     pub anchor: String,
     pub title: String,
     pub describe: String,
-    /// Figures that answer the question.
+    /// They answer the question.
     pub figures: Vec<Drawn>,
     /// Figures that explain the answer: on the HTML page only.
     pub more: Vec<Drawn>,
     pub order: Table,
-    /// How the server fared over a long run.
     pub endurance: Table,
     pub costs: Table,
     pub balance: Table,
     pub differences: Table,
 }
 
-/// A table; the first column is text, the others are figures.
+/// The first column is text, the others are values.
 #[derive(Debug, Default, Serialize)]
 pub struct Table {
-    /// Names of the columns; a line feed begins small print.
+    /// A line feed begins small print.
     pub head: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
 
-/// Puts the report together.
 pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     let environment = &data.environment;
     let [found, left_out] = answer::in_short(analysis);
@@ -118,7 +112,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     }
 }
 
-/// How long runs measure: `1.2 s`, or `2 to 7 s` where that is a matter of the fault.
+/// Measured time of runs: `1.2 s`, or `2 to 7 s` if it depends on the fault.
 fn measured(spec: &Spec) -> String {
     let mut times: Vec<f64> = spec.factors.fault.iter().map(|fault| spec.measured_s(*fault)).collect();
     times.sort_by(f64::total_cmp);
@@ -129,7 +123,7 @@ fn measured(spec: &Spec) -> String {
     }
 }
 
-/// The answer in words with all figures; what came of published claims comes first.
+/// The answer with all values; published claims come first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
     let claims = claims::sentence(analysis.claims.iter());
     claims.into_iter().chain(answer::answer(analysis)).collect()
@@ -177,7 +171,6 @@ fn sections(analysis: &Analysis, figures: Figures) -> Vec<Section> {
     sections
 }
 
-/// What the loads of a group say together.
 fn across(group: &Group, drawn: Drawn) -> Section {
     Section {
         title: titled("All loads", group),

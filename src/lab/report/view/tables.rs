@@ -24,7 +24,6 @@ fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     )
 }
 
-/// The metrics by which strategies are compared, with their intervals.
 pub fn costs(scene: &Scene) -> Table {
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
     head.extend(Metric::COMPARED.iter().copied().map(heading));
@@ -36,7 +35,7 @@ pub fn costs(scene: &Scene) -> Table {
     Table { head, rows: scene.results.iter().map(row).collect() }
 }
 
-/// A probability to three digits, without a 0 or a 1 that it is not.
+/// Three digits, but never rounded to 0 or 1.
 fn probability(p: f64) -> String {
     match p {
         p if p < 0.001 => "< 0.001".into(),
@@ -45,7 +44,6 @@ fn probability(p: f64) -> String {
     }
 }
 
-/// How connections were spread.
 pub fn balance(scene: &Scene) -> Table {
     let head = ["Strategy", "Busiest worker", "Max/mean", "Spread (CoV)", "Jain", "p, fair hash"];
     let row = |result: &CellResult| {
@@ -62,7 +60,7 @@ pub fn balance(scene: &Scene) -> Table {
     Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
 }
 
-/// Who accepted the connections that the lab made one after the other before the load; the first ones of them.
+/// The workers that accepted the first connections before the load.
 pub fn order(scene: &Scene) -> Table {
     const MOST: usize = 24;
     let row = |result: &CellResult| {
@@ -74,7 +72,6 @@ pub fn order(scene: &Scene) -> Table {
     Table { head, rows: scene.results.iter().filter_map(row).collect() }
 }
 
-/// How the server fared over a long run: the last third of the time against the first.
 pub fn endurance(scene: &Scene) -> Table {
     let head = ["Strategy", "Figure", "First third\n(median)", "Last third\n(median)", "Highest", "Says"];
     let row = |result: &CellResult, trend: &Trend| {
@@ -95,7 +92,6 @@ pub fn endurance(scene: &Scene) -> Table {
     Table { head: head.map(String::from).to_vec(), rows: rows.collect() }
 }
 
-/// Every comparison with the baseline, and what it says.
 pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
     let head =
         ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
@@ -118,7 +114,6 @@ pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
     Table { head: head.map(String::from).to_vec(), rows: scene.comparisons.iter().map(row).collect() }
 }
 
-/// Every run in its order.
 pub fn ledger(rows: &[Row]) -> Table {
     let head = [
         "Cell",

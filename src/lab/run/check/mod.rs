@@ -1,7 +1,7 @@
-//! Whether an experiment can be run here: asked before the first run, answered with the arithmetic.
+//! Whether an experiment can be run here, checked before the first run, with the arithmetic.
 //!
-//! What is impossible is refused; what is only left out (a server that is not installed) is said aloud. It asks the
-//! machine and the programs; the arithmetic itself is_stopped in `needs`.
+//! An impossible experiment is refused; what is left out (a server that is not installed) is printed as a
+//! note. The arithmetic is in `needs`.
 
 mod needs;
 
@@ -23,24 +23,19 @@ use crate::lab::spec::{Spec, Sysctl, peers, shell_words};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 
-/// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about.
     pub subject: &'static str,
-    /// The arithmetic, or what is wrong and the way out.
+    /// The arithmetic, or the problem and the way out.
     pub text: String,
-    /// How bad it is.
     pub severity: Severity,
 }
 
-/// What follows from a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     Fine,
     /// Something is left out, or may go wrong.
     Note,
-    /// The experiment cannot be run.
     Refused,
 }
 
@@ -49,12 +44,11 @@ impl Finding {
         Self { subject, text: text.into(), severity }
     }
 
-    /// Fine, or else refused.
+    /// Refused unless `fine`.
     fn demand(subject: &'static str, fine: bool, text: String) -> Self {
         Self::new(subject, if fine { Severity::Fine } else { Severity::Refused }, text)
     }
 
-    /// Whether it makes the experiment impossible.
     pub fn refuses(&self) -> bool {
         self.severity == Severity::Refused
     }
@@ -71,7 +65,6 @@ impl fmt::Display for Finding {
     }
 }
 
-/// How much there is to do.
 pub fn effort(spec: &Spec) -> String {
     let (cells, runs) = (plan::cells(spec).len(), plan::runs(spec).len());
     format!(
@@ -82,7 +75,7 @@ pub fn effort(spec: &Spec) -> String {
     )
 }
 
-/// Looks at everything. `target` is the folder that the results will go into; `max_time` is in minutes.
+/// All findings. `target` is the parent of the results folder; `max_time` is in minutes.
 pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f64>) -> Result<Vec<Finding>> {
     let machine = machine();
     let mut found = vec![needs::time(spec, max_time)];
@@ -100,7 +93,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
     Ok(found)
 }
 
-/// Says aloud what is not fine, and refuses what is impossible.
+/// Prints the notes; fails if a finding refuses the experiment.
 pub fn refuse(findings: &[Finding]) -> Result<()> {
     for note in findings.iter().filter(|finding| finding.severity == Severity::Note) {
         remark(format_args!("{}: {}", note.subject, note.text));
@@ -124,7 +117,7 @@ fn machine() -> Machine {
     let meminfo = read("/proc/meminfo");
     let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     Machine {
-        // Without these files: the kernel's defaults.
+        // Without these files: the defaults of the kernel.
         ports: if let [low, high] = bounds[..] { (low, high) } else { (32768, 60999) },
         descriptors: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
         somaxconn: number(&read("/proc/sys/net/core/somaxconn")).unwrap_or(4096),
@@ -146,7 +139,7 @@ fn addresses(spec: &Spec) -> Option<Finding> {
     Some(Finding::new("sources", Severity::Refused, text))
 }
 
-/// Whether settings of the network can be made, each in a network of its own.
+/// Whether network settings can be made in a network namespace.
 fn networks(spec: &Spec) -> Vec<Finding> {
     let one = |setting: &Sysctl| match network(setting) {
         Ok(_) => {
@@ -180,7 +173,7 @@ fn installed(spec: &Spec) -> Vec<Finding> {
     here.into_iter().map(say).collect()
 }
 
-/// Starts a server of each strategy and each kind of work for a moment. Also gives what a worker needs in bytes.
+/// Starts a server of each strategy and each kind of work for a moment. Also returns the memory of a worker.
 fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>)> {
     let cells: Vec<Cell> =
         plan::cells(spec).into_iter().filter(|cell| cell.peer.is_none() && !cell.twin).collect();

@@ -1,4 +1,4 @@
-//! What an experiment needs against what a machine has: arithmetic only. Pure.
+//! The needs of an experiment against the machine. Pure.
 
 use std::path::Path;
 
@@ -6,33 +6,30 @@ use super::{Finding, Severity};
 use crate::lab::spec::{Load, Pin, Spec, plan};
 use crate::lab::terminal::minutes;
 
-/// What a machine has.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// First and last local port.
+    /// First and last.
     pub ports: (u64, u64),
-    /// Hard limit of open descriptors.
+    /// Hard limit.
     pub descriptors: u64,
     pub somaxconn: u64,
     pub processors: usize,
     pub memory_bytes: Option<u64>,
 }
 
-/// Descriptors that a load generator needs beside its connections.
+/// Of a load generator, beside its connections.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// Memory of a connection in the kernel, on both sides, and of a handler that it may have started.
+/// In the kernel, for both ends, and of a handler for the connection.
 const CONNECTION_BYTES: u64 = 32 * 1024;
 const HANDLER_BYTES: u64 = 1024 * 1024;
-/// Taken for a worker where it could not be measured.
+/// If unknown.
 const WORKER_BYTES: u64 = 1024 * 1024;
-/// What a run leaves on disk: its record with histograms; for each interval a histogram, and counters per worker.
+/// Per run: the record with histograms; per interval: a histogram, and counters per worker.
 const RUN_BYTES: u64 = 48 * 1024;
 const INTERVAL_BYTES: u64 = 4 * 1024;
 const WORKER_SAMPLE_BYTES: u64 = 48;
-/// What reports take, beside the data.
 const REPORT_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The time that it takes.
 pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     let seconds = plan::seconds(spec);
     let runs = plan::runs(spec).len() + plan::trials(spec).len();
@@ -50,14 +47,13 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     }
 }
 
-/// Connections at once of a load; `None` where the load generator chooses them to fit.
+/// Connections at once; `None` if the load generator chooses them to fit.
 fn connections(load: &Load) -> Option<u64> {
     load.closed
 }
 
-/// Local ports. A server that ends each response by closing keeps TIME_WAIT on its own side; only a client that closes
-/// kept-alive connections has them on ours, and each run has a port of its own to connect to. So what counts is
-/// connections at once.
+/// Local ports. A server that closes after each response keeps TIME_WAIT on its own side, and each run
+/// connects to a port of its own, so only the connections at once matter.
 pub fn ports(spec: &Spec, machine: &Machine) -> Vec<Finding> {
     let (low, high) = machine.ports;
     let each = (high + 1).saturating_sub(low);
@@ -81,7 +77,6 @@ pub fn ports(spec: &Spec, machine: &Machine) -> Vec<Finding> {
     sources.into_iter().map(one).collect()
 }
 
-/// Open descriptors of the load generator.
 pub fn descriptors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let most = spec.load.iter().filter_map(connections).max()?;
     let need = most + OTHER_DESCRIPTORS;
@@ -94,7 +89,7 @@ pub fn descriptors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     ))
 }
 
-/// Accept queues longer than the kernel allows would silently be shorter than the experiment says.
+/// The kernel would silently shorten longer accept queues.
 pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let most = u64::from(*spec.factors.backlog.iter().flatten().max()?);
     let fine = most <= machine.somaxconn;
@@ -103,14 +98,13 @@ pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
     Some(Finding::demand("backlog", fine, text))
 }
 
-/// Processors that can be divided.
 pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let split = spec.factors.pin.contains(&Some(Pin::Split));
     let text = format!("pin = split needs two processors, and there are {}", machine.processors);
     split.then(|| Finding::demand("processors", machine.processors >= 2, text))
 }
 
-/// Memory of workers, connections and handlers.
+/// Of workers, connections and handlers.
 pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Finding {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;
@@ -134,7 +128,6 @@ pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Find
     }
 }
 
-/// Room for the results.
 pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let intervals = ((spec.warmup_s + spec.duration_s) / spec.interval_s).ceil() as u64;

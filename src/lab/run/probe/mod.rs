@@ -1,7 +1,7 @@
-//! What the lab reads beside the load generator's record: scoreboard, processes, kernel.
+//! Measurements beside the record of the load generator: scoreboard, processes, kernel.
 //!
-//! Here: what is read once before and once after the load. [`series`] and [`noise`] watch meanwhile, from threads of the lab
-//! that cost less than a hundredth of what is measured; the server pays nothing for either.
+//! Here: what is read once before and once after the load. [`series`] and [`noise`] sample meanwhile, in
+//! threads of the lab that cost less than 1 % of what is measured; the server pays for neither.
 
 pub mod noise;
 pub mod series;
@@ -15,7 +15,7 @@ use crate::lab::results::data::{Usage, Worker};
 use crate::measure::machine::Kernel;
 use crate::scoreboard::{Counters, Scoreboard};
 
-/// The state of a server and of the machine at one moment.
+/// Counters of the server and of the machine.
 #[derive(Debug)]
 pub struct Moment {
     workers: Vec<Counters>,
@@ -24,7 +24,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Reads it. `supervisor` is the server's first process; without a scoreboard its descendants are the workers.
+    /// `supervisor` is the first process; without a scoreboard its descendants are the workers.
     pub fn read(board: Option<&Scoreboard>, supervisor: u32) -> Self {
         let workers = board.map(Scoreboard::snapshot).unwrap_or_default();
         let supervisor = i32::try_from(supervisor).unwrap_or(i32::MAX);
@@ -42,7 +42,6 @@ impl Moment {
         Self { workers, kernel: Kernel::read(), server }
     }
 
-    /// What happened since `before`.
     pub fn since(&self, before: &Self) -> (Vec<Worker>, Kernel, Usage) {
         let workers = self.workers.iter().map(|now| {
             let none = Counters::default();
@@ -67,12 +66,11 @@ impl Moment {
     }
 }
 
-/// The scoreboard of the instance `name`.
 pub fn board(state: &Path, name: &str) -> std::io::Result<Scoreboard> {
     Scoreboard::open(&state.join(name).join("scoreboard"))
 }
 
-/// What all threads of a process have used.
+/// Of all threads of a process.
 fn usage(pid: i32) -> Option<Usage> {
     let mut sum = Usage::default();
     for task in Process::new(pid).ok()?.tasks().ok()?.flatten() {
@@ -85,7 +83,7 @@ fn usage(pid: i32) -> Option<Usage> {
     Some(sum)
 }
 
-/// A process and its descendants. Children are listed with the thread that began them.
+/// A process and its descendants. Children are listed with the thread that created them.
 fn family(first: i32) -> Vec<i32> {
     let mut found = vec![first];
     let mut at = 0;

@@ -1,7 +1,8 @@
-//! How restless the machine is while it is measured: a thread that only sleeps, and what the kernel says of pressure.
+//! How noisy the machine is during a run: a thread that only sleeps, and the pressure reported by the kernel.
 //!
-//! The thread notes how much too late it wakes up. That is what any thread on this machine may meet: interrupts, the
-//! hypervisor, and the load itself where it uses all processors. It costs a wake-up every few milliseconds.
+//! The thread records how late it wakes up: the delay that any thread on this machine may meet because of
+//! interrupts, the hypervisor, or the load itself if it uses all processors. It costs a wake-up every few
+//! milliseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,11 +14,9 @@ use crate::measure::histogram::{self, Histogram};
 use crate::measure::machine::{Kernel, cpu_pressure_us};
 use crate::sys::clock;
 
-/// How long the thread sleeps at a time. A wake-up costs 5 to 25 us, so these are a quarter of a hundredth of a processor at
-/// the most.
+/// A wake-up costs 5 to 25 us, so this is at most 0.25 % of a processor.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// A probe that runs.
 #[derive(Debug)]
 pub struct Sleeper {
     stop: Arc<AtomicBool>,
@@ -27,7 +26,7 @@ pub struct Sleeper {
 }
 
 impl Sleeper {
-    /// Starts it; without the thread when `sleeps` is false.
+    /// Without the thread if `sleeps` is false.
     pub fn start(sleeps: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -36,7 +35,7 @@ impl Sleeper {
         Self { stop, thread, begun: Instant::now(), pressure_us: cpu_pressure_us() }
     }
 
-    /// Stops it. `kernel` is what the kernel counted meanwhile.
+    /// `kernel` holds the counters of the kernel meanwhile.
     pub fn finish(mut self, kernel: &Kernel) -> Noise {
         self.stop.store(true, Relaxed);
         let late = self.thread.take().and_then(|thread| thread.join().ok());
@@ -60,8 +59,8 @@ impl Drop for Sleeper {
     }
 }
 
-/// Sleeps again and again, and records how late each wake-up is. One that is later than a period is_stopped for those that
-/// it kept from happening: they are added, as coordinated omission demands.
+/// Sleeps repeatedly and records the delay of each wake-up. A delay longer than the period also hides the
+/// wake-ups that it prevented: they are added (coordinated omission).
 fn sleep_until(stop: &AtomicBool) -> Histogram {
     let _ = clock::exact_timers();
     let mut late = histogram::new();

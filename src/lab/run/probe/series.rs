@@ -1,6 +1,6 @@
-//! Counters over the time of a run: the scoreboard, the accept queues, and the kernel's count of what they refused.
+//! Counters over the time of a run: the scoreboard, the accept queues, and the drops counted by the kernel.
 //!
-//! A sample is a few dozen loads from mapped memory, one question over netlink and one small file: some 0.1 ms per
+//! A sample is a few dozen loads from mapped memory, one netlink request and one small file: about 0.1 ms per
 //! interval, and nothing in the measured processes.
 
 use std::net::SocketAddr;
@@ -14,7 +14,6 @@ use crate::measure::machine::{Listening, listening};
 use crate::scoreboard::{Counters, Scoreboard};
 use crate::sys::sockdiag::SockDiag;
 
-/// A sampler that runs.
 #[derive(Debug)]
 pub struct Sampler {
     interval_s: f64,
@@ -24,9 +23,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts it, if there are to be samples. The measured time begins at `begin`; samples are taken whole `interval`s
-    /// away from it, and one at the end. Without a scoreboard, counters per worker are absent. What the process `watched`
-    /// and all below it have is seen where one is named.
+    /// Samples at whole `interval`s from `begin`, the start of the measured time, and at the end. Without a
+    /// scoreboard there are no counters per worker. `watched` is a process whose resources are sampled,
+    /// including its descendants.
     pub fn start(
         wanted: bool,
         board: Option<Scoreboard>,
@@ -40,7 +39,7 @@ impl Sampler {
         source.watched = watched;
         let sample = move || {
             let mut samples = vec![source.sample()];
-            // After a stall of our own, what was missed stays missed: a gap is seen, a made-up sample is not.
+            // Samples missed by a stall are not made up.
             let left =
                 || first_after(Instant::now(), begin, interval).saturating_duration_since(Instant::now());
             while stopped.recv_timeout(left()) == Err(RecvTimeoutError::Timeout) {
@@ -54,7 +53,6 @@ impl Sampler {
         Self { interval_s: interval.as_secs_f64(), stop: Some(stop), thread }
     }
 
-    /// Stops it and gives what it saw.
     pub fn finish(mut self) -> Series {
         drop(self.stop.take());
         let samples = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -62,7 +60,7 @@ impl Sampler {
     }
 }
 
-/// The first moment after `now` that is whole intervals away from `begin`.
+/// The first moment after `now` that is whole intervals from `begin`.
 fn first_after(now: Instant, begin: Instant, interval: Duration) -> Instant {
     let step = interval.as_nanos().max(1);
     let nanos = |n: u128| Duration::from_nanos(u64::try_from(n).unwrap_or(u64::MAX));
@@ -75,7 +73,6 @@ fn first_after(now: Instant, begin: Instant, interval: Duration) -> Instant {
     }
 }
 
-/// Where samples come from.
 #[derive(Debug)]
 struct Source {
     board: Option<Scoreboard>,

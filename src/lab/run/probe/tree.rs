@@ -1,11 +1,11 @@
-//! What a server and everything below it has: memory, descriptors, processes. A look takes some 0.1 ms per process.
+//! Resources of a server and its descendants: memory, descriptors, processes. About 0.1 ms per process.
 
 use std::fs;
 
 use super::family;
 use crate::lab::results::data::Tree;
 
-/// The process `first` and its descendants now. Those that end meanwhile count as nothing.
+/// Processes that end meanwhile are ignored.
 pub fn tree(first: u32) -> Tree {
     let mut sum = Tree::default();
     for pid in family(i32::try_from(first).unwrap_or(i32::MAX)) {
@@ -17,7 +17,7 @@ pub fn tree(first: u32) -> Tree {
     sum
 }
 
-/// Memory of a process, what it shares with others in parts (PSS); 0 while it ends. `None` when it is gone.
+/// Memory of a process; shared memory counts proportionally (PSS). 0 while it ends, `None` when it is gone.
 fn pss_kib(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;

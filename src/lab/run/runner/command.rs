@@ -1,4 +1,4 @@
-//! The command lines of a run: what server and load generator are told. Pure: nothing is started here.
+//! The command lines of a run. Pure: nothing is started here.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,20 +13,19 @@ use crate::lab::spec::{Fault, FaultKind, Load, Pin, Sources, Spec, shell_words};
 use crate::sys::tether;
 
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Length of the accept queue of other servers where the experiment names none: what ours has.
+/// Accept queue of other servers if the experiment sets none: the default of ours.
 pub const BACKLOG: u32 = 4096;
 
-/// A command, word by word: the program first.
+/// The program first.
 pub type CommandLine = Vec<OsString>;
 
-/// The words that are put before a command.
 pub fn prefix(text: Option<&str>, key: &str) -> Result<CommandLine> {
     let words =
         shell_words::split(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-/// The command that these words are, after `prefix`, on its part of the processors.
+/// The command after `prefix`, restricted to some processors.
 pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSet>) -> Command {
     let mut all = prefix.iter().chain(words);
     let mut command = Command::new(all.next().map_or(OsStr::new(""), OsString::as_os_str));
@@ -37,7 +36,7 @@ pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSe
     command
 }
 
-/// The processors of the server and of the load generator: all but the last of `allowed`, and the last. With a single
+/// The processors of server and load generator: all but the last of `allowed`, and the last. With a single
 /// one both share it.
 pub fn split(pin: Option<Pin>, allowed: &[usize]) -> [Option<CpuSet>; 2] {
     let (Some(Pin::Split), Some((last, others))) = (pin, allowed.split_last()) else { return [None, None] };
@@ -48,15 +47,15 @@ pub fn split(pin: Option<Pin>, allowed: &[usize]) -> [Option<CpuSet>; 2] {
     [set(if others.is_empty() { allowed } else { others }), set(&[*last])]
 }
 
-/// Name of the configuration that the number of workers is_stopped in where it changes.
+/// The configuration file, if the number of workers changes.
 pub const CONFIG: &str = "caffeine.toml";
 
-/// Whether the number of workers changes while the server runs.
+/// Whether the number of workers changes during the run.
 pub fn resizes(cell: &Cell) -> bool {
     cell.levels.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Shrink | FaultKind::Grow))
 }
 
-/// Our server: `folder` is for its state and its configuration, `handlers` for what it serves.
+/// Our server; `folder` holds its state and configuration, `handlers` what it serves.
 pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> CommandLine {
     let mut words: CommandLine = vec![program.into()];
     let mut add = |option: &str, value: &OsStr| words.extend([option.into(), value.to_owned()]);
@@ -75,28 +74,23 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
     }
     add("--state-dir", folder.join("state").as_os_str());
     add("--path", handlers.as_os_str());
-    // Memory and descriptors of its workers are read while it runs.
+    // Allows reading memory and descriptors of its workers.
     words.push("--dumpable".into());
     words.extend(cell.listener.split_whitespace().skip(1).map(OsString::from));
     words
 }
 
-/// What a load generator is asked for.
+/// The arguments of a load generator.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     pub spec: &'a Spec,
     pub load: &'a Load,
-    /// What befalls the server meanwhile.
     pub fault: Option<Fault>,
-    /// What the trial run found, in requests per second.
+    /// In requests per second, from the trial run.
     pub capacity: Option<f64>,
-    /// Where connections come from.
     pub sources: Option<Sources>,
-    /// Seed of this run.
     pub seed: u64,
-    /// Where the interval log goes, if one is wanted.
     pub hlog: Option<&'a Path>,
-    /// Where the body lies, where the load has one.
     pub body: Option<PathBuf>,
 }
 
@@ -145,25 +139,25 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
     words
 }
 
-/// Name of the interval log of a run, relative to the results folder.
+/// The interval log of a run, relative to the results folder.
 pub fn hlog(order: u32) -> String {
     format!("intervals/{order}.hlog")
 }
 
-/// Path of the URL without the slash in front.
+/// Path of the URL, without the leading slash.
 pub fn path<'s>(spec: &'s Spec, load: &'s Load) -> &'s str {
     let path = load.path.as_deref().or(spec.handler.as_deref()).unwrap_or_default();
     path.strip_prefix('/').unwrap_or(path)
 }
 
-/// Seed of a run's load: a function of the experiment's seed, the round and the load, so that all cells of a round meet the
-/// same arrivals (they are compared in pairs).
+/// Seed of a load: a function of the seed of the experiment, the round and the load, so that all cells of a
+/// round get the same arrivals (they are compared in pairs).
 pub fn seed(spec: &Spec, round: u32, load: &Load) -> u64 {
     let words = load.name.bytes().map(u64::from).chain([u64::from(round)]);
     words.fold(mix(spec.seed), |hash, word| mix(hash ^ word))
 }
 
-/// The finalizer of splitmix64: every bit of the result depends on every bit given.
+/// The finalizer of splitmix64: every bit of the result depends on every bit of the value.
 pub fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -171,7 +165,7 @@ pub fn mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A command for people and for the record: programs without their folders, `hidden` folders as `DIR`.
+/// A command as text: programs without their folders, `hidden` folders as `DIR`.
 pub fn shown(words: &[OsString], hidden: &[&Path]) -> String {
     let word = |word: &OsString| {
         let mut text = word.to_string_lossy().into_owned();

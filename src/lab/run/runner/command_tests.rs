@@ -1,4 +1,4 @@
-//! What server and load generator are told.
+//! The arguments of server and load generator.
 
 use super::*;
 use crate::lab::spec::Levels;

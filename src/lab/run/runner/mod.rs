@@ -1,4 +1,4 @@
-//! Makes runs: a fresh server, a load generator, probes and faults meanwhile. It draws and concludes nothing.
+//! Makes runs: a fresh server, a load generator, probes and faults.
 
 mod command;
 mod one_run;
@@ -24,12 +24,12 @@ use crate::lab::spec::{Levels, Load, Spec, Sysctl, handlers, peers};
 use crate::sys::netns::OwnNetwork;
 use crate::sys::tether;
 
-/// Name of every measured instance; each has a state directory of its own.
+/// Of every measured instance; each has a state directory of its own.
 const INSTANCE: &str = "lab";
-/// Connections of the trial run, unless a load of the experiment has more.
+/// Unless a load of the experiment has more.
 const TRIAL_CONNECTIONS: u64 = 16;
 
-/// A folder of our own under the system's temporary one, removed in the end.
+/// A temporary folder, removed on drop.
 #[derive(Debug)]
 struct Scratch(PathBuf);
 
@@ -39,7 +39,7 @@ impl Scratch {
         let folder =
             nix::unistd::mkdtemp(&template).map_err(|e| Error::file("make a folder like", &template, e))?;
         let scratch = Self(folder);
-        // Servers that will not run as root must be able to reach what they serve.
+        // Servers that do not run as root must reach what they serve.
         fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o711))
             .map_err(|e| Error::file("open to others", &scratch.0, e))?;
         Ok(scratch)
@@ -52,32 +52,27 @@ impl Drop for Scratch {
     }
 }
 
-/// How runs are made, beside what the experiment says.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {
-    /// How long is waited for servers and load generators.
     pub timeouts: Timeouts,
-    /// Whether probes run meanwhile: counters over time and hiccups.
+    /// Whether counters over time and hiccups are recorded.
     pub probes: bool,
 }
 
-/// One run to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct RunRequest<'a> {
-    /// Round, from 1; 0 is the trial run.
+    /// From 1; 0 is the trial run.
     pub round: u32,
     /// Position among all runs, from 1.
     pub order: u32,
     pub cell: &'a Cell,
-    /// The load that it is put under.
     pub load: &'a Load,
-    /// What the trial run found, in requests per second.
+    /// In requests per second, from the trial run.
     pub capacity: Option<f64>,
     /// The results folder, for what is too large for the record.
     pub results: &'a Path,
 }
 
-/// Everything that runs have in common.
 #[derive(Debug)]
 pub struct Runner<'a> {
     programs: &'a Programs,
@@ -88,16 +83,15 @@ pub struct Runner<'a> {
     scratch: Scratch,
     server_prefix: CommandLine,
     client_prefix: CommandLine,
-    /// Numbers of the processors that may be used.
+    /// Usable processors.
     processors: Vec<usize>,
-    /// What is served, in words.
+    /// Description of the handler.
     pub handler: Option<String>,
     /// Strategies that do not start here, and why: their runs are skipped.
     unavailable: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Runner<'a> {
-    /// Prepares the folder to run in and the handler.
     pub fn new(
         programs: &'a Programs,
         spec: &'a Spec,
@@ -136,12 +130,12 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Skips all runs of a strategy that cannot be had here.
+    /// Skips all runs of a strategy.
     pub fn skip(&self, listener: &str, why: String) {
         self.unavailable.borrow_mut().insert(listener.to_owned(), why);
     }
 
-    /// The trial run: requests per second of the baseline in a closed loop, which open loads may refer to.
+    /// The trial run measures the capacity: requests per second of the baseline in a closed loop.
     pub fn trial(&self, cell: &Cell, results: &Path) -> Result<RunData> {
         let most = self.spec.load.iter().filter_map(|load| load.closed).max();
         let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
@@ -161,7 +155,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// One run. A run that fails is not an error but a void run, and one that cannot be made here a skipped one.
+    /// A failed run is not an error but void, and an impossible one is skipped.
     pub fn run(&self, request: &RunRequest<'_>) -> Result<RunData> {
         let mut data = RunData {
             schema: SCHEMA,
@@ -189,7 +183,7 @@ impl<'a> Runner<'a> {
         Ok(data)
     }
 
-    /// Whether the cell can be run here; with the network that it is to be run in, if not the system's.
+    /// Whether the cell can be run here; returns the network namespace to run it in, if it needs one.
     fn possible(&self, cell: &Cell) -> std::result::Result<Option<OwnNetwork>, Stop> {
         match self.unavailable.borrow().get(&cell.listener) {
             Some(why) if cell.peer.is_none() => Err(Stop::Skipped(why.clone())),
@@ -201,8 +195,8 @@ impl<'a> Runner<'a> {
         Watch { interrupt: self.interrupt, guard: &self.guard, timeouts: self.options.timeouts }
     }
 
-    /// The commands of a cell under a load, for the record: the server's and the load generator's. Ports are written `PORT`,
-    /// folders `DIR`; another server's command is known when it runs, so its name is_stopped here.
+    /// The commands of server and load generator, for the record, with `PORT` and `DIR` in place of ports and
+    /// folders. The command of another server is known only when it runs, so its name stands in.
     pub fn commands(&self, cell: &Cell, load: &Load, capacity: Option<f64>) -> [String; 2] {
         let hidden = [self.scratch.0.as_path(), self.programs.folder.as_path()];
         let shown = |prefix: &CommandLine, words: CommandLine| {
@@ -217,7 +211,6 @@ impl<'a> Runner<'a> {
         [shown(&self.server_prefix, server), shown(&self.client_prefix, client)]
     }
 
-    /// The versions of the other servers that the experiment names.
     pub fn peers(&self) -> BTreeMap<String, String> {
         peers::versions(self.spec.factors.peers.iter().map(String::as_str))
     }
@@ -227,7 +220,6 @@ impl<'a> Runner<'a> {
         command::server(&self.programs.caffeine, INSTANCE, cell, folder, &handlers)
     }
 
-    /// Where a body of this length lies.
     fn body(&self, bytes: usize) -> PathBuf {
         self.scratch.0.join(format!("body-{bytes}"))
     }
@@ -254,7 +246,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// A network of its own with this setting; or why there is none.
+/// A network namespace with this setting, or why it is impossible.
 pub fn network(setting: &Sysctl) -> std::result::Result<OwnNetwork, String> {
     let why = |what: &str, e: &std::io::Error| {
         format!("{setting} is set in a network of its own only, {what}: {e}")

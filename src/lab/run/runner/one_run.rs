@@ -1,4 +1,4 @@
-//! One run from start to stop: what is begun, watched and read, in order.
+//! One run from start to stop.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::lab::spec::peers::{self, Refused};
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
 
-/// A run that ends with a number of requests may take this many times as long as one that ends with the time.
+/// Time limit of a run that ends after a number of requests, relative to one that ends after a time.
 const REQUESTS_MAY_TAKE: f64 = 10.0;
 
-/// How often it is seen under load whether the server lives and the user is content.
+/// Interval of checking server and signals under load.
 const POLL: Duration = Duration::from_millis(50);
 
 impl Runner<'_> {
@@ -58,7 +58,7 @@ impl Runner<'_> {
         };
         let scoreboard = || match open() {
             Ok(board) => Ok(board),
-            // Behind a prefix the server may be on another machine, and its files with it.
+            // Behind a prefix the server may be on another machine, with its files.
             Err(_) if !self.server_prefix.is_empty() => Ok(None),
             Err(e) => Err(server.process.void(&format!("has no scoreboard: {e}"))),
         };
@@ -98,14 +98,12 @@ impl Runner<'_> {
         server.stop()
     }
 
-    /// Makes the connections that the experiment wants before the load.
     fn sequence(&self, request: &RunRequest<'_>, server: &Server<'_>) -> Option<SequenceRecord> {
         let sequence = self.spec.sequence.filter(|_| request.round > 0)?;
         let target = format!("/{}", command::path(self.spec, request.load));
         Some(sequence::make(server.address, &target, sequence, self.options.timeouts.ready))
     }
 
-    /// Starts another server in the place of ours.
     fn start_peer(
         &self,
         name: &str,
@@ -163,7 +161,7 @@ impl Runner<'_> {
             |path: &Path, e: std::io::Error| Stop::void(format!("cannot write {}: {e}", path.display()));
         let output = folder.join("loadgen.stdout");
         let file = File::create(&output).map_err(|e| failed(&output, e))?;
-        // The trial run has no place in the order.
+        // The trial run is not in the order.
         let hlog = (request.order > 0).then(|| command::hlog(request.order));
         let hlog_path = hlog.as_ref().map(|name| request.results.join(name));
         if let Some(parent) = hlog_path.as_deref().and_then(Path::parent) {
@@ -177,7 +175,7 @@ impl Runner<'_> {
         Process::start("loadgen", command.stdout(file), folder, &self.watch())
     }
 
-    /// Waits for the end of the load generator, and has injector made meanwhile.
+    /// Waits for the end of the load generator, and injects faults meanwhile.
     fn wait(
         &self,
         generator: &mut Process<'_>,
@@ -194,7 +192,7 @@ impl Runner<'_> {
             let idle = injector.as_mut().map_or(POLL, |injector| injector.advance());
             let ended = generator.ended();
             if ended.is_some_and(|status| !status.success()) {
-                // It may have failed because the server died, of which the kernel tells a moment later.
+                // It may have failed because the server died, which the kernel reports a moment later.
                 server.process.wait(POLL);
             }
             let meant = injector.as_ref().is_some_and(|injector| injector.ends_server());
@@ -210,12 +208,12 @@ impl Runner<'_> {
             if Instant::now() > deadline {
                 return Err(generator.void(&format!("did not end within {:.1} s", limit.as_secs_f64())));
             }
-            // The end of the load generator ends the wait at once; a fault that is near makes it short.
+            // Returns at once when the load generator ends, and early for a fault.
             generator.wait(idle.min(POLL));
         }
     }
 
-    /// The fault of a cell, if it has one, or those that come at random.
+    /// For the fault of the cell, or for faults at random times.
     fn injector(
         &self,
         request: &RunRequest<'_>,

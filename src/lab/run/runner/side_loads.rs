@@ -1,4 +1,4 @@
-//! Traffic beside the measured load, so that it is mixed: other load generators, and slow clients.
+//! Traffic beside the measured load: other load generators, and slow clients.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,10 +11,9 @@ use crate::lab::run::server::Server;
 use crate::lab::run::slow::SlowClients;
 use crate::measure::record::RunRecord;
 
-/// How long is waited at a time for one of them to end.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What runs beside; dropping it ends it.
+/// Ends when dropped.
 #[derive(Debug)]
 pub struct SideLoads<'a> {
     generators: Vec<(String, Process<'a>, PathBuf)>,
@@ -22,7 +21,7 @@ pub struct SideLoads<'a> {
 }
 
 impl Runner<'_> {
-    /// Starts what the experiment wants beside each load; nothing in a trial run.
+    /// None in a trial run.
     pub fn start_side_loads(
         &self,
         request: &RunRequest<'_>,
@@ -52,8 +51,7 @@ impl Runner<'_> {
 }
 
 impl SideLoads<'_> {
-    /// Waits for their end, and gives what they found, by the names of their loads. Of the histograms only that of response
-    /// times is kept, and none of the trend.
+    /// Waits for their end and returns their records by load. Only the histogram of response times is kept.
     pub fn finish(self, patience: Duration) -> Result<BTreeMap<String, RunRecord>, Stop> {
         let deadline = Instant::now() + patience;
         let mut records = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Starting a server for a moment, to see whether it starts and what its workers need.
+//! Starts a server for a moment, to see whether it starts and how much memory its workers need.
 
 use std::fs;
 
@@ -11,26 +11,24 @@ use crate::lab::run::child::Stop;
 use crate::lab::run::server::Server;
 use crate::lab::spec::plan::Cell;
 
-/// Exit code of a program that does not know what it was asked for.
+/// Exit code for invalid arguments.
 const USAGE: i32 = 2;
-/// Exit code of a program that knows it and cannot do it here.
+/// Exit code for a failure.
 const FAILED: i32 = 1;
 
-/// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// It started; what a worker has of memory for itself, as far as that can be seen.
+    /// The private memory of a worker, if known.
     Serves { worker_bytes: Option<u64> },
-    /// It does not know the strategy or the work: why.
+    /// It does not know the strategy or the work.
     Unknown(String),
-    /// It says that this strategy cannot be had here: why.
+    /// The strategy is unavailable here.
     Unavailable(String),
-    /// It fails otherwise: how.
+    /// It fails otherwise.
     Fails(String),
 }
 
 impl Runner<'_> {
-    /// Starts and stops the server of a cell.
     pub fn try_start(&self, cell: &Cell) -> Result<Tried> {
         let folder = self.scratch.0.join("try");
         let _ = fs::remove_dir_all(&folder);
@@ -54,18 +52,18 @@ impl Runner<'_> {
     }
 }
 
-/// Whether the program spoke of this strategy.
+/// Whether the program named this strategy.
 fn names(void: &Void, listener: &str) -> bool {
     listener.split([':', ' ']).next().is_some_and(|name| void.stderr.contains(name))
 }
 
-/// The first line that the program wrote, or else what happened to it.
+/// The first line of stderr, or else the reason.
 fn said(void: &Void) -> String {
     let line = void.stderr.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(|| void.reason.clone(), |line| format!("{} ({})", line, void.reason))
 }
 
-/// The largest private memory of a child of this process.
+/// The largest private memory of a child.
 fn largest_child(pid: u32) -> Option<u64> {
     let parent = Process::new(i32::try_from(pid).ok()?).ok()?;
     let children = parent.task_main_thread().ok()?.children().ok()?;

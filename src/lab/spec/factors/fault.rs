@@ -1,18 +1,18 @@
-//! What befalls a server while it is measured, as it is written.
+//! A fault injected during a measurement.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What befalls the server, at a time after the measured time begins: `kill@1s`, `exit@1s`, `stop@500ms+1s` and
-/// `stall@500ms+400ms` one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` all of them.
+/// A fault at a time after the measurement begins. `kill@1s`, `exit@1s`, `stop@500ms+1s` and
+/// `stall@500ms+400ms` affect one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` affect all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     pub kind: FaultKind,
-    /// When, in ms since the measured time began.
+    /// After the measurement begins.
     pub at_ms: u64,
-    /// How long it lasts in ms; 0 for what happens once.
+    /// 0 for instantaneous faults.
     pub lasts_ms: u64,
 }
 
@@ -20,17 +20,17 @@ pub struct Fault {
 #[serde(rename_all = "lowercase")]
 pub enum FaultKind {
     Kill,
-    /// SIGTERM: the worker finishes what it has and ends; a successor is started.
+    /// SIGTERM to a worker: it finishes its requests and exits; a successor is started.
     Exit,
-    /// SIGHUP to the server: all workers are replaced by new ones.
+    /// SIGHUP to the server: all workers are replaced.
     Reload,
-    /// The same, with half as many workers in the configuration.
+    /// A reload with half as many workers configured.
     Shrink,
-    /// The same, with twice as many.
+    /// A reload with twice as many.
     Grow,
-    /// SIGTERM to the server: it finishes what it has and ends. Who comes later is refused.
+    /// SIGTERM to the server: it finishes its requests and exits. Later connections are refused.
     End,
-    /// SIGSTOP, and SIGCONT in the end.
+    /// SIGSTOP to a worker, and SIGCONT at the end.
     Stop,
     /// One request that occupies a worker (`sleep:` and `spin:` only).
     Stall,
@@ -40,27 +40,26 @@ impl FaultKind {
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 
-    /// Whether it goes on for a while.
+    /// Whether it has a duration.
     pub fn lasts(self) -> bool {
         matches!(self, Self::Stop | Self::Stall)
     }
 
-    /// Whom it strikes, in words.
     pub fn whom(self) -> &'static str {
         if self.strikes_all() { "all workers" } else { "one worker" }
     }
 
-    /// Whether it strikes more than one worker.
+    /// Whether it affects more than one worker.
     pub fn strikes_all(self) -> bool {
         self.replaces() || self == Self::End
     }
 
-    /// Whether it has the server replace all workers.
+    /// Whether all workers are replaced.
     pub fn replaces(self) -> bool {
         matches!(self, Self::Reload | Self::Shrink | Self::Grow)
     }
 
-    /// How many workers the configuration asks for afterwards, where it asked for `workers`.
+    /// Configured workers after the fault.
     pub fn workers_after(self, workers: usize) -> usize {
         match self {
             Self::Shrink => (workers / 2).max(1),
@@ -69,7 +68,6 @@ impl FaultKind {
         }
     }
 
-    /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -134,12 +132,10 @@ fn time(ms: u64) -> String {
     if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
-/// For the title of a group.
 pub fn title(fault: &Option<Fault>) -> String {
     fault.map_or_else(|| "no fault".into(), |fault| fault.to_string())
 }
 
-/// For the description of a group.
 pub fn description(fault: &Option<Fault>) -> String {
     fault.map(|fault| format!("{fault} of {}", fault.kind.whom())).unwrap_or_default()
 }

@@ -1,9 +1,8 @@
-//! How a level is written: as a number or a text, the same in experiments, in `--only` and in the data.
+//! The text of a level: the same in experiments, in `--only` and in the data.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// A level of a factor.
 pub trait Level: Clone + PartialEq {
     fn parse(text: &str) -> Result<Self, String>;
 
@@ -65,7 +64,6 @@ impl From<Written> for String {
 }
 
 pub mod list {
-    //! All levels of a factor.
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -1,19 +1,17 @@
-//! Levels of the factor `listener` that stand for others: `all` is every strategy, `-NAME` leaves one out.
+//! Levels of the factor `listener` that expand: `all` is every strategy, `-NAME` excludes one.
 
 use serde::{Deserialize, Deserializer};
 
 use crate::listener::STRATEGIES;
 
-/// What stands for every strategy.
 const ALL: &str = "all";
 
-/// Reads the levels and writes out what they stand for.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     written_out(Vec::deserialize(from)?).map_err(serde::de::Error::custom)
 }
 
-/// Replaces `all` by the strategies with their default arguments, in the order of their table, without those excluded as
-/// `-NAME`. What is named beside `all` stands after its strategy.
+/// Replaces `all` with all strategies in the order of their table, without those excluded as `-NAME`. Levels
+/// named beside `all` follow their strategy.
 fn written_out(levels: Vec<String>) -> Result<Vec<String>, String> {
     let (out, mut named): (Vec<String>, Vec<String>) =
         levels.into_iter().partition(|level| level.starts_with('-'));
@@ -36,7 +34,7 @@ fn written_out(levels: Vec<String>) -> Result<Vec<String>, String> {
     Ok(levels)
 }
 
-/// The strategy of a level, without argument and options.
+/// Without argument and options.
 fn strategy(level: &str) -> &str {
     level.split([':', ' ']).next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Which processors server and load generator may use, where that is restricted.
+//! The processors of server and load generator, if restricted.
 
 use std::fmt;
 use std::str::FromStr;

@@ -12,7 +12,6 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The number of addresses.
     pub fn count(self) -> u64 {
         u64::from(u32::from(self.last) - u32::from(self.first)) + 1
     }

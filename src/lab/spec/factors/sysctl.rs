@@ -4,22 +4,20 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A setting that each network namespace has for itself.
+/// A setting that exists per network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sysctl {
-    /// `net.ipv4.tcp_migrate_req`
+    /// Such as `net.ipv4.tcp_migrate_req`.
     pub key: String,
-    /// `1`
     pub value: String,
 }
 
 impl Sysctl {
-    /// The file that holds the setting.
     pub fn path(&self) -> PathBuf {
         ["/proc/sys".to_owned(), self.key.replace('.', "/")].iter().collect()
     }
 
-    /// The setting without the prefix of its name, for titles: `tcp_migrate_req=1`.
+    /// Without the prefix of its name, for titles: `tcp_migrate_req=1`.
     pub fn short(&self) -> String {
         format!("{}={}", self.key.rsplit('.').next().unwrap_or_default(), self.value)
     }

@@ -1,6 +1,6 @@
-//! Apache httpd as a peer: the event MPM, with as many processes as there are workers.
+//! Apache httpd as a peer: the event MPM, with as many processes as workers.
 //!
-//! Each process names itself by the part of `mod_unique_id`'s value that it drew at its start.
+//! Each process names itself by the part of `mod_unique_id`'s value that it draws at its start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{Refused, Setup};
 
-/// Where distributions put the modules, relative to nothing.
+/// Where distributions install the modules.
 const FOLDERS: [&str; 6] = [
     "/usr/lib/apache2/modules",
     "/usr/lib64/httpd/modules",
@@ -17,12 +17,12 @@ const FOLDERS: [&str; 6] = [
     "/usr/local/apache2/modules",
     "/usr/libexec/apache2",
 ];
-/// Threads of a process: requests that one worker can be busy with.
+/// Per process: requests that one worker can handle at once.
 const THREADS: usize = 64;
 /// It refuses to serve as root.
 const USER: &str = "nobody";
 
-/// Writes the configuration and what is served.
+/// Writes the configuration and the files to serve.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let Some(modules) =
         FOLDERS.iter().map(Path::new).find(|folder| folder.join("mod_mpm_event.so").is_file())
@@ -33,7 +33,7 @@ pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
         )));
     };
     if let Some(handler) = setup.handler {
-        // The prefix makes it a handler that writes the whole response.
+        // The prefix `nph-` marks a handler that writes the whole response.
         setup.serve(handler, &script(setup))?;
         if setup.root {
             setup.open_to_others(USER)?;

@@ -1,4 +1,4 @@
-//! HAProxy as a peer: it answers by itself. Its workers are threads of one process that share one socket.
+//! HAProxy as a peer: it answers by itself. Its workers are threads of one process that share a socket.
 
 use std::fs;
 use std::process::Command;
@@ -22,7 +22,7 @@ fn configuration(setup: &Setup<'_>) -> String {
          \x20   http-request return status 200 content-type text/plain string \"hello\\n\" hdr Caffeine-Worker \
          %[thread]\n",
         workers = setup.workers,
-        // It counts two descriptors per connection, and some of its own.
+        // HAProxy counts two descriptors per connection, and some of its own.
         connections = (setup.descriptors - 128) / 2,
         address = setup.address,
         backlog = setup.backlog,

@@ -1,11 +1,12 @@
-//! lighttpd as a peer: worker processes that all wait for one socket with plain epoll. It cannot name its worker.
+//! lighttpd as a peer: worker processes that all wait for one socket with plain epoll. It cannot name its
+//! worker.
 
 use std::fs;
 use std::process::Command;
 
 use super::{FIXED_BODY, Refused, Setup};
 
-/// Writes the configuration and what is served.
+/// Writes the configuration and the files to serve.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let root = setup.folder.join("served");
     fs::create_dir_all(&root).map_err(|e| Refused::unwritable(&root, &e))?;
@@ -23,7 +24,7 @@ pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     Ok(command)
 }
 
-/// Whatever the path, a small file from memory (lighttpd has no configured answer), or the handler as CGI.
+/// For any path a small file from memory (lighttpd has no configured answer), or the handler as CGI.
 fn configuration(setup: &Setup<'_>) -> String {
     let work = if setup.handler.is_some() {
         "server.modules = (\"mod_cgi\")\ncgi.assign = (\"\" => \"\")\n"

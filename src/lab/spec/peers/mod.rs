@@ -1,8 +1,8 @@
-//! Other servers as columns of an experiment: which there are, what they can do, and how each is told to do it.
+//! Other servers as columns of an experiment: their names, abilities and configurations.
 //!
-//! One file per server: it writes a minimal configuration into the folder of the run (nothing of the system is written,
-//! and nothing but loopback is listened on unless the experiment says so) and gives the command that runs in the
-//! foreground. Starting, checking and stopping are the same for all and are done elsewhere.
+//! One file per server: it writes a minimal configuration into the folder of the run (it changes nothing of
+//! the system and listens on loopback only, unless the experiment says otherwise) and returns the command
+//! that runs in the foreground. The runner starts, checks and stops all of them in the same way.
 
 mod apache;
 mod haproxy;
@@ -17,21 +17,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What stands for the version of a server that is not here.
+/// Instead of a version.
 pub const NOT_INSTALLED: &str = "not installed";
-/// What every peer answers where no handler is run: as our own `fixed`.
+/// The answer of every peer without a handler: as our own `fixed`.
 const FIXED_BODY: &str = "hello\n";
-/// Prefix of peers whose command stands in the experiment.
+/// Prefix of peers with a command in the experiment.
 const TEMPLATE: &str = "command:";
-/// Where servers are looked for besides `PATH`, which may lack the folders of the system's programs.
+/// Searched after `PATH`, which may lack the folders of system programs.
 const MORE_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
-/// Why a peer does not run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It cannot here: not installed, or without what the mode needs.
+    /// Not possible here: not installed, or without what the mode needs.
     Skipped(String),
-    /// It should, and something is wrong.
+    /// It should run, and something is wrong.
     Void(String),
 }
 
@@ -41,40 +40,39 @@ impl Refused {
     }
 }
 
-/// What a peer is asked to be in one run.
+/// The configuration of a peer in one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
     pub program: &'a Path,
-    /// One of the server's modes; empty where it has only one.
+    /// Empty if the server has one only.
     pub mode: &'a str,
     pub address: SocketAddr,
-    /// Worker processes, or threads where it has no worker processes.
+    /// Worker processes, or threads if it has no worker processes.
     pub workers: usize,
-    /// Length of the accept queue.
     pub backlog: u32,
-    /// The handler to run for each request; without one the answer is fixed.
+    /// Runs for each request; without one the answer is fixed.
     pub handler: Option<&'a Path>,
-    /// Path of the URL that is asked for, without the slash in front.
+    /// Path of the URL, without the leading slash.
     pub path: &'a str,
-    /// A folder for configuration, pid files and whatever else it writes.
+    /// For configuration, pid files and whatever else it writes.
     pub folder: &'a Path,
     /// Whether the lab runs as root.
     pub root: bool,
-    /// How many descriptors a process may have.
+    /// Limit of open descriptors.
     pub descriptors: u64,
 }
 
-/// More descriptors than this no experiment needs, and each costs some servers memory.
+/// No experiment needs more, and each costs memory in some servers.
 const DESCRIPTORS: u64 = 32_768;
 
-/// For [`Setup::descriptors`]: what the hard limit leaves, within reason.
+/// For [`Setup::descriptors`]: the hard limit, within reason.
 pub fn descriptors() -> u64 {
     use nix::sys::resource::{Resource, getrlimit};
     getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard).clamp(256, DESCRIPTORS)
 }
 
 impl Setup<'_> {
-    /// Copies the handler to where the server will look for it.
+    /// Copies the handler to the folder that is served.
     fn serve(&self, handler: &Path, target: &Path) -> Result<(), Refused> {
         let written = target.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
             fs::copy(handler, target)?;
@@ -83,7 +81,7 @@ impl Setup<'_> {
         written.map_err(|e| Refused::unwritable(target, &e))
     }
 
-    /// Refuses a folder that a server running as another user could not enter.
+    /// Refuses a folder that another user cannot enter.
     fn open_to_others(&self, user: &str) -> Result<(), Refused> {
         let closed = self.folder.ancestors().find(|folder| {
             !folder.as_os_str().is_empty()
@@ -116,21 +114,19 @@ impl Setup<'_> {
     }
 }
 
-/// A kind of server.
 #[derive(Debug)]
 struct Kind {
     name: &'static str,
-    /// Executables that are it.
+    /// Names of the executable.
     programs: &'static [&'static str],
-    /// The package that brings it.
     package: &'static str,
-    /// The first is meant where none is named.
+    /// The first is the default.
     modes: &'static [&'static str],
     /// Whether it can run our handlers.
     cgi: bool,
     /// Whether its workers are processes.
     processes: bool,
-    /// Makes it print its version.
+    /// Arguments that print the version.
     version: &'static [&'static str],
     command: fn(&Setup<'_>) -> Result<Command, Refused>,
 }
@@ -185,7 +181,7 @@ fn find(name: &str) -> Option<(&'static Kind, &'static str)> {
     Some((kind, modes.find(|known| *known == mode || !name.contains(':'))?))
 }
 
-/// The names that an experiment can use, `command:NAME` apart.
+/// Without `command:NAME`.
 fn names() -> Vec<String> {
     let all = KINDS.iter().flat_map(|kind| {
         kind.modes.iter().map(|mode| match *mode {
@@ -196,7 +192,7 @@ fn names() -> Vec<String> {
     all.collect()
 }
 
-/// Whether there is such a peer. Whether it is installed is another question.
+/// Whether the name is known, installed or not.
 pub fn check(name: &str) -> Result<(), String> {
     if name.strip_prefix(TEMPLATE).is_some_and(|name| !name.is_empty()) || find(name).is_some() {
         return Ok(());
@@ -204,20 +200,19 @@ pub fn check(name: &str) -> Result<(), String> {
     Err(format!("no peer `{name}`; there are: {}, {TEMPLATE}NAME", names().join(", ")))
 }
 
-/// Whether a peer can do this work (`--respond` of our own server). What the user's own commands can do is the user's to
-/// know.
+/// Whether a peer supports this work (`--respond` of our server). Commands of the user are assumed to.
 pub fn can(name: &str, respond: &str) -> bool {
     name.starts_with(TEMPLATE)
         || find(name).is_some_and(|(kind, _)| respond == "fixed" || respond == "cgi" && kind.cgi)
 }
 
-/// Whether a peer's workers are processes, which can be killed and stopped one by one.
+/// Whether its workers are processes, which can be killed and stopped one by one.
 pub fn has_worker_processes(name: &str) -> bool {
     find(name).is_none_or(|(kind, _)| kind.processes)
 }
 
-/// The command that runs a peer in the foreground. `template` is the command of a `command:NAME`; `setup.program` and
-/// `setup.mode` are filled in here.
+/// The command that runs a peer in the foreground. `template` is the command of a `command:NAME`;
+/// `setup.program` and `setup.mode` are set here.
 pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<Command, Refused> {
     if name.starts_with(TEMPLATE) {
         let template = template.ok_or_else(|| Refused::Void(format!("{name} has no command")))?;
@@ -234,8 +229,7 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
     (kind.command)(&Setup { program: &program, mode, ..setup })
 }
 
-/// The versions of the peers among `names`, by server, or that they are not installed. Commands of the experiment's own are
-/// left out: they cannot be asked.
+/// Versions by server, or that it is not installed; without commands of the experiment.
 pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String, String> {
     let kinds = names.into_iter().filter_map(find).map(|(kind, _)| kind);
     let version_of = |kind: &'static Kind| match installed(kind.programs) {
@@ -245,7 +239,7 @@ pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String
     kinds.map(|kind| (kind.name.to_owned(), version_of(kind))).collect()
 }
 
-/// What a program says of its version, on whatever stream.
+/// The output of a program that prints its version, from both streams.
 fn version(program: &Path, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     output.map_or_else(
@@ -256,12 +250,12 @@ fn version(program: &Path, arguments: &[&str]) -> String {
     )
 }
 
-/// The word that follows `mark` in what a program said.
+/// The word after `mark`.
 fn said<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     text.split_once(mark)?.1.split(|c: char| c.is_whitespace() || c == ';').next()
 }
 
-/// The first of the programs that is there.
+/// The first program that is installed.
 pub fn installed(programs: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> =
@@ -269,7 +263,7 @@ pub fn installed(programs: &[&str]) -> Option<PathBuf> {
     let executable = |path: &PathBuf| {
         fs::metadata(path).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
     };
-    // A name with a slash in it stays what it is, because joining an absolute path replaces the folder.
+    // A name with a slash is used as is.
     programs.iter().find_map(|program| {
         let places = folders.iter().map(|folder| folder.join(program));
         let here = program.contains('/').then(|| PathBuf::from(program));

@@ -14,7 +14,7 @@ use super::{Refused, Setup, said};
 
 /// The first version with EPOLLEXCLUSIVE.
 const EXCLUSIVE: [u64; 3] = [1, 11, 3];
-/// The first version that can be told where its errors go before it reads its configuration.
+/// The first version with the option `-e`.
 const ERRORS_OPTION: [u64; 3] = [1, 19, 5];
 
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
@@ -68,7 +68,7 @@ fn configuration(setup: &Setup<'_>, poll: &str) -> String {
     )
 }
 
-/// The number in `nginx version: nginx/1.22.1 (Ubuntu)`; zeros when there is none.
+/// The number in `nginx version: nginx/1.22.1 (Ubuntu)`; zeros without one.
 fn version(text: &str) -> [u64; 3] {
     let number = said(text, "nginx/").unwrap_or_default();
     let mut parts = number.split('.').map(|part| part.parse().unwrap_or(0));

@@ -1,14 +1,14 @@
-//! Any other server as a peer: a command with placeholders, from the experiment's file.
+//! Any other server as a peer: a command with placeholders from the experiment.
 
 use std::process::Command;
 
 use super::{Refused, Setup};
 use crate::lab::spec::shell_words;
 
-/// What is replaced in each word of a template.
 pub const PLACEHOLDERS: [&str; 6] = ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}"];
 
-/// The command, word by word: a path with a space in it stays one word. `root` is the folder of the handlers.
+/// Placeholders are replaced word by word: a path with a space stays one word. `{root}` is the folder of the
+/// handlers.
 pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
     let root = setup.handler.and_then(|handler| handler.parent()).unwrap_or(setup.folder);
     let values = [
