@@ -1,4 +1,4 @@
-//! The command line of `lab`, and the errors' way out.
+//! The command line of `lab`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::lab::terminal::{minutes, print, print_line};
 use crate::lab::{keep, packaging, report};
 use crate::sys::stdio::remark;
 
-/// Runs experiments on how new connections are spread over worker processes, and writes reports.
+/// Measures how strategies spread new connections over worker processes, and writes reports.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version = VERSION, arg_required_else_help = true)]
 struct Cli {
@@ -29,7 +29,7 @@ struct Cli {
     man: bool,
 }
 
-/// The version, and whether this is a build to measure with.
+/// Marks builds that should not be measured.
 const VERSION: &str = if cfg!(debug_assertions) {
     concat!(env!("CARGO_PKG_VERSION"), " (debug)")
 } else {
@@ -38,14 +38,14 @@ const VERSION: &str = if cfg!(debug_assertions) {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// End what a lab that is gone has left behind
+    /// Kill the processes that a lab left behind
     #[command(hide = true, name = guard::ACTION)]
     Guard,
-    /// List the experiments and the time that they take
+    /// List the experiments and their durations
     List,
-    /// Run an experiment, or a suite of them, and write the report
+    /// Run an experiment or a suite, and write the report
     Run(Box<Run>),
-    /// Say whether an experiment can be run here, with the arithmetic, and run nothing
+    /// Check whether an experiment can be run here, without running it
     Check(Check),
     /// Redraw the report of a results folder from its data
     Report {
@@ -65,7 +65,7 @@ enum Action {
         #[arg(value_name = "TARGET")]
         target: Option<PathBuf>,
     },
-    /// Put two results folders side by side: what differs between two machines, builds or days
+    /// Compare two results folders, from two machines, builds or days
     Compare(Compare),
 }
 
@@ -89,7 +89,6 @@ fn act(cli: &Cli) -> Result<()> {
     if let Some(shell) = cli.completions {
         return print(&packaging::completions(shell, Cli::command()));
     }
-    // Without any word the help was shown.
     let Some(action) = &cli.action else { return print(&packaging::man(Cli::command())?) };
     match action {
         Action::Guard => {

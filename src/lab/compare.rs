@@ -1,4 +1,4 @@
-//! `lab compare DIR DIR`: two results folders side by side, as Markdown and, if asked for, as a page.
+//! `lab compare DIR DIR`: compares two results folders, as Markdown and optionally as a page.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,16 @@ use super::results::store;
 /// What `lab compare` was asked for.
 #[derive(Clone, Debug, Args)]
 pub struct Compare {
-    /// The results folder that the other is compared with
+    /// The results folder to compare with
     #[arg(value_name = "DIR")]
     pub first: PathBuf,
-    /// The other one
+    /// The results folder to compare
     #[arg(value_name = "DIR")]
     pub second: PathBuf,
-    /// Compare them even if they come from different machines or were run with different settings
+    /// Compare even results from different machines or with different settings
     #[arg(long)]
     pub force: bool,
-    /// Write the comparison as a page with figures, too
+    /// Also write a page with figures
     #[arg(long, value_name = "FILE")]
     pub page: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ pub fn compare(wanted: &Compare) -> Result<String> {
         circumstances.iter().filter(|d| !d.program || d.what == "profile").cloned().collect();
     if !unlike.is_empty() && !wanted.force {
         return Err(Error::Failed(format!(
-            "these two cannot fairly be compared: {} (or compare them all the same: --force)",
+            "the two results are not comparable: {} (--force compares them anyway)",
             environment_diff::list(&unlike)
         )));
     }
@@ -61,7 +61,7 @@ fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     let mut text = format!("# {} against {}\n\n", names[1], names[0]);
     for difference in &comparison.circumstances {
         let Difference { what, first, second, .. } = difference;
-        text += &format!("- not the same: {what}: {first}, then {second}\n");
+        text += &format!("- different {what}: {first}, then {second}\n");
     }
     if !comparison.circumstances.is_empty() {
         text.push('\n');
@@ -71,14 +71,14 @@ fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     let few = comparison.differences.iter().any(|line| line.conclusion == Conclusion::TooFew);
     text += &match differ.len() {
         _ if few => format!(
-            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all figures are estimates.\n"
+            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all values are estimates.\n"
         ),
-        0 => format!("No difference counts, of {} that were looked at.\n", comparison.differences.len()),
+        0 => format!("No difference counts, of {} compared.\n", comparison.differences.len()),
         some => {
-            format!("{some} differences count, of {} that were looked at.\n", comparison.differences.len())
+            format!("{some} differences count, of {} compared.\n", comparison.differences.len())
         }
     };
-    text += "Runs of two folders are not interleaved: what changed between them besides the programs is in every figure.\n\n";
+    text += "The runs of the two folders are not interleaved: every value includes whatever else changed between them.\n\n";
     text += "| Cell | Load | Metric | First | Second | Change, % | 95 % interval | Noise floor, % | Runs | Says |\n";
     text += &format!("|{}\n", " --- |".repeat(10));
     for line in &comparison.differences {

@@ -198,7 +198,7 @@ fn missing_or_mismatched_programs_are_refused_with_a_remedy() {
     assert!(said.contains("bin/caffeine is missing; build with: cargo build --release"), "{said}");
     bench.stand_in("caffeine", "9.9.9", "exit 1");
     let said = text(&bench.run(&["run", "tiny.toml", "--programs", "bin"]).stderr);
-    assert!(said.contains("says it is `caffeine 9.9.9`"), "{said}");
+    assert!(said.contains("is `caffeine 9.9.9`"), "{said}");
     assert!(!bench.path("results").exists());
 }
 

@@ -168,7 +168,7 @@ fn an_unavailable_strategy_is_skipped_with_a_notice() {
     assert!(output.status.success(), "{said}");
     let why =
         "caffeine: reuseport: not with this kernel (caffeine ended before it was ready (exit status: 1))";
-    assert!(said.contains(&format!("cannot be had here: its runs are skipped: {why}")), "{said}");
+    assert!(said.contains(&format!("is unavailable here, so its runs are skipped: {why}")), "{said}");
     assert_eq!(runs(&bench)["reuseport"]["skipped"], why);
     assert!(
         text(&output.stdout).contains(&format!("reuseport was not run: {why}.")),

@@ -94,7 +94,7 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
         why: String::new(),
     };
     let Some(of) = group.and_then(|group| column(group, &expect.of)) else {
-        claim.why = format!("{} cannot do the work of this group", expect.of);
+        claim.why = format!("{} cannot do this work", expect.of);
         return Some(claim);
     };
     let over = match &expect.over {
@@ -163,7 +163,7 @@ fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells:
         }
         Some(ours) if enough && band.holds(ours.interval) => (ClaimVerdict::Reproduced, String::new()),
         Some(ours) if enough && band.excludes(ours.interval) => (ClaimVerdict::NotReproduced, String::new()),
-        Some(_) if enough => (ClaimVerdict::Undecided, format!("the interval is not on one side of {band}")),
+        Some(_) if enough => (ClaimVerdict::Undecided, format!("the interval crosses a limit of {band}")),
         _ => (ClaimVerdict::NotHere, spoiled(claim.metric, values.len(), rows, cells, &claim.expect.load)),
     };
 }

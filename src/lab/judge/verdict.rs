@@ -79,7 +79,7 @@ fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
     }
     if odd as f64 > rules.invalid_status * (odd + good) as f64 {
         let list: Vec<_> = record.statuses.iter().map(|(status, n)| format!("{n} of {status}")).collect();
-        return Some(format!("answers were not what was asked for: {}", list.join(", ")));
+        return Some(format!("unexpected responses: {}", list.join(", ")));
     }
     if record.completed == 0 {
         return Some("no request was answered".into());
@@ -102,7 +102,7 @@ fn noise(run: &RunData, rules: &Rules) -> Vec<String> {
         found.push(format!("a sleeping thread woke up {:.1} ms late (p99)", run.noise.hiccup_p99_us / 1e3));
     }
     if let Some(pressure) = run.noise.pressure_some.filter(|share| *share > rules.noisy_pressure) {
-        found.push(format!("work waited for a processor in {:.0} % of the time", pressure * 100.0));
+        found.push(format!("work waited for a processor for {:.0} % of the time", pressure * 100.0));
     }
     found
 }

@@ -161,11 +161,11 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
 
 fn judgement(analysis: &Analysis) -> String {
     if analysis.rows.is_empty() {
-        return "No run was made: there is nothing to say.".into();
+        return "No run was made.".into();
     }
     if !analysis.enough {
         return format!(
-            "Too few rounds to judge ({} of the {ENOUGH_ROUNDS} that it takes): all figures are estimates, and no strategy is ranked by them.",
+            "Too few rounds to judge ({} of {ENOUGH_ROUNDS}): all values are estimates, and no strategy is ranked.",
             analysis.rounds
         );
     }
@@ -206,8 +206,7 @@ fn greatest(analysis: &Analysis) -> String {
         format!("{strategy} under {}: {title} {}", place(scene), change(c))
     };
     let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();
-    let named =
-        if named.is_empty() { String::new() } else { format!("; the greatest: {}", named.join("; ")) };
+    let named = if named.is_empty() { String::new() } else { format!("; the largest: {}", named.join("; ")) };
     format!("{counting} of {of} differences from the baseline count over {} rounds{named}.", analysis.rounds)
 }
 
@@ -234,19 +233,19 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
     sentences.extend(empty(analysis));
     if count(Verdict::Invalid) > 0 {
         sentences.push(format!(
-            "{} of {all} runs are INVALID and left out; the ledger says why.",
+            "{} of {all} runs are INVALID and left out; the ledger has the reasons.",
             count(Verdict::Invalid)
         ));
     }
     if count(Verdict::ClientBound) > 0 {
         sentences.push(format!(
-            "In {} of {all} runs the load generator was the limit (CLIENT-BOUND): their rates say nothing about the server.",
+            "In {} of {all} runs the load generator was the limit (CLIENT-BOUND): their rates do not measure the server.",
             count(Verdict::ClientBound)
         ));
     }
     if count(Verdict::Noisy) > 0 {
         sentences.push(format!(
-            "{} of {all} runs were disturbed (NOISY); the ledger says by what.",
+            "{} of {all} runs were disturbed (NOISY); the ledger has the reasons.",
             count(Verdict::Noisy)
         ));
     }
@@ -264,7 +263,7 @@ fn empty(analysis: &Analysis) -> Vec<String> {
         let why = analysis.rows.iter().filter(about).find(|row| row.verdict == Verdict::Invalid)?;
         let place = capital(&place(scene));
         (made > 0 && !counts)
-            .then(|| format!("{place}: none of {made} runs counts; the first: {}.", why.reasons))
+            .then(|| format!("{place}: none of {made} runs counts; reason of the first: {}.", why.reasons))
     };
     analysis.scenes.iter().filter_map(one).take(MOST_EMPTY).collect()
 }

@@ -45,7 +45,7 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
         names,
         answer: answer(comparison),
         circumstances: Table {
-            head: ["Not the same", "First", "Second"].map(String::from).to_vec(),
+            head: ["Different", "First", "Second"].map(String::from).to_vec(),
             rows: comparison.circumstances.iter().map(circumstance).collect(),
         },
         figures: figures.collect(),
@@ -67,15 +67,15 @@ fn answer(comparison: &FolderComparison) -> Vec<String> {
     };
     let mut answer = vec![match differ.len() {
         0 if few > 0 => format!(
-            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all figures are estimates."
+            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all values are estimates."
         ),
-        0 => format!("No difference counts, of {} that were looked at.", lines.len()),
-        1 => format!("One difference counts, of {} that were looked at.", lines.len()),
-        some => format!("{some} differences count, of {} that were looked at.", lines.len()),
+        0 => format!("No difference counts, of {} compared.", lines.len()),
+        1 => format!("One difference counts, of {} compared.", lines.len()),
+        some => format!("{some} differences count, of {} compared.", lines.len()),
     }];
     answer.extend(differ.iter().take(8).map(each).map(|text| text + "."));
     answer.push(
-        "Runs of two folders are not interleaved: what changed between them besides the programs is in every figure."
+        "The runs of the two folders are not interleaved: every value includes whatever else changed between them."
             .into(),
     );
     answer

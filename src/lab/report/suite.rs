@@ -48,7 +48,7 @@ pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<Pat
         members.iter().filter(|member| member.claims.is_none()).map(|member| member.name.as_str()).collect();
     let mut answer: Vec<String> = sentence(all()).into_iter().collect();
     if !missing.is_empty() {
-        answer.push(format!("Not begun: {}.", missing.join(", ")));
+        answer.push(format!("Not started: {}.", missing.join(", ")));
     }
     let first = members.iter().find_map(|member| Summary::read(&directory.join(&member.name)));
     let summary = Summary {

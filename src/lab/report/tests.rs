@@ -123,7 +123,7 @@ fn claims_come_first_with_their_verdicts() {
     let answer = redraw(&directory).unwrap().0.answer;
     insta::assert_snapshot!(answer[0]);
     let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
-    let table = markdown.split("## Claims").nth(1).unwrap().split("\n## ").next().unwrap();
+    let table = markdown.split("## Tested claims").nth(1).unwrap().split("\n## ").next().unwrap();
     insta::assert_snapshot!(table);
 }
 
@@ -215,14 +215,14 @@ fn a_suite_has_one_table_and_leads_to_its_members() {
     let html =
         fs::read_to_string(suite::write(&directory, "Which <claims> hold?", &members).unwrap()).unwrap();
     assert!(html.contains("Which &lt;claims&gt; hold?") && html.contains("href=\"one/report.html\""));
-    assert!(html.contains("Not begun: two.") && html.matches("not on this machine").count() >= 1);
+    assert!(html.contains("Not started: two.") && html.matches("not on this machine").count() >= 1);
     let index = fs::read_to_string(base.path().join("index.html")).unwrap();
     assert!(
         index.contains("href=\"claims/now/report.html\"")
             && index.contains("href=\"claims/now/one/report.html\"")
     );
     let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
-    assert!(markdown.contains("[one](one/report.md)") && markdown.contains("two: not begun"), "{markdown}");
+    assert!(markdown.contains("[one](one/report.md)") && markdown.contains("two: not started"), "{markdown}");
 }
 
 /// For visual checks: `LAB_FIXTURES=DIR cargo test --lib reports_for_the_eye` leaves reports in DIR.
@@ -313,7 +313,7 @@ fn where_workers_are_struck_a_table_says_what_became_of_connections() {
     let row = |name: &str| &table.rows.iter().find(|(other, _)| other == name).unwrap().1;
     let cell = |text: &str, class| view::losses::LossCell { text: text.into(), class };
     let struck = &row("reuseport")[0];
-    assert!(struck.text.starts_with("2 reset") && struck.text.ends_with("\n(1 in its hands)"), "{struck:?}");
+    assert!(struck.text.starts_with("2 reset") && struck.text.ends_with("\n(1 held)"), "{struck:?}");
     assert_eq!((struck.class, &row("inherited")[0]), ("flag", &cell("none", "good")));
     assert!(row("reuseport")[1].text.ends_with(" late") && row("reuseport")[1].class == "open");
     let sentence = view::losses::sentence(&analysis).unwrap();

@@ -86,7 +86,7 @@ pub fn run(wanted: &Run) -> Result<()> {
         (None, Some(found), Some(Experiment::One(spec))) => {
             finish(session.experiment(&found, *spec, Place::Fresh)?).how
         }
-        (None, ..) => Err(Error::Usage("say which experiment (lab list)".into())),
+        (None, ..) => Err(Error::Usage("name an experiment (lab list)".into())),
     }
 }
 
@@ -124,7 +124,7 @@ pub fn check(wanted: &Check) -> Result<()> {
         refused += findings.iter().filter(|finding| finding.refuses()).count();
     }
     if refused > 0 {
-        return Err(Error::Failed(format!("{refused} of these make it impossible here (marked refused)")));
+        return Err(Error::Failed(format!("{refused} findings refuse the experiment (marked refused)")));
     }
     Ok(())
 }
@@ -199,7 +199,7 @@ fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()
     let written = if count > 0 { publish(directory, data, analysis) } else { Ok(()) };
     match ended {
         Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(
-            "interrupted after {count} runs, which are kept in {0} (go on: lab run --resume {0})",
+            "interrupted after {count} runs, which are kept in {0} (continue: lab run --resume {0})",
             directory.display()
         ))),
         // The cause, such as a full disk, matters more than the missing report.

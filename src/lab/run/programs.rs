@@ -29,8 +29,8 @@ impl Programs {
 }
 
 fn own_folder() -> Result<PathBuf> {
-    let own =
-        std::env::current_exe().map_err(|e| Error::Failed(format!("cannot find my own executable: {e}")))?;
+    let own = std::env::current_exe()
+        .map_err(|e| Error::Failed(format!("cannot find the executable of lab: {e}")))?;
     Ok(own.parent().map(Path::to_owned).unwrap_or_default())
 }
 
@@ -47,7 +47,7 @@ fn check(program: &Path, allow_debug: bool) -> Result<()> {
     };
     let version = env!("CARGO_PKG_VERSION");
     if text.split_whitespace().nth(1) != Some(version) {
-        return refuse(format!("says it is `{text}`, and this is lab {version}"));
+        return refuse(format!("is `{text}`, but this is lab {version}"));
     }
     // They are built together: if this program has debug assertions, so have those beside it.
     let beside = own_folder().ok().as_deref() == program.parent();

@@ -19,7 +19,7 @@ impl Session<'_> {
         let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
         if let Some(found) = found.filter(|found| found.text != text) {
             return Err(Error::Failed(format!(
-                "{} is not what {} holds: it was run from another text; go on without naming it",
+                "{} differs from the experiment in {}; resume without naming it",
                 found.origin,
                 directory.display()
             )));
@@ -29,8 +29,7 @@ impl Session<'_> {
         let others = environment_diff::differences(&data.environment, &now);
         if !others.is_empty() && !self.wanted.force {
             return Err(Error::Failed(format!(
-                "{} was measured under other circumstances, and its runs would not be alike: {}; start anew, or force \
-                 it: --force",
+                "{} was measured in another environment: {}; start a new run, or use --force",
                 directory.display(),
                 environment_diff::list(&others)
             )));

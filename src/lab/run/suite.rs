@@ -46,7 +46,7 @@ pub fn resume(session: &Session, directory: &Path, found: Option<Found>) -> Resu
     if let Some(found) = found.filter(|found| found.text != text) {
         let (origin, directory) = (found.origin, directory.display());
         return Err(Error::Failed(format!(
-            "{origin} is not what {directory} holds; go on without naming it"
+            "{origin} differs from the suite in {directory}; resume without naming it"
         )));
     }
     run_members(session, directory, &suite)
@@ -74,7 +74,7 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
             Ok(()) => {}
             Err(Error::Interrupted(_)) => {
                 interrupted = Some(format!(
-                    "interrupted; what was measured is kept in {0} (go on: lab run --resume {0})",
+                    "interrupted; the results so far are in {0} (continue: lab run --resume {0})",
                     directory.display()
                 ));
                 break;
@@ -91,7 +91,7 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
     match interrupted {
         Some(text) => Err(Error::Interrupted(text)),
         None if failed.is_empty() => Ok(()),
-        None => Err(Error::Failed(format!("these failed, see above: {}", failed.join(", ")))),
+        None => Err(Error::Failed(format!("failed (see above): {}", failed.join(", ")))),
     }
 }
 

@@ -78,7 +78,7 @@ fn times(spec: &Spec) -> Option<Problem> {
     }
     for (key, prefix) in [("server_prefix", &spec.server_prefix), ("client_prefix", &spec.client_prefix)] {
         if prefix.as_ref().is_some_and(|words| words.trim().is_empty()) {
-            return Some(Problem::at(key, "no command stands in it"));
+            return Some(Problem::at(key, "is empty"));
         }
     }
     None
@@ -99,7 +99,7 @@ fn factors(spec: &Spec) -> Option<Problem> {
         return Some(Problem::at("workers", "at least 1 worker is needed"));
     }
     if factors.backlog.contains(&Some(0)) {
-        return Some(Problem::at("backlog", "the queue must have room for at least 1"));
+        return Some(Problem::at("backlog", "must be at least 1"));
     }
     if !factors.listener.contains(&spec.baseline) {
         let list = factors.listener.join(", ");
@@ -135,14 +135,17 @@ fn peers(spec: &Spec) -> Option<Problem> {
         if !spec.factors.peers.iter().any(|known| known.strip_prefix("command:") == Some(name)) {
             return Some(problem(
                 &format!("peer.{name}"),
-                format!("is not among the peers (`command:{name}`)"),
+                format!("is not used by the factor peers (`command:{name}`)"),
             ));
         }
         if !peer.command.contains("{port}") {
-            return Some(problem("command", "does not say `{port}`: where would it listen?".into()));
+            return Some(problem(
+                "command",
+                "lacks `{port}`, so the server cannot be told where to listen".into(),
+            ));
         }
         if peer.ready != "tcp" {
-            return Some(problem("ready", format!("`{}`: there is only `tcp`", peer.ready)));
+            return Some(problem("ready", format!("`{}` is unknown; use `tcp`", peer.ready)));
         }
     }
     None
@@ -152,7 +155,7 @@ fn faults(spec: &Spec) -> Option<Problem> {
     let faults = || spec.factors.fault.iter().flatten();
     let end = |fault: &Fault| fault.at_ms as f64 / 1e3;
     if let Some(late) = faults().find(|fault| end(fault) >= spec.measured_s(Some(**fault))) {
-        let why = format!("`{late}` comes after the measured {} s are over", spec.duration_s);
+        let why = format!("`{late}` is after the end of the measured {} s", spec.duration_s);
         return Some(Problem::at("fault", why));
     }
     let busy = |respond: &String| respond.starts_with("sleep:") || respond.starts_with("spin:");
@@ -170,7 +173,7 @@ fn sequence(spec: &Spec) -> Option<Problem> {
     let within = |what: &str| Some(Problem::at("connections", what).within("sequence", 0));
     match spec.sequence?.connections {
         1..=10_000 if spec.factors.respond.iter().any(|respond| respond == "cgi") => {
-            Some(Problem::at("sequence", "needs answers that name their worker: not `respond` cgi"))
+            Some(Problem::at("sequence", "needs responses that name their worker, so not `respond` cgi"))
         }
         1..=10_000 => None,
         _ => within("not within 1 to 10000"),
@@ -192,11 +195,11 @@ fn soak(spec: &Spec) -> Option<Problem> {
     let soak = spec.soak.as_ref()?;
     let kinds = Soak::KINDS.map(FaultKind::name).join(", ");
     let problem = if let Some(kind) = soak.faults.iter().find(|kind| !Soak::KINDS.contains(kind)) {
-        Problem::at("faults", format!("`{}` does not come at random; these do: {kinds}", kind.name()))
+        Problem::at("faults", format!("`{}` cannot come at random; use {kinds}", kind.name()))
     } else if !(0.5..=3600.0).contains(&soak.every_s) {
         Problem::at("every_s", format!("{} is not within 0.5 to 3600 seconds", soak.every_s))
     } else if spec.factors.fault.iter().any(Option::is_some) {
-        return Some(Problem::at("fault", "[soak] has faults of its own"));
+        return Some(Problem::at("fault", "cannot be combined with [soak], which has its own faults"));
     } else {
         return None;
     };
@@ -229,28 +232,32 @@ fn load(load: &Load, table: &str) -> Option<Problem> {
         (
             "open_of_capacity",
             beside && load.open_of_capacity.is_some(),
-            "beside a load only `closed` and `open`",
+            "not available beside a load; use `closed` or `open`",
         ),
-        ("requests", beside && load.requests.is_some(), "beside a load all run as long as that does"),
-        ("closed", load.closed == Some(0), "0 connections are no load"),
+        (
+            "requests",
+            beside && load.requests.is_some(),
+            "not available beside a load: it runs as long as that load",
+        ),
+        ("closed", load.closed == Some(0), "must be at least 1"),
         ("open", load.open.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())), "the rate must be above 0"),
         (
             "open_of_capacity",
             load.open_of_capacity.is_some_and(|share| !(0.01..=2.0).contains(&share)),
             "the share must be within 0.01 and 2",
         ),
-        ("requests", load.requests == Some(0), "0 requests are no load"),
+        ("requests", load.requests == Some(0), "must be at least 1"),
         (
             "timeout_s",
             load.timeout_s.is_some_and(|s| !(s > 0.0 && s <= 3600.0)),
             "not within 0 to 3600 seconds",
         ),
         ("arrivals", load.arrivals.is_some() && load.closed.is_some(), "a closed loop has no arrivals"),
-        ("think", load.think.is_some() && load.closed.is_none(), "only clients of a closed loop think"),
+        ("think", load.think.is_some() && load.closed.is_none(), "only available in a closed loop"),
         (
             "path",
             load.path.as_ref().is_some_and(|path| path.chars().any(|c| c.is_whitespace() || c.is_control())),
-            "no path has spaces in it",
+            "must not contain spaces",
         ),
     ];
     checks.into_iter().find(|(_, wrong, _)| *wrong).map(|(key, _, why)| Problem::at(key, why))
@@ -279,14 +286,14 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
         return Some(Problem::at("load", format!("no load `{}`; there are: {}", expect.load, names(&loads))));
     }
     if expect.over.is_none() && !expect.over_where.is_empty() {
-        return Some(Problem::at("over_where", "there is no `over` that it could be about"));
+        return Some(Problem::at("over_where", "needs `over`"));
     }
     for (key, pick) in [("where", &expect.pick), ("over_where", &expect.over_where)] {
         for (factor, level) in pick {
             let levels = spec.factors.levels(factor).filter(|_| Factors::GROUPING.contains(&factor.as_str()));
             let Some(levels) = levels else {
                 let known = Factors::GROUPING.join(", ");
-                return Some(Problem::at(key, format!("`{factor}` makes no groups; these do: {known}")));
+                return Some(Problem::at(key, format!("`{factor}` does not make groups; use {known}")));
             };
             if !levels.contains(level) {
                 let list = levels.join(", ");

@@ -25,7 +25,7 @@ impl Suite {
                 Err(Error::Usage(format!("{origin}:{line}: suite: `{}` {why}", path.map_or("", |p| p))))
             }
             _ if suite.suite.is_empty() => {
-                Err(Error::Usage(format!("{origin}:{line}: suite: it has no experiments")))
+                Err(Error::Usage(format!("{origin}:{line}: suite: has no experiments")))
             }
             Some((_, name)) => Err(Error::Usage(format!("{origin}:{line}: suite: `{name}` is named twice"))),
             None => Ok(suite),
@@ -38,7 +38,7 @@ impl Suite {
             match found.experiment()? {
                 Experiment::One(spec) => Ok((found, *spec)),
                 Experiment::Suite(_) => {
-                    Err(Error::Usage(format!("`{name}` is a suite, and a suite has experiments only")))
+                    Err(Error::Usage(format!("`{name}` is a suite; a suite can only contain experiments")))
                 }
             }
         };
@@ -60,7 +60,7 @@ mod tests {
         let suite = Suite::parse("question = \"Which?\"\nsuite = [\"quick\"]\n", "s.toml").unwrap();
         assert_eq!(suite.members().unwrap()[0].1.rounds, 4);
         for (text, expected) in [
-            ("question = \"?\"\nsuite = []", "s.toml:2: suite: it has no experiments"),
+            ("question = \"?\"\nsuite = []", "s.toml:2: suite: has no experiments"),
             ("question = \"?\"\nsuite = [\"a.toml\"]", "s.toml:2: suite: `a.toml` is a file"),
             ("question = \"?\"\nsuite = [\"a\", \"a\"]", "s.toml:2: suite: `a` is named twice"),
             ("question = \"?\"\nsuite = [\"a\"]\nrounds = 3", "s.toml:3: unknown field `rounds`"),

@@ -127,7 +127,7 @@ fn every_key_is_read_and_written_the_same() {
 fn mistakes_in_any_key_are_named_with_their_line() {
     for (from, to, expected) in [
         ("interval_s = 0.1", "interval_s = 0.0", "7: interval_s: 0 is not within 0.01"),
-        ("client_prefix = \"taskset -c 1\"", "client_prefix = \" \"", "12: client_prefix: no command"),
+        ("client_prefix = \"taskset -c 1\"", "client_prefix = \" \"", "12: client_prefix: is empty"),
         ("noisy_steal = 0.05", "noisy_steal = 5", "15: noisy_steal: 5 is not a share"),
         ("noisy_steal = 0.05", "noisy = 5", "15: unknown field `noisy`"),
         (
@@ -136,26 +136,26 @@ fn mistakes_in_any_key_are_named_with_their_line() {
             "20: peers: no peer `nginx:lifo`; there are: nginx:exclusive",
         ),
         ("\"command:mine\"", "\"command:yours\"", "20: peers: `command:yours` needs a table [peer.yours]"),
-        (", \"command:mine\"", "", "28: peer.mine: [peer.mine] is not among the peers"),
-        ("{port}", "8080", "29: command: [peer.mine] does not say `{port}`"),
+        (", \"command:mine\"", "", "28: peer.mine: [peer.mine] is not used by the factor peers"),
+        ("{port}", "8080", "29: command: [peer.mine] lacks `{port}`"),
         ("backlog = [128, 4096]", "backlog = [128, 128]", "23: backlog: `128` is named twice"),
         ("127.0.0.2-127.0.0.33", "127.0.0.33-127.0.0.2", "24: `127.0.0.33-127.0.0.2` is not a range"),
         ("\"split\"", "\"half\"", "25: `half` is neither"),
-        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is not a fault: kill does not last"),
+        ("kill@1s", "kill@1s+1s", "26: `kill@1s+1s` is not a fault: kill has no duration"),
         (
             "kill@1s",
             "burn@1s",
             "26: `burn@1s` is not a fault: there are kill, exit, reload, shrink, grow, end, stop and stall",
         ),
-        ("kill@1s", "kill@2s", "26: fault: `kill@2s` comes after the measured 2 s are over"),
+        ("kill@1s", "kill@2s", "26: fault: `kill@2s` is after the end of the measured 2 s"),
         (
             "sleep:const(1ms)",
             "fixed",
             "26: fault: `stall@500ms+400ms` needs workers that a request can occupy",
         ),
         ("closed = 8", "closed = 8\narrivals = \"poisson\"", "34: arrivals: a closed loop has no arrivals"),
-        ("open = 100.0", "open = 100.0\nthink = \"1s\"", "43: think: only clients of a closed loop"),
-        ("path = \"/x\"", "path = \"/x y\"", "38: path: no path has spaces"),
+        ("open = 100.0", "open = 100.0\nthink = \"1s\"", "43: think: only available in a closed loop"),
+        ("path = \"/x\"", "path = \"/x y\"", "38: path: must not contain spaces"),
         (
             "metric = \"response_p99_ms\"",
             "metric = \"p99\"",
@@ -168,8 +168,8 @@ fn mistakes_in_any_key_are_named_with_their_line() {
             "where = { workers = 5",
             "54: where: `workers` has no level `5`; it has: 2, 4",
         ),
-        ("where = { workers", "where = { cells", "54: where: `cells` makes no groups"),
-        ("over = \"inherited\"\n", "", "54: over_where: there is no `over`"),
+        ("where = { workers", "where = { cells", "54: where: `cells` does not make groups"),
+        ("over = \"inherited\"\n", "", "54: over_where: needs `over`"),
         ("\">= 1.5\"", "\"about 2\"", "56: `about 2` is not a range of figures"),
         ("claim = \"X1\"", "claims = \"X1\"", "46: unknown field `claims`"),
     ] {

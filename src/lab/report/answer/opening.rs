@@ -55,10 +55,10 @@ fn endured(analysis: &Analysis) -> Option<String> {
             }
         }
     }
-    let flat = "Memory, descriptors, processes and response times are as flat in the last third of the time as in the first.";
+    let flat = "Memory, descriptors, processes and response times did not grow from the first third of the time to the last.";
     match grown.as_slice() {
         [] => watched.then(|| flat.into()),
-        _ => Some(format!("Grown from the first third of the time to the last: {}.", list(&grown))),
+        _ => Some(format!("Growth from the first third of the time to the last: {}.", list(&grown))),
     }
 }
 
@@ -111,14 +111,14 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
     if let Some((_, _, most)) = even.last() {
         let names: Vec<String> = even.iter().map(|(name, ..)| name.clone()).collect();
         let who = if names.len() > MOST_NAMES { format!("{} strategies", names.len()) } else { list(&names) };
-        parts.push(format!("at most {} times with {who}", number(*most, 2)));
+        parts.push(format!("at most {} with {who}", number(*most, 2)));
     }
     parts.extend(uneven.iter().map(|(name, low, high)| {
         let [low, high] = [low, high].map(|times| number(*times, 2));
         if low == high { format!("{high} with {name}") } else { format!("{low} to {high} with {name}") }
     }));
     let many = scenes.len();
-    let beginning = format!("Over {many} loads the busiest worker gets, in times of its fair share");
+    let beginning = format!("Over {many} loads, the share of the busiest worker relative to its fair share");
     (!parts.is_empty()).then(|| format!("{beginning}: {}.", parts.join("; ")))
 }
 

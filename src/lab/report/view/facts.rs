@@ -16,29 +16,28 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     };
     let compared = if spec.twin {
         format!(
-            "{} runs twice per round under two names (A/A), and a difference is taken from the mean of both; what the two differ by is the noise floor. A difference counts when its bootstrap interval excludes 0, it exceeds that floor, and p of the randomisation test stays below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
+            "{} runs twice per round (A/A), and differences are taken from the mean of both runs; the difference between the two is the noise floor. A difference counts if its bootstrap interval excludes 0, it exceeds the noise floor, and p of the randomisation test is below 0.05 after Holm's correction for all comparisons. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
             spec.baseline
         )
     } else {
-        "No strategy is compared with another: nothing is run twice (A/A), and no difference is judged."
-            .into()
+        "Strategies are not compared: nothing runs twice (A/A), and no difference is judged.".into()
     };
     let sentences = vec![
         format!(
-            "Every run has a fresh server and {} s of load before the {} that are measured. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
+            "Every run has a fresh server and {} s of warm-up before {} of measured load. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
             spec.warmup_s,
             super::measured(spec),
             spec.rounds,
             spec.seed
         ),
-        format!("The run is the unit, not the request: figures are medians over runs, in brackets {range}."),
+        format!("The unit is the run, not the request: values are medians over runs, in brackets {range}."),
         compared,
         options(data),
-        "Figures over time are medians over runs of what each interval came to; what runs show in the warm-up is drawn and not counted. Depths of accept queues are samples.".into(),
-        "Latency counts from the intended start of a request; in an open loop that includes the wait of requests that could not be sent in time.".into(),
-        format!("Percentile curves end where fewer than {BEYOND} requests of a run lie beyond."),
-        "Shares, CPU and context switches are counted over the whole run, warm-up included, per accepted connection. CPU and switches of the server are those of supervisor and workers; handlers and the load generator are in that of the whole system only.".into(),
-        "p, fair hash: how often a fair random choice is at least this uneven, over all runs together. Above 0.999: turns are taken. Below 0.001: workers are preferred.".into(),
+        "Values over time are medians over runs, per interval; the warm-up is drawn but not counted. Lengths of accept queues are samples.".into(),
+        "Response time counts from the intended start of a request; in an open loop it includes the wait of requests that could not be sent in time.".into(),
+        format!("Percentile curves end where fewer than {BEYOND} requests of a run are beyond."),
+        "Shares, CPU and context switches are counted over the whole run, including the warm-up, per accepted connection. CPU and switches of the server are those of supervisor and workers; those of the system also include handlers and the load generator.".into(),
+        "p, fair hash: the probability that a fair random choice is at least this uneven, over all runs together. Above 0.999: workers take turns. Below 0.001: some workers are preferred.".into(),
         rules(data),
     ];
     sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect()
@@ -46,7 +45,8 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
 
 fn options(data: &Data) -> String {
     if plan::cells(&data.spec).iter().any(Cell::has_options) {
-        "A strategy with options is compared with the same strategy without them, all others with the baseline.".into()
+        "A strategy with options is compared with the same strategy without them, others with the baseline."
+            .into()
     } else {
         String::new()
     }
@@ -57,17 +57,17 @@ fn rules(data: &Data) -> String {
     let mut noisy =
         vec![format!("the hypervisor took more than {} of the processors", percent(rules.noisy_steal, 0))];
     noisy.push(format!(
-        "a thread that only sleeps woke up more than {} ms late (p99)",
+        "a sleeping thread woke up more than {} ms late (p99)",
         number(rules.noisy_hiccup_p99_us / 1e3, 1)
     ));
     if rules.noisy_pressure < 1.0 {
         noisy.push(format!(
-            "work waited for a processor in more than {} of the time",
+            "work waited for a processor for more than {} of the time",
             percent(rules.noisy_pressure, 0)
         ));
     }
     format!(
-        "Verdicts, by rules fixed beforehand: INVALID when a program failed, nothing was answered, more than {} of the requests failed or more than {} of the answers were not 2xx; CLIENT-BOUND when the load generator was the limit; NOISY when {}. INVALID runs are left out, NOISY ones count and are marked.",
+        "Verdicts, by rules fixed beforehand: INVALID if a program failed, no request was answered, more than {} of the requests failed or more than {} of the responses were not 2xx; CLIENT-BOUND if the load generator was the limit; NOISY if {}. INVALID runs are left out; NOISY runs count and are marked.",
         percent(rules.invalid_errors, 0),
         percent(rules.invalid_status, 0),
         noisy.join(", or ")
@@ -95,7 +95,7 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
         ("Programs".into(), format!("caffeine {}, {} build", machine.version, machine.profile)),
     ];
     if let Some(git) = &machine.git {
-        let dirty = if git.dirty { ", with changes that are not committed" } else { "" };
+        let dirty = if git.dirty { ", with uncommitted changes" } else { "" };
         facts.push(("Commit".into(), format!("{}{dirty}", git.commit)));
     }
     facts.extend(environment.handler.as_ref().map(|handler| ("Handler".into(), handler.clone())));

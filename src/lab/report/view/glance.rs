@@ -95,7 +95,7 @@ fn caption(analysis: &Analysis) -> String {
     let options =
         analysis.scenes.iter().flat_map(|scene| &scene.results).any(|result| result.cell.has_options());
     let marks = if analysis.enough && options {
-        " \u{25b2} better and \u{25bc} worse, by a difference that counts: with options than without, others than the baseline."
+        " \u{25b2} better and \u{25bc} worse by a difference that counts: with options than without them, others than the baseline."
     } else if analysis.enough {
         " \u{25b2} better and \u{25bc} worse than the baseline, which stands first, by a difference that counts."
     } else {

@@ -85,7 +85,7 @@ fn but(columns: &[Column]) -> &'static str {
         scene.random_faults || scene.group.levels.fault.is_some_and(|fault| fault.kind == FaultKind::Kill)
     };
     let any = columns.iter().flat_map(|column| &column.scenes).any(kills);
-    if any { ", but those in the hands of killed workers" } else { "" }
+    if any { ", except those held by killed workers" } else { "" }
 }
 
 fn columns(analysis: &Analysis) -> Vec<Column<'_>> {
@@ -146,7 +146,7 @@ fn cell(column: &Column, name: &str) -> LossCell {
     };
     let small = match losses.held {
         0 => String::new(),
-        held => format!("\n({} in its hands)", grouped(held)),
+        held => format!("\n({} held)", grouped(held)),
     };
     LossCell { text: losses.words(grouped) + &small, class }
 }
@@ -162,9 +162,9 @@ fn says(columns: &[Column]) -> String {
     };
     let least = columns.iter().filter_map(every).min().unwrap_or(0);
     format!(
-        "Connections that were reset, lost (no whole answer) or late (more than {LATE_MS} ms) under load; at least {} requests in \
-         each run. Counted apart: what the worker had in its hands when it was killed or stopped, and what came to a server \
-         that had been told to end and was refused. All runs count here that have a record.",
+        "Connections under load that were reset, lost (no complete response) or late (more than {LATE_MS} ms); at least {} \
+         requests in each run. Counted separately: connections that the worker held when it was killed or stopped, and \
+         connections refused by a stopping server. All runs with a record count here.",
         number(least as f64, 0)
     )
 }

@@ -198,17 +198,17 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
                 found.push(Finding::new(subject, Severity::Refused, format!("{what}: {why}")))
             }
             Tried::Unavailable(why) if cell.listener == spec.baseline => {
-                let text = format!("{what} cannot be had here, and it is the baseline: {why}");
+                let text = format!("{what} is unavailable here, and it is the baseline: {why}");
                 found.push(Finding::new(subject, Severity::Refused, text));
             }
             Tried::Unavailable(why) => {
-                let text = format!("{what} cannot be had here: its runs are skipped: {why}");
+                let text = format!("{what} is unavailable here, so its runs are skipped: {why}");
                 found.push(Finding::new(subject, Severity::Note, text));
                 runner.skip(&cell.listener, why);
             }
             Tried::Fails(why) => {
                 let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };
-                let text = format!("{what} does not start, its runs will be void{only}: {why}");
+                let text = format!("{what} does not start, so its runs will be void{only}: {why}");
                 found.push(Finding::new(subject, Severity::Note, text));
             }
         }

@@ -37,8 +37,8 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     match max_minutes {
         Some(most) if seconds > most * 60.0 => {
             let way_out = match (f64::from(spec.rounds) * most * 60.0 / seconds).floor() {
-                0.0 => "not even one round fits: choose some of it with --only".into(),
-                rounds => format!("--rounds {rounds} would fit, or choose some of it with --only"),
+                0.0 => "not even one round fits; select a part with --only".into(),
+                rounds => format!("--rounds {rounds} would fit, or select a part with --only"),
             };
             let text = format!("{text}, and --max-time is {most} min; {way_out}");
             Finding::new("time", Severity::Refused, text)

@@ -146,11 +146,11 @@ impl<'a> Runner<'a> {
         match (&run.void, run.record.as_ref().map(|record| record.rate)) {
             (None, Some(rate)) if rate > 0.0 => Ok(run),
             (Some(void), _) => Err(Error::Failed(format!(
-                "the trial run failed, so the others were not begun: {}\n{}",
+                "the trial run failed, so the other runs were not started: {}\n{}",
                 void.reason, void.stderr
             ))),
             _ => Err(Error::Failed(
-                "no request was answered in the trial run, so the others were not begun".into(),
+                "no request was answered in the trial run, so the other runs were not started".into(),
             )),
         }
     }

@@ -92,7 +92,7 @@ impl FromStr for Fault {
                  or stall@500ms+400ms"
             )
         };
-        let (name, times) = text.split_once('@').ok_or_else(|| wrong("it says not when (`@`)"))?;
+        let (name, times) = text.split_once('@').ok_or_else(|| wrong("the time is missing (`@`)"))?;
         let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
         let kind =
             kind.ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
@@ -103,8 +103,8 @@ impl FromStr for Fault {
         let (at_ms, lasts_ms) = (time(at)?, lasts.map(time).transpose()?);
         match (kind.lasts(), lasts_ms) {
             (false, None) => Ok(Self { kind, at_ms, lasts_ms: 0 }),
-            (false, Some(_)) => Err(wrong(&format!("{name} does not last"))),
-            (true, None | Some(0)) => Err(wrong("it says not how long (`+`)")),
+            (false, Some(_)) => Err(wrong(&format!("{name} has no duration"))),
+            (true, None | Some(0)) => Err(wrong("the duration is missing (`+`)")),
             (true, Some(lasts_ms)) => Ok(Self { kind, at_ms, lasts_ms }),
         }
     }

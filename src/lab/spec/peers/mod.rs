@@ -89,8 +89,8 @@ impl Setup<'_> {
         });
         match closed {
             Some(folder) => Err(Refused::Void(format!(
-                "the server runs as {user}, who cannot enter {}: let others enter it (chmod o+x), or set TMPDIR to a \
-                 folder that they can enter",
+                "the server runs as {user}, which cannot enter {}: allow it (chmod o+x), or set TMPDIR to an \
+                 accessible folder",
                 folder.display()
             ))),
             None => Ok(()),
@@ -219,7 +219,7 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
         let command = template::command(&setup, template)?;
         return match installed(&[&command.get_program().to_string_lossy()]) {
             Some(_) => Ok(command),
-            None => Err(Refused::Skipped(format!("{} is not here", command.get_program().display()))),
+            None => Err(Refused::Skipped(format!("{} is not installed", command.get_program().display()))),
         };
     }
     let (kind, mode) = find(name).ok_or_else(|| Refused::Void(format!("no peer `{name}`")))?;
@@ -298,7 +298,7 @@ mod tests {
     fn one_that_is_not_installed_is_skipped_with_the_way_out() {
         let folder = Path::new("/nonexistent");
         let refused = command("command:x", Some("/nonexistent/server {port}"), Setup::example(folder));
-        assert_eq!(refused.unwrap_err(), Refused::Skipped("/nonexistent/server is not here".into()));
+        assert_eq!(refused.unwrap_err(), Refused::Skipped("/nonexistent/server is not installed".into()));
         assert_eq!(installed(&["no-such-server"]), None);
         assert!(installed(&["no-such-server", "sh"]).is_some());
     }
