@@ -123,7 +123,7 @@ mod tests {
             assert!(page.ends_with("both/reference/report.html"), "{page:?}");
             let folder = page.parent().unwrap();
             assert!(folder.join("quick/runs.jsonl.gz").exists() && !folder.join("tail").exists());
-            assert!(read(&folder.join("report.md")).unwrap().contains("tail: not begun"));
+            assert!(read(&folder.join("report.md")).unwrap().contains("tail: not started"));
         }
     }
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
-use super::record::Summary;
+use super::summary::Summary;
 
 /// Counts of durations in nanoseconds.
 pub type Histogram = hdrhistogram::Histogram<u64>;

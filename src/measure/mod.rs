@@ -9,3 +9,4 @@ pub mod record;
 pub mod series;
 #[cfg(feature = "lab")]
 pub mod stats;
+mod summary;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::series::IntervalSummary;
+pub use super::summary::Summary;
 
 /// Version of the schema that is written.
 pub const SCHEMA: u32 = 2;
@@ -231,23 +232,6 @@ impl Connections {
         let steps = self.syn_retransmits.iter_mut().zip(other.syn_retransmits);
         pairs.into_iter().chain(steps).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
-}
-
-/// Percentiles of one phase in microseconds, from its histogram.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Summary {
-    pub count: u64,
-    pub min_us: f64,
-    pub mean_us: f64,
-    pub stdev_us: f64,
-    pub p50_us: f64,
-    pub p75_us: f64,
-    pub p90_us: f64,
-    pub p99_us: f64,
-    pub p999_us: f64,
-    pub p9999_us: f64,
-    pub max_us: f64,
 }
 
 /// The generator's own use of the machine in the measured time.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Summary;
+use super::summary::Summary;
 
 /// What happened in one interval of a run, all threads together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

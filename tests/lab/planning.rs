@@ -191,7 +191,7 @@ fn resuming_on_another_machine_or_experiment_is_refused() {
     succeeds(&run(&bench, &["--resume", name, "--force"]));
     fs::write(bench.path("tiny.toml"), TINY).unwrap();
     let said = fails(&run(&bench, &["tiny.toml", "--resume", name]), 1);
-    assert!(said.contains("tiny.toml is not what "), "{said}");
+    assert!(said.contains("tiny.toml differs from "), "{said}");
     fails(&run(&bench, &["--resume", name, "--rounds", "3"]), 2);
     let said = fails(&run(&bench, &["--resume", "nowhere"]), 1);
     assert!(said.contains("nowhere is not a results folder"), "{said}");

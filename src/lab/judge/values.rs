@@ -1,3 +1,5 @@
+//! The values of metrics in a run.
+
 use super::rows::Row;
 use crate::lab::spec::Metric;
 

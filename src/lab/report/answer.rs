@@ -2,7 +2,7 @@
 
 mod opening;
 
-use super::figures::name;
+use super::text::{TAIL, brackets, capital, load_line, number, percent, place};
 use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Estimate, Scene};
 use crate::lab::spec::Metric;
@@ -18,47 +18,6 @@ const MOST_FOUND: usize = 3;
 const MOST_GREATEST: usize = 4;
 /// Scenes without a run that counts that the answer names.
 const MOST_EMPTY: usize = 3;
-/// The metric for the tail of the response times.
-const TAIL: Metric = Metric::ResponseP99Ms;
-
-/// `0.251` as `25.1 %`.
-pub fn percent(share: f64, digits: usize) -> String {
-    format!("{:.digits$} %", share * 100.0)
-}
-
-/// With thousands separators: `12,345.6`.
-pub fn number(value: f64, digits: usize) -> String {
-    let text = format!("{:.digits$}", value.abs());
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    let negative = value < 0.0 && text.chars().any(|c| ('1'..='9').contains(&c));
-    format!("{}{grouped}{rest}", if negative { "-" } else { "" })
-}
-
-/// The load of a scene, with its rate.
-pub fn load_line(scene: &Scene) -> String {
-    match scene.offered_per_s {
-        Some(rate) if scene.load.open.is_none() => {
-            format!("{} requests/s, {}", number(rate, 0), scene.load.describe())
-        }
-        _ => scene.load.describe(),
-    }
-}
-
-/// `a, b and c`
-pub fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
 
 /// The most important sentence first.
 pub fn answer(analysis: &Analysis) -> Vec<String> {
@@ -85,26 +44,6 @@ pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
         found.insert(if first { 0 } else { found.len() }, judgement(analysis));
     }
     [found, left_out(analysis)]
-}
-
-/// The meaning of the brackets after a value.
-pub fn brackets(analysis: &Analysis) -> &'static str {
-    if analysis.enough {
-        "95 % bootstrap interval of the median"
-    } else {
-        "from the lowest run to the highest"
-    }
-}
-
-pub fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-}
-
-/// The name of a scene, with its group.
-pub fn place(scene: &Scene) -> String {
-    let group = &scene.group.title;
-    if group.is_empty() { scene.load.name.clone() } else { format!("{}, {group}", scene.load.name) }
 }
 
 /// Rate, tail and largest share of each strategy, or the lowest and the highest.
@@ -136,7 +75,7 @@ fn each(scene: &Scene, result: &CellResult) -> Option<String> {
             spread.jain
         )
     });
-    Some(format!("{} {rate}p99 {tail}{}", name(&result.cell), busiest.unwrap_or_default()))
+    Some(format!("{} {rate}p99 {tail}{}", result.cell.name(), busiest.unwrap_or_default()))
 }
 
 /// The lowest and the highest of each metric.
@@ -150,7 +89,7 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
             .collect();
         known.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
         let text = |(result, estimate): &(&CellResult, Estimate)| {
-            format!("{} {}", name(&result.cell), with_interval(*estimate, metric.digits(), metric.unit()))
+            format!("{} {}", result.cell.name(), with_interval(*estimate, metric.digits(), metric.unit()))
         };
         if let [least, .., greatest] = known.as_slice() {
             parts.push(format!("{} from {} to {}", metric.title(), text(least), text(greatest)));
@@ -179,7 +118,7 @@ fn judgement(analysis: &Analysis) -> String {
             };
             let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
             if !all.is_empty() {
-                found.push(format!("{} under {}: {}", name(&result.cell), place(scene), all.join(", ")));
+                found.push(format!("{} under {}: {}", result.cell.name(), place(scene), all.join(", ")));
             }
         }
     }
@@ -202,7 +141,7 @@ fn greatest(analysis: &Analysis) -> String {
     count.retain(|(_, c)| [Metric::Rate, TAIL].contains(&c.metric));
     count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     let each = |(scene, c): &(&Scene, &Comparison)| {
-        let (strategy, title) = (name(&scene.results[c.cell].cell), c.metric.title());
+        let (strategy, title) = (scene.results[c.cell].cell.name(), c.metric.title());
         format!("{strategy} under {}: {title} {}", place(scene), change(c))
     };
     let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();

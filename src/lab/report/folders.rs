@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::answer::number;
 use super::figures::Drawn;
+use super::text::number;
 use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
@@ -44,10 +44,10 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
     let page = ComparisonPage {
         names,
         answer: answer(comparison),
-        circumstances: Table {
-            head: ["Different", "First", "Second"].map(String::from).to_vec(),
-            rows: comparison.circumstances.iter().map(circumstance).collect(),
-        },
+        circumstances: Table::new(
+            "Different|First|Second",
+            comparison.circumstances.iter().map(circumstance),
+        ),
         figures: figures.collect(),
         lines: table(comparison),
         unmatched: comparison.unmatched.clone(),
@@ -115,18 +115,7 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
 }
 
 fn table(comparison: &FolderComparison) -> Table {
-    let head = [
-        "Cell",
-        "Load",
-        "Metric",
-        "First",
-        "Second",
-        "Change, %",
-        "95 % interval",
-        "Noise floor, %",
-        "Runs",
-        "Says",
-    ];
+    const HEAD: &str = "Cell|Load|Metric|First|Second|Change, %|95 % interval|Noise floor, %|Runs|Says";
     let row = |line: &FolderDifference| {
         let digits = line.metric.digits();
         vec![
@@ -142,5 +131,5 @@ fn table(comparison: &FolderComparison) -> Table {
             line.conclusion.name().into(),
         ]
     };
-    Table { head: head.map(String::from).to_vec(), rows: comparison.differences.iter().map(row).collect() }
+    Table::new(HEAD, comparison.differences.iter().map(row))
 }

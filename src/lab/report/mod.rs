@@ -19,6 +19,7 @@ pub mod suite;
 mod summary;
 mod tables;
 mod templates;
+mod text;
 mod view;
 
 use std::fs;

@@ -29,6 +29,11 @@ impl Cell {
         self.strategy().len() < self.listener.len()
     }
 
+    /// The strategy or server, without its group.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.column(), if self.twin { " (A/A)" } else { "" })
+    }
+
     /// Listener or peer.
     pub fn column(&self) -> &str {
         self.peer.as_deref().unwrap_or(&self.listener)

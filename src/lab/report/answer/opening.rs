@@ -1,9 +1,7 @@
 //! The beginning of an answer: the spread of connections, or the effect of a fault.
 
-use super::TAIL;
-use super::{capital, list, number, percent, place};
 use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
-use crate::lab::report::figures::name;
+use crate::lab::report::text::{TAIL, capital, list, number, percent, place};
 use crate::lab::report::view::losses;
 use crate::lab::spec::Metric;
 
@@ -49,7 +47,7 @@ fn endured(analysis: &Analysis) -> Option<String> {
             watched |= !result.endurance.is_empty();
             for trend in result.endurance.iter().filter(|trend| trend.grew) {
                 let [first, last] = [trend.first, trend.last].map(|value| number(value, trend.digits));
-                let (what, who, place) = (trend.name, name(&result.cell), place(scene));
+                let (what, who, place) = (trend.name, result.cell.name(), place(scene));
                 let change = format!("{what} of {who} under {place} from {first} to {last} {}", trend.unit);
                 grown.push(change.trim_end().to_owned());
             }
@@ -85,7 +83,7 @@ fn spread(scene: &Scene) -> String {
         let range = if low == high { high } else { format!("{} to {high}", low.trim_end_matches(" %")) };
         let workers = scene.group.levels.workers;
         if !members.is_empty() {
-            let names: Vec<String> = members.iter().map(|result| name(&result.cell)).collect();
+            let names: Vec<String> = members.iter().map(|result| result.cell.name()).collect();
             parts.push(format!("{} {what} (the busiest of {workers} workers gets {range})", list(&names)));
         }
     }
@@ -98,7 +96,7 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
     for result in scenes.iter().flat_map(|scene| own(scene)) {
         let Some(spread) = result.spread else { continue };
         let times = spread.top1_share * result.cell.levels.workers as f64;
-        let name = name(&result.cell);
+        let name = result.cell.name();
         match known.iter_mut().find(|(other, ..)| *other == name) {
             Some((_, low, high)) => (*low, *high) = (low.min(times), high.max(times)),
             None => known.push((name, times, times)),
@@ -128,7 +126,7 @@ fn after_fault(scene: &Scene) -> Option<String> {
     let mut known: Vec<(&CellResult, f64)> = own(scene).filter_map(|r| Some((r, tail(&r)?))).collect();
     known.sort_by(|(_, a), (_, b)| a.total_cmp(b));
     let text = |(result, ms): &(&CellResult, f64)| {
-        format!("{} with {}", number(*ms, TAIL.digits()) + " ms", name(&result.cell))
+        format!("{} with {}", number(*ms, TAIL.digits()) + " ms", result.cell.name())
     };
     let tails = match known.as_slice() {
         [] => return None,
@@ -145,8 +143,8 @@ fn failed(scene: &Scene) -> String {
     for result in own(scene) {
         let Some(count) = errors(result) else { continue };
         match known.iter_mut().find(|(other, _)| *other == count) {
-            Some((_, names)) => names.push(name(&result.cell)),
-            None => known.push((count, vec![name(&result.cell)])),
+            Some((_, names)) => names.push(result.cell.name()),
+            None => known.push((count, vec![result.cell.name()])),
         }
     }
     known.sort_by(|(a, _), (b, _)| a.total_cmp(b));

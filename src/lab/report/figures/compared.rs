@@ -1,6 +1,6 @@
 //! Comparisons: differences, costs, throughput against latency, and the run ledger.
 
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::rows::Verdict;
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
 use crate::lab::plot::Caption;
@@ -42,10 +42,10 @@ pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Dots> {
     }
     let judged = if analysis.enough { "" } else { " Too few rounds to judge: no difference counts." };
     let caption = Caption::new(
-        format!("Difference from {}, {}", name(&scene.results[0].cell), about(scene)),
+        format!("Difference from {}, {}", scene.results[0].cell.name(), about(scene)),
         format!("Median of the paired differences per round, with the 95 % bootstrap interval.{judged}"),
     );
-    let row = |cell: &usize| (name(&scene.results[*cell].cell), style_of(&scene.results[*cell].cell));
+    let row = |cell: &usize| (scene.results[*cell].cell.name(), style_of(&scene.results[*cell].cell));
     Some(Dots::forest(caption, cells.iter().map(row).collect(), quantities))
 }
 
@@ -71,7 +71,7 @@ pub fn costs(scene: &Scene, analysis: &Analysis) -> Option<Dots> {
             format!("The cost of a connection, {}", about(scene)),
             format!("Median over runs; line: {range}. Counted over the whole run, including the warm-up."),
         ),
-        rows: results.iter().map(|result| (name(&result.cell), style_of(&result.cell))).collect(),
+        rows: results.iter().map(|result| (result.cell.name(), style_of(&result.cell))).collect(),
         quantities,
         keys: Vec::new(),
     })
@@ -85,7 +85,7 @@ pub fn throughput_latency(scenes: &[&Scene], enough: bool) -> Option<ThroughputL
     let strategy = |(cell, result): (usize, &CellResult)| {
         let rates: Vec<OfferedRate> = loads.iter().filter_map(|scene| rate(scene, cell)).collect();
         (rates.len() >= 2 && !result.cell.twin).then(|| StrategyRates {
-            label: name(&result.cell),
+            label: result.cell.name(),
             style: style_of(&result.cell),
             rates,
         })

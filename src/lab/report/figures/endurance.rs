@@ -2,7 +2,7 @@
 //! counts.
 
 use super::runs::Runs;
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::endurance::{Track, descriptors, latency, memory, processes, rate};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
@@ -28,7 +28,7 @@ fn figure(result: &CellResult, run: &RunData, scene: &Scene) -> Endurance {
         |name: &str, unit: &str, log, tracks| Measure { name: name.into(), unit: unit.into(), log, tracks };
     Endurance {
         caption: Caption::new(
-            format!("{} over time, {}", name(&result.cell), about(scene)),
+            format!("{} over time, {}", result.cell.name(), about(scene)),
             "Memory, descriptors and processes of the server and all its descendants, including handlers; rate and response \
              times per interval of the measured load.",
         ),

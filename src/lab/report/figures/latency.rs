@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use super::runs::Runs;
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::curves::{self, PercentilePoint};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::ecdf::{Distribution, Ecdf};
 use crate::lab::plot::percentiles::{Curve, Percentiles};
-use crate::lab::report::answer::load_line;
+use crate::lab::report::text::load_line;
 use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
 use crate::measure::stats;
@@ -26,7 +26,7 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Pe
     let most = scene.results.iter().map(|result| result.used).max().unwrap_or(0);
     let results: Vec<&CellResult> = shown(scene).filter(|result| !result.curve.is_empty()).collect();
     let curve = |result: &&CellResult| Curve {
-        label: name(&result.cell),
+        label: result.cell.name(),
         style: style_of(&result.cell),
         points: result
             .curve
@@ -74,7 +74,7 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Ecdf> {
     let curve = |result: &&CellResult| {
         let runs = runs.get(&result.cell, scene);
         Distribution {
-            label: name(&result.cell),
+            label: result.cell.name(),
             style: style_of(&result.cell),
             first_byte: distribution(runs, "first_byte"),
             connect: distribution(runs, "connect"),

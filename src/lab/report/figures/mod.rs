@@ -137,11 +137,6 @@ fn shown(scene: &Scene) -> impl Iterator<Item = &CellResult> {
     scene.results.iter().filter(|result| result.used > 0)
 }
 
-/// The strategy or server, without its group.
-pub fn name(cell: &Cell) -> String {
-    format!("{}{}", cell.column(), if cell.twin { " (A/A)" } else { "" })
-}
-
 fn style_of(cell: &Cell) -> Style {
     style(cell.column(), cell.twin)
 }

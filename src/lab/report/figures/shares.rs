@@ -1,10 +1,10 @@
 //! Shares of the workers.
 
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::{CellResult, ENOUGH_ROUNDS, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::shares::{Shares, StrategyShares};
-use crate::lab::report::answer::percent;
+use crate::lab::report::text::percent;
 use crate::measure::stats;
 
 /// `None` if connections were not counted.
@@ -17,7 +17,7 @@ pub fn shares(scene: &Scene) -> Option<Shares> {
         let workers = result.shares.iter().map(Vec::len).max().unwrap_or(0);
         let bars = (0..workers).map(|r| (stats::median(&rank(r)).unwrap_or(0.0), rank(r)));
         Some(StrategyShares {
-            label: name(&result.cell),
+            label: result.cell.name(),
             style: style_of(&result.cell),
             note: format!("Jain {:.4}, CoV {}", spread.jain, percent(spread.cov, 1)),
             bars: bars.collect(),

@@ -1,7 +1,7 @@
 //! Runs over time as the load generator saw them: latency, and the effect of a fault.
 
 use super::runs::{Runs, Track, band_text, together};
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::recovery::{Recovery, StrategyRecovery};
@@ -44,7 +44,7 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
             together(&runs.iter().map(|run| percentile(run, of)).collect::<Vec<_>>(), step_s(runs))
         };
         StrategyTimeline {
-            label: name(&result.cell),
+            label: result.cell.name(),
             style: style_of(&result.cell),
             note: String::new(),
             tracks: vec![track(|i| i.response.p99_us), track(|i| i.response.p50_us)],
@@ -94,7 +94,7 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> 
     };
     let sampled_s = hit.iter().map(|(run, _)| run.series.interval_s).fold(0.0, f64::max);
     Some(StrategyRecovery {
-        label: name(&result.cell),
+        label: result.cell.name(),
         style: style_of(&result.cell),
         note: errors(&hit),
         lasted_s: first.until_s.map(|until_s| until_s - first.at_s),

@@ -1,7 +1,7 @@
 //! Workers over time: accepted connections, and the length of the accept queues.
 
 use super::runs::{Runs, Track, band_text, together};
-use super::{about, name, shown, style_of};
+use super::{about, shown, style_of};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::heat::{Heat, StrategyHeat};
@@ -76,7 +76,7 @@ fn panel(result: &CellResult, run: &RunData, columns: usize) -> StrategyHeat {
         kept.windows(2).map(per_s).collect()
     };
     StrategyHeat {
-        label: name(&result.cell),
+        label: result.cell.name(),
         style: style_of(&result.cell),
         note: format!("run {}", run.order),
         times_s: kept.iter().map(|sample| sample.at_s).collect(),
@@ -102,7 +102,7 @@ pub fn queues(scene: &Scene, runs: &Runs) -> Option<Timeline> {
             (overflows, drops) => format!("{overflows} overflows, {drops} drops in all runs"),
         };
         StrategyTimeline {
-            label: name(&result.cell),
+            label: result.cell.name(),
             style: style_of(&result.cell),
             note,
             tracks: vec![together(&tracks, step_s)],

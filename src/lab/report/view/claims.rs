@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
-use crate::lab::report::answer::number;
+use crate::lab::report::text::number;
 
 #[derive(Debug, Serialize)]
 pub struct ClaimView {

@@ -2,7 +2,7 @@
 
 use crate::lab::judge::curves::BEYOND;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
-use crate::lab::report::answer::{number, percent};
+use crate::lab::report::text::{number, percent};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
 use crate::measure::stats;

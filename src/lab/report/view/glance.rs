@@ -2,8 +2,7 @@
 
 use super::Table;
 use crate::lab::judge::{Analysis, CellResult, Conclusion, Estimate, Scene};
-use crate::lab::report::answer::{self, capital, number};
-use crate::lab::report::figures::name;
+use crate::lab::report::text::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
 /// With more scenes, intervals are in the sections only.
@@ -29,7 +28,7 @@ fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
 pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
     let mut names: Vec<String> = Vec::new();
     for result in analysis.scenes.iter().flat_map(|scene| &scene.results) {
-        let name = name(&result.cell);
+        let name = result.cell.name();
         if !result.cell.twin && result.used > 0 && !names.contains(&name) {
             names.push(name);
         }
@@ -48,11 +47,11 @@ pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
 
 fn heading((scene, metric): &(&Scene, Metric)) -> String {
     let title = if *metric == Rate { String::new() } else { format!("{}, ", metric.title()) };
-    format!("{}\n({title}{})", capital(&answer::place(scene)), metric.unit())
+    format!("{}\n({title}{})", capital(&text::place(scene)), metric.unit())
 }
 
 fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> String {
-    let found = scene.results.iter().position(|result| !result.cell.twin && name(&result.cell) == column);
+    let found = scene.results.iter().position(|result| !result.cell.twin && result.cell.name() == column);
     let Some((index, result)) = found.map(|index| (index, &scene.results[index])) else {
         return String::new();
     };
@@ -88,7 +87,7 @@ fn failed(result: &CellResult) -> String {
 
 fn caption(analysis: &Analysis) -> String {
     let brackets = if analysis.scenes.len() <= WITH_INTERVALS {
-        format!(", in brackets {}", answer::brackets(analysis))
+        format!(", in brackets {}", text::brackets(analysis))
     } else {
         String::new()
     };

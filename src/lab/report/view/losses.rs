@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use crate::lab::judge::losses::{LATE_MS, Losses};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::report::answer::{list, number};
-use crate::lab::report::figures::name;
+use crate::lab::report::text::{list, number};
 use crate::lab::spec::{Fault, FaultKind};
 
 /// More strategies are counted, not named.
@@ -120,7 +119,7 @@ fn title(fault: Option<Fault>) -> String {
 fn names(columns: &[Column]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for result in columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results) {
-        let name = name(&result.cell);
+        let name = result.cell.name();
         if !result.cell.twin && result.runs > 0 && !names.contains(&name) {
             names.push(name);
         }

@@ -8,8 +8,8 @@ mod tables;
 
 use serde::Serialize;
 
-use super::answer;
 use super::figures::{Drawn, Figures, counts_losses, slug};
+use super::{answer, text};
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -69,6 +69,13 @@ pub struct Table {
     /// A line feed begins small print.
     pub head: Vec<String>,
     pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The names of the columns are separated by `|`.
+    pub fn new(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+        Self { head: head.split('|').map(str::to_owned).collect(), rows: rows.into_iter().collect() }
+    }
 }
 
 pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
@@ -182,8 +189,8 @@ fn across(group: &Group, drawn: Drawn) -> Section {
 
 fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
     Section {
-        title: titled(&answer::capital(&scene.load.name), &scene.group),
-        describe: format!("{}; {}", answer::load_line(scene), scene.group.levels.description()),
+        title: titled(&text::capital(&scene.load.name), &scene.group),
+        describe: format!("{}; {}", text::load_line(scene), scene.group.levels.description()),
         figures,
         more,
         order: tables::order(scene),

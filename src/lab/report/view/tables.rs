@@ -4,8 +4,7 @@ use super::Table;
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::Row;
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
-use crate::lab::report::answer::{number, percent};
-use crate::lab::report::figures::name;
+use crate::lab::report::text::{number, percent};
 use crate::lab::spec::Metric;
 
 fn heading(metric: Metric) -> String {
@@ -28,7 +27,7 @@ pub fn costs(scene: &Scene) -> Table {
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
     head.extend(Metric::COMPARED.iter().copied().map(heading));
     let row = |result: &CellResult| {
-        let mut row = vec![format!("{}\n({} of {})", name(&result.cell), result.used, result.runs)];
+        let mut row = vec![format!("{}\n({} of {})", result.cell.name(), result.used, result.runs)];
         row.extend(Metric::COMPARED.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
         row
     };
@@ -45,11 +44,11 @@ fn probability(p: f64) -> String {
 }
 
 pub fn balance(scene: &Scene) -> Table {
-    let head = ["Strategy", "Busiest worker", "Max/mean", "Spread (CoV)", "Jain", "p, fair hash"];
+    const HEAD: &str = "Strategy|Busiest worker|Max/mean|Spread (CoV)|Jain|p, fair hash";
     let row = |result: &CellResult| {
         let s = result.spread?;
         Some(vec![
-            name(&result.cell),
+            result.cell.name(),
             percent(s.top1_share, 2),
             format!("{:.3}", s.top1_share * result.cell.levels.workers as f64),
             percent(s.cov, 2),
@@ -57,7 +56,7 @@ pub fn balance(scene: &Scene) -> Table {
             probability(s.p),
         ])
     };
-    Table { head: head.map(String::from).to_vec(), rows: scene.results.iter().filter_map(row).collect() }
+    Table::new(HEAD, scene.results.iter().filter_map(row))
 }
 
 /// The workers that accepted the first connections before the load.
@@ -66,20 +65,20 @@ pub fn order(scene: &Scene) -> Table {
     let row = |result: &CellResult| {
         let some = &result.sequence[..result.sequence.len().min(MOST)];
         let more = if result.sequence.len() > MOST { " ..." } else { "" };
-        (!some.is_empty()).then(|| vec![name(&result.cell), some.join(" ") + more])
+        (!some.is_empty()).then(|| vec![result.cell.name(), some.join(" ") + more])
     };
     let head = vec!["Strategy".into(), "Workers in the order in which they accepted, first run".into()];
     Table { head, rows: scene.results.iter().filter_map(row).collect() }
 }
 
 pub fn endurance(scene: &Scene) -> Table {
-    let head = ["Strategy", "Figure", "First third\n(median)", "Last third\n(median)", "Highest", "Says"];
+    const HEAD: &str = "Strategy|Figure|First third\n(median)|Last third\n(median)|Highest|Says";
     let row = |result: &CellResult, trend: &Trend| {
         let figure =
             |value: f64| format!("{} {}", number(value, trend.digits), trend.unit).trim_end().to_owned();
         let says = if trend.grew { "GREW" } else { "flat" };
         vec![
-            name(&result.cell),
+            result.cell.name(),
             trend.name.into(),
             figure(trend.first),
             figure(trend.last),
@@ -89,16 +88,15 @@ pub fn endurance(scene: &Scene) -> Table {
     };
     let rows =
         scene.results.iter().flat_map(|result| result.endurance.iter().map(move |trend| row(result, trend)));
-    Table { head: head.map(String::from).to_vec(), rows: rows.collect() }
+    Table::new(HEAD, rows)
 }
 
 pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
-    let head =
-        ["Strategy", "Metric", "Difference, %", "95 % interval", "Noise floor (A/A), %", "p (Holm)", "Says"];
+    const HEAD: &str = "Strategy|Metric|Difference, %|95 % interval|Noise floor (A/A), %|p (Holm)|Says";
     let row = |c: &Comparison| {
         let floor = if c.floor.is_finite() { format!("{:.1}", c.floor) } else { "-".into() };
         vec![
-            name(&scene.results[c.cell].cell),
+            scene.results[c.cell].cell.name(),
             c.metric.title().into(),
             format!("{:+.1}", c.median),
             format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
@@ -111,22 +109,11 @@ pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
             c.conclusion.name().into(),
         ]
     };
-    Table { head: head.map(String::from).to_vec(), rows: scene.comparisons.iter().map(row).collect() }
+    Table::new(HEAD, scene.comparisons.iter().map(row))
 }
 
 pub fn ledger(rows: &[Row]) -> Table {
-    let head = [
-        "Cell",
-        "Load",
-        "Round",
-        "Verdict",
-        "Requests/s",
-        "p50 ms",
-        "p99 ms",
-        "Errors",
-        "Overflows",
-        "Remarks",
-    ];
+    const HEAD: &str = "Cell|Load|Round|Verdict|Requests/s|p50 ms|p99 ms|Errors|Overflows|Remarks";
     let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
     let row = |row: &Row| {
         let remarks: Vec<&str> = [&row.reasons, &row.error_kinds]
@@ -147,5 +134,5 @@ pub fn ledger(rows: &[Row]) -> Table {
             remarks.join("; "),
         ]
     };
-    Table { head: head.map(String::from).to_vec(), rows: rows.iter().map(row).collect() }
+    Table::new(HEAD, rows.iter().map(row))
 }
