@@ -166,29 +166,25 @@ fn size(comparison: &Comparison) -> f64 {
 }
 
 fn left_out(analysis: &Analysis) -> Vec<String> {
-    let count = |verdict: Verdict| analysis.rows.iter().filter(|row| row.verdict == verdict).count();
     let all = analysis.rows.len();
-    let mut sentences = skipped(analysis);
-    sentences.extend(empty(analysis));
-    if count(Verdict::Invalid) > 0 {
-        sentences.push(format!(
-            "{} of {all} runs are INVALID and left out; the ledger has the reasons.",
-            count(Verdict::Invalid)
-        ));
-    }
-    if count(Verdict::ClientBound) > 0 {
-        sentences.push(format!(
-            "In {} of {all} runs the load generator was the limit (CLIENT-BOUND): their rates do not measure the server.",
-            count(Verdict::ClientBound)
-        ));
-    }
-    if count(Verdict::Noisy) > 0 {
-        sentences.push(format!(
-            "{} of {all} runs were disturbed (NOISY); the ledger has the reasons.",
-            count(Verdict::Noisy)
-        ));
-    }
-    sentences
+    let marked = [
+        (Verdict::Invalid, "", "are INVALID and left out; the ledger has the reasons."),
+        (
+            Verdict::ClientBound,
+            "In ",
+            "the load generator was the limit (CLIENT-BOUND): their rates do not measure the server.",
+        ),
+        (Verdict::Noisy, "", "were disturbed (NOISY); the ledger has the reasons."),
+    ];
+    let sentence = |(verdict, before, after): (Verdict, &str, &str)| {
+        let count = analysis.rows.iter().filter(|row| row.verdict == verdict).count();
+        (count > 0).then(|| format!("{before}{count} of {all} runs {after}"))
+    };
+    skipped(analysis)
+        .into_iter()
+        .chain(empty(analysis))
+        .chain(marked.into_iter().filter_map(sentence))
+        .collect()
 }
 
 /// Scenes without a run that counts, and the first reason.

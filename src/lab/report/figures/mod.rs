@@ -85,7 +85,7 @@ fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
     drawn
 }
 
-/// Whether so many scenes have a fault that the report is reduced to the table of losses.
+/// Whether the report is reduced to the table of losses, because many scenes have a fault.
 pub fn counts_losses(analysis: &Analysis) -> bool {
     const MANY: usize = 6;
     analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.levels.fault.is_some())

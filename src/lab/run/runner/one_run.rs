@@ -36,21 +36,7 @@ impl Runner<'_> {
     ) -> Result<(), Stop> {
         let cell = request.cell;
         let seed = command::seed(self.spec, request.round, request.load);
-        let mut server = match &cell.peer {
-            Some(peer) => self.start_peer(peer, request, folder, seed)?,
-            None => {
-                let [processors, _] = command::split(cell.levels.pin, &self.processors);
-                if command::resizes(cell) {
-                    let (path, text) =
-                        (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
-                    fs::write(&path, text)
-                        .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
-                }
-                let words = self.server_words(cell, folder);
-                let mut command = command::command(&self.server_prefix, &words, processors);
-                Server::start(&mut command, folder, self.watch())?
-            }
-        };
+        let mut server = self.start_server(request, folder, seed)?;
         let state = folder.join("state");
         let open = || match &cell.peer {
             None => board(&state, INSTANCE).map(Some),
@@ -96,6 +82,22 @@ impl Runner<'_> {
         data.record = Some(record);
         drop(generator);
         server.stop()
+    }
+
+    fn start_server(&self, request: &RunRequest<'_>, folder: &Path, seed: u64) -> Result<Server<'_>, Stop> {
+        let cell = request.cell;
+        if let Some(peer) = &cell.peer {
+            return self.start_peer(peer, request, folder, seed);
+        }
+        let [processors, _] = command::split(cell.levels.pin, &self.processors);
+        if command::resizes(cell) {
+            let (path, text) = (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
+            fs::write(&path, text)
+                .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
+        }
+        let words = self.server_words(cell, folder);
+        let mut command = command::command(&self.server_prefix, &words, processors);
+        Server::start(&mut command, folder, self.watch())
     }
 
     fn sequence(&self, request: &RunRequest<'_>, server: &Server<'_>) -> Option<SequenceRecord> {
