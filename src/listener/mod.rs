@@ -1,31 +1,54 @@
 //! The listener layer: which worker gets the next connection.
 //!
+//! `README.md` beside this file lists the strategies, says which one to take, and has the checklist for adding one.
+//!
 //! # The contract
 //!
 //! A **strategy** is one file with two sides. The supervisor's side ([`Strategy`]) is made once per generation of workers,
-//! before they are forked, so that whatever it maps is shared by all of them. The worker's side ([`Acceptor`]) is made
-//! by [`Strategy::acceptor`] in the worker itself, and is the only thing there that waits for connections.
+//! before they are forked, so all of them share whatever it maps; the sockets are lent to it for a moment
+//! ([`Strategy::prepare`]). The worker's side ([`Acceptor`]) is made by [`Strategy::acceptor`] in the worker, and is the only
+//! thing there that waits for connections. Both sides are trait objects: a virtual call costs nothing beside `accept()`.
 //!
 //! Listening **sockets** belong to the instance, not to a strategy or a worker: every worker inherits all of them, the
-//! supervisor parks a copy, and they stay open until the instance ends. A strategy says how many there are
-//! ([`SocketCount`]: one, or one per worker) and which of them a worker accepts from. So whoever dies, the queue lives.
-//! A stop leads new connections to a socket of its own, the [`sink`]; no strategy has to know.
+//! supervisor parks a copy, and they stay open until the instance ends. So a queue survives the death of any process. A strategy
+//! says how many sockets there are ([`SocketCount`]) and from which of them a worker accepts. A stop diverts new connections to a
+//! socket of its own, the [`sink`]; strategies need not know.
 //!
-//! What every strategy must keep, and `tests/listener/contract` tries on each:
+//! Every strategy must keep these rules, and the contract suite (`tests/listener/contract`) tries them on each:
 //! 1. Every connection is accepted exactly once.
-//! 2. No connection that waits in an accept queue is lost when a worker dies, is stopped, or leaves in a reload.
+//! 2. No connection in an accept queue is lost when a worker dies, is stopped, or leaves in a reload.
 //! 3. [`Acceptor::accept`] returns `Interrupted` soon after a stop signal, also if it came just before the wait: wait only
 //!    on [`Interruptible`](crate::sys::signal::Interruptible) descriptors.
-//! 4. Decide *before* the wait whether to accept: a connection that woke a worker is taken by it.
-//! 5. A worker that dies, is stopped, or leaves takes nothing along that others wait for: [`Strategy::gone`] and
-//!    [`Acceptor::leave`] give it back.
-//! 6. What its line in the table promises ([`Promises`]): the distribution over idle workers, what waits for a busy worker
-//!    or a stopped one, and what is lost by a crash or a departure.
-//! 7. What the kernel or the permissions lack is told before the start ([`Entry::available`]), never found out by a worker.
+//! 4. Decide *before* the wait whether to accept: a worker takes the connection that woke it.
+//! 5. A worker that dies, is stopped, or leaves keeps nothing that others need, a wake-up included: [`Strategy::gone`] and
+//!    [`Acceptor::leave`] give it back. The suite kills and stops workers between the wake-up and the accept.
+//! 6. With [`Entry::batches`], n waiting connections cost one worker exactly n / `--accept-batch` wake-ups: `accept` takes one
+//!    and [`Acceptor::more`] the rest, without waiting.
+//! 7. Its entry's [`Promises`] hold: the spread over idle workers, what waits for a busy or a stopped worker, what a crash or
+//!    a departure loses, and the system calls per connection.
+//! 8. [`Entry::available`] reports what the kernel or the permissions lack, before the start; workers never find it out.
 //!
-//! Both sides are trait objects: a virtual call is nothing beside `accept()`.
+//! # What is easy to miss
 //!
-//! To add a strategy: write its file, add its line to [`STRATEGIES`].
+//! - **Two generations wait on the same sockets** from the moment a reload's new workers start until the last old one has
+//!   left: two epoll instances, two locks, two sets of shared memory. Neither may assume that it sees every connection, and a
+//!   wake-up that goes to a worker about to leave must be passed on.
+//! - **`O_NONBLOCK` belongs to the socket**, so all processes share it. A strategy that makes a socket non-blocking does so for
+//!   workers of another generation that block in accept(); [`socket::accept`] handles both. A stop makes all of them
+//!   non-blocking.
+//! - **Descriptor numbers differ** from worker to worker and in a replacement. Identify a socket by its index in
+//!   [`Seat::sockets`], never by a number in shared memory.
+//! - **A replacement gets its predecessor's number** ([`Seat::worker`]) and finds the shared memory as the predecessor
+//!   left it, at any instruction.
+//! - **[`Strategy::gone`] is called again and again**, about every 100 ms while a worker is stopped or dead, and for the same
+//!   worker. It must be cheap and idempotent. A stopped worker may continue at any moment, in the middle of anything, without
+//!   noticing that `gone` was called.
+//! - **More sockets than workers** after a reload with fewer workers: each worker serves those with its number modulo
+//!   [`Seat::workers`].
+//!
+//! Start from `inherited_exclusive.rs` (nothing shared but an eventfd), `inherited_mutex.rs` (state in shared memory) or
+//! `dispatch.rs` (a process of its own beside the workers). `CONTRACT_OF=NAME cargo test contract` tries one strategy in seconds,
+//! and says which connections wait and where each worker sleeps when one is forgotten.
 
 pub mod choice;
 mod handing;
@@ -85,7 +108,8 @@ pub struct Entry {
     pub sockets: fn(argument: &str) -> SocketCount,
     /// What it promises with an argument.
     pub promises: fn(argument: &str) -> Promises,
-    /// Whether [`Acceptor::more`] can take several connections per wake-up (`--accept-batch`).
+    /// Whether [`Acceptor::more`] can take several connections per wake-up (`--accept-batch`). Then it takes every connection
+    /// that waits, up to that number: n connections cost exactly n / `--accept-batch` wake-ups.
     pub batches: bool,
     /// Whether it looks at [`Row::running`], so that workers have to count their handlers.
     pub counts_handlers: bool,
@@ -177,8 +201,8 @@ pub trait Strategy: fmt::Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Called in the supervisor when `worker` has died or was stopped (SIGSTOP), and again now and then while it is: pass on
-    /// what only it held.
+    /// Called in the supervisor when `worker` has died or was stopped (SIGSTOP), and again about every 100 ms while it is: pass
+    /// on what only it held, a wake-up included. A stopped worker may continue at any time.
     fn gone(&self, worker: usize) {
         let _ = worker;
     }
@@ -233,8 +257,10 @@ pub trait Acceptor: fmt::Debug + Send {
     /// `Interrupted` after a signal: look at it, then call again or leave. Others are those of `accept4(2)`.
     fn accept(&mut self, row: &Row) -> io::Result<Accepted>;
 
-    /// One connection more without waiting, if there is one: asked for after each [`accept`](Self::accept), as often as
-    /// `--accept-batch` says, before any of them is served.
+    /// Takes one more connection without waiting. Called after each [`accept`](Self::accept) until `--accept-batch` are taken,
+    /// `None` or an error comes, or the worker runs out of descriptors, and before any of them is served. The strategy is not told
+    /// where the batch ends: the next call is `accept` or `leave`. So `accept` itself must give back what others need, as
+    /// `inherited-mutex` does with its lock.
     ///
     /// # Errors
     /// Those of `accept4(2)`.

@@ -40,8 +40,10 @@ pub enum Spread {
     Turn,
     /// By a hash of addresses and ports, or by chance: even in the mean, a multinomial.
     Hash,
-    /// Nearly all on one worker.
+    /// Nearly all on one worker: the first in a fixed order that is idle.
     One,
+    /// On the worker that became idle last: as long as it keeps up, nearly all on one.
+    Latest,
     /// On whoever is fastest.
     Race,
     /// As the argument says.
@@ -55,6 +57,7 @@ impl Spread {
             Self::Turn => "exact turn",
             Self::Hash => "even in the mean",
             Self::One => "nearly all on one",
+            Self::Latest => "the one idle last",
             Self::Race => "a race",
             Self::Programmed => "as the argument says",
         }

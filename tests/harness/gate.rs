@@ -35,7 +35,8 @@ impl Sandbox {
         answer: impl Fn(&Call) -> A + Send + 'static,
         arguments: &[&str],
     ) -> Option<Server> {
-        let (send, gate) = mpsc::channel::<Gate>();
+        // Bounded, so that sending allocates nothing: the allocator may wait for a lock, which is a call at the gate.
+        let (send, gate) = mpsc::sync_channel::<Gate>(1);
         // It ends with the last process behind the gate.
         std::thread::spawn(move || {
             // It must not wait to be woken: that is a call that the other thread may no longer make by then.

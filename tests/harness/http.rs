@@ -36,8 +36,11 @@ pub fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 pub fn get(port: u16, target: &str) -> Response {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    Response::parse(&raw(port, request.as_bytes()))
+    Response::parse(&raw(port, get_request(target).as_bytes()))
+}
+
+pub fn get_request(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
 }
 
 /// A response delimited by the end of its connection.

@@ -7,10 +7,11 @@ mod gate;
 mod http;
 mod machine;
 pub mod standstill;
+pub mod syscalls;
 pub mod traffic;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use caffeine::scoreboard::Scoreboard;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use standstill::Instance;
 
 pub use gate::Answer;
 pub use http::{Response, connect, get, raw, read_some};
@@ -312,7 +315,7 @@ impl Server {
 
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
-        get(self.port, target)
+        Response::parse(&self.raw(http::get_request(target).as_bytes()))
     }
 
     #[track_caller]
@@ -324,7 +327,9 @@ impl Server {
     /// Sends these bytes and reads until EOF.
     #[track_caller]
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        raw(self.port, bytes)
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        Instance::of(self).read_to_end(&mut stream).unwrap()
     }
 
     /// Waits for the process; returns its exit code and standard error.

@@ -1,15 +1,15 @@
 //! Clients for tests under load: requests that are begun and finished later, and loads with a tally.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caffeine::scoreboard::Counters;
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::standstill::Look;
-use crate::harness::{DEADLINE, Response, Server, connect, eventually, pid};
+use crate::harness::standstill::Instance;
+use crate::harness::{Response, Server, connect, eventually, pid};
 
 /// The scoreboard rows of the current generation by worker number.
 pub fn counters(server: &Server) -> Vec<Counters> {
@@ -43,8 +43,7 @@ pub fn children(pid: u32) -> Vec<u32> {
 /// A request whose response is read later.
 pub struct Pending {
     stream: TcpStream,
-    supervisor: u32,
-    port: u16,
+    instance: Instance,
 }
 
 /// Sends a GET.
@@ -53,12 +52,8 @@ pub fn begin(server: &Server, target: &str) -> Pending {
     // In one piece: write!() would send several, like a slow client.
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    Pending { stream, supervisor: server.pid(), port: server.port() }
+    Pending { stream, instance: Instance::of(server) }
 }
-
-/// How often a waiting client looks at the server, and how many equal observations are enough to give up.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 4;
 
 impl Pending {
     /// Whether the response or the end of the connection has arrived.
@@ -69,21 +64,10 @@ impl Pending {
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads the response to its end. Fails early, naming the processes, when connections wait while all
-    /// processes sleep.
+    /// Reads the answer to its end.
     #[track_caller]
     pub fn finish(mut self) -> Response {
-        self.stream.set_read_timeout(Some(LOOK)).unwrap();
-        let (end, mut last, mut alike) = (Instant::now() + DEADLINE, None, 0);
-        let mut answer = Vec::new();
-        while let Err(error) = self.stream.read_to_end(&mut answer) {
-            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
-            let look = Look::at(self.supervisor, self.port);
-            alike = if look.is_in_vain() && last.as_ref() == Some(&look) { alike + 1 } else { 0 };
-            assert!(alike < LOOKS && Instant::now() < end, "a request is stuck: {look}");
-            last = Some(look);
-        }
-        Response::parse(&answer)
+        Response::parse(&self.instance.read_to_end(&mut self.stream).unwrap())
     }
 }
 
@@ -118,16 +102,18 @@ impl Tally {
             self.refused.fetch_add(1, SeqCst);
             return std::thread::sleep(Duration::from_millis(5));
         };
-        let counter = if answered(stream).unwrap_or(false) { &self.answered } else { &self.lost };
+        let counter = if answered(stream, &Instance::of(server)).unwrap_or(false) {
+            &self.answered
+        } else {
+            &self.lost
+        };
         counter.fetch_add(1, SeqCst);
     }
 }
 
-fn answered(mut stream: TcpStream) -> io::Result<bool> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+fn answered(mut stream: TcpStream, instance: &Instance) -> io::Result<bool> {
     stream.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let answer = instance.read_to_end(&mut stream)?;
     Ok(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"hello\n"))
 }
 

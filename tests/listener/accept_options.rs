@@ -2,47 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use caffeine::listener::Choice;
 use caffeine::sys::sockdiag::SockDiag;
 use caffeine::sys::tether;
-use nix::sys::signal::Signal;
 
-use crate::harness::traffic::{begin, counters, signal, state};
-use crate::harness::{Sandbox, Server, eventually, skipped};
+use crate::harness::traffic::counters;
+use crate::harness::{Sandbox, Server, eventually};
 
 fn fixed(arguments: &[&str]) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&[&["--respond", "fixed"], arguments].concat());
     (sandbox, server)
-}
-
-/// How often the only worker of a strategy wakes up for eight waiting connections.
-/// Wake-ups that found a connection. The supervisor may cause one more, because a worker was stopped.
-fn wakeups_for_eight(listener: &str, batch: &str) -> u64 {
-    let (_sandbox, server) = fixed(&["-w", "1", "--listener", listener, "--accept-batch", batch]);
-    let worker = counters(&server).remove(0);
-    signal(&worker, Signal::SIGSTOP);
-    eventually("it is stopped", || state(worker.pid as u32) == 'T');
-    let clients: Vec<_> = (0..8).map(|_| begin(&server, "/")).collect();
-    signal(&worker, Signal::SIGCONT);
-    clients.into_iter().for_each(|client| assert_eq!(client.finish().status, 200));
-    let row = &counters(&server)[0];
-    row.wakeups - row.empty_wakeups
-}
-
-#[test]
-fn a_batch_is_accepted_with_one_wake_up() {
-    // A multishot accept of io_uring delivers without a wake-up.
-    let woken = |choice: &Choice| choice.entry.batches && choice.promises().calls.contains(&"epoll_wait");
-    for choice in Choice::all().filter(woken) {
-        let listener = choice.to_string();
-        if let Err(reason) = choice.available() {
-            skipped(format!("{listener}: {reason}"));
-            continue;
-        }
-        let wakeups = ["1", "4", "16"].map(|batch| wakeups_for_eight(&listener, batch));
-        assert_eq!(wakeups, [8, 2, 1], "{listener}");
-    }
 }
 
 #[test]

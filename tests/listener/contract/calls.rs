@@ -7,51 +7,9 @@ use std::time::Duration;
 use caffeine::listener::Spread;
 
 use super::everywhere;
+use crate::harness::syscalls::SYSCALLS;
 use crate::harness::traffic::children;
 use crate::harness::{Answer, Sandbox};
-
-/// System calls a listener could make, except fcntl(), which a debug build makes before each close().
-const WATCHED: &[(&str, i64)] = &[
-    ("accept", libc::SYS_accept),
-    ("accept4", libc::SYS_accept4),
-    ("clock_nanosleep", libc::SYS_clock_nanosleep),
-    ("close", libc::SYS_close),
-    ("connect", libc::SYS_connect),
-    ("dup", libc::SYS_dup),
-    ("dup3", libc::SYS_dup3),
-    ("epoll_ctl", libc::SYS_epoll_ctl),
-    ("epoll_wait", libc::SYS_epoll_pwait),
-    #[cfg(target_arch = "x86_64")]
-    ("epoll_wait", libc::SYS_epoll_wait),
-    ("eventfd2", libc::SYS_eventfd2),
-    ("flock", libc::SYS_flock),
-    ("futex", libc::SYS_futex),
-    ("getpeername", libc::SYS_getpeername),
-    ("getsockname", libc::SYS_getsockname),
-    ("getsockopt", libc::SYS_getsockopt),
-    ("io_uring_enter", libc::SYS_io_uring_enter),
-    ("ioctl", libc::SYS_ioctl),
-    ("kill", libc::SYS_kill),
-    ("listen", libc::SYS_listen),
-    ("nanosleep", libc::SYS_nanosleep),
-    #[cfg(target_arch = "x86_64")]
-    ("poll", libc::SYS_poll),
-    ("ppoll", libc::SYS_ppoll),
-    ("read", libc::SYS_read),
-    ("readv", libc::SYS_readv),
-    ("recvfrom", libc::SYS_recvfrom),
-    ("recvmsg", libc::SYS_recvmsg),
-    ("rt_sigprocmask", libc::SYS_rt_sigprocmask),
-    ("sched_yield", libc::SYS_sched_yield),
-    ("sendmsg", libc::SYS_sendmsg),
-    ("sendto", libc::SYS_sendto),
-    ("setsockopt", libc::SYS_setsockopt),
-    ("shutdown", libc::SYS_shutdown),
-    ("tgkill", libc::SYS_tgkill),
-    ("timerfd_settime", libc::SYS_timerfd_settime),
-    ("write", libc::SYS_write),
-    ("writev", libc::SYS_writev),
-];
 
 const CONNECTIONS: usize = 20;
 
@@ -63,7 +21,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
     let sandbox = Sandbox::new();
     let seen = Arc::new(Mutex::new(BTreeMap::<(u32, i64), usize>::new()));
     let count = Arc::clone(&seen);
-    let numbers: Vec<i64> = WATCHED.iter().map(|(_, number)| *number).collect();
+    let numbers: Vec<i64> = SYSCALLS.iter().map(|(_, number)| *number).collect();
     let server = sandbox.start_behind(
         &numbers,
         move |call| {
@@ -97,7 +55,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
         counts.iter().filter(|(of, _)| *of == number).map(|(_, count)| *count).sum()
     };
     let after = when_quiet();
-    for &(name, number) in WATCHED {
+    for &(name, number) in SYSCALLS {
         let more = sum(&after, number) - sum(&before, number);
         *calls.entry(name).or_default() += more as f64 / CONNECTIONS as f64;
     }

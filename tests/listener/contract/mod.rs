@@ -1,10 +1,12 @@
 //! The contract of the listener layer, tested with every strategy: see `src/listener/mod.rs`.
 
 mod alone;
+mod batches;
 mod calls;
 mod chaos;
 mod leaving;
 mod lost_wake_ups;
+mod order;
 mod random;
 
 use std::net::TcpStream;
@@ -108,7 +110,8 @@ fn assert_spread(choice: &Choice, counts: &[u64]) {
             let fair = counts.iter().all(|&count| (count as f64 - mean).abs() <= 4.0 * deviation);
             assert!(fair, "{name}: not the spread of a fair hash: {counts:?}");
         }
-        Spread::One => {
+        // `order` tells these two apart.
+        Spread::One | Spread::Latest => {
             assert!(*most * 10 >= 9 * counts.iter().sum::<u64>(), "{name}: not nearly all on one: {counts:?}")
         }
         Spread::Race | Spread::Programmed => {}
@@ -142,11 +145,12 @@ fn connections_are_spread_over_idle_workers_as_promised() {
 /// An idle connection on every worker: as the strategy spreads them where that is in turn or by chance,
 /// otherwise on one worker after the other while the rest are suspended.
 fn hold_one_each(server: &Server, spread: Spread) -> Vec<TcpStream> {
+    let favours_one = matches!(spread, Spread::One | Spread::Latest);
     let mut held = Vec::new();
     let rows = counters(server);
     let open = || counters(server).iter().map(|row| row.open).collect::<Vec<_>>();
     while let Some(without) = open().iter().position(|&open| open == 0) {
-        let others = || rows.iter().filter(|row| spread == Spread::One && row.worker != without as u64);
+        let others = || rows.iter().filter(|row| favours_one && row.worker != without as u64);
         others().for_each(stop);
         held.push(half_a_request(server));
         eventually("it is held", || open().iter().sum::<u64>() == held.len() as u64);
@@ -166,7 +170,7 @@ fn stop(row: &Counters) {
 fn idle_connections_do_not_change_the_spread() {
     everywhere(|choice, listener| {
         let promises = choice.promises();
-        let stuck = promises.spread == Spread::One && promises.stopped == Wait::All;
+        let stuck = matches!(promises.spread, Spread::One | Spread::Latest) && promises.stopped == Wait::All;
         if stuck || matches!(promises.spread, Spread::Race | Spread::Programmed) {
             return eprintln!("{listener}: no spread is promised, or only one worker gets connections");
         }
@@ -340,8 +344,16 @@ fn a_suspended_worker_does_not_block_the_others() {
 
 /// Whether a process's main thread is in a plain sleep (`inherited-delay` sleeps before it waits).
 fn only_sleeps(pid: u32) -> bool {
+    is_in_call(pid, &[libc::SYS_ppoll])
+}
+
+/// Whether a process' main thread is in one of these system calls.
+fn is_in_call(pid: u32, calls: &[i64]) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    call.split(' ').next().is_some_and(|number| number.parse() == Ok(nix::libc::SYS_ppoll))
+    call.split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .is_some_and(|number| calls.contains(&number))
 }
 
 /// Whether a signal is pending for a process (proc(5), ShdPnd).
