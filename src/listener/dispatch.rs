@@ -1,6 +1,6 @@
 //! `dispatch`: a dispatcher process accepts and passes each connection to the next worker in turn.
 //!
-//! Mechanism: [`super::handing`]; Node's cluster module does so since 0.12 (`round_robin_handle.js`), there with the primary as
+//! Mechanism: [`super::dispatcher`]; Node's cluster module does so since 0.12 (`round_robin_handle.js`), there with the primary as
 //! the dispatcher. Ours is a process of its own, so that the supervisor never touches a connection.
 //! Promises: exact turn over idle workers, at any number of them; work conservation; no connection that waits is lost when a worker or
 //! the dispatcher dies, is stopped or leaves. What a killed dispatcher has in hand between accept() and sendmsg() goes with it.
@@ -8,7 +8,7 @@
 //! on many cores. Cost: accept(), sendmsg() and recvmsg(), and one process switch more per connection.
 
 use super::Entry;
-use super::handing::{DISPATCHER, Handing, PROMISES, desk::Policy};
+use super::dispatcher::{DISPATCHER, Dispatching, PROMISES, dispatch_table::Policy};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -16,6 +16,6 @@ pub const ENTRY: Entry = Entry {
     promises: |_| PROMISES,
     auxiliary: Some(DISPATCHER),
     summary: "a dispatcher process accepts, and passes descriptors to the workers in turn",
-    open: |_, workers| Handing::open(Policy::Turn, workers),
+    open: |_, workers| Dispatching::open(Policy::Turn, workers),
     ..Entry::USUAL
 };

@@ -2,9 +2,9 @@
 //!
 //! Mechanism: a word in shared memory. A worker tries the lock before it waits. With it, it waits in epoll on the socket,
 //! accepts, lets the lock go, and serves. Without it, it sleeps and tries again after
-//! 500 ms (nginx's `accept_mutex_delay`). Nobody is woken when the lock becomes free. nginx had it on until 1.11.3 and
+//! 500 ms (nginx's `accept_mutex_delay`). No worker is woken when the lock becomes free. nginx had it on until 1.11.3 and
 //! turned it off because "in various benchmarks it often results in situation where only one worker grabs all connections"
-//! (46dd747c9): whoever is back first takes the lock again, and the others sleep.
+//! (46dd747c9): the first worker that is done takes the lock again while the others sleep.
 //! Promises: no herd; no loss on a crash. A lock whose holder died, was stopped or left goes back to all of them
 //! ([`Strategy::gone`]); a stopped holder that goes on finds that out when it lets go, and until then two wait, which
 //! does no harm on a non-blocking socket.
@@ -23,7 +23,7 @@ use crate::sys::map::SharedMap;
 
 /// When a worker without the lock tries again.
 const RETRY_MS: i32 = 500;
-/// Nobody has the lock; a worker is its number + 1.
+/// No worker holds the lock. Worker n is n + 1.
 const FREE: u64 = 0;
 
 /// The line in the table.
@@ -56,7 +56,7 @@ impl Lock {
         self.0.at::<AtomicU64>(0).compare_exchange(from, to, SeqCst, SeqCst).is_ok()
     }
 
-    /// Takes the lock unless somebody has it.
+    /// Takes the lock if it is free.
     fn take(&self, worker: usize) -> bool {
         self.swap(FREE, worker as u64 + 1)
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_of_one_who_is_gone_is_free_and_nobody_elses_is() {
+    fn only_the_holders_release_frees_the_lock() {
         let lock = Lock(SharedMap::anonymous(8).unwrap());
         assert!(lock.take(3) && !lock.take(1));
         lock.release(1);

@@ -1,6 +1,6 @@
 //! `least-loaded`: a dispatcher process accepts and passes each connection to the idle worker that holds the fewest.
 //!
-//! Mechanism: [`super::handing`]; what a worker holds is its scoreboard row's `open` (half-read, kept alive, being served)
+//! Mechanism: [`super::dispatcher`]; what a worker holds is its scoreboard row's `open` (half-read, kept alive, being served)
 //! and what is on its way to it. Seastar's sharded listener does the same and is uneven (seastar#3514), for two reasons that are avoided
 //! here: ties go to the lowest index, while ours go round; and a close is counted late, by a message to the dispatcher, while
 //! ours is counted by the worker in shared memory before the client can see it. `:first` gives ties to the lowest number, for comparison.
@@ -8,7 +8,7 @@
 //! An idle worker comes before a busy one that holds less. Running handlers are not counted: a worker does not wait for them.
 //! Cost: as `dispatch`.
 
-use super::handing::{DISPATCHER, Handing, PROMISES, desk::Policy};
+use super::dispatcher::{DISPATCHER, Dispatching, PROMISES, dispatch_table::Policy};
 use super::{Argument, Entry, Promises, Spread};
 
 /// The line in the table.
@@ -23,7 +23,7 @@ pub const ENTRY: Entry = Entry {
     summary: "a dispatcher process accepts, and passes to the idle worker with the fewest open; ties go round (`:rotate`) or to the lowest number (`:first`)",
     open: |argument, workers| {
         let policy = if argument == "first" { Policy::FewestOpenFirst } else { Policy::FewestOpen };
-        Handing::open(policy, workers)
+        Dispatching::open(policy, workers)
     },
     ..Entry::USUAL
 };

@@ -51,7 +51,7 @@
 //! and says which connections wait and where each worker sleeps when one is forgotten.
 
 pub mod choice;
-mod handing;
+mod dispatcher;
 pub mod promises;
 mod siblings;
 pub mod sink;
@@ -119,7 +119,7 @@ pub struct Entry {
     pub summary: &'static str,
     /// Whether kernel and permissions are enough for it; else what is missing.
     pub available: fn(argument: &str) -> Result<(), String>,
-    /// Makes the supervisor's side for so many workers; the argument was checked.
+    /// Makes the supervisor's side for this many workers; the argument is checked.
     pub open: fn(argument: &str, workers: usize) -> io::Result<Box<dyn Strategy>>,
 }
 
@@ -152,7 +152,7 @@ pub enum SocketCount {
 }
 
 impl SocketCount {
-    /// The number for so many workers.
+    /// The number for this many workers.
     pub fn of(self, workers: usize) -> usize {
         match self {
             Self::One | Self::Private => 1,

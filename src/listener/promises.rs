@@ -44,7 +44,7 @@ pub enum Spread {
     One,
     /// On the worker that became idle last: as long as it keeps up, nearly all on one.
     Latest,
-    /// On whoever is fastest.
+    /// On the fastest worker.
     Race,
     /// As the argument says.
     Programmed,

@@ -5,7 +5,7 @@
 //! Promises: even in the mean, no contention on one queue; no loss on a crash, because all workers hold all sockets and the
 //! successor goes on with the same one.
 //! Does not promise work conservation: a busy or stuck worker still gets its share, which waits for it.
-//! `:private`: as in the literature and in most servers, each worker opens a socket of its own that nobody else holds. A
+//! `:private`: as in the literature and in most servers, each worker opens a socket that no other process holds. A
 //! crash resets what waits in its queue; a worker that leaves takes what is in its queue at that moment, and what finishes
 //! its handshake just then is reset (without `tcp_migrate_req`): on a reload, and when workers become fewer. A stop leads new
 //! connections away first ([`sink`](super::sink)), so that nearly nothing is left to be reset. For
@@ -96,7 +96,7 @@ impl Acceptor for Private {
 }
 
 /// After workers became fewer: a worker with more than one socket. They are made non-blocking, since for a moment the worker
-/// of the generation before may accept from the same ones. `epoll` gathers them, so that there is one thing to interrupt.
+/// of the generation before may accept from the same ones. `epoll` gathers them, so a signal handler has one descriptor to replace.
 #[derive(Debug)]
 struct Several {
     epoll: Epoll,

@@ -5,10 +5,10 @@
 //! classic program sees the packet, the CPU and a random number, and has no memory. Hence:
 //! `:random` (default): a random number mod n. `:weights=4,2,1,1`: the same with weights, repeated for more workers; Hermes'
 //! idea (SIGCOMM'25) without eBPF. `:cpu`: the CPU that received the packet, mod n (on loopback that of the client).
-//! `:turn`: the counter is in user space. The program is a constant, and whoever accepts attaches one with the next
+//! `:turn`: the counter is in user space. The program is a constant, and each accept attaches one with the next
 //! number: one setsockopt(2) per connection. What arrives between two accepts goes to the same worker.
 //! Promises: what the argument says; no loss on a crash, because all workers hold all sockets.
-//! Does not promise work conservation: a busy worker gets its share, and with `:turn` nobody else gets any while it is its turn.
+//! Does not promise work conservation: a busy worker gets its share, and with `:turn` no other worker gets any while it is its turn.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -80,7 +80,7 @@ impl Pick {
         }
     }
 
-    /// The program for so many workers; `turn` is whose turn it is.
+    /// The program for this many workers; `turn` selects the worker of [`Pick::Turn`].
     fn program(&self, workers: usize, turn: u64) -> Vec<libc::sock_filter> {
         let workers_k = u32::try_from(workers).unwrap_or(u32::MAX);
         match self {
@@ -186,7 +186,7 @@ impl Acceptor for Choice {
         let accepted = self.own.accept(row)?;
         if self.pick == Pick::Turn {
             let turn = self.turn.at::<AtomicU64>(0).fetch_add(1, Relaxed) + 1;
-            // Without memory for a program the turn stays where it is until the next accept; in a stop it is nobody's.
+            // Without memory for a program the turn stays where it is until the next accept; in a stop it is meaningless.
             let _ = self.attach(turn);
         }
         Ok(accepted)

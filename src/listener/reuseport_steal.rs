@@ -1,4 +1,4 @@
-//! `reuseport-steal`: one socket per worker, and what the owner does not come to is taken by whoever is idle.
+//! `reuseport-steal`: one socket per worker, and an idle worker takes what a busy owner leaves.
 //!
 //! Mechanism: a reuseport group, all sockets held by all. Each worker has its own socket in its epoll instance, and behind it
 //! those of its siblings, all with EPOLLEXCLUSIVE. The kernel walks a socket's wait queue in the order of registration and
@@ -261,7 +261,7 @@ impl Thief {
         Ok(accepted)
     }
 
-    /// Takes a connection from any socket that has one, whoever should have come for it.
+    /// Takes a connection from any socket that has one.
     fn look_around(&mut self, row: &Row) -> io::Result<Option<Accepted>> {
         let mut ready: Vec<_> =
             self.places.iter().map(|place| PollFd::new(place.socket.as_fd(), PollFlags::POLLIN)).collect();

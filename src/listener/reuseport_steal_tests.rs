@@ -57,7 +57,7 @@ impl Pair {
         client
     }
 
-    /// Worker 0 is woken for a connection and never comes for it: the one case in which nobody else is told.
+    /// Worker 0 is woken for a connection and never comes for it: the one case in which no other worker is woken.
     fn strand(&self, owner: &Thief) -> TcpStream {
         // It has been told of its thief, and has nothing else to see.
         while watch::wait(&owner.alias, 0).unwrap().is_some() {}
@@ -119,7 +119,7 @@ fn a_connection_whose_wake_up_was_lost_is_found_when_its_worker_is_gone() {
     let row = pair.board.row(1);
     let finder = std::thread::spawn(move || found.send(thief.accept(row).unwrap().peer));
     pair.strategy.gone(0);
-    let peer = finding.recv_timeout(Duration::from_secs(20)).expect("nobody looked for it");
+    let peer = finding.recv_timeout(Duration::from_secs(20)).expect("no worker looked for it");
     assert_eq!(peer, stranded.local_addr().unwrap());
     finder.join().unwrap().unwrap();
 }

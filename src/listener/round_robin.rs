@@ -41,9 +41,9 @@ pub const ENTRY: Entry = Entry {
 
 /// One cache-line pair per word: neighbours do not disturb each other.
 const STRIDE: usize = 128;
-/// Nobody has the turn: whoever is idle may take it.
+/// The turn is free: any idle worker may take it.
 const FREE: u64 = u64::MAX;
-/// A worker that serves somebody: `skip` passes it over.
+/// A worker that serves a connection: `skip` passes it over.
 const BUSY: u64 = 0;
 /// A worker that sleeps until it gets the turn, or is about to.
 const WAITS: u64 = 1;
@@ -92,7 +92,7 @@ impl Table {
         if self.skip { word == WAITS } else { word != AWAY }
     }
 
-    /// Gives the turn of `from` to the next in order, or to nobody. Does nothing when `from` has not got it.
+    /// Gives the turn of `from` to the next in order, or frees it. Does nothing if `from` does not have it.
     fn pass(&self, from: usize) {
         let workers = self.wakers.len();
         let mut order = (1..workers).map(|step| (from + step) % workers);
@@ -141,7 +141,7 @@ impl Strategy for RoundRobin {
         self.table.away(worker);
         // A stopped worker that goes on later finds this wake-up and announces itself again.
         self.table.wake(worker);
-        // It may have died between handing the turn over and waking its heir, or between freeing and offering it.
+        // It may have died between passing the turn on and waking the next holder, or between freeing and offering it.
         match self.table.holder().load(SeqCst) {
             FREE => self.table.offer(),
             holder => self.table.wake(holder as usize),
@@ -175,10 +175,10 @@ impl Turn {
         Ok(())
     }
 
-    /// Announces this worker, looks once more, and sleeps until somebody wakes it.
+    /// Announces this worker, looks once more, and sleeps until it is woken.
     fn sleep(&self) -> io::Result<()> {
         if self.table.word(self.me).swap(WAITS, SeqCst) != WAITS {
-            // The turn may have become free before anybody could see that we wait.
+            // The turn may have become free before another worker could see that we wait.
             return Ok(());
         }
         let mut count = [0u8; 8];
@@ -201,7 +201,7 @@ impl Acceptor for Turn {
 
     fn leave(&mut self, _row: &Row) -> Vec<Accepted> {
         self.table.away(self.me);
-        // Somebody may have seen us wait a moment ago and handed us the turn meanwhile.
+        // Another worker may have seen us wait and passed us the turn meanwhile.
         self.table.pass(self.me);
         Vec::new()
     }

@@ -41,7 +41,7 @@ impl Default for Terms {
 /// Binds the first socket of an instance and listens.
 ///
 /// # Errors
-/// `AddrInUse` when anybody listens on the port; `PermissionDenied` for a privileged one; others of bind(2).
+/// `AddrInUse` when another socket listens on the port; `PermissionDenied` for a privileged one; others of bind(2).
 pub fn first(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
     let socket = unbound(address, terms)?;
     listen(&socket, address, terms)?;
@@ -60,17 +60,16 @@ pub fn sibling(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
     Ok(socket.into())
 }
 
-/// Sets up a listening socket that somebody else has bound as one of ours: its queue, and blocking, whatever the one before
-/// left behind.
+/// Sets up a listening socket that a service manager has bound like one of ours: queue length, options, blocking.
 ///
 /// # Errors
-/// It is no listening TCP socket; those of setsockopt(2) and listen(2).
+/// It is not a listening TCP socket; those of setsockopt(2) and listen(2).
 pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
     let known = socket2::SockRef::from(&socket);
     let is_tcp = known.r#type().is_ok_and(|kind| kind == Type::STREAM)
         && known.local_addr().is_ok_and(|address| address.as_socket().is_some());
     if !is_tcp || !known.is_listener()? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no listening TCP socket"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a listening TCP socket"));
     }
     known.set_tcp_nodelay(true)?;
     known.set_tcp_notsent_lowat(MOST_UNSENT)?;
@@ -169,7 +168,7 @@ pub fn half_open(port: u16) -> io::Result<usize> {
 }
 
 /// Blocking accept, as the strategies do it. A signal, and an [alias](crate::sys::signal::Interruptible) that a signal has
-/// replaced, are both `Interrupted`. A socket that somebody made non-blocking is waited for all the same.
+/// replaced, are both `Interrupted`. Waits also on a socket that another process has made non-blocking.
 ///
 /// # Errors
 /// `Interrupted`, and those of accept4(2).
@@ -198,16 +197,14 @@ pub fn take(listener: BorrowedFd<'_>) -> io::Result<Option<Accepted>> {
     }
 }
 
-/// Whether accept() failed because the socket does not listen any more: somebody has called shutdown(2) on it. That lasts.
+/// Whether accept() failed because shutdown(2) was called on the socket. It will not listen again.
 pub fn was_shut_down(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINVAL)
 }
 
 /// A worker leaves out one of several sockets.
 pub(super) fn tell_shut_down() {
-    tracing::error!(
-        "a listening socket was shut down: it gets no connections until the instance is started again"
-    );
+    tracing::error!("a listening socket was shut down; it gets no connections until the instance restarts");
 }
 
 /// The worker's side of every strategy whose workers block in accept() on one socket.

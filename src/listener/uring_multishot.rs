@@ -5,10 +5,12 @@
 //! busy or stopped; the kernel goes on accepting for it. We found this documented nowhere (research notes; liburing#850 only
 //! says not to share rings). Two system calls per connection (io_uring_enter, getpeername), fewer when several came at once.
 //! Promises: nearly all on the worker that was first; one that leaves serves what had been accepted for it
-//! and what waits just then, since nobody else has been woken for it.
+//! and what waits just then, since no other worker was woken for it.
 //! Does not promise work conservation: all wait for the first worker. A crash resets what the kernel had accepted for it
 //! and it had not looked at. A ring holds 16 results; with the next the kernel ends the accept, and what is left in the queue waits
-//! until that worker arms another, also while others sleep. For study: on a socket that is shared it is the wrong tool.
+//! until that worker arms another, also while others sleep. After SIGKILL the kernel takes a ring apart in the background, and
+//! its entry stays in the wait queue until then: a connection that arrives meanwhile can wake this entry and no other, and then
+//! waits, not lost, until another connection comes. For study: on a shared socket it is the wrong tool.
 
 use super::uring::{Ring, probe};
 use super::{Entry, Loss, Promises, Spread, Stateless, Wait};

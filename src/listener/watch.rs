@@ -1,7 +1,7 @@
 //! The epoll shape: a non-blocking socket in a worker's own epoll instance. Shared by the strategies that differ only in
 //! how they register it; it knows nothing of turns or of who should accept.
 //!
-//! The sockets belong to all workers, and O_NONBLOCK with them: whoever waits in this shape makes them non-blocking.
+//! The sockets belong to all workers, and O_NONBLOCK with them: a worker that waits this way makes them non-blocking.
 //! epoll_wait itself is what waits, never poll() on the epoll descriptor: to the socket's wait queue only a sleeper in
 //! epoll_wait counts as awake, and an exclusive wake-up goes on to the next worker if there is none.
 
@@ -26,7 +26,7 @@ pub const ONE: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE
 /// What an event of the bell carries; those of a socket carry 0.
 const BELL: u64 = u64::MAX;
 
-/// Waits on the alias of an epoll instance for one event, or for so many ms (-1: for ever), and returns what it carries.
+/// Waits on the alias of an epoll instance for one event, or for this many ms (-1: for ever), and returns its data.
 ///
 /// # Errors
 /// `Interrupted` after a signal, also one that came before the wait.
@@ -75,7 +75,7 @@ impl Watch {
         Ok(self.epoll.delete(&self.listener)?)
     }
 
-    /// Waits for a connection, or for so many ms (-1: for ever). `false` when there is none.
+    /// Waits for a connection, or for this many ms (-1: for ever). `false` when there is none.
     ///
     /// # Errors
     /// `Interrupted` after a signal, also one that came before the wait.
@@ -164,7 +164,7 @@ impl Acceptor for Watching {
             match wait(&self.watch.alias, -1)? {
                 None => continue,
                 Some(BELL) => self.bell.iter().for_each(|bell| {
-                    // Another one may have heard it first.
+                    // Another worker may have read it first.
                     let _ = bell.read();
                 }),
                 Some(_) => {}

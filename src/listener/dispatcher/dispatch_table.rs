@@ -1,32 +1,32 @@
-//! The desk: what the dispatcher and the workers know of one another, in shared memory, and who gets the next connection.
+//! The dispatch table: the state of all workers in shared memory, and the choice of the worker for the next connection.
 //!
-//! One word per worker: how many connections were passed to it that nobody has taken yet, and three marks. It changes by
-//! atomic operations only, so that whoever dies in the middle leaves a word that others can go on with. All decisions are
-//! pure functions on such words ([`pick`], [`State`]); this file makes no system call.
+//! One word per worker: the number of connections passed to it and not taken yet, and three flags. It changes only by atomic
+//! operations, so a process that dies midway leaves a usable word. All decisions are pure functions on such words
+//! ([`pick`], [`State`]); this file makes no system call.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::sys::map::SharedMap;
 
-/// This many connections at most wait in a worker's channel: enough that a worker which has just finished finds the next one
-/// without a turn of the dispatcher, and few enough that what a stuck worker is owed is soon taken by others.
-pub const ROOM: u64 = 2;
+/// At most this many connections wait in a worker's channel: enough that a worker finds the next one at once when it finishes,
+/// and few enough that others soon empty the channel of a stuck worker.
+pub const CHANNEL_CAPACITY: u64 = 2;
 
-/// Sleeps until something comes through its channel, or is about to.
+/// Sleeps on its channel, or is about to.
 const WAITS: u64 = 1 << 32;
-/// Not (yet, or any more) there: dead, or stopped. Said by the supervisor, and unsaid by it or by a successor.
+/// Not started, dead or stopped. Set by the supervisor; cleared by it or by the replacement.
 const ABSENT: u64 = 1 << 33;
-/// Takes no more; what it has, it finishes.
+/// Accepts no more connections and finishes those it has.
 const LEFT: u64 = 1 << 34;
 const QUEUED: u64 = u32::MAX as u64;
 
-/// A worker's word, as it was at one moment.
+/// A worker's word at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State(u64);
 
 impl State {
-    /// Connections that were passed to it and not taken.
+    /// Connections passed to it and not taken.
     pub fn queued(self) -> u64 {
         self.0 & QUEUED
     }
@@ -36,27 +36,27 @@ impl State {
         self.0 & (ABSENT | LEFT) == 0
     }
 
-    /// Sleeps, and nothing is on the way to it.
+    /// Sleeps, and no connection is on its way to it.
     pub fn is_idle(self) -> bool {
         self.is_there() && self.0 & WAITS != 0 && self.queued() == 0
     }
 
-    /// Will take a connection that is passed to it, sooner or later.
-    pub fn has_room(self) -> bool {
-        self.is_there() && self.queued() < ROOM
+    /// Can be passed a connection.
+    pub fn has_capacity(self) -> bool {
+        self.is_there() && self.queued() < CHANNEL_CAPACITY
     }
 
-    /// What waits in its channel is being seen to by itself: it is awake for it, or about to be.
+    /// Has been woken for its channel, or is about to be, and will empty it itself.
     pub fn is_coming(self) -> bool {
         self.is_there() && self.0 & WAITS != 0
     }
 
-    /// Something waits in its channel that an idle worker may take.
-    pub fn can_be_relieved(self) -> bool {
+    /// A connection waits in its channel that an idle worker may take.
+    pub fn can_be_taken_over(self) -> bool {
         self.queued() > 0 && !self.is_coming()
     }
 
-    /// One connection less; never below zero, since a death can leave a count too small.
+    /// One connection less; never below zero, since a dying worker can leave too small a count.
     fn less_one(self) -> Self {
         Self(self.0 - u64::from(self.queued() > 0))
     }
@@ -73,8 +73,8 @@ pub enum Policy {
     FewestOpenFirst,
 }
 
-/// The worker that gets the next connection: an idle one, else one with room; `None` when there is neither. `open` tells
-/// how many connections a worker holds, and is asked only by policies that count them. `turn` is whose turn it is.
+/// The worker for the next connection: an idle one, else one with capacity. `open` returns the number of connections that a
+/// worker holds; only policies that count them call it. `turn` is the worker whose turn it is.
 pub fn pick(
     policy: Policy,
     states: impl Iterator<Item = State> + Clone,
@@ -96,43 +96,42 @@ pub fn pick(
                 .map(|(_, worker)| worker),
         }
     };
-    best(State::is_idle).or_else(|| best(State::has_room))
+    best(State::is_idle).or_else(|| best(State::has_capacity))
 }
 
 /// The shared memory.
 #[derive(Debug)]
-pub struct Desk {
+pub struct DispatchTable {
     map: SharedMap,
     workers: usize,
 }
 
 const WORD: usize = size_of::<u64>();
-/// The words lie close together, since the dispatcher looks at all of them for each connection.
+/// The words are adjacent because the dispatcher reads all of them for each connection.
 const FIRST_WORD: usize = 128;
 
-impl Desk {
-    /// A desk at which nobody sits yet.
+impl DispatchTable {
+    /// A table without registered workers.
     ///
     /// # Errors
     /// `ENOMEM`.
     pub fn new(workers: usize) -> io::Result<Self> {
-        let desk = Self { map: SharedMap::anonymous(FIRST_WORD + workers * WORD)?, workers };
-        (0..workers).for_each(|worker| desk.word(worker).store(ABSENT, SeqCst));
-        Ok(desk)
+        let table = Self { map: SharedMap::anonymous(FIRST_WORD + workers * WORD)?, workers };
+        (0..workers).for_each(|worker| table.word(worker).store(ABSENT, SeqCst));
+        Ok(table)
     }
 
-    /// How many workers there are.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Whose turn it is. Shared, so that a dispatcher's successor goes on where it ended.
+    /// The worker whose turn it is. Shared, so that a replacement of the dispatcher continues from there.
     fn turn(&self) -> &AtomicU64 {
         self.map.at(0)
     }
 
-    /// 1 while the dispatcher sleeps until somebody has room.
-    fn hungry(&self) -> &AtomicU64 {
+    /// 1 while the dispatcher sleeps until a worker has capacity.
+    fn wanting(&self) -> &AtomicU64 {
         self.map.at(WORD)
     }
 
@@ -151,22 +150,20 @@ impl Desk {
         }
     }
 
-    /// A worker's word.
     pub fn state(&self, worker: usize) -> State {
         State(self.word(worker).load(SeqCst))
     }
 
-    /// All words, by the workers' numbers.
     pub fn states(&self) -> impl Iterator<Item = State> + Clone {
         (0..self.workers).map(|worker| self.state(worker))
     }
 
-    /// A worker that is idle.
+    /// Any idle worker.
     pub fn idle(&self) -> Option<usize> {
         (0..self.workers).find(|&worker| self.state(worker).is_idle())
     }
 
-    /// Who gets the next connection ([`pick`]); the turn moves on.
+    /// Picks the worker for the next connection ([`pick`]), and moves the turn on.
     pub fn choose(&self, policy: Policy, open: impl Fn(usize) -> u64) -> Option<usize> {
         let turn = usize::try_from(self.turn().load(SeqCst)).unwrap_or(0);
         let chosen = pick(policy, self.states(), open, turn)?;
@@ -174,8 +171,8 @@ impl Desk {
         Some(chosen)
     }
 
-    /// Who gets a connection when nobody is free: it is in the dispatcher's hand and must not stay there.
-    pub fn anybody(&self) -> usize {
+    /// The worker for a connection that is already accepted although none has capacity.
+    pub fn next_in_turn(&self) -> usize {
         let chosen = usize::try_from(self.turn().load(SeqCst)).unwrap_or(0) % self.workers;
         self.turn_after(chosen);
         chosen
@@ -185,9 +182,9 @@ impl Desk {
         self.turn().store(((worker + 1) % self.workers) as u64, SeqCst);
     }
 
-    /// Whether anybody could be passed a connection.
-    pub fn anyone_free(&self) -> bool {
-        self.states().any(State::has_room)
+    /// Whether some worker can be passed a connection.
+    pub fn any_has_capacity(&self) -> bool {
+        self.states().any(State::has_capacity)
     }
 
     /// A connection is about to be passed to the worker.
@@ -195,45 +192,45 @@ impl Desk {
         self.word(worker).fetch_add(1, SeqCst);
     }
 
-    /// A connection was taken from the worker's channel, or could not be passed. Whether the dispatcher should be told.
+    /// A connection was taken from the worker's channel, or could not be passed. Returns whether to wake the dispatcher.
     pub fn taken(&self, worker: usize) -> bool {
         let before = self.change(worker, State::less_one);
-        before.queued() <= 1 && self.is_hungry()
+        before.queued() <= 1 && self.wants_connection()
     }
 
     /// As [`Self::taken`], by the worker itself, which now has something to do.
-    pub fn taken_by_owner(&self, worker: usize) -> bool {
+    pub fn taken_by_itself(&self, worker: usize) -> bool {
         let before = self.change(worker, |state| State(state.less_one().0 & !WAITS));
-        before.queued() <= 1 && self.is_hungry()
+        before.queued() <= 1 && self.wants_connection()
     }
 
-    /// The worker is about to sleep, or no longer. Whether the dispatcher should be told.
+    /// The worker is about to sleep, or has woken up. Returns whether to wake the dispatcher.
     pub fn waits(&self, worker: usize, waits: bool) -> bool {
         if waits {
             self.word(worker).fetch_or(WAITS, SeqCst);
         } else {
             self.word(worker).fetch_and(!WAITS, SeqCst);
         }
-        waits && self.is_hungry()
+        waits && self.wants_connection()
     }
 
-    /// The worker is there, new or again, and this many connections wait for it. Whether the dispatcher should be told.
-    pub fn sits_down(&self, worker: usize, queued: u64) -> bool {
+    /// Registers a worker or its replacement, with this many connections in its channel. Returns whether to wake the dispatcher.
+    pub fn register(&self, worker: usize, queued: u64) -> bool {
         self.word(worker).store(queued, SeqCst);
-        self.is_hungry()
+        self.wants_connection()
     }
 
-    /// This many connections wait for the worker, as it has found out.
+    /// Corrects the number of connections in the worker's channel.
     pub fn recounted(&self, worker: usize, queued: u64) {
         self.change(worker, |state| State(state.0 & !QUEUED | queued));
     }
 
-    /// The worker takes no more.
+    /// The worker accepts no more connections.
     pub fn leaves(&self, worker: usize) {
         self.change(worker, |state| State(state.0 & !WAITS | LEFT));
     }
 
-    /// The worker is dead or stopped, or no longer so. Its state after that.
+    /// Marks the worker as dead or stopped, or clears the mark. Returns the new state.
     pub fn absent(&self, worker: usize, absent: bool) -> State {
         let word = self.word(worker);
         if absent {
@@ -243,14 +240,14 @@ impl Desk {
         }
     }
 
-    /// The dispatcher is about to sleep until somebody has room, or no longer.
-    pub fn set_hungry(&self, hungry: bool) {
-        self.hungry().store(u64::from(hungry), SeqCst);
+    /// The dispatcher is about to sleep until a worker has capacity, or has woken up.
+    pub fn set_wants_connection(&self, wants: bool) {
+        self.wanting().store(u64::from(wants), SeqCst);
     }
 
-    /// Whether the dispatcher sleeps until somebody has room.
-    pub fn is_hungry(&self) -> bool {
-        self.hungry().load(SeqCst) != 0
+    /// Whether the dispatcher sleeps until a worker has capacity.
+    pub fn wants_connection(&self) -> bool {
+        self.wanting().load(SeqCst) != 0
     }
 }
 
@@ -278,16 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_worker_is_picked_only_when_nobody_is_idle_and_only_while_it_has_room() {
+    fn a_busy_worker_is_picked_only_when_none_is_idle_and_only_while_it_has_capacity() {
         assert_eq!(choose(Policy::Turn, &[BUSY, BUSY, IDLE], &[0; 3], 0), Some(2));
-        assert_eq!(choose(Policy::Turn, &[queued(ROOM), BUSY, BUSY], &[0; 3], 0), Some(1));
-        assert_eq!(choose(Policy::Turn, &[queued(ROOM), queued(ROOM)], &[0; 2], 0), None);
+        assert_eq!(choose(Policy::Turn, &[queued(CHANNEL_CAPACITY), BUSY, BUSY], &[0; 3], 0), Some(1));
+        assert_eq!(
+            choose(Policy::Turn, &[queued(CHANNEL_CAPACITY), queued(CHANNEL_CAPACITY)], &[0; 2], 0),
+            None
+        );
         // Woken, but not yet there: what it was passed is on the way, so it is not idle twice.
         assert_eq!(choose(Policy::Turn, &[State(WAITS | 1), IDLE], &[0; 2], 0), Some(1));
     }
 
     #[test]
-    fn nobody_who_is_absent_or_has_left_is_picked() {
+    fn absent_workers_and_those_that_have_left_are_not_picked() {
         for away in [ABSENT, LEFT, ABSENT | LEFT] {
             assert_eq!(choose(Policy::Turn, &[State(WAITS | away), State(away)], &[0; 2], 0), None);
             assert_eq!(choose(Policy::FewestOpen, &[State(WAITS | away), IDLE], &[0, 9], 0), Some(1));
@@ -307,40 +307,40 @@ mod tests {
 
     #[test]
     fn turns_go_on_from_one_choice_to_the_next() {
-        let desk = Desk::new(3).unwrap();
-        assert_eq!(desk.choose(Policy::Turn, |_| 0), None, "nobody sits there yet");
-        (0..3).for_each(|worker| assert!(!desk.sits_down(worker, 0)));
-        let chosen: Vec<_> = (0..6).map(|_| desk.choose(Policy::Turn, |_| 0).unwrap()).collect();
+        let table = DispatchTable::new(3).unwrap();
+        assert_eq!(table.choose(Policy::Turn, |_| 0), None, "no worker is registered");
+        (0..3).for_each(|worker| assert!(!table.register(worker, 0)));
+        let chosen: Vec<_> = (0..6).map(|_| table.choose(Policy::Turn, |_| 0).unwrap()).collect();
         assert_eq!(chosen, [0, 1, 2, 0, 1, 2]);
-        desk.absent(0, true);
-        let chosen: Vec<_> = (0..4).map(|_| desk.choose(Policy::Turn, |_| 0).unwrap()).collect();
+        table.absent(0, true);
+        let chosen: Vec<_> = (0..4).map(|_| table.choose(Policy::Turn, |_| 0).unwrap()).collect();
         assert_eq!(chosen, [1, 2, 1, 2]);
-        assert!(desk.absent(0, false).has_room());
+        assert!(table.absent(0, false).has_capacity());
     }
 
     #[test]
-    fn room_is_a_credit_that_taking_gives_back() {
-        let desk = Desk::new(1).unwrap();
-        desk.sits_down(0, 0);
-        desk.set_hungry(true);
-        (0..ROOM).for_each(|_| desk.passing(0));
-        assert!(!desk.anyone_free());
-        assert!(desk.state(0).can_be_relieved());
-        // The dispatcher is told when the channel is empty, not each time that there is room.
-        let told: Vec<_> = (0..ROOM).map(|_| desk.taken_by_owner(0)).collect();
-        assert_eq!(told, [vec![false; ROOM as usize - 1], vec![true]].concat());
-        assert!(desk.anyone_free());
-        assert!(!desk.state(0).can_be_relieved());
-        assert_eq!(desk.taken(0), desk.is_hungry());
-        assert_eq!(desk.state(0).queued(), 0, "never below zero");
+    fn taking_a_connection_gives_capacity_back() {
+        let table = DispatchTable::new(1).unwrap();
+        table.register(0, 0);
+        table.set_wants_connection(true);
+        (0..CHANNEL_CAPACITY).for_each(|_| table.passing(0));
+        assert!(!table.any_has_capacity());
+        assert!(table.state(0).can_be_taken_over());
+        // The dispatcher is woken when the channel is empty, not each time a connection is taken.
+        let told: Vec<_> = (0..CHANNEL_CAPACITY).map(|_| table.taken_by_itself(0)).collect();
+        assert_eq!(told, [vec![false; CHANNEL_CAPACITY as usize - 1], vec![true]].concat());
+        assert!(table.any_has_capacity());
+        assert!(!table.state(0).can_be_taken_over());
+        assert_eq!(table.taken(0), table.wants_connection());
+        assert_eq!(table.state(0).queued(), 0, "never below zero");
     }
 
     #[test]
-    fn what_waits_for_one_who_is_on_the_way_is_left_to_him() {
-        assert!(!State(WAITS | 1).can_be_relieved());
-        assert!(State(WAITS | ABSENT | 1).can_be_relieved(), "stopped while it waited");
-        assert!(State(LEFT | 1).can_be_relieved());
-        assert!(State(1).can_be_relieved());
-        assert!(!State(0).can_be_relieved());
+    fn the_channel_of_a_worker_that_was_woken_is_left_to_it() {
+        assert!(!State(WAITS | 1).can_be_taken_over());
+        assert!(State(WAITS | ABSENT | 1).can_be_taken_over(), "stopped while it waited");
+        assert!(State(LEFT | 1).can_be_taken_over());
+        assert!(State(1).can_be_taken_over());
+        assert!(!State(0).can_be_taken_over());
     }
 }

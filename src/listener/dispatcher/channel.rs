@@ -1,7 +1,7 @@
 //! A worker's channel: accepted connections on their way to it, each a message with a descriptor (SCM_RIGHTS).
 //!
-//! Every process holds both ends of every channel, so that what is on its way outlives whoever dies, and can be taken by
-//! somebody else. A message without a descriptor is a *nudge*: it wakes a worker to look around, and means nothing more.
+//! Every process holds both ends of every channel, so a connection on its way survives the death of any process, and another
+//! worker can take it. A message without a descriptor is a *nudge*: it wakes a worker to look at other channels.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -14,12 +14,11 @@ use crate::sys::fdpass;
 const BYTES: usize = 18;
 const NUDGE: &[u8] = b"n";
 
-/// What came through a channel.
 #[derive(Debug)]
 pub enum Message {
     /// A connection.
     Connection(Accepted),
-    /// Look around.
+    /// Look at the other channels.
     Nudge,
 }
 
@@ -31,8 +30,6 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A new one, empty.
-    ///
     /// # Errors
     /// `EMFILE`.
     pub fn new() -> io::Result<Self> {
@@ -40,7 +37,7 @@ impl Channel {
         Ok(Self { entrance, exit })
     }
 
-    /// The end from which its worker takes.
+    /// The end from which its worker reads.
     pub fn exit(&self) -> BorrowedFd<'_> {
         self.exit.as_fd()
     }
@@ -53,7 +50,7 @@ impl Channel {
         fdpass::send_one(self.entrance.as_fd(), Some(accepted.stream.as_fd()), &encode(accepted.peer))
     }
 
-    /// Wakes the worker. Should the channel be full, it is awake already.
+    /// Wakes the worker. If the channel is full, the worker is awake already.
     pub fn nudge(&self) {
         let _ = fdpass::send_one(self.entrance.as_fd(), None, NUDGE);
     }
@@ -78,7 +75,7 @@ impl Channel {
     /// # Errors
     /// Those of ioctl(2).
     pub fn len(&self) -> io::Result<u64> {
-        // Nudges count for so little that a handful of them are not one connection; a count too high is soon put right.
+        // Nudges are so short that a few of them do not count as a connection; too high a count is soon corrected.
         Ok(fdpass::bytes_waiting(self.exit.as_fd())? as u64 / BYTES as u64)
     }
 }
@@ -91,7 +88,7 @@ pub fn receive(exit: BorrowedFd<'_>, wait: bool) -> io::Result<Message> {
     let mut bytes = [0; BYTES];
     match fdpass::receive_one(exit, &mut bytes, wait) {
         Ok((BYTES, Some(stream))) => Ok(Message::Connection(Accepted { stream, peer: decode(bytes) })),
-        // No descriptor with it: a nudge, or one that this process has no room for, and then it is gone.
+        // The descriptor was lost because this process has too many open.
         Ok((BYTES, None)) => Err(io::Error::from_raw_os_error(libc::EMFILE)),
         Ok(_) => Ok(Message::Nudge),
         Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Err(io::ErrorKind::Interrupted.into()),
@@ -146,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nudge_is_no_connection() {
+    fn a_nudge_is_not_a_connection() {
         let channel = Channel::new().unwrap();
         channel.nudge();
         assert!(matches!(receive(channel.exit(), true).unwrap(), Message::Nudge));

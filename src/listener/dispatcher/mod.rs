@@ -1,19 +1,18 @@
-//! Handing over: a dispatcher process accepts every connection and passes it to a worker of its choice. The common part
-//! of `dispatch` and `least-loaded`, which differ in the choice ([`Policy`]) alone.
+//! A dispatcher process accepts every connection and passes it to a worker. The common part of `dispatch` and `least-loaded`,
+//! which differ only in the choice of the worker ([`Policy`]).
 //!
 //! Mechanism: the dispatcher blocks in accept() and sends the descriptor through the worker's [channel]; a worker blocks
-//! in recvmsg(). What keeps a stuck worker from stranding connections is the *[desk]*: the dispatcher accepts only while some
-//! worker has room, prefers one that waits, and passes at most [`desk::ROOM`] connections to one that does not. Everything else
-//! stays in the accept queue. A worker that becomes idle first takes what waits for others that are busy, stopped or dead, so that
-//! the channels together are one queue that idle workers empty: work conservation.
+//! in recvmsg(). The [`DispatchTable`] keeps a stuck worker from stranding connections: the dispatcher accepts only while some
+//! worker has capacity, prefers a waiting one, and passes at most [`dispatch_table::CHANNEL_CAPACITY`] connections to one that
+//! does not wait. Everything else stays in the accept queue. A worker that becomes idle first takes connections from the channels
+//! of busy, stopped or dead workers. So the channels together are one queue that idle workers empty: work conservation.
 //!
-//! Nothing that was passed is lost while the instance lives: all processes hold all channels. A dispatcher that dies loses the
-//! one connection it has in hand, if any, between two system calls; one that is stopped is replaced, and made to go on (SIGCONT) so
-//! that it passes on what it has in hand, and ends.
-//! A worker that leaves empties its channel; workers leave after their dispatcher.
+//! No passed connection is lost while the instance lives, because all processes hold all channels. A dispatcher that dies loses
+//! at most the one connection that it has between two system calls. One that is stopped is replaced, and continued (SIGCONT) so
+//! that it passes on what it has and ends. A worker that leaves empties its channel; workers leave after their dispatcher.
 
 pub mod channel;
-pub mod desk;
+pub mod dispatch_table;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -26,7 +25,7 @@ use super::{Accepted, Acceptor, Auxiliary, Loss, Promises, Seat, Siblings, Sprea
 use crate::scoreboard::{Row, add};
 use crate::sys::signal::{Interruptible, stopped};
 use channel::{Channel, Message};
-use desk::{Desk, Policy};
+use dispatch_table::{DispatchTable, Policy};
 
 /// What the auxiliary process is called.
 pub const DISPATCHER: &str = "dispatcher";
@@ -45,14 +44,14 @@ pub const PROMISES: Promises = Promises {
 /// What all processes of a generation share.
 #[derive(Debug)]
 struct Shared {
-    desk: Desk,
+    table: DispatchTable,
     channels: Vec<Channel>,
-    /// Wakes the dispatcher when it waits for room.
+    /// Wakes the dispatcher when it waits for capacity.
     bell: EventFd,
 }
 
 impl Shared {
-    /// Tells the dispatcher that there is room, if it waits for that.
+    /// Wakes the dispatcher if it waits for capacity.
     fn ring(&self, wanted: bool) {
         if wanted {
             // It fails only when the counter is full, and then the dispatcher is awake.
@@ -60,39 +59,39 @@ impl Shared {
         }
     }
 
-    /// Passes a connection to the worker that should have it.
+    /// Passes a connection to a worker.
     ///
     /// # Errors
-    /// Those of [`Channel::pass`]; then the connection is the caller's still.
+    /// Those of [`Channel::pass`]; the caller then still has the connection.
     fn pass(&self, policy: Policy, open: impl Fn(usize) -> u64, accepted: &Accepted) -> io::Result<()> {
-        // All may be busy. It was accepted all the same, and is safer in a channel than here.
-        let chosen = self.desk.choose(policy, open).unwrap_or_else(|| self.desk.anybody());
-        self.desk.passing(chosen);
+        // All may be busy, but the connection is accepted already, and safer in a channel than here.
+        let chosen = self.table.choose(policy, open).unwrap_or_else(|| self.table.next_in_turn());
+        self.table.passing(chosen);
         if let Err(error) = self.channels[chosen].pass(accepted) {
-            self.desk.taken(chosen);
+            self.table.taken(chosen);
             return Err(error);
         }
         // A worker may have begun to wait, or the chosen one gone, since they were looked at.
-        if self.desk.state(chosen).can_be_relieved() {
-            self.call_for_relief();
+        if self.table.state(chosen).can_be_taken_over() {
+            self.wake_idle_worker();
         }
         Ok(())
     }
 
-    /// Has an idle worker look for what others do not come to.
-    fn call_for_relief(&self) {
-        if let Some(idle) = self.desk.idle() {
+    /// Has an idle worker look at the channels of others.
+    fn wake_idle_worker(&self) {
+        if let Some(idle) = self.table.idle() {
             self.channels[idle].nudge();
         }
     }
 
-    /// Takes a connection from a channel of somebody else's who does not see to it.
-    fn relieve(&self, me: usize) -> io::Result<Option<Accepted>> {
-        let workers = self.desk.workers();
+    /// Takes a connection from the channel of a worker that is busy, stopped or dead.
+    fn take_from_others(&self, me: usize) -> io::Result<Option<Accepted>> {
+        let workers = self.table.workers();
         let others = (1..workers).map(|step| (me + step) % workers);
-        for other in others.filter(|&other| self.desk.state(other).can_be_relieved()) {
+        for other in others.filter(|&other| self.table.state(other).can_be_taken_over()) {
             if let Some(accepted) = self.channels[other].take()? {
-                self.ring(self.desk.taken(other));
+                self.ring(self.table.taken(other));
                 return Ok(Some(accepted));
             }
         }
@@ -102,19 +101,17 @@ impl Shared {
 
 /// The supervisor's side.
 #[derive(Debug)]
-pub struct Handing {
+pub struct Dispatching {
     shared: Arc<Shared>,
     policy: Policy,
 }
 
-impl Handing {
-    /// For so many workers.
-    ///
+impl Dispatching {
     /// # Errors
     /// `EMFILE`, `ENOMEM`.
     pub fn open(policy: Policy, workers: usize) -> io::Result<Box<dyn Strategy>> {
         let shared = Shared {
-            desk: Desk::new(workers)?,
+            table: DispatchTable::new(workers)?,
             channels: (0..workers).map(|_| Channel::new()).collect::<io::Result<_>>()?,
             bell: EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?,
         };
@@ -122,19 +119,19 @@ impl Handing {
     }
 }
 
-impl Strategy for Handing {
+impl Strategy for Dispatching {
     fn acceptor(&self, seat: Seat<'_>) -> io::Result<Box<dyn Acceptor>> {
         let (shared, me) = (Arc::clone(&self.shared), seat.worker);
         let exit = Interruptible::new(shared.channels[me].exit())?;
-        // What waits is a predecessor's.
-        shared.ring(shared.desk.sits_down(me, shared.channels[me].len()?));
+        // The channel may hold connections of a predecessor.
+        shared.ring(shared.table.register(me, shared.channels[me].len()?));
         Ok(Box::new(Receiver { shared, me, exit }))
     }
 
     fn auxiliary(&self, seat: Seat<'_>) -> io::Result<Box<dyn Auxiliary>> {
         let listener = Interruptible::new(seat.sockets[0].as_fd())?;
         let bell = Interruptible::new(self.shared.bell.as_fd())?;
-        self.shared.desk.set_hungry(false);
+        self.shared.table.set_wants_connection(false);
         Ok(Box::new(Dispatcher {
             shared: Arc::clone(&self.shared),
             policy: self.policy,
@@ -146,8 +143,8 @@ impl Strategy for Handing {
     }
 
     fn gone(&self, worker: usize) {
-        if self.shared.desk.absent(worker, true).queued() > 0 {
-            self.shared.call_for_relief();
+        if self.shared.table.absent(worker, true).queued() > 0 {
+            self.shared.wake_idle_worker();
         }
     }
 
@@ -159,14 +156,14 @@ impl Strategy for Handing {
     fn take_over(&self, connections: Vec<Accepted>) {
         for accepted in connections {
             if let Err(error) = self.shared.pass(self.policy, |_| 0, &accepted) {
-                tracing::error!("a connection is lost that could not be passed to a worker: {error}");
+                tracing::error!("cannot pass a connection to a worker; it is lost: {error}");
             }
         }
     }
 
     fn back(&self, worker: usize) {
-        let state = self.shared.desk.absent(worker, false);
-        self.shared.ring(state.has_room() && self.shared.desk.is_hungry());
+        let state = self.shared.table.absent(worker, false);
+        self.shared.ring(state.has_capacity() && self.shared.table.wants_connection());
     }
 }
 
@@ -179,38 +176,38 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// What is there without waiting: its own first, then what others do not come to.
+    /// Takes a connection without waiting: from its own channel first, then from those of others.
     fn at_hand(&self) -> io::Result<Option<Accepted>> {
-        let Shared { desk, channels, .. } = &*self.shared;
-        if desk.state(self.me).queued() > 0
+        let Shared { table, channels, .. } = &*self.shared;
+        if table.state(self.me).queued() > 0
             && let Some(accepted) = channels[self.me].take()?
         {
-            self.shared.ring(desk.taken_by_owner(self.me));
+            self.shared.ring(table.taken_by_itself(self.me));
             return Ok(Some(accepted));
         }
-        self.shared.relieve(self.me)
+        self.shared.take_from_others(self.me)
     }
 
-    /// Says that it waits, looks once more, and sleeps until a message comes.
+    /// Announces that it waits, looks once more, and sleeps until a message comes.
     fn sleep(&self) -> io::Result<Option<Accepted>> {
-        let Shared { desk, channels, .. } = &*self.shared;
-        if desk.state(self.me).queued() > 0 {
-            // On its way, or a count that a death has left too high.
-            desk.recounted(self.me, channels[self.me].len()?);
+        let Shared { table, channels, .. } = &*self.shared;
+        if table.state(self.me).queued() > 0 {
+            // A connection is on its way, or a dead process left too high a count.
+            table.recounted(self.me, channels[self.me].len()?);
         }
-        self.shared.ring(desk.waits(self.me, true));
-        // Somebody may have been passed a connection, since there was nobody who waited.
-        if let Some(accepted) = self.shared.relieve(self.me)? {
-            desk.waits(self.me, false);
+        self.shared.ring(table.waits(self.me, true));
+        // The dispatcher may have passed a connection to a busy worker because none was waiting.
+        if let Some(accepted) = self.shared.take_from_others(self.me)? {
+            table.waits(self.me, false);
             return Ok(Some(accepted));
         }
         match channel::receive(self.exit.as_fd(), true) {
             Ok(Message::Connection(accepted)) => {
-                self.shared.ring(desk.taken_by_owner(self.me));
+                self.shared.ring(table.taken_by_itself(self.me));
                 Ok(Some(accepted))
             }
             other => {
-                desk.waits(self.me, false);
+                table.waits(self.me, false);
                 other.map(|_| None)
             }
         }
@@ -235,14 +232,14 @@ impl Acceptor for Receiver {
         }
     }
 
-    /// What is in its channel, and in those of workers that are not there to take it.
+    /// Takes the connections in its own channel and in those of absent workers.
     fn leave(&mut self, _: &Row) -> Vec<Accepted> {
-        let Shared { desk, channels, .. } = &*self.shared;
-        desk.leaves(self.me);
+        let Shared { table, channels, .. } = &*self.shared;
+        table.leaves(self.me);
         let mut remaining = Vec::new();
-        for worker in (0..desk.workers()).filter(|&worker| !desk.state(worker).is_there()) {
+        for worker in (0..table.workers()).filter(|&worker| !table.state(worker).is_there()) {
             while let Ok(Some(accepted)) = channels[worker].take() {
-                self.shared.ring(desk.taken(worker));
+                self.shared.ring(table.taken(worker));
                 remaining.push(accepted);
             }
         }
@@ -263,24 +260,24 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Returns when some worker can be passed a connection.
-    fn await_room(&self) -> io::Result<()> {
-        let desk = &self.shared.desk;
-        while !desk.anyone_free() {
-            desk.set_hungry(true);
-            // Somebody may have got room before he could see that it is waited for.
-            if !desk.anyone_free() {
+    /// Waits until some worker has capacity.
+    fn await_capacity(&self) -> io::Result<()> {
+        let table = &self.shared.table;
+        while !table.any_has_capacity() {
+            table.set_wants_connection(true);
+            // A worker may have got capacity before it could see that the dispatcher waits.
+            if !table.any_has_capacity() {
                 nix::unistd::read(self.bell.as_fd(), &mut [0; 8])?;
                 if stopped() {
                     return Err(io::ErrorKind::Interrupted.into());
                 }
             }
-            desk.set_hungry(false);
+            table.set_wants_connection(false);
         }
         Ok(())
     }
 
-    /// Passes the connection in hand to the worker that should have it. If that fails, it stays in hand.
+    /// Passes the connection in hand to a worker. If that fails, it stays in hand.
     fn pass(&mut self) -> io::Result<()> {
         let Some(accepted) = &self.in_hand else { return Ok(()) };
         let open = |worker| self.siblings.row(worker).map_or(0, |row| row.open.load(Relaxed));
@@ -293,7 +290,7 @@ impl Dispatcher {
 impl Auxiliary for Dispatcher {
     fn step(&mut self, row: &Row) -> io::Result<()> {
         if self.in_hand.is_none() {
-            self.await_room()?;
+            self.await_capacity()?;
             self.in_hand = Some(socket::accept(self.listener.as_fd())?);
             add(&row.wakeups, 1);
             add(&row.accepted, 1);
@@ -303,7 +300,7 @@ impl Auxiliary for Dispatcher {
 
     fn leave(&mut self) {
         if let Err(error) = self.pass() {
-            tracing::error!("a connection is lost that could not be passed to a worker: {error}");
+            tracing::error!("cannot pass a connection to a worker; it is lost: {error}");
         }
     }
 }
