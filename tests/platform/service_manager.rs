@@ -115,7 +115,8 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
 fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
     let sandbox = Sandbox::new();
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
-    fails_from(&sandbox, &[], fs::File::open("/dev/null").unwrap(), "x").fails(1, "not a listening TCP socket");
+    fails_from(&sandbox, &[], fs::File::open("/dev/null").unwrap(), "x")
+        .fails(1, "not a listening TCP socket");
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     fails_from(&sandbox, &[], udp, "x").fails(1, "not a listening TCP socket");
     fails_from(&sandbox, &[], listener(), "x:y").fails(1, "FileDescriptorName=http");
