@@ -1,18 +1,17 @@
-//! Why the program ends with an error: the message for the user, and the exit code.
+//! Errors that end the program, with their exit codes.
 
-/// One line that names the object and the way out.
+/// One line that names the object and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was asked for makes no sense: exit code 2.
+    /// Exit code 2: the request makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// It made sense and did not work: exit code 1.
+    /// Exit code 1: it could not be carried out.
     #[error("{0}")]
     Failed(String),
 }
 
 impl Error {
-    /// The exit code: 1 failed, 2 usage.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

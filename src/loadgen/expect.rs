@@ -1,17 +1,17 @@
-//! What a run is expected to show: `p99<5ms`, `errors<1%`, `rate>=1000`. It parses such texts and judges a record by
-//! them. Pure; it does not know files, exit codes or reasons.
+//! Expectations such as `p99<5ms`, `errors<1%`, `rate>=1000`: parsed, and checked against a record. Pure.
 
 use std::str::FromStr;
 
-use crate::loadgen::count::failure;
+use crate::loadgen::count::failure::{self, Failure};
+use crate::loadgen::count::tally::PHASES;
 use crate::measure::histogram;
 use crate::measure::record::{self, RunRecord, Summary};
 
-/// What can be compared, for help and for the error about an unknown one.
-pub const METRICS: &str = "p50 p90 p99 p99.9 or any other percentile, min, mean, max (of the response time, or of \
+/// All metrics, for the error about an unknown one.
+const METRICS: &str = "p50 p90 p99 p99.9 or any other percentile, min, mean, max (of the response time, or of \
                            service, connect, first_byte, send_lag: service.p99); rate; errors (or failed), \
                            errors.KIND, status.404, status.5xx, completed, started, unsent, held, unfinished";
-/// The comparisons, longest first.
+/// Longest first.
 const OPERATORS: [(&str, Compare); 6] = [
     ("<=", Compare::AtMost),
     (">=", Compare::AtLeast),
@@ -44,7 +44,7 @@ impl Compare {
     }
 }
 
-/// What is read off one phase's times.
+/// A statistic of a phase's times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Statistic {
     Min,
@@ -54,17 +54,16 @@ enum Statistic {
     Percentile(f64),
 }
 
-/// What is compared.
 #[derive(Clone, Debug, PartialEq)]
 enum Metric {
-    /// A time of a phase, in us.
+    /// A statistic of a phase, in us.
     Time(&'static str, Statistic),
     /// Completed requests per second.
     Rate,
     Failed,
     /// Failures of one kind.
     Failure(&'static str),
-    /// Responses whose status begins so.
+    /// Responses whose status starts with these digits.
     Status(String),
     Completed,
     Started,
@@ -73,7 +72,6 @@ enum Metric {
     Unfinished,
 }
 
-/// One expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     text: String,
@@ -83,46 +81,45 @@ pub struct Expectation {
     unit: Unit,
 }
 
-/// In what the bound is written: what one of it is in the unit of the metric (us, per second, requests).
+/// The unit of the bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Unit {
+    /// This many of the metric's unit (us, per second, requests).
     One(f64),
-    /// A part in a hundred of the requests that could have counted.
+    /// A share of the requests that could have counted.
     Percent,
 }
 
 impl Expectation {
-    /// As it was typed, without spaces.
+    /// As typed, without spaces.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it asks for little of something that grows with load: a time, failures, arrivals that had to wait. An
-    /// objective of a search has to.
+    /// Whether it is an upper bound on something that grows with load: a time, failures, delayed arrivals. An objective
+    /// of a search must be one.
     pub fn is_upper_bound(&self) -> bool {
         let grows = !matches!(self.metric, Metric::Rate | Metric::Completed | Metric::Started);
         let none = self.compare == Compare::Is && self.bound == 0.0;
         grows && (none || matches!(self.compare, Compare::Below | Compare::AtMost))
     }
 
-    /// Whether it speaks of failed requests.
     pub fn is_about_failures(&self) -> bool {
         matches!(self.metric, Metric::Failed)
     }
 
-    /// Whether it speaks of a time.
     pub fn is_about_time(&self) -> bool {
         matches!(self.metric, Metric::Time(..))
     }
 
-    /// What the run shows of it. A run without what is needed to tell does not meet it.
+    /// Compares a record with it; a record without a value fails.
     pub fn judge(&self, record: &RunRecord) -> record::Expectation {
         let value = self.value(record).filter(|value| value.is_finite());
         let holds = value.is_some_and(|value| self.compare.holds(value, self.bound));
         record::Expectation { text: self.text.clone(), value, holds }
     }
 
-    /// In the unit of the bound.
+    /// The record's value in the unit of the bound.
     fn value(&self, record: &RunRecord) -> Option<f64> {
         let (count, whole) = match &self.metric {
             Metric::Time(phase, statistic) => return Some(time_us(record, phase, *statistic)? / self.one()),
@@ -151,7 +148,7 @@ impl Expectation {
     }
 }
 
-/// Expectations for people: one line each; nothing without any.
+/// Results as text, one line each.
 pub fn text(judged: &[record::Expectation]) -> String {
     let label = |index: usize| if index == 0 { "expected" } else { "" };
     let lines =
@@ -159,13 +156,9 @@ pub fn text(judged: &[record::Expectation]) -> String {
     lines.collect()
 }
 
-/// One of them.
 pub fn line(judged: &record::Expectation) -> String {
     let verdict = if judged.holds { "holds" } else { "FAILED" };
-    let value = judged
-        .value
-        .map(|value| format!("{:.3}", value))
-        .unwrap_or_else(|| "no request to tell it by".into());
+    let value = judged.value.map_or_else(|| "no matching requests".into(), |value| format!("{value:.3}"));
     format!("{}: {verdict} ({value})", judged.text)
 }
 
@@ -206,9 +199,9 @@ impl FromStr for Expectation {
 }
 
 fn metric(name: &str) -> Result<Metric, String> {
-    let unknown = || format!("no metric {name:?}; there are {METRICS}");
+    let unknown = || format!("no metric {name:?}; known metrics are {METRICS}");
     let (group, member) = name.split_once('.').unwrap_or((name, ""));
-    // `p99.9` has a dot, and no group.
+    // `p99.9` has a dot but no group.
     if let Some(statistic) = statistic(name) {
         return Ok(Metric::Time("response", statistic));
     }
@@ -221,16 +214,14 @@ fn metric(name: &str) -> Result<Metric, String> {
         ("held", "") => Metric::Held,
         ("unfinished", "") => Metric::Unfinished,
         ("errors", kind) => {
-            let known = failure::ALL.into_iter().map(failure::Failure::name);
-            Metric::Failure(known.clone().find(|name| *name == kind).ok_or_else(|| {
-                format!("no kind of error {kind:?}; there are {}", known.collect::<Vec<_>>().join(" "))
-            })?)
+            let unknown =
+                || format!("no kind of error {kind:?}; known kinds are {}", failure::NAMES.join(" "));
+            Metric::Failure(Failure::named(kind).ok_or_else(unknown)?.name())
         }
         ("status", class) => Metric::Status(status(class).ok_or_else(unknown)?),
         (phase, member) => {
-            let phases = ["response", "service", "connect", "first_byte", "send_lag"];
-            let phase = phases.into_iter().find(|name| *name == phase).ok_or_else(unknown)?;
-            Metric::Time(phase, statistic(member).ok_or_else(unknown)?)
+            let phase = PHASES.into_iter().find(|known| known.name() == phase).ok_or_else(unknown)?;
+            Metric::Time(phase.name(), statistic(member).ok_or_else(unknown)?)
         }
     })
 }
@@ -246,7 +237,7 @@ fn statistic(name: &str) -> Option<Statistic> {
     Some(Statistic::Percentile(plain_number(digits).filter(|percent| *percent <= 100.0)?))
 }
 
-/// `404` or `4xx`, as the digits that decide. Only final statuses of responses are counted.
+/// The deciding digits of `404` or `4xx`; only final statuses are counted.
 fn status(class: &str) -> Option<String> {
     let digits = class.strip_suffix("xx").unwrap_or(class);
     let right = digits.len() == if digits == class { 3 } else { 1 };
@@ -263,19 +254,19 @@ fn plain_number(text: &str) -> Option<f64> {
 fn bound(text: &str, metric: &Metric) -> Result<(f64, Unit), String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = plain_number(number).ok_or_else(|| format!("{text:?} does not begin with a number"))?;
+    let number = plain_number(number).ok_or_else(|| format!("{text:?} does not start with a number"))?;
     let unit = match (metric, unit) {
         (Metric::Time(..), "us") => Unit::One(1.0),
         (Metric::Time(..), "ms") => Unit::One(1e3),
         (Metric::Time(..), "s") => Unit::One(1e6),
-        (Metric::Time(..), _) => return Err(format!("a time needs a unit, us, ms or s: not {text:?}")),
+        (Metric::Time(..), _) => return Err(format!("a time needs a unit (us, ms or s), unlike {text:?}")),
         (Metric::Rate, "" | "/s") => Unit::One(1.0),
         (Metric::Rate, _) => {
-            return Err(format!("a rate is a number per second, without a unit: not {text:?}"));
+            return Err(format!("a rate is a number per second without a unit, unlike {text:?}"));
         }
         (_, "") => Unit::One(1.0),
         (_, "%") => Unit::Percent,
-        _ => return Err(format!("a count is a number, or a share in %: not {text:?}")),
+        _ => return Err(format!("a count is a number or a share in %, unlike {text:?}")),
     };
     Ok((number, unit))
 }

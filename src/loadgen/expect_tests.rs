@@ -1,4 +1,4 @@
-//! Expectations: what is accepted, what is refused, and what a record shows of them.
+//! Expectations: accepted and refused texts, and how records compare.
 
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ fn counts_are_numbers_or_shares_of_what_could_have_counted() {
 }
 
 #[test]
-fn what_cannot_be_told_does_not_hold() {
+fn an_expectation_with_no_matching_requests_fails() {
     let nothing = RunRecord::default();
     for text in
         ["p99<1s", "connect.max<1s", "service.p95>0us", "errors<1%", "status.200>=0%", "rate<5", "unsent<1%"]
@@ -73,7 +73,7 @@ fn what_cannot_be_told_does_not_hold() {
 }
 
 #[test]
-fn misuse_says_what_there_is() {
+fn errors_name_the_known_metrics() {
     for (text, what) in [
         ("p98", "METRIC"),
         ("p99=5ms", "comparisons"),
@@ -108,12 +108,12 @@ fn an_objective_is_an_upper_bound_of_something_that_grows_with_load() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in ".{0,40}") {
+    fn arbitrary_text_never_panics(text in ".{0,40}") {
         let _ = parse(&text);
     }
 
     #[test]
-    fn no_text_of_the_right_letters_makes_it_panic(text in "[a-z_p0-9.<>=!%]{0,24}") {
+    fn arbitrary_text_of_the_right_letters_never_panics(text in "[a-z_p0-9.<>=!%]{0,24}") {
         if let Ok(expectation) = parse(&text) {
             let _ = expectation.judge(&record());
         }

@@ -1,14 +1,14 @@
 //! The program `loadgen`: HTTP load whose latencies can be trusted.
 //!
 //! ```text
-//! cli       what was typed
-//! plan      what it means: target, connections, addresses, limits
+//! cli       the command line, and the plan that it means
+//! plan      target, request, connections, limits of the machine
 //! schedule  when requests start
-//! engine    one per thread: sends, reads responses
-//! count     what is counted meanwhile, per thread and together
-//! session   a run from its start to its end
-//! verdict   what a run is good for, by fixed rules; expect: what was demanded of it
-//! search    the highest rate that holds an objective
+//! engine    the sending thread
+//! count     counts per thread, and their combination
+//! session   one run
+//! verdict   whether the figures can be used; expect: expectations of the user
+//! search    the highest rate that meets an objective
 //! output    record, text, files, merge
 //! view      the live view
 //! ```
@@ -21,6 +21,7 @@ pub mod count;
 pub mod engine;
 pub mod error;
 pub mod expect;
+mod figures;
 pub mod output;
 pub mod plan;
 pub mod schedule;
@@ -53,12 +54,11 @@ use view::View;
 
 /// Exit code of a run whose verdict is INVALID.
 const INVALID: u8 = 3;
-/// Exit code of a run that did not meet an expectation.
+/// Exit code after an unmet expectation.
 const UNMET: u8 = 4;
-/// Exit code after a second Ctrl-C: 128 and the number of SIGINT, as shells have it.
+/// Exit code after a second Ctrl-C: 128 + SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// The program `loadgen`.
 pub fn main() -> ExitCode {
     parse().and_then(|args| args.map_or(Ok(0), |args| run(&args))).map_or_else(
         |error| {
@@ -69,8 +69,7 @@ pub fn main() -> ExitCode {
     )
 }
 
-/// The arguments; none where help or the version was asked for, which are printed here. Misuse is one line, like every
-/// other error.
+/// The arguments; `None` after printing help or the version. Misuse is reported in one line, like every error.
 fn parse() -> Result<Option<Args>, Error> {
     let error = match Args::try_parse() {
         Ok(args) => return Ok(Some(args)),
@@ -113,12 +112,11 @@ fn run(args: &Args) -> Result<u8, Error> {
     };
     drop(view);
     record.expectations = args.search.expect.iter().map(|expected| expected.judge(&record)).collect();
-    tell(&record, json, args.output.quiet)?;
+    print_result(&record, json, args.output.quiet)?;
     files.finish(&record, findings.tally.histogram(Phase::Response))?;
     exit_code(&record)
 }
 
-/// One run, as planned.
 fn run_once(
     plan: &Plan,
     interrupt: &Arc<Interrupt>,
@@ -150,7 +148,7 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
     let files = Files::open(Paths { json, hgrm, ..Paths::default() })?;
     let merged = merge::merge(&records, misfits);
     let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
-    tell(&record, json, args.quiet)?;
+    print_result(&record, json, args.quiet)?;
     files.finish(&record, &response)?;
     exit_code(&record)
 }
@@ -162,18 +160,17 @@ fn read_record(path: &Path) -> Result<merge::Named, Error> {
     let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     match record.schema {
         1..=SCHEMA => Ok((shown.to_string(), record)),
-        schema => Err(failed(format!("its schema {schema} is newer than this program; use a newer one"))),
+        schema => Err(failed(format!("its schema {schema} is newer than this program; use a newer loadgen"))),
     }
 }
 
-/// What cannot be used is told from what was not met, and that from what holds nowhere.
 fn exit_code(record: &RunRecord) -> Result<u8, Error> {
     let search = record.search.as_ref().map(|search| search.outcome.as_str());
     match record {
         record if record.verdict == "INVALID" && search.is_none() => Ok(INVALID),
         _ if search == Some("generator") => Ok(INVALID),
         _ if search == Some("none") => {
-            Err(Error::Failed("no rate holds the objective: see the search above, or lower --rate".into()))
+            Err(Error::Failed("no rate meets the objective: see the search above, or lower --rate".into()))
         }
         record if record.expectations.iter().any(|expected| !expected.holds) => Ok(UNMET),
         RunRecord { completed: 0, plan, .. } => {
@@ -183,8 +180,8 @@ fn exit_code(record: &RunRecord) -> Result<u8, Error> {
     }
 }
 
-/// The result on standard output: as JSON where `json` is `-`, else as text unless `quiet`.
-fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Error> {
+/// Prints the result: as JSON if `json` is `-`, else as text unless `quiet`.
+fn print_result(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Error> {
     let to_stdout = json == Some(Path::new("-"));
     if to_stdout {
         print(&files::as_json(record)?)?;
@@ -202,11 +199,11 @@ fn tell(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// The first SIGINT or SIGTERM ends the run, which then reports what it has; the second ends the program.
+/// The first SIGINT or SIGTERM ends the run, which then reports; the second ends the program.
 fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     let failed = |error: io::Error| Error::Failed(format!("cannot watch for signals: {error}"));
-    // Threads inherit the mask: from here on only the watcher sees these signals.
+    // Threads inherit the mask, so that only the watcher receives these signals.
     signals.thread_block().map_err(|error| failed(error.into()))?;
     let interrupt = Arc::new(Interrupt::default());
     let seen = interrupt.clone();
@@ -223,7 +220,6 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
     Ok(interrupt)
 }
 
-/// Writes to standard output; a reader that has gone away is not a failure.
 fn print(text: &str) -> Result<(), Error> {
     stdio::print(text).map_err(Error::Failed)
 }

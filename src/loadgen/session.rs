@@ -1,4 +1,4 @@
-//! One run: threads that send, and the collector of what they count. It prints nothing and writes nothing.
+//! One run: the threads that send, and the collector of their counts. It prints and writes nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -15,28 +15,25 @@ use crate::loadgen::error::Error;
 use crate::loadgen::plan::Plan;
 use crate::measure::series::IntervalSummary;
 
-/// Empty tallies that each thread can take at once: it hands over at most one of each kind per interval.
-const SPARE_TALLIES: usize = 2;
+/// Empty tallies per thread: one of each kind in use, and one of each with the collector.
+const SPARE_TALLIES: usize = 4;
 
-/// What a run found.
 #[derive(Debug)]
 pub struct Findings {
-    /// All requests of the measured time.
+    /// Of the measured time.
     pub tally: Tally,
-    /// The course of the run, in the order of time, warm-up included.
+    /// In chronological order, warm-up included.
     pub intervals: Vec<IntervalSummary>,
-    /// One for each thread.
-    pub found: Vec<ThreadUse>,
-    /// The run was stopped before its end.
+    pub threads: Vec<ThreadUse>,
     pub interrupted: bool,
     /// When the first request was due, in ns since 1970.
     pub start_unix_ns: u64,
 }
 
-/// Runs all threads of `plan` to their end; `observe` sees every interval, in order, as soon as it is complete.
+/// Carries out `plan`; `observe` is called for every interval, in order, as soon as it is complete.
 ///
 /// # Errors
-/// A thread could not go on. A server that cannot be reached is not an error here: see [`Control::unreachable`].
+/// A thread failed. An unreachable server is not an error here: see [`Control::unreachable`].
 pub fn run(
     plan: &Plan,
     control: &Arc<Control>,
@@ -75,9 +72,9 @@ pub fn run(
             Ok(used) => used.map_err(failed),
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        let found = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
+        let threads = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
         let interrupted = control.is_interrupted();
-        Ok(Findings { tally, intervals, found, interrupted, start_unix_ns })
+        Ok(Findings { tally, intervals, threads, interrupted, start_unix_ns })
     })
 }
 

@@ -1,5 +1,5 @@
-//! A server that stalls for a second at a known moment, under a known rate: what cursor, recorder and collector make
-//! of it must equal what the schedule says by hand. The clock is virtual, so that this tests the accounting only.
+//! A server stalls for a second at a known time under a known rate: the figures of cursor, recorder and collector must
+//! equal those computed by hand. The clock is virtual: only the accounting is tested.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -24,7 +24,7 @@ const GAP: u64 = 10 * MS;
 const SERVICE: u64 = MS;
 const STALL: u64 = 4 * S;
 
-/// When a request that is sent at `now` is answered, if the server stalls `from` then on.
+/// When a request sent at `now` is answered, if the server stalls for 1 s at `from`.
 fn answered(now: u64, from: u64) -> u64 {
     let to = from + S;
     if (from..to).contains(&now) { to + SERVICE } else { now + SERVICE }
@@ -69,14 +69,14 @@ fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
     (total, intervals)
 }
 
-/// Response times of the 1000 measured requests by hand, ascending. Request k of the stall was due k gaps into it. As
-/// many as there are connections are answered a service time after its end, and as many again every service time.
+/// Response times of the 1000 measured requests by hand, ascending. Request k of the stall was due k gaps into it. One
+/// request per connection is answered a service time after its end, and again every service time.
 fn by_hand(connections: u64) -> Vec<u64> {
     let mut times: Vec<u64> = (0..1000)
         .map(|number| {
             let stalled = (number * GAP).checked_sub(STALL).map(|into| into / GAP);
             match stalled {
-                // The last one is due when the stall ends, behind all the others.
+                // The last one is due when the stall ends, after all others.
                 Some(k) if k < 100 || (k == 100 && connections < 100) => {
                     S + SERVICE * (1 + k / connections) - k * GAP
                 }

@@ -1,4 +1,4 @@
-//! Whether a run's figures can be used: rules that are fixed before any run, listed in `--help`. Pure.
+//! Whether a run's figures can be used, by the fixed rules that `--help` lists. Pure.
 
 use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::count::failure::Failure;
@@ -6,23 +6,21 @@ use crate::loadgen::count::tally::{Phase, Tally};
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
 
-/// Send lag at p99 that is always allowed, in us.
+/// Permitted send lag at p99, in us.
 const LAG_US: f64 = 1000.0;
-/// Send lag at p99 that is allowed as a share of the response time at p99, which contains it.
+/// Permitted send lag at p99 as a share of the response time at p99, which includes it.
 const LAG_SHARE: f64 = 0.1;
-/// Share of the arrivals that may be left unsent.
+/// Permitted share of unsent arrivals.
 const UNSENT_SHARE: f64 = 0.02;
 
-/// The judgement of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// `OK`, `CLIENT-BOUND` or `INVALID`.
     pub name: &'static str,
-    /// Why it is not `OK`.
     pub reasons: Vec<String>,
 }
 
-/// Judges a run. `busiest`: the largest share of a core that one thread used; `arrivals`: the test of random arrivals.
+/// `busiest`: the largest share of a core that one thread used.
 pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&ArrivalsTest>) -> Verdict {
     let mut reasons = own_failures(tally);
     if tally.started == 0 {
@@ -30,7 +28,7 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
     }
     if open_loop {
         reasons.extend(off_plan(tally));
-        // Where the response time dwarfs a send lag, it dwarfs what that does to the arrivals.
+        // A send lag that is small against the response time also distorts the arrivals little.
         reasons.extend(arrivals.filter(|_| lag_us(tally) <= LAG_US || is_late(tally)).and_then(misfit));
     }
     if !reasons.is_empty() {
@@ -52,23 +50,23 @@ fn own_failures(tally: &Tally) -> Vec<String> {
     let ours = tally.failures().filter(|(failure, _)| failure.is_ours());
     ours.map(|(failure, count)| {
         let what = match failure {
-            Failure::NoDescriptors => "no file descriptor was left (raise it with ulimit -n, or lower -c)",
+            Failure::NoDescriptors => {
+                "no file descriptor was left (raise the limit with ulimit -n, or lower -c)"
+            }
             Failure::NoPorts => {
                 "no local port was left (widen net.ipv4.ip_local_port_range, or lower the rate)"
             }
-            _ => "no socket could be made",
+            _ => "no socket could be created",
         };
         format!("{count} requests could not start because {what}")
     })
     .collect()
 }
 
-/// Send lag at p99, in us.
 fn lag_us(tally: &Tally) -> f64 {
     summary(tally.histogram(Phase::SendLag)).p99_us
 }
 
-/// Response time at p99, in us.
 fn response_us(tally: &Tally) -> f64 {
     summary(tally.histogram(Phase::Response)).p99_us
 }
@@ -82,7 +80,7 @@ fn off_plan(tally: &Tally) -> Vec<String> {
     let planned = tally.started + tally.unsent;
     let held = match tally.held {
         0 => String::new(),
-        held => format!("; {held} arrivals waited for one of the connections of -c"),
+        held => format!("; {held} arrivals waited for a free connection (-c)"),
     };
     if tally.unsent as f64 > planned as f64 * UNSENT_SHARE {
         reasons
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_send_lag_voids_an_open_loop_unless_the_response_dwarfs_it() {
+    fn a_large_send_lag_invalidates_an_open_loop_unless_the_response_is_ten_times_as_long() {
         assert_eq!(name(true, &tally(10, 900_000, 1_000_000), 0.0), "OK");
         assert_eq!(name(true, &tally(10, 2_000_000, 3_000_000), 0.0), "INVALID");
         assert_eq!(name(true, &tally(10, 2_000_000, 30_000_000), 0.0), "OK");
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn arrivals_left_unsent_void_an_open_loop_beyond_two_percent() {
+    fn more_than_two_percent_unsent_arrivals_invalidate_an_open_loop() {
         let mut tally = tally(98, 0, 1000);
         tally.unsent = 2;
         assert_eq!(name(true, &tally, 0.0), "OK");
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn arrivals_that_do_not_fit_void_an_open_loop() {
+    fn arrivals_that_do_not_fit_invalidate_an_open_loop() {
         let test = |statistic| ArrivalsTest { statistic, limit: 4.984, sample: 1000, arrivals_per_span: 1 };
         let judged = |statistic| judge(true, &tally(10, 0, 1000), 0.0, Some(&test(statistic)));
         assert_eq!(judged(4.9).name, "OK");
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_failures_and_empty_runs_are_void_in_any_loop() {
+    fn failures_of_the_generator_and_empty_runs_are_invalid() {
         let mut ported = tally(1000, 0, 1000);
         ported.fail(Failure::NoPorts, String::new);
         assert!(judge(false, &ported, 0.0, None).reasons[0].contains("no local port"));

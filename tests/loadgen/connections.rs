@@ -174,9 +174,9 @@ fn the_text_output_reports_how_connections_were_used() {
     };
     let kept = text(&["-k", "--think", "exp(1us)", "--sources", "127.0.0.2,127.0.0.3"]);
     assert!(kept.contains("connections kept, think time exp(1us), from 2 addresses;"), "{kept}");
-    assert!(kept.contains("1 connection opened, 0 of them again; 8 requests on open ones"), "{kept}");
+    assert!(kept.contains("1 connection opened, 0 reconnects; 8 requests on open connections"), "{kept}");
     let some = text(&["--requests-per-connection", "3", "--client-closes"]);
-    assert!(some.contains("3 requests per connection, closed by us;"), "{some}");
+    assert!(some.contains("3 requests per connection, closed by the client;"), "{some}");
     assert!(some.lines().chain(kept.lines()).all(|line| line.len() <= 80), "{some}{kept}");
 }
 

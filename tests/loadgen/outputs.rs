@@ -289,7 +289,7 @@ fn shards_that_start_together_merge_into_one_record() {
             .output()
             .unwrap();
     let text = String::from_utf8_lossy(&told.stdout);
-    assert!(text.contains("merged of 2 records") && text.contains("100 requests/s (const)"), "{text}");
+    assert!(text.contains("merged from 2 records") && text.contains("100 requests/s (const)"), "{text}");
     let merged = folder.record("m.json");
     assert_eq!(merged.completed, first.completed + second.completed);
     assert_eq!((merged.plan.rate, merged.sources.len()), (Some(100.0), 2));

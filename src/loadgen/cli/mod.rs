@@ -20,7 +20,7 @@ use request::RequestArgs;
 use schedule::ScheduleArgs;
 use search::SearchArgs;
 
-use crate::loadgen::schedule::timing::duration_ns;
+use crate::loadgen::schedule::parse::duration_ns;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,8 +1,7 @@
-//! What the threads of a run counted, brought together interval by interval: each interval once all threads are past
-//! it, and the total of the measured time. It keeps one tally per interval under way and one for the total, however
-//! many requests there are. It knows neither sockets nor files.
+//! Combines what the threads of a run counted: each interval as soon as all threads have passed it, and the total of
+//! the measured time. Memory depends on neither the number of requests nor the length of the run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 
@@ -21,53 +20,41 @@ use crate::sys::clock::{monotonic_ns, realtime_ns};
 /// What all threads did in one interval.
 #[derive(Debug)]
 pub struct Interval {
-    /// Which, from 0. One in which requests of the warm-up ended after it comes twice: with their counts, and with
-    /// those of the measured time.
+    /// From 0. An interval of the measured time in which requests of the warm-up ended comes twice, first with those.
     pub index: u64,
-    /// Its begin in ns since the origin of the run.
+    /// In ns since the origin of the run.
     pub begin_ns: u64,
-    /// Its end in ns since the origin of the run; the last one ends with the run.
+    /// In ns since the origin of the run; the last interval ends with the run.
     pub end_ns: u64,
-    /// Whether the counts are those of requests intended before the measured time.
+    /// Whether the counts are those of requests due before the measured time.
     pub warmup: bool,
-    /// What was started and what ended in it, all threads together.
     pub tally: Box<Tally>,
     /// Arrivals planned in it; 0 in a closed loop.
     pub offered: u64,
 }
 
-/// How a run stands when an interval is complete.
+/// The state of a run when an interval is complete.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
-    /// What is carried out.
     pub plan: &'a Plan,
-    /// The end of the interval in ns since the origin of the run.
-    pub elapsed_ns: u64,
-    /// Whether the interval is one of the warm-up.
-    pub warmup: bool,
     /// The newest complete interval.
     pub last: &'a Interval,
+    /// `last` as it goes into the record.
+    pub summary: &'a IntervalSummary,
     /// All requests of the measured time so far.
     pub total: &'a Tally,
-    /// Connections open now.
-    pub open: u64,
-    /// The largest share of a core that one thread used lately, 0 to 1.
-    pub busiest_thread: f64,
-    /// The summary of `last`, as it goes into the record.
-    pub summary: &'a IntervalSummary,
     /// When the first request was due, in ns since 1970.
     pub start_unix_ns: u64,
 }
 
-/// An interval that not all threads are past.
+/// An interval that not all threads have passed.
 #[derive(Debug, Default)]
 struct Pending {
-    /// Tallies, and the threads that they go back to.
+    /// Tallies, and the threads that they return to.
     measured: Option<(Box<Tally>, usize)>,
     warmup: Option<(Box<Tally>, usize)>,
 }
 
-/// Brings together what the threads hand over.
 #[derive(Debug)]
 pub struct Collector<'a> {
     plan: &'a Plan,
@@ -78,19 +65,19 @@ pub struct Collector<'a> {
     /// The intervals from `first` on.
     pending: VecDeque<Pending>,
     first: u64,
-    /// Per thread: the interval that it counts in now.
+    /// The current interval of each thread.
     reached: Vec<u64>,
     busy: Vec<f64>,
     until: u64,
     start_unix_ns: u64,
-    /// One per thread, to count what was planned; empty in a closed loop.
+    /// One per thread, to count planned arrivals; empty in a closed loop.
     cursors: Vec<Cursor>,
     total: Tally,
     summaries: Vec<IntervalSummary>,
 }
 
 impl<'a> Collector<'a> {
-    /// For the threads of `plan`; `returns`: where each takes empty tallies from.
+    /// `returns`: where each thread of `plan` takes empty tallies from.
     pub fn new(plan: &'a Plan, control: &'a Control, returns: Vec<Sender<Box<Tally>>>) -> Self {
         let threads = returns.len();
         Self {
@@ -110,7 +97,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Takes in what a thread handed over; `observe` sees the intervals that are complete with it.
+    /// Adds a batch; `observe` is called for each interval that it completes.
     pub fn take(&mut self, batch: Batch, observe: &mut dyn FnMut(&Snapshot<'_>)) {
         let intervals = batch.intervals;
         if self.intervals.replace(intervals).is_none() {
@@ -136,15 +123,14 @@ impl<'a> Collector<'a> {
             }
         }
         let complete = self.reached.iter().copied().min().unwrap_or(0);
-        // Those of a run that has ended are `finish`'s: only it knows which one is the last.
+        // The intervals of a run that has ended are left to `finish`: only it knows the last one.
         while complete != u64::MAX && self.first < complete {
             self.complete_first(&intervals, u64::MAX, observe);
         }
     }
 
-    /// The times of the run are known now.
     fn begin(&mut self, window: Window) {
-        // The origin lies in the past: something was handed over since.
+        // The origin is in the past: a batch has come since.
         self.start_unix_ns = realtime_ns().saturating_sub(monotonic_ns().saturating_sub(window.origin));
         if self.plan.timing.is_open_loop() {
             let cursor = |share: &_| Cursor::new(&self.plan.timing, share, window);
@@ -152,16 +138,16 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// All threads have ended: the last intervals, then everything of the measured time, the course of the run, and
-    /// when its first request was due, in ns since 1970.
+    /// Completes the last intervals after all threads have ended. Returns the total of the measured time, all intervals,
+    /// and when the first request was due, in ns since 1970.
     pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>, u64) {
         if let Some(intervals) = self.intervals {
             let last = self.until;
-            // A thread that jumped over intervals has left some without a batch.
+            // A thread that skipped intervals has left some without a batch.
             while self.first < intervals.index(last) {
                 self.complete_first(&intervals, last, observe);
             }
-            // What comes after the end is an interval only if something ended in it.
+            // There is an interval after the end only if a request ended in it.
             let rest =
                 self.pending.front().is_some_and(|rest| rest.measured.is_some() || rest.warmup.is_some());
             if rest || (last > intervals.bounds(self.first).0 && last < intervals.window().end) {
@@ -171,7 +157,7 @@ impl<'a> Collector<'a> {
         (self.total, self.summaries, self.start_unix_ns)
     }
 
-    /// The first interval that is not complete yet is; it ends at `last` where that comes first.
+    /// Completes the first pending interval; it ends no later than `last`.
     fn complete_first(&mut self, intervals: &Intervals, last: u64, observe: &mut dyn FnMut(&Snapshot<'_>)) {
         let index = self.first;
         self.first += 1;
@@ -188,7 +174,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The arrivals due before `until` that were not counted yet: of the warm-up, and of the measured time.
+    /// The arrivals due before `until` and not counted yet: of the warm-up, and of the measured time.
     fn offered(&mut self, until: u64) -> (u64, u64) {
         let passed = self.cursors.iter_mut().map(|cursor| cursor.pass(until));
         passed.fold((0, 0), |sum, (early, due)| (sum.0 + early, sum.1 + due))
@@ -219,17 +205,8 @@ impl<'a> Collector<'a> {
             interrupted: self.control.is_interrupted(),
             ..summarise(&interval, paced)
         };
-        observe(&Snapshot {
-            plan: self.plan,
-            elapsed_ns: end_ns,
-            warmup,
-            last: &interval,
-            total: &self.total,
-            open,
-            busiest_thread,
-            summary: &summary,
-            start_unix_ns: self.start_unix_ns,
-        });
+        let (plan, total, start_unix_ns) = (self.plan, &self.total, self.start_unix_ns);
+        observe(&Snapshot { plan, last: &interval, summary: &summary, total, start_unix_ns });
         self.summaries.push(summary);
         give_back(&self.returns, owner, interval.tally);
     }
@@ -237,7 +214,7 @@ impl<'a> Collector<'a> {
 
 fn give_back(returns: &[Sender<Box<Tally>>], thread: usize, mut tally: Box<Tally>) {
     tally.clear();
-    // A thread that has ended needs none.
+    // Fails if the thread has ended.
     let _ = returns[thread].send(tally);
 }
 
@@ -252,10 +229,7 @@ fn summarise(interval: &Interval, paced: bool) -> IntervalSummary {
         started: tally.started,
         completed: tally.completed,
         failed: tally.failed(),
-        errors: tally
-            .failures()
-            .map(|(failure, count)| (failure.name().into(), count))
-            .collect::<BTreeMap<_, _>>(),
+        errors: tally.failures().map(|(failure, count)| (failure.name().into(), count)).collect(),
         rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
         response: summary(tally.histogram(Phase::Response)),
         service: summary(tally.histogram(Phase::Service)),

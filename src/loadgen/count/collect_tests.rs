@@ -1,4 +1,4 @@
-//! Whatever threads hand over, in whatever order: every interval comes once and in its order, and nothing is lost.
+//! In any order of batches, every interval is reported once and in order, and no request is lost.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -14,18 +14,18 @@ use crate::loadgen::schedule::timing::Timing;
 const MS: u64 = 1_000_000;
 const ORIGIN: u64 = 7_000 * MS;
 
-/// What one thread does: requests of the warm-up or not, and when each ends, in ms after the origin.
+/// Requests of one thread: whether it belongs to the warm-up, and when it ends, in ms after the origin.
 type Requests = Vec<(bool, u64)>;
 
 fn requests() -> impl Strategy<Value = Requests> {
     prop::collection::vec((any::<bool>(), 0u64..2500), 0..30).prop_map(|mut requests| {
         requests.sort_by_key(|(_, end)| *end);
-        // What belongs to the measured time cannot end before it begins.
+        // A request of the measured time cannot end before it begins.
         requests.into_iter().map(|(warmup, end)| (warmup || end < 300, end)).collect()
     })
 }
 
-/// What the collector makes of `threads`, of which each ends 2.6 s after the origin or where `ends` says.
+/// The collector's result for `threads`, each of which ends 2.6 s after the origin.
 fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>) {
     let timing = Timing { warmup_ns: 300 * MS, duration_ns: Some(2000 * MS), ..Timing::default() };
     let plan = Plan { threads: threads.len(), interval_ns: 250 * MS, timing, ..Plan::default() };

@@ -1,97 +1,74 @@
-//! What can go wrong with a request, told apart by phase and by side. Pure.
+//! How a request can fail, by phase and by side. Pure.
 
 use std::io;
 
-/// A kind of failure. None of them ever enters a latency histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Failure {
-    /// Connecting: the port is closed (or the accept queue refuses).
-    ConnectRefused,
-    /// Connecting: no answer within the time-out.
-    ConnectTimeout,
-    /// Connecting: any other reason, such as no route.
-    ConnectFailed,
-    /// A kept connection: the server closed or reset it after the request was sent, without a byte of a response. It
-    /// may have given up an idle connection just as the request set out. A browser would send the request once more;
-    /// a load generator that did so silently would hide what its users meet.
-    ClosedBeforeResponse,
-    /// A new connection: the server's side reset it before the first byte of a response.
-    ResetBeforeResponse,
-    /// The server's side reset the connection within the response.
-    ResetInResponse,
-    /// The connection ended in good order before a complete response head.
-    EarlyEnd,
-    /// The connection ended in good order within a body whose length was announced.
-    ShortBody,
-    /// Not HTTP, or more bytes than announced.
-    BadResponse,
-    /// Connected, and no byte of a response within the time-out.
-    TimeoutBeforeResponse,
-    /// The time-out passed within the response.
-    TimeoutInResponse,
-    /// The response was whole, but the server did not close the connection within the time-out.
-    TimeoutBeforeClose,
-    /// Ours: no file descriptor left.
-    NoDescriptors,
-    /// Ours: no local port left.
-    NoPorts,
-    /// Ours: no socket for another reason, such as memory.
-    NoSocket,
+macro_rules! failures {
+    ($($(#[$doc:meta])* $kind:ident $name:literal,)*) => {
+        /// A kind of failure. Failed requests never enter a latency histogram.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Failure { $($(#[$doc])* $kind,)* }
+
+        /// All kinds, in the order of the phases.
+        pub const ALL: &[Failure] = &[$(Failure::$kind),*];
+
+        /// Their names in every output.
+        pub const NAMES: &[&str] = &[$($name),*];
+    };
 }
 
-/// All kinds, in the order of the phases.
-pub const ALL: [Failure; 15] = [
-    Failure::ConnectRefused,
-    Failure::ConnectTimeout,
-    Failure::ConnectFailed,
-    Failure::ClosedBeforeResponse,
-    Failure::ResetBeforeResponse,
-    Failure::ResetInResponse,
-    Failure::EarlyEnd,
-    Failure::ShortBody,
-    Failure::BadResponse,
-    Failure::TimeoutBeforeResponse,
-    Failure::TimeoutInResponse,
-    Failure::TimeoutBeforeClose,
-    Failure::NoDescriptors,
-    Failure::NoPorts,
-    Failure::NoSocket,
-];
+failures! {
+    /// The port is closed, or the accept queue refuses.
+    ConnectRefused "connect-refused",
+    ConnectTimeout "connect-timeout",
+    /// For any other reason, such as no route.
+    ConnectFailed "connect-failed",
+    /// The server closed or reset a kept connection after the request was sent and before the first byte of a response.
+    /// It may have timed out an idle connection just as the request was sent. A browser would retry silently; a load
+    /// generator that did would hide what its users experience.
+    ClosedBeforeResponse "closed-before-response",
+    /// The server reset a new connection before the first byte of a response.
+    ResetBeforeResponse "reset-before-response",
+    ResetInResponse "reset-in-response",
+    /// The connection was closed before the end of the response head.
+    EarlyEnd "early-end",
+    /// The connection was closed before the announced end of the body.
+    ShortBody "short-body",
+    /// Not HTTP, or more bytes than announced.
+    BadResponse "bad-response",
+    TimeoutBeforeResponse "timeout-before-response",
+    TimeoutInResponse "timeout-in-response",
+    /// The response was complete, but the server did not close the connection in time.
+    TimeoutBeforeClose "timeout-before-close",
+    /// Of the generator: no file descriptor left.
+    NoDescriptors "no-descriptors",
+    /// Of the generator: no local port left.
+    NoPorts "no-ports",
+    /// Of the generator: no socket for another reason, such as memory.
+    NoSocket "no-socket",
+}
 
 impl Failure {
-    /// The name in every output.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ConnectRefused => "connect-refused",
-            Self::ConnectTimeout => "connect-timeout",
-            Self::ConnectFailed => "connect-failed",
-            Self::ClosedBeforeResponse => "closed-before-response",
-            Self::ResetBeforeResponse => "reset-before-response",
-            Self::ResetInResponse => "reset-in-response",
-            Self::EarlyEnd => "early-end",
-            Self::ShortBody => "short-body",
-            Self::BadResponse => "bad-response",
-            Self::TimeoutBeforeResponse => "timeout-before-response",
-            Self::TimeoutInResponse => "timeout-in-response",
-            Self::TimeoutBeforeClose => "timeout-before-close",
-            Self::NoDescriptors => "no-descriptors",
-            Self::NoPorts => "no-ports",
-            Self::NoSocket => "no-socket",
-        }
+        NAMES[self as usize]
     }
 
-    /// Whether it is the generator's own, which voids the run.
+    /// The kind called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|failure| failure.name() == name)
+    }
+
+    /// Whether the generator itself failed, which voids the run.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::NoDescriptors | Self::NoPorts | Self::NoSocket)
+        self >= Self::NoDescriptors
     }
 
     /// Whether the request failed before it had a connection.
     pub fn is_before_connection(self) -> bool {
-        self.is_ours() || matches!(self, Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed)
+        self.is_ours() || self <= Self::ConnectFailed
     }
 
-    /// What an error of `socket`, `connect` or the first `send` means. A connection that was refused says so even
-    /// to `send`; a reset there hit one that stood.
+    /// Classifies an error of `socket`, `connect` or the first `send`. A refused connection reports that even to `send`;
+    /// a reset there means that it had been established.
     pub fn of_connect(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ECONNRESET | libc::EPIPE) => Self::ResetBeforeResponse,
@@ -111,8 +88,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_listed_once_in_order_and_has_its_own_name() {
-        assert!(ALL.is_sorted());
-        for (index, failure) in ALL.into_iter().enumerate() {
+        for (index, failure) in ALL.iter().copied().enumerate() {
             assert_eq!(failure as usize, index);
             assert_eq!(ALL.iter().filter(|other| other.name() == failure.name()).count(), 1);
         }

@@ -1,10 +1,10 @@
 //! A sample of the times between the sends of one thread, to be tested against the plan. Pure, and of constant size.
 //!
-//! What is tested is what was sent, not what was intended. Times count in planned arrivals (the integral of the rate),
-//! so that ramps and steps become a process of rate 1. They are measured over as many arrivals as take a millisecond
-//! on average: on that scale the send lag is judged too, and nothing can send two requests in the time of one. Up
-//! to 1000 requests per second and thread these are the gaps between one request and the next. The sample is drawn
-//! evenly from all of them and does not grow, so that a long run is not refused for what a short one may do.
+//! The test concerns actual sends, not intended ones. Time is measured in planned arrivals (the integral of the rate),
+//! which turns ramps and steps into a process of rate 1. A span covers as many arrivals as take a millisecond on
+//! average, the scale on which the send lag is judged too: two requests cannot be sent in the time of one. Up to 1000
+//! requests per second and thread a span is the gap between consecutive requests. The sample is uniform and of fixed
+//! size, so that a long run is not rejected for a deviation that a short one may show.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -14,19 +14,19 @@ use crate::loadgen::schedule::profile::Profile;
 use crate::loadgen::schedule::timing::{Share, Timing};
 use crate::measure::arrivals;
 
-/// Values in the sample of all threads together.
+/// Sample size of all threads together.
 const SAMPLE: usize = 1024;
-/// Fewest values in the sample of one thread.
+/// Smallest sample size of one thread.
 const FEWEST: usize = 64;
-/// Time that the arrivals of one span take on average, in seconds.
+/// Mean duration of a span, in seconds.
 const SPAN_S: f64 = 1e-3;
 
-/// The spans of one thread.
+/// A sample of the spans of one thread.
 #[derive(Clone, Debug)]
 pub struct GapSample {
     profile: Profile,
     origin_ns: u64,
-    /// Threads, of all processes, among which the plan is divided.
+    /// Threads of all processes that share the plan.
     shards: f64,
     /// Arrivals per span.
     arrivals: u32,
@@ -41,7 +41,7 @@ pub struct GapSample {
 }
 
 impl GapSample {
-    /// For the thread of `share`, if its arrivals are to be random at all.
+    /// `None` if arrivals are not random.
     pub fn new(timing: &Timing, share: &Share, origin_ns: u64) -> Option<Self> {
         let Some(Schedule::Rate { arrivals: Arrivals::Poisson, profile, seed }) = &timing.schedule else {
             return None;
@@ -64,7 +64,7 @@ impl GapSample {
         })
     }
 
-    /// A measured request was sent at `now`.
+    /// Notes that a measured request was sent at `now`.
     pub fn sent(&mut self, now: u64) {
         self.seen += 1;
         if self.last.is_some() && self.seen < self.arrivals {
@@ -78,7 +78,7 @@ impl GapSample {
         self.seen = 0;
     }
 
-    /// Keeps each of the spans so far with the same probability (algorithm R, Vitter 1985).
+    /// Keeps every span so far with the same probability (algorithm R, Vitter 1985).
     fn keep(&mut self, span: f64) {
         self.spans += 1;
         if self.sample.len() < self.capacity {
@@ -88,8 +88,7 @@ impl GapSample {
         }
     }
 
-    /// The sample as probabilities, which are uniform between 0 and 1 if the arrivals fit the plan; and the arrivals
-    /// per span.
+    /// The sample as probabilities, uniform between 0 and 1 if the arrivals match the plan, and the arrivals per span.
     pub fn probabilities(&self) -> (Vec<f64>, u32) {
         let probability = |span: &f64| arrivals::poisson_span_p(self.arrivals, *span);
         (self.sample.iter().map(probability).collect(), self.arrivals)
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lateness_that_the_send_lag_permits_is_accepted() {
+    fn a_lateness_within_the_send_lag_limit_is_accepted() {
         assert!(statistic("6000", |due| due + due % 97_000) < LIMIT);
     }
 

@@ -1,4 +1,5 @@
-//! What is counted while a run goes on: per thread in a tally, handed over interval by interval, and brought together.
+//! Counting during a run: each thread fills a tally and hands it over at the end of every interval; the collector
+//! combines them.
 
 pub mod collect;
 pub mod cpu;

@@ -1,10 +1,6 @@
-//! What one thread counts, handed over interval by interval: the engine's side of `collect`. It knows the clock only
-//! as numbers that the engine brings.
-//!
-//! Per request it does no allocation, lock or system call; at the end of an interval it sends its tally away and goes
-//! on with one that has come back empty.
+//! The counts of one thread, handed to the collector at the end of every interval. A request costs no allocation, lock
+//! or system call here; a tally that is handed over is replaced by one that the collector has returned.
 
-use std::mem;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::gap_sample::GapSample;
@@ -17,52 +13,29 @@ use crate::sys::clock::thread_cpu_ns;
 /// What one thread counted in one interval.
 #[derive(Debug)]
 pub struct Batch {
-    /// Which thread.
     pub thread: usize,
-    /// Which interval.
+    /// The interval.
     pub index: u64,
-    /// The interval that the thread counts in from now on: those before it are complete as far as it is concerned.
-    /// `u64::MAX` when it has ended.
+    /// The interval that the thread counts in from now on; `u64::MAX` if it has ended. It has finished those before.
     pub next: u64,
     /// When this was handed over, on the clock of the window, in ns.
     pub until: u64,
-    /// Requests of the measured time, if there were any.
+    /// Requests of the measured time, if any.
     pub measured: Option<Box<Tally>>,
-    /// Requests of the warm-up, if there were any.
+    /// Requests of the warm-up, if any.
     pub warmup: Option<Box<Tally>>,
-    /// Share of a core that the thread used since it last handed something over, 0 to 1.
+    /// Share of a core that the thread used since its last batch, 0 to 1.
     pub busy: f64,
-    /// The intervals, the same for all threads.
+    /// The same for all threads.
     pub intervals: Intervals,
 }
 
-/// The two ends of the connection to `collect`.
+/// A thread's channels to the collector.
 #[derive(Debug)]
 pub struct Handoff {
-    /// Where tallies go.
     pub to: Sender<Batch>,
-    /// Where empty ones come from.
+    /// Empty tallies for reuse.
     pub back: Receiver<Box<Tally>>,
-}
-
-/// A tally, and whether there is anything in it.
-#[derive(Debug, Default)]
-struct Page {
-    tally: Box<Tally>,
-    touched: bool,
-}
-
-impl Page {
-    fn write(&mut self) -> &mut Tally {
-        self.touched = true;
-        &mut self.tally
-    }
-
-    fn take(&mut self, back: &Receiver<Box<Tally>>) -> Option<Box<Tally>> {
-        // A collector that is behind has not sent one back yet: only then is one made.
-        mem::take(&mut self.touched)
-            .then(|| mem::replace(&mut self.tally, back.try_recv().unwrap_or_default()))
-    }
 }
 
 /// The counts of one thread.
@@ -74,17 +47,17 @@ pub struct Recorder {
     index: u64,
     /// End of the current interval.
     end: u64,
-    measured: Page,
-    warmup: Page,
-    /// Absent where arrivals are not random.
+    /// Absent until there is something to count.
+    measured: Option<Box<Tally>>,
+    warmup: Option<Box<Tally>>,
+    /// Absent if arrivals are not random.
     gaps: Option<GapSample>,
     handoff: Handoff,
-    /// When something was last handed over, and the CPU time of the thread by then, in ns.
+    /// The time of the last batch and the thread's CPU time then, in ns.
     last: (u64, u64),
 }
 
 impl Recorder {
-    /// For the thread that does `share` of `plan` in `window`.
     pub fn new(plan: &Plan, share: &Share, window: Window, handoff: Handoff) -> Self {
         let (origin, intervals) = (window.origin, Intervals::new(window, plan.interval_ns));
         Self {
@@ -94,20 +67,22 @@ impl Recorder {
             intervals,
             index: 0,
             end: intervals.bounds(0).1,
-            measured: Page::default(),
-            warmup: Page::default(),
+            measured: None,
+            warmup: None,
             handoff,
             last: (origin, thread_cpu_ns().unwrap_or(0)),
         }
     }
 
-    /// The tally of the interval that `now` lies in. `counted`: for a request of the measured time.
+    /// The tally of the interval that contains `now`; `counted`: for a request of the measured time.
     pub fn tally(&mut self, counted: bool, now: u64) -> &mut Tally {
         self.tick(now);
-        if counted { self.measured.write() } else { self.warmup.write() }
+        let current = if counted { &mut self.measured } else { &mut self.warmup };
+        // A new one is allocated only if the collector is behind.
+        current.get_or_insert_with(|| self.handoff.back.try_recv().unwrap_or_default())
     }
 
-    /// A request intended for `intended` was sent `now`. `held`: it had to wait for a free connection.
+    /// Counts a request that was due at `intended` and sent `now`; `held`: it waited for a free connection.
     pub fn start(&mut self, counted: bool, intended: u64, now: u64, held: bool) {
         let lag_ns = self.paced.then(|| now.saturating_sub(intended));
         let tally = self.tally(counted, now);
@@ -118,7 +93,7 @@ impl Recorder {
         }
     }
 
-    /// Hands over what was counted when the interval has ended.
+    /// Hands over the counts if the interval has ended.
     pub fn tick(&mut self, now: u64) {
         if now >= self.end {
             let next = self.intervals.index(now);
@@ -127,12 +102,12 @@ impl Recorder {
         }
     }
 
-    /// The thread has ended. `unsent`: measured arrivals that were due and not sent; `unfinished`: measured requests
-    /// that were still on their way. Returns a sample of the times between sends, where arrivals are random.
+    /// Ends the thread's last interval with the measured arrivals that were due and not sent, and the measured requests
+    /// still in flight. Returns the sample of gaps, if arrivals are random.
     pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> Option<GapSample> {
         self.tick(now);
         if unsent + unfinished > 0 {
-            let tally = self.measured.write();
+            let tally = self.tally(true, now);
             tally.unsent += unsent;
             tally.unfinished += unfinished;
         }
@@ -149,12 +124,12 @@ impl Recorder {
             index: self.index,
             next,
             until: now,
-            measured: self.measured.take(&self.handoff.back),
-            warmup: self.warmup.take(&self.handoff.back),
+            measured: self.measured.take(),
+            warmup: self.warmup.take(),
             busy: if wall == 0 { 0.0 } else { (cpu as f64 / wall as f64).min(1.0) },
             intervals: self.intervals,
         };
-        // The receiver is gone only when the program is about to end.
+        // The receiver is gone only when the program ends.
         let _ = self.handoff.to.send(batch);
     }
 }

@@ -1,5 +1,4 @@
-//! What one thread counts, and how the counts of several become one. It knows numbers and names, not sockets.
-//! Its memory does not depend on the number of requests.
+//! The counts and histograms of one thread, or of all. Their memory does not depend on the number of requests.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +6,8 @@ use super::failure::{self, Failure};
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::Connections;
 
-/// Workers that are told apart; the rest counts as [`OTHER_WORKERS`].
+/// Workers counted separately; the rest counts as [`OTHER_WORKERS`].
 const MAX_WORKERS: usize = 4096;
-/// Name of all workers beyond the first [`MAX_WORKERS`].
 const OTHER_WORKERS: &[u8] = b"others";
 
 /// The phases that have a histogram.
@@ -19,7 +17,7 @@ pub enum Phase {
     Response,
     /// From the actual start to the end of the response.
     Service,
-    /// From the actual start until the connection stands.
+    /// From the actual start until the connection is established.
     Connect,
     /// From the actual start to the first byte of the response.
     FirstByte,
@@ -27,63 +25,52 @@ pub enum Phase {
     SendLag,
 }
 
-/// All phases.
 pub const PHASES: [Phase; 5] =
     [Phase::Response, Phase::Service, Phase::Connect, Phase::FirstByte, Phase::SendLag];
 
 impl Phase {
     /// The key in the JSON output.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Response => "response",
-            Self::Service => "service",
-            Self::Connect => "connect",
-            Self::FirstByte => "first_byte",
-            Self::SendLag => "send_lag",
-        }
+        ["response", "service", "connect", "first_byte", "send_lag"][self as usize]
     }
 }
 
-/// What a complete response said.
+/// What is counted of a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// Status code, 200 to 599 (interim responses are read over).
+    /// 200 to 599; interim responses are skipped.
     pub status: u16,
     /// Bytes received, head included.
     pub bytes: u64,
-    /// What `Caffeine-Worker` said.
+    /// The value of `Caffeine-Worker`.
     pub worker: Option<&'a [u8]>,
 }
 
-/// The moments of one request, in ns of one clock.
+/// When the phases of one request ended, in ns of one clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timestamps {
-    /// When it was to start.
+    /// Scheduled start.
     pub intended: u64,
-    /// When it started.
     pub started: u64,
-    /// When its connection stood; 0 where it was open before.
+    /// 0 if the connection was open before.
     pub connected: u64,
-    /// When the first byte of the response was read.
     pub first_byte: u64,
 }
 
 /// The counts of one thread, or of all.
 #[derive(Debug)]
 pub struct Tally {
-    /// Requests started.
     pub started: u64,
-    /// Requests answered with a complete response.
+    /// Requests with a complete response.
     pub completed: u64,
     /// Bytes of complete responses.
     pub bytes: u64,
-    /// Arrivals that had to wait because as many connections were open as allowed.
+    /// Arrivals that waited for a free connection.
     pub held: u64,
     /// Arrivals that were due and had not been sent when the run ended.
     pub unsent: u64,
-    /// Requests that were still on their way when the run was interrupted.
+    /// Requests in flight when the run was interrupted.
     pub unfinished: u64,
-    /// What became of connections.
     pub connections: Connections,
     histograms: [Histogram; PHASES.len()],
     statuses: [u64; 600],
@@ -112,7 +99,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// A request was sent; in an open loop with its send lag in ns.
+    /// Counts a request that was sent; in an open loop with its send lag in ns.
     pub fn start(&mut self, lag_ns: Option<u64>) {
         self.started += 1;
         if let Some(lag_ns) = lag_ns {
@@ -120,7 +107,6 @@ impl Tally {
         }
     }
 
-    /// A response is complete.
     pub fn complete(&mut self, answer: Answer<'_>, timestamps: Timestamps, now: u64) {
         self.completed += 1;
         self.bytes += answer.bytes;
@@ -137,7 +123,7 @@ impl Tally {
         self.record(Phase::FirstByte, first_byte.saturating_sub(started));
     }
 
-    /// A request failed. `example` is only asked for the first time that a kind occurs.
+    /// Counts a failed request. `example` is called only for the first of its kind.
     pub fn fail(&mut self, failure: Failure, example: impl FnOnce() -> String) {
         self.failures[failure as usize] += 1;
         self.examples.entry(failure.name()).or_insert_with(example);
@@ -182,7 +168,7 @@ impl Tally {
         }
     }
 
-    /// Begins anew. Memory is kept, that of the names of workers too.
+    /// Resets all counts; memory is kept, including the names of workers.
     pub fn clear(&mut self) {
         let Self { started, completed, bytes, held, unsent, unfinished, .. } = self;
         for count in [started, completed, bytes, held, unsent, unfinished] {
@@ -196,27 +182,27 @@ impl Tally {
         self.workers.values_mut().for_each(|count| *count = 0);
     }
 
-    /// The histogram of a phase.
     pub fn histogram(&self, phase: Phase) -> &Histogram {
         &self.histograms[phase as usize]
     }
 
-    /// How many requests failed, of all kinds.
     pub fn failed(&self) -> u64 {
         self.failures.iter().sum()
     }
 
-    /// How many failed in this way.
     pub fn count(&self, failure: Failure) -> u64 {
         self.failures[failure as usize]
     }
 
-    /// The kinds that occurred, in the order of the phases.
+    /// The kinds that occurred.
     pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
-        failure::ALL.into_iter().map(|failure| (failure, self.count(failure))).filter(|(_, count)| *count > 0)
+        failure::ALL
+            .iter()
+            .copied()
+            .map(|failure| (failure, self.count(failure)))
+            .filter(|(_, count)| *count > 0)
     }
 
-    /// One example text for a kind that occurred.
     pub fn example(&self, failure: Failure) -> &str {
         self.examples.get(failure.name()).map_or("", String::as_str)
     }
@@ -286,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_workers_told_apart_is_bounded() {
+    fn the_number_of_workers_counted_separately_is_bounded() {
         let mut tally = Tally::default();
         for worker in 0..MAX_WORKERS + 10 {
             tally.complete(answer(worker.to_string().as_bytes()), Timestamps::default(), 1);

@@ -1,63 +1,52 @@
-//! One response, from its first byte to its end or that of its connection: bytes in, state out. Pure: it knows neither
-//! sockets nor clocks, and it does not allocate while responses come in the same shape.
+//! One response, from its first byte to its end or that of the connection: bytes in, state out. Pure: no sockets, no
+//! clocks, and no allocation as long as responses arrive in the same pieces.
 
 use crate::http::chunked::Decoder;
 use crate::http::response::{ResponseFraming, parse_response};
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::Answer;
 
-/// Longest response head that is accepted, in bytes.
+/// Longest accepted response head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-/// Longest worker name that is kept apart, in bytes; of longer ones the beginning.
+/// Worker names are truncated to this length, in bytes.
 const WORKER_BYTES: usize = 24;
 
-/// Where in a response the next byte belongs.
+/// The part of the response that the next byte belongs to.
 #[derive(Debug)]
 enum State {
-    /// In the head (or before it).
     Head,
-    /// In a body with this many bytes to come.
+    /// A body with this many bytes to come.
     Length(u64),
-    /// In a chunked body.
     Chunked(Decoder),
-    /// In a body that ends with the connection.
+    /// A body that ends with the connection.
     UntilClose,
-    /// After the end that the framing announced.
+    /// None: the announced end has been received.
     Whole,
 }
 
-/// A response in the making.
+/// A response being received.
 #[derive(Debug)]
 pub struct Exchange {
     state: State,
-    /// The beginning of a head that came in pieces; empty as long as heads come whole.
+    /// The beginning of a head that arrives in pieces.
     partial: Vec<u8>,
     head_request: bool,
     bytes: u64,
     status: u16,
-    /// The server is ready for another request on the same connection.
+    /// Whether the server keeps the connection open.
     keep_alive: bool,
     worker: [u8; WORKER_BYTES],
     worker_len: usize,
 }
 
 impl Exchange {
-    /// Ready for a first response. `head_request`: responses have no body, whatever they announce.
+    /// `head_request`: responses have no body, whatever they announce.
     pub fn new(head_request: bool) -> Self {
-        let worker = [0; WORKER_BYTES];
-        Self {
-            state: State::Head,
-            partial: Vec::new(),
-            head_request,
-            bytes: 0,
-            status: 0,
-            keep_alive: false,
-            worker,
-            worker_len: 0,
-        }
+        let (state, partial, worker) = (State::Head, Vec::new(), [0; WORKER_BYTES]);
+        Self { state, partial, head_request, bytes: 0, status: 0, keep_alive: false, worker, worker_len: 0 }
     }
 
-    /// Ready for the next response; memory is kept.
+    /// Prepares for the next response; memory is kept.
     pub fn reset(&mut self) {
         self.state = State::Head;
         self.partial.clear();
@@ -65,31 +54,28 @@ impl Exchange {
         self.keep_alive = false;
     }
 
-    /// Bytes received so far.
     pub fn received(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a byte has been received.
     pub fn has_begun(&self) -> bool {
         self.bytes > 0
     }
 
-    /// Whether the end has been received that the framing announced. A body without a length is whole only at the
-    /// end of the connection.
+    /// Whether the announced end has been received; a body without a length ends only with the connection.
     pub fn is_whole(&self) -> bool {
         matches!(self.state, State::Whole)
     }
 
-    /// Whether the response is whole and the server keeps the connection open for another request.
+    /// Whether the response is complete and the server keeps the connection open.
     pub fn is_reusable(&self) -> bool {
         self.is_whole() && self.keep_alive
     }
 
-    /// Takes in the next bytes of the connection, in pieces of any size.
+    /// Adds the next bytes of the connection, in pieces of any size.
     ///
     /// # Errors
-    /// Why they are no valid response. The exchange is then good for nothing but [`reset`](Self::reset).
+    /// Why they are not a valid response; only [`reset`](Self::reset) is possible after that.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         self.bytes += bytes.len() as u64;
         if !matches!(self.state, State::Head) {
@@ -112,7 +98,7 @@ impl Exchange {
         while let Some(head) = parse_response(bytes, self.head_request)? {
             let length = head.len;
             if head.status == 101 {
-                return Err("101 without being asked to switch protocols");
+                return Err("101 without a request to switch protocols");
             }
             if head.status >= 200 {
                 (self.status, self.keep_alive) = (head.status, head.keep_alive);
@@ -128,7 +114,7 @@ impl Exchange {
             bytes = &bytes[length..];
         }
         if bytes.len() > MAX_HEAD {
-            return Err("the head of the response does not end");
+            return Err("the response head is too long");
         }
         self.partial.extend_from_slice(bytes);
         Ok(())
@@ -163,7 +149,6 @@ impl Exchange {
         self.worker[..self.worker_len].copy_from_slice(&name[..self.worker_len]);
     }
 
-    /// What the response has said so far.
     pub fn answer(&self) -> Answer<'_> {
         Answer {
             status: self.status,
@@ -172,11 +157,10 @@ impl Exchange {
         }
     }
 
-    /// The connection ended: in good order, or by a reset. A reset after the announced end takes nothing away from
-    /// the response.
+    /// The connection was closed, or reset. A reset after the announced end does no harm.
     ///
     /// # Errors
-    /// What is missing.
+    /// The response is incomplete.
     pub fn end(&self, reset: bool) -> Result<Answer<'_>, Failure> {
         match (&self.state, reset) {
             (State::Whole, _) | (State::UntilClose, false) => Ok(self.answer()),
@@ -187,7 +171,7 @@ impl Exchange {
         }
     }
 
-    /// The time-out passed on an open connection: in which phase.
+    /// The phase in which a timeout occurred.
     pub fn timed_out(&self) -> Failure {
         match self.state {
             State::Whole => Failure::TimeoutBeforeClose,
@@ -197,7 +181,7 @@ impl Exchange {
     }
 }
 
-/// Runs through as much of `bytes` as belongs to the body: how much that was, and whether the body is over.
+/// Skips the bytes that belong to the body; returns their number and whether the body has ended.
 fn skip_chunks(decoder: &mut Decoder, bytes: &[u8]) -> Result<(usize, bool), &'static str> {
     let mut used = 0;
     loop {
@@ -266,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>, cuts in prop::collection::vec(0usize..200, 0..6)) {
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>, cuts in prop::collection::vec(0usize..200, 0..6)) {
             let _ = run(&bytes, &cuts, false, false);
         }
     }
@@ -292,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_refused() {
+    fn an_invalid_response_is_refused() {
         for bytes in [
             "hello\n",
             "HTTP/1.1 abc\r\n\r\n",
@@ -335,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_names_its_phase() {
+    fn a_timeout_names_its_phase() {
         let mut exchange = Exchange::new(false);
         assert_eq!(exchange.timed_out(), Failure::TimeoutBeforeResponse);
         exchange.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n").unwrap();

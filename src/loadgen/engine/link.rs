@@ -1,4 +1,4 @@
-//! The sockets of the engine: how a connection is made, used and given up. What its bytes mean is `slot`'s business.
+//! The sockets of the engine: connecting, sending, receiving, closing. `slot` interprets the bytes.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -13,25 +13,25 @@ use super::slot::Step;
 use crate::sys::client::total_retransmits;
 use crate::sys::clock::monotonic_ns;
 
-/// A connection that took longer than this may have lost a SYN, in ns. The first is sent again after 1 s: below that
-/// the kernel need not be asked.
+/// A connection that took longer than this may have lost a SYN, in ns. The first retransmission comes after 1 s, so the
+/// kernel is not asked below that.
 const SYN_LOST_NS: u64 = 900_000_000;
-/// A connection that was idle for longer than this is looked at before it is used, in ns. One that was not is in the
-/// middle of a conversation: if the server closes it just then, the request on it has met that.
+/// A connection that was idle for longer than this is checked before use, in ns. If the server closes a busier one, the
+/// request on it fails.
 const STALE_NS: u64 = 1_000_000;
-/// Reads of one connection before the others have their turn: a server that sends without end must not keep the
-/// thread from its schedule and its time-outs. What is left is reported again.
+/// Reads of one connection before the others get a turn: an endless response must not delay the schedule and timeouts.
+/// Epoll reports the rest again.
 const MOST_READS: usize = 8;
 
-/// What is waited for on a socket whose request has been sent, or has not.
+/// The events to wait for, given whether the request has been sent completely.
 fn interest(sent: bool) -> EpollFlags {
     let read = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
     if sent { read } else { read | EpollFlags::EPOLLOUT }
 }
 
 impl Engine<'_> {
-    /// Connects and sends. On a local network the connection stands when `connect` returns, so that the request can
-    /// be sent at once; elsewhere `send` says EAGAIN, and epoll tells when.
+    /// Connects and sends. On loopback `connect` completes at once and the request can be sent; elsewhere `send` returns
+    /// EAGAIN, and epoll reports when to continue.
     pub(super) fn open(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
         let connection = &mut self.connections[index];
@@ -39,7 +39,7 @@ impl Engine<'_> {
         let socket = connection.socket.insert(socket(self.family, SockType::Stream, flags, None)?);
         self.open += 1;
         if !self.sources.is_empty() {
-            // The port is left to `connect`, which knows the peer: so one port serves several peers.
+            // The port is chosen by `connect`, which knows the peer: one port can serve several peers.
             setsockopt(&*socket, IpBindAddressNoPort, &true)?;
             bind(socket.as_raw_fd(), &self.sources[self.next_source % self.sources.len()])?;
             self.next_source = self.next_source.wrapping_add(1);
@@ -65,7 +65,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Counts a connection that stands.
+    /// Counts an established connection.
     fn connected(&mut self, index: usize) {
         self.connected_once = true;
         let connection = &self.connections[index];
@@ -79,7 +79,7 @@ impl Engine<'_> {
         self.recorder.tally(connection.slot.is_counted(), timestamps.connected).connections.open(lost);
     }
 
-    /// Sends on a connection that stands already.
+    /// Sends on an open connection.
     pub(super) fn send_kept(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
         let connection = &mut self.connections[index];
@@ -89,7 +89,7 @@ impl Engine<'_> {
                 let _ = connection.slot.sent(sent, connection.slot.timestamps().started);
             }
             Err(Errno::EAGAIN) => {}
-            // The end is there to be read: epoll reports it.
+            // Epoll reports the end.
             Err(Errno::EPIPE | Errno::ECONNRESET) => connection.slot.cut(),
             Err(error) => return Err(error.into()),
         }
@@ -112,8 +112,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Goes on sending. An error before the connection stands is one of connecting; afterwards the response, which
-    /// may have come before the whole request was sent, decides.
+    /// Sends the rest. An error while connecting fails the request; after that the response decides, which may have come
+    /// before the whole request was sent.
     fn send_rest(&mut self, index: usize) -> io::Result<()> {
         let request = self.request(index);
         let connection = &mut self.connections[index];
@@ -141,8 +141,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Reads what is there. When the peer's end has been announced with the data, a read that does not fill the
-    /// buffer was the last one: it need not be asked again.
+    /// Reads what has arrived. If the peer's close was reported with the data, a read that does not fill the buffer is
+    /// the last, and another `recv` is saved.
     fn receive(&mut self, index: usize, flags: EpollFlags) {
         for _ in 0..MOST_READS {
             let connection = &mut self.connections[index];
@@ -166,7 +166,7 @@ impl Engine<'_> {
                 Err(_) => connection.slot.end(true),
             };
             self.follow(index, step);
-            // Answered and kept open by us, but the server has ended it without a word.
+            // The response keeps the connection, but the server has closed it.
             if step == (Step::Complete { keep: true }) && flags.contains(EpollFlags::EPOLLRDHUP) {
                 self.lose(index);
             }
@@ -174,8 +174,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Events of connections that nothing is on: the server has closed them, or has sent what was not asked for. They
-    /// are given up before any request is sent on one of them.
+    /// Closes idle connections with events: the server has closed them or sent unexpected data. This comes before any
+    /// request is sent on one of them.
     pub(super) fn drop_lost(&mut self, events: &mut [EpollEvent]) {
         if self.plan.persistence.requests == 1 {
             return;
@@ -189,7 +189,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Gives up the connection of a slot if it was idle for long and is not open any more.
+    /// Closes the connection of a slot if it was idle for long and the server has closed it.
     pub(super) fn drop_stale(&mut self, index: usize, now: u64) {
         let connection = &self.connections[index];
         let stale = connection.slot.idle_since().is_some_and(|since| now > since + STALE_NS);
@@ -209,7 +209,7 @@ impl Engine<'_> {
     pub(super) fn close(&mut self, index: usize) {
         if let Some(socket) = self.connections[index].socket.take() {
             self.open -= 1;
-            // As dropping it would, but for a check that costs a system call where debug assertions are on.
+            // Unlike drop, this makes no extra system call in builds with debug assertions.
             let _ = nix::unistd::close(socket);
         }
     }

@@ -1,10 +1,9 @@
-//! One thread that sends: an epoll loop that owns its connections. It knows the clock and which request has which
-//! connection; what becomes of one request is `slot`'s business, what its socket does is `link`'s, when it starts is
-//! `cursor`'s, what is counted is `tally`'s.
+//! One sending thread: an epoll loop over its connections. `slot` is the state of one request, `link` its socket,
+//! `exchange` its response, `wait` the sleep until the next start.
 //!
-//! In steady state a request costs no allocation, no lock and these system calls. On a new connection: socket,
-//! connect, send, `epoll_ctl`, recv (twice, where the end of the connection comes later than the data), close, and its
-//! part of an `epoll_wait`. On a kept one: send, recv, and its part of an `epoll_wait`.
+//! In steady state a request costs no allocation and no lock. On a new connection it takes the system calls socket,
+//! connect, send, `epoll_ctl`, recv (twice if the close arrives after the data), close, and a share of `epoll_wait`; on a
+//! kept one send, recv, and a share of `epoll_wait`.
 
 pub mod exchange;
 mod link;
@@ -33,27 +32,25 @@ use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
 
-/// Events taken from the kernel at once.
+/// Events per `epoll_wait`.
 const EVENTS: usize = 64;
-/// Bytes read at once.
+/// Bytes per `recv`.
 const BUFFER: usize = 64 * 1024;
-/// Longest sleep, in ns: how soon a wish to stop is seen.
+/// Longest sleep, in ns: the delay until a stop is noticed.
 const TICK_NS: u64 = 50_000_000;
-/// How long a slot of a closed loop rests after it got no connection, in ns: a dead server is not hammered.
+/// Pause of a closed loop's slot after a failure to connect, in ns, so as not to hammer a dead server.
 const REST_NS: u64 = 1_000_000;
-/// Shortest time between two looks for requests that are overdue, in ns.
+/// Shortest time between checks for timeouts, in ns.
 const MIN_CHECK_NS: u64 = 1_000_000;
-/// Time-outs are met to this part of them.
+/// Timeouts are exact to this fraction of them.
 const CHECK_PART: u64 = 20;
 
-/// A slot and its socket.
 #[derive(Debug)]
 struct Connection {
     slot: Slot,
     socket: Option<OwnedFd>,
 }
 
-/// The loop.
 #[derive(Debug)]
 pub struct Engine<'a> {
     plan: &'a Plan,
@@ -62,22 +59,23 @@ pub struct Engine<'a> {
     waiter: Waiter,
     address: SockaddrStorage,
     family: AddressFamily,
-    /// Where connections come from, in turn; empty: the kernel chooses.
+    /// Local addresses, used in turn; empty: the kernel chooses.
     sources: Vec<SockaddrStorage>,
     next_source: usize,
     cursor: Cursor,
     window: Window,
     connections: Vec<Connection>,
-    /// Places whose next request may start, the one used last on top: so an open loop keeps few connections busy.
+    /// Indexes of idle connections, the last used on top: an open loop keeps few connections busy.
     free: Vec<usize>,
-    /// Places that think or rest, and until when.
+    /// Indexes of pausing connections, and until when.
     resting: BinaryHeap<Reverse<(u64, usize)>>,
     think: Option<Sampler>,
-    /// When, for the last time, a slot became free and was the only one: who was due before that had to wait.
+    /// When a slot was last freed while no other was free: requests due before that had to wait.
     freed_at: u64,
     connected_once: bool,
-    /// Requests under way, and sockets open.
+    /// Requests in flight.
     busy: usize,
+    /// Open sockets.
     open: u64,
     completed: u64,
     failed: u64,
@@ -87,7 +85,7 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// Prepares everything, then waits for the other threads. What is counted goes over `handoff`.
+    /// Prepares everything, then waits for the other threads; counts go to `handoff`.
     ///
     /// # Errors
     /// Those of `epoll_create` and `prctl`.
@@ -105,7 +103,7 @@ impl<'a> Engine<'a> {
         let connections: Vec<_> = (0..share.connections).map(|_| connection()).collect();
         let source = |ip: &IpAddr| SockaddrStorage::from(std::net::SocketAddr::new(*ip, 0));
         let seed = plan.seed.wrapping_add(share.thread.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        // The others wait for this thread, even where it has failed.
+        // Before returning an error: the other threads wait for this one.
         let window = Window::new(&plan.timing, control.origin_ns());
         Ok(Self {
             plan,
@@ -134,7 +132,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Sends until the cursor is over and every request has ended, or until asked to stop.
+    /// Runs until the schedule and every request have ended, or until stopped.
     ///
     /// # Errors
     /// Those of `epoll_wait`.
@@ -161,8 +159,8 @@ impl<'a> Engine<'a> {
             self.drop_lost(&mut events[..ready]);
             for event in &events[..ready] {
                 self.on_event(event.data() as usize, event.events());
-                // A schedule waits for nothing. A closed loop starts again when all answers that are there have been read:
-                // otherwise each would be timed later by the connections that were opened before it.
+                // A schedule does not wait. A closed loop reads all responses that have arrived before it starts requests:
+                // otherwise the time to open connections would add to the responses read later.
                 if paced {
                     self.launch();
                 }
@@ -177,7 +175,7 @@ impl<'a> Engine<'a> {
         Ok(ThreadUse { window: self.window, finished: self.finished, stopped: now, cpu_ns, wall_ns, gaps })
     }
 
-    /// Waits until a socket is ready, a request is due or overdue, or a slot has rested.
+    /// Waits until a socket is ready, a request is due, or a timeout or pause may have ended.
     fn wait(&mut self, events: &mut [EpollEvent], now: u64, next_check: u64) -> io::Result<usize> {
         let mut limit_ns = TICK_NS;
         if self.busy > 0 {
@@ -185,7 +183,7 @@ impl<'a> Engine<'a> {
         }
         let until = if self.free.is_empty() {
             let rested = self.resting.peek().map_or(u64::MAX, |Reverse((until, _))| *until);
-            // While all clients think, nothing else asks the cursor whether it is over.
+            // While all clients pause, nothing else lets the cursor notice the end.
             let _ = self.cursor.due(now);
             Until::About(rested.min(self.window.end).saturating_sub(now).min(limit_ns))
         } else {
@@ -204,7 +202,7 @@ impl<'a> Engine<'a> {
         progress.open.store(self.open, Relaxed);
     }
 
-    /// Starts what is due, as far as slots are free.
+    /// Starts the requests that are due, as far as slots are free.
     fn launch(&mut self) {
         if !self.resting.is_empty() {
             self.wake_resting();
@@ -232,14 +230,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The bytes of the request on a slot.
     fn request(&self, index: usize) -> &'a [u8] {
         let plan = self.plan;
-        let says_close = self.connections[index].slot.is_last() && !plan.persistence.client_closes;
-        if says_close { &plan.request.close } else { &plan.request.keep }
+        let asks_close = self.connections[index].slot.is_last() && !plan.persistence.client_closes;
+        if asks_close { &plan.request.close } else { &plan.request.keep }
     }
 
-    /// What follows from what happened on a slot.
     fn follow(&mut self, index: usize, step: Step) {
         match step {
             Step::Wait => {}
@@ -296,7 +292,7 @@ impl<'a> Engine<'a> {
         self.release(index, now, failure.is_before_connection());
     }
 
-    /// The slot's request has ended: it is free for the next one, or thinks or rests first.
+    /// Frees the slot, or starts its pause.
     fn release(&mut self, index: usize, now: u64, unconnected: bool) {
         self.busy -= 1;
         if self.free.is_empty() {
@@ -324,7 +320,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Ends the requests whose time is over.
+    /// Fails the requests that have timed out.
     fn expire(&mut self, now: u64) {
         for index in 0..self.connections.len() {
             if let Some(failure) = self.connections[index].slot.overdue(now, &self.plan.timeouts) {

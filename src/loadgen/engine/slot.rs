@@ -1,75 +1,65 @@
-//! One slot: a place for one connection at a time, and the request on it. Pure: events in, what follows out. It knows
-//! neither sockets nor clocks, so that a test can bring the events in any order.
+//! A slot holds one connection at a time, and the request on it. Pure: events in, steps out, with neither sockets nor
+//! clocks, so that a test can bring events in any order.
 
 use super::exchange::Exchange;
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::Timestamps;
 use crate::loadgen::plan::connections::{Persistence, Timeouts};
 
-/// How far the request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// There is none. A connection may be open for the next one.
+    /// No request. A connection may be open for the next one.
     Idle,
-    /// It waits for its connection.
     Connecting,
-    /// It has a connection, and is being sent or answered.
+    /// The request is being sent or answered.
     Exchanging,
 }
 
 /// What a new request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
-    /// The connection is open: send.
+    /// An open connection.
     Reuse,
-    /// A connection has to be made. `again`: in place of one that the server closed while nothing was on it.
-    Open {
-        /// See above.
-        again: bool,
-    },
+    /// A new connection. `again`: the server closed the previous one while it was idle.
+    Open { again: bool },
 }
 
-/// What follows from an event.
+/// What to do after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing yet.
     Wait,
-    /// The request is answered. `keep`: the connection serves the next one; otherwise it is to be closed.
+    /// The response is complete. Close the connection unless `keep`.
     Complete {
-        /// See above.
         keep: bool,
     },
-    /// The request has failed, with a reason where the kind alone does not say it. The connection is to be closed.
+    /// The request has failed, with a reason if the kind does not say it. Close the connection.
     Fail(Failure, &'static str),
-    /// The connection ended while nothing was on it: it is to be closed, and nothing has failed.
+    /// The idle connection has ended. Close it; no request has failed.
     Lost,
 }
 
-/// A place for one connection at a time.
 #[derive(Debug)]
 pub struct Slot {
     stage: Stage,
     exchange: Exchange,
     timestamps: Timestamps,
     persistence: Persistence,
-    /// Bytes of the request that are still to be sent.
+    /// Bytes of the request not sent yet.
     unsent: usize,
-    /// Sending found the connection reset; what had arrived before can still be read.
+    /// Sending found the connection reset; data that arrived before can still be read.
     reset: bool,
     /// The request belongs to the measured time.
     counted: bool,
-    /// A connection is open.
     open: bool,
-    /// The last connection was closed by the server while nothing was on it.
+    /// The server closed the last connection while it was idle.
     lost: bool,
-    /// Requests answered on the open connection.
+    /// Responses on the open connection.
     answered: u64,
-    /// When the last one was, on the same clock as the timestamps.
+    /// When the last of them was complete.
     idle_since: u64,
 }
 
 impl Slot {
-    /// Empty. `head_request`: responses have no body.
     pub fn new(head_request: bool, persistence: Persistence) -> Self {
         Self {
             stage: Stage::Idle,
@@ -86,8 +76,7 @@ impl Slot {
         }
     }
 
-    /// A request is due at `intended` and starts `now`; `counted`: it belongs to the measured time. Only for an idle
-    /// slot.
+    /// Starts a request that was due at `intended`; `counted`: it belongs to the measured time. The slot must be idle.
     pub fn begin(&mut self, intended: u64, now: u64, counted: bool) -> Begin {
         debug_assert_eq!(self.stage, Stage::Idle);
         self.timestamps = Timestamps { intended, started: now, connected: 0, first_byte: 0 };
@@ -108,30 +97,28 @@ impl Slot {
         self.answered + 1 >= self.persistence.requests
     }
 
-    /// This many bytes of the request are to be sent.
+    /// Sets the size of the request.
     pub fn load(&mut self, bytes: usize) {
         self.unsent = bytes;
     }
 
-    /// The connection stands.
     pub fn connect(&mut self, now: u64) {
         if self.stage == Stage::Connecting {
             (self.stage, self.open, self.timestamps.connected) = (Stage::Exchanging, true, now);
         }
     }
 
-    /// This many more bytes have been sent. A response may have been complete before.
+    /// This many more bytes have been sent. The response may already be complete.
     pub fn sent(&mut self, bytes: usize, now: u64) -> Step {
         self.unsent = self.unsent.saturating_sub(bytes);
         if self.stage == Stage::Exchanging { self.settle(now) } else { Step::Wait }
     }
 
-    /// Sending found the connection reset: there is nothing more to send, and no response but what has arrived.
+    /// Sending found the connection reset: only data that has arrived can complete the response.
     pub fn cut(&mut self) {
         (self.unsent, self.reset) = (0, true);
     }
 
-    /// Bytes have arrived.
     pub fn receive(&mut self, bytes: &[u8], now: u64) -> Step {
         match self.stage {
             Stage::Idle => self.lose(),
@@ -148,8 +135,7 @@ impl Slot {
         }
     }
 
-    /// Whether the request is over without the end of its connection: when the connection is to be used again, or
-    /// when it is ours to close.
+    /// Completes the request before its connection ends, if the connection will be reused or the client closes it.
     fn settle(&mut self, now: u64) -> Step {
         if self.unsent > 0 || self.reset || !self.exchange.is_whole() {
             return Step::Wait;
@@ -165,7 +151,7 @@ impl Slot {
         Step::Complete { keep }
     }
 
-    /// The connection has ended: in good order, or by a reset.
+    /// The connection was closed, or reset.
     pub fn end(&mut self, reset: bool) -> Step {
         if self.stage == Stage::Idle {
             return self.lose();
@@ -178,7 +164,7 @@ impl Slot {
         }
     }
 
-    /// The request has failed. Without a request: the connection is lost.
+    /// The request has failed; if the slot is idle, the connection is lost.
     pub fn fail(&mut self, failure: Failure, why: &'static str) -> Step {
         if self.stage == Stage::Idle {
             return self.lose();
@@ -187,7 +173,6 @@ impl Slot {
         Step::Fail(failure, why)
     }
 
-    /// The idle connection is of no use any more.
     fn lose(&mut self) -> Step {
         if !std::mem::replace(&mut self.open, false) {
             return Step::Wait;
@@ -196,7 +181,7 @@ impl Slot {
         Step::Lost
     }
 
-    /// What has taken too long, if something has.
+    /// The timeout that has passed, if any.
     pub fn overdue(&self, now: u64, timeouts: &Timeouts) -> Option<Failure> {
         let Timestamps { started, connected, first_byte, .. } = self.timestamps;
         let passed = |since: u64, limit_ns: u64| now >= since.saturating_add(limit_ns);
@@ -224,7 +209,7 @@ impl Slot {
         self.timestamps
     }
 
-    /// Bytes of the request that are still to be sent.
+    /// Bytes of the request not sent yet.
     pub fn unsent(&self) -> usize {
         self.unsent
     }

@@ -1,13 +1,11 @@
-//! Waiting for sockets without being late for the next start. It knows epoll and the clock; what is due is the
-//! caller's business.
+//! Waits for sockets without being late for the next start.
 //!
-//! Three things make a sleeping thread late. The kernel may round its timer (50 us by default: switched off by
-//! [`exact_timers`]). The thread may have to wait for a core, behind a server that is in the middle of its slice: a
-//! short slice of its own lets the scheduler (EEVDF) put it in front ([`short_slice`]), without any privilege. And
-//! an idle core needs a moment to wake up, some 5 to 60 us on a virtual machine. Against that the waiter learns how
-//! late its sleeps end, sleeps so much shorter, and asks for events without sleeping in what is left. That costs CPU
-//! time, so it is bounded: 50 us, and an eighth of the wait. Being late because no core is free cannot be cured like
-//! that, and does not count. Who has a core to give ([`Pace::Awake`]) does not sleep before a start at all.
+//! A sleeping thread can be late for three reasons. The kernel may round its timer (by 50 us; [`exact_timers`] switches
+//! that off). It may have to wait for a core while a server uses up its slice: with a short slice of its own the EEVDF
+//! scheduler prefers it, without any privilege ([`short_slice`]). And an idle core takes time to wake up, 5 to 60 us on a
+//! virtual machine: the waiter learns how late its sleeps end, sleeps that much less, and polls for the rest. Polling
+//! costs CPU time, so it is limited to 50 us and an eighth of the wait. Delays for lack of a free core are not learnt.
+//! With [`Pace::Awake`] a thread does not sleep before a start at all.
 
 use std::io::{self, ErrorKind};
 
@@ -16,40 +14,40 @@ use nix::sys::epoll::{Epoll, EpollEvent};
 use crate::sys::client::epoll_wait_ns;
 use crate::sys::clock::{exact_timers, monotonic_ns, short_slice};
 
-/// Longest time awake before a start, in ns.
+/// Longest polling before a start, in ns.
 const MAX_LEAD_NS: u64 = 50_000;
-/// Longest time awake before a start, as a part of the wait for it.
+/// Longest polling before a start, as a fraction of the wait for it.
 const LEAD_PART: u64 = 8;
-/// A sleep that ended later than this did so because no core was free, in ns.
+/// A sleep that ends later than this had to wait for a core, in ns.
 const NO_CORE_NS: u64 = 250_000;
-/// What one sleep changes in the estimate, in ns.
+/// Change of the estimate per sleep, in ns.
 const STEP_NS: u64 = 100;
-/// How much more one late sleep weighs than one in time: 19 makes the estimate the 95th percentile.
+/// Weight of a late sleep against one in time: 19 makes the estimate the 95th percentile.
 const LATE_WEIGHT: u64 = 19;
-/// Slice of a thread that has times to keep, in ns: the shortest that the kernel grants.
+/// Scheduler slice of a paced thread, in ns: the shortest that the kernel grants.
 const SLICE_NS: u64 = 100_000;
 
-/// What ends a wait, beside an event.
+/// When a wait ends without an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// A time, to be met as closely as possible.
+    /// At this time, as exactly as possible.
     Due(u64),
-    /// About this many ns.
+    /// After about this many ns.
     About(u64),
 }
 
-/// How much punctuality is worth.
+/// How punctual a thread has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Not at all: without times to keep.
+    /// It has no schedule.
     Free,
-    /// Some CPU time before each start.
+    /// It polls briefly before each start.
     Timed,
-    /// A core.
+    /// It busy-waits.
     Awake,
 }
 
-/// How late sleeps end: pure.
+/// How late sleeps end. Pure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lateness {
     estimate_ns: u64,
@@ -67,7 +65,7 @@ impl Lateness {
         };
     }
 
-    /// How long to be awake before the end of a wait of `wait_ns`.
+    /// How long to poll at the end of a wait of `wait_ns`.
     fn lead_ns(self, wait_ns: u64) -> u64 {
         self.estimate_ns.min(wait_ns / LEAD_PART)
     }
@@ -79,7 +77,7 @@ pub struct Waiter {
     epoll: Epoll,
     pace: Pace,
     lateness: Lateness,
-    /// The start before which the thread is awake already.
+    /// The start that is being polled for.
     awake_for: u64,
 }
 
@@ -91,18 +89,17 @@ impl Waiter {
     pub fn new(epoll: Epoll, pace: Pace) -> io::Result<Self> {
         exact_timers()?;
         if pace != Pace::Free {
-            // A kernel older than 6.12 ignores it; nothing is wrong then but the accuracy, which is measured.
+            // Kernels before 6.12 ignore it, at the cost of accuracy, which is measured.
             let _ = short_slice(SLICE_NS);
         }
         Ok(Self { epoll, pace, lateness: Lateness::default(), awake_for: 0 })
     }
 
-    /// The set.
     pub fn epoll(&self) -> &Epoll {
         &self.epoll
     }
 
-    /// Waits for events; how many there are. It may return before `until` without any: the caller looks at the clock.
+    /// Waits for events and returns their number; it may return none before `until`.
     ///
     /// # Errors
     /// Those of `epoll_pwait2`.
@@ -131,7 +128,7 @@ mod tests {
     use nix::sys::epoll::EpollCreateFlags;
 
     #[test]
-    fn the_lead_becomes_what_sleeps_are_late_by_and_stays_bounded() {
+    fn the_lead_follows_the_lateness_of_sleeps_and_stays_bounded() {
         let mut lateness = Lateness::default();
         (0..1000).for_each(|_| lateness.learn(20_000));
         assert!((18_000..=22_000).contains(&lateness.estimate_ns), "{}", lateness.estimate_ns);
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lead_is_the_percentile_that_it_says() {
+    fn the_lead_is_the_95th_percentile() {
         let mut lateness = Lateness::default();
         (0..100_000_u64).for_each(|sleep| lateness.learn(sleep * 7919 % 40_000));
         assert!((34_000..=40_000).contains(&lateness.estimate_ns), "{}", lateness.estimate_ns);
@@ -153,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_at_its_time_and_never_earlier_than_by_the_lead() {
+    fn a_wait_ends_no_earlier_than_its_time_less_the_lead() {
         let mut waiter =
             Waiter::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap(), Pace::Timed).unwrap();
         let mut events = [EpollEvent::empty(); 4];
@@ -169,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_to_be_awake_sleeps_only_when_no_start_is_due() {
+    fn a_busy_waiting_thread_sleeps_only_when_no_start_is_due() {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
         let mut waiter = Waiter::new(epoll, Pace::Awake).unwrap();
         let mut events = [EpollEvent::empty(); 4];

@@ -1,19 +1,18 @@
-//! The files that a result goes to. They are opened before the first request, so that a run is not lost for a path
-//! that cannot be written, and emptied only when there is something to put in. It computes nothing.
+//! Output files. They are opened before the first request, so that no run is lost to a path that cannot be written,
+//! and truncated only when there is something to write.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::failure::{self, Failure};
+use crate::loadgen::count::failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::RunRecord;
 use crate::measure::{hlog, series};
 
-/// One file.
 #[derive(Debug)]
 struct Out {
     path: PathBuf,
@@ -23,7 +22,7 @@ struct Out {
 }
 
 impl Out {
-    /// Standard output is not for files: only JSON can go there, and not through here.
+    /// `None` for JSON to standard output, which is printed elsewhere.
     fn open(option: &str, path: Option<&Path>) -> Result<Option<Self>, Error> {
         let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
         if path == Path::new("-") {
@@ -37,14 +36,14 @@ impl Out {
         Ok(Some(Self { path, file, begun: false, failure: None }))
     }
 
-    /// Writes on; the first failure is kept for [`close`](Self::close), and nothing is written after it.
+    /// Appends; [`close`](Self::close) returns the first failure, after which nothing is written.
     fn write(&mut self, text: &str) {
         if self.failure.is_some() {
             return;
         }
         if !self.begun {
             self.begun = true;
-            // Only regular files have a length.
+            // Fails unless it is a regular file.
             let _ = self.file.set_len(0);
         }
         self.failure = self.file.write_all(text.as_bytes()).err();
@@ -104,21 +103,21 @@ impl Files {
         Ok(Self { json: json?, hgrm: hgrm?, csv: csv?, hlog: hlog? })
     }
 
-    /// An interval is complete.
+    /// Writes an interval.
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         if let Some(csv) = &mut self.csv {
-            csv.write(&series::csv_row(snapshot.summary, &failure::ALL.map(Failure::name)));
+            csv.write(&series::csv_row(snapshot.summary, failure::NAMES));
         }
         if let Some(log) = &mut self.hlog {
             log.write(&log_lines(snapshot));
         }
     }
 
-    /// Writes what stands above the first interval, once.
+    /// Writes the headers, once.
     fn begin(&mut self, url: &str, start_unix_s: f64) {
         if let Some(csv) = self.csv.as_mut().filter(|csv| !csv.begun) {
-            csv.write(&series::csv_header(&failure::ALL.map(Failure::name)));
+            csv.write(&series::csv_header(failure::NAMES));
         }
         if let Some(log) = self.hlog.as_mut().filter(|log| !log.begun) {
             let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));
@@ -126,16 +125,16 @@ impl Files {
         }
     }
 
-    /// The result is there. `response`: all response times.
+    /// Writes the result; `response`: all response times.
     ///
     /// # Errors
     /// The first file that could not be written.
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
-        // The runs of a search are its rows.
+        // A search has one row per run.
         if let (Some(csv), Some(search)) = (&mut self.csv, &record.search) {
             csv.write(&crate::loadgen::search::csv(search));
         }
-        // A run that was stopped in its first interval has none.
+        // A run that was stopped in its first interval has no headers yet.
         self.begin(&record.plan.url, record.clock.start_unix_s);
         if let Some(json) = &mut self.json {
             json.write(&as_json(record)?);
@@ -143,23 +142,20 @@ impl Files {
         if let Some(hgrm) = &mut self.hgrm {
             hgrm.write(&histogram::hgrm(response));
         }
-        for remarked in [&mut self.hgrm, &mut self.hlog].into_iter().flatten() {
-            for remark in remarks(record) {
-                remarked.write(&hlog::comment(&remark));
-            }
+        for out in [&mut self.hgrm, &mut self.hlog].into_iter().flatten() {
+            remarks(record).iter().for_each(|remark| out.write(&hlog::comment(remark)));
         }
         [self.json, self.hgrm, self.csv, self.hlog].into_iter().flatten().try_for_each(Out::close)
     }
 }
 
-/// What a file without a place for it has to say too.
+/// Comments for formats without a field for the verdict.
 fn remarks(record: &RunRecord) -> Vec<String> {
     let verdict = [vec![format!("Verdict: {}", record.verdict)], record.reasons.clone()].concat().join("; ");
     if record.interrupted { vec!["Interrupted".into(), verdict] } else { vec![verdict] }
 }
 
-/// The histograms of an interval: that of the response always, so that no interval is missing, and the others where
-/// something was counted.
+/// The histograms of an interval: the response always, so that no interval is missing, and others that have counts.
 fn log_lines(snapshot: &Snapshot<'_>) -> String {
     let interval = snapshot.last;
     let (begin_s, end_s) = (interval.begin_ns as f64 / 1e9, interval.end_ns as f64 / 1e9);
@@ -179,10 +175,8 @@ fn log_lines(snapshot: &Snapshot<'_>) -> String {
     lines
 }
 
-/// A record as JSON, with a line feed.
-///
 /// # Errors
-/// None that is known of.
+/// It cannot be serialized.
 pub fn as_json(record: &RunRecord) -> Result<String, Error> {
     let json = serde_json::to_string_pretty(record);
     json.map(|json| json + "\n")
@@ -194,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_that_has_no_place_for_it_says_that_the_client_was_the_limit() {
+    fn formats_without_a_field_for_the_verdict_have_it_in_a_comment() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let out = |name: &str| Out::open("--x", Some(&path(name))).unwrap();
@@ -214,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_full_is_named_at_the_end() {
+    fn a_full_device_is_named() {
         let full = Out::open("--csv", Some(Path::new("/dev/full"))).unwrap();
         let files = Files { json: None, hgrm: None, csv: full, hlog: None };
         let error = files.finish(&RunRecord::default(), &histogram::new()).unwrap_err().to_string();

@@ -1,21 +1,22 @@
-//! Several records that become one: what several processes found of one plan. Pure. Histograms are merged and rates
-//! added; percentiles are read off the merged histograms, and never averaged.
+//! Merges the records of several processes that shared one plan. Pure. Histograms are merged and rates added;
+//! percentiles come from the merged histograms and are never averaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::text::connection_use;
 use crate::loadgen::schedule::timing::Shard;
 use crate::measure::histogram::{self, Histogram, NotAHistogram};
 use crate::measure::record::{self, Clock, RunRecord, Source};
 
-/// Farthest that the parts of one run may begin apart, in seconds.
+/// Largest distance between the starts of the shards of one run, in seconds.
 const APART_S: f64 = 1.0;
 /// Verdicts, the worst last.
 const VERDICTS: [&str; 3] = ["OK", "CLIENT-BOUND", "INVALID"];
 
-/// A record and the name of its file.
+/// The name of a file and its record.
 pub type Named = (String, RunRecord);
 
-/// Why records do not belong together; nothing when they do.
+/// Why records do not belong together; empty if they do.
 pub fn misfits(records: &[Named]) -> Vec<String> {
     let mut found = Vec::new();
     let Some(((first_file, first), others)) = records.split_first() else { return found };
@@ -29,12 +30,12 @@ pub fn misfits(records: &[Named]) -> Vec<String> {
     let starts = || records.iter().map(|(_, record)| record.clock.start_unix_s);
     let apart_s = starts().fold(f64::MIN, f64::max) - starts().fold(f64::MAX, f64::min);
     if apart_s > APART_S {
-        found.push(format!("they began {apart_s:.1} s apart (use --start-at)"));
+        found.push(format!("they started {apart_s:.1} s apart (use --start-at)"));
     }
     found
 }
 
-/// What the parts of one plan have in common.
+/// What the shards of one plan have in common.
 fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
     [
@@ -42,7 +43,7 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
         ("the loop", plan.model.clone()),
         ("the rate", shown(&plan.profile)),
         ("the kind of arrivals", shown(&plan.arrivals)),
-        ("whether to be awake between starts", plan.spin.to_string()),
+        ("busy-waiting (--spin)", plan.spin.to_string()),
         ("the seed", plan.seed.to_string()),
         ("the warm-up", format!("{} s", plan.warmup_s)),
         ("the duration", format!("{} s", plan.duration_s)),
@@ -51,15 +52,6 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
         ("the think time", shown(&plan.think)),
         ("the number of shards", Shard::parse(&plan.shard).map_or(1, |shard| shard.of).to_string()),
     ]
-}
-
-fn connection_use(plan: &record::Plan) -> String {
-    let often = match plan.requests_per_connection {
-        None if plan.keep_alive => "kept".to_owned(),
-        None => "new per request".to_owned(),
-        Some(requests) => format!("{requests} requests each"),
-    };
-    if plan.client_closes { often + ", closed by us" } else { often }
 }
 
 fn shards(records: &[Named]) -> Vec<String> {
@@ -79,18 +71,18 @@ fn shards(records: &[Named]) -> Vec<String> {
         .map(|index| (index + 1).to_string())
         .collect();
     if !missing.is_empty() {
-        found.push(format!("of {number} shards these are missing: {}", missing.join(", ")));
+        found.push(format!("these of {number} shards are missing: {}", missing.join(", ")));
     }
     found
 }
 
-/// All of `records` as one, and its response times. `misfits` are added to the reasons of the verdict.
+/// One record for all of `records`, and its response times. `misfits` become reasons of the verdict.
 ///
 /// # Errors
-/// A file whose histogram cannot be decoded.
+/// The file whose histogram cannot be decoded.
 ///
 /// # Panics
-/// Without any record.
+/// If there is no record.
 pub fn merge(
     records: &[Named],
     misfits: Vec<String>,
@@ -98,7 +90,7 @@ pub fn merge(
     let histograms = merged_histograms(records)?;
     let first = &records[0].1;
     let all = || records.iter().map(|(_, record)| record);
-    // A file may say anything: no sum of it is to end the program.
+    // Files may hold any number: sums must not overflow.
     let sum = |of: fn(&RunRecord) -> u64| all().map(of).fold(0, u64::saturating_add);
     let rates = |of: fn(&RunRecord) -> Option<f64>| all().map(of).sum::<Option<f64>>();
     let maps = |of: fn(&RunRecord) -> &BTreeMap<String, u64>| added(all().map(of));
@@ -186,7 +178,7 @@ fn plan(records: &[Named]) -> record::Plan {
     }
 }
 
-/// The first start, with the least that any of the clocks can be trusted.
+/// The first start, with the largest error of all clocks.
 fn clock(records: &[Named]) -> Clock {
     let clocks = || records.iter().map(|(_, record)| &record.clock);
     let worst = clocks().max_by_key(|clock| clock.max_error_us).cloned().unwrap_or_default();
@@ -205,7 +197,7 @@ fn source(file: &str, record: &RunRecord) -> Source {
     }
 }
 
-/// The worst of some verdicts; one that is not known is as bad as any.
+/// The worst verdict; an unknown one counts as INVALID.
 fn worst<'a>(verdicts: impl Iterator<Item = &'a str>, misfit: bool) -> &'static str {
     let rank = |verdict| VERDICTS.iter().position(|known| *known == verdict).unwrap_or(VERDICTS.len() - 1);
     let worst = verdicts.map(rank).collect::<BTreeSet<_>>().last().copied().unwrap_or(VERDICTS.len() - 1);

@@ -1,4 +1,4 @@
-//! Records that belong together become one whose figures are those of the whole; others are refused by name.
+//! Records that belong together are merged into the figures of the whole; others are refused with the reason.
 
 use super::*;
 use crate::measure::record::ArrivalsTest;
@@ -49,7 +49,7 @@ fn rates_are_those_of_each_source_over_its_own_duration() {
 }
 
 #[test]
-fn a_percentile_is_read_off_the_whole_and_not_averaged() {
+fn percentiles_come_from_the_merged_histogram() {
     let (merged, response) = merge(&pair(), vec![]).unwrap();
     let near = |us: f64, expected: f64| (us / expected - 1.0).abs() < 0.001;
     assert!(near(merged.latency["response"].p50_us, 1000.0), "three of four took 1 ms");
@@ -63,7 +63,7 @@ fn the_parts_of_one_plan_fit() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_named() {
+fn differences_are_named() {
     let check = |change: fn(&mut RunRecord), why: &str| {
         let mut records = pair();
         change(&mut records[1].1);
@@ -78,15 +78,18 @@ fn what_does_not_belong_together_is_named() {
     check(|other| other.plan.shard = "2/3".into(), "number of shards");
     check(
         |other| other.plan.keep_alive = true,
-        "the use of connections is new per request in a and kept in b",
+        "the use of connections is new connection per request in a and connections kept in b",
     );
-    check(|other| other.plan.client_closes = true, "and new per request, closed by us in b");
-    check(|other| other.plan.requests_per_connection = Some(3), "and 3 requests each in b");
+    check(
+        |other| other.plan.client_closes = true,
+        "and new connection per request, closed by the client in b",
+    );
+    check(|other| other.plan.requests_per_connection = Some(3), "and 3 requests per connection in b");
     check(
         |other| other.plan.think = Some("const(1s)".into()),
         "the think time is none in a and const(1s) in b",
     );
-    check(|other| other.clock.start_unix_s = 2.0, "began 2.0 s apart");
+    check(|other| other.clock.start_unix_s = 2.0, "started 2.0 s apart");
     assert!(misfits(&pair()[..1])[0].contains("missing: 2"));
 }
 
@@ -104,7 +107,7 @@ fn the_verdict_is_the_worst_and_keeps_its_reasons() {
 }
 
 #[test]
-fn counts_beyond_all_numbers_end_nothing() {
+fn sums_do_not_overflow() {
     let mut records = pair();
     for (_, record) in &mut records {
         (record.completed, record.plan.connections, record.plan.requests) =

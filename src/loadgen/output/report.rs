@@ -1,4 +1,4 @@
-//! What the run found, as a record. It counts nothing, sends nothing and prints nothing.
+//! The record of a run.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,8 @@ use crate::measure::histogram;
 use crate::measure::record::{self, ArrivalsTest, Clock, Generator, RunRecord};
 use crate::sys::clock::discipline;
 
-/// Puts together what a run of `plan` found.
 pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
-    let Findings { tally, found, interrupted, .. } = findings;
+    let Findings { tally, threads: found, interrupted, .. } = findings;
     let open_loop = plan.timing.is_open_loop();
     let duration_s = duration_s(plan, found, *interrupted);
     let per_s = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
@@ -48,7 +47,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     }
 }
 
-/// What a tally says by name.
+/// The fields that are keyed by name.
 fn counts(tally: &Tally) -> RunRecord {
     let phases = || {
         let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
@@ -67,8 +66,7 @@ fn counts(tally: &Tally) -> RunRecord {
 }
 
 fn generator(found: &[ThreadUse]) -> Generator {
-    let share =
-        |used: &ThreadUse| if used.wall_ns == 0 { 0.0 } else { used.cpu_ns as f64 / used.wall_ns as f64 };
+    let share = |used: &ThreadUse| used.cpu_ns as f64 / used.wall_ns.max(1) as f64;
     Generator {
         threads: found.len() as u64,
         cpu_s: found.iter().map(|used| used.cpu_ns as f64 / 1e9).sum(),
@@ -76,7 +74,7 @@ fn generator(found: &[ThreadUse]) -> Generator {
     }
 }
 
-/// The samples of all threads, which send at the same rate, as one.
+/// The test over the samples of all threads, which send at the same rate.
 fn arrivals_test(found: &[ThreadUse]) -> Option<ArrivalsTest> {
     let samples: Vec<_> = found.iter().filter_map(|used| Some(used.gaps.as_ref()?.probabilities())).collect();
     let arrivals_per_span = samples.first()?.1;
@@ -101,16 +99,16 @@ fn clock(start_unix_ns: u64) -> Clock {
     }
 }
 
-/// Responses per second that came within the measured time, those to requests of the warm-up among them. What was asked
-/// for in it and came later is left out: a server that an open loop overruns still answers its backlog then, and would
-/// seem to keep up with any rate. Without an end that was planned, all that came until the last one is within.
+/// Responses per second within the measured time, including those to requests of the warm-up. Later responses do not
+/// count: an overloaded server works off its backlog then, and would seem to keep up with any rate. Without a planned
+/// end, the measured time lasts until the last response.
 fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
     let planned_s = planned_s(plan);
     let begin_s = plan.timing.warmup_ns as f64 / 1e9;
     let end_s = plan.timing.end_ns().map_or(f64::INFINITY, |end_ns| end_ns as f64 / 1e9);
     let within = findings.intervals.iter().filter(|row| (begin_s..end_s).contains(&row.begin_s));
     let completed: u64 = within.map(|row| row.completed).sum();
-    let length_s = duration_s.max(last_s(&findings.found)).min(planned_s);
+    let length_s = duration_s.max(last_s(&findings.threads)).min(planned_s);
     if length_s > 0.0 { completed as f64 / length_s } else { 0.0 }
 }
 
@@ -118,14 +116,14 @@ fn planned_s(plan: &Plan) -> f64 {
     plan.timing.duration_ns.map_or(f64::INFINITY, |duration| duration as f64 / 1e9)
 }
 
-/// From the begin of the measured time to its last response, or to its last send where that is later.
+/// From the begin of the measured time to its last response or send, whichever is later.
 fn last_s(found: &[ThreadUse]) -> f64 {
     let last_ns = found.iter().map(|used| used.finished.saturating_sub(used.window.begin)).max();
     last_ns.unwrap_or(0) as f64 / 1e9
 }
 
-/// How long was measured: as planned; up to the interruption; or, where a number of requests ended the run, until
-/// the last of them was answered (closed loop) or the next would have been due (open loop).
+/// The measured time: as planned; until the interruption; or, if a number of requests ended the run, until the last
+/// response (closed loop) or until the next request would have been due (open loop).
 fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let planned = planned_s(plan);
     let stopped_ns = found.iter().map(|used| used.stopped.saturating_sub(used.window.begin)).max();

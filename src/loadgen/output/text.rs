@@ -1,16 +1,15 @@
-//! The summary for people, at most 80 columns wide where names and reasons permit. It reads a record and decides
-//! nothing.
+//! A record as text, at most 80 columns wide where names and reasons permit.
 
 use std::fmt::{Result, Write as _};
 
-use crate::loadgen::count::failure;
+use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
+use crate::loadgen::figures::{plural, time};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
-/// Longest line.
+/// In columns.
 const WIDTH: usize = 80;
 
-/// A record as text.
 pub fn text(record: &RunRecord) -> String {
     let mut text = String::new();
     let written = write_plan(&mut text, record)
@@ -31,15 +30,15 @@ fn write_plan(text: &mut String, record: &RunRecord) -> Result {
             let rate = plan.profile.clone().unwrap_or_else(|| format!("{rate:.1}"));
             let seed = if arrivals == "poisson" { format!(", seed {}", plan.seed) } else { String::new() };
             writeln!(text, "  open loop, {rate} requests/s ({arrivals}{seed})")?;
-            let awake = if plan.spin { ", awake between starts" } else { "" };
+            let awake = if plan.spin { ", busy-waiting between starts" } else { "" };
             writeln!(text, "  at most {}, {threads}{awake}", plural(plan.connections, "connection"))?;
         }
         _ => writeln!(text, "  closed loop, {}, {threads}", plural(plan.connections, "connection"))?,
     }
     match record.sources.len() {
         0 if plan.shard.is_empty() || plan.shard == "1/1" => {}
-        0 => writeln!(text, "  shard {} of the whole load", plan.shard)?,
-        sources => writeln!(text, "  merged of {sources} records")?,
+        0 => writeln!(text, "  shard {} of the load", plan.shard)?,
+        sources => writeln!(text, "  merged from {sources} records")?,
     }
     let interrupted = if record.interrupted { ", interrupted" } else { "" };
     let how = persistence(plan);
@@ -52,35 +51,37 @@ fn write_plan(text: &mut String, record: &RunRecord) -> Result {
     writeln!(text, "  {how};{gap}{measured}\n")
 }
 
-/// How connections are used, in words.
-fn persistence(plan: &record::Plan) -> String {
-    let mut text = match plan.requests_per_connection {
+/// The use of connections in words.
+pub fn connection_use(plan: &record::Plan) -> String {
+    let often = match plan.requests_per_connection {
         None if plan.keep_alive => "connections kept".to_owned(),
         None => "new connection per request".to_owned(),
         Some(requests) => format!("{requests} requests per connection"),
     };
-    if plan.client_closes {
-        text += ", closed by us";
-    }
+    if plan.client_closes { often + ", closed by the client" } else { often }
+}
+
+fn persistence(plan: &record::Plan) -> String {
+    let mut text = connection_use(plan);
     if let Some(think) = &plan.think {
         text += &format!(", think time {think}");
     }
-    if plan.sources > 0 {
-        let plural = if plan.sources == 1 { "" } else { "es" };
-        text += &format!(", from {} address{plural}", plan.sources);
+    match plan.sources {
+        0 => text,
+        1 => text + ", from 1 address",
+        sources => text + &format!(", from {sources} addresses"),
     }
-    text
 }
 
-/// What became of connections, where there is more to say than one per request.
+/// Reused and reopened connections and lost SYNs, if any.
 fn write_connections(text: &mut String, record: &RunRecord) -> Result {
     let record::Connections { opened, reused, reconnects, syn_retransmits: [_, once, twice, more] } =
         record.connections;
     if reused > 0 || reconnects > 0 {
         let items = [
             format!("{} opened,", plural(opened, "connection")),
-            format!("{reconnects} of them again;"),
-            format!("{} on open ones", plural(reused, "request")),
+            format!("{reconnects} reconnects;"),
+            format!("{} on open connections", plural(reused, "request")),
         ];
         write_list(text, "", items.into_iter(), " ")?;
     }
@@ -111,8 +112,8 @@ fn write_rates(text: &mut String, record: &RunRecord) -> Result {
     }
     for (count, what) in [
         (record.held, "arrivals waited for a free connection (-c)"),
-        (record.unsent, "arrivals were due and could not be sent"),
-        (record.unfinished, "requests were still on their way when the run was interrupted"),
+        (record.unsent, "arrivals were due but not sent"),
+        (record.unfinished, "requests were in flight when the run was interrupted"),
     ] {
         if count > 0 {
             writeln!(text, "             {count} {what}")?;
@@ -141,7 +142,7 @@ fn write_latency(text: &mut String, record: &RunRecord) -> Result {
     )?;
     for phase in PHASES {
         let Some(summary) = record.latency.get(phase.name()) else { continue };
-        // In a closed loop a request starts when it is sent: the two are one.
+        // In a closed loop it equals the response time.
         if phase == Phase::Service && record.plan.model == "closed" {
             continue;
         }
@@ -155,24 +156,9 @@ fn write_latency(text: &mut String, record: &RunRecord) -> Result {
     writeln!(text)
 }
 
-/// A time with three or four digits and its unit.
-fn time(value_us: f64) -> String {
-    let (value, unit) = match value_us {
-        us if us < 1000.0 => (us, "us"),
-        us if us < 1e6 => (us / 1e3, "ms"),
-        us => (us / 1e6, "s"),
-    };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.digits$} {unit}")
-}
-
-fn plural(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-/// Where and on whose side a kind of failure happens.
+/// The phase and side of a kind of failure.
 fn place(kind: &str) -> &'static str {
-    let Some(failure) = failure::ALL.into_iter().find(|failure| failure.name() == kind) else {
+    let Some(failure) = Failure::named(kind) else {
         return "elsewhere";
     };
     match kind {
@@ -206,7 +192,7 @@ fn write_counts(text: &mut String, record: &RunRecord) -> Result {
     write_list(text, "workers", workers, "  ")
 }
 
-/// `label` and the items behind it, as many in a line as fit.
+/// `label` and the items after it, wrapped.
 fn write_list(text: &mut String, label: &str, items: impl Iterator<Item = String>, between: &str) -> Result {
     let mut line = format!("  {label:<10}");
     let empty = line.len();

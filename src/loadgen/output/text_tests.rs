@@ -1,6 +1,7 @@
-//! The text of records of every kind, as people see it.
+//! Snapshots of the text of all kinds of records.
 
 use super::*;
+use crate::loadgen::count::failure;
 use crate::measure::record::{ArrivalsTest, Plan, Source};
 
 fn summary(p50_us: f64) -> Summary {
@@ -106,14 +107,6 @@ fn no_line_is_wider_than_a_terminal() {
 }
 
 #[test]
-fn times_keep_three_digits_and_name_their_unit() {
-    assert_eq!(
-        [0.0, 9.876, 12.34, 999.9, 1000.0, 56_780.0, 1e6, 59.9e6].map(time),
-        ["0.00 us", "9.88 us", "12.3 us", "1000 us", "1.00 ms", "56.8 ms", "1.00 s", "59.9 s"]
-    );
-}
-
-#[test]
 fn every_kind_of_failure_has_a_place() {
-    assert!(failure::ALL.into_iter().all(|failure| place(failure.name()) != "elsewhere"));
+    assert!(failure::NAMES.iter().all(|name| place(name) != "elsewhere"));
 }

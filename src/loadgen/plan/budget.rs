@@ -1,37 +1,37 @@
-//! Whether this machine has the descriptors and local ports that a plan needs: arithmetic over facts, done before
-//! anything is sent. Only [`Facts::read`] looks at the machine.
+//! Whether this machine has the descriptors and local ports that a plan needs: arithmetic, done before anything is
+//! sent. Only [`Facts::read`] looks at the machine.
 //!
-//! A connection occupies one local port of its source address for as long as it is open. After that it matters who
-//! closed first: that side keeps the pair of addresses in TIME_WAIT. Where the server does (`Connection: close`), our
-//! port is free at once, and Linux takes a new connection from it even while the old one is in the server's TIME_WAIT:
-//! over time no port is used up. Where we do (`--client-closes`), the port is gone for 60 s; for
-//! `net.ipv4.tcp_tw_reuse_delay` (1 s) where `net.ipv4.tcp_tw_reuse` permits to take it earlier, which it does by
-//! default for loopback addresses, and which needs `net.ipv4.tcp_timestamps`; and never more ports than
-//! `net.ipv4.tcp_max_tw_buckets` are held in this way. Checked against Linux 6.18 with 1000 ports: 999 connections
-//! closed by us, then EADDRNOTAVAIL, for 1 s with reuse and for good without; 30,000 in 3 s closed by the server.
+//! An open connection occupies one local port of its source address. After that, the side that closed first keeps the
+//! pair of addresses in TIME_WAIT. If the server closes (`Connection: close`), the local port is free at once, and Linux
+//! accepts a new connection from it even while the old one is in the server's TIME_WAIT: no port is used up over time.
+//! If the client closes (`--client-closes`), the port is blocked for 60 s, or for `net.ipv4.tcp_tw_reuse_delay` (1 s) if
+//! `net.ipv4.tcp_tw_reuse` permits reuse, which is the default for loopback addresses and needs
+//! `net.ipv4.tcp_timestamps`. At most `net.ipv4.tcp_max_tw_buckets` ports are blocked this way. Checked on Linux 6.18 with
+//! 1000 ports: 999 connections closed by the client, then EADDRNOTAVAIL, for 1 s with reuse and for 60 s without; 30,000
+//! in 3 s closed by the server.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors that are not connections: the standard ones, epoll, output files.
+/// Descriptors that are not connections: standard streams, epoll, output files.
 pub const OTHER_DESCRIPTORS: u64 = 64;
-/// How long Linux holds a connection in TIME_WAIT, in s.
+/// TIME_WAIT of Linux, in s.
 const TIME_WAIT_S: f64 = 60.0;
-/// Connections that one thread of a closed loop can open per second, roughly: it is not known beforehand.
+/// Rough number of connections that one thread of a closed loop can open per second.
 const FAST_THREAD: f64 = 20_000.0;
-/// Share of the ports above which finding a free one takes the kernel long.
+/// Share of the ports in use above which the kernel is slow to find a free one.
 const TIGHT_SHARE: f64 = 0.9;
 
-/// What the machine has.
+/// Limits of this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    /// File descriptors that the process may have.
+    /// Limit of file descriptors.
     pub descriptors: u64,
     /// First and last local port.
     pub range: (u64, u64),
-    /// How many of them are reserved (`net.ipv4.ip_local_reserved_ports`).
+    /// Reserved ports within it (`net.ipv4.ip_local_reserved_ports`).
     pub reserved: u64,
     /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 for loopback addresses.
     pub reuse: u64,
@@ -43,40 +43,35 @@ pub struct Facts {
     pub time_wait_most: u64,
 }
 
-/// What a plan needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Need {
-    /// Connections at once, if asked for.
+    /// Connections at once, if given.
     pub connections: Option<u64>,
-    /// Connections at once, if not asked for and if there is room.
+    /// Connections at once unless given, as far as there is room.
     pub default_connections: u64,
-    /// Threads that send.
     pub threads: u64,
-    /// Source addresses; 1 where the kernel chooses.
+    /// Source addresses; 1 if the kernel chooses.
     pub sources: u64,
     /// Whether the destination or all sources are loopback addresses.
     pub loopback: bool,
-    /// Whether we close first.
     pub client_closes: bool,
-    /// New connections per second, in the busiest span as long as a port is held, where it is known beforehand (open loop).
+    /// New connections per second in the busiest span that is as long as a port is blocked; known in an open loop.
     pub opened_per_s: Option<f64>,
-    /// New connections in the whole run at most, where it is known.
+    /// Limit of new connections in the whole run, if known.
     pub opened: Option<f64>,
-    /// Length of the whole run in s, where it is known.
+    /// Length of the whole run in s, if known.
     pub seconds: Option<f64>,
 }
 
-/// A plan that is possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Connections at once.
     pub connections: u64,
-    /// What could become tight, in sentences.
+    /// Resources that could run short, one sentence each.
     pub warnings: Vec<String>,
 }
 
 impl Facts {
-    /// Looks at this machine, and raises the soft limit of descriptors to the hard one.
+    /// Reads the limits, and raises the soft limit of descriptors to the hard one.
     pub fn read() -> Self {
         let text = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
         let number = |name: &str, default: u64| text(name).trim().parse().unwrap_or(default);
@@ -99,14 +94,14 @@ impl Facts {
         (self.range.1 + 1).saturating_sub(self.range.0).saturating_sub(self.reserved)
     }
 
-    /// For how long a port is held that we closed first, in s.
+    /// How long a port is blocked after the client closed, in s.
     pub fn hold_s(&self, loopback: bool) -> f64 {
         let early = self.timestamps != 0 && (self.reuse == 1 || (self.reuse == 2 && loopback));
         if early { (self.reuse_delay_ms as f64 / 1e3).min(TIME_WAIT_S) } else { TIME_WAIT_S }
     }
 }
 
-/// How many of the ports in `text` (`8080,9148-9150`) lie in `range`.
+/// The number of ports in `text` (`8080,9148-9150`) within `range`.
 fn reserved(text: &str, range: (u64, u64)) -> u64 {
     let within = |part: &str| -> Option<u64> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -116,16 +111,16 @@ fn reserved(text: &str, range: (u64, u64)) -> u64 {
     text.split(',').filter_map(within).sum()
 }
 
-/// Raises the soft limit of open files to the hard one and returns what holds now.
+/// Raises the soft limit of open files to the hard one; returns the limit.
 fn raise_descriptors() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
     if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft }
 }
 
-/// Works out whether `facts` are enough for `need`.
+/// Checks `need` against `facts`.
 ///
 /// # Errors
-/// What is missing, with the arithmetic and the ways out.
+/// What is missing, with the arithmetic and remedies.
 pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
     let ports = facts.ports().saturating_mul(need.sources);
     let free = facts.descriptors.saturating_sub(OTHER_DESCRIPTORS);
@@ -149,7 +144,7 @@ pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
     let mut warnings = Vec::new();
     if need.connections.is_some() && connections as f64 > ports as f64 * TIGHT_SHARE {
         warnings.push(format!(
-            "{connections} connections leave few of the local ports: {}; others on this machine need some too",
+            "{connections} connections leave few of the local ports: {}; other programs need some too",
             supply(need, facts, ports)
         ));
     }
@@ -157,7 +152,7 @@ pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
     Ok(Budget { connections, warnings })
 }
 
-/// Where the ports come from: the arithmetic in words.
+/// The number of ports and its origin in words.
 fn supply(need: &Need, facts: &Facts, ports: u64) -> String {
     let (low, high) = facts.range;
     let mut text = match need.sources {
@@ -175,7 +170,7 @@ fn supply(need: &Need, facts: &Facts, ports: u64) -> String {
     text
 }
 
-/// What happens to the ports in the course of the run.
+/// Checks the ports over the time of the run.
 fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result<Option<String>, String> {
     let from = supply(need, facts, ports);
     if !need.client_closes {
@@ -185,8 +180,8 @@ fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result
         return Ok((most > ports as f64).then(|| {
             format!(
                 "{rate:.0} new connections/s x {TIME_WAIT_S} s of TIME_WAIT on the server's side = {:.0}, but {from}: \
-                 ports come round again sooner. Linux servers take that; elsewhere, or behind NAT, SYNs may be \
-                 dropped, which shows as retransmitted SYNs (more --sources avoid it)",
+                 ports are reused sooner. Linux servers accept that; elsewhere, or behind NAT, SYNs may be dropped, \
+                 which shows as retransmitted SYNs (more --sources avoid it)",
                 rate * TIME_WAIT_S
             )
         }));
@@ -200,8 +195,8 @@ fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result
         let could = FAST_THREAD * need.threads as f64;
         return Ok((known > ports as f64 && could * wait_s > ports as f64 && could > most_per_s).then(|| {
             format!(
-                "--client-closes holds each local port for {hold_s} s after its connection (TIME_WAIT), and {from}: \
-                 more than {most_per_s:.0} new connections/s run out of ports, which voids the run. Ways out: more \
+                "--client-closes blocks each local port for {hold_s} s after its connection (TIME_WAIT), and {from}: \
+                 more than {most_per_s:.0} new connections/s run out of ports, and the run is INVALID. Ways out: more \
                  --sources, a wider range, --requests-per-connection, or letting the server close"
             )
         }));
@@ -209,7 +204,7 @@ fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result
     let held = (rate * wait_s).min(known);
     if held > ports as f64 {
         return Err(format!(
-            "{rate:.0} new connections/s closed by us x {wait_s} s in TIME_WAIT hold {held:.0} local ports, but {from}. \
+            "{rate:.0} new connections/s closed by the client x {wait_s} s in TIME_WAIT hold {held:.0} local ports, but {from}. \
              Ways out: more --sources, a wider range, --requests-per-connection, or letting the server close (without \
              --client-closes)"
         ));
@@ -217,8 +212,8 @@ fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result
     let tight = held + need.connections.unwrap_or(1).min(connections) as f64 > ports as f64 * TIGHT_SHARE;
     Ok(tight.then(|| {
         format!(
-            "{rate:.0} new connections/s closed by us x {wait_s} s in TIME_WAIT hold {held:.0} local ports, and {from}: \
-             slow answers could use up the rest"
+            "{rate:.0} new connections/s closed by the client x {wait_s} s in TIME_WAIT hold {held:.0} local ports, and {from}: \
+             slow responses could use up the rest"
         )
     }))
 }

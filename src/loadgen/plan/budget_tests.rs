@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// 1000 ports, as Linux comes.
+/// 1000 ports, with the defaults of Linux.
 fn facts() -> Facts {
     Facts {
         descriptors: 1_000_000,
@@ -36,11 +36,11 @@ fn refusal(need: &Need, facts: &Facts) -> String {
 }
 
 #[test]
-fn a_rate_that_uses_up_the_ports_is_refused_with_the_arithmetic_and_the_ways_out() {
+fn a_rate_that_uses_up_the_ports_is_refused_with_the_arithmetic_and_remedies() {
     let text = refusal(&need(), &facts());
     assert_eq!(
         text,
-        "100 new connections/s closed by us x 60 s in TIME_WAIT hold 6000 local ports, but \
+        "100 new connections/s closed by the client x 60 s in TIME_WAIT hold 6000 local ports, but \
          net.ipv4.ip_local_port_range (40000 40999) has 1000. Ways out: more --sources, a wider range, \
          --requests-per-connection, or letting the server close (without --client-closes)"
     );
@@ -50,7 +50,7 @@ fn a_rate_that_uses_up_the_ports_is_refused_with_the_arithmetic_and_the_ways_out
 }
 
 #[test]
-fn what_the_kernel_permits_is_not_refused() {
+fn a_plan_that_the_kernel_permits_is_accepted() {
     let fits = |need: Need, facts: Facts| check(&need, &facts).is_ok();
     assert!(fits(Need { client_closes: false, ..need() }, facts()), "TIME_WAIT lies on the server's side");
     assert!(fits(Need { loopback: true, ..need() }, facts()), "1 s on loopback");
@@ -80,7 +80,7 @@ fn more_connections_than_ports_or_descriptors_are_refused() {
 }
 
 #[test]
-fn what_could_become_tight_is_a_warning() {
+fn resources_that_could_run_short_are_a_warning() {
     let only = |need: Need| {
         let warnings = check(&need, &facts()).unwrap().warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -90,13 +90,13 @@ fn what_could_become_tight_is_a_warning() {
     assert!(only(closed.clone()).contains("more than 1000 new connections/s"));
     assert!(check(&Need { opened: Some(500.0), ..closed }, &facts()).unwrap().warnings.is_empty());
     assert!(only(Need { client_closes: false, ..need() }).contains("on the server's side = 6000"));
-    assert!(only(Need { opened: Some(950.0), ..need() }).contains("slow answers"));
+    assert!(only(Need { opened: Some(950.0), ..need() }).contains("slow responses"));
     let local = Need { client_closes: false, loopback: true, ..need() };
     assert!(check(&local, &facts()).unwrap().warnings.is_empty());
 }
 
 #[test]
-fn reserved_ports_are_none_of_ours() {
+fn reserved_ports_are_not_available() {
     assert_eq!(reserved("", (10, 20)), 0);
     assert_eq!(reserved("\n", (10, 20)), 0);
     assert_eq!(reserved("10,12-14,18-99,1-3,30\n", (10, 20)), 1 + 3 + 3);

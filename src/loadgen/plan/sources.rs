@@ -1,20 +1,18 @@
-//! Local addresses that connections come from: read from text, and tried out. One destination can be reached from each
-//! of them by as many connections as there are local ports, so more addresses mean more connections. It does not
-//! know what the connections are for.
+//! Local addresses to connect from: parsed from text, and tried. Each of them provides all local ports for connections to
+//! one destination, so more addresses permit more connections.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// More addresses than this are a slip of the pen.
+/// Most addresses.
 const MOST: u128 = 65_536;
 
-/// Reads `127.0.0.2`, `127.0.0.2-127.0.0.33`, `127.0.1.0/24`, or several of these with commas between. Of an IPv4 network
-/// of up to 30 bits that is not within 127.0.0.0/8 the first and the last address are left out: they are the network's
-/// own and the broadcast address.
+/// Parses `127.0.0.2`, `127.0.0.2-127.0.0.33`, `127.0.1.0/24`, or several of these separated by commas. The network and
+/// broadcast addresses of an IPv4 network of up to 30 bits are left out, except within 127.0.0.0/8.
 ///
 /// # Errors
-/// What is wrong, and how it is written.
+/// What is wrong, and the expected form.
 pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
     let mut sources = Vec::new();
     for part in text.split(',').map(str::trim) {
@@ -24,10 +22,10 @@ pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
             _ => one(part).map(|address| (number(address), number(address), address.is_ipv4())),
         };
         let (first, last, v4) = range.map_err(|why| {
-            format!("{part:?}: {why}; write 127.0.0.2, 127.0.0.2-127.0.0.33 or 127.0.1.0/24, with commas between several")
+            format!("{part:?}: {why}; write 127.0.0.2, 127.0.0.2-127.0.0.33 or 127.0.1.0/24, several separated by commas")
         })?;
         if last - first >= MOST || sources.len() as u128 + last - first >= MOST {
-            return Err(format!("{text:?} are more than {MOST} addresses"));
+            return Err(format!("{text:?} has more than {MOST} addresses"));
         }
         sources.extend((first..=last).map(|number| address(number, v4)));
     }
@@ -78,21 +76,21 @@ fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
     Ok((first + edge, last - edge, base.is_ipv4()))
 }
 
-/// Whether this machine lets a socket come from every one of `sources`, on the way to `destination`.
+/// Checks that sockets can be bound to all `sources` to reach `destination`.
 ///
 /// # Errors
-/// Which one does not work, why, and what to do about it.
+/// The address that does not work, the reason, and a remedy.
 pub fn verify(sources: &[IpAddr], destination: SocketAddr) -> Result<(), String> {
     for source in sources {
         if source.is_ipv4() != destination.is_ipv4() {
             return Err(format!("{source} cannot reach {}: one is IPv4, the other IPv6", destination.ip()));
         }
         if destination.ip().is_loopback() && !source.is_loopback() {
-            // It would work where the address is the host's own; let the kernel say.
+            // This works if the address is the host's own; the kernel decides.
             continue;
         }
         if source.is_loopback() && !destination.ip().is_loopback() {
-            return Err(format!("{source} is a loopback address and does not reach {}", destination.ip()));
+            return Err(format!("{source} is a loopback address and cannot reach {}", destination.ip()));
         }
     }
     let bind = |source: &IpAddr| -> std::io::Result<()> {
@@ -122,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_ranges_and_networks_are_written_out() {
+    fn addresses_ranges_and_networks_are_expanded() {
         assert_eq!(texts("127.0.0.2"), ["127.0.0.2"]);
         assert_eq!(texts("127.0.0.254-127.0.1.1"), ["127.0.0.254", "127.0.0.255", "127.0.1.0", "127.0.1.1"]);
         assert_eq!(texts("127.0.1.8/30, ::1"), ["127.0.1.8", "127.0.1.9", "127.0.1.10", "127.0.1.11", "::1"]);
@@ -133,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_addresses_is_refused_with_the_reason() {
+    fn an_invalid_list_is_refused_with_the_reason() {
         for (text, why) in [
             ("", "not an IP address"),
             ("localhost", "not an IP address"),
@@ -173,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9a-f:./, -]{0,40}") {
+        fn arbitrary_text_never_panics(text in "[0-9a-f:./, -]{0,40}") {
             let _ = parse(&text);
         }
     }

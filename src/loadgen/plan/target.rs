@@ -1,13 +1,11 @@
-//! What is requested: a URL taken apart, and the request as bytes, built once. Pure.
+//! The target URL, and the request as bytes. Pure.
 
-/// Where the requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Host name or address, without the brackets of IPv6.
     pub host: String,
-    /// TCP port.
     pub port: u16,
-    /// The `Host` header's value.
+    /// The value of `Host`.
     pub authority: String,
     /// Path and query: the request target.
     pub path: String,
@@ -25,10 +23,10 @@ impl Default for Target {
 }
 
 impl Target {
-    /// Takes `[http://]host[:port][/path][?query]` apart; the fragment is dropped.
+    /// Parses `[http://]host[:port][/path][?query]`; a fragment is dropped.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// What is wrong, and the expected form.
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("{url:?} is not a URL for a load test: {why}"));
         let rest = match url.split_once("://") {
@@ -38,14 +36,16 @@ impl Target {
         };
         let rest = rest.split('#').next().unwrap_or_default();
         if rest.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return wrong("it has a blank, a control or a non-ASCII character in it; write it as %20");
+            return wrong(
+                "it contains a blank, control or non-ASCII character; percent-encode it, as in %20",
+            );
         }
         let (authority, path) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
         if authority.contains('@') {
-            return wrong("user names do not belong in it; use -H 'Authorization: ...'");
+            return wrong("user names are not supported; use -H 'Authorization: ...'");
         }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -53,7 +53,7 @@ impl Target {
         };
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         if bracketed.is_none() && host.contains([':', '[', ']']) {
-            return wrong("an IPv6 address stands in brackets; for example http://[::1]:8080/hello");
+            return wrong("write an IPv6 address in brackets: http://[::1]:8080/hello");
         }
         let port = match port.map(str::parse::<u16>) {
             None => 80,
@@ -62,13 +62,12 @@ impl Target {
         };
         let host = bracketed.unwrap_or(host);
         if host.is_empty() {
-            return wrong("the host is missing; for example http://127.0.0.1:8080/hello");
+            return wrong("the host is missing, as in http://127.0.0.1:8080/hello");
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { host: host.to_owned(), port, authority: authority.to_owned(), path })
     }
 
-    /// The target as a complete URL.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.authority, self.path)
     }
@@ -123,10 +122,10 @@ pub fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Takes `Name: value` apart.
+/// Parses `Name: value`.
 ///
 /// # Errors
-/// When it is not a header, or one that the generator sets itself.
+/// It is not a header, or one that the generator sets.
 pub fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once(':').ok_or_else(|| format!("{text:?} is not a header: write 'Name: value'"))?;
@@ -137,7 +136,7 @@ pub fn parse_header(text: &str) -> Result<(String, String), String> {
         return Err(format!("the value of {name} contains a line break or NUL"));
     }
     if ["connection", "content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(format!("{name} is set by loadgen itself"));
+        return Err(format!("{name} is set by loadgen"));
     }
     Ok((name.to_owned(), value.trim().to_owned()))
 }
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn a_url_is_parsed() {
         let expect = |host: &str, port, path: &str| (host.to_owned(), port, path.to_owned());
         assert_eq!(parts("http://127.0.0.1:8080/a/b?c=d#e"), expect("127.0.0.1", 8080, "/a/b?c=d"));
         assert_eq!(parts("http://example.org"), expect("example.org", 80, "/"));
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_the_reason() {
+    fn an_invalid_url_is_refused_with_the_reason() {
         for (url, why) in [
             ("https://a/", "https:// is not supported"),
             ("http://", "host is missing"),
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_complete_and_says_what_becomes_of_its_connection() {
+    fn the_request_is_complete_and_says_whether_its_connection_is_kept() {
         let target = Target::parse("http://a:81/p?q").unwrap();
         let get = Request::new(&target, "GET", &[], b"");
         assert_eq!(get.close, b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n");

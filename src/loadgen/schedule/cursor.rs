@@ -1,18 +1,17 @@
-//! Which request starts next, and when: the schedule of one thread cut to the time of the run. Pure: the caller
-//! brings the clock.
+//! A thread's position in the schedule, limited to the time of the run. Pure: the caller brings the clock.
 
 use super::pacer::{Pacer, Schedule};
 use super::timing::{Share, Timing, Window};
 
-/// How long after the end of the run arrivals that were due before it may still be sent, in ns: as long as the
-/// generator is only a moment late, its last arrivals are not lost.
+/// How long after the end of the run arrivals due before it may still be sent, in ns, so that a slightly late generator
+/// does not lose its last arrivals.
 const GRACE_NS: u64 = 100_000_000;
 
-/// The requests of one thread, to come.
+/// The future requests of one thread.
 #[derive(Debug)]
 pub struct Cursor {
     window: Window,
-    /// Measured requests that may still start.
+    /// Remaining measured requests.
     left: u64,
     /// Absent in a closed loop.
     pacer: Option<Pacer>,
@@ -40,7 +39,7 @@ impl Cursor {
         }
     }
 
-    /// The intended start of the next request, if it is due; in a closed loop that is now.
+    /// The scheduled start of the next request, if it is due; in a closed loop that is now.
     pub fn due(&mut self, now: u64) -> Option<u64> {
         let intended = self.next.unwrap_or(now);
         let last_call =
@@ -51,7 +50,7 @@ impl Cursor {
         (!self.is_over && intended <= now && now >= self.window.origin).then_some(intended)
     }
 
-    /// The request that was due has been started.
+    /// Advances past a request that has been started.
     pub fn take(&mut self, intended: u64) {
         if intended >= self.window.begin {
             self.left -= 1;
@@ -59,23 +58,21 @@ impl Cursor {
         self.advance();
     }
 
-    /// Nothing is to be started any more.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// When the next request is due, as far as it is known now.
+    /// When the next request is due, if known.
     pub fn next_due(&self) -> Option<u64> {
         if self.is_over { None } else { self.next.or(Some(self.window.origin)) }
     }
 
-    /// Measured arrivals that were due before `until` and were not taken. It goes through them.
+    /// Passes the arrivals due before `until`; returns the number of measured ones.
     pub fn unsent(&mut self, until: u64) -> u64 {
         self.pass(until).1
     }
 
-    /// Arrivals that were due before `until` and were not taken: of the warm-up, and measured ones. It goes through
-    /// them.
+    /// Passes the arrivals due before `until`; returns their numbers, of the warm-up and measured.
     pub fn pass(&mut self, until: u64) -> (u64, u64) {
         let (mut early, mut due) = (0, 0);
         while let Some(next) = self.next.filter(|next| *next < until.min(self.window.end)) {

@@ -1,9 +1,8 @@
-//! The run cut into intervals: of the warm-up, of the measured time, and of what comes after it. Pure: the caller
-//! brings the clock.
+//! The intervals of a run: of the warm-up, of the measured time, and of the time after it. Pure.
 
 use super::timing::Window;
 
-/// Where the intervals are. Each of the three parts begins with a whole interval; the last one of a part may be shorter.
+/// Each of the three parts starts with a whole interval; its last one may be shorter.
 #[derive(Clone, Copy, Debug)]
 pub struct Intervals {
     window: Window,
@@ -11,24 +10,23 @@ pub struct Intervals {
 }
 
 impl Intervals {
-    /// Intervals of `length_ns` (above 0) over `window`.
+    /// `length_ns`: above 0.
     pub fn new(window: Window, length_ns: u64) -> Self {
         Self { window, length_ns }
     }
 
-    /// The times of the run.
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// How many intervals lie before the measured time, and how many in it.
+    /// The number of intervals before the measured time and in it.
     fn counts(&self) -> (u64, u64) {
         let Window { origin, begin, end } = self.window;
         let count = |length: u64| length.div_ceil(self.length_ns);
         (count(begin - origin), if end == u64::MAX { u64::MAX } else { count(end - begin) })
     }
 
-    /// The interval that `at` lies in; what is before the origin counts to the first.
+    /// The interval that contains `at`; times before the origin belong to the first.
     pub fn index(&self, at: u64) -> u64 {
         let Window { origin, begin, end } = self.window;
         let (warm, measured) = self.counts();
@@ -52,7 +50,6 @@ impl Intervals {
         (low, low.saturating_add(self.length_ns).min(limit))
     }
 
-    /// Whether an interval lies before the measured time.
     pub fn is_warmup(&self, index: u64) -> bool {
         index < self.counts().0
     }

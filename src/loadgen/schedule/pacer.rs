@@ -1,6 +1,6 @@
-//! When requests are to start in an open loop. Pure: a schedule is a function of rate, arrivals, seed and shard,
-//! known before the run, and nothing that the server does can move it. That is what keeps coordinated omission out:
-//! a request's response time counts from the time given here, however late it could be sent.
+//! The start times of an open loop. Pure: a schedule is a function of rate, arrivals, seed and shard, and the server
+//! cannot affect it. This avoids coordinated omission: response times count from the scheduled start, however late the
+//! request was sent.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -8,23 +8,22 @@ use rand_chacha::ChaCha8Rng;
 use super::profile::Profile;
 use super::trace::Trace;
 
-/// How arrivals follow each other.
+/// The spacing of arrivals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
-    /// At equal intervals; where the rate changes, at equal parts of its integral.
+    /// Equal intervals, or equal parts of the integral of a changing rate.
     Const,
-    /// Independently of each other: exponential intervals, drawn from the seed; where the rate changes, in the time
-    /// that is stretched by it.
+    /// Independent: exponential intervals drawn from the seed, in time scaled by the rate.
     Poisson,
     /// This many at once, at the mean rate.
     Burst(u64),
 }
 
 impl Arrivals {
-    /// Reads `const`, `poisson` or `burst:N`.
+    /// Parses `const`, `poisson` or `burst:N`.
     ///
     /// # Errors
-    /// What should have been written.
+    /// The expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "const" => Ok(Self::Const),
@@ -37,7 +36,7 @@ impl Arrivals {
         }
     }
 
-    /// The name, as on the command line.
+    /// As on the command line.
     pub fn name(self) -> String {
         match self {
             Self::Const => "const".into(),
@@ -47,26 +46,16 @@ impl Arrivals {
     }
 }
 
-/// What is to be sent when, by all threads (and processes) together.
+/// The start times of all threads and processes together.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
-    /// By a rate.
-    Rate {
-        /// How arrivals follow each other.
-        arrivals: Arrivals,
-        /// The rate over time.
-        profile: Profile,
-        /// Seed of random arrivals.
-        seed: u64,
-    },
-    /// As recorded.
+    Rate { arrivals: Arrivals, profile: Profile, seed: u64 },
     Replay(Trace),
 }
 
 impl Schedule {
-    /// The intended starts of shard `shard` of `shards`, in ns after the origin, ascending. The shards together are
-    /// the whole schedule: arrivals of known number are dealt out in turn, and independent Poisson streams of rate/n
-    /// add up to one of the whole rate.
+    /// The starts of shard `shard` of `shards`, in ns after the origin, ascending. The shards add up to the schedule:
+    /// numbered arrivals are dealt out in turn, and independent Poisson streams of rate/n form one of the whole rate.
     pub fn shard(&self, shard: u64, shards: u64) -> Pacer {
         let seed = if let Self::Rate { seed, .. } = self { *seed } else { 0 };
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -74,7 +63,7 @@ impl Schedule {
         Pacer { schedule: self.clone(), next: shard, shards, planned: 0.0, last_ns: 0, random }
     }
 
-    /// The name of its arrivals in every output.
+    /// The name in every output.
     pub fn arrivals(&self) -> String {
         match self {
             Self::Rate { arrivals, .. } => arrivals.name(),
@@ -82,13 +71,11 @@ impl Schedule {
         }
     }
 
-    /// The rate over time, if that is what it goes by.
     pub fn profile(&self) -> Option<&Profile> {
         if let Self::Rate { profile, .. } = self { Some(profile) } else { None }
     }
 
-    /// The mean rate of the whole from `begin_ns` to `end_ns` after the origin, per second; without an end, at the end
-    /// of all.
+    /// The mean rate from `begin_ns` to `end_ns` after the origin, per second; without an end, the final rate.
     pub fn mean_rate(&self, begin_ns: u64, end_ns: Option<u64>) -> f64 {
         match self {
             Self::Rate { profile, .. } => {
@@ -101,11 +88,9 @@ impl Schedule {
             }
         }
     }
-}
 
-impl Schedule {
-    /// How long after `begin_ns` the first arrival after this many others is due, in seconds; `None`: never. For
-    /// random arrivals it is the planned mean.
+    /// How long after `begin_ns` the next arrival after this many is due, in seconds, if ever; for random arrivals the
+    /// mean.
     pub fn span_s(&self, begin_ns: u64, arrivals: u64) -> Option<f64> {
         let begin_s = begin_ns as f64 / 1e9;
         match self {
@@ -122,14 +107,14 @@ impl Schedule {
     }
 }
 
-/// The intended starts of one shard: see [`Schedule::shard`].
+/// See [`Schedule::shard`].
 #[derive(Clone, Debug)]
 pub struct Pacer {
     schedule: Schedule,
-    /// Number of the next arrival in the whole schedule, where arrivals have one.
+    /// Number of the next arrival in the whole schedule, unless arrivals are random.
     next: u64,
     shards: u64,
-    /// Position of the last random arrival, in arrivals planned.
+    /// Position of the last random arrival, in planned arrivals.
     planned: f64,
     last_ns: u64,
     random: ChaCha8Rng,
@@ -144,7 +129,7 @@ impl Iterator for Pacer {
             Schedule::Replay(trace) => *trace.times().get(usize::try_from(number).ok()?)?,
             Schedule::Rate { arrivals, profile, .. } => {
                 let planned = match arrivals {
-                    // From the number, so that rounding does not add up.
+                    // From the number, so that rounding errors do not accumulate.
                     Arrivals::Const => number as f64,
                     Arrivals::Burst(size) => (number - number % size) as f64,
                     Arrivals::Poisson => {

@@ -1,4 +1,4 @@
-//! The schedule: never going back, whole in its shards, as many arrivals as the rate says, decided by the seed.
+//! The schedule is ascending, divided exactly by its shards, true to the rate, and determined by the seed.
 
 use super::*;
 use crate::loadgen::schedule::profile::RateSpec;

@@ -1,16 +1,16 @@
 //! The rate of an open loop over time: constant, in steps, in ramps. Pure.
 //!
-//! What is typed is a [`RateSpec`]; together with the times of the run it is a [`Profile`], which knows how many
-//! arrivals are planned before any moment (the integral of the rate) and, the other way round, when the n-th is due.
+//! A [`RateSpec`] is what was typed. With the times of the run it becomes a [`Profile`], which maps times to the number of
+//! arrivals planned before (the integral of the rate), and back.
 
 use std::sync::Arc;
 
-use super::timing::duration_ns;
+use super::parse::duration_ns;
 
-/// Highest rate that is taken seriously, per second.
+/// Highest accepted rate, per second.
 const MAX_RATE: f64 = 1e6;
 
-/// One part of what was typed: `RATE`, `RATE..RATE`, and either with `@TIME`.
+/// One part of the text: `RATE` or `RATE..RATE`, optionally with `@TIME`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Part {
     from: f64,
@@ -18,7 +18,7 @@ struct Part {
     length_ns: Option<u64>,
 }
 
-/// What was typed: parts that follow each other.
+/// A rate as typed: consecutive parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateSpec {
     text: String,
@@ -26,51 +26,54 @@ pub struct RateSpec {
 }
 
 impl RateSpec {
-    /// Reads `500`, `100..2000`, `100,200,400`, `100@10s,200..400@20s`.
+    /// Parses `500`, `100..2000`, `100,200,400`, `100@10s,200..400@20s`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(parse_part).collect::<Result<Vec<_>, _>>()?;
         if parts.iter().any(|part| part.length_ns.is_some() != parts[0].length_ns.is_some()) {
             return Err("give all parts a length, or none: 100@10s,200@20s".into());
         }
         if parts.iter().all(|part| part.from + part.to == 0.0) {
-            return Err("the rate must be above 0 at some time".into());
+            return Err("the rate must be above 0 at some point".into());
         }
         Ok(Self { text: text.to_owned(), parts })
     }
 
-    /// The same rate all the time, per second, above 0.
+    /// A constant rate per second, above 0.
     pub fn constant(rate: f64) -> Self {
         Self { text: rate.to_string(), parts: vec![Part { from: rate, to: rate, length_ns: None }] }
     }
 
-    /// The sum of the lengths that were typed, in ns.
+    /// The sum of the given lengths, in ns.
     pub fn length_ns(&self) -> Option<u64> {
         self.parts.iter().map(|part| part.length_ns).sum()
     }
 
-    /// Whether the rate is the same all the time.
     pub fn is_constant(&self) -> bool {
         self.parts.iter().all(|part| part.from == self.parts[0].from && part.to == part.from)
     }
 
-    /// The profile of a run: the warm-up at the first rate, then the parts, those without a length in equal shares of
-    /// `duration_ns`. Without a duration, which only a constant rate can be, it has no end.
+    /// The profile of a run: the warm-up at the first rate, then the parts; parts without a length share `duration_ns`
+    /// equally. Only a constant rate may lack a duration.
     pub fn profile(&self, warmup_ns: u64, duration_ns: Option<u64>) -> Profile {
         let first = self.parts[0].from;
         let last = self.parts[self.parts.len() - 1].to;
-        let mut legs = Legs::default();
+        let mut segments = Segments::default();
         if !self.is_constant() {
-            legs.push(first, first, warmup_ns as f64 / 1e9);
+            segments.push(first, first, warmup_ns as f64 / 1e9);
             let share_s = duration_ns.unwrap_or(0) as f64 / 1e9 / self.parts.len() as f64;
             for part in &self.parts {
-                legs.push(part.from, part.to, part.length_ns.map_or(share_s, |length| length as f64 / 1e9));
+                segments.push(
+                    part.from,
+                    part.to,
+                    part.length_ns.map_or(share_s, |length| length as f64 / 1e9),
+                );
             }
         }
-        legs.push(last, last, f64::INFINITY);
-        Profile { text: self.text.as_str().into(), legs: legs.0.into() }
+        segments.push(last, last, f64::INFINITY);
+        Profile { text: self.text.as_str().into(), segments: segments.0.into() }
     }
 }
 
@@ -91,32 +94,32 @@ fn parse_part(text: &str) -> Result<Part, String> {
     Ok(Part { from: rate(from)?, to: rate(to)?, length_ns: length })
 }
 
-/// A stretch of time in which the rate changes linearly.
+/// A segment in which the rate changes linearly.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Leg {
+struct Segment {
     begin_s: f64,
     length_s: f64,
     from: f64,
     to: f64,
-    /// Arrivals planned before its begin, and before its end.
+    /// Arrivals planned before its begin and before its end.
     before: f64,
     after: f64,
 }
 
-impl Leg {
+impl Segment {
     /// Arrivals planned in its first `elapsed_s`.
     fn arrivals(&self, elapsed_s: f64) -> f64 {
         let slope = if self.from == self.to { 0.0 } else { (self.to - self.from) / self.length_s };
         (self.from + slope * elapsed_s / 2.0) * elapsed_s
     }
 
-    /// How long after its start this many arrivals have been planned, counting the last.
+    /// When this many of its arrivals have been planned, from its begin.
     fn elapsed_s(&self, arrivals: f64) -> f64 {
         if self.from == self.to {
             return (arrivals / self.from).min(self.length_s);
         }
         let slope = (self.to - self.from) / self.length_s;
-        // The root of arrivals = from t + slope t^2 / 2, in the form that loses no digits.
+        // The root of arrivals = from t + slope t^2 / 2, in the numerically stable form.
         let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();
         let divisor = self.from + root;
         if divisor == 0.0 { 0.0 } else { (2.0 * arrivals / divisor).min(self.length_s) }
@@ -124,16 +127,16 @@ impl Leg {
 }
 
 #[derive(Debug, Default)]
-struct Legs(Vec<Leg>);
+struct Segments(Vec<Segment>);
 
-impl Legs {
+impl Segments {
     fn push(&mut self, from: f64, to: f64, length_s: f64) {
         let (begin_s, before) =
-            self.0.last().map_or((0.0, 0.0), |leg| (leg.begin_s + leg.length_s, leg.after));
+            self.0.last().map_or((0.0, 0.0), |segment| (segment.begin_s + segment.length_s, segment.after));
         if length_s > 0.0 {
             let mean = f64::midpoint(from, to);
             let arrivals = if mean > 0.0 { mean * length_s } else { 0.0 };
-            self.0.push(Leg { begin_s, length_s, from, to, before, after: before + arrivals });
+            self.0.push(Segment { begin_s, length_s, from, to, before, after: before + arrivals });
         }
     }
 }
@@ -142,39 +145,42 @@ impl Legs {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     text: Arc<str>,
-    /// The last one has no end.
-    legs: Arc<[Leg]>,
+    /// The last one is endless.
+    segments: Arc<[Segment]>,
 }
 
 impl Profile {
-    /// As it was typed.
+    /// As typed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Arrivals planned before `at_s`: the integral of the rate.
     pub fn arrivals_before(&self, at_s: f64) -> f64 {
-        let after = self.legs.partition_point(|leg| leg.begin_s <= at_s);
-        self.legs[..after].last().map_or(0.0, |leg| leg.before + leg.arrivals(at_s - leg.begin_s))
+        let after = self.segments.partition_point(|segment| segment.begin_s <= at_s);
+        self.segments[..after]
+            .last()
+            .map_or(0.0, |segment| segment.before + segment.arrivals(at_s - segment.begin_s))
     }
 
-    /// When this many arrivals have been planned, in seconds; `None`: never.
+    /// When this many arrivals have been planned, in seconds, if ever.
     pub fn time_of_s(&self, arrivals: f64) -> Option<f64> {
-        let leg = self.legs.get(self.legs.partition_point(|leg| leg.after <= arrivals))?;
-        Some(leg.begin_s + leg.elapsed_s(arrivals - leg.before))
+        let segment =
+            self.segments.get(self.segments.partition_point(|segment| segment.after <= arrivals))?;
+        Some(segment.begin_s + segment.elapsed_s(arrivals - segment.before))
     }
 
-    /// The highest rate at any time, per second.
+    /// The highest rate, per second.
     pub fn peak(&self) -> f64 {
-        self.legs.iter().map(|leg| leg.from.max(leg.to)).fold(0.0, f64::max)
+        self.segments.iter().map(|segment| segment.from.max(segment.to)).fold(0.0, f64::max)
     }
 
-    /// The mean rate from `begin_s` to `end_s`, per second; without an end, the rate at the end of all.
+    /// The mean rate from `begin_s` to `end_s`, per second; the final rate if there is no end.
     pub fn mean(&self, begin_s: f64, end_s: f64) -> f64 {
         if end_s.is_finite() && end_s > begin_s {
             (self.arrivals_before(end_s) - self.arrivals_before(begin_s)) / (end_s - begin_s)
         } else {
-            self.legs.last().map_or(0.0, |leg| leg.to)
+            self.segments.last().map_or(0.0, |segment| segment.to)
         }
     }
 }
@@ -219,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rate_is_refused_with_the_way_out() {
+    fn an_invalid_rate_is_refused() {
         for text in
             ["", "x", "-1", "nan", "0", "0..0", "1e7", "1,", "1..", "1@", "1@0s", "1@5", "1@1s,2", "inf"]
         {
@@ -255,7 +261,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9.,@smx-]{0,20}") {
+        fn arbitrary_text_never_panics(text in "[0-9.,@smx-]{0,20}") {
             let _ = RateSpec::parse(&text);
         }
     }

@@ -2,28 +2,14 @@
 //! generate. Pure: the caller brings the clocks.
 
 use super::pacer::Schedule;
-use super::trace::seconds_ns;
-use crate::dist::parse_duration;
+use super::parse::{WEEK_NS, duration_ns, seconds_ns};
 
 /// Measured time unless something else is asked for, in ns.
 pub const DURATION_NS: u64 = 10_000_000_000;
 /// Warm-up unless something else is asked for, in ns.
 pub const WARMUP_NS: u64 = 1_000_000_000;
-/// Longest duration, and farthest start, in ns: a week.
-const WEEK_NS: u64 = 7 * 24 * 3_600_000_000_000;
 /// Positions at which the busiest span of a schedule is looked for.
 const SPAN_POSITIONS: u64 = 64;
-
-/// Parses `10s`, `500ms`, `250us`, `2m` or `1h` as nanoseconds.
-///
-/// # Errors
-/// The expected form.
-pub fn duration_ns(text: &str) -> Result<u64, String> {
-    match parse_duration(text)?.as_nanos() {
-        ns if ns > WEEK_NS.into() => Err("longer than a week".into()),
-        ns => Ok(ns as u64),
-    }
-}
 
 /// Which part of the whole load one of several processes generates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,17 +182,6 @@ mod tests {
         let profile = spec.profile(warmup_ns, duration_ns);
         let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
         Timing { schedule, warmup_ns, duration_ns, ..Timing::default() }
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(duration_ns("10s"), Ok(10 * S));
-        assert_eq!(duration_ns("1.5ms"), Ok(1_500_000));
-        assert_eq!(duration_ns("0s"), Ok(0));
-        assert_eq!(duration_ns("2m"), duration_ns("120s"));
-        for text in ["", "10", "s", "1x", "-1s", "1.2.3s", "9999999h"] {
-            assert!(duration_ns(text).is_err(), "{text}");
-        }
     }
 
     #[test]

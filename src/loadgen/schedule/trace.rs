@@ -1,6 +1,8 @@
-//! Arrival times that were recorded elsewhere: text in, times out. Pure.
+//! Recorded arrival times, parsed from text. Pure.
 
 use std::sync::Arc;
+
+use super::parse::seconds_ns;
 
 /// Arrival times, in ns after the first one, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,12 +11,11 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads one time per line in seconds (`12.5`), ascending; empty lines and what follows a `#` are skipped. Any
-    /// moment can be 0, such as that of Unix: times count from the first one. `stretch` times as long: 2 is half the
-    /// rate.
+    /// Parses one time per line in seconds (`12.5`), ascending; empty lines and comments after `#` are skipped. Times are
+    /// relative to the first, so that any epoch will do. A `stretch` of 2 halves the rate.
     ///
     /// # Errors
-    /// What is wrong, with the number of the line.
+    /// What is wrong, with the line number.
     pub fn parse(text: &str, stretch: f64) -> Result<Self, String> {
         if !(stretch > 0.0 && stretch.is_finite()) {
             return Err("--stretch must be above 0".into());
@@ -28,12 +29,12 @@ impl Trace {
             let time = seconds_ns(line)
                 .ok_or_else(|| format!("line {number}: {line:?} is not a time in seconds, such as 12.5"))?;
             if times.last().is_some_and(|last| *last > time) {
-                return Err(format!("line {number}: {line} is before the time above it; sort them"));
+                return Err(format!("line {number}: {line} is before the previous time; sort the file"));
             }
             times.push(time);
         }
         let (Some(first), Some(last)) = (times.first().copied(), times.last()) else {
-            return Err("no times are in it".into());
+            return Err("it contains no times".into());
         };
         if *last == first {
             return Err("at least two different times are needed".into());
@@ -46,27 +47,15 @@ impl Trace {
         Ok(Self { times })
     }
 
-    /// The times, in ns after the first.
     pub fn times(&self) -> &[u64] {
         &self.times
     }
 
-    /// How long it is, in ns: to when one more arrival would be due, if they came at equal intervals.
+    /// Its length in ns, including one mean interval after the last arrival.
     pub fn length_ns(&self) -> u64 {
         let (last, count) = (self.times[self.times.len() - 1], self.times.len() as f64);
         (last as f64 * count / (count - 1.0)).ceil().max((last + 1) as f64) as u64
     }
-}
-
-/// Reads decimal seconds without losing digits; those beyond the ninth are cut off.
-pub fn seconds_ns(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<9.9}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(fraction)
 }
 
 #[cfg(test)]
@@ -85,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_line() {
+    fn errors_name_the_line() {
         for (text, why) in [
             ("1\nx\n", "line 2: \"x\" is not a time"),
             ("1\n\n0.5", "line 3: 0.5 is before"),
@@ -115,7 +104,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9.# x\n]{0,40}", stretch in 0.0f64..3.0) {
+        fn arbitrary_text_never_panics(text in "[0-9.# x\n]{0,40}", stretch in 0.0f64..3.0) {
             let _ = Trace::parse(&text, stretch);
         }
     }

@@ -27,19 +27,19 @@ use crate::measure::record::{Probe, RunRecord, Search, Summary};
 use objective::Objectives;
 use rate_search::{Interval, Outcome, RateSearch, Rules};
 
-/// Requests without which a run says nothing: they set the lowest rate.
+/// Fewest requests of a meaningful run: they set the lowest rate.
 const FEWEST: f64 = 10.0;
-/// First rate, if none is given, per second.
+/// First rate unless one is given, per second.
 pub const START_RATE: f64 = 100.0;
-/// Runs that the time is planned for.
+/// Number of runs that the time is divided by.
 const PROBES: u64 = 20;
-/// The part of that which is warm-up, if no warm-up is given.
+/// Part of a run that is warm-up unless one is given.
 const WARMUP_PART: u64 = 5;
-/// Shortest measured time that is chosen for a run, in ns.
+/// Shortest measured time of a run unless one is given, in ns.
 const SHORTEST_NS: u64 = 200_000_000;
-/// Pause after a run that did not hold, as a share of the time.
+/// Fraction of the time to pause after a run that missed the objective.
 const PAUSES: u32 = 200;
-/// How often a pause looks whether the program is to end.
+/// How often a pause checks for an interrupt.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What to search for.
@@ -56,7 +56,6 @@ pub fn times(total_ns: u64, warmup_ns: Option<u64>) -> (u64, u64) {
     (warmup_ns, run_ns.saturating_sub(warmup_ns).max(SHORTEST_NS))
 }
 
-/// One run of the search.
 struct Run {
     rate: f64,
     outcome: Outcome,
@@ -156,7 +155,7 @@ fn probe(run: &Run) -> Probe {
     }
 }
 
-/// The record of the run that stands for the answer: the last one at that rate, or the one at the lowest.
+/// The record of the last run at the rate found, or else at the lowest rate, with the search in it.
 fn conclude(
     objectives: &Objectives,
     search: &RateSearch,

@@ -1,4 +1,4 @@
-//! What a search is to hold, and what one run says about it. Pure.
+//! Objectives of a search, and how one run compares with them. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,15 +7,16 @@ use super::rate_search::Outcome;
 use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::count::failure;
 use crate::loadgen::expect::Expectation;
+use crate::loadgen::figures::short;
 use crate::measure::record::RunRecord;
 
-/// Bound on failures, unless the objectives have one: latencies are those of completed requests only, and a server that
-/// turns most of them away may be quick with the rest.
+/// Bound on failures unless the objectives have one: only completed requests have latencies, and a server that refuses
+/// most requests may be quick with the rest.
 const ERRORS: &str = "errors<1%";
-/// One arrival in this many may be left unsent.
+/// One arrival in this many may remain unsent.
 const UNSENT: u64 = 50;
 
-/// Upper bounds that have to hold all at once.
+/// Upper bounds that have to hold together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objectives(Vec<Expectation>);
 
@@ -44,12 +45,12 @@ impl fmt::Display for Objectives {
 }
 
 impl Objectives {
-    /// Each as it was typed.
+    /// As typed.
     pub fn texts(&self) -> Vec<String> {
         self.0.iter().map(|bound| bound.text().to_owned()).collect()
     }
 
-    /// What a run shows, and why it does not hold.
+    /// Judges a run, with the reasons if it does not hold.
     pub fn judge(&self, record: &RunRecord) -> (Outcome, Vec<String>) {
         let busy = record.generator.busiest_thread;
         let own_failures = failure::ALL
@@ -64,10 +65,10 @@ impl Objectives {
             .filter(|judged| !judged.holds)
             .map(|judged| match judged.value {
                 Some(value) => format!("{}: {}", judged.text, short(value)),
-                None => format!("{}: no request to tell it by", judged.text),
+                None => format!("{}: no matching requests", judged.text),
             })
             .collect();
-        // Late sends only add to the times: an objective that holds in spite of them holds.
+        // Late sends only lengthen the times: an objective that holds in spite of them holds.
         if broken.is_empty() && (!void || (all_sent && !own_failures)) {
             return (Outcome::Holds, broken);
         }
@@ -75,29 +76,18 @@ impl Objectives {
             broken.push(format!("a thread of the generator used {:.0} % of a core", busy * 100.0));
             return (Outcome::Limited, broken);
         }
-        // Late sends excuse times, but no failures. And arrivals that waited because every connection was taken, by a
-        // generator with time to spare, waited for the server.
+        // Late sends excuse times but not failures. Arrivals that waited for a free connection while the generator was
+        // not busy waited for the server.
         let has_failed = self.0.iter().any(|bound| !bound.is_about_time() && !bound.judge(record).holds);
         let is_excused = record.held == 0 && (!has_failed || record.started == 0);
         if void && (is_excused || own_failures) {
             return (Outcome::Limited, record.reasons.clone());
         }
         if void && record.held > 0 {
-            broken.push(format!("all {} connections were taken", record.plan.connections));
+            broken.push(format!("all {} connections were in use", record.plan.connections));
         }
         (Outcome::Broken, broken)
     }
-}
-
-/// Three digits.
-pub fn short(value: f64) -> String {
-    let digits = match value.abs() {
-        0.0 | 100.0.. => 0,
-        10.0.. => 1,
-        1.0.. => 2,
-        _ => 3,
-    };
-    format!("{value:.digits$}")
 }
 
 #[cfg(test)]
@@ -121,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_bounded_where_the_objectives_do_not_do_it() {
+    fn failures_are_bounded_unless_the_objectives_do_it() {
         let texts = |text: &str| text.parse::<Objectives>().unwrap().texts();
         assert_eq!(texts("p99<5ms, p50<1ms"), ["p99<5ms", "p50<1ms", "errors<1%"]);
         assert_eq!(texts("p99<5ms,failed==0"), ["p99<5ms", "failed==0"]);
@@ -139,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_objective_is_told_from_a_generator_at_its_limit() {
+    fn a_broken_objective_differs_from_a_generator_at_its_limit() {
         assert_eq!(outcome(&record(6000.0, "OK")), Outcome::Broken);
         assert_eq!(outcome(&record(6000.0, "INVALID")), Outcome::Limited);
         assert_eq!(outcome(&record(1000.0, "INVALID")), Outcome::Holds, "late sends only add to the times");

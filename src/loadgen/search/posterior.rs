@@ -1,24 +1,42 @@
-//! How likely each place of the answer is, given all probes. Pure.
+//! The posterior distribution of the answer, given all probes. Pure.
 //!
-//! The model: a probe holds with a probability that falls from 1 to 0 around the answer, as a logistic curve in the
-//! logarithm of the rate, over a width that is not known beforehand; one in a hundred probes says anything. All places
-//! and widths are equally likely at first. Widths are weighed by the probes too, so that probes which contradict each
-//! other widen the interval instead of fooling it.
+//! The model: the probability that a probe holds falls from 1 to 0 around the answer, along a logistic curve in the
+//! logarithm of the rate, whose width is unknown; one probe in a hundred is random. The prior over positions and widths is
+//! uniform. Since widths are weighted by the probes too, contradictory probes widen the interval.
 
-use super::rate_search::Level;
-
-/// Probability that the answer lies beyond an end of the interval, for each of the two.
+/// Probability that the answer lies beyond an end of the interval, for each end.
 const DOUBT: f64 = 0.025;
-/// Places that are told apart.
-const PLACES: usize = 240;
+/// Grid points.
+const POSITIONS: usize = 240;
 /// Widths, in units of the resolution of the search.
 const WIDTHS: [f64; 6] = [0.1, 0.3, 1.0, 3.0, 9.0, 27.0];
-/// Share of probes that say anything.
+/// Share of random probes.
 const LAPSE: f64 = 0.01;
-/// How far beyond the rates tried the answer can be, as a factor's logarithm.
+/// How far the grid extends beyond the rates tried, as the logarithm of a factor.
 const BEYOND: f64 = 0.7;
 
-/// The distribution of the answer.
+/// The probes of one rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    pub rate: f64,
+    /// Probes that held.
+    pub held: u32,
+    pub broken: u32,
+    /// Probes that reached the generator's limit.
+    pub limited: u32,
+}
+
+impl Level {
+    /// Probes that did not hold.
+    pub fn against(&self) -> u32 {
+        self.broken + self.limited
+    }
+
+    pub fn probes(&self) -> u32 {
+        self.held + self.against()
+    }
+}
+
 #[derive(Debug)]
 pub struct Posterior {
     /// Logarithm of the rate, and the probability that the answer is not above it.
@@ -26,14 +44,14 @@ pub struct Posterior {
 }
 
 impl Posterior {
-    /// What `levels` (ascending) say.
+    /// `levels`: ascending.
     pub fn of(levels: &[Level], resolution: f64) -> Self {
         let (Some(first), Some(last)) = (levels.first(), levels.last()) else {
             return Self { below: Vec::new() };
         };
         let (low, high) = (first.rate.ln() - BEYOND, last.rate.ln() + BEYOND);
-        let place = |index: usize| low + (high - low) * index as f64 / PLACES as f64;
-        let logs: Vec<[f64; WIDTHS.len()]> = (0..=PLACES)
+        let place = |index: usize| low + (high - low) * index as f64 / POSITIONS as f64;
+        let logs: Vec<[f64; WIDTHS.len()]> = (0..=POSITIONS)
             .map(|index| WIDTHS.map(|width| likelihood(levels, place(index), width * resolution)))
             .collect();
         let most = logs.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -47,7 +65,7 @@ impl Posterior {
         Self { below: logs.iter().enumerate().map(&mut add).collect() }
     }
 
-    /// Whether the answer is hardly beyond `rate`: above it (`up`), or below it.
+    /// Whether the answer is unlikely to lie above (`up`) or below `rate`.
     pub fn is_beyond(&self, rate: f64, up: bool) -> bool {
         let at = self.below.partition_point(|(place, _)| *place < rate.ln());
         let below = self.below.get(at).map_or(1.0, |(_, below)| *below);
@@ -55,7 +73,7 @@ impl Posterior {
     }
 }
 
-/// Its logarithm.
+/// The log likelihood.
 fn likelihood(levels: &[Level], place: f64, width: f64) -> f64 {
     let of = |level: &Level| {
         let curve = 1.0 / (1.0 + ((level.rate.ln() - place) / width).exp());

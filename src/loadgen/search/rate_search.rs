@@ -1,51 +1,46 @@
-//! Which rate to try next, and what is known after each try. Pure: it sees rates and outcomes, no clock, no server.
+//! Which rate to try next, and what is known so far. Pure: it sees rates and outcomes only.
 //!
-//! Everything follows from the evidence so far: no other state exists. *Levels* are the rates tried, in order. The
-//! *split* is the place between two levels that agrees with most outcomes: those below it should have held, those
-//! above it not. From there: multiply or divide by [`Rules::stride`] until the split lies between two levels; halve
-//! the distance between those, as ratios, until it is at most [`Rules::resolution`]; then repeat on both sides until
-//! one level has held, and one has not, in [`Rules::repeats`] probes without a dissent, and the answer is hardly
-//! beyond them by what all probes say together (see `posterior`). Levels that cannot be such an end are passed by in
-//! growing steps, so that a wide region of chance costs few probes and one odd outcome loses nothing.
+//! The outcomes so far are the only state. *Levels* are the rates tried, in ascending order. The *split* is the position
+//! between two levels that agrees with most outcomes: levels below it should hold, levels above it should not. The search
+//! multiplies or divides by [`Rules::stride`] until the split lies between two levels; bisects their ratio until it is at
+//! most [`Rules::resolution`]; then repeats on both sides until one level has always held, and one never, in
+//! [`Rules::repeats`] probes, and the posterior of all probes puts the answer between them. Levels that cannot be such an
+//! end are skipped in growing steps, so that a wide region of chance costs few probes and one outlier does no harm.
 
-use super::posterior::Posterior;
+use super::posterior::{Level, Posterior};
 
-/// What a probe showed.
+/// The outcome of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The objective held.
     Holds,
     /// The server broke it.
     Broken,
-    /// The generator could not offer the rate, so that nothing is known about the server.
+    /// The generator could not offer the rate: nothing is known about the server.
     Limited,
 }
 
-/// Probes after which a draw is taken for what it is.
+/// Probes after which a draw is accepted.
 const DRAWN: u32 = 4;
 
-/// How to search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// First rate, per second.
     pub start: f64,
-    /// Lowest rate that is tried.
     pub lowest: f64,
-    /// Highest rate that is tried.
     pub highest: f64,
-    /// Factor between rates until both outcomes were seen, above 1.
+    /// Factor between rates until both outcomes have occurred, above 1.
     pub stride: f64,
-    /// Largest distance of the two ends as a share of the rate, where chance permits it.
+    /// Target distance of the two ends as a share of the rate.
     pub resolution: f64,
-    /// Probes without a dissent that make an end of the interval.
+    /// Unanimous probes that make an end of the interval.
     pub repeats: u32,
-    /// Most probes in all.
+    /// Limit on all probes.
     pub most: u32,
 }
 
 impl Rules {
-    /// The rules of `--find-rate`, beginning at `start`; `lowest`: the rate at which a run is still long enough to say
-    /// anything.
+    /// The rules of `--find-rate`; `lowest`: the rate at which a run still has enough requests.
     pub fn new(start: f64, lowest: f64) -> Self {
         let highest = 1e6;
         let lowest = lowest.min(start);
@@ -61,49 +56,23 @@ impl Rules {
     }
 }
 
-/// The probes of one rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Level {
-    /// Requests per second.
-    pub rate: f64,
-    /// Probes that held.
-    pub held: u32,
-    /// Probes that broke.
-    pub broken: u32,
-    /// Probes that met the generator's limit.
-    pub limited: u32,
-}
-
-impl Level {
-    /// Probes that did not hold.
-    pub fn against(&self) -> u32 {
-        self.broken + self.limited
-    }
-
-    /// All probes.
-    pub fn probes(&self) -> u32 {
-        self.held + self.against()
-    }
-}
-
-/// What is known of the answer.
+/// What is known about the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {
-    /// The highest level below the split that always held, in as many probes as there should be where there is one.
+    /// The highest level below the split that always held, preferably one with enough probes.
     pub answer: Option<Level>,
-    /// The highest level of that kind that the answer is hardly below.
+    /// The highest such level that the answer is unlikely to lie below.
     pub lower: Option<Level>,
-    /// The lowest level above the split that never held and that the answer is hardly above.
+    /// The lowest level above the split that never held and that the answer is unlikely to lie above.
     pub upper: Option<Level>,
-    /// Nothing is left to try: both ends rest on repeated probes, or lie at the limits of what is tried.
+    /// Nothing is left to try: both ends have enough probes, or are the limits of the search.
     pub confirmed: bool,
-    /// Most probes of a rate broke though a higher rate holds, or held though a lower one does not.
+    /// Most probes of a rate broke although a higher rate holds, or held although a lower one does not.
     pub non_monotone: bool,
-    /// What lies above the answer is the generator's limit rather than the server's.
+    /// Above the answer is the generator's limit rather than the server's.
     pub is_limited: bool,
 }
 
-/// A search under way.
 #[derive(Clone, Debug)]
 pub struct RateSearch {
     rules: Rules,
@@ -112,17 +81,14 @@ pub struct RateSearch {
 }
 
 impl RateSearch {
-    /// Nothing tried yet.
     pub fn new(rules: Rules) -> Self {
         Self { rules, levels: Vec::new() }
     }
 
-    /// The rates tried, ascending.
     pub fn levels(&self) -> &[Level] {
         &self.levels
     }
 
-    /// Notes what a probe at `rate` showed.
     pub fn note(&mut self, rate: f64, outcome: Outcome) {
         let at = self.levels.partition_point(|level| level.rate < rate);
         if self.levels.get(at).is_none_or(|level| level.rate != rate) {
@@ -135,7 +101,7 @@ impl RateSearch {
         }
     }
 
-    /// The rate to try next, with three digits; nothing when all is known that can be.
+    /// The rate to try next, with three digits; `None` when the search is complete.
     pub fn next(&self) -> Option<f64> {
         self.exact_next().map(three_digits)
     }
@@ -148,13 +114,13 @@ impl RateSearch {
         let (below, above) = self.levels.split_at(self.split());
         match (below.last(), above.first()) {
             (None, None) => Some(start),
-            // A hiccup is more likely than the generator's limit, and nothing is learnt from a draw: ask again.
+            // An outlier is more likely than the generator's limit, and a draw decides nothing: repeat.
             (_, Some(first)) if self.is_doubtful(first) => Some(first.rate),
             (None, Some(first)) if first.rate > lowest => Some((first.rate / stride).max(lowest)),
             (Some(last), None) if last.rate < highest => Some((last.rate * stride).min(highest)),
-            // At the limits of what is tried.
+            // At the limits of the search.
             (None, Some(end)) | (Some(end), None) => (end.probes() < repeats).then_some(end.rate),
-            // Before turning back for good.
+            // Confirm before turning back.
             (Some(last), Some(first)) if first.probes() == 1 && first.rate / last.rate > stride * 0.9 => {
                 Some(first.rate)
             }
@@ -171,7 +137,7 @@ impl RateSearch {
         }
     }
 
-    /// How many levels lie below the place that agrees with most outcomes; of several, the lowest.
+    /// The number of levels below the split; of several possible splits, the lowest.
     fn split(&self) -> usize {
         let agreeing = |split: usize| {
             let (below, above) = self.levels.split_at(split);
@@ -185,9 +151,8 @@ impl RateSearch {
         is_draw || (first.probes() == 1 && first.limited == 1)
     }
 
-    /// The nearest level, going away from the split, that can be an end of the interval or become one by being
-    /// repeated, and how many probes it has had; a new one where those that are there cannot. Nothing where there is
-    /// no room.
+    /// The nearest level away from the split that is an end of the interval or can become one by repetition, or else a
+    /// new rate, and its number of probes. `None` at the limits of the search.
     fn towards(
         &self,
         levels: impl Iterator<Item = Level>,
@@ -201,7 +166,7 @@ impl RateSearch {
         let mut passed: Option<f64> = None;
         let mut step = resolution;
         for level in levels {
-            // The step leads to before the next level: there is a place to try.
+            // The step ends before the next level: try there.
             if let Some(rate) =
                 passed.map(|rate| further(rate, step)).filter(|rate| is_before(*rate, level.rate))
             {
@@ -219,7 +184,6 @@ impl RateSearch {
         (beyond != rate).then_some((beyond, 0))
     }
 
-    /// What the probes so far say.
     pub fn interval(&self) -> Interval {
         let (below, above) = self.levels.split_at(self.split());
         let posterior = Posterior::of(&self.levels, self.rules.resolution);
@@ -244,7 +208,6 @@ impl RateSearch {
     }
 }
 
-/// A rate that can be read and typed again.
 fn three_digits(rate: f64) -> f64 {
     let unit = 10f64.powf(rate.log10().floor() - 2.0);
     if unit >= 1.0 { (rate / unit).round() * unit } else { (rate * 100.0).round() / 100.0 }

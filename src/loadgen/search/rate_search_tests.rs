@@ -85,7 +85,7 @@ fn without_noise_the_answer_is_within_the_resolution_in_few_probes() {
 }
 
 #[test]
-fn a_server_that_never_holds_is_asked_down_to_the_lowest_rate() {
+fn a_server_that_never_holds_is_probed_down_to_the_lowest_rate() {
     let (search, probes) = search(|_| Outcome::Broken);
     let interval = search.interval();
     assert_eq!((interval.answer, interval.lower, interval.is_limited), (None, None, false));
@@ -94,7 +94,7 @@ fn a_server_that_never_holds_is_asked_down_to_the_lowest_rate() {
 }
 
 #[test]
-fn a_server_that_always_holds_is_asked_up_to_the_highest_rate() {
+fn a_server_that_always_holds_is_probed_up_to_the_highest_rate() {
     let (search, probes) = search(|_| Outcome::Holds);
     let interval = search.interval();
     assert_eq!((interval.answer.unwrap().rate, interval.upper), (1e6, None));
@@ -102,7 +102,7 @@ fn a_server_that_always_holds_is_asked_up_to_the_highest_rate() {
 }
 
 #[test]
-fn the_limit_of_the_generator_is_told_from_that_of_the_server() {
+fn the_limit_of_the_generator_is_distinguished_from_that_of_the_server() {
     let outcome = |rate| if rate < 5000.0 { Outcome::Holds } else { Outcome::Limited };
     let interval = search(outcome).0.interval();
     assert!(interval.is_limited && interval.answer.unwrap().rate > 4500.0, "{interval:?}");
@@ -119,13 +119,13 @@ fn the_limit_of_the_generator_is_told_from_that_of_the_server() {
 }
 
 #[test]
-fn one_hiccup_does_not_decide() {
-    for hiccup in 0..12 {
+fn one_outlier_does_not_decide() {
+    for outlier in 0..12 {
         for odd in [Outcome::Limited, Outcome::Broken] {
             let mut number = 0;
             let (search, _) = search(|rate| {
                 number += 1;
-                if number == hiccup + 1 {
+                if number == outlier + 1 {
                     odd
                 } else if rate < 5000.0 {
                     Outcome::Holds
@@ -134,13 +134,13 @@ fn one_hiccup_does_not_decide() {
                 }
             });
             let (lower, upper) = ends(&search.interval());
-            assert!(lower < 5000.0 && upper >= 5000.0, "hiccup {hiccup}, {odd:?}: {:?}", search.interval());
+            assert!(lower < 5000.0 && upper >= 5000.0, "outlier {outlier}, {odd:?}: {:?}", search.interval());
         }
     }
 }
 
 #[test]
-fn an_answer_that_does_not_fall_with_the_rate_is_shown_as_such() {
+fn outcomes_that_are_not_monotone_are_reported() {
     let of = |dip: Outcome| {
         let mut search = RateSearch::new(Rules::new(100.0, 1.0));
         let outcomes =
@@ -161,7 +161,7 @@ fn an_answer_that_does_not_fall_with_the_rate_is_shown_as_such() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
-    fn it_ends_within_its_bound_and_rates_stay_in_theirs_whatever_happens(
+    fn any_outcomes_end_within_the_limits(
         outcomes in prop::collection::vec(0u8..3, 1..40), start in 0.1f64..2e6,
     ) {
         let mut search = RateSearch::new(Rules { most: 60, ..Rules::new(start, 1.0) });

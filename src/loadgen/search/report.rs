@@ -1,12 +1,11 @@
-//! A search as text and as CSV. It computes nothing.
+//! A search as text and as CSV.
 
 use std::fmt::Write as _;
 
-use super::objective::short;
-use crate::loadgen::view::figures::time;
+use crate::loadgen::figures::{short, time};
 use crate::measure::record::{Probe, Search};
 
-/// One run of it in a line, as wide as [`HEAD`].
+/// One run, in the columns of [`HEAD`].
 pub fn line(probe: &Probe) -> String {
     let Probe { offered, achieved, p50_us, p99_us, p999_us, failed, ref verdict, ref reasons, .. } = *probe;
     let times = [p50_us, p99_us, p999_us].map(|us| if probe.completed == 0 { "-".into() } else { time(us) });
@@ -21,30 +20,25 @@ pub fn line(probe: &Probe) -> String {
     )
 }
 
-/// What stands over the lines.
 pub const HEAD: &str = " offered  achieved       p50       p99     p99.9  failed  verdict";
 
-/// The search for people: every run by rate, and the answer.
+/// Every run by rate, and the answer.
 pub fn text(search: &Search) -> String {
     let mut text =
-        format!("\n  search for the highest rate that holds {}\n\n{HEAD}\n", search.objectives.join(", "));
+        format!("\n  search for the highest rate that meets {}\n\n{HEAD}\n", search.objectives.join(", "));
     let mut probes: Vec<_> = search.probes.iter().collect();
     probes.sort_by(|left, right| left.offered.total_cmp(&right.offered));
     for probe in probes {
         let (whole, brief) = (line(probe), line(&Probe { reasons: Vec::new(), ..probe.clone() }));
-        // A reason that does not fit is in the JSON.
+        // The JSON has the reasons that do not fit.
         let _ = writeln!(text, "{}", if whole.chars().count() <= 80 { whole } else { brief });
     }
     let _ = writeln!(text, "\n  answer     {}", answer(search));
     if !search.confirmed && search.outcome != "none" {
-        let _ =
-            writeln!(text, "             the time was over before both ends were confirmed (--find-time)");
+        let _ = writeln!(text, "             the time ended before both ends were confirmed (--find-time)");
     }
     if search.non_monotone {
-        let _ = writeln!(
-            text,
-            "             not the only place: it broke below a rate that holds, or held above"
-        );
+        let _ = writeln!(text, "             not monotone: a lower rate was broken, or a higher one held");
     }
     text
 }
@@ -58,16 +52,16 @@ fn answer(search: &Search) -> String {
     };
     match search.outcome.as_str() {
         "found" => format!("{}/s{interval}", rate(search.rate)),
-        "above" => format!("{}/s or more: it held as far as it was tried", rate(search.rate)),
+        "above" => format!("{}/s or more: every rate tried held", rate(search.rate)),
         "generator" if search.rate.is_some() => {
             format!("at least {}/s: above that loadgen is the limit (more threads: -t)", rate(search.rate))
         }
         "generator" => "none: loadgen is the limit even at the lowest rate".into(),
-        _ => "none: broken even at the lowest rate that was tried".into(),
+        _ => "none: broken even at the lowest rate tried".into(),
     }
 }
 
-/// One row per run, in the order of time; times in us.
+/// One row per run in chronological order, times in us.
 pub fn csv(search: &Search) -> String {
     let mut text = String::from("offered,achieved,p50_us,p99_us,p999_us,completed,failed,verdict\n");
     for probe in &search.probes {
@@ -112,15 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_certain_is_said() {
+    fn uncertainty_is_reported() {
         let text = text(&Search { confirmed: false, non_monotone: true, ..search() });
-        assert!(text.contains("--find-time") && text.contains("not the only place"), "{text}");
+        assert!(text.contains("--find-time") && text.contains("not monotone"), "{text}");
         let text = super::text(&Search { outcome: "generator".into(), ..search() });
         assert!(text.contains("at least 3200/s") && text.contains("-t"), "{text}");
     }
 
     #[test]
-    fn the_csv_has_one_row_per_run_in_the_order_of_time() {
+    fn the_csv_has_one_row_per_run_in_chronological_order() {
         insta::assert_snapshot!(csv(&search()), @r"
         offered,achieved,p50_us,p99_us,p999_us,completed,failed,verdict
         6400,6393.6,412,4700,12345,1000,0,broken

@@ -1,62 +1,32 @@
-//! A timeline on a screen of any size: what there is room for, the most wanted first. It only writes into a buffer.
+//! Draws a timeline on a screen of any size, the most important figures first.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
-use super::figures::{clock, rate, time};
 use super::heat;
+use super::theme::Theme;
 use super::timeline::{Figures, Timeline};
+use crate::loadgen::figures::{clock, rate, time};
 
 /// Least width of the full form.
 const WIDE: u16 = 72;
-/// Width from which there is room for the send lag.
+/// Least width with room for the send lag.
 const ROOMY: u16 = 100;
-/// Send lag that may void a run, in us.
+/// Send lag that may make a run INVALID, in us.
 const LATE_US: f64 = 1000.0;
-/// Most workers that have a line each.
+/// Most workers with a line each.
 const MOST_WORKERS: usize = 16;
 
-/// How things look.
-#[derive(Clone, Copy, Debug)]
-pub struct Theme {
-    /// Whether colours are wanted.
-    pub color: bool,
-}
-
-impl Theme {
-    /// Of what is most looked at.
-    pub fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
-    /// Of labels.
-    pub fn faint(self) -> Style {
-        if self.color { Style::new().fg(Color::DarkGray) } else { Style::new() }
-    }
-
-    /// Of bars.
-    pub fn bar(self) -> Style {
-        if self.color { Style::new().fg(Color::Cyan) } else { Style::new() }
-    }
-
-    /// Of what should not be.
-    pub fn bad(self) -> Style {
-        let style = Style::new().add_modifier(Modifier::BOLD);
-        if self.color { style.fg(Color::Red) } else { style }
-    }
-}
-
-/// Rows handed out from the top.
+/// The remaining rows, allocated from the top.
 struct Rows<'a, 'b> {
     frame: &'a mut Frame<'b>,
     left: Rect,
 }
 
 impl Rows<'_, '_> {
-    /// This many rows, or what is left.
     fn take(&mut self, height: u16) -> Rect {
         let height = height.min(self.left.height);
         let area = Rect { height, ..self.left };
@@ -75,7 +45,7 @@ impl Rows<'_, '_> {
     }
 }
 
-/// Draws it; `elapsed_ns`: since the run began.
+/// `elapsed_ns`: since the start of the run.
 pub fn draw(frame: &mut Frame<'_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
     let area = frame.area();
     let mut rows = Rows { left: area, frame };
@@ -98,12 +68,10 @@ fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Th
         Span::styled(timeline.doing.clone(), theme.faint()),
     ]));
     rows.line(progress(timeline, elapsed_ns, width, theme));
-    if timeline.note.is_empty() {
-        rows.gap();
-    } else {
+    if !timeline.note.is_empty() {
         rows.line(Line::from(format!(" {}", timeline.note)));
-        rows.gap();
     }
+    rows.gap();
     rows.line(rates(timeline, width, theme));
     sparkline(rows, timeline, 3, theme);
     rows.gap();
@@ -118,7 +86,7 @@ fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Th
     }
 }
 
-/// The rest of the screens: narrow, or low.
+/// For narrow or low screens.
 fn small(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
     let total = &timeline.total.response;
     let width = rows.left.width;
@@ -228,7 +196,6 @@ fn sparkline(rows: &mut Rows<'_, '_>, timeline: &Timeline, height: u16, theme: T
     let area = rows.take(height);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
-    // Whole intervals only: a short one at the end of a part says little about the rate.
     let rates: Vec<u64> = timeline
         .buckets
         .iter()
@@ -272,7 +239,7 @@ fn errors(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
 fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
     let whole: u64 = timeline.workers.iter().map(|(_, count)| *count).sum();
     let most = timeline.workers.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
-    // Half of the room: the other half is the heat map's.
+    // The other half is left to the heat map.
     let room = (usize::from(rows.left.height) / 2).min(MOST_WORKERS);
     let hidden = timeline.workers.len().saturating_sub(room);
     let shown = if hidden > 0 { room.saturating_sub(1) } else { timeline.workers.len() };

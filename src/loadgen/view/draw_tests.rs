@@ -1,10 +1,11 @@
-//! Pictures of a run, at the sizes that terminals have.
+//! Snapshots of the live view at common terminal sizes.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::loadgen::view::samples;
+use ratatui::style::Color;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -53,7 +54,7 @@ fn a_run_that_has_just_begun_and_one_of_a_search_say_what_they_are() {
 }
 
 #[test]
-fn no_size_and_no_moment_make_it_panic() {
+fn no_size_and_no_time_make_it_panic() {
     for seconds in [0, 1, 40] {
         let timeline = samples::timeline(seconds);
         for width in [1, 2, 13, 29, 30, 71, 72, 73, 130] {

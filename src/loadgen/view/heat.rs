@@ -1,23 +1,22 @@
-//! Response times over the timeline of a run: time from left to right, latency upwards, darker where more requests are.
+//! Heat map of response times: time from left to right, latency upwards, darker for more requests.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::draw::Theme;
-use super::figures::time;
+use super::theme::Theme;
 use super::timeline::{BANDS, Bucket, Timeline, band_end_us};
+use crate::loadgen::figures::time;
 
-/// Least height that says something: a title and three bands.
+/// A title and three bands.
 pub const LEAST_HEIGHT: u16 = 4;
-/// Room for the labels on the left.
+/// Width of the labels on the left.
 const LABELS: u16 = 11;
 /// From few to most.
 const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];
-/// The same in colour: one hue from dark to bright.
+/// The same in color: one hue from dark to bright.
 const COLORS: [u8; 4] = [24, 31, 38, 45];
 
-/// Draws the newest buckets.
 pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) {
     let columns = usize::from(area.width.saturating_sub(LABELS + 1));
     let (buckets, wide) = (&timeline.buckets, timeline.columns_per_bucket(columns));
@@ -34,7 +33,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
     let shown = (high - low + 1).div_ceil(per_row);
     let bands = |row: usize| {
         let from = low + row * per_row;
-        // The quickest few are of no interest: they count in the lowest row.
+        // The lowest row includes the few quickest responses.
         (if row == 0 { 0 } else { from })..(from + per_row).min(high + 1)
     };
     let count = |bucket: &Bucket, row: usize| {
@@ -47,8 +46,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
         for (column, bucket) in newest.iter().enumerate() {
             let whole: u64 = bucket.bands.iter().map(|count| u64::from(*count)).sum();
             if let Some(level) = level(count(bucket, row), whole) {
-                let style =
-                    if theme.color { Style::new().fg(Color::Indexed(COLORS[level])) } else { Style::new() };
+                let style = theme.colored(Style::new(), Color::Indexed(COLORS[level]));
                 buffer.set_string(
                     area.x + LABELS + (column * wide) as u16,
                     y,
@@ -60,7 +58,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
     }
 }
 
-/// The band below which there is one response in a hundred at most.
+/// The band below which at most 1 % of the responses lie.
 fn floor(used: &[u64; BANDS]) -> usize {
     let whole: u64 = used.iter().sum();
     let mut below = 0;
@@ -72,7 +70,7 @@ fn floor(used: &[u64; BANDS]) -> usize {
         .count()
 }
 
-/// The shade of a share: single requests are seen, and from a tenth and a third on it gets darker.
+/// The shade of a share: darker from 1 %, 10 % and 33 %.
 fn level(count: u64, whole: u64) -> Option<usize> {
     if count == 0 {
         return None;

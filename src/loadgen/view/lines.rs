@@ -1,12 +1,11 @@
-//! A timeline as plain lines, one per interval, for files, pipes and terminals that want nothing else.
+//! Progress as plain lines, one per interval.
 
-use super::figures::{clock, rate, time};
 use super::timeline::Timeline;
+use crate::loadgen::figures::{clock, rate, time};
 
-/// What stands over the lines.
 pub const HEAD: &str = "      time  offered/s   rate/s       p50       p99   failed     open";
 
-/// The last interval; `elapsed_ns`: its end.
+/// The last interval, which ended at `elapsed_ns`.
 pub fn line(timeline: &Timeline, elapsed_ns: u64, failed: u64, warmup: bool) -> String {
     let response = &timeline.last.response;
     let shown = |us| if response.count == 0 { "-".to_owned() } else { time(us) };
@@ -28,7 +27,7 @@ mod tests {
     use crate::loadgen::view::samples;
 
     #[test]
-    fn a_line_stands_under_its_head() {
+    fn a_line_fits_its_head() {
         let timeline = samples::timeline(30);
         let text = format!("{HEAD}\n{}", line(&timeline, 12_000_000_000, 3, true));
         insta::assert_snapshot!(text);

@@ -1,13 +1,13 @@
-//! What is seen of a run while it goes on: a screen on a terminal, plain lines elsewhere, nothing with `--quiet`. It
-//! takes snapshots that the collector makes anyway; the threads that send know nothing of it.
+//! Progress of a run: a screen on a terminal, plain lines elsewhere, nothing with `--quiet`. It uses snapshots of the
+//! collector and does not affect the sending threads.
 
 mod draw;
-pub mod figures;
 mod heat;
 mod lines;
 #[cfg(test)]
 mod samples;
 mod screen;
+mod theme;
 mod timeline;
 
 pub use screen::leave;
@@ -22,18 +22,14 @@ use crate::sys::stdio::remark;
 use screen::Screen;
 use timeline::Timeline;
 
-/// One of the three.
 pub enum View {
-    /// Nothing is shown.
     Silent,
-    /// Lines on standard error.
     Lines(Lines),
-    /// The whole terminal.
     Screen(Screen),
 }
 
 impl View {
-    /// `quiet`: nothing at all; `live`: a screen where there can be one. Its key `q` sets `interrupt`.
+    /// `live`: a screen if possible, whose key `q` sets `interrupt`.
     pub fn open(quiet: bool, live: bool, interrupt: &Arc<Interrupt>) -> Self {
         if quiet {
             return Self::Silent;
@@ -44,7 +40,7 @@ impl View {
         screen.map_or_else(|| Self::Lines(Lines::default()), Self::Screen)
     }
 
-    /// A run of `plan` begins; `note`: what it is part of, or nothing.
+    /// Starts a run; `note`: the search that it is part of, if any.
     pub fn begin(&mut self, plan: &Plan, note: &str) {
         let timeline = || Timeline::new(plan, note);
         match self {
@@ -54,7 +50,6 @@ impl View {
         }
     }
 
-    /// An interval is complete.
     pub fn show(&mut self, snapshot: &Snapshot<'_>) {
         match self {
             Self::Silent => {}
@@ -67,7 +62,7 @@ impl View {
         }
     }
 
-    /// A run that is part of something has ended; `line` says how, under `head`. A screen shows that where it stands.
+    /// Prints the result of one run of a search as a line under `head`; a screen has it in its note.
     pub fn note(&mut self, head: &str, line: &str) {
         if let Self::Lines(lines) = self {
             lines.print(head, line);
@@ -94,14 +89,14 @@ impl Lines {
     fn show(&mut self, snapshot: &Snapshot<'_>) {
         let Some(mut timeline) = self.timeline.take() else { return };
         timeline.take(snapshot);
-        let Snapshot { plan, last, elapsed_ns, total, .. } = *snapshot;
+        let Snapshot { plan, last, total, .. } = *snapshot;
         let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
         let is_straggler = last.warmup && last.begin_ns >= plan.timing.warmup_ns;
         let is_over = timeline.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
         // The runs of a search have one line each.
         if timeline.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
             let failed = if last.warmup { last.tally.failed() } else { total.failed() };
-            self.print(lines::HEAD, &lines::line(&timeline, elapsed_ns, failed, last.warmup));
+            self.print(lines::HEAD, &lines::line(&timeline, last.end_ns, failed, last.warmup));
         }
         self.timeline = Some(timeline);
     }

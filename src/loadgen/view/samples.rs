@@ -1,4 +1,4 @@
-//! Courses for tests: what a run of 30 s at 2000 per second might look like.
+//! Timelines for tests: a run of 30 s at 2000 requests per second.
 
 use super::timeline::Timeline;
 use crate::loadgen::count::collect::{Interval, Snapshot};
@@ -34,20 +34,16 @@ pub fn timeline(seconds: u64) -> Timeline {
             Interval { index: second, begin_ns, end_ns, warmup, tally: Box::new(tally), offered: 2000 };
         timeline.take(&Snapshot {
             plan: &plan,
-            elapsed_ns: end_ns,
-            warmup,
             start_unix_ns: 0,
             last: &last,
-            summary: &IntervalSummary::default(),
+            summary: &IntervalSummary { open: 12, busiest_thread: 0.34, ..IntervalSummary::default() },
             total: &total,
-            open: 12,
-            busiest_thread: 0.34,
         });
     }
     timeline
 }
 
-/// 1998 responses of 0 to 2 ms, ten times that in every tenth second, and now and then a failure.
+/// 1998 responses of 0 to 2 ms, ten times that in every tenth second, and an occasional failure.
 fn tally(second: u64, warmup: bool) -> Tally {
     let mut tally = Tally::default();
     let slow = if second % 10 == 5 { 10 } else { 1 };

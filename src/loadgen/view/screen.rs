@@ -1,6 +1,5 @@
-//! The terminal while a view has it: taken, drawn on four times a second by a thread of its own, and given back as it
-//! was, also by a panic and by an exit out of order. Keys that make signals go on making them: Ctrl-C is the
-//! program's business.
+//! The terminal of the live view: its own thread draws four times a second, and its settings are restored at the end, also
+//! after a panic or an early exit. Ctrl-C still sends SIGINT.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read as _};
@@ -18,19 +17,20 @@ use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 
-use super::draw::{Theme, draw};
+use super::draw::draw;
+use super::theme::Theme;
 use super::timeline::Timeline;
 use crate::loadgen::control::Interrupt;
 
-/// Time between two pictures, in ms.
+/// Time between two frames, in ms.
 const PERIOD_MS: u16 = 250;
 
-/// The terminal and its settings before it was taken.
+/// The terminal in use, and its original settings.
 static TAKEN: Mutex<Option<(File, Termios)>> = Mutex::new(None);
-/// Whether it is taken: asked before every picture.
+/// Whether it is in use; checked before every frame.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// A screen; it gives the terminal back when it is dropped.
+/// Restores the terminal when dropped.
 pub struct Screen {
     timeline: Arc<Mutex<Option<Timeline>>>,
     /// Closing it ends the thread.
@@ -39,7 +39,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal, if there is one and this is the process that it listens to.
+    /// Takes over the terminal, if there is one and this process is in its foreground.
     pub fn open(interrupt: &Arc<Interrupt>) -> Option<Self> {
         let (ended, end) = io::pipe().ok()?;
         let tty = take()?;
@@ -53,7 +53,6 @@ impl Screen {
         Some(Self { timeline, end: Some(end), thread: Some(thread.ok()?) })
     }
 
-    /// Changes what is shown.
     pub fn with(&self, change: impl FnOnce(&mut Option<Timeline>)) {
         change(&mut lock(&self.timeline));
     }
@@ -73,7 +72,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread: a picture, then a key or a moment's wait.
+/// The thread: draws, then waits for a key or the next frame.
 fn show(timeline: &Mutex<Option<Timeline>>, mut tty: File, ended: &PipeReader, interrupt: &Interrupt) {
     let theme = Theme { color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
     let Ok(mut terminal) = Terminal::new(CrosstermBackend::new(io::stderr())) else { return };
@@ -96,7 +95,7 @@ fn show(timeline: &Mutex<Option<Timeline>>, mut tty: File, ended: &PipeReader, i
         if typed {
             match tty.read(&mut keys) {
                 Ok(count) if keys[..count].iter().any(|key| matches!(key, b'q' | b'Q')) => interrupt.set(),
-                // A terminal that has gone away is always ready.
+                // A closed terminal is always ready.
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -104,7 +103,7 @@ fn show(timeline: &Mutex<Option<Timeline>>, mut tty: File, ended: &PipeReader, i
     }
 }
 
-/// Takes the terminal and returns it, for its keys. Not from the background, where it would stop the program.
+/// Takes over the terminal and returns it for reading keys; not from the background, where that would stop the program.
 fn take() -> Option<File> {
     static HOOK: Once = Once::new();
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
@@ -114,7 +113,7 @@ fn take() -> Option<File> {
     let before = tcgetattr(&tty).ok()?;
     let mut settings = before.clone();
     settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
-    // Reads do not wait; a run is neither suspended nor made to dump core by a key.
+    // Reads do not block; no key suspends the run or makes it dump core.
     for (key, value) in [(Key::VMIN, 0), (Key::VTIME, 0), (Key::VSUSP, 0), (Key::VQUIT, 0)] {
         settings.control_chars[key as usize] = value;
     }
@@ -133,7 +132,7 @@ fn take() -> Option<File> {
     Some(keys)
 }
 
-/// Gives the terminal back, if it is taken: for an end of the program out of order.
+/// Restores the terminal, if it is in use.
 pub fn leave() {
     IS_TAKEN.store(false, Relaxed);
     if let Some((tty, before)) = lock(&TAKEN).take() {

@@ -1,35 +1,30 @@
-//! What a live view knows: the timeline of a run, digested from snapshots. Its size does not grow with the run. It draws
-//! nothing and knows no terminal.
+//! The data of the live view, condensed from snapshots. Its size does not grow with the run.
 
 use std::time::Instant;
 
 use crate::loadgen::count::collect::Snapshot;
 use crate::loadgen::count::tally::{Phase, Tally};
+use crate::loadgen::figures::plural;
 use crate::loadgen::plan::Plan;
 use crate::measure::histogram::{Histogram, summary};
 use crate::measure::record::Summary;
 
-/// Points kept; when there are more, neighbours become one.
+/// Most buckets; beyond that, neighbours are merged.
 const MOST_BUCKETS: usize = 512;
 /// Bands of latency: each is half an octave, the first ends at 1024 ns.
 pub const BANDS: usize = 56;
 
-/// One interval, or several.
+/// One or several intervals.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     begin_ns: u64,
-    /// How long, in ns.
     pub length_ns: u64,
-    /// Requests completed in it.
     pub completed: u64,
-    /// Requests completed, by their response time.
+    /// Completed requests by response time.
     pub bands: [u32; BANDS],
-    /// Whether it is part of the warm-up.
-    pub warmup: bool,
 }
 
 impl Bucket {
-    /// Completed per second.
     pub fn rate(&self) -> f64 {
         per_second(self.completed, self.length_ns)
     }
@@ -37,11 +32,10 @@ impl Bucket {
     fn merge(&mut self, other: &Self) {
         self.completed += other.completed;
         self.bands.iter_mut().zip(other.bands).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
-        self.warmup &= other.warmup;
     }
 }
 
-/// Which band a response time in ns belongs to.
+/// The band of a response time in ns.
 pub fn band(ns: u64) -> usize {
     let ns = ns.max(512);
     let octave = ns.ilog2();
@@ -56,18 +50,14 @@ pub fn band_end_us(band: usize) -> f64 {
     octave_ns * if halves % 2 == 1 { 1.5 } else { 1.0 } / 1000.0
 }
 
-/// The figures of a stretch of time.
+/// The figures of the last interval, or of the measured time.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Response time.
     pub response: Summary,
-    /// Service time.
     pub service: Summary,
     /// Send lag at p99 in us (open loop).
     pub lag_us: f64,
-    /// Requests completed.
     pub completed: u64,
-    /// Requests failed.
     pub failed: u64,
 }
 
@@ -83,65 +73,51 @@ impl Figures {
     }
 }
 
-/// A run under way.
+/// The progress of one run.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// The target.
     pub url: String,
-    /// What is being done, such as `closed loop, 16 connections`.
+    /// Such as `closed loop, 16 connections`.
     pub doing: String,
-    /// What the run is part of; empty where it stands alone.
+    /// The search that the run is part of, if any.
     pub note: String,
-    /// Whether requests follow a schedule.
     pub paced: bool,
-    /// Most connections at once.
     pub connections: u64,
-    /// Warm-up in ns.
     pub warmup_ns: u64,
-    /// Warm-up and measured time in ns, if the time ends the run.
+    /// Warm-up and measured time, if the time ends the run.
     pub planned_ns: Option<u64>,
-    /// Requests, if their number ends the run.
+    /// If their number ends the run.
     pub requests: Option<u64>,
-    /// When it began.
     pub begun: Instant,
-    /// The timeline, in the order of time.
+    /// In chronological order.
     pub buckets: Vec<Bucket>,
-    /// Intervals in a bucket.
+    /// Intervals per bucket.
     per_bucket: u32,
     in_last: u32,
-    /// Requests of the warm-up completed in the interval that comes next.
+    /// Requests of the warm-up completed in the next interval.
     stragglers: u64,
-    /// Achieved in the last interval, per second.
+    /// Per second, in the last interval.
     pub achieved: f64,
-    /// Planned for it, per second (open loop).
+    /// Per second, planned for the last interval (open loop).
     pub offered: f64,
-    /// Length of the last interval in ns.
     pub last_ns: u64,
-    /// The last interval.
     pub last: Figures,
-    /// The measured time so far.
     pub total: Figures,
-    /// Failures of the measured time by kind.
     pub errors: Vec<(&'static str, u64)>,
-    /// Responses by worker.
     pub workers: Vec<(String, u64)>,
-    /// Connections open.
     pub open: u64,
-    /// Busiest thread, 0 to 1.
+    /// Largest share of a core used by a thread.
     pub busiest: f64,
 }
 
 impl Timeline {
-    /// A run of `plan` that begins now; `note`: what it is part of.
     pub fn new(plan: &Plan, note: &str) -> Self {
         let paced = plan.timing.is_open_loop();
-        let threads =
-            if plan.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", plan.threads) };
+        let threads = plural(plan.threads as u64, "thread");
         let doing = if paced {
             format!("open loop, {threads}")
         } else {
-            let plural = if plan.connections == 1 { "" } else { "s" };
-            format!("closed loop, {} connection{plural}, {threads}", plan.connections)
+            format!("closed loop, {}, {threads}", plural(plan.connections as u64, "connection"))
         };
         Self {
             url: plan.target.url(),
@@ -169,9 +145,8 @@ impl Timeline {
         }
     }
 
-    /// Takes in how the run stands.
     pub fn take(&mut self, snapshot: &Snapshot<'_>) {
-        let Snapshot { last, total, open, busiest_thread, .. } = *snapshot;
+        let Snapshot { last, total, summary: of_last, .. } = *snapshot;
         let length_ns = last.end_ns.saturating_sub(last.begin_ns);
         let tally = &*last.tally;
         self.push(Bucket {
@@ -179,10 +154,9 @@ impl Timeline {
             length_ns,
             completed: tally.completed,
             bands: bands(tally.histogram(Phase::Response)),
-            warmup: last.warmup,
         });
-        (self.open, self.busiest) = (open, busiest_thread);
-        // Stragglers of the warm-up are no interval of their own; what comes after the end is not the rate.
+        (self.open, self.busiest) = (of_last.open, of_last.busiest_thread);
+        // Late requests of the warm-up belong to the next interval; the time after the end has no rate.
         let is_straggler = last.warmup && last.begin_ns >= self.warmup_ns;
         let is_over = self.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
         if is_straggler {
@@ -199,7 +173,7 @@ impl Timeline {
         self.workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
     }
 
-    /// How many columns a bucket takes, so that the whole run fills `width` as well as it can.
+    /// Columns per bucket that let the whole run fill `width`.
     pub fn columns_per_bucket(&self, width: usize) -> usize {
         let planned = self.planned_ns.unwrap_or(u64::MAX).div_ceil(self.last_ns.max(1));
         let buckets = usize::try_from(planned).unwrap_or(usize::MAX).max(self.buckets.len()).max(1);
@@ -232,7 +206,7 @@ impl Timeline {
                 index % 2 == 1
             });
             self.per_bucket *= 2;
-            // The last one had no neighbour.
+            // The last one was not merged.
             self.in_last = self.per_bucket / 2;
         }
     }
@@ -257,7 +231,7 @@ mod tests {
     use crate::loadgen::view::samples;
 
     #[test]
-    fn a_band_is_half_an_octave_and_holds_what_is_below_its_end() {
+    fn a_band_is_half_an_octave() {
         for ns in [0, 1, 1023, 1024, 1535, 1536, 5_000, 1_000_000, 120_000_000_000] {
             let band = band(ns);
             assert!(ns as f64 / 1000.0 <= band_end_us(band), "{ns} in band {band}");
@@ -266,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_takes_no_more_room_and_loses_no_request() {
+    fn a_long_run_takes_no_more_memory_and_loses_no_request() {
         let mut timeline = samples::timeline(0);
         for second in 0..5000u64 {
             timeline.push(Bucket {
@@ -274,7 +248,6 @@ mod tests {
                 length_ns: 1_000_000_000,
                 completed: 7,
                 bands: [0; BANDS],
-                warmup: false,
             });
         }
         assert!(timeline.buckets.len() <= MOST_BUCKETS);

@@ -1,6 +1,6 @@
-//! Numbers as they are shown while a run goes on: short, with their unit. Pure.
+//! Numbers as text: short, with their unit. Pure.
 
-/// A time with three or four digits and its unit.
+/// A time with three or four digits.
 pub fn time(value_us: f64) -> String {
     let (value, unit) = match value_us {
         us if us < 1000.0 => (us, "us"),
@@ -11,7 +11,23 @@ pub fn time(value_us: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// A rate per second; below 10 with a digit behind the point.
+/// `1 thread`, `2 threads`.
+pub fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Three significant digits.
+pub fn short(value: f64) -> String {
+    let digits = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
+/// A rate per second; below 10 with a decimal digit.
 pub fn rate(per_second: f64) -> String {
     let digits = usize::from(per_second < 10.0 && per_second > 0.0);
     format!("{per_second:.digits$}")
@@ -35,8 +51,8 @@ mod tests {
     #[test]
     fn numbers_are_short_and_name_their_unit() {
         assert_eq!(
-            [0.0, 9.876, 999.9, 56_780.0, 59.9e6].map(time),
-            ["0.00 us", "9.88 us", "1000 us", "56.8 ms", "59.9 s"]
+            [0.0, 9.876, 12.34, 999.9, 1000.0, 56_780.0, 1e6, 59.9e6].map(time),
+            ["0.00 us", "9.88 us", "12.3 us", "1000 us", "1.00 ms", "56.8 ms", "1.00 s", "59.9 s"]
         );
         assert_eq!([0.0, 0.5, 12.3, 45_678.9].map(rate), ["0", "0.5", "12", "45679"]);
         assert_eq!(
