@@ -1,22 +1,21 @@
-"""Measures loadgen beside wrk, ab, h2load and a minimal C client on one and the same server.
+"""Runs loadgen and other load generators (wrk, ab, h2load, a minimal C client) against the same server.
 
-Started by generators.sh, which builds the programs. Per round every generator runs once, in shuffled order, against
-one server that stays up; loadgen runs twice (A/A). Ratios are taken within a round against the geometric mean of
-that pair; medians get a bootstrap 95 % interval over the rounds. Where the median of A/A leaves 0.97 to 1.03 the
-block is void. CPU is what the generator's own process used, user and system.
+Started by generators.sh, which builds the programs. Each round runs every generator once, in shuffled order, against one
+server that stays up. It prints medians over the rounds; they are estimates, and nothing is judged by them. CPU is what the
+generator's own process used, user and system.
 
 Modes:
-  cost       one connection per request, closed loop: CPU seconds per 100,000 requests and requests/s
-  kept       connections kept alive, closed loop: the same
-  agree      as cost, against a server of two workers that are busy for 2 ms with every request, so that it and not the
-             generator is the limit: all should find the same rate
+  cost       one connection per request, closed loop: CPU seconds per 100,000 requests, and requests/s
+  kept       the same with connections kept alive
+  agree      as cost, against two workers that are busy for 2 ms per request: the server is the limit, so all generators
+             should measure the same rate
   agree-kept the same with connections kept alive
-  latency    open loop at a constant rate while tcpdump watches the loopback device: service times of loadgen
-             against those between the first SYN and the last byte in the capture (needs root)
-  lag        open loop at half of what the server can do: send lag, beside a loop that only keeps its times. First
-             with a core for the server (0.4 ms of work per request) and one for loadgen, asleep and awake between
+  latency    open loop at a constant rate while tcpdump captures the loopback device: service times of loadgen, and the
+             times from the first SYN to the last packet of the server (needs root)
+  lag        open loop at half the server's capacity: send lag of loadgen and of a loop that only keeps a schedule. First
+             with one core for the server (0.4 ms of work per request) and one for loadgen, sleeping or spinning between
              starts; then with two workers and loadgen on all cores
-  stall      a server that stalls for 1 s: percentiles against those worked out from the server's own stamps and the
+  stall      a server that stalls for 1 s: percentiles of loadgen, and those computed from the server's timestamps and the
              schedule
 """
 
@@ -89,7 +88,7 @@ class Running:
 
 
 def server(options, port, prefix=(), workers=WORKERS):
-    """The server that all generators meet: the C one, or Caffeine where connections are kept."""
+    """The server: the minimal C one, or Caffeine where connections are kept alive or workers are busy."""
     if options.mode in ("cost", "lag"):
         return Running([*prefix, options.fixed, "block", str(port), str(workers)], port)
     return caffeine(options, port, "sleep:const(2ms)" if options.mode.startswith("agree") else "fixed")
@@ -106,7 +105,7 @@ def caffeine(options, port, respond, prefix=(), workers=WORKERS):
 
 
 def used(argv, environment=None):
-    """Runs a program; what it wrote, and the CPU seconds that it used."""
+    """Runs a program. Returns its output and its CPU seconds."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
@@ -144,7 +143,7 @@ def run_loadgen(options, port, c, threads, kept):
     if record["errors"]:
         sys.exit(f"generators: loadgen met errors: {record['errors']} {record['examples']}")
     p99 = record["latency"]["service"]["p99_us"]
-    # Like the others it is judged by what came before the end.
+    # The other generators count only what completed before the end.
     within = record["rate"] * record["duration_s"]
     return within, record["duration_s"], cpu, record["latency"]["service"]["p50_us"], p99
 
@@ -191,9 +190,9 @@ def is_kept(options):
 
 
 def generators(options):
-    """Name, how to run, threads: those that are installed."""
+    """Name, function and number of threads of each installed generator."""
     kept = is_kept(options)
-    found = [("loadgen A", run_loadgen, 1), ("loadgen B", run_loadgen, 1), ("wrk -t1", run_wrk, 1)]
+    found = [("loadgen -t1", run_loadgen, 1), ("wrk -t1", run_wrk, 1)]
     found += [("loadgen -t2", run_loadgen, 2), ("wrk -t2", run_wrk, 2), ("ab", run_ab, 1)]
     found += [("h2load", run_h2load, 1)] if kept else [("rawload", run_rawload, 1)]
     if options.mode.startswith("agree"):
@@ -206,17 +205,6 @@ def generators(options):
 
 
 # --- Side by side ---------------------------------------------------------------------------------------
-
-
-def interval(ratios):
-    """Median and bootstrap 95 % interval over the rounds, from a fixed seed."""
-    draw = random.Random(1)
-    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(4000))
-    return statistics.median(ratios), medians[100], medians[3899]
-
-
-def shown(ratios):
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*interval(ratios))
 
 
 def side_by_side(options):
@@ -237,27 +225,13 @@ def side_by_side(options):
 
 
 def table(c, rounds, names):
-    pair = lambda row, key: math.sqrt(row["loadgen A"][key] * row["loadgen B"][key])
-    same = {key: [row["loadgen B"][key] / row["loadgen A"][key] for row in rounds] for key in ("rate", "cpu")}
-    valid = 0.97 <= interval(same["rate"])[0] <= 1.03
-    few = f"; {len(rounds)} rounds are too few to judge by" if len(rounds) < 10 else ""
-    yield f"## c={c}, {len(rounds)} rounds"
+    yield f"## c={c}, medians of {len(rounds)} rounds"
     yield ""
-    yield f"A/A rate {shown(same['rate'])}, CPU {shown(same['cpu'])}: {'valid' if valid else 'VOID'}{few}"
-    yield ""
-    yield "| generator | requests/s | p50 us | p99 us | CPU s per 100,000 | loadgen's rate to its | loadgen's CPU to its |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| generator | requests/s | p50 us | p99 us | CPU s per 100,000 |"
+    yield "| --- | --- | --- | --- | --- |"
     for name in names:
         median = lambda key: statistics.median(row[name][key] for row in rounds)
-        own = "loadgen -t2" if name.endswith("-t2") else None
-        ours = lambda row, key: row[own][key] if own else pair(row, key)
-        ratios = [shown([ours(row, key) / row[name][key] for row in rounds]) for key in ("rate", "cpu")]
-        if name.startswith("loadgen"):
-            ratios = ["", ""]
-        yield (
-            f"| {name} | {median('rate'):.0f} | {median('p50'):.0f} | {median('p99'):.0f} | {median('cpu'):.2f} | "
-            f"{ratios[0]} | {ratios[1]} |"
-        )
+        yield f"| {name} | {median('rate'):.0f} | {median('p50'):.0f} | {median('p99'):.0f} | {median('cpu'):.2f} |"
     yield ""
 
 
@@ -431,7 +405,7 @@ def main():
         prog="generators.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("mode", choices=["cost", "kept", "agree", "agree-kept", "latency", "lag", "stall"])
-    parser.add_argument("--rounds", type=int, default=10, help="default 10; fewer give estimates only")
+    parser.add_argument("--rounds", type=int, default=10, help="default 10")
     parser.add_argument("--seconds", type=float, default=3, help="length of a run, default 3")
     parser.add_argument("--c", default="16,64", help="connections at once, default 16,64")
     parser.add_argument("--rate", type=int, default=1000, help="of latency, per second, default 1000")

@@ -56,8 +56,13 @@ impl Conclusion {
     }
 }
 
-/// The cell to compare with: the first one, or for a cell with options the same strategy without them.
+/// What a cell is compared with: the column that the experiment names, for options the same strategy without them, or else
+/// the first.
 fn base(results: &[CellResult], cell: &Cell) -> usize {
+    if let Some(column) = cell.against.as_deref().filter(|_| !cell.twin) {
+        let is = |other: &CellResult| !other.cell.twin && other.cell.column() == column;
+        return results.iter().position(is).unwrap_or(0);
+    }
     let plain = |other: &CellResult| !other.cell.twin && other.cell.listener == cell.strategy();
     results.iter().position(plain).filter(|_| cell.has_options()).unwrap_or(0)
 }

@@ -94,6 +94,8 @@ pub struct Row {
     pub sequence_top1: Option<f64>,
     pub sequence_sd: Option<f64>,
     pub burst_p99_us: Option<f64>,
+    pub pss_rest_kib: Option<u64>,
+    pub pss_loaded_kib: Option<u64>,
 }
 
 pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
@@ -105,6 +107,8 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
         peer: cell.peer.clone(),
         levels: cell.levels.clone(),
         load: run.load.clone(),
+        pss_rest_kib: run.memory.map(|memory| memory.rest_kib).filter(|kib| *kib > 0),
+        pss_loaded_kib: run.memory.map(|memory| memory.loaded_kib).filter(|kib| *kib > 0),
         accepted: run.workers.iter().map(|worker| worker.accepted).sum(),
         launch_failures: run.workers.iter().map(|worker| worker.launch_failures).sum(),
         listen_overflows: run.kernel.listen_overflows,

@@ -36,6 +36,8 @@ pub fn value(metric: Metric, r: &Row) -> Option<f64> {
         Metric::TurnShare => r.turn_share,
         Metric::SequenceTop1 => r.sequence_top1,
         Metric::SequenceSd => r.sequence_sd,
+        Metric::PssRestKib => r.pss_rest_kib.map(|kib| kib as f64),
+        Metric::PssLoadedKib => r.pss_loaded_kib.map(|kib| kib as f64),
         Metric::BurstP99Ms => ms(r.burst_p99_us),
         Metric::OverSharedTheory => r.over_shared_theory,
         Metric::OverSplitTheory => r.over_split_theory,

@@ -36,6 +36,9 @@ pub struct RunData {
     pub kernel: Kernel,
     /// Processes of the server over the run, including the warm-up.
     pub server: Usage,
+    /// The memory of the server's processes, handlers among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// Start of the measured time.
     #[serde(default)]
     pub begin_unix_s: f64,
@@ -131,6 +134,15 @@ pub struct Tree {
     pub pss_kib: u64,
     pub descriptors: u64,
     pub processes: u64,
+}
+
+/// Memory of a server in KiB (PSS); 0 where the lab may not read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Before the load.
+    pub rest_kib: u64,
+    /// After the load.
+    pub loaded_kib: u64,
 }
 
 /// Disturbances of the machine during a run.

@@ -69,6 +69,8 @@ metrics! {
     SequenceTop1 "sequence_top1" "Busiest worker" "share of the sequence" 4;
     SequenceSd "sequence_sd" "Standard deviation" "connections" 1;
     BurstP99Ms "burst_p99_ms" "Burst, p99" "ms" 2;
+    PssRestKib "pss_rest_kib" "Memory at rest" "KiB PSS" 0;
+    PssLoadedKib "pss_loaded_kib" "Memory after load" "KiB PSS" 0;
     OverSharedTheory "over_shared_theory" "Mean over M/M/c" "" 3;
     OverSplitTheory "over_split_theory" "Mean over M/M/1 each" "" 3;
 }
@@ -85,6 +87,10 @@ impl Metric {
         Metric::ServerSwitches,
     ];
 
+    /// Shown beside those, where they were measured, and not compared.
+    pub const MEMORY: &[Metric] = &[Metric::PssRestKib, Metric::PssLoadedKib];
+
+    /// The metric of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }

@@ -56,6 +56,9 @@ pub struct Spec {
     pub handler: Option<String>,
     /// The listener that the others are compared with.
     pub baseline: String,
+    /// Columns that are compared with another column than the baseline, such as a C program with the same mechanism.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub against: BTreeMap<String, String>,
     /// Whether the baseline runs twice (A/A). Otherwise no difference is judged.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub twin: bool,
@@ -85,9 +88,12 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerCommand {
-    /// With placeholders such as `{port}`, split as by a shell.
+    /// The command with `{port}`, `{workers}`, `{root}` and others to be filled in, split as a shell would.
     pub command: String,
-    /// `tcp`: ready when it accepts connections.
+    /// Path of the URL, where it is not that of the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// When it is ready: `tcp`, once it accepts connections.
     #[serde(default = "tcp")]
     pub ready: String,
 }

@@ -33,11 +33,14 @@ impl Spec {
         let factors = &mut self.factors;
         if columns {
             factors.listener.retain(|level| *level == baseline || kept("listener", level));
-            factors.peers.retain(|level| kept("peers", level));
+            factors.peers.retain(|level| *level == baseline || kept("peers", level));
             let peers = factors.peers.clone();
             self.peer.retain(|name, _| peers.contains(&format!("command:{name}")));
         }
         factors.retain(stays);
+        let (listener, peers) = (&factors.listener, &factors.peers);
+        let is_column = |name: &String| listener.contains(name) || peers.contains(name);
+        self.against.retain(|column, other| is_column(column) && is_column(other));
         self.load.retain(|load| stays("load", &load.name));
         let expectations = std::mem::take(&mut self.expect);
         let fits = |expect: &super::Expect| problems::expect(self, expect).is_none();

@@ -16,6 +16,8 @@ pub struct Cell {
     /// Another server in place of ours.
     pub peer: Option<String>,
     pub levels: Levels,
+    /// The column that it is compared with, if not the baseline.
+    pub against: Option<String>,
     /// Whether this is the second run of the baseline (A/A).
     pub twin: bool,
 }
@@ -70,21 +72,23 @@ pub fn groups(spec: &Spec) -> Vec<Group> {
 }
 
 /// The cells of a group: baseline, its twin, the other listeners, and the peers that can do the work of this group.
-fn columns(title: &str, levels: &Levels, spec: &Spec) -> Vec<Cell> {
+fn columns<'s>(title: &str, levels: &Levels, spec: &'s Spec) -> Vec<Cell> {
     let space = if title.is_empty() { "" } else { " " };
     let cell = |column: &str, peer: bool, twin: bool| Cell {
         id: format!("{column}{space}{title}{}", if twin { " (A/A)" } else { "" }),
         listener: if peer { String::new() } else { column.to_owned() },
         peer: peer.then(|| column.to_owned()),
         levels: levels.clone(),
+        against: spec.against.get(column).cloned(),
         twin,
     };
     let factors = &spec.factors;
-    let mut cells = vec![cell(&spec.baseline, false, false)];
-    cells.extend(spec.twin.then(|| cell(&spec.baseline, false, true)));
-    let others = factors.listener.iter().filter(|listener| **listener != spec.baseline);
-    cells.extend(others.map(|listener| cell(listener, false, false)));
-    cells.extend(factors.peers.iter().filter(|peer| can(peer, levels)).map(|peer| cell(peer, true, false)));
+    let is_peer = !factors.listener.contains(&spec.baseline);
+    let mut cells = vec![cell(&spec.baseline, is_peer, false)];
+    cells.extend(spec.twin.then(|| cell(&spec.baseline, is_peer, true)));
+    let others = |columns: &'s [String]| columns.iter().filter(|column| **column != spec.baseline);
+    cells.extend(others(&factors.listener).map(|listener| cell(listener, false, false)));
+    cells.extend(others(&factors.peers).filter(|peer| can(peer, levels)).map(|peer| cell(peer, true, false)));
     cells
 }
 
@@ -171,6 +175,21 @@ mod tests {
     fn the_baseline_runs_twice_under_two_names() {
         let ids: Vec<_> = cells(&quick()).into_iter().map(|cell| cell.id).collect();
         assert_eq!(ids, ["inherited", "inherited (A/A)", "reuseport", "round-robin"]);
+    }
+
+    #[test]
+    fn a_peer_can_be_the_baseline_and_columns_name_what_they_are_compared_with() {
+        let text = include_str!("../../../experiments/overhead.toml");
+        let cells = cells(&Spec::parse(text, "overhead.toml").unwrap());
+        let ids: Vec<&str> = cells.iter().take(3).map(|cell| cell.id.as_str()).collect();
+        assert_eq!(ids, ["command:c-block", "command:c-block (A/A)", "inherited"]);
+        assert_eq!(cells.iter().filter(|cell| cell.column() == "command:c-block").count(), 2);
+        let herd = cells.iter().find(|cell| cell.listener == "inherited-herd").unwrap();
+        assert_eq!(herd.against.as_deref(), Some("command:c-herd"));
+        let text = include_str!("../../../experiments/speed.toml");
+        assert!(
+            super::cells(&Spec::parse(text, "speed.toml").unwrap()).iter().all(|cell| cell.peer.is_some())
+        );
     }
 
     #[test]

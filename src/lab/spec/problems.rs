@@ -88,7 +88,8 @@ fn factors(spec: &Spec) -> Option<Problem> {
     let factors = &spec.factors;
     for key in Factors::names() {
         let levels = factors.levels(key).unwrap_or_default();
-        if levels.is_empty() && key != "peers" {
+        let optional = key == "peers" || key == "listener" && factors.peers.contains(&spec.baseline);
+        if levels.is_empty() && !optional {
             return Some(Problem::at(key, "at least one is needed"));
         }
         if let Some(name) = twice(&levels) {
@@ -101,12 +102,14 @@ fn factors(spec: &Spec) -> Option<Problem> {
     if factors.backlog.contains(&Some(0)) {
         return Some(Problem::at("backlog", "must be at least 1"));
     }
-    if !factors.listener.contains(&spec.baseline) {
-        let list = factors.listener.join(", ");
-        return Some(Problem::at(
-            "baseline",
-            format!("`{}` is not one of the listeners ({list})", spec.baseline),
-        ));
+    let columns: Vec<&String> = factors.listener.iter().chain(&factors.peers).collect();
+    let named = [("baseline", &spec.baseline)].into_iter();
+    let named = named
+        .chain(spec.against.iter().flat_map(|(column, other)| [("against", column), ("against", other)]));
+    if let Some((key, name)) = named.into_iter().find(|(_, name)| !columns.contains(name)) {
+        let list: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
+        let list = list.join(", ");
+        return Some(Problem::at(key, format!("`{name}` is not one of the listeners and peers ({list})")));
     }
     if spec.handler.is_none() && factors.respond.iter().any(|r| r == "cgi") {
         return Some(Problem::at("respond", "`cgi` needs `handler = \"NAME\"`, such as \"hello\""));

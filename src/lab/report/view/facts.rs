@@ -44,9 +44,12 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
 }
 
 fn options(data: &Data) -> String {
-    if plan::cells(&data.spec).iter().any(Cell::has_options) {
-        "A strategy with options is compared with the same strategy without them, others with the baseline."
-            .into()
+    if !data.spec.against.is_empty() {
+        let pairs: Vec<String> =
+            data.spec.against.iter().map(|(column, other)| format!("{column} with {other}")).collect();
+        format!("Compared with another column than the baseline: {}.", pairs.join(", "))
+    } else if plan::cells(&data.spec).iter().any(Cell::has_options) {
+        "A strategy with options is compared with the same strategy without them, all others with the baseline.".into()
     } else {
         String::new()
     }

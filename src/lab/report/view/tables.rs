@@ -23,12 +23,16 @@ fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     )
 }
 
+/// The metrics by which strategies are compared, and memory where it was measured, with their intervals.
 pub fn costs(scene: &Scene) -> Table {
+    let measured = |metric: &&Metric| scene.results.iter().any(|result| result.estimate(**metric).is_some());
+    let metrics: Vec<Metric> =
+        Metric::COMPARED.iter().chain(Metric::MEMORY.iter().filter(measured)).copied().collect();
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
-    head.extend(Metric::COMPARED.iter().copied().map(heading));
+    head.extend(metrics.iter().copied().map(heading));
     let row = |result: &CellResult| {
         let mut row = vec![format!("{}\n({} of {})", result.cell.name(), result.used, result.runs)];
-        row.extend(Metric::COMPARED.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
+        row.extend(metrics.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
         row
     };
     Table { head, rows: scene.results.iter().map(row).collect() }

@@ -85,6 +85,8 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
 pub struct Ask<'a> {
     pub spec: &'a Spec,
     pub load: &'a Load,
+    /// Path of the URL.
+    pub path: &'a str,
     pub fault: Option<Fault>,
     /// In requests per second, from the trial run.
     pub capacity: Option<f64>,
@@ -96,9 +98,8 @@ pub struct Ask<'a> {
 
 /// The load generator, for a server at `authority`.
 pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
-    let Ask { spec, load, .. } = *ask;
-    let mut words: CommandLine =
-        vec![program.into(), format!("http://{authority}/{}", path(spec, load)).into()];
+    let Ask { spec, load, path, .. } = *ask;
+    let mut words: CommandLine = vec![program.into(), format!("http://{authority}/{path}").into()];
     let mut add = |option: &str, value: &str| words.extend([option.into(), value.into()]);
     if let Some(connections) = load.closed {
         add("-c", &connections.to_string());

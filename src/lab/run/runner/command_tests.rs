@@ -8,7 +8,17 @@ fn quick() -> Spec {
 }
 
 fn ask<'a>(spec: &'a Spec, load: &'a Load) -> Ask<'a> {
-    Ask { spec, load, fault: None, capacity: Some(1000.4), sources: None, seed: 9, hlog: None, body: None }
+    Ask {
+        spec,
+        load,
+        path: path(spec, load),
+        fault: None,
+        capacity: Some(1000.4),
+        sources: None,
+        seed: 9,
+        hlog: None,
+        body: None,
+    }
 }
 
 fn text(words: &[OsString]) -> String {

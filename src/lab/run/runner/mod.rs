@@ -224,6 +224,13 @@ impl<'a> Runner<'a> {
         self.scratch.0.join(format!("body-{bytes}"))
     }
 
+    /// Path of the URL without the slash in front.
+    fn path<'s>(&'s self, cell: &Cell, load: &'s Load) -> &'s str {
+        let peer = cell.peer.as_deref().and_then(|peer| peer.strip_prefix("command:"));
+        let own = peer.and_then(|name| self.spec.peer.get(name)?.path.as_deref());
+        own.map_or_else(|| command::path(self.spec, load), |path| path.trim_start_matches('/'))
+    }
+
     fn ask<'s>(
         &'s self,
         cell: &'s Cell,
@@ -236,6 +243,7 @@ impl<'a> Runner<'a> {
         command::Ask {
             spec: self.spec,
             load,
+            path: self.path(cell, load),
             fault,
             capacity,
             sources: cell.levels.sources,

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::{self, ADDRESS, BACKLOG};
 use super::{INSTANCE, RunRequest, Runner};
-use crate::lab::results::data::{RunData, SequenceRecord};
+use crate::lab::results::data::{Memory, RunData, SequenceRecord};
 use crate::lab::run::child::{Process, Stop};
 use crate::lab::run::fault_injector::{self, FaultInjector, Target};
 use crate::lab::run::probe::noise::Sleeper;
 use crate::lab::run::probe::series::Sampler;
+use crate::lab::run::probe::tree::tree;
 use crate::lab::run::probe::{Moment, board};
 use crate::lab::run::sequence;
 use crate::lab::run::server::{Ready, Server, free_port};
@@ -51,6 +52,7 @@ impl Runner<'_> {
         let (read_now, sampled, of_workers) = (scoreboard()?, scoreboard()?, scoreboard()?);
         let supervisor = server.process.pid();
         data.sequence = self.sequence(request, &server);
+        let at_rest = tree(supervisor);
         let before = Moment::read(read_now.as_ref(), supervisor);
         let mut generator = self.start_generator(request, &server, folder, seed, data)?;
         let begin = Instant::now() + Duration::from_secs_f64(self.spec.warmup_s);
@@ -73,6 +75,7 @@ impl Runner<'_> {
         let after = Moment::read(read_now.as_ref(), supervisor);
         (data.workers, data.kernel, data.server) = after.since(&before);
         data.noise = sleeper.finish(&data.kernel);
+        data.memory = Some(Memory { rest_kib: at_rest.pss_kib, loaded_kib: tree(supervisor).pss_kib });
         let status = ended?;
         data.beside = beside.finish(self.options.timeouts.ready)?;
         let output = fs::read(folder.join("loadgen.stdout")).unwrap_or_default();
@@ -131,6 +134,7 @@ impl Runner<'_> {
             workers: cell.levels.workers,
             backlog: cell.levels.backlog.unwrap_or(BACKLOG),
             handler: handler.as_deref(),
+            respond: &cell.levels.respond,
             path,
             folder,
             root: nix::unistd::geteuid().is_root(),

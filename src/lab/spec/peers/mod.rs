@@ -52,7 +52,9 @@ pub struct Setup<'a> {
     pub backlog: u32,
     /// Runs for each request; without one the answer is fixed.
     pub handler: Option<&'a Path>,
-    /// Path of the URL, without the leading slash.
+    /// What a worker does with a request, as for `caffeine --respond`.
+    pub respond: &'a str,
+    /// Path of the URL that is asked for, without the slash in front.
     pub path: &'a str,
     /// For configuration, pid files and whatever else it writes.
     pub folder: &'a Path,
@@ -106,6 +108,7 @@ impl Setup<'_> {
             workers: 2,
             backlog: 128,
             handler: None,
+            respond: "fixed",
             path: "hello",
             folder,
             root: false,

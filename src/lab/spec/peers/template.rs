@@ -5,7 +5,9 @@ use std::process::Command;
 use super::{Refused, Setup};
 use crate::lab::spec::shell_words;
 
-pub const PLACEHOLDERS: [&str; 6] = ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}"];
+/// What is replaced in each word of a template.
+pub const PLACEHOLDERS: [&str; 7] =
+    ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}", "{respond}"];
 
 /// Placeholders are replaced word by word: a path with a space stays one word. `{root}` is the folder of the
 /// handlers.
@@ -18,6 +20,7 @@ pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
         setup.backlog.to_string(),
         root.display().to_string(),
         setup.folder.display().to_string(),
+        setup.respond.to_owned(),
     ];
     let fill = |word: String| {
         PLACEHOLDERS.iter().zip(&values).fold(word, |word, (name, value)| word.replace(name, value))
