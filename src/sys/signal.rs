@@ -172,8 +172,9 @@ pub fn keep_ended_children(keep: bool) -> io::Result<()> {
 const FAULTS: [Signal; 5] =
     [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP];
 
-/// Runs `work` with every signal but the [faults](FAULTS) blocked in the calling thread. A thread that `work` starts inherits
-/// that mask: if it set the mask itself, a stop signal could reach it first and not interrupt the wait for connections.
+/// Runs `work` with all signals blocked in the calling thread but those that a thread causes by its own instructions (SIGBUS,
+/// SIGSEGV …). A thread that `work` starts inherits that mask: if it set the mask itself, a stop signal could reach it first and
+/// not interrupt the wait for connections.
 ///
 /// # Errors
 /// Those of `pthread_sigmask(3)`.
