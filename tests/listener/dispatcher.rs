@@ -147,18 +147,23 @@ fn no_connection_waits_for_a_busy_worker_while_another_is_idle() {
 
 #[test]
 fn connections_left_by_one_generation_are_served_by_the_next() {
-    for listener in STRATEGIES {
+    for (listener, ends) in STRATEGIES.into_iter().flat_map(|listener| [(listener, true), (listener, false)])
+    {
         let sandbox = Sandbox::new();
-        sandbox.handler("hello", HELLO);
-        let server = sandbox.start(&["--listener", listener, "-w", "1", "-n", "lab"]);
+        let server =
+            sandbox.start(&["--listener", listener, "-w", "1", "-n", "lab", "--respond", "sleep:const(2ms)"]);
         let only = counters(&server).remove(0);
+        let _occupying = occupy(&server);
+        eventually("the worker is occupied", || counters(&server)[0].open == 1);
+        let waiting = begin(&server, "/");
+        eventually("the dispatcher has passed it on", || dispatcher(&server).accepted == 2);
         signal(&only, Signal::SIGSTOP);
         eventually("it is stopped", || state(pid_of(&only)) == 'T');
-        let waiting = begin(&server, "/hello");
-        eventually("the dispatcher has passed it on", || dispatcher(&server).accepted == 1);
         sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-        assert_eq!(server.get("/hello").status, 200, "the next generation serves");
-        signal(&only, Signal::SIGKILL);
-        assert_eq!(waiting.finish().status, 200, "{listener}");
+        assert_eq!(server.get("/").status, 200, "the next generation serves");
+        if ends {
+            signal(&only, Signal::SIGKILL);
+        }
+        assert_eq!(waiting.finish().status, 200, "{listener}, its worker ends: {ends}");
     }
 }

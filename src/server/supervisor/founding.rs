@@ -51,16 +51,18 @@ impl Supervisor {
         ))
     }
 
-    /// Gives connections that were left in the channels of ended generations to the current one. They had been passed to a worker
-    /// that was killed or stopped, and no other worker of its generation was left to take them.
+    /// Gives connections that were left in the channels of earlier generations to the current one. They had been passed to a
+    /// worker that was killed or stopped, and no other worker of its generation is left to take them. A stopped worker that goes
+    /// on later finds its channel empty.
     pub(super) fn reassign_leftovers(&mut self) {
         let Some(current) = &self.current else { return };
+        let staff = &self.staff;
         self.generations.retain(|generation| {
-            let in_use = Rc::strong_count(generation) > 1;
-            if !in_use {
+            let stopped = |member: &Member| member.stopped || !Rc::ptr_eq(&member.generation, generation);
+            if !Rc::ptr_eq(generation, current) && staff.iter().all(stopped) {
                 current.strategy.take_over(generation.strategy.left_behind());
             }
-            in_use
+            Rc::strong_count(generation) > 1
         });
     }
 
