@@ -1,5 +1,5 @@
-//! The settings: one list of options ([`options`]), read from the command line and the environment ([`layers`]) and from a file
-//! ([`file`]), merged ([`sources`]), checked ([`resolve`]), and complete in [`Settings`].
+//! The settings: one list of options (`options`), read from the command line and the environment (`layers`) and from a file
+//! (`file`), merged (`sources`), checked (`resolve`), and complete in [`Settings`].
 
 mod file;
 mod handler_limit;

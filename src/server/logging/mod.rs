@@ -152,7 +152,7 @@ pub fn become_keeper() {
     WORKER.store(line::KEEPER, Relaxed);
 }
 
-/// The level and format in one byte, for [`apply`] in a process that was forked before.
+/// The level and format in one byte, for [`adopt`] in a process that was forked before.
 pub fn settings() -> u8 {
     LEVEL.load(Relaxed) | if JSON.load(Relaxed) { 0x80 } else { 0 }
 }
