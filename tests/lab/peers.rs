@@ -115,7 +115,7 @@ fn any_command_can_be_the_server_and_a_missing_one_is_skipped() {
     let said = text(&made(&bench, &[]).stderr);
     let runs = runs(&bench);
     assert!(runs["command:own"]["record"]["completed"].as_u64().unwrap() > 0, "{said}");
-    assert!(said.contains("SKIPPED: /nonexistent/server is not here"), "{said}");
+    assert!(said.contains("SKIPPED: /nonexistent/server is not installed"), "{said}");
 }
 
 #[test]
