@@ -13,7 +13,6 @@
 //! view      the live view
 //! ```
 
-#![allow(missing_docs)]
 
 pub mod cli;
 pub mod control;
