@@ -13,7 +13,6 @@
 //! view      the live view
 //! ```
 
-
 pub mod cli;
 pub mod control;
 pub mod count;

@@ -132,7 +132,6 @@ pub struct Search {
 
 /// One probe of a search: an open-loop run of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Probe {
     /// Requests per second, planned and completed.
     pub offered: f64,

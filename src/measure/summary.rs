@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// Percentiles of one phase in microseconds, from its histogram.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Summary {
     pub count: u64,
     pub min_us: f64,

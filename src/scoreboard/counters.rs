@@ -6,7 +6,6 @@ use super::{Row, State};
 
 /// The numbers of one [`Row`], read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[allow(missing_docs)] // the fields are those of `Row`
 pub struct Counters {
     pub worker: u64,
     pub pid: u64,

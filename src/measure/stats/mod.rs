@@ -17,7 +17,6 @@ pub use tails::{chi_square_p, normal_tail, t_quantile_975};
 
 /// A closed interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,
