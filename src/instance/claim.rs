@@ -47,9 +47,9 @@ impl Claim {
             Error::file("write the state of the instance in", folder.dir())(error)
                 .or("choose another with --state-dir")
         };
-        let Some(file) = lock_in(&folder).map_err(unwritable)? else {
-            let pid = if let Ok(Life::Running(pid)) = folder.life() { Some(pid) } else { None };
-            return Err(Error::Held { name: name.clone(), pid });
+        let file = match lock_in(&folder).map_err(unwritable)? {
+            Ok(file) => file,
+            Err(pid) => return Err(Error::Held { name: name.clone(), pid }),
         };
         // Files of an earlier run must not be taken for this one's.
         for left in [folder.scoreboard(), folder.refusal()] {
@@ -87,21 +87,24 @@ impl Drop for Claim {
     }
 }
 
-/// Creates the directory and locks the pid file in it. `--forget` also holds the lock for a moment, and the directory
-/// may be removed in between: then it is created again.
-fn lock_in(folder: &Folder) -> io::Result<Option<File>> {
+/// Creates the directory and locks the pid file in it; the inner error is the process that holds the lock. `--forget`
+/// also holds it for a moment, and the directory may be removed in between: then it is created again.
+fn lock_in(folder: &Folder) -> io::Result<Result<File, Option<u32>>> {
     const TRIES: usize = 100;
-    let mut locked = Ok(None);
+    let mut locked = Ok(Err(None));
     for _ in 0..TRIES {
         DirBuilder::new().recursive(true).mode(0o700).create(folder.dir())?;
-        locked = lock(&folder.pid());
-        match &locked {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Gone: the holder ended between the attempt and this look.
-            Ok(None) if matches!(folder.life(), Ok(Life::Starting | Life::Gone)) => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            _ => break,
+        locked = match lock(&folder.pid()) {
+            Ok(Some(file)) => return Ok(Ok(file)),
+            Ok(None) => Ok(Err(None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            Err(error) => return Err(error),
+        };
+        match folder.life() {
+            Ok(Life::Running(pid)) => return Ok(Err(Some(pid))),
+            // It has just begun, or has ended since the attempt.
+            Ok(Life::Starting | Life::Gone) => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) => return locked,
         }
     }
     locked

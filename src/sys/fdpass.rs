@@ -72,6 +72,27 @@ fn message(data: &mut libc::iovec, beside: Option<&mut Beside>) -> libc::msghdr 
 /// # Errors
 /// `WouldBlock` if the receiver's buffer is full; those of `sendmsg(2)`.
 pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]) -> io::Result<()> {
+    with_message(fd, bytes, |message| {
+        // SAFETY: all that the message points to is alive, and is only read.
+        super::cerr(unsafe { libc::sendmsg(socket.as_raw_fd(), message, FLAGS) }).map(drop)
+    })
+}
+
+/// As [`send_one`], by a call that the server never makes, so that a filter can intercept all the others. Async-signal-safe.
+///
+/// # Errors
+/// Those of `sendmmsg(2)`.
+pub fn send_one_by_sendmmsg(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    with_message(Some(fd), b"f", |message| {
+        let mut messages = libc::mmsghdr { msg_hdr: *message, msg_len: 0 };
+        // SAFETY: all that the one message points to is alive, and is only read.
+        super::cerr(unsafe { libc::sendmmsg(socket.as_raw_fd(), &raw mut messages, 1, FLAGS as _) }).map(drop)
+    })
+}
+
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+fn with_message<T>(fd: Option<BorrowedFd<'_>>, bytes: &[u8], send: impl FnOnce(&libc::msghdr) -> T) -> T {
     let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut beside = Beside([0; 24]);
     let message = message(&mut data, fd.is_some().then_some(&mut beside));
@@ -85,9 +106,7 @@ pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]
             libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
         }
     }
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: all that the message points to is alive, and is only read.
-    super::cerr(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
+    send(&message)
 }
 
 /// Receives a message: returns its length and the attached descriptor, close-on-exec. Blocks if told to.

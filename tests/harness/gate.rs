@@ -1,11 +1,30 @@
 //! Servers whose system calls a test counts, refuses or holds.
 
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::Command;
+use std::sync::LazyLock;
 
-use caffeine::sys::seccomp::{Call, Gate};
+use caffeine::sys::seccomp::{self, Call, Entrance};
 
 use super::{Sandbox, Server, skipped};
+
+/// Why this kernel or sandbox does not permit it.
+static REFUSAL: LazyLock<Option<String>> = LazyLock::new(|| {
+    let mut command = Command::new("true");
+    let entrance = seccomp::intercept(&mut command, &[]);
+    let status = entrance.and_then(|_entrance| command.status());
+    status.err().map(|error| format!("seccomp(2), user notification: {error}"))
+});
+
+/// Intercepts these calls in the program of `command`. `None`, reported, where that is not permitted.
+pub fn intercept(command: &mut Command, calls: &[i64]) -> Option<Entrance> {
+    match &*REFUSAL {
+        None => Some(seccomp::intercept(command, calls).unwrap()),
+        Some(reason) => {
+            skipped(reason);
+            None
+        }
+    }
+}
 
 /// What happens to an intercepted call.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +45,8 @@ impl From<Option<i32>> for Answer {
 }
 
 impl Sandbox {
-    /// As [`Sandbox::start`], and each of `calls` by the server, or by what it starts, is shown to `answer`,
-    /// which decides about it. `None`, and the reason on standard error, where the kernel has no such gate.
+    /// Like [`Sandbox::start`], but `answer` decides about each of `calls` by the server and everything it starts.
+    /// `None`, reported, where that is not permitted.
     #[track_caller]
     pub fn start_behind<A: Into<Answer>>(
         &self,
@@ -35,18 +54,13 @@ impl Sandbox {
         answer: impl Fn(&Call) -> A + Send + 'static,
         arguments: &[&str],
     ) -> Option<Server> {
-        // Bounded, so that sending allocates nothing: the allocator may wait for a lock, which is a call at the gate.
-        let (send, gate) = mpsc::sync_channel::<Gate>(1);
-        // It ends with the last process behind the gate.
+        let mut entrance = None;
+        let prepare = |command: &mut Command| entrance = intercept(command, calls);
+        let command = self.start_command(arguments, prepare);
+        let entrance = entrance?;
+        // Ends with the last intercepted process.
         std::thread::spawn(move || {
-            // It must not wait to be woken: that is a call that the other thread may no longer make by then.
-            let gate = loop {
-                match gate.try_recv() {
-                    Ok(gate) => break gate,
-                    Err(mpsc::TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(1)),
-                    Err(mpsc::TryRecvError::Disconnected) => return,
-                }
-            };
+            let Some(gate) = entrance.gate().unwrap() else { return };
             while let Some(call) = gate.next().unwrap() {
                 match answer(&call).into() {
                     Answer::Fail(errno) => gate.refuse(&call, errno).unwrap(),
@@ -55,19 +69,6 @@ impl Sandbox {
                 }
             }
         });
-        std::thread::scope(|scope| {
-            let start = || match Gate::before_this_thread(calls) {
-                Ok(gate) => {
-                    send.send(gate).unwrap();
-                    Some(self.start(arguments))
-                }
-                Err(error) => {
-                    drop(send);
-                    skipped(format!("seccomp(2), user notification: {error}"));
-                    None
-                }
-            };
-            scope.spawn(start).join().unwrap()
-        })
+        Some(Server::spawn(command, self.state_dir()))
     }
 }

@@ -27,9 +27,9 @@ use tempfile::TempDir;
 
 use standstill::Instance;
 
-pub use gate::Answer;
+pub use gate::{Answer, intercept};
 pub use http::{Response, connect, get, raw, read_some};
-pub use machine::{free_port, skipped, without_settings};
+pub use machine::{free_port, is_alive, skipped, without_settings};
 
 /// Longer than any step takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -145,6 +145,10 @@ impl Sandbox {
     /// Like [`Self::start`], after `prepare` has changed the command.
     #[track_caller]
     pub fn start_with(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Server {
+        Server::spawn(self.start_command(arguments, prepare), self.state_dir())
+    }
+
+    fn start_command(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Command {
         let mut command = self.command(arguments);
         prepare(&mut command);
         if !arguments.iter().any(|argument| ["-p", "--port"].contains(argument)) {
@@ -153,7 +157,7 @@ impl Sandbox {
         if !arguments.contains(&"--bind") {
             command.args(["--bind", "127.0.0.1"]);
         }
-        Server::spawn(command, self.state_dir())
+        command
     }
 
     /// Like [`Self::start`], with another state directory.
@@ -370,12 +374,6 @@ impl Drop for Server {
 
 pub fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap())
-}
-
-/// Whether a process exists and is not a zombie.
-pub fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// The port in a ready line.

@@ -1,15 +1,13 @@
 //! Daemon mode: the launching process reports success or failure.
 
 use std::net::TcpListener;
-use std::sync::mpsc;
 
 use caffeine::instance::Life;
 use caffeine::sys::sandbox::{Rule, refuse_in};
-use caffeine::sys::seccomp::Gate;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Sandbox, eventually, executed_by, get, is_alive, pid, says, skipped};
+use crate::harness::{Sandbox, eventually, executed_by, get, intercept, is_alive, pid, says};
 
 #[test]
 fn a_daemon_serves_when_its_launcher_returns() {
@@ -44,16 +42,11 @@ fn a_daemon_that_cannot_listen_reports_it_through_its_launcher() {
 #[test]
 fn a_daemon_that_dies_silently_is_reported() {
     let sandbox = Sandbox::new();
-    let (send, gate) = mpsc::channel();
+    let mut command = sandbox.command(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"]);
+    let Some(entrance) = intercept(&mut command, &[libc::SYS_listen]) else { return };
     std::thread::scope(|scope| {
-        let launcher = scope.spawn(|| {
-            send.send(Gate::before_this_thread(&[libc::SYS_listen])).unwrap();
-            sandbox.caffeine(&["-n", "lab", "-D", "-p", "0", "--bind", "127.0.0.1"])
-        });
-        let gate = match gate.recv().unwrap() {
-            Ok(gate) => gate,
-            Err(error) => return skipped(format!("seccomp(2), user notification: {error}")),
-        };
+        let launcher = scope.spawn(|| sandbox.run(command));
+        let gate = entrance.gate().unwrap().unwrap();
         // It waits in listen() until it is killed.
         let daemon = gate.next().unwrap().unwrap().thread;
         kill(pid(daemon), Signal::SIGKILL).unwrap();

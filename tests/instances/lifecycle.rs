@@ -24,6 +24,21 @@ fn a_name_has_one_holder_and_is_freed_when_it_exits() {
 }
 
 #[test]
+fn a_claim_never_fails_because_a_holder_is_just_exiting() {
+    let sandbox = Sandbox::new();
+    let name = "lab".parse().unwrap();
+    let claim_often = || {
+        for _ in 0..200 {
+            match Claim::acquire(&sandbox.state_dir(), &name) {
+                Ok(_) | Err(Error::Held { pid: Some(_), .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(claim_often))));
+}
+
+#[test]
 fn a_removed_pid_file_is_not_mistaken_for_the_lock() {
     let sandbox = Sandbox::new();
     let name = "lab".parse().unwrap();
