@@ -1,11 +1,10 @@
 # shellcheck shell=bash
-# What .ci/run and .ci/soak share: steps with their times, a home that is empty, and the tests as an ordinary user.
-# To be sourced.
+# Shared by .ci/run and .ci/soak: timed steps, an empty home, and the tests as an ordinary user. To be sourced.
 
-# A user id that is free on a usual machine.
+# A user id that is normally unused.
 readonly ORDINARY=54330
 
-# Runs a command as a step: its name before it, its time after it.
+# Runs a command as a step: prints its name before and its duration after it.
 step() {
     local begin=$SECONDS
     printf '\n== %s\n' "$*"
@@ -13,7 +12,7 @@ step() {
     printf -- '-- %d s: %s\n' $((SECONDS - begin)) "$*"
 }
 
-# From here on HOME is an empty folder, and nothing else says where state or settings would be.
+# Makes HOME an empty folder and unsets everything else that determines state and settings.
 fresh_home() {
     exec </dev/null
     umask 022
@@ -31,7 +30,7 @@ fresh_home() {
     export HOME=$fresh/home XDG_STATE_HOME=$fresh/state
     if ((EUID == 0)); then
         chown "$ORDINARY:$ORDINARY" "$fresh/ordinary"
-        # The ordinary user must get to the programs, and their paths are compiled into the tests.
+        # The ordinary user must be able to reach the programs, whose paths are compiled into the tests.
         if ! ordinary test -r Cargo.toml -a -x . || { [ -d target ] && ! ordinary test -x target; }; then
             export CARGO_TARGET_DIR=$fresh/target
         fi
@@ -45,13 +44,13 @@ home_is_empty() {
     [ -z "$left" ] || { printf 'left behind by the tests:\n%s\n' "$left" >&2; return 1; }
 }
 
-# Runs a command as a user without rights, whose home is an empty folder.
+# Runs a command as an ordinary user with an empty home.
 ordinary() {
     setpriv --reuid "$ORDINARY" --regid "$ORDINARY" --clear-groups --inh-caps=-all \
         env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$fresh/ordinary" "$@"
 }
 
-# The executable of the tests, built.
+# Builds the tests and prints the path of the executable.
 tests() {
     local told
     told=$(cargo test --locked --no-run --test caffeine 2>&1) || { printf '%s\n' "$told" >&2; return 1; }

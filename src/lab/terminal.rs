@@ -15,7 +15,7 @@ pub fn print(text: &str) -> Result<()> {
     stdio::print(text).map_err(Error::Failed)
 }
 
-/// As [`print`], and ends the line.
+/// As [`print()`], and ends the line.
 pub fn print_line(line: impl Display) -> Result<()> {
     print(&format!("{line}\n"))
 }

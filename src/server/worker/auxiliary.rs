@@ -1,5 +1,5 @@
 //! A process that serves a strategy beside the workers, such as a dispatcher: it is watched, stopped and replaced like a worker.
-//! The strategy defines what it does ([`Auxiliary`](crate::listener::Auxiliary)).
+//! The strategy defines what it does ([`Auxiliary`]).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! A child that begins in [`child::begin`](super::child::begin): by clone3(2), or where that is refused by clone(2).
+//! A child that begins in [`child::begin`]: by clone3(2), or where that is refused by clone(2).
 //!
 //! Container profiles of before 2021 answer `EPERM` to clone3, later ones `ENOSYS`, because they cannot see its flags; a kernel
 //! that lacks a flag answers `EINVAL`. clone() has no `CLONE_CLEAR_SIGHAND`, so all signals are blocked around it until the child
