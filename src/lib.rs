@@ -123,7 +123,7 @@
 //! 4. A handler finds three descriptors, default signals, an empty mask, a process group of its own, and no variable of the
 //!    server's environment.
 //! 5. Every connection is accepted exactly once; none that waits is lost by a death, a reload or a stop.
-//! 6. `unsafe` stands in [`sys`] only, and `sys` decides nothing.
+//! 6. `unsafe` stands in [`sys`] only (tests: `tests/harness/sys`), and `sys` decides nothing.
 //! 7. [`http`], [`dist`], routing, meta-variables, pacing and statistics are pure: bytes and numbers in and out.
 //! 8. The lock on the pid file tells whether an instance runs; the number in it is a hint.
 //! 9. An idle server makes no wake-ups.

@@ -21,6 +21,7 @@ pub use counters::Counters;
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
+use counters::TOTALLED;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
@@ -152,6 +153,26 @@ pub struct Row {
 }
 
 impl Row {
+    /// The counters that add up over workers and generations, in the order of [`Counters::totalled`].
+    fn totalled(&self) -> [&AtomicU64; TOTALLED] {
+        let [informational, successful, redirection, client_error, server_error] = &self.answered;
+        [
+            &self.accepted,
+            &self.stolen,
+            &self.wakeups,
+            &self.empty_wakeups,
+            &self.launched,
+            &self.launch_failures,
+            informational,
+            successful,
+            redirection,
+            client_error,
+            server_error,
+            &self.timeouts,
+            &self.busy_ns,
+        ]
+    }
+
     /// Launches that the keeper has not counted yet.
     pub fn pending(&self) -> u64 {
         self.begun.load(SeqCst).saturating_sub(self.passed.load(SeqCst))
@@ -296,27 +317,18 @@ impl Scoreboard {
     /// to. The [totals](Self::totals) stay.
     pub fn clear(&self, slot: usize) {
         let row = self.row(slot);
-        let counters = [
+        let state = [
             &row.pid,
             &row.state,
             &row.generation,
             &row.number,
             &row.role,
-            &row.accepted,
-            &row.stolen,
-            &row.wakeups,
-            &row.empty_wakeups,
-            &row.launched,
-            &row.launch_failures,
-            &row.timeouts,
             &row.open,
             &row.lingering,
             &row.unwritten,
             &row.running,
-            &row.busy_ns,
         ];
-        let clear =
-            || counters.into_iter().chain(&row.answered).for_each(|counter| counter.store(0, Relaxed));
+        let clear = || state.into_iter().chain(row.totalled()).for_each(|counter| counter.store(0, Relaxed));
         self.header().earlier.take_over(row, clear);
     }
 

@@ -15,4 +15,4 @@ mod supervisor; // deaths, stops, faults, the model
 
 /// Counts allocations for tests of code that must not allocate.
 #[global_allocator]
-static ALLOCATOR: caffeine::sys::alloc::Counting = caffeine::sys::alloc::Counting;
+static ALLOCATOR: harness::sys::alloc::Counting = harness::sys::alloc::Counting;

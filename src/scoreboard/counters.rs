@@ -25,7 +25,30 @@ pub struct Counters {
     pub busy_ns: u64,
 }
 
+/// Number of counters that add up over workers and generations.
+pub(super) const TOTALLED: usize = 13;
+
 impl Counters {
+    /// The counters that add up, in the order of [`Row::totalled`].
+    pub(super) fn totalled(&mut self) -> [&mut u64; TOTALLED] {
+        let [informational, successful, redirection, client_error, server_error] = &mut self.answered;
+        [
+            &mut self.accepted,
+            &mut self.stolen,
+            &mut self.wakeups,
+            &mut self.empty_wakeups,
+            &mut self.launched,
+            &mut self.launch_failures,
+            informational,
+            successful,
+            redirection,
+            client_error,
+            server_error,
+            &mut self.timeouts,
+            &mut self.busy_ns,
+        ]
+    }
+
     pub(super) fn read(row: &Row) -> Self {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
         Self {

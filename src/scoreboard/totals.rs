@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
 
+use super::counters::TOTALLED;
 use super::{Counters, Role, Row, Scoreboard, add};
 
 /// Counts of rows at the time they were cleared.
@@ -11,15 +12,8 @@ use super::{Counters, Role, Row, Scoreboard, add};
 pub struct Earlier {
     /// Odd while the numbers are being changed.
     changes: AtomicU64,
-    accepted: AtomicU64,
-    stolen: AtomicU64,
-    wakeups: AtomicU64,
-    empty_wakeups: AtomicU64,
-    launched: AtomicU64,
-    launch_failures: AtomicU64,
-    answered: [AtomicU64; 5],
-    timeouts: AtomicU64,
-    busy_ns: AtomicU64,
+    /// In the order of [`Row::totalled`].
+    counts: [AtomicU64; TOTALLED],
 }
 
 impl Earlier {
@@ -27,27 +21,7 @@ impl Earlier {
     pub(super) fn take_over(&self, row: &Row, clear: impl FnOnce()) {
         self.changes.fetch_add(1, SeqCst);
         if row.role.load(Relaxed) == Role::Worker as u64 {
-            let own = [
-                &self.accepted,
-                &self.stolen,
-                &self.wakeups,
-                &self.empty_wakeups,
-                &self.launched,
-                &self.launch_failures,
-                &self.timeouts,
-                &self.busy_ns,
-            ];
-            let rows = [
-                &row.accepted,
-                &row.stolen,
-                &row.wakeups,
-                &row.empty_wakeups,
-                &row.launched,
-                &row.launch_failures,
-                &row.timeouts,
-                &row.busy_ns,
-            ];
-            let counted = own.into_iter().zip(rows).chain(self.answered.iter().zip(&row.answered));
+            let counted = self.counts.iter().zip(row.totalled());
             counted.for_each(|(own, row)| add(own, row.load(Relaxed)));
         }
         clear();
@@ -55,19 +29,10 @@ impl Earlier {
     }
 
     fn read(&self) -> Counters {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        Counters {
-            accepted: get(&self.accepted),
-            stolen: get(&self.stolen),
-            wakeups: get(&self.wakeups),
-            empty_wakeups: get(&self.empty_wakeups),
-            launched: get(&self.launched),
-            launch_failures: get(&self.launch_failures),
-            answered: std::array::from_fn(|class| get(&self.answered[class])),
-            timeouts: get(&self.timeouts),
-            busy_ns: get(&self.busy_ns),
-            ..Counters::default()
-        }
+        let mut counters = Counters::default();
+        let read = counters.totalled().into_iter().zip(&self.counts);
+        read.for_each(|(total, count)| *total = count.load(Relaxed));
+        counters
     }
 }
 
@@ -81,7 +46,7 @@ impl Scoreboard {
             let before = earlier.changes.load(Acquire);
             totals = earlier.read();
             let workers = self.used().filter(|row| row.role.load(Relaxed) == Role::Worker as u64);
-            workers.map(Counters::read).for_each(|row| totals.add(&row));
+            workers.map(Counters::read).for_each(|row| totals.add(row));
             if before.is_multiple_of(2) && earlier.changes.load(SeqCst) == before {
                 break;
             }
@@ -93,35 +58,10 @@ impl Scoreboard {
 
 impl Counters {
     /// Adds the counters of another row.
-    fn add(&mut self, other: &Self) {
-        let Self {
-            accepted,
-            stolen,
-            wakeups,
-            empty_wakeups,
-            launched,
-            launch_failures,
-            timeouts,
-            open,
-            running,
-            busy_ns,
-            ..
-        } = self;
-        for (own, other) in [
-            (accepted, other.accepted),
-            (stolen, other.stolen),
-            (wakeups, other.wakeups),
-            (empty_wakeups, other.empty_wakeups),
-            (launched, other.launched),
-            (launch_failures, other.launch_failures),
-            (timeouts, other.timeouts),
-            (open, other.open),
-            (running, other.running),
-            (busy_ns, other.busy_ns),
-        ] {
-            *own += other;
-        }
-        self.answered.iter_mut().zip(other.answered).for_each(|(own, other)| *own += other);
+    fn add(&mut self, mut other: Self) {
+        self.totalled().into_iter().zip(other.totalled()).for_each(|(own, other)| *own += *other);
+        self.open += other.open;
+        self.running += other.running;
     }
 }
 

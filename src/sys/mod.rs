@@ -4,7 +4,6 @@
 //! is the caller's business. Names are those of the manual pages. Everything here is Linux.
 
 pub mod activation;
-pub mod alloc;
 pub mod bpf;
 pub mod client;
 pub mod clock;
@@ -26,7 +25,6 @@ pub mod pidfd;
 pub mod process;
 pub mod proctable;
 pub mod sandbox;
-pub mod seccomp;
 pub mod signal;
 pub mod sockdiag;
 pub mod spawn;

@@ -3,7 +3,10 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::sys::socket::{self, MsgFlags, setsockopt, sockopt};
+use socket2::{SockAddr, SockRef};
 
 use super::cerr;
 
@@ -78,7 +81,7 @@ pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: i32) -> io::Result<()
 /// # Errors
 /// Those of `setsockopt(2)`.
 pub fn set_user_timeout(socket: BorrowedFd<'_>, ms: u32) -> io::Result<()> {
-    set_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &ms)
+    Ok(setsockopt(&socket, sockopt::TcpUserTimeout, &ms)?)
 }
 
 /// The greatest time to live (IPv4) or hop limit (IPv6) of a packet.
@@ -107,7 +110,7 @@ pub fn set_least_hops(socket: BorrowedFd<'_>, hops: i32) -> io::Result<()> {
 pub fn choose_by_program(member: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
     let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-    set_option(member, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &filter)
+    Ok(setsockopt(&member, sockopt::AttachReusePortCbpf, &filter)?)
 }
 
 /// `SO_LOCK_FILTER`: from now on no program can be attached through this member of a group (`EPERM`). This cannot be
@@ -126,7 +129,7 @@ pub fn lock_program(member: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// Those of `getpeername(2)`: `ENOTCONN` if the connection is closed already.
 pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
-    end(socket, libc::getpeername)
+    canonical(SockRef::from(&socket.as_fd()).peer_addr()?)
 }
 
 /// Address and port of this side.
@@ -134,19 +137,13 @@ pub fn peer(socket: impl AsFd) -> io::Result<SocketAddr> {
 /// # Errors
 /// Those of `getsockname(2)`.
 pub fn local(socket: impl AsFd) -> io::Result<SocketAddr> {
-    end(socket, libc::getsockname)
+    canonical(SockRef::from(&socket.as_fd()).local_addr()?)
 }
 
-type Ask = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
-
-/// Either side of a connection, as `ask` (getpeername(2) or getsockname(2)) tells it.
-fn end(socket: impl AsFd, ask: Ask) -> io::Result<SocketAddr> {
-    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    // SAFETY: `storage` and `len` are valid for writing, and `len` says how much room there is.
-    cerr(unsafe { ask(socket.as_fd().as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len) })?;
-    // SAFETY: zeroed at first, then filled by the kernel: initialised either way.
-    Ok(address(unsafe { storage.assume_init_ref() }))
+/// An IPv4-mapped IPv6 address becomes IPv4.
+fn canonical(address: SockAddr) -> io::Result<SocketAddr> {
+    let address = address.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
 /// Sets or clears `O_NONBLOCK`. It belongs to the open file description, so everyone who shares the socket is affected.
@@ -188,7 +185,7 @@ pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
 /// # Errors
 /// Those of `recv(2)`.
 pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    recv_raw(socket.as_fd().as_raw_fd(), buffer, libc::MSG_DONTWAIT)
+    Ok(socket::recv(socket.as_fd().as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
 }
 
 /// Like [`recv`], but discards the data: TCP drops up to the size of `buffer` without copying it (tcp(7), MSG_TRUNC).
@@ -196,13 +193,8 @@ pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 /// Those of `recv(2)`.
 pub fn discard(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    recv_raw(socket.as_fd().as_raw_fd(), buffer, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
-}
-
-fn recv_raw(fd: RawFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
-    // SAFETY: pointer and length describe `buffer`, which the kernel only writes.
-    let n = cerr(unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), flags) })?;
-    Ok(n.unsigned_abs().min(buffer.len()))
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+    Ok(socket::recv(socket.as_fd().as_raw_fd(), buffer, flags)?.min(buffer.len()))
 }
 
 /// Sends what fits, without blocking (`WouldBlock`) and without SIGPIPE, whatever mode the socket is in.
@@ -210,11 +202,8 @@ fn recv_raw(fd: RawFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
 /// # Errors
 /// Those of `send(2)`.
 pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: pointer and length describe `bytes`, which the kernel only reads.
-    let n =
-        cerr(unsafe { libc::send(socket.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) })?;
-    Ok(n.unsigned_abs())
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    Ok(socket::send(socket.as_fd().as_raw_fd(), bytes, flags)?)
 }
 
 /// Shuts down our side (`SHUT_WR`).
@@ -222,5 +211,5 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 /// # Errors
 /// Those of `shutdown(2)`.
 pub fn shutdown_write(socket: impl AsFd) -> io::Result<()> {
-    Ok(nix::sys::socket::shutdown(socket.as_fd().as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
+    Ok(socket::shutdown(socket.as_fd().as_raw_fd(), socket::Shutdown::Write)?)
 }

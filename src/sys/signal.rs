@@ -84,7 +84,7 @@ fn keeping_errno(work: impl FnOnce()) {
 
 extern "C" fn on_reopen(_signal: c_int) {
     let (Some(path), log) = (LOG_PATH.get(), LOG.load(SeqCst)) else { return };
-    // Does not wait: there may be a FIFO in the place of the log.
+    // Non-blocking, because the log may have been replaced by a FIFO.
     const FLAGS: c_int =
         libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     keeping_errno(|| {
@@ -94,7 +94,7 @@ extern "C" fn on_reopen(_signal: c_int) {
             let new = libc::open(path.as_ptr(), FLAGS, 0o600);
             if new >= 0 {
                 let mut stat: libc::stat = std::mem::zeroed();
-                // As the supervisor does, which also says so: what is not a regular file is not written to.
+                // Like the supervisor, which also reports it: only regular files are written to.
                 if libc::fstat(new, &raw mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG {
                     libc::dup3(new, log, libc::O_CLOEXEC);
                 }
@@ -115,8 +115,8 @@ fn handle(signals: &[Signal], handler: SigHandler, flags: SaFlags) -> io::Result
     Ok(())
 }
 
-/// Gives every signal its default action, the real-time ones too. libc keeps two of those for its threads and refuses to
-/// touch them, but a parent can have ignored them all the same; so this is for a process without threads.
+/// Gives every signal its default action, the real-time ones too. libc keeps two of those for its threads and does not
+/// let them be changed, but a parent may have ignored them; so this is for a process without threads.
 fn all_default() {
     /// `struct sigaction` as the kernel has it; all zero is `SIG_DFL` without flags.
     const DEFAULT: [u64; 4] = [0; 4];
@@ -145,20 +145,20 @@ pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     LOG.store(log.as_raw_fd(), SeqCst);
     LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
-    // What this process was started with (nohup, say) is not for handlers.
+    // Signals that this process was started with (by nohup, for example) must not reach handlers.
     all_default();
     handle(&[Signal::SIGTERM], SigHandler::Handler(on_stop), SaFlags::empty())?;
     handle(&[Signal::SIGUSR1], SigHandler::Handler(on_reopen), SaFlags::SA_RESTART)?;
     let nothing = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE];
     handle(&nothing, SigHandler::Handler(on_nothing), SaFlags::SA_RESTART)?;
-    // A log at its size limit, or a terminal that is somebody else's: then the write fails, and no more.
+    // At a log's size limit, or on another user's terminal, only the write must fail.
     handle(&[Signal::SIGXFSZ, Signal::SIGTTOU], SigHandler::Handler(on_nothing), SaFlags::empty())?;
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT)?;
     super::guard::arm()?;
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
-/// Whether children that have ended wait to be looked at, rather than be reaped by the kernel as [`install_worker`] has it.
+/// Sets whether ended children stay to be waited for, or are reaped by the kernel as after [`install_worker`].
 ///
 /// # Errors
 /// Those of `sigaction(2)`.

@@ -303,7 +303,7 @@ fn a_refusal_at_the_limit_neither_sleeps_nor_polls_handlers() {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
     let watched = [libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_poll, libc::SYS_ppoll];
-    let answer = move |_: &caffeine::sys::seccomp::Call| {
+    let answer = move |_: &crate::harness::sys::seccomp::Call| {
         seen.fetch_add(1, SeqCst);
         None
     };

@@ -3,8 +3,7 @@
 use std::process::Command;
 use std::sync::LazyLock;
 
-use caffeine::sys::seccomp::{self, Call, Entrance};
-
+use super::sys::seccomp::{self, Call, Entrance};
 use super::{Sandbox, Server, skipped};
 
 /// Why this kernel or sandbox does not permit it.

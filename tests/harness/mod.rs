@@ -7,6 +7,7 @@ mod gate;
 mod http;
 mod machine;
 pub mod standstill;
+pub mod sys;
 pub mod syscalls;
 pub mod traffic;
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use caffeine::sys::seccomp::Call;
+use crate::harness::sys::seccomp::Call;
 use nix::sys::signal::Signal;
 
 use crate::harness::traffic::{begin, counters};

@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use crate::harness::sys::alloc::allocations;
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
 use caffeine::loadgen::count::recorder::Handoff;
 use caffeine::loadgen::engine::Engine;
-use caffeine::sys::alloc::allocations;
 use clap::Parser as _;
 
 use crate::loadgen::scripted::{KEEP, OK, Scripted, read_head};

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use crate::harness::sys::seccomp::Call;
 use caffeine::listener::Loss;
-use caffeine::sys::seccomp::Call;
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;

@@ -1,8 +1,9 @@
-//! A child that begins in [`child::begin`]: by clone3(2), or where that is refused by clone(2).
+//! Creates a child that starts in [`child::begin`]: with clone3(2), or if that is refused with
+//! clone(2).
 //!
-//! Container profiles of before 2021 answer `EPERM` to clone3, later ones `ENOSYS`, because they cannot see its flags; a kernel
-//! that lacks a flag answers `EINVAL`. clone() has no `CLONE_CLEAR_SIGHAND`, so all signals are blocked around it until the child
-//! has reset the handlers itself: 64 more system calls, some 5 microseconds.
+//! Container profiles before 2021 answer clone3 with `EPERM`, later ones with `ENOSYS`, because they cannot inspect its
+//! flags; a kernel that lacks a flag answers `EINVAL`. clone() has no `CLONE_CLEAR_SIGHAND`, so all signals are blocked
+//! around it until the child has reset the handlers itself: 64 more system calls, about 5 microseconds.
 
 use std::ffi::c_void;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -12,22 +13,23 @@ use crate::sys::map::Pages;
 
 /// `CLONE_CLEAR_SIGHAND` of clone3(2), Linux 5.5: libc's constant has the wrong type for now.
 const CLEAR_SIGHAND: u64 = 1 << 32;
-/// The child shares the memory, and the caller sleeps until it has left it.
+/// The child shares the memory, and the caller sleeps until it has left that memory.
 const SHARED: u64 = libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
 const PIDFD: u64 = libc::CLONE_PIDFD as u64;
 
-/// Which call makes the child.
+/// The call that creates the child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Way {
-    /// clone3, as long as it is not refused.
+    /// clone3, unless it is refused.
     #[default]
     Clone3,
-    /// clone, which has worked where clone3 was refused.
+    /// clone, which worked where clone3 was refused.
     Clone,
 }
 
 impl Way {
-    /// Makes a child that executes `task`, and returns when it has left this memory: its number, and its pidfd if asked for.
+    /// Creates a child that executes `task`, and returns when it has left this memory: its pid, and its pidfd if asked
+    /// for.
     ///
     /// # Errors
     /// The errno.
@@ -121,7 +123,7 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// What a child begins with.
+/// The child's entry point.
 type Entry = extern "C" fn(*mut c_void) -> !;
 
 /// clone3 whose child calls `entry(argument)` on the stack of `args`. Returns the pid or `-errno`, in the parent only.

@@ -30,11 +30,11 @@ use super::map::Pages;
 use child::Task;
 use clone::Way;
 
-/// Room for [`child::begin`], which needs a few hundred bytes (more in unoptimised builds).
+/// Stack for [`child::begin`], which needs a few hundred bytes (more in unoptimised builds).
 const STACK_BYTES: usize = 32 * 1024;
 
-/// What is to be started. The new process has descriptors 0 (`stdin`, or the caller's 0), 1 (`stdout`), 2 (`stderr`, or the
-/// caller's), and those of the caller that are not close-on-exec.
+/// The program to start. The new process has descriptors 0 (`stdin`, or the caller's 0), 1 (`stdout`), 2 (`stderr`, or
+/// the caller's), and those of the caller that are not close-on-exec.
 #[derive(Debug)]
 pub struct Order<'a> {
     /// Absolute path of the program.
@@ -51,11 +51,11 @@ pub struct Order<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Its standard error; `None` leaves the caller's.
     pub stderr: Option<BorrowedFd<'a>>,
-    /// Where the new process writes its id before it executes the program.
+    /// Where the new process writes its pid before it executes the program.
     pub pid: Option<&'a AtomicU64>,
     /// SIGALRM after this many seconds; 0 is never.
     pub alarm_s: u32,
-    /// Its resource limits, where the caller's are not the right ones.
+    /// Its resource limits, if they differ from the caller's.
     pub limits: &'a [Limit],
     /// Set an empty signal mask (a caller whose mask is empty saves the call).
     pub clear_mask: bool,
@@ -76,13 +76,12 @@ impl Limit {
     }
 }
 
-/// Why nothing was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SpawnError {
-    /// No process could be made.
+    /// The process could not be created.
     #[error("cannot make a process: {}", io::Error::from_raw_os_error(*.0))]
     Clone(i32),
-    /// The process was there, but could not become the program.
+    /// The process could not execute the program.
     #[error("cannot execute: {}", io::Error::from_raw_os_error(*.0))]
     Exec(i32),
 }
@@ -104,7 +103,7 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// One with a stack of its own.
+    /// Allocates the child's stack.
     ///
     /// # Errors
     /// `ENOMEM`.
@@ -112,7 +111,7 @@ impl Spawner {
         Ok(Self { stack: Pages::new(STACK_BYTES)?, way: Way::default() })
     }
 
-    /// Starts a process and returns as soon as it executes its program, or could not.
+    /// Starts a process and returns once it has executed its program or failed.
     ///
     /// # Errors
     /// See [`SpawnError`].

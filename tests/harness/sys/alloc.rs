@@ -1,4 +1,4 @@
-//! An allocator that counts, for tests that show what does not allocate. No program of the project uses it.
+//! An allocator that counts, for tests of code that must not allocate.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,21 +7,21 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, and a count per thread. To be made the `#[global_allocator]` of a test program.
+/// The system's allocator with a count per thread; the `#[global_allocator]` of the tests.
 #[derive(Debug)]
 pub struct Counting;
 
-/// How often the calling thread has asked for memory so far, growing included; always 0 unless [`Counting`] is the allocator.
+/// Number of allocations of the calling thread so far, reallocations included.
 pub fn allocations() -> u64 {
     ALLOCATIONS.try_with(Cell::get).unwrap_or(0)
 }
 
 fn count() {
-    // A thread that is ending has no counter any more; nobody asks it either.
+    // A thread that is ending has no counter any more, and its count is not needed.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: every call is handed on as it came to the system's allocator, which keeps the contract; the counter is a constant
+// SAFETY: every call is forwarded unchanged to the system's allocator, which keeps the contract; the counter is a constant
 // thread-local without a destructor, so that counting neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -10,8 +10,8 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::bpf::statement;
-use super::{cerr, fdpass};
+use caffeine::sys::bpf::statement;
+use caffeine::sys::fdpass;
 
 /// Where the intercepted calls of a program, and of everything it starts, arrive. Dropping it makes these calls fail with `ENOSYS`.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ pub struct Entrance(OwnedFd);
 #[derive(Debug)]
 pub struct Call {
     id: u64,
-    /// The thread that makes it (its number; that of its process in a process' first thread).
+    /// The id of the calling thread.
     pub thread: u32,
-    /// Its number, as `libc::SYS_accept4`.
+    /// For example `libc::SYS_accept4`.
     pub number: i64,
     /// Its arguments.
     pub arguments: [u64; 6],
@@ -164,7 +164,11 @@ impl Gate {
     }
 }
 
-#[cfg(test)]
+/// Turns -1 and `errno` into a `Result`.
+fn cerr<T: PartialOrd + From<i8>>(returned: T) -> io::Result<T> {
+    if returned < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
 mod tests {
     use super::*;
     use std::process::Stdio;
