@@ -1,5 +1,6 @@
 //! The keeper's bookkeeping: reported launches, handlers found in the process table, and their ends.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -12,7 +13,7 @@ use super::census::Census;
 use super::note::{self, Launch, Note};
 use super::watch::{RETRY, Watched};
 use super::{Keeper, Post, SOCKET, outcome};
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Row, Scoreboard, State};
 use crate::server::logging;
 use crate::sys::clock::{self, monotonic_ns};
 use crate::sys::fdpass;
@@ -160,6 +161,7 @@ impl Keeper {
 
     /// Watches handlers that are in the process table but not watched yet.
     pub(super) fn take_census(&mut self) -> io::Result<()> {
+        let serving = serving(self.post.board);
         let all = self.reserve.lend(proctable::processes)?;
         let lost = self.lost;
         self.post.sessions.retain(|session| {
@@ -167,7 +169,9 @@ impl Keeper {
         });
         let watched = self.handlers.numbers();
         let Post { sessions, supervisor, .. } = &self.post;
-        let found = Census { all: &all, supervisor: *supervisor, sessions, watched: &watched }.take();
+        let census =
+            Census { all: &all, supervisor: *supervisor, sessions, serving: &serving, watched: &watched };
+        let found = census.take();
         let mut outcome = Ok(());
         for process in found.first {
             if let Err(error) = self.adopt(&process) {
@@ -198,8 +202,7 @@ impl Keeper {
             Err(error) => return Err(error),
         };
         let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), self.post.timeout);
-        // Before the instance is ready it belongs to a worker's rehearsal.
-        handler.outcome = self.post.outcomes && self.post.board.header().generation.load(Relaxed) != 0;
+        handler.outcome = self.post.outcomes;
         handler.row = self.row_of(process.session);
         self.count(1);
         self.board_running(&handler, 1);
@@ -238,6 +241,13 @@ fn row_running(board: &Scoreboard, slot: usize, worker: Pid, change: i64) {
 /// Whether a process is a member of the instance, according to the scoreboard.
 fn is_staff(board: &Scoreboard, pid: Pid) -> bool {
     board.used().any(|row| row.pid.load(Relaxed) == u64::try_from(pid.as_raw()).unwrap_or(0))
+}
+
+/// Workers that are ready or were: their children are handlers.
+fn serving(board: &Scoreboard) -> HashSet<Pid> {
+    let serves = |row: &&Row| row.state.load(Relaxed) >= State::Running as u64;
+    let pid = |row: &Row| i32::try_from(row.pid.load(Relaxed)).ok().map(Pid::from_raw);
+    board.used().filter(serves).filter_map(pid).collect()
 }
 
 /// When a process started, according to /proc.

@@ -14,6 +14,8 @@ pub struct Census<'a> {
     /// The supervisor; it adopts handlers whose worker is gone.
     pub supervisor: Pid,
     pub sessions: &'a HashSet<Pid>,
+    /// Workers that served before `all` was read. A child of another worker is a rehearsal, not a handler.
+    pub serving: &'a HashSet<Pid>,
     /// First processes and groups that are watched already.
     pub watched: &'a HashSet<Pid>,
 }
@@ -33,6 +35,9 @@ impl Census<'_> {
         let mut found = Found::default();
         for one in self.all {
             if !self.sessions.contains(&one.session) || one.pid == one.session {
+                continue;
+            }
+            if one.parent == one.session && !self.serving.contains(&one.session) {
                 continue;
             }
             let watched =
@@ -69,8 +74,13 @@ mod tests {
 
     fn take(all: &[Process], watched: &[i32]) -> (Vec<i32>, Vec<(i32, u64)>) {
         let set = |pids: &[i32]| pids.iter().map(|&pid| Pid::from_raw(pid)).collect();
-        let census =
-            Census { all, supervisor: Pid::from_raw(1), sessions: &set(&[2, 3]), watched: &set(watched) };
+        let census = Census {
+            all,
+            supervisor: Pid::from_raw(1),
+            sessions: &set(&[2, 3, 4]),
+            serving: &set(&[2]),
+            watched: &set(watched),
+        };
         let found = census.take();
         let mut groups: Vec<_> = found.groups.iter().map(|(group, start)| (group.as_raw(), *start)).collect();
         groups.sort_unstable();
@@ -90,6 +100,8 @@ mod tests {
             process(40, 1, 90, 3),  // left behind by 90
             process(41, 1, 90, 3),
             process(50, 1, 50, 50), // began a session of its own
+            process(4, 1, 4, 4),    // a worker that is not ready
+            process(60, 4, 60, 4),  // its rehearsal
         ];
         assert_eq!(take(&all, &[]), (vec![10, 20, 30], vec![(90, 40)]));
         assert_eq!(take(&all, &[10, 90]), (vec![20, 30], vec![]));
