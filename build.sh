@@ -39,7 +39,7 @@ command -v cc >/dev/null ||
     fail "no C compiler to link with: install one (Debian, Ubuntu: apt-get install gcc; Fedora: dnf install gcc)"
 
 target=${CARGO_TARGET_DIR:-target}
-# shellcheck disable=SC2086 # no features is no argument, not an empty one
+# shellcheck disable=SC2086 # without features there must be no argument, not an empty one
 cargo build --release --locked --target-dir "$target" --bins $features
 
 # Below build/ everything lies as it will below PREFIX; the Makefile copies what it finds.

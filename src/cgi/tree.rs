@@ -60,9 +60,8 @@ impl<'a> Trees<'a> {
         Self { instance, known: HashMap::new() }
     }
 
-    /// Leads on from `path`, a directory in the base, where it is a link to a tree: to the tree, into which a launch begins,
-    /// as `entered` tells. The path becomes that of the tree.
-    /// `None` where it is no such link.
+    /// Follows `path`, a directory in the base, to its tree if it is a link to one; `path` becomes the tree's, and a launch
+    /// begins there, as `entered` tells. `None` if it is not such a link.
     pub fn enter(&mut self, path: &mut PathBuf, entered: &mut Option<Entered>) -> Option<Kind> {
         let name = deployed::linked(path)?;
         let found = match self.known.get(&name).filter(|tree| tree.link == *path) {

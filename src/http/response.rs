@@ -82,7 +82,7 @@ pub struct ResponseHead<'b> {
 /// Parses the head of a response at the start of `buf`; `head_request`: it answers HEAD. `Ok(None)`: more bytes are needed.
 ///
 /// # Errors
-/// What is wrong with it: it is no HTTP/1, or the length of its body is doubtful.
+/// Why it is refused: it is not HTTP/1, or the length of its body is ambiguous.
 pub fn parse_response(buf: &[u8], head_request: bool) -> Result<Option<ResponseHead<'_>>, &'static str> {
     let mut slots: [MaybeUninit<Header>; MAX_HEADERS] = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut raw = httparse::Response::new(&mut []);

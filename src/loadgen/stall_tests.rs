@@ -30,8 +30,8 @@ fn answered(now: u64, from: u64) -> u64 {
     if (from..to).contains(&now) { to + SERVICE } else { now + SERVICE }
 }
 
-/// 100 requests per second for 10 s after a warm-up of 1 s, on at most so many connections, against that server, which
-/// stalls this long after the origin.
+/// 100 requests per second for 10 s after a warm-up of 1 s, on at most `connections`, against a server that stalls
+/// `stall` after the origin.
 fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
     let profile = RateSpec::constant(100.0).profile(S, Some(10 * S));
     let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });

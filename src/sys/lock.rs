@@ -70,7 +70,7 @@ pub fn lock_record(file: &File) -> io::Result<()> {
 }
 
 /// The process that holds the record lock on the first byte of the file, by its number in the caller's pid namespace: 0 when
-/// it has none there, negative when it runs on another machine. `None` when there is no lock, or it is the caller's own.
+/// it has none there, negative when it runs on another machine. `None` without a lock, or if it is the caller's own.
 ///
 /// # Errors
 /// Those of `fcntl(F_GETLK)`.

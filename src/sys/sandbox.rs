@@ -1,5 +1,5 @@
 //! System calls that fail for this thread and all that it starts (seccomp(2), errno): what containers do, and what a test asks
-//! for to see a server on a lesser kernel. What waits for an answer instead is in [`super::seccomp`].
+//! for to see a server on a lesser kernel.
 
 use std::io;
 use std::mem::offset_of;

@@ -97,7 +97,7 @@ impl Look {
         self.processes.iter().all(|process| matches!(process.state, 'S' | 'T' | 'Z'))
     }
 
-    /// Whether this look, after so many equal ones, is of an instance that will not move by itself.
+    /// Whether an instance that looked like this `equal` times before will not move by itself.
     fn is_standstill_after(&self, equal: u32) -> bool {
         let has_work = |process: &Process| process.has_children || process.call.ends_with("nanosleep");
         // A worker that has the connection has its reasons; a child of the supervisor without a row is a handler.
