@@ -52,7 +52,7 @@ pub struct Request<'r> {
     pub remote_port: u16,
     /// `SERVER_NAME` when the client names no host: the address that it has reached, IPv6 in brackets (RFC 3875, 4.1.14).
     pub local_name: Option<&'r str>,
-    /// `CONTENT_LENGTH`: the bytes of the decoded body; `None` when there is no body.
+    /// `CONTENT_LENGTH`: the bytes of the decoded body; `None` without a body.
     pub content_length: Option<u64>,
 }
 

@@ -25,7 +25,7 @@ pub const fn slots<'b>() -> HeaderSlots<'b> {
 /// Where the body ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is no body.
+    /// The request has no body.
     None,
     /// It has this many bytes; 0 when the client said so.
     Length(u64),

@@ -23,7 +23,7 @@ fn send(socket: &UnixStream, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
 /// Duplicates the descriptors of the first message and leaves it in the queue (MSG_PEEK); close-on-exec.
 ///
 /// # Errors
-/// Those of `recvmsg(2)`; `EMFILE` if there is no room for `count`.
+/// Those of `recvmsg(2)`; `EMFILE` if `count` descriptors are too many.
 fn peek(socket: &UnixStream, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut byte = [0u8];
     let mut space = nix::cmsg_space!([RawFd; PER_MESSAGE]);

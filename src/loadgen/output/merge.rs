@@ -82,7 +82,7 @@ fn shards(records: &[Named]) -> Vec<String> {
 /// The file whose histogram cannot be decoded.
 ///
 /// # Panics
-/// If there is no record.
+/// Without a record.
 pub fn merge(
     records: &[Named],
     misfits: Vec<String>,

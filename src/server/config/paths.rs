@@ -9,7 +9,7 @@ use crate::server::error::Error;
 /// The state directory, as given or the default.
 ///
 /// # Errors
-/// HOME is not set, so there is no default.
+/// HOME, which the default needs, is not set.
 pub fn state_dir(options: &Options) -> Result<PathBuf, Error> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     options.state_dir.clone().or_else(|| registry::default_state_dir(variable)).ok_or_else(|| {

@@ -143,7 +143,7 @@ impl Acceptor {
         }
     }
 
-    /// Leaves a connection to the background thread. If there is no room, an unanswered one gets 503.
+    /// Leaves a connection to the background thread. If it is full, an unanswered one gets 503.
     fn keep(&mut self, mut slow: SlowConnection) {
         let placed = self.connections.make_room_for(&mut slow.connection);
         let turned_away = !slow.is_answered() && (!placed || self.is_full(&slow.connection));
@@ -157,7 +157,7 @@ impl Acceptor {
         leave(self.shared.row());
     }
 
-    /// Whether there is no room for one more slow connection. Lingering ones do not count: they have a bound of their own.
+    /// Whether it is full of slow connections. Lingering ones do not count: they have a bound of their own.
     fn is_full(&self, connection: &Connection) -> bool {
         let Shared { settings, board, descriptors, .. } = self.shared;
         !descriptors.may_be_held(connection.stream.as_raw_fd())

@@ -126,7 +126,7 @@ impl SlowConnection {
         Progress::Waiting
     }
 
-    /// Answers 503: the client would have to be waited for, and there is no room.
+    /// Answers 503: the client would have to be waited for, and all places are taken.
     pub fn turn_away(&mut self, service: &mut Service) -> Progress {
         match self.refuse(service, &FULL) {
             Step::Finished => Progress::Finished,

@@ -11,7 +11,7 @@ use page::Page;
 use screen::Screen;
 use sight::Sight;
 
-/// Shows the counters live until the user quits or the instance ends; once if there is no terminal.
+/// Shows the counters live until the user quits or the instance ends; once without a terminal.
 pub fn status(folder: &Folder) -> Result<(), Error> {
     let life = running(folder)?;
     let first = Sight::of(folder, life)?;
