@@ -1,14 +1,18 @@
 //! Which worker comes next when two have become idle one after the other: what tells "the one that has waited longest", "always
 //! the same one" and "the one that became idle last" apart, which look alike one connection at a time or pairwise.
 
+use std::time::Duration;
+
 use caffeine::listener::{Spread, Wait};
 
 use super::everywhere;
-use crate::harness::traffic::{Pending, begin, counters, state};
+use crate::harness::traffic::{Pending, begin, counters};
 use crate::harness::{Sandbox, Server, eventually};
 
 /// Long enough that a strategy which looks again every 500 ms takes the second connection while the first is served.
-const RESPOND: &str = "sleep:const(700ms)";
+const RESPOND: &str = "sleep:const(900ms)";
+/// Between the starts of the two requests, so that their workers become idle in a known order.
+const APART: Duration = Duration::from_millis(150);
 /// Rounds may be lost to a machine on which both workers become idle at once.
 const TRIES: usize = 10;
 
@@ -35,17 +39,21 @@ fn served_by(server: &Server, other: Option<usize>) -> (Pending, Option<usize>) 
     (client, worker.filter(|worker| Some(*worker) != other))
 }
 
+/// The calls of a sleep.
+const SLEEPS: [i64; 2] = [libc::SYS_clock_nanosleep, libc::SYS_nanosleep];
+
 /// Whether a worker occupies itself as [`RESPOND`] says.
 fn is_busy(pid: u32) -> bool {
-    super::is_in_call(pid, &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep])
+    super::blocked_in(pid).is_some_and(|call| SLEEPS.contains(&call))
 }
 
 /// One try; `None` when the workers did not become idle in a known order.
 fn next(server: &Server) -> Option<Next> {
     let pids = server.worker_pids();
-    let waits = |worker: usize| state(pids[worker]) == 'S' && !is_busy(pids[worker]);
+    let waits = |worker: usize| super::blocked_in(pids[worker]).is_some_and(|call| !SLEEPS.contains(&call));
     eventually("all workers wait", || (0..pids.len()).all(waits));
     let (one, first) = served_by(server, None);
+    std::thread::sleep(APART);
     let (two, second) = served_by(server, first);
     let (Some(first), Some(second)) = (first, second) else {
         one.finish();
