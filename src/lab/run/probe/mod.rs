@@ -24,17 +24,12 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// `supervisor` is the first process; without a scoreboard its descendants are the workers.
+    /// `supervisor` is the first process. The server's usage is that of all processes under it: a dispatcher or a keeper
+    /// works too, and has no row among the workers.
     pub fn read(board: Option<&Scoreboard>, supervisor: u32) -> Self {
         let workers = board.map(Scoreboard::snapshot).unwrap_or_default();
-        let supervisor = i32::try_from(supervisor).unwrap_or(i32::MAX);
-        let pids = match board {
-            Some(_) => {
-                workers.iter().filter_map(|row| i32::try_from(row.pid).ok()).chain([supervisor]).collect()
-            }
-            None => family(supervisor),
-        };
-        let server = pids.into_iter().filter_map(usage).fold(Usage::default(), |sum, one| Usage {
+        let all = family(i32::try_from(supervisor).unwrap_or(i32::MAX));
+        let server = all.into_iter().filter_map(usage).fold(Usage::default(), |sum, one| Usage {
             cpu_s: sum.cpu_s + one.cpu_s,
             voluntary_switches: sum.voluntary_switches + one.voluntary_switches,
             involuntary_switches: sum.involuntary_switches + one.involuntary_switches,
@@ -95,4 +90,33 @@ fn family(first: i32) -> Vec<i32> {
         at += 1;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    #[test]
+    fn the_servers_usage_includes_processes_that_are_not_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let board = Scoreboard::create(&folder.path().join("scoreboard"), 2).unwrap();
+        // The shell stays, and its child is busy.
+        let mut supervisor = Command::new("sh").args(["-c", "while :; do :; done & wait"]).spawn().unwrap();
+        let used = || Moment::read(Some(&board), supervisor.id()).server.cpu_s;
+        let counted = (0..2000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            used() > 0.05
+        });
+        for pid in family(supervisor.id() as i32) {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        }
+        supervisor.wait().unwrap();
+        assert!(counted, "the busy child is not counted");
+    }
 }
