@@ -10,7 +10,8 @@
 //! The first time of `lognormal` is its *mean*, as that of `const` and `exp` is, so that the three put the same load on
 //! a server; the median is the mean times exp(-sigma²/2). Times are written with `us`, `ms` or `s`.
 //!
-//! The generator is ChaCha with 8 rounds, by name, so that a seed means the same sequence in years to come.
+//! The generator is ChaCha with 8 rounds, by name, so that a seed means the same sequence in years to come. A [`Sampler`]
+//! draws one time after the other; [`Numbered`] times belong to numbers and can be drawn in any order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +59,42 @@ impl Distribution {
         Sampler { distribution: *self, generator: ChaCha8Rng::seed_from_u64(seed) }
     }
 
+    /// A draw for each number, in any order. The same seed and number give the same draw.
+    pub fn numbered(&self, seed: u64) -> Numbered {
+        Numbered { distribution: *self, generator: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Whether all draws are the same.
+    pub fn is_constant(&self) -> bool {
+        match *self {
+            Self::Constant(_) => true,
+            Self::Exponential { mean } => mean.is_zero(),
+            Self::LogNormal { mean, sigma } => mean.is_zero() || sigma == 0.0,
+            Self::Bimodal { probability, first, second } => {
+                probability == 0.0 || probability == 1.0 || first == second
+            }
+        }
+    }
+
+    /// The next draw, at most [`LONGEST`].
+    fn draw(&self, generator: &mut ChaCha8Rng) -> Duration {
+        match *self {
+            Self::Constant(time) => time,
+            Self::Exponential { mean } => {
+                let unit: f64 = Exp1.sample(generator);
+                seconds(mean.as_secs_f64() * unit)
+            }
+            Self::Bimodal { probability, first, second } => {
+                let uniform: f64 = StandardUniform.sample(generator);
+                if uniform < probability { first } else { second }
+            }
+            Self::LogNormal { mean, sigma } => {
+                let normal: f64 = StandardNormal.sample(generator);
+                seconds(mean.as_secs_f64() * (sigma * normal - sigma * sigma / 2.0).exp())
+            }
+        }
+    }
+
     /// The expected value, before draws are cut to [`LONGEST`].
     pub fn mean(&self) -> Duration {
         match *self {
@@ -81,22 +118,37 @@ impl Sampler {
     /// The next draw, at most [`LONGEST`].
     #[expect(clippy::should_implement_trait, reason = "the sequence is endless")]
     pub fn next(&mut self) -> Duration {
-        match self.distribution {
-            Distribution::Constant(time) => time,
-            Distribution::Exponential { mean } => {
-                let unit: f64 = Exp1.sample(&mut self.generator);
-                seconds(mean.as_secs_f64() * unit)
-            }
-            Distribution::Bimodal { probability, first, second } => {
-                let uniform: f64 = StandardUniform.sample(&mut self.generator);
-                if uniform < probability { first } else { second }
-            }
-            Distribution::LogNormal { mean, sigma } => {
-                let normal: f64 = StandardNormal.sample(&mut self.generator);
-                seconds(mean.as_secs_f64() * (sigma * normal - sigma * sigma / 2.0).exp())
-            }
-        }
+        self.distribution.draw(&mut self.generator)
     }
+}
+
+/// Draws from a [`Distribution`] by number: each number has a stream of the generator for itself.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    distribution: Distribution,
+    generator: ChaCha8Rng,
+}
+
+impl Numbered {
+    /// The draw that belongs to `number`, at most [`LONGEST`].
+    pub fn at(&mut self, number: u64) -> Duration {
+        self.generator.set_stream(number);
+        self.generator.set_word_pos(0);
+        self.distribution.draw(&mut self.generator)
+    }
+}
+
+/// A seed from several numbers: each bit depends on every bit of them, and on their order.
+pub fn mix(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, |hash, number| finalise(hash ^ number))
+}
+
+/// The finaliser of splitmix64.
+fn finalise(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 fn seconds(seconds: f64) -> Duration {

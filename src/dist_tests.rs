@@ -185,6 +185,48 @@ fn sizes_are_read_as_gnu_tools_do() {
     }
 }
 
+#[test]
+fn a_numbered_draw_depends_on_seed_and_number_alone() {
+    let exponential: Distribution = "exp(2ms)".parse().unwrap();
+    let (mut one, mut other) = (exponential.numbered(1), exponential.numbered(1));
+    let forwards: Vec<Duration> = (0..100).map(|number| one.at(number)).collect();
+    let mut backwards: Vec<Duration> = (0..100).rev().map(|number| other.at(number)).collect();
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+    let mut seeded = exponential.numbered(2);
+    assert!((0..100).all(|number| seeded.at(number) != forwards[number as usize]));
+    let ms: Vec<f64> = (0..DRAWS as u64).map(|number| one.at(number).as_secs_f64() * 1e3).collect();
+    near(mean(&ms), 2.0, 0.01);
+    near(deviation(&ms), 2.0, 0.02);
+    let neighbours = ms.windows(2).map(|pair| (pair[0] - 2.0) * (pair[1] - 2.0)).sum::<f64>() / DRAWS as f64;
+    assert!(neighbours.abs() < 0.05, "numbers side by side are not correlated: {neighbours}");
+}
+
+#[test]
+fn what_does_not_vary_is_constant() {
+    for (text, constant) in [
+        ("const(1ms)", true),
+        ("exp(1ms)", false),
+        ("exp(0s)", true),
+        ("lognormal(1ms,0)", true),
+        ("lognormal(1ms,1)", false),
+        ("bimodal(0.5,1ms,1ms)", true),
+        ("bimodal(1,1ms,2ms)", true),
+        ("bimodal(0.5,1ms,2ms)", false),
+    ] {
+        assert_eq!(text.parse::<Distribution>().unwrap().is_constant(), constant, "{text}");
+    }
+}
+
+#[test]
+fn a_mixed_seed_depends_on_every_number_and_on_their_order() {
+    let seeds = [mix([1, 2]), mix([2, 1]), mix([1, 3]), mix([1]), mix([1, 2, 0]), mix([0, 1, 2])];
+    for (index, seed) in seeds.iter().enumerate() {
+        assert!(!seeds[..index].contains(seed), "{seeds:?}");
+    }
+    assert_eq!(mix([1, 2]), mix([1, 2]));
+}
+
 proptest! {
     #[test]
     fn every_time_round_trips(nanos: u64) {

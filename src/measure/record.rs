@@ -171,7 +171,7 @@ pub struct Plan {
     /// Which process of how many this is, from 1: `1/1`. Since 2.
     #[serde(default)]
     pub shard: String,
-    /// Seed of the schedule.
+    /// Seed of random arrivals, pauses and times to take.
     pub seed: u64,
     /// Seconds asked for, warm-up excluded; 0 when the number of requests ends the run.
     pub duration_s: f64,
@@ -195,6 +195,9 @@ pub struct Plan {
     /// Pause between a response and the next request of the same client, as a distribution (closed loop). Since 2.
     #[serde(default)]
     pub think: Option<String>,
+    /// Times that requests ask the server to take, as a distribution. Absent in records without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occupy: Option<String>,
     /// How many local addresses connections come from; 0: the kernel chooses. Since 2.
     #[serde(default)]
     pub sources: u64,

@@ -235,7 +235,7 @@ fn settings_can_be_checked_without_starting() {
 fn recorded_settings_can_be_read_back() {
     let sandbox = Sandbox::new();
     let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
-                  max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\n\
+                  max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\nseed = 9223372036854775807\n\
                   handler-limit = \"cpu=3s,files=9\"\nmax-connections = 5\nmin-rate = \"1k\"\nsend-timeout = \"0s\"\n\
                   allow-setuid = true\ndumpable = true\nidle-timeout = \"1s\"\nlog-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
     let file = sandbox.write("c.toml", source);

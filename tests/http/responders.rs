@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Response, Sandbox, Server, eventually, read_some};
+use nix::sys::signal::{Signal, kill};
+
+use crate::harness::{Response, Sandbox, Server, eventually, pid, read_some};
 
 const RESPONDERS: [&str; 3] = ["fixed", "sleep:const(1ms)", "spin:const(1ms)"];
 
@@ -148,4 +150,44 @@ fn a_request_can_set_how_long_it_occupies_a_worker() {
         assert!(begun.elapsed() >= Duration::from_millis(60), "{responder}: {:?}", begun.elapsed());
         assert_eq!(server.get("/?occupy=long").status, 200, "{responder}");
     }
+}
+
+/// Which of the next draws of `sleep:bimodal(0.5,0s,40ms)` are long.
+fn path(server: &Server) -> Vec<bool> {
+    let busy_ns = || server.scoreboard().snapshot().iter().map(|row| row.busy_ns).sum::<u64>();
+    let next = || {
+        let before = busy_ns();
+        assert_eq!(server.get("/").status, 200);
+        eventually("the request is counted", || busy_ns() > before);
+        busy_ns() - before >= 40_000_000
+    };
+    std::iter::repeat_with(next).take(20).collect()
+}
+
+#[test]
+fn workers_draw_by_their_seed_and_never_the_same_twice() {
+    let start = |sandbox: &Sandbox, options: &[&str]| {
+        let bimodal = ["-w", "1", "--respond", "sleep:bimodal(0.5,0s,40ms)"];
+        sandbox.start(&[&bimodal, options].concat())
+    };
+    let sandboxes = [(); 3].map(|()| Sandbox::new());
+    let [first, again, other] = [("1", 0), ("1", 1), ("2", 2)]
+        .map(|(seed, index)| path(&start(&sandboxes[index], &["--seed", seed])));
+    assert_eq!(first, again, "the same seed");
+    assert_ne!(first, other, "another seed");
+
+    let sandbox = Sandbox::new();
+    let server = start(&sandbox, &["--seed", "1"]);
+    let worker = server.worker_pids()[0];
+    kill(pid(worker), Signal::SIGKILL).unwrap();
+    eventually("the worker is replaced", || matches!(server.worker_pids()[..], [new] if new != worker));
+    assert_ne!(path(&server), first, "a worker that replaces another");
+    let worker = server.worker_pids()[0];
+    server.signal(Signal::SIGHUP);
+    eventually("the worker is renewed", || matches!(server.worker_pids()[..], [new] if new != worker));
+    assert_ne!(path(&server), first, "the next generation");
+
+    let unseeded = [(); 2].map(|()| Sandbox::new());
+    let [one, two] = [0, 1].map(|index| path(&start(&unseeded[index], &[])));
+    assert_ne!(one, two, "two starts without a seed");
 }

@@ -46,6 +46,7 @@ fn a_request_on_a_new_connection_allocates_nothing() {
     let server = Scripted::answering(OK);
     expect_constant(&server, &[]);
     expect_constant(&server, &["-r", "100000"]);
+    expect_constant(&server, &["--occupy", "exp(1ms)"]);
     expect_constant(&server, &["--sources", "127.0.0.2-127.0.0.9", "--think", "exp(1us)"]);
 }
 

@@ -11,6 +11,7 @@ pub mod endurance;
 pub mod environment_diff;
 mod estimate;
 pub mod folders;
+pub mod jobs;
 pub mod losses;
 pub mod rows;
 pub mod soak;

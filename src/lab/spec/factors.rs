@@ -5,6 +5,7 @@
 //! `run` where it takes effect.
 
 mod fault;
+mod jobs;
 mod level;
 mod listeners;
 mod pin;
@@ -14,6 +15,7 @@ mod sysctl;
 use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, FaultKind};
+pub use self::jobs::Jobs;
 pub use self::level::{Level, Written};
 pub use self::pin::Pin;
 pub use self::sources::Sources;
@@ -108,6 +110,8 @@ factors! {
     workers: usize = 4, |n| format!("w={n}"), |n| format!("{n} workers");
     /// What a worker does with a request, as for `caffeine --respond`.
     respond: String = "cgi".into(), String::clone, |respond| format!("--respond {respond}");
+    /// Times that requests ask the server to take, drawn by the load generator; `none`: those of `respond`, if they are random.
+    occupy: Option<Jobs> = None, |jobs| if_some(jobs, "jobs "), |jobs| if_some(jobs, "jobs ");
     /// Lengths of the accept queue; `none` is the default of the server.
     backlog: Option<u32> = None, |n| if_some(n, "backlog="), |n| if_some(n, "backlog ");
     /// Addresses that connections come from, `ADDRESS` or `FIRST-LAST`; `none` leaves the choice to the kernel.

@@ -24,7 +24,15 @@ const KNOWN: &[(&str, &str, &str)] = &[
         include_str!("../../../experiments/handlers/count.c"),
         include_str!("../../../experiments/handlers/count"),
     ),
+    (
+        BURN,
+        include_str!("../../../experiments/handlers/burn.c"),
+        include_str!("../../../experiments/handlers/burn"),
+    ),
 ];
+
+/// The handler that takes the time that a request asks for.
+pub const BURN: &str = "burn";
 
 /// Best first.
 const FLAGS: &[&[&str]] = &[
@@ -32,6 +40,11 @@ const FLAGS: &[&[&str]] = &[
     &["-O2", "-static", "-DHOSTED"],
     &["-O2", "-DHOSTED"],
 ];
+
+/// The handler in the path of a URL.
+pub fn named(path: &str) -> &str {
+    path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default()
+}
 
 pub fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|(known, ..)| *known == name)

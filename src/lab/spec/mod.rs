@@ -24,7 +24,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::expect::Expect;
-pub use self::factors::{Factors, Fault, FaultKind, Levels, Pin, Sources, Sysctl};
+pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;
 pub use self::rules::Rules;
@@ -50,7 +50,7 @@ pub struct Spec {
     /// Interval of all time series.
     #[serde(default = "quarter")]
     pub interval_s: f64,
-    /// For the order of the runs, the load generator and the bootstrap.
+    /// For the order of the runs, arrivals and jobs, what workers draw, and the bootstrap.
     pub seed: u64,
     /// See [`handlers`]; needed if `respond` is `cgi`.
     pub handler: Option<String>,
@@ -133,9 +133,10 @@ impl Spec {
     /// Handlers in the paths of loads, other than [`Self::handler`].
     pub fn other_handlers(&self) -> BTreeSet<&str> {
         let paths = self.load.iter().chain(&self.beside).filter_map(|load| load.path.as_deref());
-        let names =
-            paths.map(|path| path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default());
-        names.filter(|name| handlers::is_known(name) && self.handler.as_deref() != Some(name)).collect()
+        paths
+            .map(handlers::named)
+            .filter(|name| handlers::is_known(name) && self.handler.as_deref() != Some(name))
+            .collect()
     }
 
     /// Measured seconds of a run with this fault.

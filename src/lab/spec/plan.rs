@@ -4,7 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{FaultKind, Levels, Spec, peers};
+use super::{FaultKind, Levels, Load, Spec, peers};
+use crate::dist::mix;
 
 /// One combination of the factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,11 +121,19 @@ pub fn trials(spec: &Spec) -> Vec<Cell> {
 
 /// Whether two cells share a capacity.
 pub fn same_work(a: &Cell, b: &Cell) -> bool {
-    (a.levels.workers, &a.levels.respond) == (b.levels.workers, &b.levels.respond)
+    let work = |cell: &Cell| (cell.levels.workers, cell.levels.respond.clone(), cell.levels.occupy.clone());
+    work(a) == work(b)
 }
 
 pub fn cells(spec: &Spec) -> Vec<Cell> {
     groups(spec).into_iter().flat_map(|group| group.cells).collect()
+}
+
+/// Seed of a load in a round, for arrivals, jobs and the server: all strategies of a round get the same, since they are
+/// compared in pairs, and every round another, since rounds are to be independent.
+pub fn seed(spec: &Spec, round: u32, load: &Load) -> u64 {
+    let load = load.name.bytes().map(u64::from);
+    mix(std::iter::once(spec.seed).chain(load).chain([u64::from(round)]))
 }
 
 /// All runs in order: every cell under every load once per round, each round shuffled.
@@ -217,6 +226,15 @@ mod tests {
         assert_eq!(ids, ["inherited fixed no fault", "inherited sleep:const(1ms) no fault"]);
         spec.load.retain(|load| load.open_of_capacity.is_none());
         assert!(trials(&spec).is_empty());
+    }
+
+    #[test]
+    fn all_cells_of_a_round_get_the_same_jobs_and_every_round_others() {
+        let spec = quick();
+        let of = |round, load: usize| seed(&spec, round, &spec.load[load]);
+        assert_eq!(of(1, 0), of(1, 0));
+        assert!(of(1, 0) != of(2, 0) && of(1, 0) != of(1, 1));
+        assert_ne!(of(1, 0), seed(&Spec { seed: 1, ..quick() }, 1, &spec.load[0]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Values that make an experiment invalid, and their position in the file.
 
-use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, peers};
+use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, handlers, peers};
 
 #[derive(Debug)]
 pub struct Problem {
@@ -47,6 +47,7 @@ impl Problem {
 pub fn first(spec: &Spec) -> Option<Problem> {
     times(spec)
         .or_else(|| factors(spec))
+        .or_else(|| jobs(spec))
         .or_else(|| peers(spec))
         .or_else(|| faults(spec))
         .or_else(|| sequence(spec))
@@ -115,6 +116,22 @@ fn factors(spec: &Spec) -> Option<Problem> {
         return Some(Problem::at("respond", "`cgi` needs `handler = \"NAME\"`, such as \"hello\""));
     }
     None
+}
+
+/// Work that ignores the times that requests ask for.
+fn jobs(spec: &Spec) -> Option<Problem> {
+    let times = spec.factors.occupy.iter().flatten().next()?;
+    let problem = |why: String| Some(Problem::at("occupy", format!("`{times}` needs {why}")));
+    let paths =
+        spec.load.iter().map(|load| load.path.as_deref().or(spec.handler.as_deref()).unwrap_or_default());
+    let names = |path: &str| handlers::named(path) == handlers::BURN;
+    match spec.factors.respond.iter().find(|work| ["fixed", "cgi"].contains(&work.as_str())) {
+        Some(work) if work == "fixed" => problem("work that takes time, not `respond` fixed".into()),
+        Some(_) if !paths.clone().all(names) => {
+            problem(format!("`handler = \"{}\"` where `respond` is cgi", handlers::BURN))
+        }
+        _ => None,
+    }
 }
 
 fn twice(list: &[String]) -> Option<&String> {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use clap::value_parser;
 
-use super::positive_ns;
-use crate::dist::{Distribution, parse_duration};
+use super::{positive_ns, times};
+use crate::dist::Distribution;
 use crate::loadgen::plan::connections::{Persistence, Timeouts};
 use crate::loadgen::plan::sources;
 
@@ -43,7 +43,7 @@ pub struct ConnectionArgs {
 
     /// Closed loop: pause between a response and the next request of the same client: 10ms, or random as in exp(10ms),
     /// lognormal(10ms,1.0), bimodal(0.9,1ms,1s)
-    #[arg(long, value_name = "TIME|DIST", value_parser = think, conflicts_with = "rate")]
+    #[arg(long, value_name = "TIME|DIST", value_parser = times, conflicts_with = "rate")]
     pub think: Option<Distribution>,
 
     /// Fail a request that takes longer than this; checked every twentieth of it, at most every 1ms
@@ -79,15 +79,6 @@ impl ConnectionArgs {
     }
 }
 
-/// Parses a time or a distribution of times.
-fn think(text: &str) -> Result<Distribution, String> {
-    match parse_duration(text) {
-        Ok(time) => Ok(Distribution::Constant(time)),
-        Err(_) if text.contains('(') => text.parse(),
-        Err(why) => Err(format!("{why}, or as a distribution: exp(10ms)")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,10 +86,10 @@ mod tests {
     #[test]
     fn a_pause_is_a_time_or_a_distribution() {
         for (text, same) in [("10ms", "const(10ms)"), ("exp(1ms)", "exp(1ms)"), ("0s", "const(0s)")] {
-            assert_eq!(think(text).unwrap(), same.parse().unwrap(), "{text}");
+            assert_eq!(times(text).unwrap(), same.parse().unwrap(), "{text}");
         }
         for text in ["", "10", "fast", "exp(1)", "exp 1ms"] {
-            assert!(think(text).is_err(), "{text}");
+            assert!(times(text).is_err(), "{text}");
         }
     }
 }

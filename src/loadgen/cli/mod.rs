@@ -20,6 +20,7 @@ use request::RequestArgs;
 use schedule::ScheduleArgs;
 use search::SearchArgs;
 
+use crate::dist::{Distribution, parse_duration};
 use crate::loadgen::schedule::parse::duration_ns;
 
 const EXAMPLES: &str = "\
@@ -85,6 +86,17 @@ Expectations (--expect) and objectives (--find-rate) are METRIC, one of
   started, unsent, held, unfinished
             a number or a share: errors<1%, errors.short-body==0
 An expectation with no matching requests fails.
+
+Jobs:
+With --occupy each request asks the server to take a time of its own:
+?occupy=1500000ns is added to its URL. `caffeine --respond sleep:DIST`
+and `spin:DIST` obey, and so can a handler. The time is a function of
+--seed and of the job's number, so servers that get the same seed get the
+same jobs. An open loop numbers its measured arrivals; a closed loop its
+measured requests, in the order in which they start; of n threads and
+processes (-t, --shard) each has every nth number. Poisson arrivals and
+closed loops number per thread. The warm-up has numbers of its own, and a
+request that fails keeps its number.
 
 Search:
 --find-rate multiplies the rate by 4 until the objective is missed,
@@ -164,6 +176,15 @@ pub enum Command {
 fn positive_ns(text: &str) -> Result<u64, String> {
     let ns = duration_ns(text)?;
     if ns == 0 { Err("must be above 0".into()) } else { Ok(ns) }
+}
+
+/// Parses a time or a distribution of times.
+fn times(text: &str) -> Result<Distribution, String> {
+    match parse_duration(text) {
+        Ok(time) => Ok(Distribution::Constant(time)),
+        Err(_) if text.contains('(') => text.parse(),
+        Err(why) => Err(format!("{why}, or as a distribution: exp(10ms)")),
+    }
 }
 
 #[cfg(test)]

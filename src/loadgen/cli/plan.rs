@@ -19,6 +19,7 @@ impl Args {
         let is_search = self.search.find_rate.is_some();
         let connections = &self.connections;
         let request = self.request.build(&target)?;
+        let occupy = self.request.times(&target)?;
         let timeouts = connections.timeouts().map_err(|why| Error::Usage(why.into()))?;
         let timing = if is_search { self.first_of_search()? } else { self.schedule.timing()? };
         let address = resolve(&target)?;
@@ -35,6 +36,7 @@ impl Args {
             persistence: connections.persistence(),
             timeouts,
             think: connections.think,
+            occupy,
             sources,
             interval_ns: self.output.interval,
             ..Plan::default()
@@ -134,6 +136,15 @@ mod tests {
             Args::try_parse_from(["loadgen", "-r", "5", "--think", "1s"]).is_err(),
             "an open loop has a schedule"
         );
+    }
+
+    #[test]
+    fn each_request_can_ask_for_a_time() {
+        assert_eq!(plan(&[]).unwrap().occupy, None);
+        assert_eq!(plan(&["--occupy", "exp(2ms)"]).unwrap().occupy.unwrap().mean().as_millis(), 2);
+        let twice = plan(&["--occupy", "5ms", "http://127.0.0.1/?occupy=1ms"]).unwrap_err();
+        assert_eq!((twice.exit_code(), twice.to_string().contains("leave it out")), (2, true), "{twice}");
+        assert!(Args::try_parse_from(["loadgen", "--occupy", "often"]).is_err());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::input;
+use super::{input, times};
+use crate::dist::Distribution;
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::target::{Request, Target, is_token, parse_header};
 
@@ -24,9 +25,25 @@ pub struct RequestArgs {
     /// File with the body of every request
     #[arg(long, value_name = "FILE")]
     pub body_file: Option<PathBuf>,
+
+    /// Ask the server to take a time of its own for each request, by ?occupy=TIME in the URL: 5ms, or random as in
+    /// exp(5ms), lognormal(5ms,1.0), bimodal(0.9,1ms,10ms); see below
+    #[arg(long, value_name = "TIME|DIST", value_parser = times)]
+    pub occupy: Option<Distribution>,
 }
 
 impl RequestArgs {
+    /// # Errors
+    /// The URL asks for a time already.
+    pub fn times(&self, target: &Target) -> Result<Option<Distribution>, Error> {
+        match self.occupy {
+            Some(_) if target.asks_for_a_time() => {
+                Err(Error::Usage("the URL has occupy=TIME already: leave it out, or --occupy".into()))
+            }
+            times => Ok(times),
+        }
+    }
+
     /// # Errors
     /// Usage, if it is not HTTP; failure, if the body cannot be read.
     pub fn build(&self, target: &Target) -> Result<Request, Error> {

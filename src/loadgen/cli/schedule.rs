@@ -26,7 +26,7 @@ pub struct ScheduleArgs {
     #[arg(long, value_name = "KIND", default_value = "const", requires = "open_loop", value_parser = Arrivals::parse)]
     pub arrivals: Arrivals,
 
-    /// Seed of random arrivals and pauses
+    /// Seed of random arrivals, pauses and times to take
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub seed: u64,
 

@@ -8,8 +8,8 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use nix::sys::socket::{MsgFlags, SockFlag, SockType, bind, connect, recv, send, setsockopt, socket};
 
-use super::Engine;
 use super::slot::Step;
+use super::{Connection, Engine};
 use crate::sys::client::total_retransmits;
 use crate::sys::clock::monotonic_ns;
 
@@ -33,10 +33,10 @@ impl Engine<'_> {
     /// Connects and sends. On loopback `connect` completes at once and the request can be sent; elsewhere `send` returns
     /// EAGAIN, and epoll reports when to continue.
     pub(super) fn open(&mut self, index: usize) -> io::Result<()> {
-        let request = self.request(index);
-        let connection = &mut self.connections[index];
+        let Connection { slot, socket: place, sized } = &mut self.connections[index];
+        let request = Connection::request(self.plan, slot, sized);
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let socket = connection.socket.insert(socket(self.family, SockType::Stream, flags, None)?);
+        let socket = place.insert(socket(self.family, SockType::Stream, flags, None)?);
         self.open += 1;
         if !self.sources.is_empty() {
             // The port is chosen by `connect`, which knows the peer: one port can serve several peers.
@@ -51,15 +51,15 @@ impl Engine<'_> {
         let returned = monotonic_ns();
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
-                connection.slot.connect(returned);
-                let _ = connection.slot.sent(sent, returned);
+                slot.connect(returned);
+                let _ = slot.sent(sent, returned);
             }
             Err(Errno::EAGAIN) => {}
             Err(error) => return Err(error.into()),
         }
-        let event = EpollEvent::new(interest(connection.slot.unsent() == 0), index as u64);
+        let event = EpollEvent::new(interest(slot.unsent() == 0), index as u64);
         self.waiter.epoll().add(&*socket, event)?;
-        if connection.slot.is_connected() {
+        if slot.is_connected() {
             self.connected(index);
         }
         Ok(())
@@ -81,19 +81,20 @@ impl Engine<'_> {
 
     /// Sends on an open connection.
     pub(super) fn send_kept(&mut self, index: usize) -> io::Result<()> {
-        let request = self.request(index);
-        let connection = &mut self.connections[index];
-        let Some(socket) = &connection.socket else { return Ok(()) };
+        let Connection { slot, socket: Some(socket), sized } = &mut self.connections[index] else {
+            return Ok(());
+        };
+        let request = Connection::request(self.plan, slot, sized);
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
-                let _ = connection.slot.sent(sent, connection.slot.timestamps().started);
+                let _ = slot.sent(sent, slot.timestamps().started);
             }
             Err(Errno::EAGAIN) => {}
             // Epoll reports the end.
-            Err(Errno::EPIPE | Errno::ECONNRESET) => connection.slot.cut(),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if connection.slot.unsent() > 0 {
+        if slot.unsent() > 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(false), index as u64))?;
         }
         Ok(())
@@ -115,23 +116,24 @@ impl Engine<'_> {
     /// Sends the rest. An error while connecting fails the request; after that the response decides, which may have come
     /// before the whole request was sent.
     fn send_rest(&mut self, index: usize) -> io::Result<()> {
-        let request = self.request(index);
-        let connection = &mut self.connections[index];
-        let Some(socket) = &connection.socket else { return Ok(()) };
-        let from = request.len() - connection.slot.unsent();
-        let stood = connection.slot.is_connected();
+        let Connection { slot, socket: Some(socket), sized } = &mut self.connections[index] else {
+            return Ok(());
+        };
+        let request = Connection::request(self.plan, slot, sized);
+        let from = request.len() - slot.unsent();
+        let stood = slot.is_connected();
         let mut step = Step::Wait;
         match send(socket.as_raw_fd(), &request[from..], MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
                 let now = monotonic_ns();
-                connection.slot.connect(now);
-                step = connection.slot.sent(sent, now);
+                slot.connect(now);
+                step = slot.sent(sent, now);
             }
             Err(Errno::EAGAIN) => return Ok(()),
-            Err(Errno::EPIPE | Errno::ECONNRESET) if stood => connection.slot.cut(),
+            Err(Errno::EPIPE | Errno::ECONNRESET) if stood => slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if connection.slot.unsent() == 0 {
+        if slot.unsent() == 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(true), index as u64))?;
         }
         if !stood {

@@ -20,13 +20,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 
-use crate::dist::Sampler;
+use crate::dist::{Sampler, mix};
 use crate::loadgen::control::Control;
 use crate::loadgen::count::cpu::{CpuMeter, ThreadUse};
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::recorder::{Handoff, Recorder};
 use crate::loadgen::plan::Plan;
+use crate::loadgen::plan::target::write_sized;
 use crate::loadgen::schedule::cursor::Cursor;
+use crate::loadgen::schedule::jobs::Jobs;
 use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
 use slot::{Begin, Slot, Step};
@@ -49,6 +51,20 @@ const CHECK_PART: u64 = 20;
 struct Connection {
     slot: Slot,
     socket: Option<OwnedFd>,
+    /// The request, if each has a size of its own.
+    sized: Vec<u8>,
+}
+
+impl Connection {
+    /// The bytes of the request under way.
+    fn request<'b>(plan: &'b Plan, slot: &Slot, sized: &'b [u8]) -> &'b [u8] {
+        let asks_close = slot.is_last() && !plan.persistence.client_closes;
+        match () {
+            () if !sized.is_empty() => sized,
+            () if asks_close => &plan.request.close,
+            () => &plan.request.keep,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +86,7 @@ pub struct Engine<'a> {
     /// Indexes of pausing connections, and until when.
     resting: BinaryHeap<Reverse<(u64, usize)>>,
     think: Option<Sampler>,
+    jobs: Option<Jobs>,
     /// When a slot was last freed while no other was free: requests due before that had to wait.
     freed_at: u64,
     connected_once: bool,
@@ -98,11 +115,14 @@ impl<'a> Engine<'a> {
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
         let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
         let address = SockaddrStorage::from(plan.address);
-        let connection =
-            || Connection { slot: Slot::new(plan.request.is_head, plan.persistence), socket: None };
+        let connection = || Connection {
+            slot: Slot::new(plan.request.is_head, plan.persistence),
+            socket: None,
+            sized: Vec::new(),
+        };
         let connections: Vec<_> = (0..share.connections).map(|_| connection()).collect();
         let source = |ip: &IpAddr| SockaddrStorage::from(std::net::SocketAddr::new(*ip, 0));
-        let seed = plan.seed.wrapping_add(share.thread.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let pauses = mix([plan.seed, share.stream(plan.timing.shard).0]);
         // Before returning an error: the other threads wait for this one.
         let window = Window::new(&plan.timing, control.origin_ns());
         Ok(Self {
@@ -118,7 +138,8 @@ impl<'a> Engine<'a> {
             window,
             free: (0..connections.len()).rev().collect(),
             resting: BinaryHeap::with_capacity(connections.len()),
-            think: plan.think.map(|think| think.sampler(seed)),
+            think: plan.think.map(|think| think.sampler(pauses)),
+            jobs: plan.occupy.map(|sizes| Jobs::new(&sizes, plan.seed, &plan.timing, share)),
             connections,
             freed_at: 0,
             connected_once: false,
@@ -221,8 +242,7 @@ impl<'a> Engine<'a> {
             let connections = &mut self.recorder.tally(counted, now).connections;
             connections.reused += u64::from(begin == Begin::Reuse);
             connections.reconnects += u64::from(begin == Begin::Open { again: true });
-            let request = self.request(index).len();
-            self.connections[index].slot.load(request);
+            self.load(index, counted);
             let sent = if begin == Begin::Reuse { self.send_kept(index) } else { self.open(index) };
             if let Err(error) = sent {
                 self.fail_connect(index, &error);
@@ -230,10 +250,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn request(&self, index: usize) -> &'a [u8] {
-        let plan = self.plan;
-        let asks_close = self.connections[index].slot.is_last() && !plan.persistence.client_closes;
-        if asks_close { &plan.request.close } else { &plan.request.keep }
+    /// Prepares the request of a slot that has begun.
+    fn load(&mut self, index: usize, counted: bool) {
+        let Connection { slot, sized, .. } = &mut self.connections[index];
+        if let Some(jobs) = &mut self.jobs {
+            write_sized(Connection::request(self.plan, slot, &[]), jobs.next_size(counted), sized);
+        }
+        slot.load(Connection::request(self.plan, slot, sized).len());
     }
 
     fn follow(&mut self, index: usize, step: Step) {

@@ -36,7 +36,7 @@ pub fn misfits(records: &[Named]) -> Vec<String> {
 }
 
 /// What the shards of one plan have in common.
-fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
+fn facts(plan: &record::Plan) -> [(&'static str, String); 13] {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
     [
         ("the target", plan.url.clone()),
@@ -50,6 +50,7 @@ fn facts(plan: &record::Plan) -> [(&'static str, String); 12] {
         ("the interval", format!("{} s", plan.interval_s)),
         ("the use of connections", connection_use(plan)),
         ("the think time", shown(&plan.think)),
+        ("the time to take (--occupy)", shown(&plan.occupy)),
         ("the number of shards", Shard::parse(&plan.shard).map_or(1, |shard| shard.of).to_string()),
     ]
 }

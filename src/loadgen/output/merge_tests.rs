@@ -89,6 +89,10 @@ fn differences_are_named() {
         |other| other.plan.think = Some("const(1s)".into()),
         "the think time is none in a and const(1s) in b",
     );
+    check(
+        |other| other.plan.occupy = Some("exp(1ms)".into()),
+        "the time to take (--occupy) is none in a and exp(1ms) in b",
+    );
     check(|other| other.clock.start_unix_s = 2.0, "started 2.0 s apart");
     assert!(misfits(&pair()[..1])[0].contains("missing: 2"));
 }

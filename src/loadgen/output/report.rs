@@ -165,6 +165,7 @@ fn plan_record(plan: &Plan) -> record::Plan {
         requests_per_connection: Some(plan.persistence.requests).filter(|n| (2..u64::MAX).contains(n)),
         client_closes: plan.persistence.client_closes,
         think: plan.think.map(|think| think.to_string()),
+        occupy: plan.occupy.map(|times| times.to_string()),
         sources: plan.sources.len() as u64,
     }
 }

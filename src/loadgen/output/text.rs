@@ -35,6 +35,9 @@ fn write_plan(text: &mut String, record: &RunRecord) -> Result {
         }
         _ => writeln!(text, "  closed loop, {}, {threads}", plural(plan.connections, "connection"))?,
     }
+    if let Some(times) = &plan.occupy {
+        writeln!(text, "  each request asks the server to take {times} (seed {})", plan.seed)?;
+    }
     match record.sources.len() {
         0 if plan.shard.is_empty() || plan.shard == "1/1" => {}
         0 => writeln!(text, "  shard {} of the load", plan.shard)?,

@@ -29,7 +29,7 @@ pub struct Plan {
     pub timing: Timing,
     /// Whether threads stay awake until the next start (open loop).
     pub spin: bool,
-    /// Seed of random arrivals and pauses.
+    /// Seed of random arrivals, pauses and sizes of jobs.
     pub seed: u64,
     /// Connections at once, of all threads.
     pub connections: usize,
@@ -39,6 +39,8 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Pause between a response and the next request of the same client (closed loop).
     pub think: Option<Distribution>,
+    /// The time that each request asks the server to take.
+    pub occupy: Option<Distribution>,
     /// Local addresses to connect from, in turn; empty: the kernel chooses.
     pub sources: Vec<IpAddr>,
     /// Resources that could run short, one sentence each.
@@ -66,6 +68,7 @@ impl Default for Plan {
                 first_byte_ns: 10_000_000_000,
             },
             think: None,
+            occupy: None,
             sources: Vec::new(),
             warnings: Vec::new(),
             interval_ns: 1_000_000_000,

@@ -1,5 +1,8 @@
 //! The target URL, and the request as bytes. Pure.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Host name or address, without the brackets of IPv6.
@@ -73,7 +76,7 @@ impl Target {
     }
 }
 
-/// The bytes of a request; all requests of a run are the same.
+/// The bytes of a request; all requests of a run are the same, but for the sizes of their jobs.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Asks for the connection to be kept open. HTTP/1.1 implies that; HTTP/1.0 servers want to be told.
@@ -90,6 +93,32 @@ impl Request {
         let bytes = |connection| request_bytes(target, method, headers, body, connection);
         Self { keep: bytes("keep-alive"), close: bytes("close"), is_head: method == "HEAD" }
     }
+}
+
+/// The query that asks for a time, as `caffeine --respond` and the handler `burn` read it.
+const ASKS: &str = "occupy=";
+/// Longer than the digits and the name of a time.
+const TIME_BYTES: usize = 64;
+
+impl Target {
+    /// Whether the query asks for a time already.
+    pub fn asks_for_a_time(&self) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').any(|pair| pair.starts_with(ASKS))
+    }
+}
+
+/// Writes a request whose query asks for `time` beside what `request` has. It allocates only if `to` has no room.
+pub fn write_sized(request: &[u8], time: Duration, to: &mut Vec<u8>) {
+    let line = request.iter().position(|byte| *byte == b'\r').unwrap_or(request.len());
+    let end = request[..line].iter().rposition(|byte| *byte == b' ').unwrap_or(line);
+    let mark = if request[..end].contains(&b'?') { '&' } else { '?' };
+    to.clear();
+    to.reserve(request.len() + TIME_BYTES);
+    to.extend_from_slice(&request[..end]);
+    let written = write!(to, "{mark}{ASKS}{}ns", time.as_nanos());
+    debug_assert!(written.is_ok(), "writing to memory");
+    to.extend_from_slice(&request[end..]);
 }
 
 fn request_bytes(
@@ -193,6 +222,27 @@ mod tests {
         assert_eq!(
             Request::new(&target, "POST", &headers, b"hi").close,
             b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
+        );
+    }
+
+    #[test]
+    fn a_job_asks_for_its_time_beside_what_the_url_has() {
+        let mut bytes = Vec::new();
+        for (url, line) in [
+            ("http://a/", "GET /?occupy=1500000ns HTTP/1.1"),
+            ("http://a/p/q?x=1", "GET /p/q?x=1&occupy=1500000ns HTTP/1.1"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            let request = Request::new(&target, "GET", &[], b"occupy= HTTP/1.1").close;
+            write_sized(&request, Duration::from_micros(1500), &mut bytes);
+            let expected = String::from_utf8(request).unwrap();
+            let (_, rest) = expected.split_once("\r\n").unwrap();
+            assert_eq!(String::from_utf8(bytes.clone()).unwrap(), format!("{line}\r\n{rest}"));
+            assert!(!target.asks_for_a_time());
+        }
+        let asks = |url| Target::parse(url).unwrap().asks_for_a_time();
+        assert!(
+            asks("http://a/?x&occupy=1s") && asks("http://a/?occupy=") && !asks("http://a/?preoccupy=1s")
         );
     }
 

@@ -1,6 +1,6 @@
 //! A thread's position in the schedule, limited to the time of the run. Pure: the caller brings the clock.
 
-use super::pacer::{Pacer, Schedule};
+use super::pacer::Pacer;
 use super::timing::{Share, Timing, Window};
 
 /// How long after the end of the run arrivals due before it may still be sent, in ns, so that a slightly late generator
@@ -22,10 +22,8 @@ pub struct Cursor {
 impl Cursor {
     /// The requests of `share` in `window`.
     pub fn new(timing: &Timing, share: &Share, window: Window) -> Self {
-        let (shard, threads) = (timing.shard, share.threads);
-        let stream =
-            |schedule: &Schedule| schedule.shard(shard.index * threads + share.thread, shard.of * threads);
-        let pacer = timing.schedule.as_ref().map(stream);
+        let (stream, streams) = share.stream(timing.shard);
+        let pacer = timing.schedule.as_ref().map(|schedule| schedule.shard(stream, streams));
         let left = share.requests.unwrap_or(u64::MAX);
         let mut cursor = Self { window, left, pacer, next: None, is_over: false };
         cursor.advance();
@@ -89,7 +87,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::schedule::pacer::Arrivals;
+    use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
     use crate::loadgen::schedule::profile::RateSpec;
 
     const MS: u64 = 1_000_000;

@@ -63,6 +63,37 @@ impl Schedule {
         Pacer { schedule: self.clone(), next: shard, shards, planned: 0.0, last_ns: 0, random }
     }
 
+    /// How many shards have their first arrival from `begin_ns` on before shard `shard` of `shards` has its own.
+    pub fn rank(&self, shard: u64, shards: u64, begin_ns: u64) -> u64 {
+        if matches!(self, Self::Rate { arrivals: Arrivals::Poisson, .. }) {
+            return shard;
+        }
+        let is_early = |number| self.numbered_ns(number).is_some_and(|at_ns| at_ns < begin_ns);
+        let mut end = 1_u64;
+        while is_early(end - 1) {
+            end *= 2;
+        }
+        let mut early = end / 2;
+        while early < end {
+            let middle = early.midpoint(end);
+            if is_early(middle) { early = middle + 1 } else { end = middle }
+        }
+        (shard + shards - early % shards) % shards
+    }
+
+    /// When an arrival of the whole schedule is due, in ns after the origin, if arrivals are not random.
+    fn numbered_ns(&self, number: u64) -> Option<u64> {
+        match self {
+            Self::Replay(trace) => trace.times().get(usize::try_from(number).ok()?).copied(),
+            // From the number, so that rounding errors do not accumulate.
+            Self::Rate { arrivals, profile, .. } => {
+                let position =
+                    if let Arrivals::Burst(size) = arrivals { number - number % size } else { number };
+                profile.time_of_s(position as f64).map(ns)
+            }
+        }
+    }
+
     /// The name in every output.
     pub fn arrivals(&self) -> String {
         match self {
@@ -124,28 +155,23 @@ impl Iterator for Pacer {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        let number = self.next;
         let at_ns = match &self.schedule {
-            Schedule::Replay(trace) => *trace.times().get(usize::try_from(number).ok()?)?,
-            Schedule::Rate { arrivals, profile, .. } => {
-                let planned = match arrivals {
-                    // From the number, so that rounding errors do not accumulate.
-                    Arrivals::Const => number as f64,
-                    Arrivals::Burst(size) => (number - number % size) as f64,
-                    Arrivals::Poisson => {
-                        // 1 - u lies in (0, 1], so that the logarithm is finite.
-                        let unit: f64 = 1.0 - self.random.random::<f64>();
-                        self.planned -= unit.ln() * self.shards as f64;
-                        self.planned
-                    }
-                };
-                (profile.time_of_s(planned)? * 1e9) as u64
+            Schedule::Rate { arrivals: Arrivals::Poisson, profile, .. } => {
+                // 1 - u lies in (0, 1], so that the logarithm is finite.
+                let unit: f64 = 1.0 - self.random.random::<f64>();
+                self.planned -= unit.ln() * self.shards as f64;
+                ns(profile.time_of_s(self.planned)?)
             }
+            schedule => schedule.numbered_ns(self.next)?,
         };
         self.next += self.shards;
         self.last_ns = self.last_ns.max(at_ns);
         Some(self.last_ns)
     }
+}
+
+fn ns(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
 }
 
 #[cfg(test)]

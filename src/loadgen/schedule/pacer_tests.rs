@@ -64,6 +64,27 @@ proptest! {
     }
 
     #[test]
+    fn measured_arrivals_have_their_numbers_whatever_the_number_of_shards(
+        rate in any_rate(), size in 1u64..20, shards in 1u64..9, begin_ms in 0u64..3000,
+    ) {
+        let begin_ns = begin_ms * 1_000_000;
+        for arrivals in [Arrivals::Const, Arrivals::Burst(size)] {
+            let whole = schedule(arrivals, &rate, 0);
+            let is_early = |start: &u64| *start < begin_ns;
+            prop_assume!(whole.shard(0, 1).take_while(is_early).count() < 50_000);
+            let mut numbered: Vec<(u64, u64)> = (0..shards)
+                .flat_map(|shard| {
+                    let numbers = (whole.rank(shard, shards, begin_ns)..).step_by(shards as usize);
+                    numbers.zip(whole.shard(shard, shards).skip_while(is_early).take(50)).collect::<Vec<_>>()
+                })
+                .collect();
+            numbered.sort_unstable();
+            let expected = (0..).zip(whole.shard(0, 1).skip_while(is_early));
+            prop_assert!(numbered.iter().copied().eq(expected.take(numbered.len())), "{numbered:?}");
+        }
+    }
+
+    #[test]
     fn a_trace_is_replayed_whole_by_its_shards(
         mut times in prop::collection::vec(0u64..1_000_000, 2..60), shards in 1u64..9,
     ) {

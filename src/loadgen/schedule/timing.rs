@@ -150,6 +150,13 @@ pub struct Share {
     pub requests: Option<u64>,
 }
 
+impl Share {
+    /// The place of this thread among all threads of all processes, from 0, and their number.
+    pub fn stream(&self, shard: Shard) -> (u64, u64) {
+        (shard.index * self.threads + self.thread, shard.of * self.threads)
+    }
+}
+
 /// The times of a run, in ns of one clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

@@ -16,6 +16,7 @@ pub use report::{csv, text};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::dist::mix;
 use crate::loadgen::control::{Control, Interrupt};
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::Plan;
@@ -81,7 +82,7 @@ pub fn find_rate(
     let needed = Duration::from_nanos(first.timing.end_ns().unwrap_or(0));
     let mut runs: Vec<Run> = Vec::new();
     while let Some(rate) = search.next() {
-        let plan = at_rate(first, rate)?;
+        let plan = at_rate(first, rate, runs.len() as u64)?;
         if !runs.is_empty() && begun.elapsed() + needed > goal.time {
             break;
         }
@@ -110,11 +111,13 @@ pub fn find_rate(
     conclude(&goal.objectives, &search, runs)
 }
 
-/// The plan of a run at another rate than `first`.
-fn at_rate(first: &Plan, rate: f64) -> Result<Plan, Error> {
+/// The plan of run `number`: at another rate than `first`, and with another seed, for a repeated run is to be new evidence.
+fn at_rate(first: &Plan, rate: f64, number: u64) -> Result<Plan, Error> {
     let mut plan = first.clone();
-    if let Some(Schedule::Rate { profile, .. }) = &mut plan.timing.schedule {
+    plan.seed = mix([first.seed, number]);
+    if let Some(Schedule::Rate { profile, seed, .. }) = &mut plan.timing.schedule {
         *profile = RateSpec::constant(rate).profile(0, None);
+        *seed = plan.seed;
     }
     let connections = plan.connections as u64;
     plan.fit(Some(connections))
@@ -185,4 +188,25 @@ fn conclude(
         at.ok_or_else(|| Error::Failed("the search was interrupted before its first run ended".into()))?;
     let Run { record, findings, .. } = runs.swap_remove(at);
     Ok((RunRecord { search: Some(search), ..record }, findings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loadgen::cli::Args;
+    use clap::Parser as _;
+
+    #[test]
+    fn no_two_runs_have_the_same_arrivals() {
+        let first =
+            Args::parse_from(["loadgen", "--find-rate", "p99<5ms", "--arrivals", "poisson"]).plan().unwrap();
+        let seeds = [0, 1, 2].map(|number| {
+            let plan = at_rate(&first, 200.0, number).unwrap();
+            let Some(Schedule::Rate { seed, .. }) = plan.timing.schedule else { panic!("{plan:?}") };
+            assert_eq!(seed, plan.seed);
+            seed
+        });
+        assert!(seeds[0] != seeds[1] && seeds[1] != seeds[2], "{seeds:?}");
+        assert_eq!(at_rate(&first, 400.0, 1).unwrap().seed, seeds[1]);
+    }
 }

@@ -45,6 +45,9 @@ pub struct Options {
     /// How a worker responds: cgi starts handlers; fixed, sleep:DIST and spin:DIST are for measuring [default: cgi]
     #[arg(long, value_name = "WHAT", help_heading = "Server")]
     pub respond: Option<Respond>,
+    /// Seed of the times that sleep:DIST and spin:DIST draw: the same seed, the same times [default: other times at every start]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Server")]
+    pub seed: Option<u64>,
 
     /// Directory of the handlers [default: ~/.config/caffeine/]
     #[arg(long, value_name = "DIR", help_heading = "Handlers")]

@@ -49,6 +49,8 @@ pub struct Settings {
     pub listener: Choice,
     #[serde(serialize_with = "display")]
     pub respond: Respond,
+    /// Of what workers draw, at most `i64::MAX`; without it they draw other times at every start.
+    pub seed: Option<u64>,
     pub backlog: u32,
     /// Seconds that a connection without data is kept out of the accept queue; 0 disables it.
     #[serde(rename = "defer-accept", serialize_with = "seconds")]

@@ -4,12 +4,16 @@
 //! A request can choose the time itself: `GET /?occupy=400ms` occupies the worker that accepts it for that long, so
 //! that an experiment can stall one worker at a chosen moment.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::dist::{Distribution, Sampler, parse_duration};
+use crate::sys::clock::thread_cpu_ns;
 
 /// Longest time that a request can choose.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Between system calls that ask for the time used: about a microsecond or two.
+const SPINS: u32 = 50;
 
 #[derive(Debug)]
 pub struct Occupy {
@@ -26,14 +30,15 @@ impl Occupy {
     /// Waits for the time in the query, or else for the next drawn one.
     pub fn occupy(&mut self, query: &str) {
         let time = asked(query).unwrap_or_else(|| self.times.next());
-        if self.spin {
-            let end = Instant::now() + time;
-            while Instant::now() < end {
-                std::hint::spin_loop();
-            }
-        } else {
-            std::thread::sleep(time);
-        }
+        if self.spin { spin(time) } else { std::thread::sleep(time) }
+    }
+}
+
+/// Uses this much time of a processor; while others have it, the work does not get less.
+fn spin(time: Duration) {
+    let Ok(begun) = thread_cpu_ns() else { return };
+    while thread_cpu_ns().is_ok_and(|now| u128::from(now - begun) < time.as_nanos()) {
+        (0..SPINS).for_each(|_| std::hint::spin_loop());
     }
 }
 

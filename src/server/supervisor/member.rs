@@ -49,6 +49,8 @@ pub(super) struct Member {
     /// Deaths before ready, and how the last process ended.
     pub deaths_unready: u32,
     pub last_fate: Option<Fate>,
+    /// Processes so far.
+    pub starts: u64,
     started: Instant,
     /// Consecutive deaths shortly after the start.
     short_lives: u32,
@@ -73,6 +75,7 @@ impl Member {
             told: false,
             deaths_unready: 0,
             last_fate: None,
+            starts: 0,
             started: now,
             short_lives: 0,
             due: Some(now),
@@ -125,6 +128,7 @@ impl Member {
     /// A process was forked.
     pub fn begin(&mut self, pid: Pid, sockets: usize) {
         (self.pid, self.sockets) = (Some(pid), sockets);
+        self.starts += 1;
         (self.started, self.due) = (Instant::now(), None);
     }
 

@@ -208,8 +208,8 @@ impl Supervisor {
     /// The child's side of [`spawn`](Self::spawn).
     fn become_member(&mut self, index: usize, supervisor: Pid, sockets: Vec<OwnedFd>) -> ! {
         let member = &self.staff[index];
-        let (slot, number, duty, generation) =
-            (member.slot, member.number, member.duty, Rc::clone(&member.generation));
+        let (slot, number, duty, starts) = (member.slot, member.number, member.duty, member.starts);
+        let generation = Rc::clone(&member.generation);
         let (owner, _) = self.standard_errors(index);
         let ends = self.own().stderr.take_ends(owner);
         self.own = None;
@@ -251,6 +251,7 @@ impl Supervisor {
             // A generation that only covers sockets uses settings that have been rehearsed.
             rehearses: starting && !self.only_covers(&generation),
             generation: generation.number,
+            starts,
             settings: &generation.settings,
             board: self.board,
             strategy: &*generation.strategy,

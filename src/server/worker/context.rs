@@ -15,6 +15,8 @@ pub struct WorkerContext<'a> {
     /// Number in the generation.
     pub number: usize,
     pub generation: u64,
+    /// How often the process was started before.
+    pub starts: u64,
     /// Settings of the generation, with the bound port.
     pub settings: &'a Settings,
     pub board: &'static Scoreboard,

@@ -40,11 +40,12 @@ use slow_connections::SlowConnections;
 use timer::Timer;
 
 use crate::cgi::launch;
+use crate::dist::mix;
 use crate::http::limits::Limits;
 use crate::scoreboard::State;
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
-use crate::sys::{fork, map, net, sandbox, signal};
+use crate::sys::{clock, fork, map, net, sandbox, signal};
 
 /// Runs a worker to its end; `ready` is called when it can accept. Never returns and never unwinds: the stack below
 /// belongs to the supervisor that was forked.
@@ -68,6 +69,15 @@ fn work(context: WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> i
     }
 }
 
+/// Seed of what the worker draws. No two workers draw the same, nor does one that replaces another; without `--seed` no
+/// two starts do.
+fn seed(context: &WorkerContext<'_>) -> u64 {
+    match context.settings.seed {
+        Some(seed) => mix([seed, context.generation, context.number as u64, context.starts]),
+        None => mix([clock::monotonic_ns(), u64::from(std::process::id())]),
+    }
+}
+
 fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     if !context.settings.allow_setuid {
         fork::gain_no_privileges()?;
@@ -82,10 +92,9 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     }
     let flush_timer = logging::become_worker(context.number, &context.board.row(context.slot).unwritten)?;
     let strategy = context.strategy.acceptor(context.seat())?;
-    let seed = context.number as u64 + 1;
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         limits: Limits { body: context.settings.max_body, ..Limits::default() },
-        occupy: context.settings.respond.occupy(seed).map(Mutex::new),
+        occupy: context.settings.respond.occupy(seed(&context)).map(Mutex::new),
         server_name: launch::server_name(context.settings.bind),
         descriptors: Descriptors::new()?,
         settings: context.settings.clone(),

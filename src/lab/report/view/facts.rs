@@ -1,7 +1,7 @@
 //! Method and environment, for the end of a report.
 
 use crate::lab::judge::curves::BEYOND;
-use crate::lab::judge::{Analysis, ENOUGH_ROUNDS};
+use crate::lab::judge::{Analysis, ENOUGH_ROUNDS, jobs};
 use crate::lab::report::text::{number, percent};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
@@ -31,6 +31,7 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
             spec.seed
         ),
         format!("The unit is the run, not the request: values are medians over runs, in brackets {range}."),
+        jobs::source(data),
         compared,
         options(data),
         "Values over time are medians over runs, per interval; the warm-up is drawn but not counted. Lengths of accept queues are samples.".into(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::figures::{Drawn, Figures, counts_losses, slug};
 use super::{answer, text};
-use crate::lab::judge::{Analysis, Scene};
+use crate::lab::judge::{Analysis, Scene, jobs};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
 use crate::lab::spec::Spec;
@@ -78,6 +78,12 @@ impl Table {
     }
 }
 
+/// What the keeper of the results has to say, and what keeps them from being believed.
+fn note(data: &Data) -> Option<String> {
+    let notes: Vec<String> = [data.note.clone(), jobs::alarm(data)].into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join(" "))
+}
+
 pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     let environment = &data.environment;
     let [found, left_out] = answer::in_short(analysis);
@@ -99,7 +105,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
             environment.label,
             moment(&environment.started)
         ),
-        note: data.note.clone(),
+        note: note(data),
         debug: data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug",
         answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
         glance,

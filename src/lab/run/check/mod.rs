@@ -3,6 +3,7 @@
 //! An impossible experiment is refused; what is left out (a server that is not installed) is printed as a
 //! note. The arithmetic is in `needs`.
 
+mod jobs;
 mod needs;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,7 @@ pub fn effort(spec: &Spec) -> String {
 pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f64>) -> Result<Vec<Finding>> {
     let machine = machine();
     let mut found = vec![needs::time(spec, max_time)];
+    found.push(jobs::jobs(spec));
     found.extend(needs::ports(spec, &machine));
     found.extend(needs::descriptors(spec, &machine));
     found.extend(needs::backlog(spec, &machine));

@@ -9,9 +9,11 @@ use nix::sched::CpuSet;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Fault, FaultKind, Load, Pin, Sources, Spec, shell_words};
+use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Pin, Sources, Spec, shell_words};
 use crate::sys::tether;
 
+/// Of every measured instance; each has a state directory of its own.
+pub const INSTANCE: &str = "lab";
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Accept queue of other servers if the experiment sets none: the default of ours.
 pub const BACKLOG: u32 = 4096;
@@ -56,10 +58,10 @@ pub fn resizes(cell: &Cell) -> bool {
 }
 
 /// Our server; `folder` holds its state and configuration, `handlers` what it serves.
-pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handlers: &Path) -> CommandLine {
+pub fn server(program: &Path, cell: &Cell, folder: &Path, handlers: &Path, seed: u64) -> CommandLine {
     let mut words: CommandLine = vec![program.into()];
     let mut add = |option: &str, value: &OsStr| words.extend([option.into(), value.to_owned()]);
-    add("-n", OsStr::new(instance));
+    add("-n", OsStr::new(INSTANCE));
     add("--bind", OsStr::new(&ADDRESS.to_string()));
     add("-p", OsStr::new("0"));
     if resizes(cell) {
@@ -69,6 +71,8 @@ pub fn server(program: &Path, instance: &str, cell: &Cell, folder: &Path, handle
     }
     add("--listener", OsStr::new(cell.strategy()));
     add("--respond", OsStr::new(&cell.levels.respond));
+    // A configuration file holds 63 bits.
+    add("--seed", OsStr::new(&(seed >> 1).to_string()));
     if let Some(backlog) = cell.levels.backlog {
         add("--backlog", OsStr::new(&backlog.to_string()));
     }
@@ -92,6 +96,8 @@ pub struct Ask<'a> {
     pub capacity: Option<f64>,
     pub sources: Option<Sources>,
     pub seed: u64,
+    /// What each request asks the server to take.
+    pub jobs: Option<Jobs>,
     pub hlog: Option<&'a Path>,
     pub body: Option<PathBuf>,
 }
@@ -114,6 +120,9 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
     }
     add("-w", &format!("{}s", spec.warmup_s));
     add("--seed", &ask.seed.to_string());
+    if let Some(jobs) = &ask.jobs {
+        add("--occupy", &jobs.to_string());
+    }
     if let Some(arrivals) = &load.arrivals {
         add("--arrivals", arrivals);
     }
@@ -149,21 +158,6 @@ pub fn hlog(order: u32) -> String {
 pub fn path<'s>(spec: &'s Spec, load: &'s Load) -> &'s str {
     let path = load.path.as_deref().or(spec.handler.as_deref()).unwrap_or_default();
     path.strip_prefix('/').unwrap_or(path)
-}
-
-/// Seed of a load: a function of the seed of the experiment, the round and the load, so that all cells of a
-/// round get the same arrivals (they are compared in pairs).
-pub fn seed(spec: &Spec, round: u32, load: &Load) -> u64 {
-    let words = load.name.bytes().map(u64::from).chain([u64::from(round)]);
-    words.fold(mix(spec.seed), |hash, word| mix(hash ^ word))
-}
-
-/// The finalizer of splitmix64: every bit of the result depends on every bit of the value.
-pub fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A command as text: programs without their folders, `hidden` folders as `DIR`.

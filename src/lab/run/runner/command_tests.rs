@@ -16,6 +16,7 @@ fn ask<'a>(spec: &'a Spec, load: &'a Load) -> Ask<'a> {
         capacity: Some(1000.4),
         sources: None,
         seed: 9,
+        jobs: None,
         hlog: None,
         body: None,
     }
@@ -37,19 +38,19 @@ fn the_server_is_told_the_levels_of_its_cell() {
         },
         ..Cell::default()
     };
-    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    let words = server(Path::new("/tmp/x/caffeine"), &cell, Path::new("/tmp/x/s"), Path::new("/h"), 14);
     assert_eq!(
         text(&words),
         "DIR/caffeine -n lab --bind 127.0.0.1 -p 0 -w 3 --listener round-robin:wait --respond 'sleep:exp(1ms)' \
-         --backlog 128 --state-dir DIR/s/state --path /h --dumpable"
+         --seed 7 --backlog 128 --state-dir DIR/s/state --path /h --dumpable"
     );
     let cell = Cell { listener: "inherited-rearm --accept-batch 4 --pin".into(), ..cell };
-    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    let words = server(Path::new("/tmp/x/caffeine"), &cell, Path::new("/tmp/x/s"), Path::new("/h"), 14);
     assert!(text(&words).contains(" --listener inherited-rearm --respond "), "{}", text(&words));
     assert!(text(&words).ends_with(" --path /h --dumpable --accept-batch 4 --pin"), "{}", text(&words));
     let fault = Some("shrink@1s".parse().unwrap());
     let cell = Cell { levels: Levels { fault, ..cell.levels }, ..cell };
-    let words = server(Path::new("/tmp/x/caffeine"), "lab", &cell, Path::new("/tmp/x/s"), Path::new("/h"));
+    let words = server(Path::new("/tmp/x/caffeine"), &cell, Path::new("/tmp/x/s"), Path::new("/h"), 14);
     assert!(text(&words).contains(" -p 0 -c DIR/s/caffeine.toml --listener "), "{}", text(&words));
 }
 
@@ -61,6 +62,9 @@ fn the_load_generator_is_told_the_load() {
         text(&words),
         "loadgen http://127.0.0.1:1/hello -r 500 -d 1.2s -w 0.3s --seed 9 --interval 0.25s --json - -q"
     );
+    let jobs = Some("exp(1ms)".parse().unwrap());
+    let words = load(Path::new("loadgen"), "h:1", &Ask { jobs, ..ask(&spec, &spec.load[1]) });
+    assert!(text(&words).contains(" --seed 9 --occupy 'exp(1ms)' "), "{}", text(&words));
     let rich = Load {
         closed: Some(4),
         requests: Some(70),
@@ -81,15 +85,6 @@ fn the_load_generator_is_told_the_load() {
         "loadgen http://h:1/a/b -c 4 -n 70 -w 0.3s --seed 9 --think 'exp(1ms)' --timeout 2.5s --sources 127.0.0.2 \
          --interval 0.25s --hlog intervals/3.hlog --keep-alive --json - -q"
     );
-}
-
-#[test]
-fn all_cells_of_a_round_meet_the_same_arrivals_and_every_round_others() {
-    let spec = quick();
-    let of = |round, load: usize| seed(&spec, round, &spec.load[load]);
-    assert_eq!(of(1, 0), of(1, 0));
-    assert!(of(1, 0) != of(2, 0) && of(1, 0) != of(1, 1));
-    assert_ne!(of(1, 0), seed(&Spec { seed: 1, ..quick() }, 1, &spec.load[0]));
 }
 
 #[test]

@@ -19,13 +19,11 @@ use super::interrupt::Interrupt;
 use super::programs::Programs;
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{RunData, SCHEMA};
-use crate::lab::spec::plan::Cell;
+use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Levels, Load, Spec, Sysctl, handlers, peers};
 use crate::sys::netns::OwnNetwork;
 use crate::sys::tether;
 
-/// Of every measured instance; each has a state directory of its own.
-const INSTANCE: &str = "lab";
 /// Unless a load of the experiment has more.
 const TRIAL_CONNECTIONS: u64 = 16;
 
@@ -196,17 +194,19 @@ impl<'a> Runner<'a> {
     }
 
     /// The commands of server and load generator, for the record, with `PORT` and `DIR` in place of ports and
-    /// folders. The command of another server is known only when it runs, so its name stands in.
+    /// folders, and the seed of the first round. The command of another server is known only when it runs, so its name
+    /// stands in.
     pub fn commands(&self, cell: &Cell, load: &Load, capacity: Option<f64>) -> [String; 2] {
         let hidden = [self.scratch.0.as_path(), self.programs.folder.as_path()];
         let shown = |prefix: &CommandLine, words: CommandLine| {
             command::shown(&[prefix.clone(), words].concat(), &hidden).replace("DIR/caffeine", "caffeine")
         };
+        let seed = plan::seed(self.spec, 1, load);
         let server = match &cell.peer {
             Some(peer) => vec![peer.into()],
-            None => self.server_words(cell, &self.scratch.0.join("run")),
+            None => self.server_words(cell, &self.scratch.0.join("run"), seed),
         };
-        let ask = self.ask(cell, load, capacity, command::seed(self.spec, 1, load), None);
+        let ask = self.ask(cell, load, capacity, seed, None);
         let client = command::load(Path::new("loadgen"), "127.0.0.1:PORT", &ask);
         [shown(&self.server_prefix, server), shown(&self.client_prefix, client)]
     }
@@ -215,9 +215,9 @@ impl<'a> Runner<'a> {
         peers::versions(self.spec.factors.peers.iter().map(String::as_str))
     }
 
-    fn server_words(&self, cell: &Cell, folder: &Path) -> CommandLine {
+    fn server_words(&self, cell: &Cell, folder: &Path, seed: u64) -> CommandLine {
         let handlers = self.scratch.0.join("handlers");
-        command::server(&self.programs.caffeine, INSTANCE, cell, folder, &handlers)
+        command::server(&self.programs.caffeine, cell, folder, &handlers, seed)
     }
 
     fn body(&self, bytes: usize) -> PathBuf {
@@ -248,6 +248,7 @@ impl<'a> Runner<'a> {
             capacity,
             sources: cell.levels.sources,
             seed,
+            jobs: cell.levels.jobs(),
             hlog,
             body: load.body_bytes.map(|bytes| self.body(bytes)),
         }

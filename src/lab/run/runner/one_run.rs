@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::command::{self, ADDRESS, BACKLOG};
-use super::{INSTANCE, RunRequest, Runner};
+use super::command::{self, ADDRESS, BACKLOG, INSTANCE};
+use super::{RunRequest, Runner};
+use crate::dist::mix;
 use crate::lab::results::data::{Memory, RunData, SequenceRecord};
 use crate::lab::run::child::{Process, Stop};
 use crate::lab::run::fault_injector::{self, FaultInjector, Target};
@@ -19,6 +20,7 @@ use crate::lab::run::server::{Ready, Server, free_port};
 use crate::lab::run::soak::{self, FaultSequence};
 use crate::lab::run::workers::Workers;
 use crate::lab::spec::peers::{self, Refused};
+use crate::lab::spec::plan;
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
 
@@ -36,7 +38,7 @@ impl Runner<'_> {
         data: &mut RunData,
     ) -> Result<(), Stop> {
         let cell = request.cell;
-        let seed = command::seed(self.spec, request.round, request.load);
+        let seed = plan::seed(self.spec, request.round, request.load);
         let mut server = self.start_server(request, folder, seed)?;
         let state = folder.join("state");
         let open = || match &cell.peer {
@@ -98,7 +100,7 @@ impl Runner<'_> {
             fs::write(&path, text)
                 .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
         }
-        let words = self.server_words(cell, folder);
+        let words = self.server_words(cell, folder, seed);
         let mut command = command::command(&self.server_prefix, &words, processors);
         Server::start(&mut command, folder, self.watch())
     }
@@ -122,7 +124,7 @@ impl Runner<'_> {
                 "{name} has no worker processes: a fault would hit all of it"
             )));
         }
-        let port = free_port(ADDRESS, command::mix(seed ^ u64::from(request.order)));
+        let port = free_port(ADDRESS, mix([seed, u64::from(request.order)]));
         let port = port.ok_or_else(|| Stop::void(format!("{name}: no free port on {ADDRESS}")))?;
         let handler = (cell.levels.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
         let handler = handler.map(|name| self.scratch.0.join("handlers").join(name));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{RunRequest, Runner, command};
+use crate::dist::mix;
 use crate::lab::run::child::{Process, Stop};
 use crate::lab::run::server::Server;
 use crate::lab::run::slow::SlowClients;
@@ -36,7 +37,7 @@ impl Runner<'_> {
             let output = folder.join(format!("{name}.stdout"));
             let file = File::create(&output)
                 .map_err(|e| Stop::void(format!("cannot write {}: {e}", output.display())))?;
-            let seed = command::mix(seed ^ (index as u64 + 1));
+            let seed = mix([seed, index as u64 + 1]);
             let ask = self.ask(request.cell, load, None, seed, None);
             let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
             let [_, processors] = command::split(request.cell.levels.pin, &self.processors);

@@ -33,7 +33,7 @@ impl Runner<'_> {
         let folder = self.scratch.0.join("try");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
-        let words = self.server_words(cell, &folder);
+        let words = self.server_words(cell, &folder, self.spec.seed);
         let mut command = command::command(&self.server_prefix, &words, None);
         let tried = Server::start(&mut command, &folder, self.watch()).and_then(|server| {
             let worker_bytes = largest_child(server.process.pid());
