@@ -131,13 +131,16 @@ fn a_handler_takes_the_time_that_is_sent_with_the_request() {
     let experiment = TINY
         .replace("respond = [\"sleep:exp(0.2ms)\"]", "respond = [\"cgi\"]\noccupy = [\"const(3ms)\"]")
         .replace("seed = 5", "seed = 5\nhandler = \"burn\"")
-        .replace("rounds = 2", "rounds = 1");
+        .replace("rounds = 2", "rounds = 1")
+        .replace("open = 100.0", "path = \"burn?sleep\"\nopen_of_capacity = 0.3");
     let bench = Bench::new(&experiment);
     let ended = bench.run(&["run", "tiny.toml", "--allow-debug"]);
     assert!(ended.status.success(), "{}", text(&ended.stderr));
     for run in runs(&bench.results()) {
         let fastest = run["record"]["latency"]["service"]["min_us"].as_f64().unwrap();
         assert!(fastest >= 3000.0, "{run}");
+        let url = run["record"]["plan"]["url"].as_str().unwrap();
+        assert_eq!(url.ends_with("/burn?sleep"), run["load"] != "closed", "also in the trial run: {url}");
     }
     for (from, to, why) in [
         ("respond = [\"cgi\"]", "respond = [\"fixed\"]", "`const(3ms)` needs work that takes time"),

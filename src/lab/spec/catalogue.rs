@@ -19,6 +19,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("losses", include_str!("../../../experiments/losses.toml")),
     ("control", include_str!("../../../experiments/control.toml")),
     ("soak", include_str!("../../../experiments/soak.toml")),
+    ("cores", include_str!("../../../experiments/cores.toml")),
     ("peers", include_str!("../../../experiments/peers.toml")),
     ("overhead", include_str!("../../../experiments/overhead.toml")),
     ("speed", include_str!("../../../experiments/speed.toml")),

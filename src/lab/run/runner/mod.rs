@@ -137,7 +137,10 @@ impl<'a> Runner<'a> {
     pub fn trial(&self, cell: &Cell, results: &Path) -> Result<RunData> {
         let most = self.spec.load.iter().filter_map(|load| load.closed).max();
         let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
-        let load = Load { name: "trial".into(), closed: Some(connections), ..Load::default() };
+        // The work of the loads that ask for a share of the capacity.
+        let path = self.spec.load.iter().find(|load| load.open_of_capacity.is_some());
+        let path = path.and_then(|load| load.path.clone());
+        let load = Load { name: "trial".into(), closed: Some(connections), path, ..Load::default() };
         let cell = Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
         let run =
             self.run(&RunRequest { round: 0, order: 0, cell: &cell, load: &load, capacity: None, results })?;
