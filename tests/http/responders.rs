@@ -152,22 +152,22 @@ fn a_request_can_set_how_long_it_occupies_a_worker() {
     }
 }
 
-/// Which of the next draws of `sleep:bimodal(0.5,0s,40ms)` are long.
+/// Which of the next draws of `sleep:bimodal(0.5,0s,100ms)` are long.
 fn path(server: &Server) -> Vec<bool> {
     let busy_ns = || server.scoreboard().snapshot().iter().map(|row| row.busy_ns).sum::<u64>();
     let next = || {
         let before = busy_ns();
         assert_eq!(server.get("/").status, 200);
         eventually("the request is counted", || busy_ns() > before);
-        busy_ns() - before >= 40_000_000
+        busy_ns() - before >= 100_000_000
     };
-    std::iter::repeat_with(next).take(20).collect()
+    std::iter::repeat_with(next).take(16).collect()
 }
 
 #[test]
 fn workers_draw_by_their_seed_and_never_the_same_twice() {
     let start = |sandbox: &Sandbox, options: &[&str]| {
-        let bimodal = ["-w", "1", "--respond", "sleep:bimodal(0.5,0s,40ms)"];
+        let bimodal = ["-w", "1", "--respond", "sleep:bimodal(0.5,0s,100ms)"];
         sandbox.start(&[&bimodal, options].concat())
     };
     let sandboxes = [(); 3].map(|()| Sandbox::new());

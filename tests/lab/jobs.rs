@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::Sandbox;
 use crate::lab::experiments::{Bench, text};
 
 /// Two listeners, one of them twice (A/A), with random work.
@@ -149,5 +151,25 @@ fn a_handler_takes_the_time_that_is_sent_with_the_request() {
     ] {
         let ended = Bench::new(&experiment.replace(from, to)).run(&["check", "tiny.toml"]);
         assert!(text(&ended.stderr).contains(why), "{}", text(&ended.stderr));
+    }
+}
+
+#[test]
+fn a_machine_without_a_compiler_has_the_same_handler_as_a_script() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("burn", include_str!("../../experiments/handlers/burn"));
+    let server = sandbox.start(&["-w", "1"]);
+    for (target, ms) in [
+        ("/burn?sleep&occupy=60000000ns", 60),
+        ("/burn?x&occupy=60ms", 60),
+        ("/burn?sleep&occupy=0.06s&x", 60),
+        ("/burn?occupy=60000us", 60),
+        ("/burn?occupy=long", 0),
+        ("/burn", 0),
+    ] {
+        let begun = Instant::now();
+        let response = server.get(target);
+        assert_eq!((response.status, response.text().as_str()), (200, "burn\n"), "{target}");
+        assert!(begun.elapsed() >= Duration::from_millis(ms), "{target}: {:?}", begun.elapsed());
     }
 }
