@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::lab::compare::{self, Compare};
 use crate::lab::error::{Error, Result};
+use crate::lab::results::data::{Environment, RunData};
 use crate::lab::results::store;
 use crate::lab::run::options::{Check, Run};
 use crate::lab::run::{self, guard, suite};
@@ -65,8 +66,32 @@ enum Action {
         #[arg(value_name = "TARGET")]
         target: Option<PathBuf>,
     },
+    /// Print the format of a results folder: JSON Schema of its JSON files, or what each CSV column holds
+    Schema { file: SchemaOf },
     /// Compare two results folders, from two machines, builds or days
     Compare(Compare),
+}
+
+/// A file of a results folder whose format `lab schema` prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchemaOf {
+    /// A line of runs.jsonl
+    Runs,
+    /// machine.json
+    Machine,
+    /// The columns of all CSV files, as CSV
+    Columns,
+}
+
+impl SchemaOf {
+    fn print(self) -> Result<()> {
+        let schema = match self {
+            Self::Runs => schemars::schema_for!(RunData),
+            Self::Machine => schemars::schema_for!(Environment),
+            Self::Columns => return print(report::COLUMNS),
+        };
+        print_line(format_args!("{:#}", schema.as_value()))
+    }
 }
 
 /// The program `lab`: 0 done, 1 failed, 2 usage, 130 interrupted.
@@ -103,6 +128,7 @@ fn act(cli: &Cli) -> Result<()> {
             print_line(redraw(directory.as_deref().unwrap_or(Path::new(".")))?.display())
         }
         Action::Keep { directory, target } => print_line(keep::keep(directory, target.as_deref())?.display()),
+        Action::Schema { file } => file.print(),
         Action::Compare(wanted) => print(&compare::compare(wanted)?),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::series::IntervalSummary;
@@ -15,7 +16,7 @@ pub use super::summary::Summary;
 pub const SCHEMA: u32 = 2;
 
 /// One run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// Version of this schema: [`SCHEMA`].
     pub schema: u32,
@@ -97,7 +98,7 @@ pub struct RunRecord {
 }
 
 /// One expectation of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
     /// As it was asked for, such as `p99<5ms`.
     pub text: String,
@@ -108,7 +109,7 @@ pub struct Expectation {
 }
 
 /// A search for the highest rate that holds an objective.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// What was to hold, such as `p99<5ms`.
     pub objectives: Vec<String>,
@@ -131,7 +132,7 @@ pub struct Search {
 }
 
 /// One probe of a search: an open-loop run of its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Requests per second, planned and completed.
     pub offered: f64,
@@ -150,7 +151,7 @@ pub struct Probe {
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The target.
     pub url: String,
@@ -204,7 +205,7 @@ pub struct Plan {
 }
 
 /// What became of connections, of the requests that are counted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Connections that stood.
     pub opened: u64,
@@ -237,7 +238,7 @@ impl Connections {
 }
 
 /// The generator's own use of the machine in the measured time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Threads that send.
     pub threads: u64,
@@ -248,7 +249,7 @@ pub struct Generator {
 }
 
 /// The Anderson-Darling test of the actual times of sending against the plan, for Poisson arrivals.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArrivalsTest {
     /// The statistic A^2.
     pub statistic: f64,
@@ -261,7 +262,7 @@ pub struct ArrivalsTest {
 }
 
 /// When the run was, and how far its wall clock can be trusted. No duration is taken from it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Clock {
     /// When the first request was due, in seconds since 1970.
     pub start_unix_s: f64,
@@ -276,7 +277,7 @@ pub struct Clock {
 }
 
 /// One of the records that were merged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The file.
     pub file: String,

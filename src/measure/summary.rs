@@ -1,9 +1,10 @@
 //! Percentiles of durations.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Percentiles of one phase in microseconds, from its histogram.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     pub count: u64,
     pub min_us: f64,

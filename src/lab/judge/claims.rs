@@ -172,7 +172,7 @@ fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells:
 fn spoiled(metric: Metric, left: usize, rows: &[Row], cells: &[&Cell], load: &str) -> String {
     let mut rows = rows.iter().filter(|row| row.load == load && cells.iter().any(|cell| cell.id == row.cell));
     let reason = match rows.find(|row| !fit(row, metric)) {
-        Some(row) => format!("{}: {}", row.verdict.name(), row.reasons),
+        Some(row) => format!("{}: {}", row.verdict.name(), row.why()),
         None => format!("{metric} has no value there"),
     };
     format!("only {left} rounds can be used ({reason})")

@@ -1,5 +1,7 @@
 //! One flat row per run: the columns of runs.csv and the verdict. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::losses::Losses;
@@ -29,7 +31,9 @@ pub struct Row {
     pub levels: Levels,
     pub load: String,
     pub verdict: Verdict,
-    pub reasons: String,
+    /// Why the verdict is not OK.
+    #[serde(skip)]
+    pub reasons: Vec<String>,
     pub model: String,
     pub connections: Option<u64>,
     pub offered_per_s: Option<f64>,
@@ -38,7 +42,9 @@ pub struct Row {
     pub rate_per_s: Option<f64>,
     pub errors: u64,
     pub error_share: Option<f64>,
-    pub error_kinds: String,
+    /// Failed requests by kind.
+    #[serde(skip)]
+    pub error_kinds: BTreeMap<String, u64>,
     pub resets: Option<u64>,
     pub late: Option<u64>,
     pub refused: Option<u64>,
@@ -98,6 +104,13 @@ pub struct Row {
     pub pss_loaded_kib: Option<u64>,
 }
 
+impl Row {
+    /// The reasons of the verdict, in one line.
+    pub fn why(&self) -> String {
+        self.reasons.join("; ")
+    }
+}
+
 pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     let mut row = Row {
         order: run.order,
@@ -142,7 +155,7 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     theory(&mut row, run);
     let (verdict, reasons) = verdict::judge(run, rules);
     row.verdict = verdict;
-    row.reasons = reasons.join("; ");
+    row.reasons = reasons;
     row
 }
 
@@ -214,7 +227,6 @@ fn theory(row: &mut Row, run: &RunData) {
 }
 
 fn figures(row: &mut Row, record: &RunRecord) {
-    let kinds: Vec<_> = record.errors.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
     row.model.clone_from(&record.plan.model);
     row.connections = Some(record.plan.connections);
     row.offered_per_s = record.plan.rate;
@@ -224,7 +236,7 @@ fn figures(row: &mut Row, record: &RunRecord) {
     row.errors = record.errors.values().sum();
     let ended = row.errors + row.completed;
     row.error_share = (ended > 0).then(|| row.errors as f64 / ended as f64);
-    row.error_kinds = kinds.join("; ");
+    row.error_kinds.clone_from(&record.errors);
     let of = |phase: &str, value: fn(&Summary) -> f64| record.latency.get(phase).map(value);
     let resets = record.errors.iter().filter(|(kind, _)| kind.starts_with("reset-"));
     row.resets = Some(resets.map(|(_, count)| count).sum());

@@ -71,7 +71,7 @@ fn answers_of_another_status_void_a_run() {
     }
     let analysis = judge(&data);
     assert!(
-        analysis.rows.iter().all(|row| row.verdict == Verdict::Invalid && row.reasons.contains("100 of 404"))
+        analysis.rows.iter().all(|row| row.verdict == Verdict::Invalid && row.why().contains("100 of 404"))
     );
 }
 

@@ -198,7 +198,7 @@ fn empty(analysis: &Analysis) -> Vec<String> {
         let why = analysis.rows.iter().filter(about).find(|row| row.verdict == Verdict::Invalid)?;
         let place = capital(&place(scene));
         (made > 0 && !counts)
-            .then(|| format!("{place}: none of {made} runs counts; reason of the first: {}.", why.reasons))
+            .then(|| format!("{place}: none of {made} runs counts; reason of the first: {}.", why.why()))
     };
     analysis.scenes.iter().filter_map(one).take(MOST_EMPTY).collect()
 }
@@ -207,7 +207,7 @@ fn skipped(analysis: &Analysis) -> Vec<String> {
     let mut known: Vec<(String, String)> = Vec::new();
     for row in analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped) {
         let column = row.peer.clone().unwrap_or_else(|| row.listener.clone());
-        let entry = (column, row.reasons.clone());
+        let entry = (column, row.why());
         if !known.contains(&entry) {
             known.push(entry);
         }

@@ -32,6 +32,8 @@ use crate::lab::error::{Error, Result};
 use crate::lab::judge::{self, Analysis};
 use crate::lab::results::store::{self, Data};
 
+pub use self::tables::DICTIONARY as COLUMNS;
+
 pub const PAGE: &str = "report.html";
 /// Folders of the figures: of all, and of those that only the HTML page shows.
 const PLOTS: [&str; 2] = ["plots", "plots/more"];

@@ -196,6 +196,37 @@ fn the_tables_have_a_row_per_run_worker_sample_interval_and_phase() {
 }
 
 #[test]
+fn the_dictionary_has_every_column_of_every_table_and_no_other() {
+    let data = Rich { rounds: 1, open: vec![400], ..Rich::default() }.data();
+    let (_base, directory) = folder(&data);
+    redraw(&directory).unwrap();
+    let mut dictionary = csv::Reader::from_path(directory.join("columns.csv")).unwrap();
+    let known: Vec<(String, String, String, String)> =
+        dictionary.deserialize().collect::<std::result::Result<_, _>>().unwrap();
+    let mut used = vec![false; known.len()];
+    for file in std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
+        let table = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !table.ends_with(".csv") || table == "columns.csv" {
+            continue;
+        }
+        let mut reader = csv::Reader::from_path(&file).unwrap();
+        let columns: Vec<String> = reader.headers().unwrap().iter().map(Into::into).collect();
+        assert!(
+            columns.starts_with(&["experiment".into(), "label".into()]),
+            "{table} says where it comes from"
+        );
+        for column in columns {
+            let own = known.iter().position(|(of, name, ..)| *of == table && *name == column);
+            let place = own.or_else(|| known.iter().position(|(of, name, ..)| of == "*" && *name == column));
+            used[place.unwrap_or_else(|| panic!("{table}: {column} is not in columns.csv"))] = true;
+        }
+    }
+    let unused: Vec<_> = known.iter().zip(used).filter(|(_, used)| !used).map(|(entry, _)| entry).collect();
+    assert!(unused.is_empty(), "no table has {unused:?}");
+    assert!(known.iter().all(|(.., meaning)| !meaning.is_empty()));
+}
+
+#[test]
 fn a_suite_has_one_table_and_leads_to_its_members() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("claims/now");

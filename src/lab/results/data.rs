@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::machine::{Facts, Kernel};
@@ -14,7 +15,7 @@ use crate::measure::record::RunRecord;
 pub const SCHEMA: u32 = 2;
 
 /// One run: a line of `runs.jsonl`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunData {
     pub schema: u32,
     /// From 1; 0 is the trial run that measures the capacity.
@@ -97,7 +98,7 @@ impl RunData {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     pub interval_s: f64,
     /// One per interval.
@@ -105,7 +106,7 @@ pub struct Series {
 }
 
 /// Counters since the run began, one entry per worker by its number.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Since the measurement began; negative in the warm-up.
     pub at_s: f64,
@@ -128,7 +129,7 @@ pub struct Sample {
 }
 
 /// Resources of the server, including handlers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tree {
     /// PSS: shared memory counts proportionally.
     pub pss_kib: u64,
@@ -137,7 +138,7 @@ pub struct Tree {
 }
 
 /// Memory of a server in KiB (PSS); 0 where the lab may not read it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
     /// Before the load.
     pub rest_kib: u64,
@@ -146,7 +147,7 @@ pub struct Memory {
 }
 
 /// Disturbances of the machine during a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Noise {
     /// Median delay of a sleeping thread.
     pub hiccup_p50_us: f64,
@@ -159,7 +160,7 @@ pub struct Noise {
 }
 
 /// Connections made one after the other on the idle server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SequenceRecord {
     /// The accepting worker of each, from `Caffeine-Worker`.
     pub workers: Vec<String>,
@@ -172,7 +173,7 @@ pub struct SequenceRecord {
 }
 
 /// A fault as it happened.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRecord {
     pub kind: String,
     /// Since the measurement began.
@@ -189,7 +190,7 @@ pub struct FaultRecord {
 }
 
 /// A run without results.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Void {
     pub reason: String,
     /// The last lines of stderr of the program.
@@ -207,7 +208,7 @@ impl fmt::Display for Void {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Worker {
     pub worker: u64,
     pub accepted: u64,
@@ -219,7 +220,7 @@ pub struct Worker {
 }
 
 /// Resources used by processes, without handlers: the kernel reaps them without a report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// On a processor.
     pub cpu_s: f64,
@@ -228,7 +229,7 @@ pub struct Usage {
 }
 
 /// Common to all runs: `machine.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     pub schema: u32,
     pub experiment: String,

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use super::data::{Environment, RunData};
+use super::data::{Environment, RunData, SCHEMA};
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::Spec;
 use crate::sys::lock;
@@ -147,7 +147,15 @@ pub fn load(directory: &Path) -> Result<Data> {
     let spec = Spec::read(&directory.join(SPEC))?;
     let path = directory.join(MACHINE);
     let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
-    let environment = serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
+    let environment: Environment =
+        serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
+    if environment.schema > SCHEMA {
+        return Err(Error::Failed(format!(
+            "{} has schema {}, and this lab reads up to {SCHEMA}: use a newer one",
+            directory.display(),
+            environment.schema
+        )));
+    }
     let is_kept = !directory.join(RUNS).exists() && directory.join(KEPT_RUNS).is_file();
     let file = if is_kept { KEPT_RUNS } else { RUNS };
     let note = fs::read_to_string(directory.join(NOTE)).ok().map(|note| note.trim().to_owned());
@@ -229,6 +237,19 @@ mod tests {
         assert_eq!(load_runs(&directory.join(RUNS)).unwrap(), [again]);
         let error = Results::create_at(&directory, "", &environment).unwrap_err().to_string();
         assert!(error.starts_with("cannot make the results folder "), "{error}");
+    }
+
+    #[test]
+    fn results_of_a_newer_schema_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lab/fixture/schema1");
+        for name in [SPEC, RUNS] {
+            fs::copy(old.join(name), folder.path().join(name)).unwrap();
+        }
+        let newer = Environment { schema: SCHEMA + 1, ..load(&old).unwrap().environment };
+        write_environment(folder.path(), &newer).unwrap();
+        let refused = load(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("has schema 3, and this lab reads up to 2"), "{refused}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn line(run: &RunData, cell: &Cell, spec: &Spec, [cells, loads]: [usize; 2]) -> 
         (Some(rate), Some(p99), None) => format!("{rate:7.0}/s  p99 {:8.2} ms  ", p99 / 1e3),
         _ => String::new(),
     };
-    let why = run.void.as_ref().map_or(row.reasons.clone(), ToString::to_string);
+    let why = run.void.as_ref().map_or(row.why(), ToString::to_string);
     let colon = if why.is_empty() { "" } else { ": " };
     format!(
         "round {}  {:cells$}  {:loads$}  {figures}{}{colon}{why}",

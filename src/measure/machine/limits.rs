@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Files of the two versions of control groups that limit processors and memory, and the controller of the first.
@@ -21,7 +22,7 @@ const FILES: [(&str, &str); 7] = [
 const NONE: [&str; 5] = ["", "max", "max 100000", "-1", "9223372036854771712"];
 
 /// Limits of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Open descriptors: the soft and the hard limit.
     pub descriptors: Option<(u64, u64)>,

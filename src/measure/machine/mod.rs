@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::kernel::{Kernel, Listening, cpu_pressure_us, listening};
@@ -32,7 +33,7 @@ const SYSCTLS: [&str; 12] = [
 ];
 
 /// What a machine is and which programs were measured on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
     /// `uname -sr`.
     pub kernel: String,
@@ -74,7 +75,7 @@ pub struct Facts {
 }
 
 /// State of a checkout.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Git {
     /// Abbreviated commit.
     pub commit: String,

@@ -154,7 +154,8 @@ pub fn moment(stamp: &str) -> String {
 
 fn files(data: &Data) -> Vec<&'static str> {
     let mut files =
-        vec!["spec.toml", "machine.json", data.file, "runs.csv", "workers.csv", "percentiles.csv"];
+        vec!["spec.toml", "machine.json", data.file, "columns.csv", "runs.csv", "reasons.csv", "errors.csv"];
+    files.extend(["workers.csv", "percentiles.csv"]);
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
         files.push("series.csv");
     }

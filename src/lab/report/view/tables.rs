@@ -120,11 +120,8 @@ pub fn ledger(rows: &[Row]) -> Table {
     const HEAD: &str = "Cell|Load|Round|Verdict|Requests/s|p50 ms|p99 ms|Errors|Overflows|Remarks";
     let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
     let row = |row: &Row| {
-        let remarks: Vec<&str> = [&row.reasons, &row.error_kinds]
-            .into_iter()
-            .map(String::as_str)
-            .filter(|t| !t.is_empty())
-            .collect();
+        let kinds = row.error_kinds.iter().map(|(kind, n)| format!("{kind} {n}"));
+        let remarks: Vec<String> = row.reasons.iter().cloned().chain(kinds).collect();
         vec![
             row.cell.clone(),
             row.load.clone(),
