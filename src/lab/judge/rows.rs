@@ -36,6 +36,8 @@ pub struct Row {
     pub reasons: Vec<String>,
     pub model: String,
     pub connections: Option<u64>,
+    pub seed: Option<u64>,
+    pub jobs: Option<String>,
     pub offered_per_s: Option<f64>,
     pub duration_s: Option<f64>,
     pub completed: u64,
@@ -228,6 +230,7 @@ fn theory(row: &mut Row, run: &RunData) {
 
 fn figures(row: &mut Row, record: &RunRecord) {
     row.model.clone_from(&record.plan.model);
+    (row.seed, row.jobs) = (Some(record.plan.seed), record.plan.occupy.clone());
     row.connections = Some(record.plan.connections);
     row.offered_per_s = record.plan.rate;
     row.duration_s = Some(record.duration_s);

@@ -17,6 +17,7 @@ use super::child::{Stop, Timeouts, Watch};
 use super::guard::Guard;
 use super::interrupt::Interrupt;
 use super::programs::Programs;
+use crate::dist::mix;
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{RunData, SCHEMA};
 use crate::lab::spec::plan::{self, Cell};
@@ -69,6 +70,14 @@ pub struct RunRequest<'a> {
     pub capacity: Option<f64>,
     /// The results folder, for what is too large for the record.
     pub results: &'a Path,
+}
+
+impl RunRequest<'_> {
+    /// Of arrivals, jobs and the server. Trial runs are all of round 0.
+    fn seed(&self, spec: &Spec) -> u64 {
+        let seed = plan::seed(spec, self.round, self.load);
+        if self.round == 0 { mix([seed, u64::from(self.order)]) } else { seed }
+    }
 }
 
 #[derive(Debug)]

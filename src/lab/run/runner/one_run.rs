@@ -20,7 +20,6 @@ use crate::lab::run::server::{Ready, Server, free_port};
 use crate::lab::run::soak::{self, FaultSequence};
 use crate::lab::run::workers::Workers;
 use crate::lab::spec::peers::{self, Refused};
-use crate::lab::spec::plan;
 use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
 
@@ -38,7 +37,7 @@ impl Runner<'_> {
         data: &mut RunData,
     ) -> Result<(), Stop> {
         let cell = request.cell;
-        let seed = plan::seed(self.spec, request.round, request.load);
+        let seed = request.seed(self.spec);
         let mut server = self.start_server(request, folder, seed)?;
         let state = folder.join("state");
         let open = || match &cell.peer {
