@@ -227,21 +227,29 @@ const TIME_UNITS: [(&str, u64); 7] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Parses a time such as `10s`, `500ms`, `1.5s`, `250us`, `2m`, exactly: what is finer than a nanosecond is refused.
+/// Parses a time such as `10s`, `500ms`, `1.5s`, `250us`, `2m`, `1h30m`, exactly: what is finer than a nanosecond is refused.
 ///
 /// # Errors
 /// What is wrong with it, with an example.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let (digits, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let unit = TIME_UNITS.iter().find(|&&(name, _)| name == unit.trim()).map(|&(_, nanos)| nanos);
-    match unit.and_then(|nanos| scaled(digits.trim(), nanos)) {
-        Some(nanos) => Ok(Duration::from_nanos(nanos)),
-        None if unit.is_none() && !text.is_empty() && digits.len() == text.len() => {
-            Err(format!("'{text}' has no unit: write a time as 10s, 500ms, 250us or 2m"))
+    let wrong = || format!("'{text}' is not a time: write it as 10s, 500ms, 1.5s, 250us, 2m or 1h30m");
+    let (mut rest, mut sum, mut last) = (text, 0_u64, u64::MAX);
+    while last == u64::MAX || !rest.is_empty() {
+        let (digits, after) =
+            rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len()));
+        let (name, after) =
+            after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
+        if name.is_empty() && !text.is_empty() && digits.len() == text.len() {
+            return Err(format!("'{text}' has no unit: write a time as 10s, 500ms, 250us or 2m"));
         }
-        None => Err(format!("'{text}' is not a time: write it as 10s, 500ms, 1.5s, 250us or 2m")),
+        let unit = TIME_UNITS.iter().find(|&&(known, _)| known == name).map(|&(_, nanos)| nanos);
+        // Each unit is smaller than the one before it.
+        let unit = unit.filter(|unit| *unit < last).ok_or_else(wrong)?;
+        sum = scaled(digits.trim(), unit).and_then(|part| sum.checked_add(part)).ok_or_else(wrong)?;
+        (rest, last) = (after.trim_start(), unit);
     }
+    Ok(Duration::from_nanos(sum))
 }
 
 /// A decimal number times `unit`, when that is a whole number that fits.

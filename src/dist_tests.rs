@@ -137,6 +137,8 @@ fn times_are_read_exactly() {
         (" 3 s ", 3_000_000_000),
         ("0.000000001s", 1),
         ("1.25m", 75_000_000_000),
+        ("1h30m", 5_400_000_000_000),
+        ("1m 2.5s", 62_500_000_000),
     ] {
         assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
     }
@@ -154,6 +156,9 @@ fn times_are_read_exactly() {
         "1S",
         "0.5ns",
         "1.2.3s",
+        "30m1h",
+        "1s1s",
+        "1h30",
         "99999999999999999999s",
         "18446744074s",
         "\u{661}s",

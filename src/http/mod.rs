@@ -6,5 +6,5 @@ pub mod limits;
 pub mod refusal;
 pub mod request;
 pub mod response;
-mod target;
+pub mod target;
 pub mod version;

@@ -80,13 +80,17 @@ pub struct ResponseHead<'b> {
 }
 
 /// Parses the head of a response at the start of `buf`; `head_request`: it answers HEAD. `Ok(None)`: more bytes are needed.
+/// Folded lines count as blanks and blanks before a colon as none, which a client must accept (RFC 9112, sections 5.1 and 5.2).
 ///
 /// # Errors
 /// Why it is refused: it is not HTTP/1, or the length of its body is ambiguous.
 pub fn parse_response(buf: &[u8], head_request: bool) -> Result<Option<ResponseHead<'_>>, &'static str> {
     let mut slots: [MaybeUninit<Header>; MAX_HEADERS] = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut raw = httparse::Response::new(&mut []);
-    let config = ParserConfig::default();
+    let mut config = ParserConfig::default();
+    config
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true);
     let len = match config.parse_response_with_uninit_headers(&mut raw, buf, &mut slots) {
         Ok(Status::Complete(len)) => len,
         Ok(Status::Partial) => return Ok(None),
@@ -136,7 +140,7 @@ impl<'b> Fields<'b> {
                 fields.close |= has_token(value, b"close");
                 fields.keep_alive |= has_token(value, b"keep-alive");
             } else if name.eq_ignore_ascii_case(WORKER_HEADER) {
-                fields.worker = std::str::from_utf8(value).ok();
+                fields.worker = std::str::from_utf8(value).ok().and_then(|name| name.lines().next());
             }
         }
         Ok(fields)

@@ -105,6 +105,19 @@ fn a_connection_can_be_used_again_only_when_both_sides_know_where_the_body_ends(
 }
 
 #[test]
+fn folded_lines_and_blanks_before_a_colon_are_read_as_a_client_must() {
+    let head =
+        "HTTP/1.1 200 OK\r\nX-Long: a\r\n\tb\r\nContent-Length :\r\n 5\r\nConnection: x,\r\n close\r\n\r\n";
+    let parsed = parse_response(head.as_bytes(), false).unwrap().unwrap();
+    assert_eq!(
+        (parsed.framing, parsed.keep_alive, parsed.len),
+        (ResponseFraming::Length(5), false, head.len())
+    );
+    let named = "HTTP/1.1 200 OK\r\nCaffeine-Worker: 3\r\n 4\r\n\r\n";
+    assert_eq!(parse_response(named.as_bytes(), false).unwrap().unwrap().worker, Some("3"));
+}
+
+#[test]
 fn what_is_no_http_response_is_an_error_and_not_a_wait() {
     for text in [
         "SSH-2.0-OpenSSH\r\n",

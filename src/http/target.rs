@@ -55,7 +55,7 @@ fn absolute(target: &str) -> Result<Target<'_>, Refusal> {
 /// `value` as text when it is a valid `host [ ":" port ]` (RFC 3986, section 3.2.2): a name, an IPv4 address or an
 /// IPv6 address in brackets. A user before `@` is none of it (RFC 9110, section 4.2.4), and an http URI without
 /// a host is invalid (section 4.2.1).
-pub(super) fn authority(value: &[u8]) -> Option<&str> {
+pub fn authority(value: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(value).ok()?;
     let host = without_port(text);
     let valid_host = match host.strip_prefix('[') {
@@ -66,7 +66,7 @@ pub(super) fn authority(value: &[u8]) -> Option<&str> {
 }
 
 /// The host of an authority: `[::1]:80` gives `[::1]`.
-pub(super) fn without_port(authority: &str) -> &str {
+pub fn without_port(authority: &str) -> &str {
     let end = if authority.starts_with('[') {
         authority.find(']').map_or(authority.len(), |bracket| bracket + 1)
     } else {

@@ -11,6 +11,8 @@ use crate::measure::record::{self, RunRecord, Summary};
 const METRICS: &str = "p50 p90 p99 p99.9 or any other percentile, min, mean, max (of the response time, or of \
                            service, connect, first_byte, send_lag: service.p99); rate; errors (or failed), \
                            errors.KIND, status.404, status.5xx, completed, started, unsent, held, unfinished";
+/// Requests expected beyond a percentile that is judged.
+const BEYOND: f64 = 3.0;
 /// Longest first.
 const OPERATORS: [(&str, Compare); 6] = [
     ("<=", Compare::AtMost),
@@ -108,15 +110,40 @@ impl Expectation {
         matches!(self.metric, Metric::Failed)
     }
 
+    pub fn is_about_statuses(&self) -> bool {
+        matches!(self.metric, Metric::Status(_))
+    }
+
+    /// The least number of requests that can tell: for a percentile so many that three are expected beyond it.
+    pub fn sample(&self) -> u64 {
+        match self.metric {
+            Metric::Time(_, Statistic::Percentile(percent)) if percent < 100.0 => {
+                (BEYOND * 100.0 / (100.0 - percent) - 1e-6).ceil() as u64
+            }
+            _ => 1,
+        }
+    }
+
     pub fn is_about_time(&self) -> bool {
         matches!(self.metric, Metric::Time(..))
     }
 
-    /// Compares a record with it; a record without a value fails.
+    /// Compares a record with it; a record without a value, or with too few requests to tell, fails.
     pub fn judge(&self, record: &RunRecord) -> record::Expectation {
         let value = self.value(record).filter(|value| value.is_finite());
-        let holds = value.is_some_and(|value| self.compare.holds(value, self.bound));
-        record::Expectation { text: self.text.clone(), value, holds }
+        let counted = match self.metric {
+            Metric::Time(phase, _) => record.latency.get(phase).map_or(0, |summary| summary.count),
+            _ => u64::MAX,
+        };
+        let reason = match value {
+            None => Some("no matching requests".to_owned()),
+            Some(_) if counted < self.sample() => {
+                Some(format!("{counted} requests are too few: at least {}", self.sample()))
+            }
+            Some(_) => None,
+        };
+        let holds = reason.is_none() && value.is_some_and(|value| self.compare.holds(value, self.bound));
+        record::Expectation { text: self.text.clone(), value, holds, reason }
     }
 
     /// The record's value in the unit of the bound.
@@ -158,8 +185,8 @@ pub fn text(judged: &[record::Expectation]) -> String {
 
 pub fn line(judged: &record::Expectation) -> String {
     let verdict = if judged.holds { "holds" } else { "FAILED" };
-    let value = judged.value.map_or_else(|| "no matching requests".into(), |value| format!("{value:.3}"));
-    format!("{}: {verdict} ({value})", judged.text)
+    let parts = [judged.value.map(|value| format!("{value:.3}")), judged.reason.clone()];
+    format!("{}: {verdict} ({})", judged.text, parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 fn time_us(record: &RunRecord, phase: &str, statistic: Statistic) -> Option<f64> {

@@ -38,7 +38,7 @@ fn times_are_compared_in_the_unit_that_was_written() {
     );
     assert!(holds("p95<=951ms") && holds("p95>=949ms"), "a percentile that the summary does not have");
     assert!(
-        holds("min<2ms") && holds("max>=1s") && holds("mean<501ms") && holds("p99.9<1s") && holds("p0<2ms")
+        holds("min<2ms") && holds("max>=1s") && holds("mean<501ms") && holds("p99.7<1s") && holds("p0<2ms")
     );
     let judged = parse("p50<0.6s").unwrap().judge(&record());
     assert!((judged.value.unwrap() - 0.5).abs() < 0.001, "{judged:?}");
@@ -70,6 +70,16 @@ fn an_expectation_with_no_matching_requests_fails() {
         assert_eq!((judged.value, judged.holds), (None, false), "{text}");
     }
     assert!(parse("failed==0").unwrap().judge(&nothing).holds, "a count of none is a count");
+}
+
+#[test]
+fn a_percentile_needs_three_requests_beyond_it() {
+    let samples =
+        ["p50<1s", "p90<1s", "p99<1s", "service.p99.9<1s", "p99.99<1s", "p100<1s", "max<1s", "errors<1%"];
+    assert_eq!(samples.map(|text| parse(text).unwrap().sample()), [6, 30, 300, 3000, 30_000, 1, 1, 1]);
+    let judged = parse("p99.9<9s").unwrap().judge(&record());
+    assert_eq!((judged.holds, judged.value.is_some()), (false, true));
+    assert_eq!(line(&judged), "p99.9<9s: FAILED (0.999; 1000 requests are too few: at least 3000)");
 }
 
 #[test]

@@ -29,13 +29,14 @@ pub mod verdict;
 pub mod view;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
 
+use crate::measure::histogram::Histogram;
 use crate::measure::record::{RunRecord, SCHEMA};
 use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
@@ -93,10 +94,13 @@ fn run(args: &Args) -> Result<u8, Error> {
         return run_merge(merge);
     }
     let plan = args.plan()?;
+    args.check_samples(&plan)?;
     let (json, hgrm) = (args.output.json.as_deref(), args.output.hgrm.as_deref());
     let (csv, hlog) = (args.output.csv.as_deref(), args.output.hlog.as_deref());
-    let mut files = Files::open(Paths { json, hgrm, csv, hlog })?;
-    if args.url.is_none() && !args.output.quiet {
+    let inputs = [&args.request.body_file, &args.request.urls, &args.schedule.replay];
+    let inputs: Vec<_> = inputs.into_iter().filter_map(Option::as_deref).collect();
+    let mut files = Files::open(Paths { json, hgrm, csv, hlog, inputs: &inputs })?;
+    if args.url.is_none() && args.request.urls.is_none() && !args.output.quiet {
         remark(format_args!("loadgen: no URL given; using {}", DEFAULT_URL));
     }
     for warning in plan.warnings.iter().filter(|_| !args.output.quiet) {
@@ -110,9 +114,21 @@ fn run(args: &Args) -> Result<u8, Error> {
     };
     drop(view);
     record.expectations = args.search.expect.iter().map(|expected| expected.judge(&record)).collect();
-    print_result(&record, json, args.output.quiet)?;
-    files.finish(&record, findings.tally.histogram(Phase::Response))?;
-    exit_code(&record)
+    deliver(&record, findings.tally.histogram(Phase::Response), files, json, args.output.quiet)
+}
+
+/// Writes the files, then prints: the terminal may be gone. Returns the exit code.
+fn deliver(
+    record: &RunRecord,
+    response: &Histogram,
+    files: Files,
+    json: Option<&Path>,
+    quiet: bool,
+) -> Result<u8, Error> {
+    let written = files.finish(record, response);
+    print_result(record, json, quiet)?;
+    written?;
+    exit_code(record)
 }
 
 fn run_once(
@@ -143,12 +159,11 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
         )));
     }
     let (json, hgrm) = (args.json.as_deref(), args.hgrm.as_deref());
-    let files = Files::open(Paths { json, hgrm, ..Paths::default() })?;
+    let inputs: Vec<_> = args.files.iter().map(PathBuf::as_path).collect();
+    let files = Files::open(Paths { json, hgrm, inputs: &inputs, ..Paths::default() })?;
     let merged = merge::merge(&records, misfits);
     let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
-    print_result(&record, json, args.quiet)?;
-    files.finish(&record, &response)?;
-    exit_code(&record)
+    deliver(&record, &response, files, json, args.quiet)
 }
 
 fn read_record(path: &Path) -> Result<merge::Named, Error> {
@@ -185,8 +200,10 @@ fn print_result(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<
         print(&files::as_json(record)?)?;
     }
     if !quiet && !to_stdout {
-        let search = record.search.as_ref().map(search::text).unwrap_or_default();
-        return print(&(text::text(record) + &search + &expect::text(&record.expectations)));
+        let width = view::width();
+        let search = record.search.as_ref().map(|search| search::text(search, record.interrupted, width));
+        let search = search.unwrap_or_default();
+        return print(&(text::text(record, width) + &search + &expect::text(&record.expectations)));
     }
     for reason in record.reasons.iter().filter(|_| record.verdict != "OK") {
         remark(format_args!("loadgen: {}: {reason}", record.verdict));
@@ -197,9 +214,14 @@ fn print_result(record: &RunRecord, json: Option<&Path>, quiet: bool) -> Result<
     Ok(())
 }
 
-/// The first SIGINT or SIGTERM ends the run, which then reports; the second ends the program.
+/// The first SIGINT, SIGTERM or SIGHUP ends the run, which then reports; the second SIGINT or SIGTERM ends the program.
 fn watch_signals() -> Result<Arc<Interrupt>, Error> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let asked: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let mut signals = asked;
+    // Under nohup a run goes on without its terminal.
+    if !is_ignored(Signal::SIGHUP) {
+        signals.add(Signal::SIGHUP);
+    }
     let failed = |error: io::Error| Error::Failed(format!("cannot watch for signals: {error}"));
     // Threads inherit the mask, so that only the watcher receives these signals.
     signals.thread_block().map_err(|error| failed(error.into()))?;
@@ -209,13 +231,22 @@ fn watch_signals() -> Result<Arc<Interrupt>, Error> {
         if signals.wait().is_ok() {
             seen.set();
         }
-        if signals.wait().is_ok() {
+        // A terminal that goes away may send SIGHUP twice: itself, and by the shell.
+        if asked.wait().is_ok() {
             view::leave();
             std::process::exit(INTERRUPTED);
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
     Ok(interrupt)
+}
+
+/// Whether this process was started with `signal` ignored.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal as i32 - 1) & 1 == 1
 }
 
 fn print(text: &str) -> Result<(), Error> {

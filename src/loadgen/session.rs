@@ -13,6 +13,7 @@ use crate::loadgen::count::tally::Tally;
 use crate::loadgen::engine::Engine;
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::Plan;
+use crate::loadgen::plan::peer::Peer;
 use crate::measure::series::IntervalSummary;
 
 /// Empty tallies per thread: one of each kind in use, and one of each with the collector.
@@ -80,9 +81,10 @@ pub fn run(
 
 /// The error of a run whose first connection failed.
 pub fn unreachable(plan: &Plan, control: &Control) -> Error {
-    Error::Failed(format!(
-        "cannot connect to {}; is the server running? (start one with `caffeine --port {}`, or give another URL)",
-        control.unreachable().unwrap_or_default(),
-        plan.target.port
-    ))
+    let unreachable = control.unreachable().unwrap_or_default();
+    let way_out = match plan.peers[..] {
+        [Peer::Unix(_), ..] => "does it listen on this socket?".to_owned(),
+        _ => format!("(start one with `caffeine --port {}`, or give another URL)", plan.target.port),
+    };
+    Error::Failed(format!("cannot connect to {unreachable}; is the server running? {way_out}"))
 }

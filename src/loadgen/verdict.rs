@@ -3,6 +3,7 @@
 use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::{Phase, Tally};
+use crate::loadgen::figures::plural;
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
 
@@ -15,7 +16,7 @@ const UNSENT_SHARE: f64 = 0.02;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `OK`, `CLIENT-BOUND` or `INVALID`.
+    /// `OK`, `CLIENT-BOUND`, `ERRORS`, `FAILED` or `INVALID`.
     pub name: &'static str,
     pub reasons: Vec<String>,
 }
@@ -34,6 +35,12 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
     if !reasons.is_empty() {
         return Verdict { name: "INVALID", reasons };
     }
+    if tally.completed == 0 {
+        return Verdict { name: "FAILED", reasons: vec![all_failed(tally)] };
+    }
+    if let Some(reason) = mostly_errors(tally) {
+        return Verdict { name: "ERRORS", reasons: vec![reason] };
+    }
     if !open_loop && busiest > BUSY_SHARE {
         let reason = format!(
             "a generator thread used {:.0} % of a core (limit {:.0} %): the throughput may be the generator's, not \
@@ -44,6 +51,22 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
         return Verdict { name: "CLIENT-BOUND", reasons: vec![reason] };
     }
     Verdict { name: "OK", reasons }
+}
+
+fn all_failed(tally: &Tally) -> String {
+    let kinds: Vec<_> = tally.failures().map(|(kind, count)| format!("{}: {count}", kind.name())).collect();
+    let kinds = if kinds.is_empty() { "unfinished".into() } else { kinds.join(", ") };
+    format!("none of {} completed ({kinds})", plural(tally.started, "request"))
+}
+
+fn mostly_errors(tally: &Tally) -> Option<String> {
+    let mut errors = tally.statuses();
+    errors.retain(|status, _| status.as_str() >= "400");
+    let count: u64 = errors.values().sum();
+    (count * 2 > tally.completed).then(|| {
+        let kinds: Vec<_> = errors.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+        format!("{count} of {} are errors ({})", plural(tally.completed, "response"), kinds.join(", "))
+    })
 }
 
 fn own_failures(tally: &Tally) -> Vec<String> {
@@ -163,6 +186,27 @@ mod tests {
         assert!(judged(5.0).reasons[0].starts_with("arrivals do not fit the plan"), "{:?}", judged(5.0));
         let dwarfed = tally(10, 2_000_000, 30_000_000);
         assert_eq!(judge(true, &dwarfed, 0.0, Some(&test(9.0))).name, "OK");
+    }
+
+    #[test]
+    fn a_run_of_failures_or_of_error_responses_is_not_ok() {
+        let mut refused = Tally::default();
+        (0..5).for_each(|_| refused.start(None));
+        (0..5).for_each(|_| refused.fail(Failure::ConnectRefused, String::new));
+        let verdict = judge(false, &refused, 0.99, None);
+        assert_eq!(verdict.name, "FAILED");
+        assert_eq!(verdict.reasons, ["none of 5 requests completed (connect-refused: 5)"]);
+        let mut errors = tally(10, 0, 1000);
+        let respond = |tally: &mut Tally, status| {
+            tally.start(None);
+            tally.complete(Answer { status, bytes: 1, worker: None }, Timestamps::default(), 1000);
+        };
+        (0..10).for_each(|_| respond(&mut errors, 404));
+        assert_eq!(name(false, &errors, 0.0), "OK", "half of them");
+        respond(&mut errors, 503);
+        let verdict = judge(false, &errors, 0.99, None);
+        assert_eq!(verdict.name, "ERRORS");
+        assert_eq!(verdict.reasons, ["11 of 21 responses are errors (404: 10, 503: 1)"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub type Histogram = hdrhistogram::Histogram<u64>;
 
 /// Smallest duration told apart, in ns.
 pub const LOWEST_NS: u64 = 1;
-/// Largest duration, in ns: 120 s. Longer ones count as this.
+/// Largest duration that a new histogram has room for, in ns: 120 s. A longer one makes it grow.
 pub const HIGHEST_NS: u64 = 120_000_000_000;
 /// Significant decimal digits: values are exact to 0.1 %.
 pub const DIGITS: u8 = 3;
@@ -26,17 +26,23 @@ pub const DIGITS: u8 = 3;
 #[error("not an HdrHistogram V2 in base64: {0}")]
 pub struct NotAHistogram(String);
 
-/// An empty histogram: about 220 kB, and it never grows.
+/// An empty histogram: about 220 kB, and 8 kB for each doubling of the longest duration beyond [`HIGHEST_NS`].
 ///
 /// # Panics
 /// Never: the bounds are constants that the type accepts.
 pub fn new() -> Histogram {
-    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid")
+    let mut histogram =
+        Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid");
+    histogram.auto(true);
+    histogram
 }
 
-/// Counts one duration; beyond [`HIGHEST_NS`] it counts as that.
+/// Counts one duration, of any length.
 pub fn record(histogram: &mut Histogram, duration_ns: u64) {
-    histogram.saturating_record(duration_ns);
+    if histogram.record(duration_ns.max(LOWEST_NS)).is_err() {
+        // A stranger that may not grow.
+        histogram.saturating_record(duration_ns);
+    }
 }
 
 /// All of them in one.
@@ -48,7 +54,7 @@ pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
 
 /// Adds the counts of `part` to `whole`.
 pub fn add(whole: &mut Histogram, part: &Histogram) {
-    // Same bounds, or (a decoded stranger) brought into them.
+    // Fails only if a stranger has no room and may not grow.
     if !part.is_empty() && whole.add(part).is_err() {
         for step in part.iter_recorded() {
             whole.saturating_record_n(step.value_iterated_to(), step.count_at_value());
@@ -168,11 +174,19 @@ mod tests {
 
         #[test]
         fn merging_equals_counting_together(
-            left in prop::collection::vec(0..HIGHEST_NS, 0..100),
+            left in prop::collection::vec(0..HIGHEST_NS * 3, 0..100),
             right in prop::collection::vec(0..HIGHEST_NS, 0..100),
         ) {
             prop_assert_eq!(merge(&[of(left.clone()), of(right.clone())]), of(left.into_iter().chain(right)));
         }
+    }
+
+    #[test]
+    fn a_duration_beyond_the_first_bound_is_kept() {
+        let hours = of([5_000_000, 150_000_000_000, 3 * 3_600_000_000_000]);
+        assert!((summary(&hours).max_us / 10.8e9 - 1.0).abs() < 0.001, "{:?}", summary(&hours));
+        assert_eq!(summary(&decode(&encode(&hours)).unwrap()), summary(&hours));
+        assert_eq!(summary(&merge([&of([1]), &hours])).max_us, summary(&hours).max_us);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct RunRecord {
     /// What became of connections. Since 2.
     #[serde(default)]
     pub connections: Connections,
-    /// Whether the run was interrupted before its end.
+    /// Whether the run, or the search that it is the answer of, was interrupted before its end.
     #[serde(default)]
     pub interrupted: bool,
     /// Bytes received in complete responses, heads included.
@@ -85,7 +85,8 @@ pub struct RunRecord {
     pub sources: Vec<Source>,
     /// The generator itself.
     pub generator: Generator,
-    /// `OK`, `CLIENT-BOUND` (closed loop, generator thread above 90 % of a core) or `INVALID`.
+    /// `OK`, `CLIENT-BOUND` (closed loop, generator thread above 90 % of a core), `ERRORS` (most responses are 4xx or
+    /// 5xx), `FAILED` (no request completed) or `INVALID`.
     pub verdict: String,
     /// Why the verdict is not `OK`.
     pub reasons: Vec<String>,
@@ -104,8 +105,11 @@ pub struct Expectation {
     pub text: String,
     /// What the run showed, in the unit that `text` uses; absent where there was nothing to tell it by.
     pub value: Option<f64>,
-    /// Whether it was met. Without a value it was not.
+    /// Whether it was met. Without a value, or with too few requests, it was not.
     pub holds: bool,
+    /// Why it could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A search for the highest rate that holds an objective.
@@ -153,8 +157,14 @@ pub struct Probe {
 /// What was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
-    /// The target.
+    /// The target; the first of `urls`.
     pub url: String,
+    /// The number of URLs that requests took in turn, if they came from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<u64>,
+    /// The Unix socket that connections went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<String>,
     /// `closed` or `open`.
     pub model: String,
     /// Connections at once (closed loop), or the upper bound of an open one.

@@ -27,7 +27,7 @@ pub struct IntervalSummary {
     pub failed: u64,
     /// Failures by kind.
     pub errors: BTreeMap<String, u64>,
-    /// Completed per second.
+    /// Completed per second; by chance if `partial`.
     pub rate: f64,
     /// Response times of those completed.
     pub response: Summary,
@@ -41,6 +41,9 @@ pub struct IntervalSummary {
     pub client_bound: bool,
     /// The run was interrupted in this interval, or before it.
     pub interrupted: bool,
+    /// The interval ended with the run, not as planned: its end is that of a request, so that `rate` is no rate.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 /// The percentiles of a phase that a row has.
@@ -72,12 +75,13 @@ pub fn csv_header(kinds: &[&str]) -> String {
     cells.join(",") + "\n"
 }
 
-/// An interval in the CSV form, with its line feed. A phase in which nothing was counted has empty cells.
+/// An interval in the CSV form, with its line feed. A phase in which nothing was counted has empty cells, and so has the
+/// rate of a partial interval.
 pub fn csv_row(interval: &IntervalSummary, kinds: &[&str]) -> String {
     let IntervalSummary { begin_s, end_s, warmup, offered, started, completed, failed, rate, .. } = interval;
     let offered = offered.map(|offered| offered.to_string()).unwrap_or_default();
-    let mut row =
-        format!("{begin_s:.6},{end_s:.6},{warmup},{offered},{started},{completed},{failed},{rate:.3}");
+    let rate = if interval.partial { String::new() } else { format!("{rate:.3}") };
+    let mut row = format!("{begin_s:.6},{end_s:.6},{warmup},{offered},{started},{completed},{failed},{rate}");
     for summary in [&interval.response, &interval.service] {
         for (_, value_us) in percentiles(summary) {
             let cell = if summary.count > 0 { format!("{value_us:.3}") } else { String::new() };
@@ -125,5 +129,10 @@ mod tests {
         ] {
             assert_eq!(columns[name], cell, "{name}");
         }
+        let partial = csv_row(&IntervalSummary { partial: true, ..interval }, &kinds);
+        assert_eq!(
+            header.trim().split(',').zip(partial.trim().split(',')).find(|(name, _)| *name == "rate"),
+            Some(("rate", ""))
+        );
     }
 }

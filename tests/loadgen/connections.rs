@@ -360,7 +360,7 @@ fn usage_errors_of_connection_options_name_the_option() {
         (&["--sources", "127.0.0.x"], "127.0.0.2-127.0.0.33", 2),
         (&["--sources", "192.0.2.1"], "--sources: 192.0.2.1 is not an address of this machine", 1),
         (&["--sources", "::1"], "one is IPv4, the other IPv6", 1),
-        (&["--think", "5"], "no unit", 2),
+        (&["--think", "5x"], "not a time", 2),
         (&["--think", "1s", "-r", "5"], "--think", 2),
         (&["-k", "--requests-per-connection", "3"], "--requests-per-connection", 2),
         (&["--requests-per-connection", "0"], "--requests-per-connection <N>", 2),

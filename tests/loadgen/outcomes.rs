@@ -1,6 +1,6 @@
 //! `loadgen` against scripted servers: responses, stalls, resets, short bodies, garbage.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command as StdCommand, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::scripted::{OK, Scripted, answer, answer_and_hold, answer_and_reset, read_head};
 
-fn loadgen(args: &[&str]) -> Command {
+pub fn loadgen(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     command.args(args);
     command
@@ -58,6 +58,18 @@ fn a_closed_loop_sends_exactly_the_requested_number() {
         }
         assert!(record.duration_s > 0.0 && record.rate > 0.0);
     }
+}
+
+#[test]
+fn the_cpu_time_of_a_number_of_requests_ends_with_the_last_response() {
+    let server = Scripted::new(|mut stream, _| {
+        read_head(&mut stream);
+        std::thread::sleep(Duration::from_millis(200));
+        let _ = stream.write_all(OK);
+    });
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "1"]);
+    assert!(record.generator.busiest_thread < 0.5 && record.generator.cpu_s > 0.0, "{record:#?}");
+    assert_eq!(record.verdict, "OK");
 }
 
 #[test]
@@ -222,41 +234,6 @@ fn connections_that_are_never_accepted_time_out_while_connecting() {
 }
 
 #[test]
-fn method_headers_and_body_reach_the_server() {
-    let server = Scripted::new(|mut stream, _| {
-        let head = read_head(&mut stream);
-        let mut body = [0; 5];
-        let right = head.starts_with("PUT /some/path?q HTTP/1.1\r\n")
-            && head.contains("\r\nX-Test: yes\r\n")
-            && head.contains("\r\nConnection: close\r\n")
-            && head.contains("\r\nContent-Length: 5\r\n")
-            && stream.read_exact(&mut body).is_ok()
-            && &body == b"hello";
-        let _ = stream.write_all(if right { OK } else { b"HTTP/1.1 500 Wrong\r\n\r\n" });
-    });
-    let (record, _) = run(&server.url(), &["-n", "3", "-m", "PUT", "-H", "X-Test: yes", "--body", "hello"]);
-    assert_eq!(record.statuses, [("200".into(), 3)].into(), "{record:#?}");
-}
-
-#[test]
-fn a_large_body_is_sent_completely_and_an_early_response_is_read() {
-    const SIZE: usize = 8 << 20;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("body");
-    std::fs::write(&file, vec![b'x'; SIZE]).unwrap();
-    let server = Scripted::new(|mut stream, number| {
-        read_head(&mut stream);
-        if number == 0 {
-            let mut body = Vec::new();
-            assert_eq!((&mut stream).take(SIZE as u64).read_to_end(&mut body).unwrap(), SIZE);
-        }
-        let _ = stream.write_all(OK);
-    });
-    let (record, _) = run(&server.url(), &["-c", "1", "-n", "2", "--body-file", file.to_str().unwrap()]);
-    assert_eq!((record.completed, record.started), (2, 2), "{record:#?}");
-}
-
-#[test]
 fn the_text_output_names_target_model_and_verdict() {
     let server = Scripted::answering(OK);
     let output = loadgen(&["-c", "2", "-n", "20", "-w", "0s", &server.url()]).assert().success();
@@ -338,7 +315,12 @@ fn usage_errors_name_the_option() {
         (&["-n", "0"], "--requests"),
         (&["-r", "0"], "--rate"),
         (&["-r", "nan"], "--rate"),
-        (&["-d", "10"], "--duration"),
+        (&["-d", "10x"], "--duration"),
+        (&["-r", "-5"], "a rate is from 0 to 1000000 per second"),
+        (&["--resolve", "x:80:127.0.0.1"], "--resolve is about x:80"),
+        (&["--unix-socket", "s", "--sources", "127.0.0.2"], "--sources"),
+        (&["--expect", "p99<5ms", "-n", "20"], "at least 300 requests"),
+        (&["--find-rate", "p99.9<5ms", "-r", "1"], "3300 requests"),
         (&["-d", "0s"], "--duration"),
         (&["--timeout", "0s"], "--timeout"),
         (&["-H", "nonsense"], "-H"),

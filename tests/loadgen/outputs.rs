@@ -143,6 +143,20 @@ fn rows_and_interval_histograms_add_up_to_the_record() {
 }
 
 #[test]
+fn rows_cover_the_measured_time_and_a_partial_one_has_no_rate() {
+    let (server, folder) = (Scripted::answering(OK), Folder::new());
+    let csv = folder.path("a.csv");
+    let args = ["-q", "-w", "0s", "--interval", "100ms", "--csv", &csv];
+    // The only request is over at once.
+    loadgen(&args).args(["-r", "1", "-d", "300ms", &server.url()]).output().unwrap();
+    let text = folder.read("a.csv");
+    let rates: Vec<_> = rows(&text).iter().map(|row| row["rate"].to_owned()).collect();
+    assert_eq!(rates, ["10.000", "0.000", "0.000"], "{text}");
+    loadgen(&args).args(["-n", "3", &server.url()]).assert().success();
+    assert_eq!(rows(&folder.read("a.csv"))[0]["rate"], "");
+}
+
+#[test]
 fn the_csv_columns_are_stable() {
     let (server, folder) = (Scripted::answering(OK), Folder::new());
     loadgen(&["-n", "3", "-w", "0s", "-q", "--csv", &folder.path("a.csv"), &server.url()]).assert().success();

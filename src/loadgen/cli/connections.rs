@@ -1,13 +1,18 @@
 //! Options: connections, threads, source addresses and timeouts.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::value_parser;
+use nix::sys::socket::UnixAddr;
 
 use super::{positive_ns, times};
 use crate::dist::Distribution;
+use crate::loadgen::error::Error;
 use crate::loadgen::plan::connections::{Persistence, Timeouts};
+use crate::loadgen::plan::peer::{Peer, Resolve, resolve};
 use crate::loadgen::plan::sources;
+use crate::loadgen::plan::target::Target;
 
 /// Local addresses, as one value of an option.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +46,14 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "ADDRESSES", value_parser = |text: &str| sources::parse(text).map(Sources))]
     pub sources: Option<Sources>,
 
+    /// Use these addresses for a host and port: the first that answers, such as shop:80:127.0.0.1
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", value_parser = Resolve::parse)]
+    pub resolve: Option<Resolve>,
+
+    /// Connect to this Unix socket; the URL has the path and Host
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sources", "resolve"])]
+    pub unix_socket: Option<PathBuf>,
+
     /// Closed loop: pause between a response and the next request of the same client: 10ms, or random as in exp(10ms),
     /// lognormal(10ms,1.0), bimodal(0.9,1ms,1s)
     #[arg(long, value_name = "TIME|DIST", value_parser = times, conflicts_with = "rate")]
@@ -60,6 +73,33 @@ pub struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
+    /// Where to connect for `target`, and from where.
+    ///
+    /// # Errors
+    /// It cannot be resolved, or not be reached from --sources.
+    pub fn peers(&self, target: &Target) -> Result<(Vec<Peer>, Vec<IpAddr>), Error> {
+        if let Some(path) = &self.unix_socket {
+            let wrong = |error| Error::Usage(format!("--unix-socket {}: {error}", path.display()));
+            UnixAddr::new(path).map_err(wrong)?;
+            return Ok((vec![Peer::Unix(path.clone())], Vec::new()));
+        }
+        let resolved = resolve(target, self.resolve.as_ref());
+        let peers = resolved.map_err(if self.resolve.is_some() { Error::Usage } else { Error::Failed })?;
+        let sources = self.sources.clone().unwrap_or_default().0;
+        let mut why = None;
+        let usable = |peer: &Peer| match peer {
+            Peer::Ip(address) => {
+                sources::verify(&sources, *address).map_err(|error| why.get_or_insert(error).clone()).is_ok()
+            }
+            Peer::Unix(_) => true,
+        };
+        let usable: Vec<_> = peers.into_iter().filter(usable).collect();
+        match why {
+            Some(why) if usable.is_empty() => Err(Error::Failed(format!("--sources: {why}"))),
+            _ => Ok((usable, sources)),
+        }
+    }
+
     pub fn persistence(&self) -> Persistence {
         let requests = if self.keep_alive { u64::MAX } else { self.requests_per_connection.unwrap_or(1) };
         Persistence { requests, client_closes: self.client_closes }
@@ -85,10 +125,12 @@ mod tests {
 
     #[test]
     fn a_pause_is_a_time_or_a_distribution() {
-        for (text, same) in [("10ms", "const(10ms)"), ("exp(1ms)", "exp(1ms)"), ("0s", "const(0s)")] {
+        for (text, same) in
+            [("10ms", "const(10ms)"), ("exp(1ms)", "exp(1ms)"), ("0s", "const(0s)"), ("2", "const(2s)")]
+        {
             assert_eq!(times(text).unwrap(), same.parse().unwrap(), "{text}");
         }
-        for text in ["", "10", "fast", "exp(1)", "exp 1ms"] {
+        for text in ["", "-1", "fast", "exp(1)", "exp 1ms"] {
             assert!(times(text).is_err(), "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! Reads files that the command line names.
+//! Reads files that the command line names; `-` is standard input.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,7 +15,11 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if path == Path::new("-") {
+        io::stdin().lock().take(most + 1).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    }
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it has more than {most} bytes")));
     }

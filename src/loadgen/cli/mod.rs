@@ -13,6 +13,8 @@ mod request;
 mod schedule;
 mod search;
 
+use std::time::Duration;
+
 use connections::ConnectionArgs;
 use merge::MergeArgs;
 use output::OutputArgs;
@@ -20,7 +22,7 @@ use request::RequestArgs;
 use schedule::ScheduleArgs;
 use search::SearchArgs;
 
-use crate::dist::{Distribution, parse_duration};
+use crate::dist::Distribution;
 use crate::loadgen::schedule::parse::duration_ns;
 
 const EXAMPLES: &str = "\
@@ -35,7 +37,9 @@ Examples:
                                  two steps, one row per second in F
   loadgen --replay times.txt --stretch 0.5 URL
                                  recorded arrivals at twice the rate
-  loadgen -n 1000 --json F URL   a thousand requests, the result in F
+  loadgen -n 1000 --json F URL   exactly a thousand requests, the
+                                 result in F
+  loadgen --urls F :8080         the paths of F in turn, on port 8080
   loadgen --find-rate 'p99<5ms' URL
                                  the highest rate at which 99 % of the
                                  responses take less than 5 ms
@@ -54,7 +58,8 @@ have found it. Service time counts from the actual start. Failed
 requests are counted by kind and excluded from the latencies.
 
 A response on a new connection ends when the server closes it; on a kept
-connection it ends with its last byte. If the server closes a kept
+connection, or before the request has been sent whole (413), it ends with
+its last byte. If the server closes a kept
 connection between requests, the next request opens a new one (a
 reconnect). If it closes before the first byte of a response, the request
 fails (closed-before-response); it is not sent again.
@@ -64,6 +69,8 @@ Verdicts:
   CLIENT-BOUND  closed loop, and a thread of loadgen used more than
                 90 % of a core: the throughput may be the generator's,
                 not the server's
+  ERRORS        most responses are 4xx or 5xx
+  FAILED        no request completed
   INVALID       loadgen ran out of descriptors or ports; or no request
                 started in the measured time; or, in an open loop, the
                 send lag's p99 is above 1 ms and above a tenth of the
@@ -85,7 +92,9 @@ Expectations (--expect) and objectives (--find-rate) are METRIC, one of
   errors (or failed), errors.KIND, status.404, status.5xx, completed,
   started, unsent, held, unfinished
             a number or a share: errors<1%, errors.short-body==0
-An expectation with no matching requests fails.
+Several are separated by commas. An expectation with no matching requests
+fails. A percentile needs at least 3/(1-q) requests, p99 300: a run that
+is planned with fewer is refused, one that has fewer in the end fails.
 
 Jobs:
 With --occupy each request asks the server to take a time of its own:
@@ -102,7 +111,8 @@ Search:
 --find-rate multiplies the rate by 4 until the objective is missed,
 bisects, and repeats runs until the answer lies between a rate that
 always met it and one that never did. Unless an objective limits errors,
-errors<1% is added. Each run ends when its last connection is closed.
+errors<1% is added; unless one names statuses, status.5xx<1%. Runs last
+as long as the percentiles need (see Expectations). Each run ends when its last connection is closed.
 A run that is INVALID, or that missed the objective while a thread of
 loadgen used more than 90 % of a core, shows the generator's limit, not
 the server's.
@@ -110,7 +120,8 @@ the server's.
 Live view:
 During the run: a live view on a terminal (NO_COLOR is respected, q ends
 the run early and reports), otherwise a line per interval on standard
-error; with --quiet nothing.
+error, without a rate where the interval ended with the run; with --quiet
+nothing. SIGINT, SIGTERM and SIGHUP end a run as q does.
 
 Exit status:
   0 done   1 failed (connection refused, no request completed, no rate
@@ -122,7 +133,7 @@ const USAGE: &str = "loadgen [OPTIONS] [URL]\n       loadgen merge [OPTIONS] <FI
 /// Generates HTTP load and measures it; by default each request has a new connection.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(group = clap::ArgGroup::new("open_loop").multiple(true))]
-#[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true)]
+#[command(name = "loadgen", version, after_help = EXAMPLES, max_term_width = 80, disable_help_flag = true, allow_negative_numbers = true)]
 #[command(
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
@@ -134,7 +145,7 @@ pub struct Args {
 
     #[arg(
         value_name = "URL",
-        help = "Target: [http://]host[:port][/path][?query]; default http://127.0.0.1:8080/"
+        help = "Target: [http://]host[:port][/path][?query], or :port of this machine; default http://127.0.0.1:8080/. There is no TLS and no HTTP/2"
     )]
     pub url: Option<String>,
 
@@ -180,8 +191,8 @@ fn positive_ns(text: &str) -> Result<u64, String> {
 
 /// Parses a time or a distribution of times.
 fn times(text: &str) -> Result<Distribution, String> {
-    match parse_duration(text) {
-        Ok(time) => Ok(Distribution::Constant(time)),
+    match duration_ns(text) {
+        Ok(ns) => Ok(Distribution::Constant(Duration::from_nanos(ns))),
         Err(_) if text.contains('(') => text.parse(),
         Err(why) => Err(format!("{why}, or as a distribution: exp(10ms)")),
     }

@@ -33,7 +33,7 @@ pub struct OutputArgs {
     pub interval: u64,
 
     /// Print one line per interval on standard error instead of the live view
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long)]
     pub no_live: bool,
 
     /// Print neither text nor progress: only errors and a verdict that is not OK

@@ -1,12 +1,9 @@
-//! The command line as a [`Plan`]: resolves the host, tries the source addresses, and checks that this machine can
-//! carry the plan out.
-
-use std::net::{SocketAddr, ToSocketAddrs as _};
+//! The command line as a [`Plan`], after a check that this machine can carry it out.
 
 use super::Args;
 use crate::loadgen::error::Error;
+use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::target::Target;
-use crate::loadgen::plan::{Plan, sources};
 
 impl Args {
     /// The plan of the run, or of the first run of a search.
@@ -14,21 +11,20 @@ impl Args {
     /// # Errors
     /// Usage, if the options make no sense; failure, if this machine cannot carry it out.
     pub fn plan(&self) -> Result<Plan, Error> {
-        let target = self.url.as_deref().map_or_else(|| Ok(Target::default()), Target::parse);
-        let target = target.map_err(Error::Usage)?;
+        let url = self.url.as_deref().map(Target::parse).transpose().map_err(Error::Usage)?;
+        let targets = self.request.targets(url)?;
         let is_search = self.search.find_rate.is_some();
         let connections = &self.connections;
-        let request = self.request.build(&target)?;
-        let occupy = self.request.times(&target)?;
+        let requests = self.request.build(&targets)?;
+        let occupy = self.request.times(&targets)?;
+        let [target, ..] = &targets[..] else { return Err(Error::Usage("there is no URL".into())) };
         let timeouts = connections.timeouts().map_err(|why| Error::Usage(why.into()))?;
         let timing = if is_search { self.first_of_search()? } else { self.schedule.timing()? };
-        let address = resolve(&target)?;
-        let sources = connections.sources.clone().unwrap_or_default().0;
-        sources::verify(&sources, address).map_err(|why| Error::Failed(format!("--sources: {why}")))?;
+        let (peers, sources) = connections.peers(target)?;
         let plan = Plan {
-            target,
-            address,
-            request,
+            target: target.clone(),
+            peers,
+            requests,
             timing,
             spin: self.schedule.spin,
             seed: self.schedule.seed,
@@ -43,13 +39,6 @@ impl Args {
         };
         plan.fit(connections.connections)
     }
-}
-
-fn resolve(target: &Target) -> Result<SocketAddr, Error> {
-    let (host, port) = (target.host.as_str(), target.port);
-    let failed = |why: String| Error::Failed(format!("cannot resolve the host {host:?}: {why}"));
-    let mut addresses = (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?;
-    addresses.next().ok_or_else(|| failed("it has no address".into()))
 }
 
 #[cfg(test)]
@@ -70,7 +59,7 @@ mod tests {
         assert_eq!(plan.target.url(), DEFAULT_URL);
         assert_eq!((plan.timing.is_open_loop(), plan.connections, plan.threads), (false, 16, 1));
         assert_eq!((plan.timing.duration_ns, plan.timing.requests), (Some(10_000_000_000), None));
-        assert_eq!(plan.request.keep, Plan::default().request.keep);
+        assert_eq!(plan.requests[0].keep, Plan::default().requests[0].keep);
     }
 
     #[test]
@@ -101,7 +90,8 @@ mod tests {
             of(&["--requests-per-connection", "7", "--client-closes"]),
             Persistence { requests: 7, client_closes: true }
         );
-        let request = |args: &[&str]| String::from_utf8(plan(args).unwrap().request.close).unwrap();
+        let request =
+            |args: &[&str]| String::from_utf8(plan(args).unwrap().requests[0].close.clone()).unwrap();
         assert!(request(&[]).contains("Connection: close"));
         for wrong in [&["-k", "--requests-per-connection", "7"][..], &["-k", "--client-closes"]] {
             assert!(Args::try_parse_from([&["loadgen"], wrong].concat()).is_err(), "{wrong:?}");
@@ -148,6 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn requests_take_the_urls_of_a_file_in_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("urls");
+        let paths = |text: &str, url: &[&str]| {
+            std::fs::write(&file, text).unwrap();
+            let plan = plan(&[&["--urls", file.to_str().unwrap()], url].concat())?;
+            let paths = plan.requests.iter().map(|request| request.path.clone()).collect::<Vec<_>>();
+            Ok::<_, Error>((plan.target.authority, paths.join(" ")))
+        };
+        let of = |authority: &str, paths: &str| (authority.to_owned(), paths.to_owned());
+        assert_eq!(paths("/a\n\n# comment\n/b?c\n", &[]).unwrap(), of("127.0.0.1:8080", "/a /b?c"));
+        assert_eq!(
+            paths("http://127.0.0.1:81/a\n127.0.0.1:81/b\n/c", &[]).unwrap(),
+            of("127.0.0.1:81", "/a /b /c")
+        );
+        assert_eq!(paths("/a", &["127.0.0.1:82/ignored"]).unwrap(), of("127.0.0.1:82", "/a"));
+        let refused = |text: &str| paths(text, &[]).unwrap_err().to_string();
+        assert!(refused("/a\nhttp://127.0.0.1:81/").contains("line 2: 127.0.0.1:81 is not 127.0.0.1:8080"));
+        assert!(refused("/a\nhttps://x/").contains("line 2: ") && refused("# nothing\n").contains("no URL"));
+    }
+
+    #[test]
     fn the_first_run_of_a_search_has_the_times_of_its_options() {
         let times = |args: &[&str]| {
             let timing = plan(&[&["--find-rate", "p99<5ms"], args].concat()).unwrap().timing;
@@ -156,7 +168,11 @@ mod tests {
         };
         assert_eq!(times(&[]), (100.0, 600, 2400));
         assert_eq!(times(&["-r", "30", "-w", "1s", "--find-time", "100s"]), (30.0, 1000, 4000));
-        assert_eq!(times(&["-d", "3s", "--find-time", "1s"]), (100.0, 10, 3000));
+        assert_eq!(
+            times(&["-d", "3s", "--find-time", "1s"]),
+            (1320.0, 10, 3000),
+            "a percentile needs requests"
+        );
         assert!(plan(&["--find-rate", "p99<5ms", "-r", "10..20"]).is_err());
     }
 }

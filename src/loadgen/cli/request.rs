@@ -1,11 +1,15 @@
 //! Options: the request.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{input, times};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
 use crate::loadgen::plan::target::{Request, Target, is_token, parse_header};
+
+/// Most bytes of bodies, of all URLs together.
+const MOST_BYTES: usize = 1 << 30;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Request")]
@@ -22,7 +26,7 @@ pub struct RequestArgs {
     #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
     pub body: Option<String>,
 
-    /// File with the body of every request
+    /// File with the body of every request; with - standard input
     #[arg(long, value_name = "FILE")]
     pub body_file: Option<PathBuf>,
 
@@ -30,14 +34,58 @@ pub struct RequestArgs {
     /// exp(5ms), lognormal(5ms,1.0), bimodal(0.9,1ms,10ms); see below
     #[arg(long, value_name = "TIME|DIST", value_parser = times)]
     pub occupy: Option<Distribution>,
+
+    /// File with the URLs of one server, one per line, or paths such as /a?b; requests take them in turn
+    #[arg(long, value_name = "FILE")]
+    pub urls: Option<PathBuf>,
 }
 
 impl RequestArgs {
+    /// The targets of `--urls`, which are of one server: that of `url`, or else of the first; without the option `url`.
+    ///
     /// # Errors
-    /// The URL asks for a time already.
-    pub fn times(&self, target: &Target) -> Result<Option<Distribution>, Error> {
+    /// Usage, if a line is wrong; failure, if the file cannot be read.
+    pub fn targets(&self, url: Option<Target>) -> Result<Vec<Target>, Error> {
+        let Some(path) = &self.urls else { return Ok(vec![url.unwrap_or_default()]) };
+        let shown = path.display();
+        let bytes = input::read(path)
+            .map_err(|error| Error::Failed(format!("cannot read the URLs from {shown}: {error}")))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut server = url;
+        let mut targets = Vec::new();
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let wrong = |why: String| Error::Usage(format!("--urls {shown}, line {number}: {why}"));
+            let server = if line.starts_with('/') {
+                server.get_or_insert_default()
+            } else {
+                server.get_or_insert(Target::parse(line).map_err(wrong)?)
+            };
+            let url =
+                if line.starts_with('/') { format!("{}{line}", server.authority) } else { line.to_owned() };
+            let target = Target::parse(&url).map_err(wrong)?;
+            if (&target.host, target.port) != (&server.host, server.port) {
+                return Err(wrong(format!(
+                    "{} is not {}, and all have to be of one server",
+                    target.authority, server.authority
+                )));
+            }
+            targets.push(target);
+        }
+        if targets.is_empty() {
+            Err(Error::Usage(format!("--urls {shown}: it has no URL")))
+        } else {
+            Ok(targets)
+        }
+    }
+
+    /// # Errors
+    /// A URL asks for a time already.
+    pub fn times(&self, targets: &[Target]) -> Result<Option<Distribution>, Error> {
         match self.occupy {
-            Some(_) if target.asks_for_a_time() => {
+            Some(_) if targets.iter().any(Target::asks_for_a_time) => {
                 Err(Error::Usage("the URL has occupy=TIME already: leave it out, or --occupy".into()))
             }
             times => Ok(times),
@@ -45,8 +93,8 @@ impl RequestArgs {
     }
 
     /// # Errors
-    /// Usage, if it is not HTTP; failure, if the body cannot be read.
-    pub fn build(&self, target: &Target) -> Result<Request, Error> {
+    /// Usage, if it is not HTTP; failure, if the body cannot be read, or its copies for all URLs need too much memory.
+    pub fn build(&self, targets: &[Target]) -> Result<Arc<[Request]>, Error> {
         let body = match &self.body_file {
             None => self.body.clone().map(String::into_bytes),
             Some(path) => Some(input::read(path).map_err(|error| {
@@ -60,6 +108,15 @@ impl RequestArgs {
         }
         let headers = self.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
         let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
-        Ok(Request::new(target, method, &headers, &body.unwrap_or_default()))
+        let body = body.unwrap_or_default();
+        if body.len().saturating_mul(targets.len()) > MOST_BYTES {
+            let why = format!(
+                "{} URLs with a body of {} bytes need too much memory: at most 1 GiB",
+                targets.len(),
+                body.len()
+            );
+            return Err(Error::Failed(why));
+        }
+        Ok(targets.iter().map(|target| Request::new(target, method, &headers, &body)).collect())
     }
 }

@@ -7,7 +7,7 @@ use clap::value_parser;
 use super::{input, positive_ns};
 use crate::loadgen::error::Error;
 use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
-use crate::loadgen::schedule::parse::duration_ns;
+use crate::loadgen::schedule::parse::{WEEK_NS, duration_ns};
 use crate::loadgen::schedule::profile::RateSpec;
 use crate::loadgen::schedule::timing::{DURATION_NS, Shard, StartAt, Timing, WARMUP_NS};
 use crate::loadgen::schedule::trace::Trace;
@@ -43,7 +43,7 @@ pub struct ScheduleArgs {
     #[arg(long, requires = "open_loop", conflicts_with = "find_rate")]
     pub spin: bool,
 
-    /// How long to measure, such as 500ms, 30s, 2m; default 10s, or until --requests are done
+    /// How long to measure, such as 500ms, 30s, 1h30m; a number is seconds; default 10s, or until --requests are done
     #[arg(short, long, value_name = "TIME", value_parser = positive_ns)]
     pub duration: Option<u64>,
 
@@ -51,7 +51,8 @@ pub struct ScheduleArgs {
     #[arg(short = 'n', long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub requests: Option<u64>,
 
-    /// Load before the measured time, not counted; default 1s, or 0s for a replay (whose beginning it is)
+    /// Load before the measured time, not counted; default 1s, but 0s with --requests (no more are sent), and for a replay
+    /// (whose beginning it is)
     #[arg(short, long, value_name = "TIME", value_parser = duration_ns)]
     pub warmup: Option<u64>,
 
@@ -74,7 +75,7 @@ impl ScheduleArgs {
             (None, Some(rate)) => self.paced(rate)?,
             (None, None) => {
                 let duration_ns = self.duration.or(self.requests.is_none().then_some(DURATION_NS));
-                (None, self.warmup.unwrap_or(WARMUP_NS), duration_ns)
+                (None, self.warmup_ns(), duration_ns)
             }
         };
         let requests = self.requests.map(|whole| self.shard.share(whole));
@@ -87,6 +88,10 @@ impl ScheduleArgs {
         Ok(Timing { schedule, duration_ns, warmup_ns, requests, shard: self.shard, start_ns })
     }
 
+    fn warmup_ns(&self) -> u64 {
+        self.warmup.unwrap_or(if self.requests.is_some() { 0 } else { WARMUP_NS })
+    }
+
     fn paced(&self, rate: &RateSpec) -> Result<(Option<Schedule>, u64, Option<u64>), Error> {
         if rate.length_ns().is_some() && self.duration.is_some() {
             let why = "the lengths in --rate are the duration: leave out --duration, or the lengths";
@@ -95,9 +100,17 @@ impl ScheduleArgs {
         // A rate that changes needs a time to change in.
         let needs_one = self.requests.is_none() || !rate.is_constant();
         let duration_ns = rate.length_ns().or(self.duration).or(needs_one.then_some(DURATION_NS));
-        let warmup_ns = self.warmup.unwrap_or(WARMUP_NS);
+        let warmup_ns = self.warmup_ns();
         let profile = rate.profile(warmup_ns, duration_ns);
         let schedule = Schedule::Rate { arrivals: self.arrivals, profile, seed: self.seed };
+        if let Some(requests) = self.requests.filter(|_| duration_ns.is_none())
+            && schedule.span_s(warmup_ns, requests - 1).is_none_or(|span_s| span_s > WEEK_NS as f64 / 1e9)
+        {
+            let why = format!(
+                "-n {requests} at this --rate takes longer than a week; raise it, or give --duration"
+            );
+            return Err(Error::Usage(why));
+        }
         Ok((Some(schedule), warmup_ns, duration_ns))
     }
 
@@ -164,6 +177,19 @@ mod tests {
         assert_eq!(length(&["-d", "2s"]), (0, Some(2 * S)));
         assert!(usage(&["--replay", file, "-w", "4s"]).contains("leaves nothing"));
         assert_eq!(timing(&["--replay", "/nonexistent/times"]).unwrap_err().exit_code(), 1);
+    }
+
+    #[test]
+    fn a_number_of_requests_has_no_warm_up_unless_asked_for() {
+        let warmup = |args: &[&str]| timing(args).unwrap().warmup_ns;
+        assert_eq!((warmup(&["-n", "5"]), warmup(&["-n", "5", "-r", "9"])), (0, 0));
+        assert_eq!((warmup(&["-n", "5", "-w", "1"]), warmup(&[]), warmup(&["-r", "9"])), (S, S, S));
+    }
+
+    #[test]
+    fn requests_that_would_take_for_ever_are_refused() {
+        assert!(usage(&["-n", "2", "-r", "1e-11"]).contains("longer than a week"));
+        assert!(timing(&["-n", "2", "-r", "1e-11", "-d", "1s"]).is_ok());
     }
 
     #[test]

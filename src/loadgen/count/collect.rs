@@ -47,6 +47,16 @@ pub struct Snapshot<'a> {
     pub start_unix_ns: u64,
 }
 
+/// The place of an interval, on the clock of the window.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    index: u64,
+    begin: u64,
+    end: u64,
+    /// It ends with the run, not by the plan.
+    partial: bool,
+}
+
 /// An interval that not all threads have passed.
 #[derive(Debug, Default)]
 struct Pending {
@@ -142,7 +152,13 @@ impl<'a> Collector<'a> {
     /// and when the first request was due, in ns since 1970.
     pub fn finish(mut self, observe: &mut dyn FnMut(&Snapshot<'_>)) -> (Tally, Vec<IntervalSummary>, u64) {
         if let Some(intervals) = self.intervals {
-            let last = self.until;
+            // Where the last arrival comes long before the end of the measured time, the rest is empty, not missing.
+            let planned = match intervals.window().end {
+                u64::MAX => 0,
+                _ if self.plan.timing.requests.is_some() || self.control.is_stopped() => 0,
+                end => end,
+            };
+            let last = self.until.max(planned);
             // A thread that skipped intervals has left some without a batch.
             while self.first < intervals.index(last) {
                 self.complete_first(&intervals, last, observe);
@@ -162,15 +178,16 @@ impl<'a> Collector<'a> {
         let index = self.first;
         self.first += 1;
         let Pending { measured, warmup } = self.pending.pop_front().unwrap_or_default();
-        let (begin, end) = intervals.bounds(index);
-        let end = end.min(last).max(begin);
+        let (begin, whole) = intervals.bounds(index);
+        let end = whole.min(last).max(begin);
+        let span = Span { index, begin, end, partial: end < whole };
         let (early, due) = self.offered(end);
         let is_warmup = intervals.is_warmup(index);
         if is_warmup || warmup.is_some() {
-            self.emit(intervals.window(), (index, begin, end), true, warmup, early, observe);
+            self.emit(intervals.window(), span, true, warmup, early, observe);
         }
         if !is_warmup {
-            self.emit(intervals.window(), (index, begin, end), false, measured, due, observe);
+            self.emit(intervals.window(), span, false, measured, due, observe);
         }
     }
 
@@ -183,7 +200,7 @@ impl<'a> Collector<'a> {
     fn emit(
         &mut self,
         window: Window,
-        (index, begin, end): (u64, u64, u64),
+        Span { index, begin, end, partial }: Span,
         warmup: bool,
         tally: Option<(Box<Tally>, usize)>,
         offered: u64,
@@ -203,6 +220,7 @@ impl<'a> Collector<'a> {
             busiest_thread,
             client_bound: !paced && busiest_thread > BUSY_SHARE,
             interrupted: self.control.is_interrupted(),
+            partial,
             ..summarise(&interval, paced)
         };
         let (plan, total, start_unix_ns) = (self.plan, &self.total, self.start_unix_ns);

@@ -38,7 +38,8 @@ impl CpuMeter {
         Self { window, begin: None, end: None }
     }
 
-    /// Takes a reading if the measured time has begun or ended by `now`; with `is_over` it ends early.
+    /// Takes a reading if the measured time has begun or ended by `now`; `is_over`: the last response is there, which
+    /// ends it early.
     ///
     /// # Errors
     /// Those of [`thread_cpu_ns`].

@@ -72,7 +72,8 @@ impl Failure {
     pub fn of_connect(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ECONNRESET | libc::EPIPE) => Self::ResetBeforeResponse,
-            Some(libc::ECONNREFUSED) => Self::ConnectRefused,
+            // EAGAIN: the accept queue of a Unix socket is full.
+            Some(libc::ECONNREFUSED | libc::EAGAIN) => Self::ConnectRefused,
             Some(libc::ETIMEDOUT) => Self::ConnectTimeout,
             Some(libc::EMFILE | libc::ENFILE) => Self::NoDescriptors,
             Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Self::NoPorts,

@@ -1,15 +1,19 @@
 //! The sockets of the engine: connecting, sending, receiving, closing. `slot` interprets the bytes.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
-use nix::sys::socket::sockopt::IpBindAddressNoPort;
-use nix::sys::socket::{MsgFlags, SockFlag, SockType, bind, connect, recv, send, setsockopt, socket};
+use nix::sys::socket::sockopt::{IpBindAddressNoPort, Linger};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike as _, SockaddrStorage, UnixAddr, bind, connect,
+    recv, send, setsockopt, socket,
+};
 
 use super::slot::Step;
 use super::{Connection, Engine};
+use crate::loadgen::plan::peer::Peer;
 use crate::sys::client::total_retransmits;
 use crate::sys::clock::monotonic_ns;
 
@@ -23,6 +27,39 @@ const STALE_NS: u64 = 1_000_000;
 /// Epoll reports the rest again.
 const MOST_READS: usize = 8;
 
+/// A peer as the kernel knows it.
+#[derive(Debug)]
+pub(super) enum Address {
+    Ip(SockaddrStorage),
+    Unix(UnixAddr),
+}
+
+impl Address {
+    /// # Errors
+    /// The path of a Unix socket is too long.
+    pub fn of(peer: &Peer) -> io::Result<Self> {
+        Ok(match peer {
+            Peer::Ip(address) => Self::Ip(SockaddrStorage::from(*address)),
+            Peer::Unix(path) => Self::Unix(UnixAddr::new(path)?),
+        })
+    }
+
+    fn socket(&self) -> nix::Result<OwnedFd> {
+        let family = match self {
+            Self::Ip(address) => address.family().unwrap_or(AddressFamily::Inet),
+            Self::Unix(_) => AddressFamily::Unix,
+        };
+        socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    }
+
+    fn connect(&self, socket: &OwnedFd) -> nix::Result<()> {
+        match self {
+            Self::Ip(address) => connect(socket.as_raw_fd(), address),
+            Self::Unix(address) => connect(socket.as_raw_fd(), address),
+        }
+    }
+}
+
 /// The events to wait for, given whether the request has been sent completely.
 fn interest(sent: bool) -> EpollFlags {
     let read = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
@@ -33,10 +70,11 @@ impl Engine<'_> {
     /// Connects and sends. On loopback `connect` completes at once and the request can be sent; elsewhere `send` returns
     /// EAGAIN, and epoll reports when to continue.
     pub(super) fn open(&mut self, index: usize) -> io::Result<()> {
-        let Connection { slot, socket: place, sized } = &mut self.connections[index];
-        let request = Connection::request(self.plan, slot, sized);
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let socket = place.insert(socket(self.family, SockType::Stream, flags, None)?);
+        let Connection { slot, socket: place, sized, number, address: used } = &mut self.connections[index];
+        let request = Connection::request(self.plan, slot, sized, *number);
+        let address = &self.addresses[self.address];
+        *used = self.address;
+        let socket = place.insert(address.socket()?);
         self.open += 1;
         if !self.sources.is_empty() {
             // The port is chosen by `connect`, which knows the peer: one port can serve several peers.
@@ -44,7 +82,7 @@ impl Engine<'_> {
             bind(socket.as_raw_fd(), &self.sources[self.next_source % self.sources.len()])?;
             self.next_source = self.next_source.wrapping_add(1);
         }
-        match connect(socket.as_raw_fd(), &self.address) {
+        match address.connect(socket) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }
@@ -81,10 +119,11 @@ impl Engine<'_> {
 
     /// Sends on an open connection.
     pub(super) fn send_kept(&mut self, index: usize) -> io::Result<()> {
-        let Connection { slot, socket: Some(socket), sized } = &mut self.connections[index] else {
+        let Connection { slot, socket: Some(socket), sized, number, .. } = &mut self.connections[index]
+        else {
             return Ok(());
         };
-        let request = Connection::request(self.plan, slot, sized);
+        let request = Connection::request(self.plan, slot, sized, *number);
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
                 let _ = slot.sent(sent, slot.timestamps().started);
@@ -116,10 +155,11 @@ impl Engine<'_> {
     /// Sends the rest. An error while connecting fails the request; after that the response decides, which may have come
     /// before the whole request was sent.
     fn send_rest(&mut self, index: usize) -> io::Result<()> {
-        let Connection { slot, socket: Some(socket), sized } = &mut self.connections[index] else {
+        let Connection { slot, socket: Some(socket), sized, number, .. } = &mut self.connections[index]
+        else {
             return Ok(());
         };
-        let request = Connection::request(self.plan, slot, sized);
+        let request = Connection::request(self.plan, slot, sized, *number);
         let from = request.len() - slot.unsent();
         let stood = slot.is_connected();
         let mut step = Step::Wait;
@@ -211,6 +251,10 @@ impl Engine<'_> {
     pub(super) fn close(&mut self, index: usize) {
         if let Some(socket) = self.connections[index].socket.take() {
             self.open -= 1;
+            // What the peer does not read would keep the socket in the kernel: reset the connection.
+            if self.connections[index].slot.unsent() > 0 {
+                let _ = setsockopt(&socket, Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+            }
             // Unlike drop, this makes no extra system call in builds with debug assertions.
             let _ = nix::unistd::close(socket);
         }

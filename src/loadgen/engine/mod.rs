@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
-use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
+use nix::sys::socket::SockaddrStorage;
 
 use crate::dist::{Sampler, mix};
 use crate::loadgen::control::Control;
@@ -31,6 +31,7 @@ use crate::loadgen::schedule::cursor::Cursor;
 use crate::loadgen::schedule::jobs::Jobs;
 use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
+use link::Address;
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
 
@@ -53,16 +54,20 @@ struct Connection {
     socket: Option<OwnedFd>,
     /// The request, if each has a size of its own.
     sized: Vec<u8>,
+    /// Which of the plan's requests it sends.
+    number: usize,
+    /// Which of the addresses it was opened to.
+    address: usize,
 }
 
 impl Connection {
-    /// The bytes of the request under way.
-    fn request<'b>(plan: &'b Plan, slot: &Slot, sized: &'b [u8]) -> &'b [u8] {
+    /// The bytes of the request under way, which is the plan's of this `number`.
+    fn request<'b>(plan: &'b Plan, slot: &Slot, sized: &'b [u8], number: usize) -> &'b [u8] {
         let asks_close = slot.is_last() && !plan.persistence.client_closes;
         match () {
             () if !sized.is_empty() => sized,
-            () if asks_close => &plan.request.close,
-            () => &plan.request.keep,
+            () if asks_close => &plan.requests[number].close,
+            () => &plan.requests[number].keep,
         }
     }
 }
@@ -73,11 +78,13 @@ pub struct Engine<'a> {
     control: &'a Control,
     thread: usize,
     waiter: Waiter,
-    address: SockaddrStorage,
-    family: AddressFamily,
+    /// Where to connect, and which of them is in use: the first that answered.
+    addresses: Vec<Address>,
+    address: usize,
     /// Local addresses, used in turn; empty: the kernel chooses.
     sources: Vec<SockaddrStorage>,
     next_source: usize,
+    next_request: usize,
     cursor: Cursor,
     window: Window,
     connections: Vec<Connection>,
@@ -114,11 +121,14 @@ impl<'a> Engine<'a> {
         };
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
         let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
-        let address = SockaddrStorage::from(plan.address);
+        let addresses = plan.peers.iter().map(Address::of).collect::<io::Result<Vec<_>>>();
+        let is_head = plan.requests[0].is_head();
         let connection = || Connection {
-            slot: Slot::new(plan.request.is_head, plan.persistence),
+            slot: Slot::new(is_head, plan.persistence),
             socket: None,
             sized: Vec::new(),
+            number: 0,
+            address: 0,
         };
         let connections: Vec<_> = (0..share.connections).map(|_| connection()).collect();
         let source = |ip: &IpAddr| SockaddrStorage::from(std::net::SocketAddr::new(*ip, 0));
@@ -130,10 +140,11 @@ impl<'a> Engine<'a> {
             control,
             thread: share.thread as usize,
             waiter: waiter?,
-            family: address.family().unwrap_or(AddressFamily::Inet),
-            address,
+            addresses: addresses?,
+            address: 0,
             sources: plan.sources.iter().map(source).collect(),
             next_source: share.thread as usize,
+            next_request: share.thread as usize * plan.requests.len() / share.threads as usize,
             cursor: Cursor::new(&plan.timing, share, window),
             window,
             free: (0..connections.len()).rev().collect(),
@@ -164,9 +175,10 @@ impl<'a> Engine<'a> {
         let mut meter = CpuMeter::new(self.window);
         let paced = self.plan.timing.is_open_loop();
         loop {
+            // Before the first request, which the measured time may begin with.
+            meter.read(monotonic_ns(), false)?;
             self.launch();
             let now = monotonic_ns();
-            meter.read(now, self.cursor.is_over())?;
             self.publish();
             self.recorder.tick(now);
             if self.control.is_stopped() || (self.cursor.is_over() && self.busy == 0) {
@@ -252,11 +264,13 @@ impl<'a> Engine<'a> {
 
     /// Prepares the request of a slot that has begun.
     fn load(&mut self, index: usize, counted: bool) {
-        let Connection { slot, sized, .. } = &mut self.connections[index];
+        let Connection { slot, sized, number, .. } = &mut self.connections[index];
+        *number = self.next_request;
+        self.next_request = (self.next_request + 1) % self.plan.requests.len();
         if let Some(jobs) = &mut self.jobs {
-            write_sized(Connection::request(self.plan, slot, &[]), jobs.next_size(counted), sized);
+            write_sized(Connection::request(self.plan, slot, &[], *number), jobs.next_size(counted), sized);
         }
-        slot.load(Connection::request(self.plan, slot, sized).len());
+        slot.load(Connection::request(self.plan, slot, sized, *number).len());
     }
 
     fn follow(&mut self, index: usize, step: Step) {
@@ -284,11 +298,26 @@ impl<'a> Engine<'a> {
     }
 
     fn fail_connect(&mut self, index: usize, error: &io::Error) {
-        let (failure, address) = (Failure::of_connect(error), self.plan.address);
-        if matches!(failure, Failure::ConnectRefused | Failure::ConnectFailed) && !self.connected_once {
-            self.control.give_up(|| format!("{address}: {error}"));
+        let failure = Failure::of_connect(error);
+        let unconnected = matches!(failure, Failure::ConnectRefused | Failure::ConnectFailed);
+        if unconnected && self.next_address(index) {
+            self.close(index);
+            return self.open(index).unwrap_or_else(|error| self.fail_connect(index, &error));
+        }
+        if unconnected && !self.connected_once {
+            let peers: Vec<_> = self.plan.peers.iter().map(ToString::to_string).collect();
+            self.control.give_up(|| format!("{}: {error}", peers.join(", ")));
         }
         self.fail(index, failure, || error.to_string());
+    }
+
+    /// Whether there is another address to try than the one that failed. The first that answers stays in use.
+    fn next_address(&mut self, index: usize) -> bool {
+        let failed = self.connections[index].address;
+        if !self.connected_once && failed == self.address && self.address + 1 < self.addresses.len() {
+            self.address += 1;
+        }
+        failed < self.address
     }
 
     fn fail(&mut self, index: usize, failure: Failure, detail: impl FnOnce() -> String) {
@@ -347,6 +376,9 @@ impl<'a> Engine<'a> {
     fn expire(&mut self, now: u64) {
         for index in 0..self.connections.len() {
             if let Some(failure) = self.connections[index].slot.overdue(now, &self.plan.timeouts) {
+                if failure == Failure::ConnectTimeout {
+                    self.next_address(index);
+                }
                 self.fail(index, failure, String::new);
             }
         }

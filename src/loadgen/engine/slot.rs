@@ -135,10 +135,14 @@ impl Slot {
         }
     }
 
-    /// Completes the request before its connection ends, if the connection will be reused or the client closes it.
+    /// Completes the request before its connection ends, if the connection will be reused or the client closes it, or if
+    /// the response came before the request was sent: then the server will not read the rest (RFC 9112, section 9.3).
     fn settle(&mut self, now: u64) -> Step {
-        if self.unsent > 0 || self.reset || !self.exchange.is_whole() {
+        if self.reset || !self.exchange.is_whole() {
             return Step::Wait;
+        }
+        if self.unsent > 0 {
+            return self.complete(false, now);
         }
         let keep = !self.is_last() && self.exchange.is_reusable();
         let done = keep || (self.is_last() && self.persistence.client_closes);

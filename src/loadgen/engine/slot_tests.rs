@@ -124,19 +124,21 @@ fn more_than_the_response_is_a_bad_one_and_ends_the_connection() {
 }
 
 #[test]
-fn an_early_answer_lets_the_request_be_sent_to_its_end_before_the_next() {
+fn a_whole_answer_ends_a_request_that_is_not_sent_yet_and_its_connection() {
     let mut slot = Slot::new(false, KEEP);
     slot.begin(0, 1, true);
     slot.load(100);
     slot.connect(2);
     slot.sent(50, 2);
-    assert_eq!(slot.receive(OK, 3), Step::Wait);
-    assert_eq!(slot.sent(50, 4), Step::Complete { keep: true });
-    slot.begin(5, 5, true);
+    assert_eq!(slot.receive(&OK[..20], 3), Step::Wait);
+    assert_eq!(slot.receive(&OK[20..], 3), Step::Complete { keep: false });
+    assert_eq!(slot.begin(5, 5, true), Begin::Open { again: false });
     slot.load(100);
+    slot.connect(5);
     slot.sent(50, 5);
-    assert_eq!(slot.receive(OK, 6), Step::Wait);
+    assert_eq!(slot.receive(&OK[..20], 6), Step::Wait);
     slot.cut();
+    assert_eq!(slot.receive(&OK[20..], 6), Step::Wait, "a reset connection is read to its end");
     assert_eq!(slot.end(true), Step::Complete { keep: false }, "the whole answer had arrived");
 }
 

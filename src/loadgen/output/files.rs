@@ -1,8 +1,9 @@
 //! Output files. They are opened before the first request, so that no run is lost to a path that cannot be written,
 //! and truncated only when there is something to write.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::loadgen::count::collect::Snapshot;
@@ -13,10 +14,12 @@ use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::RunRecord;
 use crate::measure::{hlog, series};
 
+/// A file. One that did not exist before is removed again if nothing was written to it.
 #[derive(Debug)]
 struct Out {
     path: PathBuf,
     file: File,
+    created: bool,
     begun: bool,
     failure: Option<io::Error>,
 }
@@ -31,9 +34,20 @@ impl Out {
             }
             return Err(Error::Usage(format!("{option} - is not supported; give a file, or /dev/stdout")));
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let open =
+            |new| OpenOptions::new().write(true).create(true).create_new(new).truncate(false).open(&path);
+        let (file, created) = match open(true) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => (open(false), false),
+            file => (file, true),
+        };
         let file = file.map_err(|error| unwritable(&path, &error))?;
-        Ok(Some(Self { path, file, begun: false, failure: None }))
+        Ok(Some(Self { path, file, created, begun: false, failure: None }))
+    }
+
+    /// Which file it is, whatever its name. A device such as /dev/null can take several outputs.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let about = self.file.metadata().ok().filter(Metadata::is_file)?;
+        Some((about.dev(), about.ino()))
     }
 
     /// Appends; [`close`](Self::close) returns the first failure, after which nothing is written.
@@ -49,19 +63,37 @@ impl Out {
         self.failure = self.file.write_all(text.as_bytes()).err();
     }
 
-    fn close(self) -> Result<(), Error> {
-        self.failure.map_or(Ok(()), |error| Err(unwritable(&self.path, &error)))
+    fn close(mut self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), |error| Err(unwritable(&self.path, &error)))
     }
 }
 
-fn check_distinct(named: &[(&str, Option<&Path>)]) -> Result<(), Error> {
-    for (at, (option, path)) in named.iter().enumerate() {
-        // A device such as /dev/null can take both.
-        let Some(path) = path.filter(|path| !path.exists() || path.is_file()) else { continue };
-        if let Some((other, _)) = named[..at].iter().find(|(_, other)| *other == Some(path)) {
-            let shown = path.display();
+impl Drop for Out {
+    fn drop(&mut self) {
+        if self.created && !self.begun {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Refuses options that name one file, however each spells it, or one that is read.
+fn check_distinct(outs: &[(&str, Option<Out>)], inputs: &[&Path]) -> Result<(), Error> {
+    let files = || outs.iter().filter_map(|(option, out)| out.as_ref().map(|out| (option, out)));
+    for (at, (option, out)) in files().enumerate() {
+        let same = |other: &Out| out.identity().is_some() && other.identity() == out.identity();
+        if let Some((other, _)) = files().take(at).find(|(_, other)| same(other)) {
+            let shown = out.path.display();
             return Err(Error::Usage(format!(
                 "{other} and {option} both name {shown}; give each its own file"
+            )));
+        }
+        let is_same = |input: &&&Path| {
+            fs::metadata(input).is_ok_and(|about| out.identity() == Some((about.dev(), about.ino())))
+        };
+        if let Some(input) = inputs.iter().find(is_same) {
+            let shown = input.display();
+            return Err(Error::Usage(format!(
+                "{option} would overwrite {shown}, which is read; give another file"
             )));
         }
     }
@@ -79,6 +111,8 @@ pub struct Paths<'a> {
     pub hgrm: Option<&'a Path>,
     pub csv: Option<&'a Path>,
     pub hlog: Option<&'a Path>,
+    /// Files that are read.
+    pub inputs: &'a [&'a Path],
 }
 
 /// All files of one result.
@@ -94,13 +128,16 @@ impl Files {
     /// Opens the files that `paths` name; the rest stays unwritten.
     ///
     /// # Errors
-    /// Two options name one file, or a file cannot be written.
+    /// Two options name one file, or one that is read, or a file cannot be written.
     pub fn open(paths: Paths<'_>) -> Result<Self, Error> {
-        let Paths { json, hgrm, csv, hlog } = paths;
-        let named = [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)];
-        check_distinct(&named)?;
-        let [json, hgrm, csv, hlog] = named.map(|(option, path)| Out::open(option, path));
-        Ok(Self { json: json?, hgrm: hgrm?, csv: csv?, hlog: hlog? })
+        let Paths { json, hgrm, csv, hlog, inputs } = paths;
+        let mut outs = [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)]
+            .into_iter()
+            .map(|(option, path)| Ok((option, Out::open(option, path)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        check_distinct(&outs, inputs)?;
+        let mut next = || outs.remove(0).1;
+        Ok(Self { json: next(), hgrm: next(), csv: next(), hlog: next() })
     }
 
     /// Writes an interval.
@@ -205,6 +242,34 @@ mod tests {
             assert!(text.ends_with("#[Interrupted]\n#[Verdict: CLIENT-BOUND; busy]\n"), "{name}: {text}");
         }
         assert!(std::fs::read_to_string(path("csv")).unwrap().contains(",client_bound,interrupted,"));
+    }
+
+    #[test]
+    fn one_file_under_two_names_is_refused_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let open = |json: &Path, csv: &Path| {
+            Files::open(Paths { json: Some(json), csv: Some(csv), ..Paths::default() }).map(drop)
+        };
+        let other = path("x/../a").to_str().unwrap().replace("x/../", "./");
+        assert_eq!(open(&path("a"), Path::new(&other)).unwrap_err().exit_code(), 2);
+        assert!(!path("a").exists(), "nothing is left behind");
+        fs::write(path("b"), "old").unwrap();
+        fs::hard_link(path("b"), path("c")).unwrap();
+        std::os::unix::fs::symlink(path("b"), path("d")).unwrap();
+        for name in ["c", "d"] {
+            let why = open(&path("b"), &path(name)).unwrap_err().to_string();
+            assert!(why.contains("--json and --csv both name"), "{why}");
+        }
+        assert_eq!(fs::read_to_string(path("b")).unwrap(), "old");
+        let input = path("b");
+        let inputs = [input.as_path()];
+        let error =
+            Files::open(Paths { json: Some(&path("d")), inputs: &inputs, ..Paths::default() }).unwrap_err();
+        assert!(error.to_string().contains("--json would overwrite"), "{error}");
+        open(&path("a"), &path("e")).unwrap();
+        assert!(!path("a").exists(), "without a result there is no file");
+        open(Path::new("/dev/null"), Path::new("/dev/null")).unwrap();
     }
 
     #[test]

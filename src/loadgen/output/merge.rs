@@ -11,7 +11,7 @@ use crate::measure::record::{self, Clock, RunRecord, Source};
 /// Largest distance between the starts of the shards of one run, in seconds.
 const APART_S: f64 = 1.0;
 /// Verdicts, the worst last.
-const VERDICTS: [&str; 3] = ["OK", "CLIENT-BOUND", "INVALID"];
+const VERDICTS: [&str; 5] = ["OK", "CLIENT-BOUND", "ERRORS", "FAILED", "INVALID"];
 
 /// The name of a file and its record.
 pub type Named = (String, RunRecord);
@@ -36,10 +36,11 @@ pub fn misfits(records: &[Named]) -> Vec<String> {
 }
 
 /// What the shards of one plan have in common.
-fn facts(plan: &record::Plan) -> [(&'static str, String); 13] {
+fn facts(plan: &record::Plan) -> [(&'static str, String); 14] {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
     [
         ("the target", plan.url.clone()),
+        ("the socket", shown(&plan.unix_socket)),
         ("the loop", plan.model.clone()),
         ("the rate", shown(&plan.profile)),
         ("the kind of arrivals", shown(&plan.arrivals)),
@@ -91,13 +92,10 @@ pub fn merge(
     let histograms = merged_histograms(records)?;
     let first = &records[0].1;
     let all = || records.iter().map(|(_, record)| record);
-    // Files may hold any number: sums must not overflow.
-    let sum = |of: fn(&RunRecord) -> u64| all().map(of).fold(0, u64::saturating_add);
-    let rates = |of: fn(&RunRecord) -> Option<f64>| all().map(of).sum::<Option<f64>>();
-    let maps = |of: fn(&RunRecord) -> &BTreeMap<String, u64>| added(all().map(of));
     let own_reasons = records
         .iter()
         .flat_map(|(file, record)| record.reasons.iter().map(move |reason| format!("{file}: {reason}")));
+    let generators = || all().map(|record| &record.generator);
     let merged = RunRecord {
         schema: record::SCHEMA,
         version: first.version.clone(),
@@ -105,44 +103,59 @@ pub fn merge(
             .into(),
         plan: plan(records),
         duration_s: all().map(|record| record.duration_s).fold(0.0, f64::max),
-        started: sum(|record| record.started),
-        completed: sum(|record| record.completed),
         rate: all().map(|record| record.rate).sum(),
-        offered_rate: rates(|record| record.offered_rate),
+        offered_rate: all().map(|record| record.offered_rate).sum(),
         sent_rate: all().map(|record| record.sent_rate).sum(),
-        held: sum(|record| record.held),
-        unsent: sum(|record| record.unsent),
-        unfinished: sum(|record| record.unfinished),
-        connections: all().fold(record::Connections::default(), |mut whole, record| {
-            whole.add(&record.connections);
-            whole
-        }),
         interrupted: all().any(|record| record.interrupted),
-        bytes: sum(|record| record.bytes),
-        errors: maps(|record| &record.errors),
         examples: all().rev().flat_map(|record| record.examples.clone()).collect(),
-        statuses: maps(|record| &record.statuses),
-        workers: maps(|record| &record.workers),
         latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
         histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
-        intervals: Vec::new(),
-        expectations: Vec::new(),
-        search: None,
         arrivals_test: all()
             .filter_map(|record| record.arrivals_test.clone())
             .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),
         clock: clock(records),
         sources: records.iter().map(|(file, record)| source(file, record)).collect(),
         generator: record::Generator {
-            threads: sum(|record| record.generator.threads),
-            cpu_s: all().map(|record| record.generator.cpu_s).sum(),
-            busiest_thread: all().map(|record| record.generator.busiest_thread).fold(0.0, f64::max),
+            threads: generators().map(|one| one.threads).fold(0, u64::saturating_add),
+            cpu_s: generators().map(|one| one.cpu_s).sum(),
+            busiest_thread: generators().map(|one| one.busiest_thread).fold(0.0, f64::max),
         },
         verdict: worst(all().map(|record| record.verdict.as_str()), !misfits.is_empty()).into(),
         reasons: misfits.into_iter().chain(own_reasons).collect(),
+        ..counts(records)
     };
     let response = histograms.into_iter().find(|(name, _)| name == "response");
     Ok((merged, response.map_or_else(histogram::new, |(_, response)| response)))
+}
+
+/// The counts, added up.
+fn counts(records: &[Named]) -> RunRecord {
+    let mut whole = RunRecord::default();
+    for (_, record) in records {
+        // Files may hold any number: sums must not overflow.
+        for (mine, theirs) in [
+            (&mut whole.started, record.started),
+            (&mut whole.completed, record.completed),
+            (&mut whole.held, record.held),
+            (&mut whole.unsent, record.unsent),
+            (&mut whole.unfinished, record.unfinished),
+            (&mut whole.bytes, record.bytes),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        whole.connections.add(&record.connections);
+        for (mine, theirs) in [
+            (&mut whole.errors, &record.errors),
+            (&mut whole.statuses, &record.statuses),
+            (&mut whole.workers, &record.workers),
+        ] {
+            for (name, count) in theirs {
+                let mine = mine.entry(name.clone()).or_default();
+                *mine = mine.saturating_add(*count);
+            }
+        }
+    }
+    whole
 }
 
 fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (String, NotAHistogram)> {
@@ -154,15 +167,6 @@ fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (
         }
     }
     Ok(merged)
-}
-
-fn added<'a>(maps: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
-    let mut whole = BTreeMap::new();
-    for (name, count) in maps.flatten() {
-        let mine: &mut u64 = whole.entry(name.clone()).or_default();
-        *mine = mine.saturating_add(*count);
-    }
-    whole
 }
 
 fn plan(records: &[Named]) -> record::Plan {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::loadgen::count::cpu::ThreadUse;
 use crate::loadgen::count::tally::{PHASES, Tally};
 use crate::loadgen::plan::Plan;
+use crate::loadgen::plan::peer::Peer;
 use crate::loadgen::session::Findings;
 use crate::loadgen::verdict::judge;
 use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
@@ -149,6 +150,11 @@ fn plan_record(plan: &Plan) -> record::Plan {
     }
     record::Plan {
         url: plan.target.url(),
+        urls: Some(plan.requests.len() as u64).filter(|urls| *urls > 1),
+        unix_socket: plan.peers.iter().find_map(|peer| match peer {
+            Peer::Unix(path) => Some(path.display().to_string()),
+            Peer::Ip(_) => None,
+        }),
         model: model.into(),
         connections: plan.connections as u64,
         rate,

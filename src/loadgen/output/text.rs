@@ -1,57 +1,96 @@
-//! A record as text, at most 80 columns wide where names and reasons permit.
+//! A record as text, as wide as asked where names and reasons permit.
 
-use std::fmt::{Result, Write as _};
+use std::fmt::{Display, Write as _};
 
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::figures::{plural, time};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
-/// In columns.
-const WIDTH: usize = 80;
+/// In columns, where there is no terminal.
+pub const WIDTH: usize = 80;
 
-pub fn text(record: &RunRecord) -> String {
-    let mut text = String::new();
-    let written = write_plan(&mut text, record)
-        .and_then(|()| write_rates(&mut text, record))
-        .and_then(|()| write_latency(&mut text, record))
-        .and_then(|()| write_counts(&mut text, record))
-        .and_then(|()| write_end(&mut text, record));
-    debug_assert!(written.is_ok(), "writing to memory");
-    text
+/// Lines under labels.
+struct Page {
+    text: String,
+    width: usize,
 }
 
-fn write_plan(text: &mut String, record: &RunRecord) -> Result {
-    let plan = &record.plan;
-    writeln!(text, "loadgen {}: {}", record.version, plan.url)?;
-    let threads = plural(record.generator.threads, "thread");
-    match (plan.rate, &plan.arrivals) {
-        (Some(rate), Some(arrivals)) => {
-            let rate = plan.profile.clone().unwrap_or_else(|| format!("{rate:.1}"));
-            let seed = if arrivals == "poisson" { format!(", seed {}", plan.seed) } else { String::new() };
-            writeln!(text, "  open loop, {rate} requests/s ({arrivals}{seed})")?;
-            let awake = if plan.spin { ", busy-waiting between starts" } else { "" };
-            writeln!(text, "  at most {}, {threads}{awake}", plural(plan.connections, "connection"))?;
+impl Page {
+    fn line(&mut self, line: impl Display) {
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    fn row(&mut self, label: &str, value: impl Display) {
+        self.line(format_args!("  {label:<10} {value}"));
+    }
+
+    /// Items after `label`, wrapped; nothing without items.
+    fn list(&mut self, label: &str, items: impl IntoIterator<Item = String>, between: &str) {
+        let mut line = format!("  {label:<10}");
+        let empty = line.len();
+        for item in items {
+            if line.len() > empty && line.len() + between.len() + item.len() > self.width {
+                self.line(line);
+                line = " ".repeat(empty);
+            }
+            let gap = if line.len() > empty { between } else { " " };
+            line = line + gap + &item;
         }
-        _ => writeln!(text, "  closed loop, {}, {threads}", plural(plan.connections, "connection"))?,
+        if line.len() > empty {
+            self.line(line);
+        }
+    }
+
+    fn words(&mut self, label: &str, text: &str) {
+        self.list(label, text.split(' ').map(str::to_owned), " ");
+    }
+}
+
+/// `width`: in columns.
+pub fn text(record: &RunRecord, width: usize) -> String {
+    let mut page = Page { text: String::new(), width };
+    plan(&mut page, record);
+    rates(&mut page, record);
+    latency(&mut page, record);
+    counts(&mut page, record);
+    end(&mut page, record);
+    page.text
+}
+
+fn plan(page: &mut Page, record: &RunRecord) {
+    let plan = &record.plan;
+    let others = plan.urls.map(|urls| format!(" and {} more", urls - 1)).unwrap_or_default();
+    let socket = plan.unix_socket.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+    page.line(format_args!("loadgen {}: {}{others}{socket}", record.version, plan.url));
+    let threads = plural(record.generator.threads, "thread");
+    let connections = plural(plan.connections, "connection");
+    if let (Some(rate), Some(arrivals)) = (plan.rate, &plan.arrivals) {
+        let rate = plan.profile.clone().unwrap_or_else(|| format!("{rate:.1}"));
+        let seed = if arrivals == "poisson" { format!(", seed {}", plan.seed) } else { String::new() };
+        page.line(format_args!("  open loop, {rate} requests/s ({arrivals}{seed})"));
+        let awake = if plan.spin { ", busy-waiting between starts" } else { "" };
+        page.line(format_args!("  at most {connections}, {threads}{awake}"));
+    } else {
+        page.line(format_args!("  closed loop, {connections}, {threads}"));
     }
     if let Some(times) = &plan.occupy {
-        writeln!(text, "  each request asks the server to take {times} (seed {})", plan.seed)?;
+        page.line(format_args!("  each request asks the server to take {times} (seed {})", plan.seed));
     }
     match record.sources.len() {
         0 if plan.shard.is_empty() || plan.shard == "1/1" => {}
-        0 => writeln!(text, "  shard {} of the load", plan.shard)?,
-        sources => writeln!(text, "  merged from {sources} records")?,
+        0 => page.line(format_args!("  shard {} of the load", plan.shard)),
+        sources => page.line(format_args!("  merged from {sources} records")),
     }
-    let interrupted = if record.interrupted { ", interrupted" } else { "" };
+    let interrupted = if record.interrupted && record.search.is_none() { ", interrupted" } else { "" };
     let how = persistence(plan);
     let measured = format!(
         "{} measured after {} s of warm-up{interrupted}",
         time(record.duration_s * 1e6),
         plan.warmup_s
     );
-    let gap = if how.len() + measured.len() + 4 > WIDTH { "\n  " } else { " " };
-    writeln!(text, "  {how};{gap}{measured}\n")
+    let gap = if how.len() + measured.len() + 4 > page.width { "\n  " } else { " " };
+    page.line(format_args!("  {how};{gap}{measured}\n"));
 }
 
 /// The use of connections in words.
@@ -77,7 +116,7 @@ fn persistence(plan: &record::Plan) -> String {
 }
 
 /// Reused and reopened connections and lost SYNs, if any.
-fn write_connections(text: &mut String, record: &RunRecord) -> Result {
+fn connections(page: &mut Page, record: &RunRecord) {
     let record::Connections { opened, reused, reconnects, syn_retransmits: [_, once, twice, more] } =
         record.connections;
     if reused > 0 || reconnects > 0 {
@@ -86,7 +125,7 @@ fn write_connections(text: &mut String, record: &RunRecord) -> Result {
             format!("{reconnects} reconnects;"),
             format!("{} on open connections", plural(reused, "request")),
         ];
-        write_list(text, "", items.into_iter(), " ")?;
+        page.list("", items, " ");
     }
     if once + twice + more > 0 {
         let items = [
@@ -94,24 +133,25 @@ fn write_connections(text: &mut String, record: &RunRecord) -> Result {
             format!("by {twice} 2,"),
             format!("by {more} 3 or more (a second or more each)"),
         ];
-        write_list(text, "", items.into_iter(), " ")?;
+        page.list("", items, " ");
     }
-    Ok(())
 }
 
-fn write_rates(text: &mut String, record: &RunRecord) -> Result {
+fn rates(page: &mut Page, record: &RunRecord) {
+    let RunRecord { completed, rate, .. } = *record;
     let failed: u64 = record.errors.values().sum();
-    let bytes = if record.completed > 0 { record.bytes as f64 / record.completed as f64 } else { 0.0 };
-    writeln!(
-        text,
-        "  requests   {} completed, {failed} failed, {:.1}/s, {:.2} MB/s",
-        record.completed,
-        record.rate,
-        record.rate * bytes / 1e6
-    )?;
+    let bytes = if completed > 0 { record.bytes as f64 / completed as f64 } else { 0.0 };
+    let volume = rate * bytes / 1e6;
+    page.row(
+        "requests",
+        format_args!("{completed} completed, {failed} failed, {rate:.1}/s, {volume:.2} MB/s"),
+    );
     if let Some(offered) = record.offered_rate {
         let share = if offered > 0.0 { record.sent_rate / offered * 100.0 } else { 100.0 };
-        writeln!(text, "  arrivals   {offered:.1}/s offered, {:.1}/s sent ({share:.1} %)", record.sent_rate)?;
+        page.row(
+            "arrivals",
+            format_args!("{offered:.1}/s offered, {:.1}/s sent ({share:.1} %)", record.sent_rate),
+        );
     }
     for (count, what) in [
         (record.held, "arrivals waited for a free connection (-c)"),
@@ -119,30 +159,24 @@ fn write_rates(text: &mut String, record: &RunRecord) -> Result {
         (record.unfinished, "requests were in flight when the run was interrupted"),
     ] {
         if count > 0 {
-            writeln!(text, "             {count} {what}")?;
+            page.row("", format_args!("{count} {what}"));
         }
     }
-    write_connections(text, record)?;
+    connections(page, record);
     if let Some(test) = &record.arrivals_test {
         let fit = if test.statistic > test.limit { "do not fit" } else { "fit" };
-        writeln!(
-            text,
-            "             {fit} the plan: Anderson-Darling {:.2}, limit {:.2}",
-            test.statistic, test.limit
-        )?;
+        let (statistic, limit) = (test.statistic, test.limit);
+        page.row("", format_args!("{fit} the plan: Anderson-Darling {statistic:.2}, limit {limit:.2}"));
     }
-    writeln!(text)
+    page.line("");
 }
 
-fn write_latency(text: &mut String, record: &RunRecord) -> Result {
+fn latency(page: &mut Page, record: &RunRecord) {
     if record.latency.is_empty() {
-        return Ok(());
+        return;
     }
-    writeln!(
-        text,
-        "  {:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "mean", "p50", "p90", "p99", "p99.9", "max"
-    )?;
+    let cells = |values: [String; 6]| values.map(|value| format!("{value:>9}")).join(" ");
+    page.row("", cells(["mean", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned)));
     for phase in PHASES {
         let Some(summary) = record.latency.get(phase.name()) else { continue };
         // In a closed loop it equals the response time.
@@ -150,13 +184,10 @@ fn write_latency(text: &mut String, record: &RunRecord) -> Result {
             continue;
         }
         let Summary { mean_us, p50_us, p90_us, p99_us, p999_us, max_us, .. } = *summary;
-        write!(text, "  {:<10}", phase.name().replace('_', " "))?;
-        for value_us in [mean_us, p50_us, p90_us, p99_us, p999_us, max_us] {
-            write!(text, " {:>9}", time(value_us))?;
-        }
-        writeln!(text)?;
+        let values = [mean_us, p50_us, p90_us, p99_us, p999_us, max_us].map(time);
+        page.row(&phase.name().replace('_', " "), cells(values));
     }
-    writeln!(text)
+    page.line("");
 }
 
 /// The phase and side of a kind of failure.
@@ -174,65 +205,39 @@ fn place(kind: &str) -> &'static str {
     }
 }
 
-fn write_counts(text: &mut String, record: &RunRecord) -> Result {
+fn counts(page: &mut Page, record: &RunRecord) {
     let mut label = "errors";
     for (kind, count) in &record.errors {
-        writeln!(text, "  {label:<10} {count} {kind} ({})", place(kind))?;
+        page.row(label, format_args!("{count} {kind} ({})", place(kind)));
         label = "";
         if let Some(example) = record.examples.get(kind).filter(|example| !example.is_empty()) {
-            let words = format!("first: {example}");
-            write_list(text, "", words.split(' ').map(str::to_owned), " ")?;
+            page.words("", &format!("first: {example}"));
         }
     }
-    let statuses = record.statuses.iter().map(|(status, count)| format!("{status}: {count}"));
-    write_list(text, "statuses", statuses, "  ")?;
+    page.list("statuses", record.statuses.iter().map(|(status, count)| format!("{status}: {count}")), "  ");
     let whole = record.workers.values().sum::<u64>() as f64;
     let mut workers: Vec<_> = record.workers.iter().collect();
     workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.as_str().to_owned()));
     let share = |count: u64| count as f64 / whole * 100.0;
     let workers =
         workers.into_iter().map(|(name, count)| format!("{name}: {count} ({:.1} %)", share(*count)));
-    write_list(text, "workers", workers, "  ")
+    page.list("workers", workers, "  ");
 }
 
-/// `label` and the items after it, wrapped.
-fn write_list(text: &mut String, label: &str, items: impl Iterator<Item = String>, between: &str) -> Result {
-    let mut line = format!("  {label:<10}");
-    let empty = line.len();
-    for item in items {
-        if line.len() > empty && line.len() + between.len() + item.len() > WIDTH {
-            writeln!(text, "{line}")?;
-            line = " ".repeat(empty);
-        }
-        let gap = if line.len() > empty { between } else { " " };
-        line = line + gap + &item;
-    }
-    if line.len() > empty { writeln!(text, "{line}") } else { Ok(()) }
-}
-
-fn write_end(text: &mut String, record: &RunRecord) -> Result {
+fn end(page: &mut Page, record: &RunRecord) {
     for source in &record.sources {
-        writeln!(
-            text,
-            "  source     {}: {}, {} completed, {:.1}/s, {}",
-            source.shard, source.file, source.completed, source.rate, source.verdict
-        )?;
+        let record::Source { shard, file, completed, rate, verdict, .. } = source;
+        page.row("source", format_args!("{shard}: {file}, {completed} completed, {rate:.1}/s, {verdict}"));
     }
     let Generator { cpu_s, busiest_thread, .. } = record.generator;
     let per_100k = match record.completed {
         0 => String::new(),
         completed => format!(" ({:.2} per 100,000 requests)", cpu_s / completed as f64 * 1e5),
     };
-    writeln!(
-        text,
-        "  generator  {cpu_s:.2} CPU s{per_100k}, busiest thread at {:.0} %",
-        busiest_thread * 100.0
-    )?;
-    writeln!(text, "  verdict    {}", record.verdict)?;
-    for reason in &record.reasons {
-        write_list(text, "", reason.split(' ').map(str::to_owned), " ")?;
-    }
-    Ok(())
+    let busiest = busiest_thread * 100.0;
+    page.row("generator", format_args!("{cpu_s:.2} CPU s{per_100k}, busiest thread at {busiest:.0} %"));
+    page.row("verdict", &record.verdict);
+    record.reasons.iter().for_each(|reason| page.words("", reason));
 }
 
 #[cfg(test)]

@@ -84,12 +84,12 @@ fn closed_loop() -> RunRecord {
 
 #[test]
 fn an_open_loop_reads_well() {
-    insta::assert_snapshot!(text(&open_loop()));
+    insta::assert_snapshot!(text(&open_loop(), WIDTH));
 }
 
 #[test]
 fn a_closed_loop_that_was_interrupted_reads_well() {
-    insta::assert_snapshot!(text(&closed_loop()));
+    insta::assert_snapshot!(text(&closed_loop(), WIDTH));
 }
 
 #[test]
@@ -101,8 +101,12 @@ fn no_line_is_wider_than_a_terminal() {
             2
         ];
     for record in [open_loop(), closed_loop(), merged, RunRecord::default()] {
-        let text = text(&record);
-        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        let narrow = text(&record, WIDTH);
+        assert!(narrow.lines().all(|line| line.len() <= WIDTH), "{narrow}");
+        let wide = text(&record, 200);
+        assert!(wide.lines().all(|line| line.len() <= 200), "{wide}");
+        let longest = |text: &str| text.lines().map(str::len).max();
+        assert!(record.workers.is_empty() || longest(&wide) > longest(&narrow), "{wide}");
     }
 }
 

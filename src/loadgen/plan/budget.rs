@@ -54,6 +54,8 @@ pub struct Need {
     pub sources: u64,
     /// Whether the destination or all sources are loopback addresses.
     pub loopback: bool,
+    /// Connections need no local ports: the destination is a Unix socket.
+    pub portless: bool,
     pub client_closes: bool,
     /// New connections per second in the busiest span that is as long as a port is blocked; known in an open loop.
     pub opened_per_s: Option<f64>,
@@ -122,7 +124,7 @@ fn raise_descriptors() -> u64 {
 /// # Errors
 /// What is missing, with the arithmetic and remedies.
 pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
-    let ports = facts.ports().saturating_mul(need.sources);
+    let ports = if need.portless { u64::MAX } else { facts.ports().saturating_mul(need.sources) };
     let free = facts.descriptors.saturating_sub(OTHER_DESCRIPTORS);
     let connections =
         need.connections.unwrap_or(need.default_connections.min(free).min(ports).max(need.threads).max(1));
@@ -172,14 +174,16 @@ fn supply(need: &Need, facts: &Facts, ports: u64) -> String {
 
 /// Checks the ports over the time of the run.
 fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result<Option<String>, String> {
-    let from = supply(need, facts, ports);
+    let supply = supply(need, facts, ports);
+    let (ports, seconds) = (ports as f64, need.seconds.unwrap_or(f64::INFINITY));
+    let opened = need.opened.unwrap_or(f64::INFINITY);
     if !need.client_closes {
-        let Some(rate) = need.opened_per_s.filter(|_| !need.loopback) else { return Ok(None) };
-        let opened = rate * need.seconds.unwrap_or(f64::INFINITY).min(TIME_WAIT_S);
-        let most = opened.min(need.opened.unwrap_or(f64::INFINITY));
-        return Ok((most > ports as f64).then(|| {
+        let rate = need
+            .opened_per_s
+            .filter(|rate| !need.loopback && (rate * seconds.min(TIME_WAIT_S)).min(opened) > ports);
+        return Ok(rate.map(|rate| {
             format!(
-                "{rate:.0} new connections/s x {TIME_WAIT_S} s of TIME_WAIT on the server's side = {:.0}, but {from}: \
+                "{rate:.0} new connections/s x {TIME_WAIT_S} s of TIME_WAIT on the server's side = {:.0}, but {supply}: \
                  ports are reused sooner. Linux servers accept that; elsewhere, or behind NAT, SYNs may be dropped, \
                  which shows as retransmitted SYNs (more --sources avoid it)",
                 rate * TIME_WAIT_S
@@ -187,35 +191,29 @@ fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result
         }));
     }
     let hold_s = facts.hold_s(need.loopback);
-    let known =
-        [need.opened, Some(facts.time_wait_most as f64)].into_iter().flatten().fold(f64::INFINITY, f64::min);
-    let wait_s = hold_s.min(need.seconds.unwrap_or(f64::INFINITY));
+    let (known, wait_s) = (opened.min(facts.time_wait_most as f64), hold_s.min(seconds));
     let Some(rate) = need.opened_per_s else {
-        let most_per_s = ports as f64 / hold_s;
-        let could = FAST_THREAD * need.threads as f64;
-        return Ok((known > ports as f64 && could * wait_s > ports as f64 && could > most_per_s).then(|| {
+        let (most_per_s, could) = (ports / hold_s, FAST_THREAD * need.threads as f64);
+        return Ok((known > ports && could * wait_s > ports && could > most_per_s).then(|| {
             format!(
-                "--client-closes blocks each local port for {hold_s} s after its connection (TIME_WAIT), and {from}: \
+                "--client-closes blocks each local port for {hold_s} s after its connection (TIME_WAIT), and {supply}: \
                  more than {most_per_s:.0} new connections/s run out of ports, and the run is INVALID. Ways out: more \
                  --sources, a wider range, --requests-per-connection, or letting the server close"
             )
         }));
     };
     let held = (rate * wait_s).min(known);
-    if held > ports as f64 {
+    let holds = format!(
+        "{rate:.0} new connections/s closed by the client x {wait_s} s in TIME_WAIT hold {held:.0} local ports"
+    );
+    if held > ports {
         return Err(format!(
-            "{rate:.0} new connections/s closed by the client x {wait_s} s in TIME_WAIT hold {held:.0} local ports, but {from}. \
-             Ways out: more --sources, a wider range, --requests-per-connection, or letting the server close (without \
-             --client-closes)"
+            "{holds}, but {supply}. Ways out: more --sources, a wider range, --requests-per-connection, or letting the \
+             server close (without --client-closes)"
         ));
     }
-    let tight = held + need.connections.unwrap_or(1).min(connections) as f64 > ports as f64 * TIGHT_SHARE;
-    Ok(tight.then(|| {
-        format!(
-            "{rate:.0} new connections/s closed by the client x {wait_s} s in TIME_WAIT hold {held:.0} local ports, and {from}: \
-             slow responses could use up the rest"
-        )
-    }))
+    let tight = held + need.connections.unwrap_or(1).min(connections) as f64 > ports * TIGHT_SHARE;
+    Ok(tight.then(|| format!("{holds}, and {supply}: slow responses could use up the rest")))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ fn need() -> Need {
         threads: 1,
         sources: 1,
         loopback: false,
+        portless: false,
         client_closes: true,
         opened_per_s: Some(100.0),
         opened: None,

@@ -1,15 +1,18 @@
 //! What a run does, complete: target, request, times, connections. A [`Plan`] can be written down as a value; `cli`
-//! builds one from the command line. Only [`Plan::fit`] looks at the machine. It sends nothing.
+//! builds one from the command line. Only [`Plan::fit`] and [`peer::resolve`] look at the machine. It sends nothing.
 
 pub mod budget;
 pub mod connections;
+pub mod peer;
 pub mod sources;
 pub mod target;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use self::budget::{Budget, Facts, Need};
 use self::connections::{Persistence, Timeouts};
+use self::peer::Peer;
 use self::target::{Request, Target};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
@@ -24,8 +27,10 @@ const OPEN_CONNECTIONS: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub target: Target,
-    pub address: SocketAddr,
-    pub request: Request,
+    /// Where to connect: the first that answers.
+    pub peers: Vec<Peer>,
+    /// Sent in turn, beginning anew after the last.
+    pub requests: Arc<[Request]>,
     pub timing: Timing,
     /// Whether threads stay awake until the next start (open loop).
     pub spin: bool,
@@ -53,8 +58,8 @@ impl Default for Plan {
     fn default() -> Self {
         let target = Target::default();
         Self {
-            address: SocketAddr::from(([127, 0, 0, 1], target.port)),
-            request: Request::new(&target, "GET", &[], b""),
+            peers: vec![Peer::Ip(([127, 0, 0, 1], target.port).into())],
+            requests: [Request::new(&target, "GET", &[], b"")].into(),
             target,
             timing: Timing::default(),
             spin: false,
@@ -97,7 +102,7 @@ impl Plan {
     fn need(&self, asked: Option<u64>, facts: &Facts) -> Need {
         let (timing, sources) = (&self.timing, &self.sources);
         let from_loopback = !sources.is_empty() && sources.iter().all(IpAddr::is_loopback);
-        let loopback = self.address.ip().is_loopback() || from_loopback;
+        let loopback = self.peers.iter().all(Peer::is_local) || from_loopback;
         let peak_rate = timing.peak_rate((facts.hold_s(loopback) * 1e9) as u64);
         let warmup_requests = match peak_rate {
             Some(rate) => Some(rate * timing.warmup_ns as f64 / 1e9),
@@ -113,6 +118,7 @@ impl Plan {
             threads: self.threads as u64,
             sources: sources.len().max(1) as u64,
             loopback,
+            portless: self.peers.iter().any(|peer| matches!(peer, Peer::Unix(_))),
             client_closes: self.persistence.client_closes,
             opened_per_s: peak_rate.map(|rate| rate / per_connection),
             opened: requests.map(|requests| requests / per_connection),

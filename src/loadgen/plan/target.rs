@@ -1,7 +1,10 @@
 //! The target URL, and the request as bytes. Pure.
 
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use crate::http::target::without_port;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -13,6 +16,9 @@ pub struct Target {
     /// Path and query: the request target.
     pub path: String,
 }
+
+/// The default value of `User-Agent`.
+const AGENT: &str = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
 
 /// The target if no URL is given.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080/";
@@ -26,49 +32,38 @@ impl Default for Target {
 }
 
 impl Target {
-    /// Parses `[http://]host[:port][/path][?query]`; a fragment is dropped.
+    /// Parses `[http://]host[:port][/path][?query]` (RFC 3986); a fragment is dropped. `:8080` is port 8080 of this machine.
     ///
     /// # Errors
     /// What is wrong, and the expected form.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("{url:?} is not a URL for a load test: {why}"));
-        let rest = match url.split_once("://") {
-            None => url,
-            Some(("http", rest)) => rest,
-            Some((scheme, _)) => return wrong(&format!("{scheme}:// is not supported, only http://")),
+        let wrong = |why: &str| format!("{url:?} is not a URL for a load test: {why}");
+        let (scheme, rest) = match url.split_once("://") {
+            Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
+            _ => ("", url),
         };
+        if !scheme.is_empty() && !scheme.eq_ignore_ascii_case("http") {
+            return Err(wrong(&format!(
+                "{scheme}:// is not supported, only http:// (there is no TLS and no HTTP/2)"
+            )));
+        }
         let rest = rest.split('#').next().unwrap_or_default();
         if rest.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return wrong(
+            return Err(wrong(
                 "it contains a blank, control or non-ASCII character; percent-encode it, as in %20",
-            );
+            ));
         }
-        let (authority, path) = match rest.find(['/', '?']) {
-            Some(at) => rest.split_at(at),
-            None => (rest, "/"),
-        };
-        if authority.contains('@') {
-            return wrong("user names are not supported; use -H 'Authorization: ...'");
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        if bracketed.is_none() && host.contains([':', '[', ']']) {
-            return wrong("write an IPv6 address in brackets: http://[::1]:8080/hello");
-        }
-        let port = match port.map(str::parse::<u16>) {
-            None => 80,
-            Some(Ok(port)) if port > 0 => port,
-            Some(_) => return wrong("the port must be a number from 1 to 65535"),
-        };
-        let host = bracketed.unwrap_or(host);
-        if host.is_empty() {
-            return wrong("the host is missing, as in http://127.0.0.1:8080/hello");
-        }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { host: host.to_owned(), port, authority: authority.to_owned(), path })
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (host, port) = host_and_port(authority, scheme.is_empty()).map_err(|why| wrong(&why))?;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let local = if host.is_empty() { "127.0.0.1" } else { host };
+        let authority = if port.is_empty() { local.to_owned() } else { format!("{local}:{port}") };
+        Ok(Self {
+            host: local.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: if port.is_empty() { 80 } else { port.parse().map_err(|_| wrong(PORT))? },
+            authority,
+            path: format!("{slash}{path}"),
+        })
     }
 
     pub fn url(&self) -> String {
@@ -76,22 +71,78 @@ impl Target {
     }
 }
 
-/// The bytes of a request; all requests of a run are the same, but for the sizes of their jobs.
+const PORT: &str = "the port must be a number from 1 to 65535";
+
+/// Whether this can stand before `://` (RFC 3986, section 3.1). In `host:1/?u=http://x` something else does.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Host and port as written. Without a scheme (`brief`) the host may be left out, and a number alone is probably a port.
+fn host_and_port(authority: &str, brief: bool) -> Result<(&str, &str), String> {
+    if authority.contains('@') {
+        return Err("user names are not supported; use -H 'Authorization: ...'".into());
+    }
+    let host = without_port(authority);
+    let rest = &authority[host.len()..];
+    let port = rest.strip_prefix(':');
+    if (port.is_none() && !rest.is_empty())
+        || (host.starts_with('[') && !host.ends_with(']'))
+        || port.is_some_and(|port| port.contains([':', ']']))
+    {
+        return Err("write an IPv6 address in brackets: http://[::1]:8080/hello".into());
+    }
+    let is_port = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if port.is_some_and(|port| !port.is_empty() && !is_port(port)) {
+        return Err(PORT.into());
+    }
+    if brief && port == Some("") && ["http", "https"].iter().any(|scheme| host.eq_ignore_ascii_case(scheme)) {
+        return Err(format!("write {host}://"));
+    }
+    let port = port.unwrap_or_default();
+    if host == "[]" || (host.is_empty() && (!brief || port.is_empty())) {
+        return Err("the host is missing, as in http://127.0.0.1:8080/hello".into());
+    }
+    // Resolvers take numbers for IPv4 addresses: 8080 is 0.0.31.144.
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let numeric = !last.is_empty()
+        && (last.bytes().all(|byte| byte.is_ascii_digit())
+            || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    if numeric && host.parse::<Ipv4Addr>().is_err() {
+        let hint = if is_port(host) { format!("; did you mean :{host}?") } else { String::new() };
+        return Err(format!("{host} is neither a name nor an IP address{hint}"));
+    }
+    if !host.is_empty() && crate::http::target::authority(host.as_bytes()).is_none() {
+        return Err(format!("{host} is not a valid host (RFC 3986, section 3.2.2)"));
+    }
+    Ok((host, port))
+}
+
+/// The bytes of a request, but for the size of its job.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Asks for the connection to be kept open. HTTP/1.1 implies that; HTTP/1.0 servers want to be told.
     pub keep: Vec<u8>,
     /// Asks the server to close the connection after the response.
     pub close: Vec<u8>,
-    /// Whether the method is HEAD, whose responses have no body.
-    pub is_head: bool,
+    pub method: String,
+    pub path: String,
 }
 
 impl Request {
-    /// `headers` were checked by [`parse_header`]; one named `Host` replaces the default.
+    /// `headers` were checked by [`parse_header`]; those named `Host` and `User-Agent` replace the defaults.
     pub fn new(target: &Target, method: &str, headers: &[(String, String)], body: &[u8]) -> Self {
         let bytes = |connection| request_bytes(target, method, headers, body, connection);
-        Self { keep: bytes("keep-alive"), close: bytes("close"), is_head: method == "HEAD" }
+        let (method, path) = (method.to_owned(), target.path.clone());
+        Self { keep: bytes("keep-alive"), close: bytes("close"), method, path }
+    }
+
+    /// Responses to HEAD have no body.
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
     }
 }
 
@@ -129,8 +180,11 @@ fn request_bytes(
     connection: &str,
 ) -> Vec<u8> {
     let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request += &format!("Host: {}\r\n", target.authority);
+    let is_given = |field: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(field));
+    for (field, value) in [("Host", target.authority.as_str()), ("User-Agent", AGENT)] {
+        if !is_given(field) {
+            request += &format!("{field}: {value}\r\n");
+        }
     }
     request += &format!("Connection: {connection}\r\n");
     for (name, value) in headers {
@@ -188,6 +242,11 @@ mod tests {
         assert_eq!(parts("http://[::1]:9/"), expect("::1", 9, "/"));
         assert_eq!(parts("[::1]"), expect("::1", 80, "/"));
         assert_eq!(Target::parse(DEFAULT_URL), Ok(Target::default()));
+        assert_eq!(parts("HTTP://A/"), expect("A", 80, "/"));
+        assert_eq!(parts("127.0.0.1:1/?u=http://x/"), expect("127.0.0.1", 1, "/?u=http://x/"));
+        assert_eq!(parts(":8080/a"), expect("127.0.0.1", 8080, "/a"));
+        let empty = Target::parse("http://h:/a").unwrap();
+        assert_eq!((empty.port, empty.authority.as_str()), (80, "h"), "an empty port is the default");
     }
 
     #[test]
@@ -199,6 +258,9 @@ mod tests {
             ("http://a:0/", "port must be"),
             ("http://a:99999/", "port must be"),
             ("http://a:b/", "port must be"),
+            ("http://a:+80/", "port must be"),
+            ("[::1]80", "in brackets"),
+            ("http:/a", "write http://"),
             ("http://a/b c", "blank"),
             ("http://a/b\r\nX: y", "blank"),
             ("http://me:pw@a/", "user names"),
@@ -206,6 +268,17 @@ mod tests {
             ("http://[::1", "in brackets"),
             ("http://::1:8080/", "in brackets"),
             ("http://[]/", "host is missing"),
+            ("HTTPS://a/", "HTTPS:// is not supported"),
+            ("", "host is missing"),
+            (":", "host is missing"),
+            ("8080", "did you mean :8080?"),
+            ("http://8080/", "did you mean :8080?"),
+            ("2130706433", "neither a name nor an IP address"),
+            ("127.1", "neither a name"),
+            ("0x7f000001", "neither a name"),
+            ("300.0.0.1", "neither a name"),
+            ("http://a\\b/", "not a valid host"),
+            ("http://[::x]/", "not a valid host"),
         ] {
             let error = Target::parse(url).unwrap_err();
             assert!(error.contains(why), "{url}: {error}");
@@ -216,12 +289,16 @@ mod tests {
     fn the_request_is_complete_and_says_whether_its_connection_is_kept() {
         let target = Target::parse("http://a:81/p?q").unwrap();
         let get = Request::new(&target, "GET", &[], b"");
-        assert_eq!(get.close, b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: close\r\n\r\n");
-        assert_eq!(get.keep, b"GET /p?q HTTP/1.1\r\nHost: a:81\r\nConnection: keep-alive\r\n\r\n");
-        let headers = [parse_header("host: other").unwrap(), parse_header("X-Y:  z ").unwrap()];
+        for (bytes, connection) in [(&get.close, "close"), (&get.keep, "keep-alive")] {
+            let expected = format!(
+                "GET /p?q HTTP/1.1\r\nHost: a:81\r\nUser-Agent: {AGENT}\r\nConnection: {connection}\r\n\r\n"
+            );
+            assert_eq!(String::from_utf8_lossy(bytes), expected);
+        }
+        let headers = ["host: other", "User-agent: me", "X-Y:  z "].map(|text| parse_header(text).unwrap());
         assert_eq!(
             Request::new(&target, "POST", &headers, b"hi").close,
-            b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
+            b"POST /p?q HTTP/1.1\r\nConnection: close\r\nhost: other\r\nUser-agent: me\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nhi"
         );
     }
 

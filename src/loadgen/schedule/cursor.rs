@@ -32,7 +32,8 @@ impl Cursor {
 
     fn advance(&mut self) {
         if let Some(pacer) = &mut self.pacer {
-            self.next = pacer.next().map(|offset| self.window.origin + offset);
+            // At the lowest rates the next arrival is centuries away.
+            self.next = pacer.next().map(|offset| self.window.origin.saturating_add(offset));
             self.is_over |= self.next.is_none_or(|next| next >= self.window.end);
         }
     }
@@ -145,6 +146,18 @@ mod tests {
         assert_eq!(starts.len(), 105);
         assert_eq!(starts.last(), Some(&(2040 * MS)));
         assert!(cursor.is_over());
+    }
+
+    #[test]
+    fn a_schedule_ends_however_far_away_its_next_arrival_is() {
+        for (rate, arrivals, at_once) in [(1e-11, Arrivals::Const, 1), (1e-5, Arrivals::Burst(5000), 5000)] {
+            let profile = RateSpec::constant(rate).profile(0, Some(S));
+            let schedule = Some(Schedule::Rate { arrivals, profile, seed: 1 });
+            let mut cursor =
+                cursor(&Timing { schedule, warmup_ns: 0, duration_ns: Some(S), ..Timing::default() }, None);
+            assert_eq!(take_due(&mut cursor, 1500 * MS).len(), at_once);
+            assert!(cursor.is_over(), "{rate}");
+        }
     }
 
     #[test]

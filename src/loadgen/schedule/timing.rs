@@ -126,6 +126,16 @@ impl Timing {
         self.duration_ns.map(|duration_ns| self.warmup_ns + duration_ns)
     }
 
+    /// Measured requests of this process, as far as that is known beforehand; for random arrivals the mean.
+    pub fn planned(&self) -> Option<f64> {
+        let timed = self.schedule.as_ref().zip(self.duration_ns).map(|(schedule, duration_ns)| {
+            let rate = schedule.mean_rate(self.warmup_ns, self.end_ns()) / self.shard.of as f64;
+            rate * duration_ns as f64 / 1e9
+        });
+        let requests = self.requests.map(|requests| requests as f64);
+        [timed, requests].into_iter().flatten().reduce(f64::min)
+    }
+
     /// Requests per second of this process in the busiest span of about `span_ns`; unknown in a closed loop.
     pub fn peak_rate(&self, span_ns: u64) -> Option<f64> {
         let schedule = self.schedule.as_ref()?;
@@ -204,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_requests_is_known_beforehand_except_in_a_timed_closed_loop() {
+        let planned = |timing: Timing| timing.planned().map(f64::round);
+        assert_eq!(planned(Timing::default()), None);
+        assert_eq!(planned(timing("100..300", S, Some(10 * S))), Some(2000.0));
+        let few = Timing { requests: Some(7), ..timing("100", S, Some(10 * S)) };
+        assert_eq!(planned(few), Some(7.0));
+        let half = Timing { shard: Shard { index: 0, of: 2 }, ..timing("100", S, Some(10 * S)) };
+        assert_eq!(planned(half), Some(500.0));
+    }
+
+    #[test]
     fn shards_are_parsed_and_share_a_number_out() {
         let share = |text: &str| Shard::parse(text).unwrap().share(10);
         assert_eq!(["1/3", "2/3", "3/3"].map(share), [4, 3, 3]);
@@ -219,6 +240,6 @@ mod tests {
         assert_eq!(resolve("+3s").unwrap(), 53 * S);
         assert!(resolve("999").unwrap_err().contains("1.0 s ago"));
         assert!(resolve("99999999").unwrap_err().contains("week"));
-        assert!(StartAt::parse("soon").is_err() && StartAt::parse("+5").is_err());
+        assert!(StartAt::parse("soon").is_err() && StartAt::parse("+-5").is_err());
     }
 }

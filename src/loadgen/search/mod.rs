@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::dist::mix;
 use crate::loadgen::control::{Control, Interrupt};
 use crate::loadgen::error::Error;
+use crate::loadgen::figures::short;
 use crate::loadgen::plan::Plan;
 use crate::loadgen::schedule::pacer::Schedule;
 use crate::loadgen::schedule::profile::RateSpec;
@@ -28,8 +29,12 @@ use crate::measure::record::{Probe, RunRecord, Search, Summary};
 use objective::Objectives;
 use rate_search::{Interval, Outcome, RateSearch, Rules};
 
-/// Fewest requests of a meaningful run: they set the lowest rate.
-const FEWEST: f64 = 10.0;
+/// Fewest requests of a meaningful run.
+const FEWEST: u64 = 10;
+/// Requests planned for each ten that are needed: some may fail.
+const MARGIN: u64 = 11;
+/// Part of the time that one run may take: this sets the lowest rate.
+const LONGEST_PART: f64 = 4.0;
 /// First rate unless one is given, per second.
 pub const START_RATE: f64 = 100.0;
 /// Number of runs that the time is divided by.
@@ -48,6 +53,42 @@ const TICK: Duration = Duration::from_millis(20);
 pub struct Goal {
     pub objectives: Objectives,
     pub time: Duration,
+}
+
+impl Goal {
+    /// Requests to plan for each run.
+    fn requests(&self) -> f64 {
+        (self.objectives.sample().max(FEWEST) * MARGIN) as f64 / 10.0
+    }
+
+    /// The lowest rate to try.
+    pub fn lowest(&self) -> f64 {
+        self.requests() / (self.time.as_secs_f64() / LONGEST_PART)
+    }
+
+    /// Whether the first run has time for its requests.
+    ///
+    /// # Errors
+    /// What it would take.
+    pub fn check(&self, first: &Plan) -> Result<(), String> {
+        let (rate, lowest) = (rate_of(first), self.lowest());
+        if rate >= lowest {
+            return Ok(());
+        }
+        let (requests, time_s) = (self.requests(), self.time.as_secs_f64());
+        Err(format!(
+            "--find-rate {} needs {requests:.0} requests in each run: in {time_s} s the lowest rate to try is {}/s, \
+             and --rate is {}; raise it, or --find-time to {:.0}s",
+            self.objectives,
+            short(lowest),
+            short(rate),
+            (requests / rate * LONGEST_PART).ceil()
+        ))
+    }
+}
+
+fn rate_of(first: &Plan) -> f64 {
+    first.timing.schedule.as_ref().map_or(START_RATE, |schedule| schedule.mean_rate(0, None))
 }
 
 /// Warm-up and measured time of each run of a search that may take `total_ns`, with the given or the default warm-up.
@@ -76,13 +117,11 @@ pub fn find_rate(
     view: &mut View,
 ) -> Result<(RunRecord, Findings), Error> {
     let begun = Instant::now();
-    let run_s = first.timing.duration_ns.unwrap_or(0) as f64 / 1e9;
-    let start = first.timing.schedule.as_ref().map_or(START_RATE, |schedule| schedule.mean_rate(0, None));
-    let mut search = RateSearch::new(Rules::new(start, FEWEST / run_s));
-    let needed = Duration::from_nanos(first.timing.end_ns().unwrap_or(0));
+    let mut search = RateSearch::new(Rules::new(rate_of(first), goal.lowest()));
     let mut runs: Vec<Run> = Vec::new();
     while let Some(rate) = search.next() {
-        let plan = at_rate(first, rate, runs.len() as u64)?;
+        let plan = at_rate(first, rate, goal.requests(), runs.len() as u64)?;
+        let needed = Duration::from_nanos(plan.timing.end_ns().unwrap_or(0));
         if !runs.is_empty() && begun.elapsed() + needed > goal.time {
             break;
         }
@@ -108,12 +147,14 @@ pub fn find_rate(
             pause(goal.time / PAUSES, interrupt);
         }
     }
-    conclude(&goal.objectives, &search, runs)
+    conclude(&goal.objectives, &search, runs, interrupt.is_set())
 }
 
-/// The plan of run `number`: at another rate than `first`, and with another seed, for a repeated run is to be new evidence.
-fn at_rate(first: &Plan, rate: f64, number: u64) -> Result<Plan, Error> {
+/// The plan of run `number`: at another rate than `first`, long enough for this many requests, and with another seed, for a
+/// repeated run is to be new evidence.
+fn at_rate(first: &Plan, rate: f64, requests: f64, number: u64) -> Result<Plan, Error> {
     let mut plan = first.clone();
+    plan.timing.duration_ns = plan.timing.duration_ns.max(Some((requests / rate * 1e9).ceil() as u64));
     plan.seed = mix([first.seed, number]);
     if let Some(Schedule::Rate { profile, seed, .. }) = &mut plan.timing.schedule {
         *profile = RateSpec::constant(rate).profile(0, None);
@@ -163,6 +204,7 @@ fn conclude(
     objectives: &Objectives,
     search: &RateSearch,
     mut runs: Vec<Run>,
+    interrupted: bool,
 ) -> Result<(RunRecord, Findings), Error> {
     let interval = search.interval();
     let outcome = match (interval.answer, interval.upper) {
@@ -187,26 +229,59 @@ fn conclude(
     let at =
         at.ok_or_else(|| Error::Failed("the search was interrupted before its first run ended".into()))?;
     let Run { record, findings, .. } = runs.swap_remove(at);
-    Ok((RunRecord { search: Some(search), ..record }, findings))
+    Ok((RunRecord { search: Some(search), interrupted, ..record }, findings))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::loadgen::cli::Args;
+    use crate::loadgen::schedule::pacer::Arrivals;
+    use crate::loadgen::schedule::timing::Timing;
     use clap::Parser as _;
+
+    fn plan(rate: f64) -> Plan {
+        let profile = RateSpec::constant(rate).profile(0, None);
+        let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
+        let timing = Timing { schedule, duration_ns: Some(800_000_000), ..Timing::default() };
+        Plan { timing, ..Plan::default() }
+    }
+
+    fn goal(objectives: &str, seconds: u64) -> Goal {
+        Goal { objectives: objectives.parse().unwrap(), time: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn every_run_is_long_enough_for_the_percentile() {
+        let requests = goal("p99<50ms", 20).requests();
+        let length_s =
+            |rate| at_rate(&plan(100.0), rate, requests, 0).unwrap().timing.duration_ns.unwrap() as f64 / 1e9;
+        assert!((length_s(100.0) - 3.3).abs() < 1e-6 && (length_s(10_000.0) - 0.8).abs() < 1e-6);
+        assert!((goal("p99<50ms", 20).lowest() - 66.0).abs() < 1e-6, "330 requests in 5 s");
+        assert!((goal("max<50ms", 20).lowest() - 2.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_search_without_time_for_its_first_run_is_refused_with_what_it_takes() {
+        assert!(goal("p99<50ms", 20).check(&plan(100.0)).is_ok());
+        let why = goal("p99.9<50ms", 20).check(&plan(100.0)).unwrap_err();
+        assert!(
+            why.contains("3300 requests") && why.contains("660/s") && why.contains("--find-time to 132s"),
+            "{why}"
+        );
+    }
 
     #[test]
     fn no_two_runs_have_the_same_arrivals() {
         let first =
             Args::parse_from(["loadgen", "--find-rate", "p99<5ms", "--arrivals", "poisson"]).plan().unwrap();
         let seeds = [0, 1, 2].map(|number| {
-            let plan = at_rate(&first, 200.0, number).unwrap();
+            let plan = at_rate(&first, 200.0, 0.0, number).unwrap();
             let Some(Schedule::Rate { seed, .. }) = plan.timing.schedule else { panic!("{plan:?}") };
             assert_eq!(seed, plan.seed);
             seed
         });
         assert!(seeds[0] != seeds[1] && seeds[1] != seeds[2], "{seeds:?}");
-        assert_eq!(at_rate(&first, 400.0, 1).unwrap().seed, seeds[1]);
+        assert_eq!(at_rate(&first, 400.0, 0.0, 1).unwrap().seed, seeds[1]);
     }
 }

@@ -13,6 +13,8 @@ use crate::measure::record::RunRecord;
 /// Bound on failures unless the objectives have one: only completed requests have latencies, and a server that refuses
 /// most requests may be quick with the rest.
 const ERRORS: &str = "errors<1%";
+/// The same for responses: an overloaded server may be quick to say 503.
+const STATUSES: &str = "status.5xx<1%";
 /// One arrival in this many may remain unsent.
 const UNSENT: u64 = 50;
 
@@ -34,6 +36,9 @@ impl FromStr for Objectives {
         if !bounds.iter().any(Expectation::is_about_failures) {
             bounds.extend(ERRORS.parse());
         }
+        if !bounds.iter().any(Expectation::is_about_statuses) {
+            bounds.extend(STATUSES.parse());
+        }
         Ok(Self(bounds))
     }
 }
@@ -50,6 +55,11 @@ impl Objectives {
         self.0.iter().map(|bound| bound.text().to_owned()).collect()
     }
 
+    /// Requests that each run needs.
+    pub fn sample(&self) -> u64 {
+        self.0.iter().map(Expectation::sample).max().unwrap_or(1)
+    }
+
     /// Judges a run, with the reasons if it does not hold.
     pub fn judge(&self, record: &RunRecord) -> (Outcome, Vec<String>) {
         let busy = record.generator.busiest_thread;
@@ -63,9 +73,9 @@ impl Objectives {
             .iter()
             .map(|bound| bound.judge(record))
             .filter(|judged| !judged.holds)
-            .map(|judged| match judged.value {
-                Some(value) => format!("{}: {}", judged.text, short(value)),
-                None => format!("{}: no matching requests", judged.text),
+            .map(|judged| match (judged.reason, judged.value) {
+                (Some(reason), _) => format!("{}: {reason}", judged.text),
+                (None, value) => format!("{}: {}", judged.text, short(value.unwrap_or_default())),
             })
             .collect();
         // Late sends only lengthen the times: an objective that holds in spite of them holds.
@@ -96,10 +106,10 @@ mod tests {
     use crate::measure::record::Summary;
 
     fn record(p99_us: f64, verdict: &str) -> RunRecord {
-        let response = Summary { count: 100, p99_us, ..Summary::default() };
+        let response = Summary { count: 1000, p99_us, ..Summary::default() };
         RunRecord {
-            started: 100,
-            completed: 100,
+            started: 1000,
+            completed: 1000,
             verdict: verdict.into(),
             latency: [("response".into(), response)].into(),
             ..RunRecord::default()
@@ -113,12 +123,33 @@ mod tests {
     #[test]
     fn failures_are_bounded_unless_the_objectives_do_it() {
         let texts = |text: &str| text.parse::<Objectives>().unwrap().texts();
-        assert_eq!(texts("p99<5ms, p50<1ms"), ["p99<5ms", "p50<1ms", "errors<1%"]);
-        assert_eq!(texts("p99<5ms,failed==0"), ["p99<5ms", "failed==0"]);
+        assert_eq!(texts("p99<5ms, p50<1ms"), ["p99<5ms", "p50<1ms", "errors<1%", "status.5xx<1%"]);
+        assert_eq!(texts("p99<5ms,failed==0"), ["p99<5ms", "failed==0", "status.5xx<1%"]);
+        assert_eq!(texts("p99<5ms,status.503<5%"), ["p99<5ms", "status.503<5%", "errors<1%"]);
         let mut record = record(1000.0, "OK");
         assert_eq!(outcome(&record), Outcome::Holds);
-        record.errors.insert("reset-before-response".into(), 1);
+        record.errors.insert("reset-before-response".into(), 10);
         assert_eq!(outcome(&record), Outcome::Broken);
+    }
+
+    #[test]
+    fn quick_refusals_of_the_server_do_not_hold() {
+        let mut refusing = record(1000.0, "ERRORS");
+        refusing.statuses.insert("503".into(), 940);
+        assert_eq!(outcome(&refusing), Outcome::Broken);
+        let named = "p99<5ms,status.503<95%".parse::<Objectives>().unwrap();
+        assert_eq!(named.judge(&refusing).0, Outcome::Holds, "the objective says what is allowed");
+    }
+
+    #[test]
+    fn a_run_with_too_few_requests_does_not_hold() {
+        let mut few = record(1000.0, "OK");
+        few.latency.get_mut("response").unwrap().count = 10;
+        let (outcome, reasons) = "p99<5ms".parse::<Objectives>().unwrap().judge(&few);
+        assert_eq!(
+            (outcome, reasons),
+            (Outcome::Broken, vec!["p99<5ms: 10 requests are too few: at least 300".into()])
+        );
     }
 
     #[test]
@@ -133,15 +164,15 @@ mod tests {
         assert_eq!(outcome(&record(6000.0, "OK")), Outcome::Broken);
         assert_eq!(outcome(&record(6000.0, "INVALID")), Outcome::Limited);
         assert_eq!(outcome(&record(1000.0, "INVALID")), Outcome::Holds, "late sends only add to the times");
-        let unsent = RunRecord { unsent: 3, ..record(1000.0, "INVALID") };
+        let unsent = RunRecord { unsent: 30, ..record(1000.0, "INVALID") };
         assert_eq!(outcome(&unsent), Outcome::Limited);
         let mut busy = record(6000.0, "OK");
         busy.generator.busiest_thread = 0.95;
         assert_eq!(outcome(&busy), Outcome::Limited);
         let mut full = record(6000.0, "INVALID");
-        full.held = 10;
+        full.held = 100;
         assert_eq!(outcome(&full), Outcome::Broken, "the connections were taken because the server was slow");
-        let failing = RunRecord { errors: [("early-end".into(), 50)].into(), ..record(6000.0, "INVALID") };
+        let failing = RunRecord { errors: [("early-end".into(), 500)].into(), ..record(6000.0, "INVALID") };
         assert_eq!(outcome(&failing), Outcome::Broken, "no generator makes a server fail");
         full.errors.insert("no-ports".into(), 1);
         assert_eq!(outcome(&full), Outcome::Limited);

@@ -23,7 +23,7 @@ pub fn line(probe: &Probe) -> String {
 pub const HEAD: &str = " offered  achieved       p50       p99     p99.9  failed  verdict";
 
 /// Every run by rate, and the answer.
-pub fn text(search: &Search) -> String {
+pub fn text(search: &Search, interrupted: bool, width: usize) -> String {
     let mut text =
         format!("\n  search for the highest rate that meets {}\n\n{HEAD}\n", search.objectives.join(", "));
     let mut probes: Vec<_> = search.probes.iter().collect();
@@ -31,11 +31,16 @@ pub fn text(search: &Search) -> String {
     for probe in probes {
         let (whole, brief) = (line(probe), line(&Probe { reasons: Vec::new(), ..probe.clone() }));
         // The JSON has the reasons that do not fit.
-        let _ = writeln!(text, "{}", if whole.chars().count() <= 80 { whole } else { brief });
+        let _ = writeln!(text, "{}", if whole.chars().count() <= width { whole } else { brief });
     }
     let _ = writeln!(text, "\n  answer     {}", answer(search));
-    if !search.confirmed && search.outcome != "none" {
+    if interrupted {
+        let _ = writeln!(text, "             interrupted before both ends were confirmed");
+    } else if !search.confirmed && search.outcome != "none" {
         let _ = writeln!(text, "             the time ended before both ends were confirmed (--find-time)");
+    }
+    if search.outcome == "none" {
+        let _ = writeln!(text, "             (a longer --find-time allows lower rates)");
     }
     if search.non_monotone {
         let _ = writeln!(text, "             not monotone: a lower rate was broken, or a higher one held");
@@ -102,14 +107,17 @@ mod tests {
 
     #[test]
     fn the_text_lists_the_runs_by_rate_and_ends_with_the_answer() {
-        insta::assert_snapshot!(text(&search()));
+        insta::assert_snapshot!(text(&search(), false, 80));
     }
 
     #[test]
     fn uncertainty_is_reported() {
-        let text = text(&Search { confirmed: false, non_monotone: true, ..search() });
+        let unconfirmed = Search { confirmed: false, non_monotone: true, ..search() };
+        let interrupted = text(&unconfirmed, true, 80);
+        assert!(interrupted.contains("interrupted") && !interrupted.contains("--find-time"), "{interrupted}");
+        let text = text(&unconfirmed, false, 80);
         assert!(text.contains("--find-time") && text.contains("not monotone"), "{text}");
-        let text = super::text(&Search { outcome: "generator".into(), ..search() });
+        let text = super::text(&Search { outcome: "generator".into(), ..search() }, false, 80);
         assert!(text.contains("at least 3200/s") && text.contains("-t"), "{text}");
     }
 

@@ -58,14 +58,15 @@ pub fn draw(frame: &mut Frame<'_>, timeline: &Timeline, elapsed_ns: u64, theme: 
 
 fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
     let width = rows.left.width;
-    let room = usize::from(width).saturating_sub(timeline.doing.len() + 12);
-    let url: String = timeline.url.chars().take(room).collect();
-    let gap = usize::from(width).saturating_sub(url.chars().count() + timeline.doing.chars().count() + 11);
+    let doing = timeline.doing();
+    let room = usize::from(width).saturating_sub(doing.len() + 12);
+    let url: String = timeline.plan.target.url().chars().take(room).collect();
+    let gap = usize::from(width).saturating_sub(url.chars().count() + doing.len() + 11);
     rows.line(Line::from(vec![
         Span::styled(" loadgen  ", theme.strong()),
         Span::raw(url),
         Span::raw(" ".repeat(gap)),
-        Span::styled(timeline.doing.clone(), theme.faint()),
+        Span::styled(doing, theme.faint()),
     ]));
     rows.line(progress(timeline, elapsed_ns, width, theme));
     if !timeline.note.is_empty() {
@@ -94,13 +95,13 @@ fn small(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: T
     if low {
         rows.line(one_line(timeline, elapsed_ns));
     } else {
-        rows.line(Line::styled(format!(" {}", timeline.url), theme.strong()));
+        rows.line(Line::styled(format!(" {}", timeline.plan.target.url()), theme.strong()));
         rows.line(progress(timeline, elapsed_ns, width, theme));
     }
     if !low && !timeline.note.is_empty() {
         rows.line(Line::from(format!(" {}", timeline.note)));
     }
-    let offered = if timeline.paced { format!(" of {}", rate(timeline.offered)) } else { String::new() };
+    let offered = if timeline.is_paced() { format!(" of {}", rate(timeline.offered)) } else { String::new() };
     rows.line(Line::from(format!(
         " {}{offered} requests/s, {} open",
         rate(timeline.achieved),
@@ -135,24 +136,24 @@ fn failed(total: &Figures, theme: Theme) -> Span<'static> {
 }
 
 fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
-    let done = match (timeline.planned_ns, timeline.requests) {
+    let done = match (timeline.plan.timing.end_ns(), timeline.plan.timing.requests) {
         (Some(planned), _) if planned > 0 => elapsed_ns as f64 / planned as f64,
         (_, Some(requests)) => (timeline.total.completed + timeline.total.failed) as f64 / requests as f64,
         _ => 0.0,
     }
     .clamp(0.0, 1.0);
-    let (stage, left) = match timeline.planned_ns {
-        _ if elapsed_ns < timeline.warmup_ns => {
-            ("warm-up", timeline.planned_ns.map(|planned| planned - elapsed_ns))
+    let (stage, left) = match timeline.plan.timing.end_ns() {
+        _ if elapsed_ns < timeline.plan.timing.warmup_ns => {
+            ("warm-up", timeline.plan.timing.end_ns().map(|planned| planned - elapsed_ns))
         }
         Some(planned) if elapsed_ns >= planned => ("waiting for the last responses", None),
         planned => ("measuring", planned.map(|planned| planned - elapsed_ns)),
     };
     let left = left.map(|left| format!(", {} left", clock(left))).unwrap_or_default();
     let long = width >= WIDE;
-    let cells = if long { 20 } else { usize::from(width / 4) };
+    let cells = usize::from(width / 4);
     let filled = (done * cells as f64).round() as usize;
-    let planned = match (timeline.planned_ns, timeline.requests) {
+    let planned = match (timeline.plan.timing.end_ns(), timeline.plan.timing.requests) {
         (Some(planned), _) => format!(" of {}", clock(planned)),
         (None, Some(requests)) => {
             format!(", {} of {requests}", timeline.total.completed + timeline.total.failed)
@@ -172,7 +173,7 @@ fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> L
 
 fn rates(timeline: &Timeline, width: u16, theme: Theme) -> Line<'static> {
     let offered =
-        if timeline.paced { format!(" of {} offered", rate(timeline.offered)) } else { String::new() };
+        if timeline.is_paced() { format!(" of {} offered", rate(timeline.offered)) } else { String::new() };
     let busiest = format!("{:.0} %", timeline.busiest * 100.0);
     let busy = if timeline.busiest > 0.9 { theme.bad() } else { Style::new() };
     let mut line = vec![
@@ -180,11 +181,11 @@ fn rates(timeline: &Timeline, width: u16, theme: Theme) -> Line<'static> {
         Span::styled(format!("{}/s", rate(timeline.achieved)), theme.strong()),
         Span::raw(offered),
         Span::styled("   open ", theme.faint()),
-        Span::raw(format!("{} of {}", timeline.open, timeline.connections)),
+        Span::raw(format!("{} of {}", timeline.open, timeline.plan.connections)),
         Span::styled("   busiest thread ", theme.faint()),
         Span::styled(busiest, busy),
     ];
-    if timeline.paced && width >= ROOMY {
+    if timeline.is_paced() && width >= ROOMY {
         let late = if timeline.total.lag_us > LATE_US { theme.bad() } else { Style::new() };
         line.push(Span::styled("   send lag p99 ", theme.faint()));
         line.push(Span::styled(time(timeline.total.lag_us), late));
@@ -195,39 +196,35 @@ fn rates(timeline: &Timeline, width: u16, theme: Theme) -> Line<'static> {
 fn sparkline(rows: &mut Rows<'_, '_>, timeline: &Timeline, height: u16, theme: Theme) {
     let area = rows.take(height);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    let width = usize::from(area.width);
-    let rates: Vec<u64> = timeline
-        .buckets
-        .iter()
-        .filter(|bucket| bucket.length_ns > 0)
-        .map(|bucket| bucket.rate() as u64)
-        .collect();
-    let wide = timeline.columns_per_bucket(width);
-    let newest = &rates[rates.len().saturating_sub(width / wide)..];
-    let columns: Vec<u64> = newest.iter().flat_map(|rate| vec![*rate; wide]).collect();
-    let top = newest.iter().copied().max().unwrap_or(0).max(timeline.offered as u64).max(1);
-    rows.frame.render_widget(Sparkline::default().data(&columns).max(top).style(theme.bar()), area);
+    let columns = timeline.columns(usize::from(area.width));
+    let rates: Vec<u64> = columns.into_iter().map(|bucket| bucket.rate() as u64).collect();
+    let top = rates.iter().copied().max().unwrap_or(0).max(timeline.offered as u64).max(1);
+    rows.frame.render_widget(Sparkline::default().data(&rates).max(top).style(theme.bar()), area);
 }
 
 fn latencies(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
-    let head = ["p50", "p90", "p99", "p99.9", "max", "requests"].map(|name| format!("{name:>10}")).concat();
+    // Seven columns, the first of 16.
+    let wide = usize::from((rows.left.width.saturating_sub(16) / 6).clamp(10, 24));
+    let head =
+        ["p50", "p90", "p99", "p99.9", "max", "requests"].map(|name| format!("{name:>wide$}")).concat();
     rows.line(Line::styled(format!(" {:<14}{head}", "response time"), theme.faint()));
     let of = |label: String, summary: &crate::measure::record::Summary| {
         let values = [summary.p50_us, summary.p90_us, summary.p99_us, summary.p999_us, summary.max_us];
         let shown = values.map(|us| if summary.count == 0 { "-".to_owned() } else { time(us) });
-        let cells = shown.map(|text| format!("{text:>10}")).concat();
-        format!(" {label:<14}{cells}{:>10}", summary.count)
+        let cells = shown.map(|text| format!("{text:>wide$}")).concat();
+        format!(" {label:<14}{cells}{:>wide$}", summary.count)
     };
     let last_s = timeline.last_ns as f64 / 1e9;
     rows.line(Line::from(of(format!("  last {last_s:.1} s"), &timeline.last.response)));
     rows.line(Line::styled(of("  all".into(), &timeline.total.response), theme.strong()));
-    if timeline.paced {
+    if timeline.is_paced() {
         rows.line(Line::from(of("  service only".into(), &timeline.total.service)));
     }
 }
 
 fn errors(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
-    let kinds = timeline.errors.iter().take(4).map(|(kind, count)| format!("{kind} {count}"));
+    let room = usize::from(rows.left.width) / 20;
+    let kinds = timeline.errors.iter().take(room).map(|(kind, count)| format!("{kind} {count}"));
     let kinds = kinds.collect::<Vec<_>>().join(", ");
     rows.line(Line::from(vec![
         Span::styled(" errors    ", theme.faint()),
@@ -243,7 +240,7 @@ fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
     let room = (usize::from(rows.left.height) / 2).min(MOST_WORKERS);
     let hidden = timeline.workers.len().saturating_sub(room);
     let shown = if hidden > 0 { room.saturating_sub(1) } else { timeline.workers.len() };
-    let cells = usize::from(rows.left.width).saturating_sub(42).min(60);
+    let cells = usize::from(rows.left.width).saturating_sub(42);
     for (index, (name, count)) in timeline.workers.iter().take(shown).enumerate() {
         let filled = (*count as f64 / most as f64 * cells as f64).round() as usize;
         let label = if index == 0 { "workers" } else { "" };

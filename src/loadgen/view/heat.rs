@@ -19,10 +19,9 @@ const COLORS: [u8; 4] = [24, 31, 38, 45];
 
 pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) {
     let columns = usize::from(area.width.saturating_sub(LABELS + 1));
-    let (buckets, wide) = (&timeline.buckets, timeline.columns_per_bucket(columns));
-    let newest = &buckets[buckets.len().saturating_sub(columns / wide)..];
+    let columns = timeline.columns(columns);
     let mut used = [0u64; BANDS];
-    for bucket in newest {
+    for bucket in &columns {
         used.iter_mut().zip(bucket.bands).for_each(|(sum, count)| *sum += u64::from(count));
     }
     let Some(high) = used.iter().rposition(|count| *count > 0) else { return };
@@ -43,16 +42,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
         let y = area.y + 1 + (shown - 1 - row) as u16;
         let label = format!("{:>9} ", time(band_end_us(bands(row).end - 1)));
         buffer.set_string(area.x, y, label, theme.faint());
-        for (column, bucket) in newest.iter().enumerate() {
+        for (column, bucket) in columns.iter().enumerate() {
             let whole: u64 = bucket.bands.iter().map(|count| u64::from(*count)).sum();
             if let Some(level) = level(count(bucket, row), whole) {
                 let style = theme.colored(Style::new(), Color::Indexed(COLORS[level]));
-                buffer.set_string(
-                    area.x + LABELS + (column * wide) as u16,
-                    y,
-                    SHADES[level].repeat(wide),
-                    style,
-                );
+                buffer.set_string(area.x + LABELS + column as u16, y, SHADES[level], style);
             }
         }
     }

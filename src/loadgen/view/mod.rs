@@ -15,12 +15,21 @@ pub use screen::leave;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
+use crate::http::refusal::phrase;
 use crate::loadgen::control::Interrupt;
 use crate::loadgen::count::collect::Snapshot;
+use crate::loadgen::count::tally::Tally;
+use crate::loadgen::output::text::WIDTH;
 use crate::loadgen::plan::Plan;
 use crate::sys::stdio::remark;
 use screen::Screen;
 use timeline::Timeline;
+
+/// Columns for text on standard output.
+pub fn width() -> usize {
+    let terminal = std::io::stdout().is_terminal().then(ratatui::crossterm::terminal::size);
+    terminal.and_then(Result::ok).map_or(WIDTH, |(columns, _)| usize::from(columns).max(WIDTH))
+}
 
 pub enum View {
     Silent,
@@ -70,11 +79,26 @@ impl View {
     }
 }
 
+/// What to say if all responses so far have one status, and it is that of an error. No request is sent to find out, so
+/// that their number is exact.
+fn first_responses(plan: &Plan, tally: &Tally) -> Option<String> {
+    let statuses = tally.statuses();
+    let (status, _) =
+        statuses.first_key_value().filter(|(status, _)| statuses.len() == 1 && status.as_str() >= "400")?;
+    let phrase = phrase(status.parse().unwrap_or(0));
+    Some(match &plan.requests[..] {
+        [request] => format!("{} {} is {status} {phrase}", request.method, request.path),
+        requests => format!("the first responses of {} URLs are {status} {phrase}", requests.len()),
+    })
+}
+
 /// Lines on standard error.
 #[derive(Default)]
 pub struct Lines {
     timeline: Option<Box<Timeline>>,
     has_head: bool,
+    /// The first responses have been looked at.
+    has_seen: bool,
 }
 
 impl Lines {
@@ -89,14 +113,21 @@ impl Lines {
     fn show(&mut self, snapshot: &Snapshot<'_>) {
         let Some(mut timeline) = self.timeline.take() else { return };
         timeline.take(snapshot);
-        let Snapshot { plan, last, total, .. } = *snapshot;
+        let Snapshot { plan, last, total, summary, .. } = *snapshot;
         let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
         let is_straggler = last.warmup && last.begin_ns >= plan.timing.warmup_ns;
-        let is_over = timeline.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
+        let is_over = plan.timing.end_ns().is_some_and(|planned| last.begin_ns >= planned);
+        if !self.has_seen && last.tally.completed > 0 {
+            self.has_seen = true;
+            if let Some(warning) = first_responses(plan, &last.tally) {
+                remark(format_args!("loadgen: warning: {warning}"));
+            }
+        }
         // The runs of a search have one line each.
         if timeline.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
             let failed = if last.warmup { last.tally.failed() } else { total.failed() };
-            self.print(lines::HEAD, &lines::line(&timeline, last.end_ns, failed, last.warmup));
+            let line = lines::line(&timeline, last.end_ns, failed, (last.warmup, summary.partial));
+            self.print(lines::HEAD, &line);
         }
         self.timeline = Some(timeline);
     }

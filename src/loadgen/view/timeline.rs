@@ -11,8 +11,8 @@ use crate::measure::record::Summary;
 
 /// Most buckets; beyond that, neighbours are merged.
 const MOST_BUCKETS: usize = 512;
-/// Bands of latency: each is half an octave, the first ends at 1024 ns.
-pub const BANDS: usize = 56;
+/// Bands of latency: each is half an octave, the first ends at 1024 ns, the last after a week.
+pub const BANDS: usize = 80;
 
 /// One or several intervals.
 #[derive(Clone, Debug)]
@@ -76,18 +76,9 @@ impl Figures {
 /// The progress of one run.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    pub url: String,
-    /// Such as `closed loop, 16 connections`.
-    pub doing: String,
+    pub plan: Plan,
     /// The search that the run is part of, if any.
     pub note: String,
-    pub paced: bool,
-    pub connections: u64,
-    pub warmup_ns: u64,
-    /// Warm-up and measured time, if the time ends the run.
-    pub planned_ns: Option<u64>,
-    /// If their number ends the run.
-    pub requests: Option<u64>,
     pub begun: Instant,
     /// In chronological order.
     pub buckets: Vec<Bucket>,
@@ -103,7 +94,8 @@ pub struct Timeline {
     pub last_ns: u64,
     pub last: Figures,
     pub total: Figures,
-    pub errors: Vec<(&'static str, u64)>,
+    /// Failures by kind, and responses by status from 400.
+    pub errors: Vec<(String, u64)>,
     pub workers: Vec<(String, u64)>,
     pub open: u64,
     /// Largest share of a core used by a thread.
@@ -112,22 +104,9 @@ pub struct Timeline {
 
 impl Timeline {
     pub fn new(plan: &Plan, note: &str) -> Self {
-        let paced = plan.timing.is_open_loop();
-        let threads = plural(plan.threads as u64, "thread");
-        let doing = if paced {
-            format!("open loop, {threads}")
-        } else {
-            format!("closed loop, {}, {threads}", plural(plan.connections as u64, "connection"))
-        };
         Self {
-            url: plan.target.url(),
-            doing,
+            plan: plan.clone(),
             note: note.to_owned(),
-            paced,
-            connections: plan.connections as u64,
-            warmup_ns: plan.timing.warmup_ns,
-            planned_ns: plan.timing.end_ns(),
-            requests: plan.timing.requests,
             begun: Instant::now(),
             buckets: Vec::new(),
             per_bucket: 1,
@@ -145,39 +124,59 @@ impl Timeline {
         }
     }
 
+    pub fn is_paced(&self) -> bool {
+        self.plan.timing.is_open_loop()
+    }
+
+    /// Such as `closed loop, 16 connections, 1 thread`.
+    pub fn doing(&self) -> String {
+        let threads = plural(self.plan.threads as u64, "thread");
+        match plural(self.plan.connections as u64, "connection") {
+            _ if self.is_paced() => format!("open loop, {threads}"),
+            connections => format!("closed loop, {connections}, {threads}"),
+        }
+    }
+
     pub fn take(&mut self, snapshot: &Snapshot<'_>) {
         let Snapshot { last, total, summary: of_last, .. } = *snapshot;
         let length_ns = last.end_ns.saturating_sub(last.begin_ns);
         let tally = &*last.tally;
         self.push(Bucket {
             begin_ns: last.begin_ns,
-            length_ns,
+            // Without a length it has no rate.
+            length_ns: if of_last.partial { 0 } else { length_ns },
             completed: tally.completed,
             bands: bands(tally.histogram(Phase::Response)),
         });
         (self.open, self.busiest) = (of_last.open, of_last.busiest_thread);
         // Late requests of the warm-up belong to the next interval; the time after the end has no rate.
-        let is_straggler = last.warmup && last.begin_ns >= self.warmup_ns;
-        let is_over = self.planned_ns.is_some_and(|planned| last.begin_ns >= planned);
+        let is_straggler = last.warmup && last.begin_ns >= self.plan.timing.warmup_ns;
+        let is_over = self.plan.timing.end_ns().is_some_and(|planned| last.begin_ns >= planned);
         if is_straggler {
             self.stragglers = tally.completed;
         } else if !is_over {
-            self.last_ns = length_ns;
-            self.achieved = per_second(tally.completed + std::mem::take(&mut self.stragglers), length_ns);
-            self.offered = per_second(last.offered, length_ns);
+            let completed = tally.completed + std::mem::take(&mut self.stragglers);
+            if !of_last.partial {
+                self.last_ns = length_ns;
+                self.achieved = per_second(completed, length_ns);
+                self.offered = per_second(last.offered, length_ns);
+            }
             self.last = Figures::of(tally);
         }
         self.total = Figures::of(total);
-        self.errors = total.failures().map(|(failure, count)| (failure.name(), count)).collect();
+        self.errors = total.failures().map(|(failure, count)| (failure.name().to_owned(), count)).collect();
+        self.errors.extend(total.statuses().into_iter().filter(|(status, _)| status.as_str() >= "400"));
         self.workers = total.workers().into_iter().collect();
         self.workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
     }
 
-    /// Columns per bucket that let the whole run fill `width`.
-    pub fn columns_per_bucket(&self, width: usize) -> usize {
-        let planned = self.planned_ns.unwrap_or(u64::MAX).div_ceil(self.last_ns.max(1));
-        let buckets = usize::try_from(planned).unwrap_or(usize::MAX).max(self.buckets.len()).max(1);
-        (width / buckets).clamp(1, 4)
+    /// The bucket of each of `width` columns, which the whole run will fill; the newest ones if there are more.
+    pub fn columns(&self, width: usize) -> Vec<&Bucket> {
+        let bucket_ns = self.last_ns.max(1).saturating_mul(u64::from(self.per_bucket));
+        let planned = self.plan.timing.end_ns().map_or(u64::MAX, |end_ns| end_ns.div_ceil(bucket_ns));
+        let planned = usize::try_from(planned).unwrap_or(usize::MAX).max(self.buckets.len());
+        let newest = &self.buckets[self.buckets.len().saturating_sub(width)..];
+        (0..width).map_while(|column| newest.get(column * planned.min(width) / width)).collect()
     }
 
     fn push(&mut self, bucket: Bucket) {
@@ -232,11 +231,23 @@ mod tests {
 
     #[test]
     fn a_band_is_half_an_octave() {
-        for ns in [0, 1, 1023, 1024, 1535, 1536, 5_000, 1_000_000, 120_000_000_000] {
+        for ns in [0, 1, 1023, 1024, 1535, 1536, 5_000, 1_000_000, 120_000_000_000, 600_000_000_000_000] {
             let band = band(ns);
             assert!(ns as f64 / 1000.0 <= band_end_us(band), "{ns} in band {band}");
             assert!(band == 0 || ns as f64 / 1000.0 >= band_end_us(band - 1) * 0.99, "{ns} in band {band}");
         }
+    }
+
+    #[test]
+    fn every_column_of_a_terminal_is_used() {
+        let timeline = samples::timeline(31);
+        for width in [31, 60, 100, 198] {
+            let columns = timeline.columns(width);
+            assert_eq!(columns.len(), width);
+            assert!(std::ptr::eq(columns[width - 1], &timeline.buckets[30]));
+        }
+        assert_eq!(timeline.columns(10).len(), 10, "the newest");
+        assert!((90..=110).contains(&samples::timeline(15).columns(200).len()), "half of the run is over");
     }
 
     #[test]
