@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::{Error, Result};
-use super::judge::Conclusion;
-use super::judge::ENOUGH_ROUNDS;
 use super::judge::environment_diff::{self, Difference};
-use super::judge::folders::{FolderComparison, FolderDifference, settings, side_by_side};
+use super::judge::folders::{FolderComparison, settings, side_by_side};
 use super::report;
 use super::results::store;
 
@@ -66,32 +64,20 @@ fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     if !comparison.circumstances.is_empty() {
         text.push('\n');
     }
-    let differ: Vec<&FolderDifference> =
-        comparison.differences.iter().filter(|line| line.conclusion == Conclusion::Differs).collect();
-    let few = comparison.differences.iter().any(|line| line.conclusion == Conclusion::TooFew);
-    text += &match differ.len() {
-        _ if few => format!(
-            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all values are estimates.\n"
-        ),
-        0 => format!("No difference counts, of {} compared.\n", comparison.differences.len()),
-        some => {
-            format!("{some} differences count, of {} compared.\n", comparison.differences.len())
-        }
-    };
-    text += "The runs of the two folders are not interleaved: every value includes whatever else changed between them.\n\n";
-    text += "| Cell | Load | Metric | First | Second | Change, % | 95 % interval | Noise floor, % | Runs | Says |\n";
+    text += &comparison.summary().join("\n");
+    text += "\n\n| Cell | Load | Metric | First | Second | Change, % | 95 % interval | p (Holm) | Runs | Says |\n";
     text += &format!("|{}\n", " --- |".repeat(10));
     for line in &comparison.differences {
         let digits = line.metric.digits();
         let figures = format!("{:.digits$} | {:.digits$}", line.medians[0], line.medians[1]);
         let change = format!("{:+.1} | {:+.1} to {:+.1}", line.change, line.interval.low, line.interval.high);
         text += &format!(
-            "| {} | {} | {} ({}) | {figures} | {change} | {:.1} | {}, {} | {} |\n",
+            "| {} | {} | {} ({}) | {figures} | {change} | {} | {}, {} | {} |\n",
             line.cell,
             line.load,
             line.metric.title(),
             line.metric.unit(),
-            line.floor,
+            if line.conclusion.is_judged() { format!("{:.3}", line.p) } else { String::new() },
             line.runs[0],
             line.runs[1],
             line.conclusion.name()
@@ -112,6 +98,9 @@ mod tests {
     fn the_text_names_both_folders_and_counts_what_was_compared() {
         let data = fixture::quick(10);
         let text = markdown(&side_by_side(&data, &data, Vec::new()), &["a".into(), "b".into()]);
-        assert!(text.contains("No difference counts, of 48") && text.starts_with("# b against a"), "{text}");
+        assert!(
+            text.contains("No difference was found, of 8 judged.") && text.starts_with("# b against a"),
+            "{text}"
+        );
     }
 }

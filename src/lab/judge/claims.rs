@@ -150,7 +150,7 @@ fn values(metric: Metric, cells: &[&Cell], load: &str, rows: &[Row]) -> Vec<f64>
 
 /// Whether the metric of a run may be used.
 fn fit(row: &Row, metric: Metric) -> bool {
-    row.verdict.counts() && !(metric.is_throughput() && row.verdict == Verdict::ClientBound)
+    row.verdict.counts() && !(metric.is_of_the_loop() && row.verdict == Verdict::ClientBound)
 }
 
 fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells: &[&Cell]) {

@@ -19,7 +19,7 @@ pub struct PercentilePoint {
     /// log10 of 1/(1-q): 1 is 90 %, 2 is 99 %.
     pub nines: f64,
     pub median_ms: f64,
-    /// From the lowest to the highest run, or the bootstrap interval of the median.
+    /// From the lowest to the highest run, or the 95 % interval of the median.
     pub band_ms: Interval,
 }
 
@@ -42,7 +42,7 @@ pub fn curve<'a>(
         let quantile = 1.0 - 10_f64.powf(-nines);
         let values: Vec<f64> =
             histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
-        let band = if enough { stats::bootstrap_median(&values) } else { Interval::range(&values) };
+        let band = if enough { stats::median_interval(&values) } else { Interval::range(&values) };
         Some(PercentilePoint { nines, median_ms: stats::median(&values)?, band_ms: band? })
     };
     (0..=steps).filter_map(at).collect()

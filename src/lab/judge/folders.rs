@@ -1,16 +1,21 @@
 //! Two results folders, cell by cell and load by load.
 //!
-//! Runs of two folders were not interleaved, so they are not paired: medians are compared, by a bootstrap
-//! over the runs of each side. A difference counts if its interval excludes 0 and it exceeds the differences
-//! of both baselines from themselves.
+//! Runs of two folders were not interleaved, so they are not paired: the test is the exact rank sum test over the runs of
+//! each side, with Holm's correction for all primary metrics. It knows only the variance within a folder. What two sessions
+//! differ by is shown by cells whose programs are the same in both folders.
 
 use super::environment_diff::Difference;
 use super::rows::{Row, Verdict};
 use super::values::value as value_of;
-use super::{Analysis, Conclusion, ENOUGH_ROUNDS, Scene, judge};
+use super::{ALPHA, Analysis, ENOUGH_ROUNDS, Scene, compare, judge};
+use crate::lab::results::data::Environment;
 use crate::lab::results::store::Data;
+use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{Metric, Spec};
-use crate::measure::stats::{self, Interval, RESAMPLES};
+use crate::measure::stats::{self, Interval};
+
+/// Offered rates further apart, as a share, are other loads.
+const SAME_LOAD: f64 = 0.02;
 
 #[derive(Debug)]
 pub struct FolderComparison {
@@ -31,13 +36,91 @@ pub struct FolderDifference {
     pub medians: [f64; 2],
     /// Runs that count in the first and in the second folder.
     pub runs: [usize; 2],
-    /// In percent.
+    /// Hodges-Lehmann estimate, in percent.
     pub change: f64,
-    /// 95 % bootstrap interval of the change.
+    /// 95 % interval of the change.
     pub interval: Interval,
-    /// Largest difference of the baselines from themselves, in percent.
-    pub floor: f64,
-    pub conclusion: Conclusion,
+    /// Of the exact rank sum test; after Holm's correction where the conclusion is one of the test.
+    pub p: f64,
+    /// Whether the measured programs are the same in both folders: the change is one between sessions.
+    pub same_programs: bool,
+    pub conclusion: FolderConclusion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderConclusion {
+    /// Not the primary metric of its load.
+    Described,
+    TooFew,
+    ClientBound,
+    /// The offered rates differ.
+    OtherLoad,
+    /// p is below 0.05 after correction.
+    Differs,
+    Open,
+}
+
+impl FolderConclusion {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Described => "described, not judged",
+            Self::TooFew => "too few runs to judge",
+            Self::ClientBound => "client-bound: not judged",
+            Self::OtherLoad => "offered loads differ: not judged",
+            Self::Differs => "differs",
+            Self::Open => "not told apart",
+        }
+    }
+
+    pub fn is_judged(self) -> bool {
+        matches!(self, Self::Differs | Self::Open)
+    }
+}
+
+impl FolderComparison {
+    /// The findings, the most important sentence first.
+    pub fn summary(&self) -> Vec<String> {
+        let count = |conclusion| self.differences.iter().filter(|d| d.conclusion == conclusion).count();
+        let differ = count(FolderConclusion::Differs);
+        let judged = differ + count(FolderConclusion::Open);
+        let few = count(FolderConclusion::TooFew);
+        let mut summary = vec![match differ {
+            _ if judged == 0 && few > 0 => format!(
+                "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all values are estimates."
+            ),
+            0 => format!("No difference was found, of {judged} judged."),
+            1 => format!("One difference was found, of {judged} judged."),
+            some => format!("{some} differences were found, of {judged} judged."),
+        }];
+        let other = count(FolderConclusion::OtherLoad);
+        if other > 0 {
+            summary.push(format!(
+                "{other} comparisons are not judged because the offered loads differ by more than {:.0} %.",
+                SAME_LOAD * 100.0
+            ));
+        }
+        summary.push(self.between_sessions());
+        summary
+    }
+
+    /// What two sessions differ by without a change of the programs.
+    fn between_sessions(&self) -> String {
+        const BEGIN: &str = "The runs of the two folders are not interleaved: every value includes whatever else changed between them.";
+        let measures =
+            |d: &&FolderDifference| d.conclusion.is_judged() || d.conclusion == FolderConclusion::TooFew;
+        let same = self.differences.iter().filter(|d| d.same_programs).filter(measures);
+        let mut changes: Vec<f64> = same.map(|d| d.change.abs()).collect();
+        changes.sort_by(f64::total_cmp);
+        match (stats::median(&changes), changes.last()) {
+            (Some(middle), Some(most)) => format!(
+                "{BEGIN} {} comparisons of the same programs show what sessions alone do: {middle:.1} % (median), {most:.1} % at most; smaller differences may be theirs.",
+                changes.len()
+            ),
+            _ => format!(
+                "{BEGIN} No program is the same in both, so the variance between sessions is unknown: measure one build in two sessions."
+            ),
+        }
+    }
 }
 
 /// Different settings that affect the results.
@@ -63,20 +146,22 @@ pub fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
 
 pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>) -> FolderComparison {
     let (one, other) = (judge(first), judge(second));
+    let environments = [&first.environment, &second.environment];
     let (mut differences, mut unmatched) = (Vec::new(), Vec::new());
     for scene in &one.scenes {
         for result in &scene.results {
-            let theirs = find(&other, &result.cell.id, &scene.load.name);
-            match theirs {
+            let cell = &result.cell;
+            match find(&other, &cell.id, &scene.load.name) {
                 Some(theirs) => {
-                    let place = (result.cell.id.as_str(), scene.load.name.as_str());
-                    let seed = first.spec.seed;
-                    let all = Metric::COMPARED.iter().filter_map(|&metric| {
-                        difference(place, metric, [&one, &other], [scene, theirs], seed)
+                    let same_programs = same_programs(cell, environments);
+                    let all = compare::metrics(&scene.load, scene.primary).filter_map(|(metric, primary)| {
+                        let found = difference(cell, metric, [&one, &other], [scene, theirs])?;
+                        let conclusion = if primary { found.conclusion } else { FolderConclusion::Described };
+                        Some(FolderDifference { same_programs, conclusion, ..found })
                     });
                     differences.extend(all);
                 }
-                None => unmatched.push(format!("{} / {} (first only)", result.cell.id, scene.load.name)),
+                None => unmatched.push(format!("{} / {} (first only)", cell.id, scene.load.name)),
             }
         }
     }
@@ -84,7 +169,21 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
         let alone = scene.results.iter().filter(|r| find(&one, &r.cell.id, &scene.load.name).is_none());
         unmatched.extend(alone.map(|r| format!("{} / {} (second only)", r.cell.id, scene.load.name)));
     }
+    correct(&mut differences);
     FolderComparison { circumstances, differences, unmatched }
+}
+
+/// Holm's correction for all that can be judged.
+fn correct(differences: &mut [FolderDifference]) {
+    let mut family: Vec<&mut FolderDifference> =
+        differences.iter_mut().filter(|d| d.conclusion == FolderConclusion::Open).collect();
+    let adjusted = stats::holm(&family.iter().map(|difference| difference.p).collect::<Vec<_>>());
+    for (difference, p) in family.iter_mut().zip(adjusted) {
+        difference.p = p;
+        if p < ALPHA {
+            difference.conclusion = FolderConclusion::Differs;
+        }
+    }
 }
 
 fn find<'a>(analysis: &'a Analysis, cell: &str, load: &str) -> Option<&'a Scene> {
@@ -92,42 +191,59 @@ fn find<'a>(analysis: &'a Analysis, cell: &str, load: &str) -> Option<&'a Scene>
     analysis.scenes.iter().find(fits)
 }
 
+/// Whether server and load generator of a cell are known to be the same in both.
+fn same_programs(cell: &Cell, environments: [&Environment; 2]) -> bool {
+    let same = |programs: fn(&Environment) -> &std::collections::BTreeMap<String, String>, name: &str| {
+        let [first, second] = environments.map(|environment| programs(environment).get(name));
+        first.is_some() && first == second
+    };
+    let server = match &cell.peer {
+        None => same(|environment| &environment.programs, "caffeine"),
+        Some(peer) => same(|environment| &environment.peers, peer.split(':').next().unwrap_or_default()),
+    };
+    server && same(|environment| &environment.programs, "loadgen")
+}
+
 fn difference(
-    (cell, load): (&str, &str),
+    cell: &Cell,
     metric: Metric,
     analyses: [&Analysis; 2],
     scenes: [&Scene; 2],
-    seed: u64,
 ) -> Option<FolderDifference> {
+    let load = &scenes[0].load.name;
     let rows = analyses.map(|analysis| -> Vec<&Row> {
-        let fits = |row: &&Row| row.cell == cell && row.load == load && row.verdict.counts();
+        let fits = |row: &&Row| row.cell == cell.id && row.load == *load && row.verdict.counts();
         analysis.rows.iter().filter(fits).collect()
     });
-    let floor = scenes.iter().map(|scene| floor(scene, metric)).fold(0.0, f64::max);
     let values = [0, 1].map(|side: usize| -> Vec<f64> {
         rows[side].iter().filter_map(|row| value_of(metric, row)).filter(|value| *value > 0.0).collect()
     });
-    let interval = stats::bootstrap_ratio(&values[1], &values[0], RESAMPLES, seed)?;
-    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-    let interval = Interval { low: percent(interval.low), high: percent(interval.high) };
-    let medians = [stats::median(&values[0])?, stats::median(&values[1])?];
-    let change = percent(medians[1] / medians[0]);
-    let bound =
-        metric.is_throughput() && rows.iter().flatten().any(|row| row.verdict == Verdict::ClientBound);
+    let logarithms =
+        [0, 1].map(|side: usize| values[side].iter().map(|value| value.ln()).collect::<Vec<_>>());
+    let (change, Interval { low, high }) = stats::shift_between(&logarithms[0], &logarithms[1])?;
+    let percent = |shift: f64| shift.exp_m1() * 100.0;
     let runs = [values[0].len(), values[1].len()];
+    let bound =
+        metric.is_of_the_loop() && rows.iter().flatten().any(|row| row.verdict == Verdict::ClientBound);
+    let [offered, later] = scenes.map(|scene| scene.offered_per_s.unwrap_or(1.0));
     let conclusion = match runs {
-        _ if bound => Conclusion::ClientBound,
-        [first, second] if first.min(second) < ENOUGH_ROUNDS => Conclusion::TooFew,
-        _ if !interval.contains(0.0) && change.abs() > floor => Conclusion::Differs,
-        _ => Conclusion::Same,
+        _ if (later / offered - 1.0).abs() > SAME_LOAD => FolderConclusion::OtherLoad,
+        _ if bound => FolderConclusion::ClientBound,
+        [first, second] if first.min(second) < ENOUGH_ROUNDS => FolderConclusion::TooFew,
+        _ => FolderConclusion::Open,
     };
-    let (cell, load) = (cell.to_owned(), load.to_owned());
-    Some(FolderDifference { cell, load, metric, medians, runs, change, interval, floor, conclusion })
-}
-
-fn floor(scene: &Scene, metric: Metric) -> f64 {
-    let twin = scene.comparisons.iter().find(|c| c.metric == metric && c.conclusion == Conclusion::Floor);
-    twin.map_or(0.0, |twin| twin.floor)
+    Some(FolderDifference {
+        cell: cell.id.clone(),
+        load: load.clone(),
+        metric,
+        medians: [stats::median(&values[0])?, stats::median(&values[1])?],
+        runs,
+        change: percent(change),
+        interval: Interval { low: percent(low), high: percent(high) },
+        p: stats::rank_sum_p(&logarithms[0], &logarithms[1]),
+        same_programs: false,
+        conclusion,
+    })
 }
 
 #[cfg(test)]
@@ -139,13 +255,10 @@ mod tests {
     fn the_same_data_twice_do_not_differ() {
         let data = fixture::quick(10);
         let comparison = side_by_side(&data, &data, Vec::new());
-        assert!(
-            comparison
-                .differences
-                .iter()
-                .all(|line| line.conclusion == Conclusion::Same && line.change == 0.0)
-        );
-        assert_eq!(comparison.differences.len(), 4 * 2 * 6);
+        let judged = comparison.differences.iter().filter(|d| d.conclusion.is_judged());
+        assert!(judged.clone().all(|d| d.conclusion == FolderConclusion::Open && d.change == 0.0));
+        // The rate under full load, and p99 under half load, of four cells; no rate of an open loop.
+        assert_eq!((judged.count(), comparison.differences.len()), (4 * 2, 4 * (6 + 5)));
     }
 
     #[test]
@@ -157,11 +270,59 @@ mod tests {
         second.spec.load[1].name = "other".into();
         let comparison = side_by_side(&first, &second, Vec::new());
         let rate = comparison.differences.iter().find(|line| line.metric == Metric::Rate).unwrap();
-        assert!(rate.conclusion == Conclusion::Differs && (rate.change + 20.0).abs() < 0.01, "{rate:?}");
+        assert!(rate.conclusion == FolderConclusion::Differs && (rate.change + 20.0).abs() < 1.0, "{rate:?}");
+        assert!(rate.p < 0.001 && rate.interval.high < -15.0, "{rate:?}");
         assert!(comparison.unmatched.contains(&"inherited / half load (first only)".to_owned()));
         assert!(comparison.unmatched.contains(&"inherited / other (second only)".to_owned()));
+        assert!(comparison.summary()[0].starts_with("4 differences were found, of 4 judged"));
         let few = side_by_side(&fixture::quick(4), &second, Vec::new());
-        assert!(few.differences.iter().all(|line| line.conclusion == Conclusion::TooFew));
+        assert!(few.differences.iter().all(|line| !line.conclusion.is_judged()));
+        assert!(few.summary()[0].starts_with("Too few runs"));
+    }
+
+    #[test]
+    fn one_of_many_small_p_is_no_finding() {
+        let data = fixture::quick(10);
+        let mut family = side_by_side(&data, &data, Vec::new()).differences;
+        family.retain(|d| d.conclusion.is_judged());
+        for (p, found) in [(0.02, FolderConclusion::Open), (0.001, FolderConclusion::Differs)] {
+            family[3].p = p;
+            correct(&mut family);
+            assert_eq!(family[3].conclusion, found, "{p} of {}", family.len());
+        }
+    }
+
+    #[test]
+    fn other_offered_loads_are_flagged_and_not_judged() {
+        let (first, mut second) = (fixture::quick(10), fixture::quick(10));
+        for rate in second.runs.iter_mut().filter_map(|run| run.record.as_mut()?.plan.rate.as_mut()) {
+            *rate *= 1.1;
+        }
+        let comparison = side_by_side(&first, &second, Vec::new());
+        let open: Vec<_> = comparison.differences.iter().filter(|d| d.load == "half load").collect();
+        let judged = |d: &&&FolderDifference| d.conclusion != FolderConclusion::Described;
+        assert!(open.iter().filter(judged).all(|d| d.conclusion == FolderConclusion::OtherLoad));
+        assert!(comparison.summary()[1].starts_with("4 comparisons are not judged because the offered"));
+    }
+
+    #[test]
+    fn the_same_programs_show_what_sessions_do() {
+        let (mut first, mut second) = (fixture::quick(10), fixture::quick(10));
+        let last =
+            |first: &Data, second: &Data| side_by_side(first, second, Vec::new()).summary().pop().unwrap();
+        assert!(last(&first, &second).contains("the variance between sessions is unknown"));
+        for data in [&mut first, &mut second] {
+            let programs = ["caffeine", "loadgen"].map(|name| (name.to_owned(), "0.1.0 aa".to_owned()));
+            data.environment.programs = programs.into();
+        }
+        for run in &mut second.runs {
+            run.record.as_mut().unwrap().rate *= 0.97;
+        }
+        let text = last(&first, &second);
+        assert!(
+            text.contains("8 comparisons of the same programs") && text.contains(" 3.0 % at most"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! compared within a round.
 
 mod balance;
-mod baseline;
 pub mod claims;
+mod compare;
 pub mod curves;
 pub mod endurance;
 pub mod environment_diff;
@@ -23,8 +23,8 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
-pub use self::baseline::{Comparison, Conclusion};
-use self::baseline::{compare, correct};
+pub use self::compare::{ALPHA, Comparison, Conclusion};
+use self::compare::{compare, correct, metrics};
 pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
@@ -39,8 +39,8 @@ use self::losses::Losses;
 use self::rows::{Row, Verdict, row};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
-use crate::lab::spec::Load;
 use crate::lab::spec::plan::{self, Cell, Group};
+use crate::lab::spec::{Load, Spec};
 
 #[derive(Debug)]
 pub struct Analysis {
@@ -64,9 +64,11 @@ pub struct Scene {
     /// Of an open loop.
     pub offered_per_s: Option<f64>,
     pub random_faults: bool,
+    /// The metric that is judged.
+    pub primary: Metric,
     /// In the order of the cells of the group.
     pub results: Vec<CellResult>,
-    /// Against the baseline, A/A first.
+    /// Of each cell but the first with its base, metric by metric.
     pub comparisons: Vec<Comparison>,
 }
 
@@ -108,11 +110,18 @@ pub fn judge(data: &Data) -> Analysis {
     let groups = plan::groups(&data.spec);
     let places: Vec<(&Group, &Load)> =
         groups.iter().flat_map(|group| data.spec.load.iter().map(move |load| (group, load))).collect();
-    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, data.spec.seed);
+    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, &data.spec);
     let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
-    correct(&mut scenes, enough);
+    correct(&mut scenes);
     let claims = claims::evaluate(data, &rows, rounds);
     Analysis { rounds, enough, scenes, rows, claims }
+}
+
+impl Scene {
+    /// The comparison of a cell in a metric.
+    pub fn comparison(&self, cell: usize, metric: Metric) -> Option<&Comparison> {
+        self.comparisons.iter().find(|c| c.cell == cell && c.metric == metric)
+    }
 }
 
 impl CellResult {
@@ -123,7 +132,7 @@ impl CellResult {
 
 type Paired<'a> = (&'a RunData, &'a Row);
 
-fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) -> Scene {
+fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) -> Scene {
     let of_cell = |cell: &Cell| -> Vec<Paired> {
         all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name).copied().collect()
     };
@@ -140,9 +149,18 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, seed: u64) ->
         .map(|(cell, (made, used))| cell_result(cell, made, used, reach, enough))
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
-    let comparisons = compare(&results, &used, seed);
+    let primary = spec.primary(load);
+    let comparisons = compare(&results, &used, metrics(load, primary), |metric| spec.least_effect(metric));
     let random_faults = made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
-    Scene { group: group.clone(), load: load.clone(), offered_per_s, random_faults, results, comparisons }
+    Scene {
+        group: group.clone(),
+        load: load.clone(),
+        offered_per_s,
+        random_faults,
+        primary,
+        results,
+        comparisons,
+    }
 }
 
 fn began(made: &[Paired]) -> usize {

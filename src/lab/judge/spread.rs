@@ -6,6 +6,8 @@ use crate::measure::stats::{self, Balance};
 pub struct Spread {
     /// Median of the largest share.
     pub top1_share: f64,
+    /// Median of the largest over the mean.
+    pub max_over_mean: f64,
     /// Median of Jain's index.
     pub jain: f64,
     /// Median of the coefficient of variation.
@@ -15,14 +17,28 @@ pub struct Spread {
     pub kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How even a spread is, by the size of the unevenness: with enough connections any preference has a small p.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// More even than chance (p above 0.999): workers take turns.
-    Turn,
-    /// As even as a fair random choice.
-    Hash,
-    /// Less even than a fair random choice (p below 0.001).
-    Preference,
+    /// The busiest worker has at most 1.05 times the mean.
+    Even,
+    /// At most 1.25 times.
+    RoughlyEven,
+    Uneven,
+    /// One worker has at least nine tenths of all connections.
+    Concentrated,
+}
+
+impl Kind {
+    /// Of the largest share, and that in multiples of the mean.
+    pub fn of(top1_share: f64, max_over_mean: f64) -> Self {
+        match max_over_mean {
+            _ if top1_share >= 0.9 => Self::Concentrated,
+            times if times <= 1.05 => Self::Even,
+            times if times <= 1.25 => Self::RoughlyEven,
+            _ => Self::Uneven,
+        }
+    }
 }
 
 /// Shares of the workers, largest first; `None` if nothing was accepted.
@@ -39,11 +55,14 @@ pub fn spread(runs: &[Vec<u64>]) -> Option<Spread> {
     let median = |of: fn(&Balance) -> f64| stats::median(&balances.iter().map(of).collect::<Vec<_>>());
     let total = |of: fn(&Balance) -> f64| balances.iter().map(of).sum::<f64>();
     let top1_share = median(|balance| balance.top1_share)?;
+    let max_over_mean = median(|balance| balance.max_over_mean)?;
     let p = stats::chi_square_p(total(|balance| balance.chi_square), total(|balance| balance.freedom));
-    let kind = match p {
-        p if p > 0.999 => Kind::Turn,
-        p if p < 0.001 => Kind::Preference,
-        _ => Kind::Hash,
-    };
-    Some(Spread { top1_share, jain: median(|b| b.jain)?, cov: median(|b| b.cov)?, p, kind })
+    Some(Spread {
+        top1_share,
+        max_over_mean,
+        jain: median(|b| b.jain)?,
+        cov: median(|b| b.cov)?,
+        p,
+        kind: Kind::of(top1_share, max_over_mean),
+    })
 }

@@ -13,9 +13,9 @@ fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
 fn few_rounds_give_estimates_and_no_judgement() {
     let analysis = judge(&fixture::quick(4));
     assert!(!analysis.enough && analysis.rounds == 4);
-    let calls =
-        analysis.scenes.iter().flat_map(|scene| &scene.comparisons).map(|comparison| comparison.conclusion);
-    assert!(calls.into_iter().all(|call| matches!(call, Conclusion::TooFew | Conclusion::Floor)));
+    let all = analysis.scenes.iter().flat_map(|scene| &scene.comparisons);
+    assert!(all.clone().all(|comparison| !comparison.is_judged()));
+    assert!(all.filter(|c| c.primary && !analysis.scenes[0].results[c.cell].cell.twin).count() == 4);
 }
 
 #[test]
@@ -23,32 +23,66 @@ fn with_rounds_enough_a_real_difference_counts_and_a_missing_one_does_not() {
     let analysis = judge(&fixture::quick(12));
     let slower = call(&analysis, "reuseport", "Rate");
     assert_eq!(slower.conclusion, Conclusion::Differs, "{slower:?}");
-    assert!((-11.0..-7.0).contains(&slower.median) && slower.median.abs() > slower.floor);
-    assert_eq!(call(&analysis, "round-robin", "Rate").conclusion, Conclusion::Same);
-    assert_eq!(call(&analysis, "inherited (A/A)", "Rate").conclusion, Conclusion::Floor);
+    assert!((-11.0..-7.0).contains(&slower.change) && slower.interval.contains(slower.change), "{slower:?}");
+    assert_eq!(call(&analysis, "round-robin", "Rate").conclusion, Conclusion::Equivalent);
+    assert_eq!(call(&analysis, "inherited (A/A)", "Rate").conclusion, Conclusion::Twin);
 }
 
 #[test]
-fn turns_hashes_and_preferences_are_told_apart() {
+fn one_metric_of_each_load_is_judged_and_the_others_are_described() {
+    let mut data = fixture::quick(12);
+    let judged = |data: &Data| -> Vec<(usize, Metric)> {
+        let analysis = judge(data);
+        let of = |(index, scene): (usize, &Scene)| {
+            let judged = scene.comparisons.iter().filter(|c| c.is_judged());
+            judged.map(|c| (index, c.metric)).collect::<Vec<_>>()
+        };
+        let all = analysis.scenes.iter().flat_map(|scene| &scene.comparisons);
+        assert!(all.filter(|c| !c.primary).all(|c| !c.is_judged()));
+        analysis.scenes.iter().enumerate().flat_map(of).collect()
+    };
+    // reuseport and round-robin, under either load.
+    let (rate, p99) = ((0, Metric::Rate), (1, Metric::ResponseP99Ms));
+    assert_eq!(judged(&data), [rate, rate, p99, p99]);
+    data.spec.load[1].primary = Some("response_p95_ms".into());
+    assert_eq!(judged(&data)[2..], [(1, Metric::ResponseP95Ms); 2]);
+}
+
+#[test]
+fn a_spread_is_classed_by_its_size_however_many_connections_there_are() {
     let mut data = fixture::quick(3);
-    let analysis = judge(&data);
-    let kinds: Vec<_> = analysis.scenes[0].results.iter().map(|r| r.spread.unwrap().kind).collect();
-    assert_eq!(kinds, [Kind::Turn, Kind::Turn, Kind::Hash, Kind::Turn]);
-    for run in &mut data.runs {
-        run.workers[0].accepted *= 2;
+    let kinds = |data: &Data| -> Vec<Kind> {
+        judge(data).scenes[0].results.iter().map(|r| r.spread.unwrap().kind).collect()
+    };
+    assert_eq!(kinds(&data), [Kind::Even; 4]);
+    for (counts, kind) in [
+        ([26_000, 25_000, 25_000, 24_000], Kind::Even),
+        ([30_000, 24_000, 23_000, 23_000], Kind::RoughlyEven),
+        ([40_000, 20_000, 20_000, 20_000], Kind::Uneven),
+        ([97_000, 1_000, 1_000, 1_000], Kind::Concentrated),
+    ] {
+        for run in &mut data.runs {
+            run.workers.iter_mut().zip(counts).for_each(|(worker, count)| worker.accepted = count);
+        }
+        assert_eq!(kinds(&data), [kind; 4], "{counts:?}");
+        assert!(judge(&data).scenes[0].results[0].spread.unwrap().p < 0.001);
     }
-    assert!(judge(&data).scenes[0].results.iter().all(|r| r.spread.unwrap().kind == Kind::Preference));
 }
 
 #[test]
-fn a_client_bound_run_marks_the_rate_and_keeps_it_out_of_the_ranking() {
+fn a_client_bound_closed_loop_ranks_neither_rate_nor_response_times() {
     let mut data = fixture::quick(12);
     let bound = data.runs.iter_mut().filter(|run| run.cell == "reuseport" && run.load == "full load");
     bound.for_each(|run| run.record.as_mut().unwrap().verdict = "CLIENT-BOUND".into());
-    let analysis = judge(&data);
-    assert!(analysis.scenes[0].results[2].client_bound);
-    assert_eq!(call(&analysis, "reuseport", "Rate").conclusion, Conclusion::ClientBound);
-    assert_ne!(call(&analysis, "reuseport", "p99").conclusion, Conclusion::ClientBound);
+    let of = |data: &Data, metric: &str| call(&judge(data), "reuseport", metric).conclusion;
+    assert!(judge(&data).scenes[0].results[2].client_bound);
+    for metric in ["Rate", "p50", "p99"] {
+        assert_eq!(of(&data, metric), Conclusion::ClientBound, "{metric}");
+    }
+    assert_eq!(of(&data, "Server CPU"), Conclusion::Described);
+    assert!(call(&judge(&data), "round-robin", "Rate").is_judged());
+    data.spec.load[0].primary = Some("response_p99_ms".into());
+    assert_eq!(of(&data, "p99"), Conclusion::ClientBound);
 }
 
 #[test]
@@ -84,6 +118,16 @@ fn a_strategy_with_options_is_compared_with_itself_without_them() {
         run.cell = "reuseport --pin".into();
     }
     // As fast as the baseline, and so faster than the same strategy without options.
-    let quicker = call(&judge(&data), "reuseport --pin", "Rate");
-    assert!(quicker.conclusion == Conclusion::Differs && quicker.median > 7.0, "{quicker:?}");
+    let pairs = call(&judge(&data), "reuseport --pin", "Rate");
+    assert!(pairs.conclusion == Conclusion::Differs && pairs.change > 7.0, "{pairs:?}");
+    // The second run of the base is the third member of each block: a much smaller p is possible.
+    let cells = plan::cells(&data.spec);
+    let twin = cells.iter().find(|cell| cell.twin && cell.listener == "reuseport").unwrap();
+    let again: Vec<RunData> = data.runs.iter().filter(|run| run.cell == "reuseport").cloned().collect();
+    data.runs.extend(again.into_iter().map(|mut run| {
+        (run.cell, run.order) = (twin.id.clone(), run.order + 1000);
+        run
+    }));
+    let trios = call(&judge(&data), "reuseport --pin", "Rate");
+    assert!(trios.conclusion == Conclusion::Differs && trios.p < pairs.p / 50.0, "{trios:?} {pairs:?}");
 }

@@ -10,7 +10,7 @@ use crate::measure::record::RunRecord;
 pub enum Verdict {
     #[serde(rename = "OK")]
     Ok,
-    /// The throughput does not count: the load generator was the limit.
+    /// Rate and response times do not count: the load generator was the limit.
     #[serde(rename = "CLIENT-BOUND")]
     ClientBound,
     /// It counts and is marked: the machine was disturbed.
@@ -98,11 +98,55 @@ fn noise(run: &RunData, rules: &Rules) -> Vec<String> {
     if steal > rules.noisy_steal {
         found.push(format!("the hypervisor took {:.1} % of the processors", steal * 100.0));
     }
-    if run.noise.hiccup_p99_us > rules.noisy_hiccup_p99_us {
-        found.push(format!("a sleeping thread woke up {:.1} ms late (p99)", run.noise.hiccup_p99_us / 1e3));
+    let limit_us = hiccup_limit_us(run, rules);
+    if run.noise.hiccup_p99_us > limit_us {
+        let late_ms = run.noise.hiccup_p99_us / 1e3;
+        found.push(format!(
+            "a sleeping thread woke up {late_ms:.1} ms late (p99; limit {:.1} ms)",
+            limit_us / 1e3
+        ));
     }
     if let Some(pressure) = run.noise.pressure_some.filter(|share| *share > rules.noisy_pressure) {
         found.push(format!("work waited for a processor for {:.0} % of the time", pressure * 100.0));
     }
     found
+}
+
+/// The delay of a sleeping thread beyond which a run is noisy.
+fn hiccup_limit_us(run: &RunData, rules: &Rules) -> f64 {
+    let open = run.record.as_ref().filter(|record| record.plan.rate.is_some());
+    let response = open.and_then(|record| record.latency.get("response"));
+    let of_response = response.map_or(f64::INFINITY, |response| response.p99_us * rules.noisy_hiccup_share);
+    rules.noisy_hiccup_p99_us.min(of_response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::fixture;
+    use crate::measure::record::Summary;
+
+    #[test]
+    fn a_delay_is_noise_where_it_is_large_beside_the_response_times() {
+        let mut run = fixture::quick(1).runs.into_iter().find(|run| run.load == "half load").unwrap();
+        let mut found = |late_ms: f64, p99_ms: f64| {
+            run.noise.hiccup_p99_us = late_ms * 1e3;
+            let latency = &mut run.record.as_mut().unwrap().latency;
+            latency.insert("response".into(), Summary { p99_us: p99_ms * 1e3, ..Summary::default() });
+            judge(&run, &Rules::default())
+        };
+        for (late_ms, p99_ms, verdict) in [
+            (0.4, 1.0, Verdict::Ok),
+            (0.6, 1.0, Verdict::Noisy),
+            (3.0, 5.0, Verdict::Noisy),
+            (3.0, 50.0, Verdict::Ok),
+            (60.0, 500.0, Verdict::Noisy),
+        ] {
+            let (got, reasons) = found(late_ms, p99_ms);
+            assert_eq!(got, verdict, "{late_ms} ms late, p99 {p99_ms} ms: {reasons:?}");
+        }
+        assert_eq!(found(3.0, 5.0).1, ["a sleeping thread woke up 3.0 ms late (p99; limit 2.5 ms)"]);
+        run.record.as_mut().unwrap().plan.rate = None;
+        assert_eq!(judge(&run, &Rules::default()).0, Verdict::Ok, "a closed loop delays the thread itself");
+    }
 }

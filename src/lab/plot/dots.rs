@@ -60,9 +60,9 @@ impl Dot {
 }
 
 impl Quantity {
-    /// Changes from the baseline; `floor` is the difference of the baseline from itself in percent.
-    pub fn changes(name: &str, floor: Option<f64>, values: Vec<Option<Dot>>) -> Self {
-        let shade = floor.filter(|floor| floor.is_finite()).map(|floor| (-floor.min(99.0), floor));
+    /// Changes from the baseline; `least` is the least effect of interest in percent.
+    pub fn changes(name: &str, least: Option<f64>, values: Vec<Option<Dot>>) -> Self {
+        let shade = least.map(|least| (-least.min(99.0), least));
         Self { name: name.into(), unit: "change, %".into(), scale: Scale::Change, shade, values }
     }
 }
@@ -77,9 +77,12 @@ const CHANGES: [f64; 25] = [
 ];
 
 impl Dots {
-    /// A forest plot: differences from the baseline, the baseline against itself first.
+    /// A forest plot: differences from the baseline.
     pub fn forest(caption: Caption, rows: Vec<(String, Style)>, quantities: Vec<Quantity>) -> Self {
-        let mut keys = vec![Key::new("noise floor (A/A)", Sample::Band)];
+        let mut keys = Vec::new();
+        if quantities.iter().any(|quantity| quantity.shade.is_some()) {
+            keys.push(Key::new("less than the least effect of interest", Sample::Band));
+        }
         if quantities.iter().flat_map(|quantity| &quantity.values).flatten().any(|dot| dot.full) {
             keys.push(Key::new("filled: a difference that counts", Sample::Nothing));
         }
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_is_shaded_and_what_counts_is_filled() {
+    fn the_least_effect_is_shaded_and_what_counts_is_filled() {
         let change = |median: f64, counts| Some(Dot::change(median, [median - 2.0, median + 2.0], counts));
         let forest = |counts| {
             let values = vec![None, change(0.4, false), change(250.0, counts)];

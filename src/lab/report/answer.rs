@@ -1,10 +1,12 @@
 //! The answer in sentences, which say no more than the judge found.
 
+mod judgement;
 mod opening;
 
+pub use self::judgement::change;
 use super::text::{TAIL, brackets, capital, load_line, number, percent, place};
 use crate::lab::judge::rows::{Row, Verdict};
-use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Estimate, Scene};
+use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
 use crate::lab::spec::Metric;
 
 /// With more scenes, the answer has no values of each.
@@ -12,10 +14,6 @@ const MOST_SCENES: usize = 6;
 /// With more values, sentences have only the lowest and the highest.
 const MOST_FIGURES: usize = 8;
 
-/// Strategies with differences that the answer names.
-const MOST_FOUND: usize = 3;
-/// Otherwise it names this many of the largest differences.
-const MOST_GREATEST: usize = 4;
 /// Scenes without a run that counts that the answer names.
 const MOST_EMPTY: usize = 3;
 
@@ -41,7 +39,8 @@ pub fn in_short(analysis: &Analysis) -> [Vec<String>; 2] {
     let first = analysis.enough && !faults;
     let compared = analysis.scenes.iter().any(|scene| scene.results.iter().any(|result| result.cell.twin));
     if compared || analysis.rows.is_empty() {
-        found.insert(if first { 0 } else { found.len() }, judgement(analysis));
+        let at = if first { 0 } else { found.len() };
+        found.splice(at..at, judgement::judgement(analysis));
     }
     [found, left_out(analysis)]
 }
@@ -64,9 +63,10 @@ fn with_interval(estimate: Estimate, digits: usize, unit: &str) -> String {
 }
 
 fn each(scene: &Scene, result: &CellResult) -> Option<String> {
-    let rate = result.estimate(Metric::Rate).filter(|_| scene.load.closed.is_some() && !result.client_bound);
+    let rate = result.estimate(Metric::Rate).filter(|_| scene.load.closed.is_some());
     let rate = rate.map(|rate| with_interval(rate, 0, "requests/s") + ", ").unwrap_or_default();
     let tail = with_interval(result.estimate(TAIL)?, TAIL.digits(), TAIL.unit());
+    let figures = if result.client_bound { "client-bound".into() } else { format!("{rate}p99 {tail}") };
     let busiest = result.spread.map(|spread| {
         format!(
             ", busiest of {} workers {} (Jain {:.4})",
@@ -75,7 +75,7 @@ fn each(scene: &Scene, result: &CellResult) -> Option<String> {
             spread.jain
         )
     });
-    Some(format!("{} {rate}p99 {tail}{}", result.cell.name(), busiest.unwrap_or_default()))
+    Some(format!("{} {figures}{}", result.cell.name(), busiest.unwrap_or_default()))
 }
 
 /// The lowest and the highest of each metric.
@@ -84,7 +84,7 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
     for metric in [Metric::Rate, TAIL] {
         let mut known: Vec<(&CellResult, Estimate)> = own
             .iter()
-            .filter(|result| metric != Metric::Rate || (scene.load.closed.is_some() && !result.client_bound))
+            .filter(|result| !result.client_bound && (metric != Metric::Rate || scene.load.closed.is_some()))
             .filter_map(|result| Some((*result, result.estimate(metric)?)))
             .collect();
         known.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
@@ -98,73 +98,6 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
     parts
 }
 
-fn judgement(analysis: &Analysis) -> String {
-    if analysis.rows.is_empty() {
-        return "No run was made.".into();
-    }
-    if !analysis.enough {
-        return format!(
-            "Too few rounds to judge ({} of {ENOUGH_ROUNDS}): all values are estimates, and no strategy is ranked.",
-            analysis.rounds
-        );
-    }
-    let mut found = Vec::new();
-    for scene in &analysis.scenes {
-        for (cell, result) in scene.results.iter().enumerate() {
-            let differs = |c: &&Comparison| c.cell == cell && c.conclusion == Conclusion::Differs;
-            let each = |c: &Comparison| {
-                let title = c.metric.title();
-                format!("{title} {}", change(c))
-            };
-            let all: Vec<String> = scene.comparisons.iter().filter(differs).map(each).collect();
-            if !all.is_empty() {
-                found.push(format!("{} under {}: {}", result.cell.name(), place(scene), all.join(", ")));
-            }
-        }
-    }
-    if found.is_empty() {
-        return format!("No difference from the baseline counts over {} rounds.", analysis.rounds);
-    }
-    if found.len() > MOST_FOUND {
-        return greatest(analysis);
-    }
-    format!("Differences from the baseline that count over {} rounds: {}.", analysis.rounds, found.join("; "))
-}
-
-/// For too many differences to name: how many count, and the largest in rate and p99.
-fn greatest(analysis: &Analysis) -> String {
-    let all = analysis.scenes.iter().flat_map(|scene| scene.comparisons.iter().map(move |c| (scene, c)));
-    let judged = || all.clone().filter(|(_, c)| c.conclusion != Conclusion::Floor);
-    let mut count: Vec<(&Scene, &Comparison)> =
-        judged().filter(|(_, c)| c.conclusion == Conclusion::Differs).collect();
-    let (counting, of) = (count.len(), judged().count());
-    count.retain(|(_, c)| [Metric::Rate, TAIL].contains(&c.metric));
-    count.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
-    let each = |(scene, c): &(&Scene, &Comparison)| {
-        let (strategy, title) = (scene.results[c.cell].cell.name(), c.metric.title());
-        format!("{strategy} under {}: {title} {}", place(scene), change(c))
-    };
-    let named: Vec<String> = count.iter().take(MOST_GREATEST).map(each).collect();
-    let named = if named.is_empty() { String::new() } else { format!("; the largest: {}", named.join("; ")) };
-    format!("{counting} of {of} differences from the baseline count over {} rounds{named}.", analysis.rounds)
-}
-
-/// A difference with its interval, in %, or as a factor if large.
-fn change(comparison: &Comparison) -> String {
-    const MANY: f64 = 400.0;
-    let (median, [low, high]) = (comparison.median, [comparison.interval.low, comparison.interval.high]);
-    if median < MANY {
-        return format!("{median:+.1} % ({low:+.1} to {high:+.1})");
-    }
-    let [median, low, high] = [median, low, high].map(|percent| number(1.0 + percent / 100.0, 0));
-    format!("{median} times as much ({low} to {high})")
-}
-
-/// Size of a difference: half and double are equal.
-fn size(comparison: &Comparison) -> f64 {
-    (1.0 + comparison.median / 100.0).max(0.001).ln().abs()
-}
-
 fn left_out(analysis: &Analysis) -> Vec<String> {
     let all = analysis.rows.len();
     let marked = [
@@ -172,7 +105,7 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
         (
             Verdict::ClientBound,
             "In ",
-            "the load generator was the limit (CLIENT-BOUND): their rates do not measure the server.",
+            "the load generator was the limit (CLIENT-BOUND): their rates and response times do not measure the server.",
         ),
         (Verdict::Noisy, "", "were disturbed (NOISY); the ledger has the reasons."),
     ];

@@ -10,9 +10,7 @@ use super::text::number;
 use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
-use crate::lab::judge::Conclusion;
-use crate::lab::judge::ENOUGH_ROUNDS;
-use crate::lab::judge::folders::{FolderComparison, FolderDifference};
+use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
 use crate::lab::plot::dots::{Dot, Dots, Quantity};
 use crate::lab::plot::{Caption, style};
 use crate::lab::spec::Metric;
@@ -55,29 +53,20 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
     save(path, templates::render(PAGE, include_str!("compare.html"), &page)?.as_bytes())
 }
 
+/// The summary, and the differences after its first sentence.
 fn answer(comparison: &FolderComparison) -> Vec<String> {
-    let lines = &comparison.differences;
-    let differ: Vec<&FolderDifference> =
-        lines.iter().filter(|line| line.conclusion == Conclusion::Differs).collect();
-    let few = lines.iter().filter(|line| line.conclusion == Conclusion::TooFew).count();
-    let each = |line: &&FolderDifference| {
+    const MOST: usize = 8;
+    let each = |line: &FolderDifference| {
         let FolderDifference { cell, load, change, interval, .. } = line;
         let title = line.metric.title();
-        format!("{cell} under {load}: {title} {change:+.1} % ({:+.1} to {:+.1})", interval.low, interval.high)
+        format!(
+            "{cell} under {load}: {title} {change:+.1} % ({:+.1} to {:+.1}).",
+            interval.low, interval.high
+        )
     };
-    let mut answer = vec![match differ.len() {
-        0 if few > 0 => format!(
-            "Too few runs to judge ({ENOUGH_ROUNDS} are needed on either side): all values are estimates."
-        ),
-        0 => format!("No difference counts, of {} compared.", lines.len()),
-        1 => format!("One difference counts, of {} compared.", lines.len()),
-        some => format!("{some} differences count, of {} compared.", lines.len()),
-    }];
-    answer.extend(differ.iter().take(8).map(each).map(|text| text + "."));
-    answer.push(
-        "The runs of the two folders are not interleaved: every value includes whatever else changed between them."
-            .into(),
-    );
+    let found = comparison.differences.iter().filter(|line| line.conclusion == FolderConclusion::Differs);
+    let mut answer = comparison.summary();
+    answer.splice(1..1, found.take(MOST).map(each));
     answer
 }
 
@@ -95,27 +84,22 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
     };
     let quantity = |&metric: &Metric| {
         let dot = |d: &&FolderDifference| {
-            Dot::change(d.change, [d.interval.low, d.interval.high], d.conclusion == Conclusion::Differs)
+            let differs = d.conclusion == FolderConclusion::Differs;
+            Dot::change(d.change, [d.interval.low, d.interval.high], differs)
         };
         let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.metric == metric).map(dot);
         let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
-        let floor = of_load.iter().filter(|d| d.metric == metric).map(|d| d.floor);
-        let any = changes.iter().any(Option::is_some);
-        any.then(|| Quantity::changes(metric.title(), floor.reduce(f64::max), changes))
+        changes.iter().any(Option::is_some).then(|| Quantity::changes(metric.title(), None, changes))
     };
     let caption = Caption::new(
         format!("From the first to the second, {load}"),
-        "Change of the median, with the 95 % bootstrap interval.",
+        "Change from all runs of the first to all runs of the second, with its 95 % interval.",
     );
-    Dots::forest(
-        caption,
-        cells.iter().map(row).collect(),
-        Metric::COMPARED.iter().filter_map(quantity).collect(),
-    )
+    Dots::forest(caption, cells.iter().map(row).collect(), Metric::ALL.iter().filter_map(quantity).collect())
 }
 
 fn table(comparison: &FolderComparison) -> Table {
-    const HEAD: &str = "Cell|Load|Metric|First|Second|Change, %|95 % interval|Noise floor, %|Runs|Says";
+    const HEAD: &str = "Cell|Load|Metric|First|Second|Change, %|95 % interval|p (Holm)|Runs|Says";
     let row = |line: &FolderDifference| {
         let digits = line.metric.digits();
         vec![
@@ -126,7 +110,7 @@ fn table(comparison: &FolderComparison) -> Table {
             number(line.medians[1], digits),
             format!("{:+.1}", line.change),
             format!("{:+.1} to {:+.1}", line.interval.low, line.interval.high),
-            format!("{:.1}", line.floor),
+            if line.conclusion.is_judged() { format!("{:.3}", line.p) } else { String::new() },
             format!("{}, {}", line.runs[0], line.runs[1]),
             line.conclusion.name().into(),
         ]

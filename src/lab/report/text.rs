@@ -58,9 +58,5 @@ pub fn place(scene: &Scene) -> String {
 
 /// The meaning of the brackets after a value.
 pub fn brackets(analysis: &Analysis) -> &'static str {
-    if analysis.enough {
-        "95 % bootstrap interval of the median"
-    } else {
-        "from the lowest run to the highest"
-    }
+    if analysis.enough { "the 95 % interval of the median" } else { "from the lowest run to the highest" }
 }

@@ -1,6 +1,7 @@
 //! The raw data of a run on disk: measurements without conclusions.
 //!
-//! Schema 2 extends schema 1; missing fields read as their defaults.
+//! Schema 2 extends schema 1; missing fields read as their defaults. Since schema 3 every column that others are compared
+//! with has a second run.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::machine::{Facts, Kernel};
 use crate::measure::record::RunRecord;
 
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// One run: a line of `runs.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

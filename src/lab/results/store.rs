@@ -144,7 +144,7 @@ pub fn load(directory: &Path) -> Result<Data> {
             directory.display()
         )));
     }
-    let spec = Spec::read(&directory.join(SPEC))?;
+    let mut spec = Spec::read(&directory.join(SPEC))?;
     let path = directory.join(MACHINE);
     let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
     let environment: Environment =
@@ -156,6 +156,7 @@ pub fn load(directory: &Path) -> Result<Data> {
             environment.schema
         )));
     }
+    spec.one_twin = environment.schema < 3;
     let is_kept = !directory.join(RUNS).exists() && directory.join(KEPT_RUNS).is_file();
     let file = if is_kept { KEPT_RUNS } else { RUNS };
     let note = fs::read_to_string(directory.join(NOTE)).ok().map(|note| note.trim().to_owned());
@@ -249,7 +250,8 @@ mod tests {
         let newer = Environment { schema: SCHEMA + 1, ..load(&old).unwrap().environment };
         write_environment(folder.path(), &newer).unwrap();
         let refused = load(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("has schema 3, and this lab reads up to 2"), "{refused}");
+        let expected = format!("has schema {}, and this lab reads up to {SCHEMA}", SCHEMA + 1);
+        assert!(refused.contains(&expected), "{refused}");
     }
 
     #[test]

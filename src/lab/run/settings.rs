@@ -59,7 +59,7 @@ pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runne
         programs,
         peers: runner.peers(),
         commands: commands(spec, runner),
-        seeds: ["order", "load", "bootstrap"].map(|what| (what.to_owned(), spec.seed)).into(),
+        seeds: ["order", "load"].map(|what| (what.to_owned(), spec.seed)).into(),
         machine,
         resumed: Vec::new(),
     }

@@ -26,6 +26,9 @@ pub struct Load {
     /// Instead of the path of the handler.
     pub path: Option<String>,
     pub body_bytes: Option<usize>,
+    /// The metric that is judged under this load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
 }
 
 impl Load {

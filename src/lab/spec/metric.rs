@@ -76,8 +76,8 @@ metrics! {
 }
 
 impl Metric {
-    /// The metrics that compare strategies with the baseline, in the order of the tables. Few on purpose:
-    /// each makes every finding harder to establish (Holm).
+    /// The metrics in which strategies are compared with the baseline, in the order of the tables. Only the primary one of
+    /// a load is judged.
     pub const COMPARED: &[Metric] = &[
         Metric::Rate,
         Metric::ResponseP50Ms,
@@ -95,9 +95,24 @@ impl Metric {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }
 
-    /// Whether the load generator can be its limit.
-    pub fn is_throughput(self) -> bool {
-        self == Self::Rate
+    /// Whether a load generator that is the limit decides it: in a closed loop the rate times the response time is the
+    /// number of connections.
+    pub fn is_of_the_loop(self) -> bool {
+        self == Self::Rate || self.name().starts_with("response_")
+    }
+
+    /// Whether a ratio of two values makes sense, as a comparison needs it: a quantity that is never 0, not a share or a
+    /// count of errors.
+    pub fn is_quantity(self) -> bool {
+        ["requests/s", "ms", "us/connection", "per connection", "KiB PSS"].contains(&self.unit())
+    }
+
+    /// The least effect of interest by default, as a share: tails vary more than other metrics.
+    pub fn least_effect(self) -> f64 {
+        match self {
+            Self::ResponseP95Ms | Self::ResponseP99Ms | Self::ResponseP999Ms | Self::ResponseMaxMs => 0.1,
+            _ => 0.05,
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Spec {
     /// Interval of all time series.
     #[serde(default = "quarter")]
     pub interval_s: f64,
-    /// For the order of the runs, arrivals and jobs, what workers draw, and the bootstrap.
+    /// For the order of the runs, arrivals, jobs and what workers draw.
     pub seed: u64,
     /// See [`handlers`]; needed if `respond` is `cgi`.
     pub handler: Option<String>,
@@ -59,9 +59,21 @@ pub struct Spec {
     /// Columns that are compared with another column than the baseline, such as a C program with the same mechanism.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub against: BTreeMap<String, String>,
-    /// Whether the baseline runs twice (A/A). Otherwise no difference is judged.
+    /// Whether the baseline, and every other column that columns are compared with, runs twice (A/A). Otherwise no
+    /// difference is judged.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub twin: bool,
+    /// Results of before schema 3: only the baseline has run twice.
+    #[serde(skip)]
+    pub one_twin: bool,
+    /// Name of the [`Metric`] that is judged under every load that names none itself. By default it is the rate of closed
+    /// loops and the p99 of open ones; the others are described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// The least effect of interest, as a share: strategies are equivalent if they differ by less. By default
+    /// [`Metric::least_effect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_effect: Option<f64>,
     /// Put before the command of the server, split as by a shell: `taskset -c 0`.
     pub server_prefix: Option<String>,
     /// Put before the command of the load generator.
@@ -128,6 +140,17 @@ impl Spec {
             ))),
             None => Ok(spec),
         }
+    }
+
+    /// The metric that is judged under a load; the others are described.
+    pub fn primary(&self, load: &Load) -> Metric {
+        let usual = if load.closed.is_some() { Metric::Rate } else { Metric::ResponseP99Ms };
+        load.primary.as_ref().or(self.primary.as_ref()).and_then(|name| Metric::named(name)).unwrap_or(usual)
+    }
+
+    /// The least effect of interest in a metric, as a share.
+    pub fn least_effect(&self, metric: Metric) -> f64 {
+        self.least_effect.unwrap_or_else(|| metric.least_effect())
     }
 
     /// Handlers in the paths of loads, other than [`Self::handler`].

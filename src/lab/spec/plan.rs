@@ -19,7 +19,7 @@ pub struct Cell {
     pub levels: Levels,
     /// The column that it is compared with, if not the baseline.
     pub against: Option<String>,
-    /// Whether this is the second run of the baseline (A/A).
+    /// Whether this is the second run (A/A) of a column that others are compared with.
     pub twin: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Group {
     /// What distinguishes it from the other groups, such as `w=12 kill@1s`; empty if it is the only one.
     pub title: String,
     pub levels: Levels,
-    /// Baseline first, then its twin, then the others in the order of the file.
+    /// Baseline first, then the others in the order of the file; a twin follows its column.
     pub cells: Vec<Cell>,
 }
 
@@ -72,25 +72,49 @@ pub fn groups(spec: &Spec) -> Vec<Group> {
     spec.factors.combinations().into_iter().map(group).collect()
 }
 
-/// The cells of a group: baseline, its twin, the other listeners, and the peers that can do the work of this group.
+/// The cells of a group: baseline, the other listeners, the peers that can do the work of this group, and twins.
 fn columns<'s>(title: &str, levels: &Levels, spec: &'s Spec) -> Vec<Cell> {
     let space = if title.is_empty() { "" } else { " " };
-    let cell = |column: &str, peer: bool, twin: bool| Cell {
-        id: format!("{column}{space}{title}{}", if twin { " (A/A)" } else { "" }),
+    let cell = |column: &str, peer: bool| Cell {
+        id: format!("{column}{space}{title}"),
         listener: if peer { String::new() } else { column.to_owned() },
         peer: peer.then(|| column.to_owned()),
         levels: levels.clone(),
         against: spec.against.get(column).cloned(),
-        twin,
+        twin: false,
     };
     let factors = &spec.factors;
     let is_peer = !factors.listener.contains(&spec.baseline);
-    let mut cells = vec![cell(&spec.baseline, is_peer, false)];
-    cells.extend(spec.twin.then(|| cell(&spec.baseline, is_peer, true)));
+    let mut cells = vec![cell(&spec.baseline, is_peer)];
     let others = |columns: &'s [String]| columns.iter().filter(|column| **column != spec.baseline);
-    cells.extend(others(&factors.listener).map(|listener| cell(listener, false, false)));
-    cells.extend(others(&factors.peers).filter(|peer| can(peer, levels)).map(|peer| cell(peer, true, false)));
-    cells
+    cells.extend(others(&factors.listener).map(|listener| cell(listener, false)));
+    cells.extend(others(&factors.peers).filter(|peer| can(peer, levels)).map(|peer| cell(peer, true)));
+    if spec.twin { with_twins(&cells, spec.one_twin) } else { cells }
+}
+
+/// Adds the second run of every cell that another one is compared with: without it a comparison has blocks of two, which
+/// cannot reach a small p. `one`: of the baseline alone.
+fn with_twins(cells: &[Cell], one: bool) -> Vec<Cell> {
+    let bases: Vec<usize> = cells.iter().skip(1).filter(|_| !one).map(|cell| base(cells, cell)).collect();
+    let twin = |cell: &Cell| Cell { id: format!("{} (A/A)", cell.id), twin: true, ..cell.clone() };
+    let mut all = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        all.push(cell.clone());
+        all.extend((index == 0 || bases.contains(&index)).then(|| twin(cell)));
+    }
+    all
+}
+
+/// What a cell of a group is compared with: a twin with its column; others with the column that the experiment names, with
+/// the same strategy without options, or else with the first.
+pub fn base(cells: &[Cell], cell: &Cell) -> usize {
+    let named = match &cell.against {
+        _ if cell.twin => Some(cell.column()),
+        Some(column) => Some(column.as_str()),
+        None => cell.has_options().then(|| cell.strategy()),
+    };
+    let is = |column: &str| cells.iter().position(|other| !other.twin && other.column() == column);
+    named.and_then(is).unwrap_or(0)
 }
 
 /// Whether a peer can do the work of a group. Only our server can be occupied for a requested time, has a configuration
@@ -199,6 +223,23 @@ mod tests {
         assert!(
             super::cells(&Spec::parse(text, "speed.toml").unwrap()).iter().all(|cell| cell.peer.is_some())
         );
+    }
+
+    #[test]
+    fn every_column_that_others_are_compared_with_runs_twice() {
+        let text = include_str!("../../../experiments/control.toml");
+        let spec = Spec::parse(text, "control.toml").unwrap();
+        let twins = |spec: &Spec| -> Vec<String> {
+            let cells = groups(spec).swap_remove(0).cells;
+            cells.into_iter().filter(|cell| cell.twin).map(|cell| cell.id).collect()
+        };
+        let all = ["inherited fixed (A/A)", "reuseport fixed (A/A)", "inherited-rearm fixed (A/A)"];
+        assert_eq!(twins(&spec), all);
+        assert_eq!(twins(&Spec { one_twin: true, ..spec }), all[..1], "results of before");
+        let text = include_str!("../../../experiments/overhead.toml");
+        let cells = cells(&Spec::parse(text, "overhead.toml").unwrap());
+        let herd = cells.iter().position(|cell| cell.column() == "command:c-herd").unwrap();
+        assert!(cells[herd + 1].twin && base(&cells, &cells[herd + 1]) == herd);
     }
 
     #[test]

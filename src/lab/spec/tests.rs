@@ -180,6 +180,34 @@ fn mistakes_in_any_key_are_named_with_their_line() {
     }
 }
 
+#[test]
+fn the_metric_that_is_judged_is_that_of_the_load_of_the_file_or_the_usual_one() {
+    let spec = |before: &str, within: &str| {
+        let text = format!("{before}{}", ALL.replacen("open = 100.0", &format!("open = 100.0\n{within}"), 1));
+        Spec::parse(&text, "x.toml")
+    };
+    let judged = |spec: &Spec| spec.load.iter().map(|load| spec.primary(load)).collect::<Vec<_>>();
+    let usual = spec("", "").unwrap();
+    assert_eq!(judged(&usual), [Metric::Rate, Metric::ResponseP99Ms]);
+    assert_eq!([Metric::Rate, Metric::ResponseP99Ms].map(|metric| usual.least_effect(metric)), [0.05, 0.1]);
+    let named =
+        spec("primary = \"server_cpu_us\"\nleast_effect = 0.02", "primary = \"response_p50_ms\"").unwrap();
+    assert_eq!(judged(&named), [Metric::ServerCpuUs, Metric::ResponseP50Ms]);
+    assert_eq!(named.least_effect(Metric::ResponseP99Ms), 0.02);
+    let text = toml::to_string(&named).unwrap();
+    assert_eq!(Spec::parse(&text, "again.toml").unwrap(), named, "{text}");
+    for (before, within, expected) in [
+        ("least_effect = 5.0", "", "x.toml:1: least_effect: 5 is not a share within 0.001 and 1"),
+        ("primary = \"errors\"", "", "x.toml:1: primary: `errors` cannot be judged; use one of: rate, "),
+        ("primary = \"p99\"", "", "x.toml:1: primary: `p99` cannot be judged"),
+        ("primary = \"rate\"", "", "x.toml:1: primary: the rate of the open load `open` is its schedule"),
+        ("", "primary = \"rate\"", "x.toml:43: primary: the rate of the open load `open` is its schedule"),
+    ] {
+        let message = spec(before, within).unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message} instead of {expected}");
+    }
+}
+
 fn only(levels: &[(&str, &str)]) -> Result<Spec> {
     let mut spec = Spec::parse(ALL, "all.toml").unwrap();
     let levels: Vec<_> = levels.iter().map(|(factor, level)| ((*factor).into(), (*level).into())).collect();

@@ -7,8 +7,6 @@ use crate::lab::spec::Metric;
 
 /// With more scenes, one sentence summarises them.
 const MOST: usize = 4;
-/// Up to this multiple of its fair share, the busiest worker is not named.
-const EVEN: f64 = 1.25;
 /// More strategies are counted, not named.
 const MOST_NAMES: usize = 4;
 
@@ -68,16 +66,17 @@ fn own(scene: &Scene) -> impl Iterator<Item = &CellResult> {
 /// Grouped by kind of spread.
 fn spread(scene: &Scene) -> String {
     let mut parts = Vec::new();
-    for kind in [Kind::Turn, Kind::Hash, Kind::Preference] {
+    for kind in [Kind::Even, Kind::RoughlyEven, Kind::Uneven, Kind::Concentrated] {
         let members: Vec<&CellResult> =
             own(scene).filter(|result| result.spread.is_some_and(|spread| spread.kind == kind)).collect();
         let shares = members.iter().filter_map(|result| Some(result.spread?.top1_share));
         let (least, most) = shares.fold((1.0_f64, 0.0_f64), |(low, high), one| (low.min(one), high.max(one)));
         let one = if members.len() == 1 { "s" } else { "" };
         let what = match kind {
-            Kind::Turn => format!("spread{one} connections more evenly than chance would, as in turn"),
-            Kind::Hash => format!("spread{one} connections about as evenly as a fair hash would"),
-            Kind::Preference => format!("spread{one} connections less evenly than a fair hash would"),
+            Kind::Even => format!("spread{one} connections evenly"),
+            Kind::RoughlyEven => format!("spread{one} connections roughly evenly"),
+            Kind::Uneven => format!("spread{one} connections unevenly"),
+            Kind::Concentrated => format!("give{one} connections to one worker"),
         };
         let [low, high] = [least, most].map(|share| percent(share, 1));
         let range = if low == high { high } else { format!("{} to {high}", low.trim_end_matches(" %")) };
@@ -94,8 +93,7 @@ fn spread(scene: &Scene) -> String {
 fn over_all(scenes: &[&Scene]) -> Option<String> {
     let mut known: Vec<(String, f64, f64)> = Vec::new();
     for result in scenes.iter().flat_map(|scene| own(scene)) {
-        let Some(spread) = result.spread else { continue };
-        let times = spread.top1_share * result.cell.levels.workers as f64;
+        let Some(times) = result.spread.map(|spread| spread.max_over_mean) else { continue };
         let name = result.cell.name();
         match known.iter_mut().find(|(other, ..)| *other == name) {
             Some((_, low, high)) => (*low, *high) = (low.min(times), high.max(times)),
@@ -103,7 +101,7 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
         }
     }
     known.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let even = known.iter().take_while(|(_, _, high)| *high <= EVEN).count();
+    let even = known.iter().take_while(|(_, _, high)| Kind::of(0.0, *high) <= Kind::RoughlyEven).count();
     let (even, uneven) = known.split_at(even);
     let mut parts = Vec::new();
     if let Some((_, _, most)) = even.last() {

@@ -22,28 +22,29 @@ const LOADS: usize = 3;
 /// A smaller share of the offered rate means falling behind.
 const BEHIND: f64 = 0.98;
 
-/// Paired differences from the baseline, A/A first; `None` without any.
+/// Paired differences from the baseline; `None` without any.
 pub fn forest(scene: &Scene, analysis: &Analysis) -> Option<Dots> {
     let mut cells: Vec<usize> = scene.comparisons.iter().map(|comparison| comparison.cell).collect();
-    cells.sort_by_key(|cell| (!scene.results[*cell].cell.twin, *cell));
+    cells.sort_unstable();
     cells.dedup();
     let quantity = |&metric: &Metric| {
-        let of = |cell: &usize| scene.comparisons.iter().find(|c| c.cell == *cell && c.metric == metric);
         let dot = |c: &Comparison| {
-            Dot::change(c.median, [c.interval.low, c.interval.high], c.conclusion == Conclusion::Differs)
+            Dot::change(c.change, [c.interval.low, c.interval.high], c.conclusion == Conclusion::Differs)
         };
-        let floor = scene.comparisons.iter().find(|c| c.metric == metric).map(|c| c.floor);
-        let changes: Vec<Option<Dot>> = cells.iter().map(|cell| of(cell).map(dot)).collect();
-        changes.iter().any(Option::is_some).then(|| Quantity::changes(metric.title(), floor, changes))
+        let of = |cell: &usize| scene.comparison(*cell, metric).map(dot);
+        let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
+        let least =
+            scene.comparisons.iter().find(|c| c.metric == metric && c.primary).map(|c| c.least_effect);
+        changes.iter().any(Option::is_some).then(|| Quantity::changes(metric.title(), least, changes))
     };
-    let quantities: Vec<Quantity> = Metric::COMPARED.iter().filter_map(quantity).collect();
+    let quantities: Vec<Quantity> = Metric::ALL.iter().filter_map(quantity).collect();
     if quantities.is_empty() {
         return None;
     }
     let judged = if analysis.enough { "" } else { " Too few rounds to judge: no difference counts." };
     let caption = Caption::new(
         format!("Difference from {}, {}", scene.results[0].cell.name(), about(scene)),
-        format!("Median of the paired differences per round, with the 95 % bootstrap interval.{judged}"),
+        format!("Change from the same rounds of the baseline, with the exact 95 % interval.{judged}"),
     );
     let row = |cell: &usize| (scene.results[*cell].cell.name(), style_of(&scene.results[*cell].cell));
     Some(Dots::forest(caption, cells.iter().map(row).collect(), quantities))

@@ -1,7 +1,8 @@
 //! All strategies under all loads in one small table.
 
 use super::Table;
-use crate::lab::judge::{Analysis, CellResult, Conclusion, Estimate, Scene};
+use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
+use crate::lab::report::answer::change;
 use crate::lab::report::text::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
@@ -10,18 +11,20 @@ const WITH_INTERVALS: usize = 5;
 /// With more scenes, a closed loop shows the rate only.
 const WITH_BOTH: usize = 3;
 
-/// The metrics that matter under a load: the rate of a closed loop, the latency of an open one and after a
-/// fault.
+/// The metrics that matter under a load: the primary one, and the tail of a closed loop without a fault.
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
-    let of = |scene: &Scene| -> &'static [Metric] {
-        match scene.load.closed.is_some() && scene.group.levels.fault.is_none() {
-            true if few => &[Rate, ResponseP99Ms],
-            true => &[Rate],
-            false => &[ResponseP99Ms],
-        }
+    let of = |scene: &Scene| -> Vec<Metric> {
+        let faulty = scene.group.levels.fault.is_some();
+        let first = if faulty && scene.primary == Rate { ResponseP99Ms } else { scene.primary };
+        let tail = (few && first == Rate).then_some(ResponseP99Ms);
+        [first].into_iter().chain(tail).collect()
     };
-    analysis.scenes.iter().flat_map(|scene| of(scene).iter().map(move |metric| (scene, *metric))).collect()
+    analysis
+        .scenes
+        .iter()
+        .flat_map(|scene| of(scene).into_iter().map(move |metric| (scene, metric)))
+        .collect()
 }
 
 /// The table and its caption; `None` if nothing counts.
@@ -55,27 +58,35 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
     let Some((index, result)) = found.map(|index| (index, &scene.results[index])) else {
         return String::new();
     };
-    if metric == Rate && result.client_bound {
+    if metric.is_of_the_loop() && result.client_bound {
         return "client-bound".into();
     }
     let Some(Estimate { median, interval }) = result.estimate(metric) else { return "-".into() };
     let digits = metric.digits();
     let mut text = number(median, digits);
-    let differs = |c: &&crate::lab::judge::Comparison| {
-        c.cell == index && c.metric == metric && c.conclusion == Conclusion::Differs
-    };
-    if let Some(change) = scene.comparisons.iter().find(differs).map(|comparison| comparison.median) {
-        let better = (change > 0.0) == (metric == Rate);
-        text += if better { " \u{25b2}" } else { " \u{25bc}" };
-    }
+    let comparison = scene.comparison(index, metric);
+    text += comparison.map_or("", |c| mark(c, metric));
     if analysis.scenes.len() <= WITH_INTERVALS {
         let [low, high] = [interval.low, interval.high].map(|value| number(value, digits));
-        text += &format!("\n({low} to {high})");
+        text += &match comparison.filter(|_| analysis.enough) {
+            Some(comparison) => format!("\n{}", change(comparison)),
+            None => format!("\n({low} to {high})"),
+        };
     }
     if scene.group.levels.fault.is_some() {
         text += &failed(result);
     }
     text
+}
+
+/// Better, worse, or equivalent.
+fn mark(comparison: &Comparison, metric: Metric) -> &'static str {
+    match comparison.conclusion {
+        Conclusion::Differs if (comparison.change > 0.0) == (metric == Rate) => " \u{25b2}",
+        Conclusion::Differs => " \u{25bc}",
+        Conclusion::Equivalent => " \u{2248}",
+        _ => "",
+    }
 }
 
 fn failed(result: &CellResult) -> String {
@@ -86,19 +97,27 @@ fn failed(result: &CellResult) -> String {
 }
 
 fn caption(analysis: &Analysis) -> String {
-    let brackets = if analysis.scenes.len() <= WITH_INTERVALS {
-        format!(", in brackets {}", text::brackets(analysis))
-    } else {
+    let meaning = text::brackets(analysis);
+    let brackets = if analysis.scenes.len() > WITH_INTERVALS {
         String::new()
-    };
-    let options =
-        analysis.scenes.iter().flat_map(|scene| &scene.results).any(|result| result.cell.has_options());
-    let marks = if analysis.enough && options {
-        " \u{25b2} better and \u{25bc} worse by a difference that counts: with options than without them, others than the baseline."
     } else if analysis.enough {
-        " \u{25b2} better and \u{25bc} worse than the baseline, which stands first, by a difference that counts."
+        format!(
+            "; below, the change from the same rounds of the baseline with its 95 % interval, and for the baseline {meaning}"
+        )
+    } else {
+        format!(", in brackets {meaning}")
+    };
+    let marks = if analysis.enough {
+        " \u{25b2} better, \u{25bc} worse, \u{2248} equivalent within the least effect of interest; without a mark: not told apart or not judged."
     } else {
         ""
     };
-    format!("Medians over runs{brackets}.{marks}")
+    let options =
+        analysis.scenes.iter().flat_map(|scene| &scene.results).any(|result| result.cell.has_options());
+    let options = if analysis.enough && options {
+        " Strategies with options are compared with the same without them."
+    } else {
+        ""
+    };
+    format!("Medians over runs{brackets}.{marks}{options}")
 }

@@ -177,7 +177,7 @@ fn sections(analysis: &Analysis, figures: Figures) -> Vec<Section> {
             let (group, drawn) = together.remove(index);
             sections.push(across(&group, drawn));
         }
-        sections.push(section(scene, analysis, main, more));
+        sections.push(section(scene, main, more));
     }
     for (index, section) in sections.iter_mut().enumerate() {
         section.anchor = format!("{}-{}", index + 1, slug(&section.title));
@@ -194,7 +194,7 @@ fn across(group: &Group, drawn: Drawn) -> Section {
     }
 }
 
-fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
+fn section(scene: &Scene, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
     Section {
         title: titled(&text::capital(&scene.load.name), &scene.group),
         describe: format!("{}; {}", text::load_line(scene), scene.group.levels.description()),
@@ -204,7 +204,7 @@ fn section(scene: &Scene, analysis: &Analysis, figures: Vec<Drawn>, more: Vec<Dr
         endurance: tables::endurance(scene),
         costs: tables::costs(scene),
         balance: tables::balance(scene),
-        differences: tables::differences(scene, analysis),
+        differences: tables::differences(scene),
         ..Section::default()
     }
 }

@@ -3,7 +3,7 @@
 use super::Table;
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::Row;
-use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
+use crate::lab::judge::{CellResult, Comparison, Estimate, Scene};
 use crate::lab::report::text::{number, percent};
 use crate::lab::spec::Metric;
 
@@ -14,7 +14,7 @@ fn heading(metric: Metric) -> String {
 fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     let Some(estimate) = estimate else { return "-".into() };
     let digits = metric.digits();
-    let mark = if bound && metric.is_throughput() { " client-bound" } else { "" };
+    let mark = if bound && metric.is_of_the_loop() { " client-bound" } else { "" };
     format!(
         "{}{mark}\n({} to {})",
         number(estimate.median, digits),
@@ -54,7 +54,7 @@ pub fn balance(scene: &Scene) -> Table {
         Some(vec![
             result.cell.name(),
             percent(s.top1_share, 2),
-            format!("{:.3}", s.top1_share * result.cell.levels.workers as f64),
+            format!("{:.3}", s.max_over_mean),
             percent(s.cov, 2),
             format!("{:.4}", s.jain),
             probability(s.p),
@@ -95,22 +95,17 @@ pub fn endurance(scene: &Scene) -> Table {
     Table::new(HEAD, rows)
 }
 
-pub fn differences(scene: &Scene, analysis: &Analysis) -> Table {
-    const HEAD: &str = "Strategy|Metric|Difference, %|95 % interval|Noise floor (A/A), %|p (Holm)|Says";
+pub fn differences(scene: &Scene) -> Table {
+    const HEAD: &str = "Strategy|Metric|Difference, %|95 % interval|Least visible, %|p (Holm)|Says";
     let row = |c: &Comparison| {
-        let floor = if c.floor.is_finite() { format!("{:.1}", c.floor) } else { "-".into() };
         vec![
             scene.results[c.cell].cell.name(),
             c.metric.title().into(),
-            format!("{:+.1}", c.median),
+            format!("{:+.1}", c.change),
             format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
-            if c.conclusion == Conclusion::Floor { String::new() } else { floor },
-            if c.conclusion == Conclusion::Floor || !analysis.enough {
-                String::new()
-            } else {
-                format!("{:.3}", c.p)
-            },
-            c.conclusion.name().into(),
+            if c.is_judged() && c.visible.is_finite() { format!("{:.1}", c.visible) } else { String::new() },
+            if c.is_judged() { probability(c.p) } else { String::new() },
+            c.says(),
         ]
     };
     Table::new(HEAD, scene.comparisons.iter().map(row))

@@ -1,0 +1,276 @@
+//! Cells against what they are compared with, round by round: the size of a difference, and whether it counts.
+//!
+//! One metric of each load is judged, the primary one; the others are described. All judged comparisons of an experiment
+//! are one family for Holm's correction. What others are compared with runs twice per round (A/A), and the second run is
+//! the third member of a block of the exact test ([`stats::shift_p`]).
+
+use super::values::value as value_of;
+use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
+use crate::lab::spec::plan::{self, Cell};
+use crate::lab::spec::{Load, Metric};
+use crate::measure::stats::{self, Block, Interval};
+
+/// Probability of a false alarm in all judged comparisons together (Holm).
+pub const ALPHA: f64 = 0.05;
+
+/// A cell against its base in one metric. Changes are in percent of the base.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Position in the scene.
+    pub cell: usize,
+    pub metric: Metric,
+    /// Whether the load is judged by this metric.
+    pub primary: bool,
+    /// Rounds in which both count.
+    pub pairs: usize,
+    /// Hodges-Lehmann estimate over the rounds.
+    pub change: f64,
+    /// The changes that the exact test does not refuse at 5 %; the range over the rounds where there are too few for that.
+    pub interval: Interval,
+    /// Of the exact test, after Holm's correction where the comparison is judged.
+    pub p: f64,
+    /// The least effect of interest.
+    pub least_effect: f64,
+    /// The least change that this comparison would find in four of five experiments; infinite if it could find none.
+    /// Only of judged comparisons.
+    pub visible: f64,
+    pub conclusion: Conclusion,
+    /// The smallest p that the test could have given, before correction.
+    least_p: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// A second run against the first: what the machine alone does.
+    Twin,
+    /// Not the primary metric of its load.
+    Described,
+    TooFew,
+    ClientBound,
+    /// p is below 0.05 after correction.
+    Differs,
+    /// It is not `Differs`, and the interval is within the least effect of interest to either side: both one-sided tests
+    /// refuse a larger difference.
+    Equivalent,
+    /// Neither.
+    Open,
+}
+
+impl Comparison {
+    /// The conclusion in words.
+    pub fn says(&self) -> String {
+        match self.conclusion {
+            Conclusion::Twin => "the same twice (A/A)".into(),
+            Conclusion::Described => "described, not judged".into(),
+            Conclusion::TooFew => "too few rounds to judge".into(),
+            Conclusion::ClientBound => "client-bound: not judged".into(),
+            Conclusion::Differs if self.is_small() => format!("differs, within {}", self.limit()),
+            Conclusion::Differs => "differs".into(),
+            Conclusion::Equivalent => format!("equivalent within {}", self.limit()),
+            Conclusion::Open => "not told apart".into(),
+        }
+    }
+
+    /// The least effect of interest, such as `5 %`.
+    pub fn limit(&self) -> String {
+        format!("{} %", self.least_effect)
+    }
+
+    /// The least visible change in words.
+    pub fn would_take(&self) -> String {
+        match self.visible {
+            visible if visible >= 1000.0 => "no change could be seen".into(),
+            visible if visible >= 10.0 => format!("would take {visible:.0} % to see"),
+            visible => format!("would take {visible:.1} % to see"),
+        }
+    }
+
+    /// Whether the interval is within the least effect of interest.
+    pub fn is_small(&self) -> bool {
+        self.interval.low >= -self.least_effect && self.interval.high <= self.least_effect
+    }
+
+    pub fn is_judged(&self) -> bool {
+        matches!(self.conclusion, Conclusion::Differs | Conclusion::Equivalent | Conclusion::Open)
+    }
+}
+
+/// The metrics that are compared under a load, and whether each is the primary one. The rate of an open loop is its
+/// schedule.
+pub fn metrics(load: &Load, primary: Metric) -> impl Iterator<Item = (Metric, bool)> {
+    let is_open = load.closed.is_none();
+    let usual = Metric::COMPARED.iter().copied().filter(move |metric| !(is_open && *metric == Metric::Rate));
+    let extra = (!Metric::COMPARED.contains(&primary)).then_some(primary);
+    usual.chain(extra).map(move |metric| (metric, metric == primary))
+}
+
+/// Every cell but the first against its base, metric by metric. [`correct`] concludes. `least_effect` is a share.
+pub fn compare(
+    results: &[CellResult],
+    used: &[Vec<Paired>],
+    metrics: impl Iterator<Item = (Metric, bool)>,
+    least_effect: impl Fn(Metric) -> f64,
+) -> Vec<Comparison> {
+    let cells: Vec<Cell> = results.iter().map(|result| result.cell.clone()).collect();
+    let mut comparisons = Vec::new();
+    for (metric, primary) in metrics {
+        for (index, cell) in cells.iter().enumerate().skip(1) {
+            let base = plan::base(&cells, cell);
+            let is_twin = |other: &Cell| other.twin && plan::base(&cells, other) == base;
+            let second = cells.iter().position(is_twin).filter(|_| !cell.twin);
+            let blocks =
+                blocks(metric, &used[index], &used[base], second.map(|second| used[second].as_slice()));
+            let Some((change, interval)) = stats::shift(&blocks) else { continue };
+            let bound = metric.is_of_the_loop() && [index, base].iter().any(|&of| results[of].client_bound);
+            comparisons.push(Comparison {
+                cell: index,
+                metric,
+                primary,
+                pairs: blocks.len(),
+                change: percent(change),
+                interval: Interval { low: percent(interval.low), high: percent(interval.high) },
+                p: stats::shift_p(&blocks, 0.0),
+                least_effect: (least_effect(metric) * 1000.0).round() / 10.0,
+                visible: f64::INFINITY,
+                least_p: stats::least_p(&blocks),
+                conclusion: match primary {
+                    _ if cell.twin => Conclusion::Twin,
+                    _ if bound => Conclusion::ClientBound,
+                    true => Conclusion::TooFew,
+                    false => Conclusion::Described,
+                },
+            });
+        }
+    }
+    comparisons
+}
+
+/// A logarithm as a change in percent, and back.
+fn percent(shift: f64) -> f64 {
+    shift.exp_m1() * 100.0
+}
+
+fn shift(percent: f64) -> f64 {
+    (percent / 100.0).max(-1.0 + 1e-9).ln_1p()
+}
+
+/// Rounds in which the cell and a run of its base count and can be divided.
+fn blocks(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Paired]>) -> Vec<Block> {
+    let value = |runs: &[Paired], round: u32| {
+        let run = runs.iter().find(|(_, row)| row.round == round);
+        let value = run.and_then(|(_, row)| value_of(metric, row));
+        value.filter(|value| *value > 0.0 && value.is_finite()).map(f64::ln)
+    };
+    let block = |(_, row): &Paired| {
+        let treated = value(cell, row.round)?;
+        let second = second.and_then(|second| value(second, row.round));
+        match (value(base, row.round), second) {
+            (Some(control), twin) => Some(Block { treated, control, twin }),
+            (None, twin) => Some(Block { treated, control: twin?, twin: None }),
+        }
+    };
+    cell.iter().filter_map(block).collect()
+}
+
+/// Corrects the p values of the family, which is all comparisons that can be judged, over all loads; and concludes.
+pub fn correct(scenes: &mut [Scene]) {
+    let comparisons = scenes.iter_mut().flat_map(|scene| &mut scene.comparisons);
+    let can = |c: &&mut Comparison| c.conclusion == Conclusion::TooFew && c.pairs >= ENOUGH_ROUNDS;
+    conclude(&mut comparisons.filter(can).collect::<Vec<_>>());
+}
+
+fn conclude(family: &mut [&mut Comparison]) {
+    let level = ALPHA / family.len() as f64;
+    let adjusted = stats::holm(&family.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
+    for (comparison, p) in family.iter_mut().zip(adjusted) {
+        let Interval { low, high } = comparison.interval;
+        comparison.p = p;
+        if comparison.least_p <= level {
+            let interval = Interval { low: shift(low), high: shift(high) };
+            comparison.visible = percent(stats::visible(interval, level));
+        }
+        comparison.conclusion = if p < ALPHA {
+            Conclusion::Differs
+        } else if comparison.is_small() {
+            Conclusion::Equivalent
+        } else {
+            Conclusion::Open
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A comparison over twelve rounds, with noise of one percent and the same change in each.
+    fn comparison(change: f64, twin: bool) -> Comparison {
+        let noise = |i: i32, k: i32| f64::from((i * 7 + k * 5) % 11 - 5) / 500.0;
+        let block = |i| Block {
+            treated: change.ln_1p() + noise(i, 1),
+            control: noise(i, 2),
+            twin: twin.then(|| noise(i, 4)),
+        };
+        let blocks: Vec<Block> = (0..12).map(block).collect();
+        let (change, interval) = stats::shift(&blocks).unwrap();
+        Comparison {
+            cell: 1,
+            metric: Metric::Rate,
+            primary: true,
+            pairs: 12,
+            change: percent(change),
+            interval: Interval { low: percent(interval.low), high: percent(interval.high) },
+            p: stats::shift_p(&blocks, 0.0),
+            least_effect: 5.0,
+            visible: f64::INFINITY,
+            conclusion: Conclusion::TooFew,
+            least_p: stats::least_p(&blocks),
+        }
+    }
+
+    /// The conclusion on a change among `others` comparisons without one.
+    fn concluded(change: f64, twin: bool, others: usize) -> Comparison {
+        let mut family: Vec<Comparison> = (0..others).map(|_| comparison(0.0, true)).collect();
+        family.push(comparison(change, twin));
+        conclude(&mut family.iter_mut().collect::<Vec<_>>());
+        family.pop().unwrap()
+    }
+
+    #[test]
+    fn a_comparison_differs_is_equivalent_or_is_not_told_apart() {
+        let large = concluded(0.2, true, 10);
+        assert_eq!((large.conclusion, large.says().as_str()), (Conclusion::Differs, "differs"));
+        assert!((large.change - 20.0).abs() < 3.0 && large.interval.contains(20.0), "{large:?}");
+        let small = concluded(0.03, true, 2);
+        assert_eq!(small.says(), "differs, within 5 %", "{small:?}");
+        let none = concluded(0.0, true, 10);
+        assert_eq!(none.says(), "equivalent within 5 %", "{none:?}");
+        let open = Comparison { least_effect: 0.1, ..none.clone() };
+        let mut open = [open];
+        conclude(&mut open.iter_mut().collect::<Vec<_>>());
+        assert_eq!(open[0].says(), "not told apart");
+        assert!(open[0].would_take().starts_with("would take "), "{open:?}");
+        assert!((0.5..5.0).contains(&open[0].visible), "{open:?}");
+    }
+
+    #[test]
+    fn a_comparison_without_a_second_run_of_its_base_says_when_it_could_not_count() {
+        assert_eq!(concluded(0.5, false, 10).conclusion, Conclusion::Differs);
+        // 2/2^12 times 160 is above 5 %: no change could count. With the twin it is 2/3^12.
+        let lost = concluded(0.5, false, 160);
+        assert_eq!((lost.conclusion, lost.visible), (Conclusion::Open, f64::INFINITY));
+        assert_eq!(lost.would_take(), "no change could be seen");
+        assert_eq!(concluded(0.5, true, 160).conclusion, Conclusion::Differs);
+    }
+
+    #[test]
+    fn the_rate_of_an_open_loop_is_not_compared_and_a_named_metric_is() {
+        let closed = Load { closed: Some(4), ..Load::default() };
+        let of = |load: &Load, primary| metrics(load, primary).collect::<Vec<_>>();
+        assert_eq!(of(&closed, Metric::Rate)[0], (Metric::Rate, true));
+        let open = of(&Load::default(), Metric::ResponseP95Ms);
+        assert!(open.iter().all(|(metric, _)| *metric != Metric::Rate));
+        let judged: Vec<Metric> = open.iter().filter(|(_, primary)| *primary).map(|(m, _)| *m).collect();
+        assert_eq!(judged, [Metric::ResponseP95Ms]);
+    }
+}
