@@ -32,9 +32,9 @@ pub fn judgement(analysis: &Analysis) -> Vec<String> {
     };
     let mut differs = of(Conclusion::Differs);
     differs.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
-    let found = match differs.as_slice() {
+    let first = match differs.as_slice() {
         [] => format!("No difference was found over {} rounds.", analysis.rounds),
-        _ => sentence("Difference", &differs, change),
+        _ => sentence("Difference", &differs, found),
     };
     let mut open = of(Conclusion::Open);
     open.sort_by(|(_, a), (_, b)| b.visible.total_cmp(&a.visible));
@@ -45,7 +45,7 @@ pub fn judgement(analysis: &Analysis) -> Vec<String> {
         (!open.is_empty()).then(|| sentence("Not told apart", &open, Comparison::would_take)),
         Some(judged(&family, analysis.rounds)),
     ];
-    [found].into_iter().chain(others.into_iter().flatten()).collect()
+    [first].into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 /// `Difference: reuseport under full load: Rate -9.6 % (-10.4 to -8.2); ...`
@@ -81,6 +81,13 @@ fn judged(family: &[(&Scene, &Comparison)], rounds: usize) -> String {
         family.len(),
         list(&metrics)
     )
+}
+
+/// A change that counts, and whether it is smaller than what is of interest.
+fn found(comparison: &Comparison) -> String {
+    let small =
+        if comparison.is_small() { format!(", within {}", comparison.limit()) } else { String::new() };
+    change(comparison) + &small
 }
 
 /// A change with its interval, in %, or as a factor if large.

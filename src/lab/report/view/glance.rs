@@ -68,7 +68,8 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
     text += comparison.map_or("", |c| mark(c, metric));
     if analysis.scenes.len() <= WITH_INTERVALS {
         let [low, high] = [interval.low, interval.high].map(|value| number(value, digits));
-        text += &match comparison.filter(|_| analysis.enough) {
+        let told = |c: &&Comparison| analysis.enough && c.conclusion != Conclusion::ClientBound;
+        text += &match comparison.filter(told) {
             Some(comparison) => format!("\n{}", change(comparison)),
             None => format!("\n({low} to {high})"),
         };
@@ -82,6 +83,7 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
 /// Better, worse, or equivalent.
 fn mark(comparison: &Comparison, metric: Metric) -> &'static str {
     match comparison.conclusion {
+        Conclusion::Differs if comparison.is_small() => " \u{2248}",
         Conclusion::Differs if (comparison.change > 0.0) == (metric == Rate) => " \u{25b2}",
         Conclusion::Differs => " \u{25bc}",
         Conclusion::Equivalent => " \u{2248}",
