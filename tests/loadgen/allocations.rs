@@ -48,6 +48,10 @@ fn a_request_on_a_new_connection_allocates_nothing() {
     expect_constant(&server, &["-r", "100000"]);
     expect_constant(&server, &["--occupy", "exp(1ms)"]);
     expect_constant(&server, &["--sources", "127.0.0.2-127.0.0.9", "--think", "exp(1us)"]);
+    let folder = tempfile::tempdir().unwrap();
+    let urls = folder.path().join("urls");
+    std::fs::write(&urls, "/a\n/b/c?d\n/e\n").unwrap();
+    expect_constant(&server, &["--urls", urls.to_str().unwrap()]);
 }
 
 #[test]

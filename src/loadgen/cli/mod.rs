@@ -124,7 +124,8 @@ error, without a rate where the interval ended with the run; with --quiet
 nothing. SIGINT, SIGTERM and SIGHUP end a run as q does.
 
 Exit status:
-  0 done   1 failed (connection refused, no request completed, no rate
+  0 done, whatever the statuses (--expect 'status.2xx>99%')
+  1 failed (connection refused, no request completed, no rate
   meets the objective)   2 usage   3 INVALID, or --find-rate reached the
   generator's limit first   4 an expectation was not met";
 

@@ -227,6 +227,7 @@ pub fn parse_header(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parts(url: &str) -> (String, u16, String) {
         let target = Target::parse(url).unwrap();
@@ -329,6 +330,16 @@ mod tests {
             ["no colon", "a b: c", "A: b\r\nC: d", "Connection: keep-alive", "content-length: 3", ": x"]
         {
             assert!(parse_header(header).is_err(), "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_one_request_line_and_parses_to_the_same(url in "(HTTP://|http://)?[a-c0-9:.@/?#\\[\\]%x-]{0,24}") {
+            if let Ok(target) = Target::parse(&url) {
+                prop_assert!(target.path.starts_with('/') && !target.host.is_empty() && target.port > 0, "{target:?}");
+                prop_assert_eq!(Target::parse(&target.url()), Ok(target));
+            }
         }
     }
 }
