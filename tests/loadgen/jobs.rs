@@ -10,11 +10,12 @@ use super::scripted::{KEEP, OK, Scripted, read_head};
 
 const REQUESTS: usize = 24;
 
-/// What a request asks for.
+/// The path of a request and the time that it asks for.
 fn time(head: &str) -> String {
     let line = head.lines().next().unwrap();
-    let (_, time) = line.strip_suffix(" HTTP/1.1").unwrap().rsplit_once("?q&occupy=").unwrap();
-    time.to_owned()
+    let target = line.strip_prefix("GET ").unwrap().strip_suffix(" HTTP/1.1").unwrap();
+    let (path, time) = target.rsplit_once("?q&occupy=").unwrap();
+    format!("{path} {time}")
 }
 
 /// The times that a server was asked to take, in the order of its requests, whatever `serve` did with them.
@@ -93,6 +94,20 @@ fn a_warm_up_has_times_of_its_own() {
         let (early, rest) = all.split_at(all.len() - REQUESTS);
         assert_eq!(rest, measured, "{args:?}");
         assert!(!early.is_empty() && early.iter().all(|time| !measured.contains(time)), "{args:?}");
+    }
+}
+
+#[test]
+fn the_urls_of_a_file_belong_to_the_same_times_after_a_warm_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("urls");
+    std::fs::write(&file, "/a?q\n/b?q\n/c?q\n/d?q\n/e?q\n").unwrap();
+    let urls = ["--urls", file.to_str().unwrap()];
+    let expected = asked(&with(&CLOSED, &urls));
+    assert!(expected[0].starts_with("/a") && expected[6].starts_with("/b"), "{expected:?}");
+    for args in [&["-w", "40ms", "-c", "1"][..], &["-w", "7ms", "-r", "1000"]] {
+        let all = asked(&with(args, &urls));
+        assert_eq!(all[all.len() - REQUESTS..], expected, "{args:?}");
     }
 }
 

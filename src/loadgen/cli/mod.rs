@@ -105,7 +105,8 @@ same jobs. An open loop numbers its measured arrivals; a closed loop its
 measured requests, in the order in which they start; of n threads and
 processes (-t, --shard) each has every nth number. Poisson arrivals and
 closed loops number per thread. The warm-up has numbers of its own, and a
-request that fails keeps its number.
+request that fails keeps its number. The number also says which URL of
+--urls a request has.
 
 Search:
 --find-rate multiplies the rate by 4 until the objective is missed,

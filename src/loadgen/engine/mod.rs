@@ -28,7 +28,7 @@ use crate::loadgen::count::recorder::{Handoff, Recorder};
 use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::target::write_sized;
 use crate::loadgen::schedule::cursor::Cursor;
-use crate::loadgen::schedule::jobs::Jobs;
+use crate::loadgen::schedule::jobs::{Job, Jobs};
 use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
 use link::Address;
@@ -84,7 +84,6 @@ pub struct Engine<'a> {
     /// Local addresses, used in turn; empty: the kernel chooses.
     sources: Vec<SockaddrStorage>,
     next_source: usize,
-    next_request: usize,
     cursor: Cursor,
     window: Window,
     connections: Vec<Connection>,
@@ -93,7 +92,7 @@ pub struct Engine<'a> {
     /// Indexes of pausing connections, and until when.
     resting: BinaryHeap<Reverse<(u64, usize)>>,
     think: Option<Sampler>,
-    jobs: Option<Jobs>,
+    jobs: Jobs,
     /// When a slot was last freed while no other was free: requests due before that had to wait.
     freed_at: u64,
     connected_once: bool,
@@ -144,13 +143,12 @@ impl<'a> Engine<'a> {
             address: 0,
             sources: plan.sources.iter().map(source).collect(),
             next_source: share.thread as usize,
-            next_request: share.thread as usize * plan.requests.len() / share.threads as usize,
             cursor: Cursor::new(&plan.timing, share, window),
             window,
             free: (0..connections.len()).rev().collect(),
             resting: BinaryHeap::with_capacity(connections.len()),
             think: plan.think.map(|think| think.sampler(pauses)),
-            jobs: plan.occupy.map(|sizes| Jobs::new(&sizes, plan.seed, &plan.timing, share)),
+            jobs: Jobs::new(plan.occupy.as_ref(), plan.seed, &plan.timing, share),
             connections,
             freed_at: 0,
             connected_once: false,
@@ -265,10 +263,10 @@ impl<'a> Engine<'a> {
     /// Prepares the request of a slot that has begun.
     fn load(&mut self, index: usize, counted: bool) {
         let Connection { slot, sized, number, .. } = &mut self.connections[index];
-        *number = self.next_request;
-        self.next_request = (self.next_request + 1) % self.plan.requests.len();
-        if let Some(jobs) = &mut self.jobs {
-            write_sized(Connection::request(self.plan, slot, &[], *number), jobs.next_size(counted), sized);
+        let Job { turn, size } = self.jobs.next_job(counted);
+        *number = (turn % self.plan.requests.len() as u64) as usize;
+        if let Some(size) = size {
+            write_sized(Connection::request(self.plan, slot, &[], *number), size, sized);
         }
         slot.load(Connection::request(self.plan, slot, sized, *number).len());
     }

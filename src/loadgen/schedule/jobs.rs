@@ -1,5 +1,5 @@
-//! The sizes of jobs: how long each request occupies the server. A size is a function of the seed and of the job's number,
-//! and a number is one of an arrival, so that all servers under the same seed get the same jobs, however they do. Pure.
+//! The jobs of a load: which URL each request has, and how long it occupies the server. A job is a function of its number
+//! and the seed, and a number is one of an arrival, so that all servers get the same jobs, however they do. Pure.
 //!
 //! Numbers count what is measured. In an open loop a job has the number of its arrival, whichever thread or process
 //! sends it, and whether or not it succeeds (Poisson arrivals are drawn per thread, and every thread of n has every nth
@@ -17,10 +17,18 @@ const SIZES: u64 = 0x6a6f_6273;
 /// The first number of the warm-up.
 const WARMUP: u64 = 1 << 63;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its number, of the measured ones or of the warm-up: which URL it has.
+    pub turn: u64,
+    /// The time to ask for.
+    pub size: Option<Duration>,
+}
+
 /// The jobs of one thread.
 #[derive(Debug)]
 pub struct Jobs {
-    sizes: Numbered,
+    sizes: Option<Numbered>,
     /// The next number of the warm-up, and the next measured one.
     next: [u64; 2],
     /// Threads that share the numbers out.
@@ -29,19 +37,19 @@ pub struct Jobs {
 
 impl Jobs {
     /// Of the thread with this share.
-    pub fn new(sizes: &Distribution, seed: u64, timing: &Timing, share: &Share) -> Self {
+    pub fn new(sizes: Option<&Distribution>, seed: u64, timing: &Timing, share: &Share) -> Self {
         let (stream, step) = share.stream(timing.shard);
         let rank = |schedule: &Schedule| schedule.rank(stream, step, timing.warmup_ns);
         let first = timing.schedule.as_ref().map_or(stream, rank);
-        Self { sizes: sizes.numbered(mix([seed, SIZES])), next: [WARMUP + stream, first], step }
+        let sizes = sizes.map(|sizes| sizes.numbered(mix([seed, SIZES])));
+        Self { sizes, next: [WARMUP + stream, first], step }
     }
 
-    /// The size of the next job.
-    pub fn next_size(&mut self, counted: bool) -> Duration {
+    pub fn next_job(&mut self, counted: bool) -> Job {
         let next = &mut self.next[usize::from(counted)];
         let number = *next;
         *next += self.step;
-        self.sizes.at(number)
+        Job { turn: number % WARMUP, size: self.sizes.as_mut().map(|sizes| sizes.at(number)) }
     }
 }
 
@@ -51,11 +59,11 @@ mod tests {
 
     fn jobs(seed: u64, thread: u64, threads: u64) -> Jobs {
         let share = Share { thread, threads, connections: 1, requests: None };
-        Jobs::new(&"exp(1ms)".parse().unwrap(), seed, &Timing::default(), &share)
+        Jobs::new(Some(&"exp(1ms)".parse().unwrap()), seed, &Timing::default(), &share)
     }
 
     fn sizes(mut jobs: Jobs, count: usize) -> Vec<Duration> {
-        (0..count).map(|_| jobs.next_size(true)).collect()
+        (0..count).map(|_| jobs.next_job(true).size.unwrap()).collect()
     }
 
     #[test]
@@ -68,7 +76,8 @@ mod tests {
     #[test]
     fn the_warm_up_does_not_shift_the_measured_jobs() {
         let mut warmed = jobs(1, 0, 1);
-        let early: Vec<_> = (0..7).map(|_| warmed.next_size(false)).collect();
+        let early: Vec<_> = (0..7).map(|_| warmed.next_job(false).size.unwrap()).collect();
+        assert_eq!(warmed.next_job(false).turn, 7);
         let measured = sizes(warmed, 50);
         assert_eq!(measured, sizes(jobs(1, 0, 1), 50));
         assert!(early.iter().all(|size| !measured.contains(size)));
