@@ -65,23 +65,11 @@ fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
         text.push('\n');
     }
     text += &comparison.summary().join("\n");
-    text += "\n\n| Cell | Load | Metric | First | Second | Change, % | 95 % interval | p (Holm) | Runs | Says |\n";
-    text += &format!("|{}\n", " --- |".repeat(10));
-    for line in &comparison.differences {
-        let digits = line.metric.digits();
-        let figures = format!("{:.digits$} | {:.digits$}", line.medians[0], line.medians[1]);
-        let change = format!("{:+.1} | {:+.1} to {:+.1}", line.change, line.interval.low, line.interval.high);
-        text += &format!(
-            "| {} | {} | {} ({}) | {figures} | {change} | {} | {}, {} | {} |\n",
-            line.cell,
-            line.load,
-            line.metric.title(),
-            line.metric.unit(),
-            if line.conclusion.is_judged() { format!("{:.3}", line.p) } else { String::new() },
-            line.runs[0],
-            line.runs[1],
-            line.conclusion.name()
-        );
+    text += "\n\n";
+    let table = report::comparison_table(comparison);
+    let columns = vec!["---".to_owned(); table.head.len()];
+    for row in [table.head, columns].iter().chain(&table.rows) {
+        text += &format!("| {} |\n", row.join(" | "));
     }
     for name in &comparison.unmatched {
         text += &format!("\nNot compared: {name}");
@@ -99,7 +87,7 @@ mod tests {
         let data = fixture::quick(10);
         let text = markdown(&side_by_side(&data, &data, Vec::new()), &["a".into(), "b".into()]);
         assert!(
-            text.contains("No difference was found, of 8 judged.") && text.starts_with("# b against a"),
+            text.contains("No difference was found, of 6 judged.") && text.starts_with("# b against a"),
             "{text}"
         );
     }

@@ -49,7 +49,7 @@ pub struct FolderDifference {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FolderConclusion {
-    /// Not the primary metric of its load.
+    /// Not the primary metric of its load, or a second run (A/A).
     Described,
     TooFew,
     ClientBound,
@@ -156,7 +156,9 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
                     let same_programs = same_programs(cell, environments);
                     let all = compare::metrics(&scene.load, scene.primary).filter_map(|(metric, primary)| {
                         let found = difference(cell, metric, [&one, &other], [scene, theirs])?;
-                        let conclusion = if primary { found.conclusion } else { FolderConclusion::Described };
+                        // The second run of a column says nothing that its first does not.
+                        let judged = primary && !cell.twin;
+                        let conclusion = if judged { found.conclusion } else { FolderConclusion::Described };
                         Some(FolderDifference { same_programs, conclusion, ..found })
                     });
                     differences.extend(all);
@@ -257,8 +259,8 @@ mod tests {
         let comparison = side_by_side(&data, &data, Vec::new());
         let judged = comparison.differences.iter().filter(|d| d.conclusion.is_judged());
         assert!(judged.clone().all(|d| d.conclusion == FolderConclusion::Open && d.change == 0.0));
-        // The rate under full load, and p99 under half load, of four cells; no rate of an open loop.
-        assert_eq!((judged.count(), comparison.differences.len()), (4 * 2, 4 * (6 + 5)));
+        // The rate under full load, and p99 under half load, of three columns; no rate of an open loop.
+        assert_eq!((judged.count(), comparison.differences.len()), (3 * 2, 4 * (6 + 5)));
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
         assert!(rate.p < 0.001 && rate.interval.high < -15.0, "{rate:?}");
         assert!(comparison.unmatched.contains(&"inherited / half load (first only)".to_owned()));
         assert!(comparison.unmatched.contains(&"inherited / other (second only)".to_owned()));
-        assert!(comparison.summary()[0].starts_with("4 differences were found, of 4 judged"));
+        assert!(comparison.summary()[0].starts_with("3 differences were found, of 3 judged"));
         let few = side_by_side(&fixture::quick(4), &second, Vec::new());
         assert!(few.differences.iter().all(|line| !line.conclusion.is_judged()));
         assert!(few.summary()[0].starts_with("Too few runs"));
@@ -286,9 +288,9 @@ mod tests {
         let mut family = side_by_side(&data, &data, Vec::new()).differences;
         family.retain(|d| d.conclusion.is_judged());
         for (p, found) in [(0.02, FolderConclusion::Open), (0.001, FolderConclusion::Differs)] {
-            family[3].p = p;
+            family[2].p = p;
             correct(&mut family);
-            assert_eq!(family[3].conclusion, found, "{p} of {}", family.len());
+            assert_eq!(family[2].conclusion, found, "{p} of {}", family.len());
         }
     }
 
@@ -302,7 +304,7 @@ mod tests {
         let open: Vec<_> = comparison.differences.iter().filter(|d| d.load == "half load").collect();
         let judged = |d: &&&FolderDifference| d.conclusion != FolderConclusion::Described;
         assert!(open.iter().filter(judged).all(|d| d.conclusion == FolderConclusion::OtherLoad));
-        assert!(comparison.summary()[1].starts_with("4 comparisons are not judged because the offered"));
+        assert!(comparison.summary()[1].starts_with("3 comparisons are not judged because the offered"));
     }
 
     #[test]
@@ -320,7 +322,7 @@ mod tests {
         }
         let text = last(&first, &second);
         assert!(
-            text.contains("8 comparisons of the same programs") && text.contains(" 3.0 % at most"),
+            text.contains("6 comparisons of the same programs") && text.contains(" 3.0 % at most"),
             "{text}"
         );
     }

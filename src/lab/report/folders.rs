@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::figures::Drawn;
-use super::text::number;
+use super::text::{number, probability};
 use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
@@ -98,7 +98,8 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
     Dots::forest(caption, cells.iter().map(row).collect(), Metric::ALL.iter().filter_map(quantity).collect())
 }
 
-fn table(comparison: &FolderComparison) -> Table {
+/// One row per cell, load and metric.
+pub fn table(comparison: &FolderComparison) -> Table {
     const HEAD: &str = "Cell|Load|Metric|First|Second|Change, %|95 % interval|p (Holm)|Runs|Says";
     let row = |line: &FolderDifference| {
         let digits = line.metric.digits();
@@ -110,7 +111,7 @@ fn table(comparison: &FolderComparison) -> Table {
             number(line.medians[1], digits),
             format!("{:+.1}", line.change),
             format!("{:+.1} to {:+.1}", line.interval.low, line.interval.high),
-            if line.conclusion.is_judged() { format!("{:.3}", line.p) } else { String::new() },
+            if line.conclusion.is_judged() { probability(line.p) } else { String::new() },
             format!("{}, {}", line.runs[0], line.runs[1]),
             line.conclusion.name().into(),
         ]

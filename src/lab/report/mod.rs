@@ -25,7 +25,7 @@ mod view;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use self::folders::write as write_comparison;
+pub use self::folders::{table as comparison_table, write as write_comparison};
 pub use self::index::{folders as subfolders, write as index};
 use self::summary::Summary;
 use crate::lab::error::{Error, Result};

@@ -11,6 +11,15 @@ pub fn percent(share: f64, digits: usize) -> String {
     format!("{:.digits$} %", share * 100.0)
 }
 
+/// Three digits, but never rounded to 0 or 1.
+pub fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p if p > 0.999 => "> 0.999".into(),
+        p => format!("{p:.3}"),
+    }
+}
+
 /// With thousands separators: `12,345.6`.
 pub fn number(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());

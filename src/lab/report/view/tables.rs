@@ -4,7 +4,7 @@ use super::Table;
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::Row;
 use crate::lab::judge::{CellResult, Comparison, Estimate, Scene};
-use crate::lab::report::text::{number, percent};
+use crate::lab::report::text::{number, percent, probability};
 use crate::lab::spec::Metric;
 
 fn heading(metric: Metric) -> String {
@@ -36,15 +36,6 @@ pub fn costs(scene: &Scene) -> Table {
         row
     };
     Table { head, rows: scene.results.iter().map(row).collect() }
-}
-
-/// Three digits, but never rounded to 0 or 1.
-fn probability(p: f64) -> String {
-    match p {
-        p if p < 0.001 => "< 0.001".into(),
-        p if p > 0.999 => "> 0.999".into(),
-        p => format!("{p:.3}"),
-    }
 }
 
 pub fn balance(scene: &Scene) -> Table {
