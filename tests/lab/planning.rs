@@ -37,7 +37,7 @@ published = "1 error"
 metric = "errors"
 of = "inherited"
 load = "one"
-reproduced = "<= 0"
+same_size = "<= 0"
 "#;
 
 fn run(bench: &Bench, arguments: &[&str]) -> Output {
@@ -243,9 +243,9 @@ fn suite() -> Bench {
 fn a_suite_runs_its_experiments_and_writes_one_table() {
     let bench = suite();
     let said = succeeds(&run(&bench, &["both", "--label", "x"]));
-    let row = "| C1 | It answers: errors of inherited, one | public | 1 error | 0.00 (0.00 to 0.00) requests | <= 0 | \
+    let row = "| **C1** It answers | public | 1 error | 0.00 (0.00 to 0.00) requests; errors of inherited, one: same size <= 0 |  | \
                undecided: too few rounds to judge (1 of 10) |";
-    assert!(said.contains(row) && said.contains("- C1: undecided"), "{said}");
+    assert!(said.contains(row) && said.contains("Published claims: C1 undecided."), "{said}");
     let folder = fs::read_dir(bench.path("results/both")).unwrap().next().unwrap().unwrap().path();
     for file in ["suite.toml", "report.md", "first/report.html", "second/runs.jsonl"] {
         assert!(folder.join(file).is_file(), "{file}");

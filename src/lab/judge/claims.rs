@@ -9,7 +9,8 @@ use super::{ENOUGH_ROUNDS, Estimate};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell, Group};
-use crate::lab::spec::{Expect, Metric};
+use crate::lab::spec::{Band, Expect, Metric};
+use crate::measure::stats::Interval;
 
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -26,25 +27,45 @@ pub struct Claim {
     pub why: String,
 }
 
+/// From the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
-    /// The whole 95 % interval is within the range.
-    Reproduced,
-    /// The interval crosses the limit, or there are too few rounds.
+    /// An expectation of our own, and the whole 95 % interval is within its range.
+    OwnHolds,
+    /// The whole interval is within the range of the published size.
+    SameSize,
+    /// The whole interval is within the range of the published direction.
+    SameDirection,
+    /// The interval crosses a limit, or there are too few rounds.
     Undecided,
-    /// It could not be tested here.
-    NotHere,
-    /// The whole 95 % interval is outside.
-    NotReproduced,
+    /// The published figure cannot be tested here.
+    NotTestable,
+    /// An expectation of our own, and the whole interval is outside.
+    OwnFails,
+    /// The whole interval is outside the published direction.
+    Contradicted,
 }
 
 impl ClaimVerdict {
+    pub const ALL: [Self; 7] = [
+        Self::SameSize,
+        Self::SameDirection,
+        Self::Contradicted,
+        Self::NotTestable,
+        Self::OwnHolds,
+        Self::OwnFails,
+        Self::Undecided,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
-            Self::Reproduced => "reproduced",
+            Self::OwnHolds => "own finding: holds",
+            Self::SameSize => "same size",
+            Self::SameDirection => "same direction",
             Self::Undecided => "undecided",
-            Self::NotHere => "not on this machine",
-            Self::NotReproduced => "not reproduced",
+            Self::NotTestable => "not testable here",
+            Self::OwnFails => "own finding: does not hold",
+            Self::Contradicted => "contradicted",
         }
     }
 }
@@ -70,9 +91,13 @@ impl Claim {
     }
 }
 
-/// The worst verdict of several expectations.
-pub fn together<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Option<ClaimVerdict> {
-    claims.into_iter().map(|claim| claim.verdict).max()
+/// The worst verdict of several expectations. Our own ones count only where nothing else was expected.
+pub fn together<'a>(claims: impl IntoIterator<Item = &'a Claim> + Clone) -> Option<ClaimVerdict> {
+    let worst = |own: bool| {
+        let of_kind = claims.clone().into_iter().filter(|claim| claim.expect.own == own);
+        of_kind.map(|claim| claim.verdict).max()
+    };
+    worst(false).or_else(|| worst(true))
 }
 
 /// `rounds` is the number of rounds made.
@@ -90,7 +115,7 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
         group: group.map(|group| group.title.clone()).unwrap_or_default(),
         ours: None,
         rounds: 0,
-        verdict: ClaimVerdict::NotHere,
+        verdict: ClaimVerdict::NotTestable,
         why: String::new(),
     };
     let Some(of) = group.and_then(|group| column(group, &expect.of)) else {
@@ -156,16 +181,31 @@ fn fit(row: &Row, metric: Metric) -> bool {
 fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells: &[&Cell]) {
     let enough = values.len() >= ENOUGH_ROUNDS;
     claim.ours = Estimate::of(values, enough);
-    let band = claim.expect.reproduced;
     (claim.verdict, claim.why) = match claim.ours {
         _ if rounds < ENOUGH_ROUNDS => {
             (ClaimVerdict::Undecided, format!("too few rounds to judge ({rounds} of {ENOUGH_ROUNDS})"))
         }
-        Some(ours) if enough && band.holds(ours.interval) => (ClaimVerdict::Reproduced, String::new()),
-        Some(ours) if enough && band.excludes(ours.interval) => (ClaimVerdict::NotReproduced, String::new()),
-        Some(_) if enough => (ClaimVerdict::Undecided, format!("the interval crosses a limit of {band}")),
-        _ => (ClaimVerdict::NotHere, spoiled(claim.metric, values.len(), rows, cells, &claim.expect.load)),
+        Some(ours) if enough => compared(&claim.expect, ours.interval),
+        _ => {
+            (ClaimVerdict::NotTestable, spoiled(claim.metric, values.len(), rows, cells, &claim.expect.load))
+        }
     };
+}
+
+/// The verdict on an interval, and why it is not a better one.
+fn compared(expect: &Expect, interval: Interval) -> (ClaimVerdict, String) {
+    let is = |band: Option<Band>| band.is_some_and(|band| band.holds(interval));
+    let Some(direction) = expect.direction() else { return (ClaimVerdict::Undecided, String::new()) };
+    let crosses = || (ClaimVerdict::Undecided, format!("the interval crosses a limit of {direction}"));
+    match &expect.not_testable {
+        Some(why) => (ClaimVerdict::NotTestable, why.clone()),
+        None if expect.own && is(Some(direction)) => (ClaimVerdict::OwnHolds, String::new()),
+        None if expect.own && direction.excludes(interval) => (ClaimVerdict::OwnFails, String::new()),
+        None if is(expect.size()) => (ClaimVerdict::SameSize, String::new()),
+        None if is(Some(direction)) => (ClaimVerdict::SameDirection, String::new()),
+        None if direction.excludes(interval) => (ClaimVerdict::Contradicted, String::new()),
+        None => crosses(),
+    }
 }
 
 /// Why too few rounds count.

@@ -4,7 +4,7 @@ use super::*;
 use crate::lab::fixture;
 use crate::lab::judge::judge;
 
-fn expectation(metric: &str, of: &str, over: Option<&str>, reproduced: &str) -> Expect {
+fn expectation(metric: &str, of: &str, over: Option<&str>, same_direction: &str) -> Expect {
     Expect {
         claim: "X1".into(),
         text: "reuseport is slower".into(),
@@ -16,7 +16,8 @@ fn expectation(metric: &str, of: &str, over: Option<&str>, reproduced: &str) -> 
         load: "full load".into(),
         pick: [("workers".to_owned(), "4".to_owned())].into(),
         over_where: [].into(),
-        reproduced: reproduced.parse().unwrap(),
+        same_direction: Some(same_direction.parse().unwrap()),
+        ..Expect::default()
     }
 }
 
@@ -29,25 +30,65 @@ fn tried(rounds: u32, expect: Expect, change: impl Fn(&mut RunData)) -> Claim {
     judge(&data).claims.remove(0)
 }
 
+fn size(band: &str, expect: Expect) -> Expect {
+    Expect { same_size: Some(band.parse().unwrap()), ..expect }
+}
+
+fn own(expect: Expect) -> Expect {
+    Expect { own: true, ..expect }
+}
+
 #[test]
-fn a_ratio_inside_outside_and_astride_its_band() {
-    for (band, verdict) in [
-        ("0.85..0.95", ClaimVerdict::Reproduced),
-        ("<= 0.95", ClaimVerdict::Reproduced),
-        (">= 1", ClaimVerdict::NotReproduced),
-        ("0.91..2", ClaimVerdict::Undecided),
+fn a_ratio_has_the_size_or_the_direction_or_contradicts_or_is_astride() {
+    let ratio = |direction: &str| expectation("rate", "reuseport", Some("inherited"), direction);
+    for (expect, verdict) in [
+        (size("0.85..0.95", ratio("<= 0.98")), ClaimVerdict::SameSize),
+        (size("0.5..0.6", ratio("<= 0.98")), ClaimVerdict::SameDirection),
+        (size("0.91..2", ratio("<= 0.98")), ClaimVerdict::SameDirection),
+        (ratio("<= 0.95"), ClaimVerdict::SameDirection),
+        (size("1..2", ratio(">= 1")), ClaimVerdict::Contradicted),
+        (ratio("0.91..2"), ClaimVerdict::Undecided),
+        (own(ratio("<= 0.95")), ClaimVerdict::OwnHolds),
+        (own(ratio(">= 1")), ClaimVerdict::OwnFails),
+        (own(ratio("0.91..2")), ClaimVerdict::Undecided),
     ] {
-        let claim = tried(12, expectation("rate", "reuseport", Some("inherited"), band), |_| ());
-        assert_eq!(claim.verdict, verdict, "{band}: {claim:?}");
+        let text = format!("{expect:?}");
+        let claim = tried(12, expect, |_| ());
+        assert_eq!(claim.verdict, verdict, "{text}: {claim:?}");
         assert_eq!(claim.rounds, 12);
         assert_eq!(claim.figure(), "rate of reuseport / inherited, full load");
     }
 }
 
 #[test]
+fn what_cannot_be_tested_here_is_shown_and_not_judged() {
+    let expect = Expect {
+        not_testable: Some("a server of many cores".into()),
+        ..expectation("rate", "reuseport", Some("inherited"), ">= 1")
+    };
+    let claim = tried(12, expect, |_| ());
+    assert_eq!((claim.verdict, claim.why.as_str()), (ClaimVerdict::NotTestable, "a server of many cores"));
+    assert!(claim.ours.is_some());
+}
+
+#[test]
+fn one_range_of_an_older_file_is_a_size_if_it_has_two_ends() {
+    let older = |band: &str| {
+        let text = format!(
+            "claim = 'X1'\ntext = ''\nsource = ''\npublished = ''\nmetric = 'rate'\nof = 'reuseport'\nover = 'inherited'\n\
+             load = 'full load'\nwhere = {{ workers = 4 }}\nreproduced = '{band}'"
+        );
+        tried(12, toml::from_str(&text).unwrap(), |_| ()).verdict
+    };
+    assert_eq!(older("0.85..0.95"), ClaimVerdict::SameSize);
+    assert_eq!(older("<= 0.95"), ClaimVerdict::SameDirection);
+    assert_eq!(older(">= 1"), ClaimVerdict::Contradicted);
+}
+
+#[test]
 fn a_value_without_a_comparison_is_judged_itself() {
     let claim = tried(10, expectation("response_p50_ms", "inherited", None, "5..12"), |_| ());
-    assert_eq!((claim.verdict, claim.unit()), (ClaimVerdict::Reproduced, "ms"));
+    assert_eq!((claim.verdict, claim.unit()), (ClaimVerdict::SameDirection, "ms"));
     assert!(claim.ours.unwrap().interval.contains(claim.ours.unwrap().median));
 }
 
@@ -59,7 +100,7 @@ fn few_rounds_leave_it_undecided() {
 }
 
 #[test]
-fn what_was_skipped_or_void_or_client_bound_is_not_on_this_machine() {
+fn what_was_skipped_or_void_or_client_bound_is_not_testable_here() {
     let expect = || expectation("rate", "reuseport", Some("inherited"), "<= 0.95");
     let theirs = |run: &RunData| run.cell == "reuseport";
     let claim = tried(10, expect(), |run| {
@@ -67,23 +108,26 @@ fn what_was_skipped_or_void_or_client_bound_is_not_on_this_machine() {
             (run.record, run.skipped) = (None, Some("this kernel lacks it".into()));
         }
     });
-    assert_eq!((claim.verdict, claim.why.as_str()), (ClaimVerdict::NotHere, "this kernel lacks it"));
+    assert_eq!((claim.verdict, claim.why.as_str()), (ClaimVerdict::NotTestable, "this kernel lacks it"));
     let claim = tried(10, expect(), |run| {
         if theirs(run) && run.round > 3 {
             fixture::void(run);
         }
     });
-    assert_eq!(claim.verdict, ClaimVerdict::NotHere);
+    assert_eq!(claim.verdict, ClaimVerdict::NotTestable);
     assert!(claim.why.starts_with("only 3 rounds can be used (INVALID: caffeine died"), "{}", claim.why);
     let claim = tried(10, expect(), |run| run.record.as_mut().unwrap().verdict = "CLIENT-BOUND".into());
-    assert!(claim.verdict == ClaimVerdict::NotHere && claim.why.contains("CLIENT-BOUND"), "{claim:?}");
+    assert!(claim.verdict == ClaimVerdict::NotTestable && claim.why.contains("CLIENT-BOUND"), "{claim:?}");
 }
 
 #[test]
-fn the_worst_of_several_expectations_is_the_claims() {
-    let of = |band: &str| tried(12, expectation("rate", "reuseport", Some("inherited"), band), |_| ());
-    let all = [of("<= 0.95"), of(">= 1"), of("0.91..2")];
-    assert_eq!(together(&all), Some(ClaimVerdict::NotReproduced));
-    assert_eq!(together(&all[..1]), Some(ClaimVerdict::Reproduced));
+fn the_worst_published_expectation_is_the_claims() {
+    let ratio = |band: &str| expectation("rate", "reuseport", Some("inherited"), band);
+    let of = |expect: Expect| tried(12, expect, |_| ());
+    let all = [of(ratio("<= 0.95")), of(ratio(">= 1")), of(ratio("0.91..2")), of(own(ratio(">= 1")))];
+    assert_eq!(together(&all), Some(ClaimVerdict::Contradicted));
+    assert_eq!(together(&all[..1]), Some(ClaimVerdict::SameDirection));
+    assert_eq!(together([&all[0], &all[3]]), Some(ClaimVerdict::SameDirection), "our own part stands apart");
+    assert_eq!(together(&all[3..]), Some(ClaimVerdict::OwnFails));
     assert_eq!(together(&[]), None);
 }

@@ -29,6 +29,12 @@ struct SuitePage {
 }
 
 #[derive(Debug, Serialize)]
+struct Printed {
+    answer: Option<String>,
+    claims: Vec<ClaimView>,
+}
+
+#[derive(Debug, Serialize)]
 struct MemberView {
     name: String,
     question: String,
@@ -77,6 +83,21 @@ pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<Pat
     let parent = directory.parent().and_then(Path::file_name).unwrap_or_default();
     index::after(directory, &parent.to_string_lossy())?;
     Ok(directory.join(PAGE))
+}
+
+/// The verdict on each claim, and a table with a row per expectation, for a terminal.
+pub fn claims(members: &[Member]) -> Result<String> {
+    const TEMPLATE: &str =
+        "{% from \"macros.md\" import claims as claim_table %}{{ answer }}\n\n{{ claim_table(claims) }}\n";
+    let all = || members.iter().flat_map(|member| member.claims.iter().flatten());
+    let page = Printed {
+        answer: sentence(all()),
+        claims: members
+            .iter()
+            .flat_map(|member| views(member.claims.as_deref().unwrap_or_default(), ""))
+            .collect(),
+    };
+    templates::render("claims.md", TEMPLATE, &page)
 }
 
 fn member(directory: &Path, member: &Member) -> MemberView {

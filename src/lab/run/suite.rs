@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finished, Place, Session, finish};
 use crate::lab::error::{Error, Result};
-use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
+use crate::lab::judge::claims::Claim;
 use crate::lab::report::suite::Member;
 use crate::lab::results::store;
 use crate::lab::spec::Spec;
@@ -86,7 +86,7 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
         }
     }
     let (page, members) = write(directory, known)?;
-    print(&table(&members))?;
+    print(&report::suite::claims(&members)?)?;
     print_line(page.display())?;
     match interrupted {
         Some(text) => Err(Error::Interrupted(text)),
@@ -143,41 +143,4 @@ fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> 
     let member = |name: &String| Ok(Member { name: name.clone(), claims: claims(name)? });
     let members: Vec<Member> = suite.suite.iter().map(member).collect::<Result<_>>()?;
     Ok((report::suite::write(directory, &suite.question, &members)?, members))
-}
-
-/// A line per claim, and a table with a row per expectation.
-fn table(members: &[Member]) -> String {
-    let head = ["Claim", "What", "Source", "Theirs", "Ours", "Counts as reproduced", "Verdict"];
-    let mut text = String::new();
-    let all: Vec<&Claim> = members.iter().filter_map(|member| member.claims.as_ref()).flatten().collect();
-    for (index, claim) in all.iter().enumerate() {
-        let same = |other: &&&Claim| other.expect.claim == claim.expect.claim;
-        if !all[..index].iter().any(|other| same(&other)) {
-            let verdict = together(all.iter().filter(same).copied()).map_or("", ClaimVerdict::name);
-            text += &format!("- {}: {verdict}\n", claim.expect.claim);
-        }
-    }
-    text += &format!("\n| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len()));
-    for claim in all {
-        let expect = &claim.expect;
-        let ours = claim.ours.map_or_else(
-            || "-".to_owned(),
-            |ours| {
-                let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits().max(2) };
-                let (low, high) = (ours.interval.low, ours.interval.high);
-                let figures = format!("{:.digits$} ({low:.digits$} to {high:.digits$})", ours.median);
-                format!("{figures} {}", claim.unit()).trim_end().to_owned()
-            },
-        );
-        let mut verdict = claim.verdict.name().to_owned();
-        if !claim.why.is_empty() {
-            verdict += &format!(": {}", claim.why);
-        }
-        let band = expect.reproduced.to_string();
-        let what = format!("{}: {}", expect.text, claim.figure());
-        let cells = [&expect.claim, &what, &expect.source, &expect.published, &ours, &band, &verdict];
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        text += &format!("| {} |\n", cells.join(" | "));
-    }
-    text
 }

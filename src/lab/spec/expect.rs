@@ -11,7 +11,7 @@ use super::factors::Written;
 use crate::measure::stats::Interval;
 
 /// One expectation; several may belong to one claim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Short name, such as `R5`.
@@ -37,7 +37,41 @@ pub struct Expect {
     /// Levels of the group to divide by, where they differ from `where`.
     #[serde(default, deserialize_with = "levels", skip_serializing_if = "BTreeMap::is_empty")]
     pub over_where: BTreeMap<String, String>,
-    pub reproduced: Band,
+    /// The range that is the direction of what was published. Either this or `same_size` is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_direction: Option<Band>,
+    /// The range that is its size: within a factor of 1.5 where nothing speaks for another one. A figure that was not
+    /// published has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_size: Option<Band>,
+    /// One range for both, in files of version 0.1: a size if it has two ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reproduced: Option<Band>,
+    /// An expectation of this project that the source does not have: a condition, a repair, a question. The verdict on the claim
+    /// leaves it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
+    /// Why the published figure cannot be tested here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_testable: Option<String>,
+    /// How the set-up differs from the published one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub differs: String,
+    /// The likely reason of a difference.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl Expect {
+    /// The range of the published size.
+    pub fn size(&self) -> Option<Band> {
+        self.same_size.or(self.reproduced.filter(|band| band.is_closed()))
+    }
+
+    /// The range of the published direction.
+    pub fn direction(&self) -> Option<Band> {
+        self.same_direction.or(self.reproduced).or(self.same_size)
+    }
 }
 
 /// Levels as text, written as numbers or as text.
@@ -56,6 +90,10 @@ pub struct Band {
 }
 
 impl Band {
+    fn is_closed(self) -> bool {
+        self.low.is_finite() && self.high.is_finite()
+    }
+
     /// Whether the whole interval is inside.
     pub fn holds(self, interval: Interval) -> bool {
         self.low <= interval.low && interval.high <= self.high

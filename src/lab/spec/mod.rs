@@ -23,7 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::expect::Expect;
+pub use self::expect::{Band, Expect};
 pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;

@@ -331,6 +331,9 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {
         let loads: Vec<&String> = spec.load.iter().map(|load| &load.name).collect();
         return Some(Problem::at("load", format!("no load `{}`; there are: {}", expect.load, names(&loads))));
     }
+    if expect.direction().is_none() {
+        return Some(Problem::at("claim", "needs a range: `same_direction`, `same_size` or both"));
+    }
     if expect.over.is_none() && !expect.over_where.is_empty() {
         return Some(Problem::at("over_where", "needs `over`"));
     }

@@ -106,7 +106,12 @@ over = "inherited"
 load = "open"
 where = { workers = 4, fault = "kill@1s", backlog = 128 }
 over_where = { backlog = 4096 }
-reproduced = ">= 1.5"
+same_direction = ">= 1.5"
+same_size = "1.5..2.5"
+own = true
+not_testable = "many cores"
+differs = "fewer cores"
+reason = "few cores"
 "#;
 
 #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
 use crate::lab::report::text::number;
+use crate::lab::spec::Band;
 
 #[derive(Debug, Serialize)]
 pub struct ClaimView {
@@ -12,8 +13,12 @@ pub struct ClaimView {
     pub source: String,
     pub theirs: String,
     pub ours: String,
-    /// The metric and the range that reproduces the claim.
+    /// The metric and the ranges that it is compared with.
     pub asked: String,
+    /// How the set-up differs from the published one.
+    pub differs: String,
+    /// The likely reason of a difference.
+    pub reason: String,
     pub verdict: &'static str,
     pub why: String,
     /// The colour of the verdict.
@@ -35,16 +40,34 @@ fn view(claim: &Claim, link: &str) -> ClaimView {
         source: expect.source.clone(),
         theirs: expect.published.clone(),
         ours: ours(claim),
-        asked: format!("{} is {}", claim.figure(), expect.reproduced),
+        asked: asked(claim),
+        differs: expect.differs.clone(),
+        reason: expect.reason.clone(),
         verdict: claim.verdict.name(),
         why: claim.why.clone(),
         class: match claim.verdict {
-            ClaimVerdict::Reproduced => "good",
-            ClaimVerdict::NotReproduced => "flag",
-            ClaimVerdict::Undecided | ClaimVerdict::NotHere => "open",
+            ClaimVerdict::SameSize | ClaimVerdict::SameDirection | ClaimVerdict::OwnHolds => "good",
+            ClaimVerdict::Contradicted | ClaimVerdict::OwnFails => "flag",
+            ClaimVerdict::Undecided | ClaimVerdict::NotTestable => "open",
         },
         link: link.to_owned(),
     }
+}
+
+/// `rate of reuseport / inherited, full load: same size 0.9..1.1, same direction <= 0.95`
+fn asked(claim: &Claim) -> String {
+    let expect = &claim.expect;
+    let part = |name: &str, band: Option<Band>| band.map(|band| format!("{name} {band}"));
+    let ranges = if expect.own {
+        vec![part("holds", expect.direction())]
+    } else {
+        let size = expect.size();
+        vec![
+            part("same size", size),
+            part("same direction", expect.direction().filter(|band| Some(*band) != size)),
+        ]
+    };
+    format!("{}: {}", claim.figure(), ranges.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn ours(claim: &Claim) -> String {
@@ -77,17 +100,11 @@ pub fn verdicts<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Vec<(Str
 /// The verdicts as a sentence; `None` without claims.
 pub fn sentence<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Option<String> {
     let verdicts = verdicts(claims);
-    let kinds = [
-        ClaimVerdict::Reproduced,
-        ClaimVerdict::NotReproduced,
-        ClaimVerdict::Undecided,
-        ClaimVerdict::NotHere,
-    ];
     let part = |kind: ClaimVerdict| {
         let names: Vec<&str> =
             verdicts.iter().filter(|(_, verdict)| *verdict == kind).map(|(name, _)| name.as_str()).collect();
         (!names.is_empty()).then(|| format!("{} {}", names.join(", "), kind.name()))
     };
-    let parts: Vec<String> = kinds.into_iter().filter_map(part).collect();
+    let parts: Vec<String> = ClaimVerdict::ALL.into_iter().filter_map(part).collect();
     (!parts.is_empty()).then(|| format!("Published claims: {}.", parts.join("; ")))
 }
