@@ -5,9 +5,13 @@ use std::fmt::Display;
 use super::error::{Error, Result};
 use crate::sys::stdio;
 
-/// A time: `58 s`, `12 min`.
+/// A time: `58 s`, `12 min`, `16.2 h`.
 pub fn minutes(seconds: f64) -> String {
-    if seconds < 100.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+    match seconds {
+        seconds if seconds < 100.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 6000.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3600.0),
+    }
 }
 
 /// Writes to standard output; a reader that has left is not an error.

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::Counter;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
 use super::summary::Summary;
@@ -37,10 +38,21 @@ pub fn new() -> Histogram {
     histogram
 }
 
+/// A histogram to have many of: two significant digits, about 12 kB.
+pub type Coarse = hdrhistogram::Histogram<u32>;
+
+/// An empty one; it never grows, and counts what is beyond [`HIGHEST_NS`] as that.
+///
+/// # Panics
+/// Never: the bounds are constants that the type accepts.
+pub fn coarse() -> Coarse {
+    Coarse::new_with_bounds(1_000, HIGHEST_NS, 2).expect("constant bounds are valid")
+}
+
 /// Counts one duration, of any length.
-pub fn record(histogram: &mut Histogram, duration_ns: u64) {
+pub fn record<C: Counter>(histogram: &mut hdrhistogram::Histogram<C>, duration_ns: u64) {
     if histogram.record(duration_ns.max(LOWEST_NS)).is_err() {
-        // A stranger that may not grow.
+        // One that may not grow.
         histogram.saturating_record(duration_ns);
     }
 }
@@ -89,7 +101,7 @@ pub fn decode(text: &str) -> Result<Histogram, NotAHistogram> {
 }
 
 /// Percentiles and moments in microseconds; all 0 when nothing was counted.
-pub fn summary(histogram: &Histogram) -> Summary {
+pub fn summary<C: Counter>(histogram: &hdrhistogram::Histogram<C>) -> Summary {
     if histogram.is_empty() {
         return Summary::default();
     }

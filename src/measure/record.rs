@@ -2,18 +2,19 @@
 //!
 //! This is the schema of `--json`: the names in the file are those of the fields here, nested in the same way.
 //! Durations that end in `_us` are microseconds, in `_s` seconds; rates are per second. Histograms count nanoseconds.
-//! Fields marked *since 2* are missing in records of schema 1, which are read as if they had nothing to say.
+//! Fields marked *since 2* or *since 3* are missing in records of an earlier schema, which are read as if they had nothing to
+//! say.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::series::IntervalSummary;
+use super::series::{Incident, IntervalSummary, StartSummary};
 pub use super::summary::Summary;
 
 /// Version of the schema that is written.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// One run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +75,17 @@ pub struct RunRecord {
     /// The course of the run; empty in a record that was merged of several. Since 2.
     #[serde(default)]
     pub intervals: Vec<IntervalSummary>,
+    /// Requests by the interval of their intended start: how long those waited that came while a server was stuck. Of the
+    /// first 1,024 intervals; empty in a merged record. Since 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_start: Vec<StartSummary>,
+    /// Requests that failed, or took longer than `plan.slow_s`, in the order of their ends, warm-up included; at most 50,000
+    /// of a thread. Empty in a merged record. Since 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
+    /// How many more there were. Since 3.
+    #[serde(default)]
+    pub incidents_left_out: u64,
     /// Whether random arrivals were what they were planned to be. Since 2.
     #[serde(default)]
     pub arrivals_test: Option<ArrivalsTest>,
@@ -194,6 +206,9 @@ pub struct Plan {
     /// Length of the intervals in seconds. Since 2.
     #[serde(default)]
     pub interval_s: f64,
+    /// Requests that fail or take longer are recorded one by one; absent: none is. Since 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_s: Option<f64>,
     /// Whether connections are kept for as long as the server does. Since 2.
     #[serde(default)]
     pub keep_alive: bool,

@@ -46,6 +46,46 @@ pub struct IntervalSummary {
     pub partial: bool,
 }
 
+/// The requests whose intended start lies in one interval, whenever they ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StartSummary {
+    /// The begin of the interval, in seconds since the first request was due.
+    pub begin_s: f64,
+    /// Its end, likewise.
+    pub end_s: f64,
+    /// Whether it belongs to the warm-up.
+    pub warmup: bool,
+    /// Requests completed with a whole response, of any status.
+    pub completed: u64,
+    /// Requests failed, of all kinds.
+    pub failed: u64,
+    /// Response times of those completed; percentiles to two digits, the mean exactly.
+    pub response: Summary,
+}
+
+/// A request that failed or was slow. Times are in seconds since the first request was due.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// How it failed (`reset-before-response`, ...), or `slow`.
+    pub kind: String,
+    /// Its intended start.
+    pub intended_s: f64,
+    /// When it was sent.
+    pub sent_s: f64,
+    /// When it was answered, or failed.
+    pub ended_s: f64,
+    /// The local port of its connection; 0 if it had none.
+    pub port: u16,
+    /// The worker that the response names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+impl Incident {
+    /// The kind of a request that was answered, after more than `plan.slow_s`.
+    pub const SLOW: &str = "slow";
+}
+
 /// The percentiles of a phase that a row has.
 fn percentiles(summary: &Summary) -> [(&'static str, f64); 6] {
     [

@@ -32,6 +32,27 @@ pub struct Queue {
     pub inode: u32,
 }
 
+/// A connection that came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Inode of the socket.
+    pub inode: u32,
+    /// The port of the other end.
+    pub port: u16,
+    /// Bytes that have arrived and were not read.
+    pub unread: u32,
+}
+
+/// What the kernel tells of a socket: of a listening one `used` is the length of its queue and `limit` the backlog, of a
+/// connection they are the bytes not read and not acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    inode: u32,
+    port: u16,
+    used: u32,
+    limit: u32,
+}
+
 /// A netlink socket.
 #[derive(Debug)]
 pub struct SockDiag {
@@ -56,27 +77,28 @@ impl SockDiag {
     /// # Errors
     /// Those of send(2) and recv(2), and what the kernel answers instead of a list (`ENOENT` without `INET_DIAG`).
     pub fn queues(&mut self, address: SocketAddr) -> io::Result<Vec<Queue>> {
-        self.sockets(address, LISTEN)
+        let told = self.sockets(address, LISTEN)?.into_iter();
+        Ok(told.map(|Told { inode, used, limit, .. }| Queue { waiting: used, limit, inode }).collect())
     }
 
-    /// The inodes of the connections that came in on `address` and that some process has open.
+    /// The connections that came in on `address` and that some process has open.
     ///
     /// # Errors
     /// As [`Self::queues`].
-    pub fn connections(&mut self, address: SocketAddr) -> io::Result<Vec<u32>> {
-        let found = self.sockets(address, CONNECTED)?.into_iter().map(|socket| socket.inode);
-        Ok(found.filter(|inode| *inode != 0).collect())
+    pub fn connections(&mut self, address: SocketAddr) -> io::Result<Vec<Connection>> {
+        let told = self.sockets(address, CONNECTED)?.into_iter().filter(|told| told.inode != 0);
+        Ok(told.map(|Told { inode, port, used, .. }| Connection { inode, port, unread: used }).collect())
     }
 
-    fn sockets(&mut self, address: SocketAddr, states: u32) -> io::Result<Vec<Queue>> {
+    fn sockets(&mut self, address: SocketAddr, states: u32) -> io::Result<Vec<Told>> {
         self.sequence = self.sequence.wrapping_add(1);
         send(self.socket.as_raw_fd(), &request(address, states, self.sequence), MsgFlags::empty())?;
-        let mut queues = Vec::new();
+        let mut sockets = Vec::new();
         loop {
             let n = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT)?;
-            if parse(&self.buffer[..n], address.ip(), self.sequence, &mut queues)? {
-                queues.sort_unstable_by_key(|queue| queue.inode);
-                return Ok(queues);
+            if parse(&self.buffer[..n], address.ip(), self.sequence, &mut sockets)? {
+                sockets.sort_unstable_by_key(|told| told.inode);
+                return Ok(sockets);
             }
         }
     }
@@ -98,7 +120,7 @@ fn request(address: SocketAddr, states: u32, sequence: u32) -> [u8; REQUEST_BYTE
 }
 
 /// Reads the messages of one datagram; whether the last one was among them.
-fn parse(mut bytes: &[u8], ip: IpAddr, sequence: u32, queues: &mut Vec<Queue>) -> io::Result<bool> {
+fn parse(mut bytes: &[u8], ip: IpAddr, sequence: u32, sockets: &mut Vec<Told>) -> io::Result<bool> {
     let word = |at: &[u8]| u32::from_ne_bytes([at[0], at[1], at[2], at[3]]);
     while bytes.len() >= HEADER_BYTES {
         let length = word(bytes) as usize;
@@ -118,8 +140,9 @@ fn parse(mut bytes: &[u8], ip: IpAddr, sequence: u32, queues: &mut Vec<Queue>) -
                 _ if length >= ANSWER_BYTES => {
                     let body = &message[HEADER_BYTES..];
                     if listens_on(&body[8..24], body[0], ip) {
-                        let (waiting, limit) = (word(&body[56..]), word(&body[60..]));
-                        queues.push(Queue { waiting, limit, inode: word(&body[68..]) });
+                        let port = u16::from_be_bytes([body[6], body[7]]);
+                        let (used, limit) = (word(&body[56..]), word(&body[60..]));
+                        sockets.push(Told { inode: word(&body[68..]), port, used, limit });
                     }
                 }
                 _ => {}

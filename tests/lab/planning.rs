@@ -116,6 +116,12 @@ fn impossible_plans_are_refused_before_the_first_run() {
             "no connection can come from 192.0.2.1",
         ),
         (
+            "workers = [2]",
+            "workers = [2]\nfault = [\"kill@10ms\"]",
+            &[],
+            "the factor `fault` has no level `none`",
+        ),
+        (
             "rounds = 2",
             "rounds = 9",
             &["--max-time", "0.01"],

@@ -196,6 +196,30 @@ fn resets_before_and_within_a_response_are_distinguished() {
 }
 
 #[test]
+fn failed_and_slow_requests_are_listed_with_their_times_and_ports() {
+    let (tell, ports) = std::sync::mpsc::channel();
+    let server = Scripted::new(move |stream, number| {
+        tell.send(stream.peer_addr().unwrap().port()).unwrap();
+        match number {
+            0 => answer_and_reset(stream, b""),
+            1 => {
+                std::thread::sleep(Duration::from_millis(150));
+                answer(stream, OK);
+            }
+            _ => answer(stream, OK),
+        }
+    });
+    let (record, _) = run(&server.url(), &["-c", "1", "-n", "4", "--slow", "100ms"]);
+    let ports: Vec<u16> = ports.try_iter().collect();
+    let listed: Vec<_> = record.incidents.iter().map(|one| (one.kind.as_str(), one.port)).collect();
+    assert_eq!(listed, [("reset-before-response", ports[0]), ("slow", ports[1])]);
+    let slow = &record.incidents[1];
+    assert!(slow.ended_s - slow.intended_s >= 0.15 && slow.worker.as_deref() == Some("7"), "{slow:?}");
+    assert_eq!(record.by_start.iter().map(|bin| (bin.completed, bin.failed)).collect::<Vec<_>>(), [(3, 1)]);
+    assert!(run(&server.url(), &["-c", "1", "-n", "1"]).0.incidents.is_empty(), "only where it is asked for");
+}
+
+#[test]
 fn garbage_is_a_bad_response_with_the_reason() {
     let record = expect_fault("bad-response", |stream, _| answer(stream, b"SSH-2.0-OpenSSH\r\n\r\n"));
     assert!(record.examples["bad-response"].contains("status line"), "{:?}", record.examples);
@@ -262,7 +286,7 @@ fn results_are_written_to_the_named_files() {
         .success()
         .stdout("");
     let record: RunRecord = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-    assert_eq!((record.schema, record.completed), (2, 5));
+    assert_eq!((record.schema, record.completed), (3, 5));
     assert!(std::fs::read_to_string(hgrm).unwrap().contains("1.000000000000          5"));
 }
 

@@ -189,7 +189,7 @@ fn the_json_fields_are_stable() {
     let args = ["-r", "200", "--arrivals", "poisson", "-n", "40", "-w", "0s", "--json", "-"];
     let output = loadgen(&args).arg(server.url()).output().unwrap();
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(value["schema"], 2);
+    assert_eq!(value["schema"], 3);
     insta::assert_snapshot!(serde_json::to_string_pretty(&normalised(value, "")).unwrap());
 }
 

@@ -1,35 +1,42 @@
-//! Whether a server is stable over a long run: memory, descriptors, processes and latency in the last third
-//! of the time against the first. Pure.
+//! Whether a server is stable over a long run: the slopes of memory, descriptors and the median response time, while workers are
+//! replaced and while none is, against limits per day. Pure.
 
 use crate::lab::results::data::{RunData, Sample, Tree};
-use crate::measure::series::IntervalSummary;
-use crate::measure::stats;
+use crate::lab::spec::{FaultKind, Limits, Soak};
+use crate::measure::stats::{self, Interval};
 
-/// Values by seconds since the measurement began.
-pub type Track = Vec<(f64, f64)>;
+pub use super::timeline::Track;
+use super::timeline::{intervals, responses};
 
-/// A measure over the time of a run.
+const DAY_S: f64 = 86_400.0;
+/// Values that follow each other are alike; the median of each of so many parts counts as one.
+const PARTS: usize = 40;
+
+/// The course of a measure over a part of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
     pub name: &'static str,
     pub unit: &'static str,
     pub digits: usize,
-    /// Median of the first third.
-    pub first: f64,
-    /// Median of the last third.
-    pub last: f64,
-    pub highest: f64,
-    /// Whether the last third exceeds the first by more than the tolerance.
-    pub grew: bool,
+    pub period: &'static str,
+    pub median: f64,
+    /// Growth per day, and its 95 % interval.
+    pub per_day: f64,
+    pub interval: Interval,
+    /// Most growth per day that is allowed.
+    pub limit: f64,
 }
 
-/// A measure and its tolerance: a factor and an absolute amount.
-struct Figure {
-    name: &'static str,
-    unit: &'static str,
-    digits: usize,
-    factor: f64,
-    slack: f64,
+impl Trend {
+    /// Whether the whole interval is above the limit.
+    pub fn grew(&self) -> bool {
+        self.interval.low > self.limit
+    }
+
+    /// Whether the whole interval is below the limit.
+    pub fn is_flat(&self) -> bool {
+        self.interval.high <= self.limit
+    }
 }
 
 pub fn memory(run: &RunData) -> Track {
@@ -45,40 +52,73 @@ pub fn processes(run: &RunData) -> Track {
     of_tree(run, |tree| tree.processes as f64)
 }
 
-/// In ms per interval.
-pub fn latency(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
-    let all = intervals(run).filter(|(_, interval)| interval.response.count > 0);
-    all.map(|(at_s, interval)| (at_s, of(interval) / 1e3)).collect()
-}
-
 pub fn rate(run: &RunData) -> Track {
-    intervals(run).map(|(at_s, interval)| (at_s, interval.rate)).collect()
+    intervals(run).filter(|(_, i)| !i.warmup).map(|(at_s, interval)| (at_s, interval.rate)).collect()
 }
 
 /// Empty if the processes of the server were not watched.
-pub fn trends(run: &RunData) -> Vec<Trend> {
-    let figure = |name, unit, digits, factor, slack| Figure { name, unit, digits, factor, slack };
-    let all = [
-        (figure("Memory (PSS)", "MiB", 1, 1.2, 2.0), memory(run)),
-        (figure("Descriptors", "", 0, 1.2, 20.0), descriptors(run)),
-        (figure("Processes", "", 0, 1.2, 2.0), processes(run)),
-        (figure("p50", "ms", 2, 1.5, 1.0), latency(run, |interval| interval.response.p50_us)),
-        (figure("p99", "ms", 2, 1.5, 5.0), latency(run, |interval| interval.response.p99_us)),
+pub fn trends(run: &RunData, limits: Limits) -> Vec<Trend> {
+    let memory = memory(run);
+    let Some((end_s, _)) = memory.last().copied() else { return Vec::new() };
+    let p50 = responses(run, |summary| summary.p50_us);
+    let measures = [
+        ("Memory (PSS)", "MiB", 1, memory, limits.memory_mib_per_day),
+        ("Descriptors", "", 0, descriptors(run), limits.descriptors_per_day),
+        ("p50", "ms", 2, p50, limits.p50_ms_per_day),
     ];
-    if all[0].1.is_empty() {
-        return Vec::new();
+    let mut trends = Vec::new();
+    for (name, unit, digits, track, limit) in measures {
+        for (period, from_s, to_s) in periods(run, end_s) {
+            let part: Track =
+                track.iter().filter(|(at_s, _)| (from_s..to_s).contains(at_s)).copied().collect();
+            let values: Vec<f64> = part.iter().map(|(_, value)| *value).collect();
+            let Some(((slope, interval), median)) = stats::slope(&thinned(&part)).zip(stats::median(&values))
+            else {
+                continue;
+            };
+            let interval = Interval { low: interval.low * DAY_S, high: interval.high * DAY_S };
+            trends.push(Trend {
+                name,
+                unit,
+                digits,
+                period,
+                median,
+                per_day: slope * DAY_S,
+                interval,
+                limit,
+            });
+        }
     }
-    all.into_iter().filter_map(|(figure, track)| trend(&figure, &track)).collect()
+    trends
 }
 
-fn trend(figure: &Figure, track: &Track) -> Option<Trend> {
-    let values: Vec<f64> = track.iter().map(|(_, value)| *value).collect();
-    let third = values.len().div_ceil(3);
-    let (first, last) =
-        (stats::median(values.get(..third)?)?, stats::median(&values[values.len() - third..])?);
-    let Figure { name, unit, digits, factor, slack } = *figure;
-    let highest = values.iter().copied().fold(0.0, f64::max);
-    Some(Trend { name, unit, digits, first, last, highest, grew: last > first * factor + slack })
+/// The time in which workers are replaced, and the time in which none is; all of it where they are replaced in both halves.
+fn periods(run: &RunData, end_s: f64) -> Vec<(&'static str, f64, f64)> {
+    let replaces = |kind: &str| FaultKind::ALL.into_iter().any(|k| k != FaultKind::Stop && k.name() == kind);
+    let half_s = end_s * Soak::REPLACING;
+    let replaced_s =
+        run.faults().filter(|fault| replaces(&fault.kind)).map(|fault| fault.at_s).fold(0.0, f64::max);
+    if replaced_s > half_s + SETTLED_S {
+        return vec![("workers replaced throughout", 0.0, f64::INFINITY)];
+    }
+    vec![
+        ("workers replaced", 0.0, half_s),
+        ("no worker replaced", half_s.max(replaced_s + SETTLED_S), f64::INFINITY),
+    ]
+}
+
+/// Time for the last successor to grow to its usual size.
+const SETTLED_S: f64 = 10.0;
+
+/// The medians of parts of equal length.
+fn thinned(track: &Track) -> Track {
+    let part = |part: &[(f64, f64)]| {
+        let [times, values] = [0, 1].map(|axis| {
+            part.iter().map(|point| if axis == 0 { point.0 } else { point.1 }).collect::<Vec<f64>>()
+        });
+        stats::median(&times).zip(stats::median(&values))
+    };
+    track.chunks(track.len().div_ceil(PARTS).max(1)).filter_map(part).collect()
 }
 
 fn of_tree(run: &RunData, value: fn(&Tree) -> f64) -> Track {
@@ -87,61 +127,82 @@ fn of_tree(run: &RunData, value: fn(&Tree) -> f64) -> Track {
     run.series.samples.iter().filter(measured).filter_map(point).collect()
 }
 
-/// Complete intervals of the measured time, with their midpoints.
-fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
-    let record = run.record.iter();
-    record.flat_map(|record| {
-        let (warmup_s, step_s) = (record.plan.warmup_s, record.plan.interval_s);
-        let whole = record.intervals.iter().filter(move |i| !i.warmup && i.end_s - i.begin_s > step_s * 0.6);
-        whole.map(move |i| (f64::midpoint(i.begin_s, i.end_s) - warmup_s, i))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::results::data::Series;
+    use crate::lab::results::data::{FaultRecord, Series};
     use crate::measure::record::{Plan, RunRecord, Summary};
+    use crate::measure::series::IntervalSummary;
 
-    fn run(pss_kib: impl Fn(u64) -> u64) -> RunData {
+    const SECONDS: u64 = 1800;
+
+    /// A run with memory in KiB, and p50 in ms, by the second.
+    fn run(pss_kib: impl Fn(u64) -> u64, p50_ms: impl Fn(u64) -> f64, last_kill_s: f64) -> RunData {
+        let wobble = |second: u64| second * 7919 % 13;
         let sample = |second: u64| Sample {
             at_s: second as f64,
-            tree: Some(Tree { pss_kib: pss_kib(second), descriptors: 30, processes: 5 }),
+            tree: Some(Tree { pss_kib: pss_kib(second) + wobble(second), descriptors: 30, processes: 5 }),
             ..Sample::default()
         };
-        let series = Series { interval_s: 1.0, samples: (0..90).map(sample).collect() };
-        RunData { series, ..RunData::default() }
-    }
-
-    #[test]
-    fn a_leak_is_told_from_a_moment() {
-        let leak = &trends(&run(|second| 4096 + second * 100))[0];
-        assert!(leak.grew && leak.first < 6.0 && leak.last > 11.0, "{leak:?}");
-        let moment = &trends(&run(|second| if second == 70 { 90_000 } else { 4096 }))[0];
-        assert!(
-            !moment.grew && moment.first == 4.0 && moment.last == 4.0 && moment.highest > 80.0,
-            "{moment:?}"
-        );
-        assert!(trends(&RunData::default()).is_empty());
-    }
-
-    #[test]
-    fn a_server_that_becomes_slow_is_told_from_a_slow_moment() {
-        let slow = |p99_ms: fn(u64) -> f64| {
-            let interval = |second: u64| IntervalSummary {
-                begin_s: second as f64,
-                end_s: second as f64 + 1.0,
-                response: Summary { count: 1, p99_us: p99_ms(second) * 1e3, ..Summary::default() },
-                ..IntervalSummary::default()
-            };
-            let plan = Plan { interval_s: 1.0, ..Plan::default() };
-            let record =
-                RunRecord { plan, intervals: (0..90).map(interval).collect(), ..RunRecord::default() };
-            let trends = trends(&RunData { record: Some(record), ..run(|_| 4096) });
-            trends.into_iter().find(|trend| trend.name == "p99").unwrap().grew
+        let interval = |second: u64| IntervalSummary {
+            begin_s: second as f64,
+            end_s: second as f64 + 1.0,
+            response: Summary {
+                count: 1,
+                p50_us: p50_ms(second) * 1e3 + wobble(second) as f64 / 100.0,
+                ..Summary::default()
+            },
+            ..IntervalSummary::default()
         };
-        assert!(slow(|second| 3.0 + second as f64 / 6.0));
-        assert!(!slow(|second| if second % 10 == 0 { 300.0 } else { 3.0 }));
-        assert!(!slow(|second| 3.0 + second as f64 / 30.0));
+        let plan = Plan { interval_s: 1.0, ..Plan::default() };
+        let intervals = (0..SECONDS).map(interval).collect();
+        let kill = |at_s| FaultRecord { kind: "kill".into(), at_s, pid: 1, ..FaultRecord::default() };
+        RunData {
+            series: Series { interval_s: 1.0, samples: (0..SECONDS).map(sample).collect() },
+            record: Some(RunRecord { plan, intervals, ..RunRecord::default() }),
+            faults: vec![kill(5.0), kill(last_kill_s)],
+            ..RunData::default()
+        }
+    }
+
+    fn found(run: &RunData, name: &str, period: &str) -> Trend {
+        let trends = trends(run, Limits::default());
+        trends.into_iter().find(|trend| trend.name == name && trend.period == period).unwrap()
+    }
+
+    #[test]
+    fn a_leak_in_a_worker_shows_where_no_worker_is_replaced() {
+        // Each worker leaks until it is replaced, every 20 s in the first half.
+        let leak = |second: u64| 4096 + if second < 900 { second % 20 } else { second - 900 } * 2;
+        let run = run(leak, |_| 0.4, 890.0);
+        let late = found(&run, "Memory (PSS)", "no worker replaced");
+        assert!(late.grew() && (late.per_day / (2.0 * 86_400.0 / 1024.0) - 1.0).abs() < 0.05, "{late:?}");
+        let early = found(&run, "Memory (PSS)", "workers replaced");
+        assert!(!early.grew(), "{early:?}");
+    }
+
+    #[test]
+    fn growth_by_half_is_not_called_flat() {
+        let doubled = run(|_| 4096, |second| 0.43 + 0.4 * second as f64 / 1800.0, 890.0);
+        assert!(found(&doubled, "p50", "no worker replaced").grew());
+        let steady = run(|_| 4096, |_| 0.43, 890.0);
+        for name in ["Memory (PSS)", "Descriptors", "p50"] {
+            let trend = found(&steady, name, "no worker replaced");
+            assert!(trend.is_flat() && !trend.grew(), "{trend:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_no_growth() {
+        let moment = run(|second| if second % 300 == 70 { 90_000 } else { 4096 }, |_| 0.4, 890.0);
+        assert!(found(&moment, "Memory (PSS)", "no worker replaced").is_flat());
+    }
+
+    #[test]
+    fn results_with_replacements_to_the_end_have_one_period() {
+        let old = run(|_| 4096, |_| 0.4, 1790.0);
+        let trends = trends(&old, Limits::default());
+        assert!(trends.len() == 3 && trends[0].period == "workers replaced throughout", "{trends:?}");
+        assert!(super::trends(&RunData::default(), Limits::default()).is_empty());
     }
 }

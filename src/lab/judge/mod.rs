@@ -18,6 +18,7 @@ pub mod soak;
 mod spread;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod values;
 mod verdict;
 
@@ -29,13 +30,13 @@ pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
 use self::values::value;
-use crate::lab::spec::Metric;
+use crate::lab::spec::{Levels, Limits, Metric};
 use rayon::prelude::*;
 
 use self::claims::Claim;
 use self::curves::PercentilePoint;
 use self::endurance::{Trend, trends};
-use self::losses::Losses;
+use self::losses::{Calm, Effects, Losses};
 use self::rows::{Row, Verdict, row};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -98,6 +99,7 @@ pub struct CellResult {
 
 pub fn judge(data: &Data) -> Analysis {
     let cells = plan::cells(&data.spec);
+    let groups = plan::groups(&data.spec);
     let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);
     let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
     let rows: Vec<Row> = runs
@@ -107,10 +109,13 @@ pub fn judge(data: &Data) -> Analysis {
     let rounds = rows.iter().map(|row| row.round).max().unwrap_or(0) as usize;
     let enough = rounds >= ENOUGH_ROUNDS;
     let paired: Vec<(&RunData, &Row)> = runs.iter().copied().zip(&rows).collect();
-    let groups = plan::groups(&data.spec);
     let places: Vec<(&Group, &Load)> =
         groups.iter().flat_map(|group| data.spec.load.iter().map(move |load| (group, load))).collect();
-    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, &data.spec);
+    let one = |(group, load): &(&Group, &Load)| {
+        let calm = calm(group, &groups, load, &paired);
+        let limits = data.spec.soak.as_ref().map(|soak| soak.limits);
+        scene(group, load, &paired, Context { calm: &calm, limits }, enough, &data.spec)
+    };
     let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
     correct(&mut scenes);
     let claims = claims::evaluate(data, &rows, rounds);
@@ -132,7 +137,29 @@ impl CellResult {
 
 type Paired<'a> = (&'a RunData, &'a Row);
 
-fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) -> Scene {
+/// The runs without a fault that those of a group are compared with, by column and round.
+type CalmRuns = BTreeMap<(String, u32), Calm>;
+
+/// What a scene needs beside its own runs.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    calm: &'a CalmRuns,
+    /// Of a soak.
+    limits: Option<Limits>,
+}
+
+fn calm(group: &Group, groups: &[Group], load: &Load, all: &[Paired]) -> CalmRuns {
+    let levels = Levels { fault: None, ..group.levels.clone() };
+    let cells = groups.iter().filter(|other| other.levels == levels).flat_map(|other| &other.cells);
+    let one = |cell: &Cell| {
+        let runs = all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name);
+        let known = runs.filter_map(|(run, row)| Some(((cell.name(), row.round), Calm::of(run)?)));
+        known.collect::<Vec<_>>()
+    };
+    cells.flat_map(one).collect()
+}
+
+fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: bool, spec: &Spec) -> Scene {
     let of_cell = |cell: &Cell| -> Vec<Paired> {
         all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name).copied().collect()
     };
@@ -146,12 +173,17 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) 
         .cells
         .iter()
         .zip(made.iter().zip(&used))
-        .map(|(cell, (made, used))| cell_result(cell, made, used, reach, enough))
+        .map(|(cell, (made, used))| CellResult {
+            losses: losses(cell, made, context.calm),
+            endurance: endurance(made, context.limits),
+            ..cell_result(cell, made, used, reach, enough)
+        })
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let primary = spec.primary(load);
     let comparisons = compare(&results, &used, metrics(load, primary), |metric| spec.least_effect(metric));
-    let random_faults = made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
+    let random_faults =
+        group.levels.fault.is_none() && made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
     Scene {
         group: group.clone(),
         load: load.clone(),
@@ -180,12 +212,21 @@ fn sequence(used: &[Paired]) -> Vec<String> {
     names.iter().map(short).collect()
 }
 
+fn losses(cell: &Cell, made: &[Paired], calm: &CalmRuns) -> Losses {
+    let calm = |row: &Row| calm.get(&(cell.name(), row.round)).copied();
+    Losses::of(made.iter().filter_map(|(run, row)| Effects::of(run, calm(row))))
+}
+
+fn endurance(made: &[Paired], limits: Option<Limits>) -> Vec<Trend> {
+    let first = made.iter().find(|(run, _)| run.record.is_some());
+    first.map(|(run, _)| trends(run, limits.unwrap_or_default())).unwrap_or_default()
+}
+
 fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough: bool) -> CellResult {
     let estimate = |metric: &Metric| {
         let values: Vec<f64> = used.iter().filter_map(|(_, row)| value(*metric, row)).collect();
         Some((*metric, Estimate::of(&values, enough)?))
     };
-    let losses: Vec<Losses> = made.iter().filter_map(|(run, _)| Losses::of(run)).collect();
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
     CellResult {
         cell: cell.clone(),
@@ -193,12 +234,9 @@ fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough
         used: used.len(),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: Metric::ALL.iter().filter_map(estimate).collect(),
-        counted: losses.len(),
-        endurance: made
-            .iter()
-            .find(|(run, _)| run.record.is_some())
-            .map_or(Vec::new(), |(run, _)| trends(run)),
-        losses: losses.into_iter().fold(Losses::default(), Losses::plus),
+        counted: made.iter().filter(|(run, _)| run.record.is_some()).count(),
+        endurance: Vec::new(),
+        losses: Losses::default(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
         sequence: sequence(used),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::losses::Losses;
+use super::losses::{self, Effects, Losses};
 use super::{balance, verdict};
 pub use crate::lab::judge::verdict::Verdict;
 use crate::lab::results::data::{RunData, Worker};
@@ -50,7 +50,9 @@ pub struct Row {
     pub resets: Option<u64>,
     pub late: Option<u64>,
     pub refused: Option<u64>,
-    pub held_by_killed: Option<u64>,
+    pub faults: Option<u64>,
+    pub answered_by_struck: Option<u64>,
+    pub untouched_by_struck: Option<u64>,
     pub reset_or_lost: Option<u64>,
     pub response_mean_us: Option<f64>,
     pub response_stdev_us: Option<f64>,
@@ -139,11 +141,17 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
         figures(&mut row, record);
         tail(&mut row, record);
     }
-    if let Some(losses) = Losses::of(run) {
-        row.late = Some(losses.late);
-        row.refused = Some(losses.refused);
-        row.held_by_killed = Some(losses.held);
-        row.reset_or_lost = Some(losses.reset + losses.lost);
+    row.late = run.record.as_ref().map(|record| losses::late(record, rules.late_ms));
+    if let Some(effects) = Effects::of(run, None) {
+        let superseded = effects.superseded;
+        let losses = Losses::of([effects]);
+        row.faults = Some(losses.faults);
+        row.reset_or_lost = Some(losses.failed());
+        if !superseded {
+            row.refused = Some(losses.refused);
+            row.answered_by_struck = Some(losses.answering);
+            row.untouched_by_struck = Some(losses.untouched);
+        }
     }
     costs(&mut row, run);
     balance(&mut row, &counts(run, cell));

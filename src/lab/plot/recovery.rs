@@ -24,7 +24,7 @@ pub struct StrategyRecovery {
     pub lasted_s: Option<f64>,
     /// Requests completed per second.
     pub rate: Track,
-    /// p99 of the requests completed in an interval, ms.
+    /// p99 of the requests that were due in an interval, ms.
     pub p99_ms: Track,
     /// Connections per second that the affected worker accepted.
     pub hit: Track,

@@ -100,8 +100,15 @@ fn ends(scene: &Scene, own: &[&CellResult]) -> Vec<String> {
 
 fn left_out(analysis: &Analysis) -> Vec<String> {
     let all = analysis.rows.len();
+    let faults =
+        analysis.scenes.iter().any(|scene| scene.group.levels.fault.is_some() || scene.random_faults);
+    let invalid = if faults {
+        "are INVALID and left out of medians; what failed in them is counted with the faults; the ledger has the reasons."
+    } else {
+        "are INVALID and left out; the ledger has the reasons."
+    };
     let marked = [
-        (Verdict::Invalid, "", "are INVALID and left out; the ledger has the reasons."),
+        (Verdict::Invalid, "", invalid),
         (
             Verdict::ClientBound,
             "In ",

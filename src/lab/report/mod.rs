@@ -86,4 +86,6 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 #[cfg(test)]
+mod losses_tests;
+#[cfg(test)]
 mod tests;

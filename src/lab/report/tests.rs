@@ -5,7 +5,7 @@ use crate::lab::fixture;
 use crate::lab::fixture::rich::Rich;
 use crate::lab::results::store::{Data, Results};
 
-fn folder(data: &Data) -> (tempfile::TempDir, PathBuf) {
+pub fn folder(data: &Data) -> (tempfile::TempDir, PathBuf) {
     let base = tempfile::tempdir().unwrap();
     let text = toml::to_string(&data.spec).unwrap();
     let mut results = Results::create(base.path(), &text, &data.environment).unwrap();
@@ -330,26 +330,4 @@ fn a_table_at_a_glance_has_every_strategy_once_with_the_figure_that_its_load_is_
     assert!(!table.rows[0][1].contains('%') && table.rows[1][1].contains(" %"), "{table:?}");
     assert!(table.rows[1][1].contains('\u{25bc}') && table.rows[2][1].contains('\u{2248}'), "{table:?}");
     assert!(says.contains("95 %") && says.contains("equivalent within"), "{says}");
-}
-
-#[test]
-fn where_workers_are_struck_a_table_says_what_became_of_connections() {
-    let rich =
-        Rich { rounds: 1, faults: vec!["kill@1s", "stop@1s+500ms"], open: vec![400], ..Rich::default() };
-    let mut data = rich.data();
-    data.runs.iter_mut().filter_map(|run| run.record.as_mut()).for_each(|record| record.errors.clear());
-    let victim = data.runs.iter_mut().find(|run| run.cell == "reuseport kill@1s").unwrap();
-    victim.record.as_mut().unwrap().errors = [("reset-before-response".into(), 3)].into();
-    let analysis = judge::judge(&data);
-    let table = view::losses::losses(&analysis).unwrap();
-    assert_eq!(table.head, ["Strategy", "A worker crashes\n(SIGKILL)", "A worker stuck 0.5 s\n(SIGSTOP)"]);
-    let row = |name: &str| &table.rows.iter().find(|(other, _)| other == name).unwrap().1;
-    let cell = |text: &str, class| view::losses::LossCell { text: text.into(), class };
-    let struck = &row("reuseport")[0];
-    assert!(struck.text.starts_with("2 reset") && struck.text.ends_with("\n(1 held)"), "{struck:?}");
-    assert_eq!((struck.class, &row("inherited")[0]), ("flag", &cell("none", "good")));
-    assert!(row("reuseport")[1].text.ends_with(" late") && row("reuseport")[1].class == "open");
-    let sentence = view::losses::sentence(&analysis).unwrap();
-    assert!(sentence.contains("; some were with reuseport (2 reset of "), "{sentence}");
-    assert!(view::losses::losses(&judge::judge(&fixture::quick(1))).is_none());
 }

@@ -1,7 +1,7 @@
 //! The raw data of a run on disk: measurements without conclusions.
 //!
-//! Schema 2 extends schema 1; missing fields read as their defaults. Since schema 3 every column that others are compared
-//! with has a second run.
+//! Each schema extends the one before; missing fields read as their defaults. Since schema 3 every column that others are
+//! compared with has a second run, and requests that failed or were slow are recorded one by one.
 
 use std::collections::BTreeMap;
 
@@ -188,6 +188,12 @@ pub struct FaultRecord {
     /// Connections that a killed or stopped worker held: they end with it, or wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
+    /// The ports of the clients of those whose request it had read. Since schema 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answering: Vec<u16>,
+    /// The same of those that it had accepted and not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untouched: Vec<u16>,
 }
 
 /// A run without results.

@@ -1,6 +1,7 @@
 //! Injects faults at given times: kills, terminates, stops or occupies one worker; replaces all workers by as
 //! many, fewer or more; or stops the server.
 //!
+//! Workers are struck in turn ([`Turns`]).
 //! The wait for the load generator drives it; it never waits itself, and leaves no worker stopped.
 
 use std::net::SocketAddr;
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::http::{Answer, ask};
-use super::workers::{Workers, open_connections};
+use super::turns::{Turn, Turns};
+use super::workers::{Workers, is_stopped, open_connections};
 use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind};
 use crate::sys::pidfd::Pidfd;
@@ -65,17 +67,19 @@ enum State {
 pub struct FaultInjector {
     fault: Fault,
     target: Target,
-    /// Selects the worker, modulo the number of workers.
-    choice: u64,
+    turns: Turns,
     begin: Instant,
+    /// Whether the number of workers was changed.
+    resized: bool,
     state: State,
     done: Option<FaultRecord>,
 }
 
 impl FaultInjector {
-    /// The measurement begins at `begin`; `choice` selects the worker.
+    /// The measurement begins at `begin`; `choice` selects the first worker.
     pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
-        Self { fault, target, choice, begin, state: State::Waiting, done: None }
+        let turns = Turns::new(&target.workers.now(), choice);
+        Self { fault, target, turns, begin, resized: false, state: State::Waiting, done: None }
     }
 
     /// Whether the server was told to stop, so that its end is expected.
@@ -88,8 +92,8 @@ impl FaultInjector {
     }
 
     /// Starts the next fault and returns the record of the last one.
-    pub fn again(&mut self, fault: Fault, choice: u64) -> Option<FaultRecord> {
-        (self.fault, self.choice, self.state) = (fault, choice, State::Waiting);
+    pub fn again(&mut self, fault: Fault) -> Option<FaultRecord> {
+        (self.fault, self.state) = (fault, State::Waiting);
         self.done.take()
     }
 
@@ -102,6 +106,10 @@ impl FaultInjector {
                 let left = due.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
                     return left;
+                }
+                let rest = self.turn().map_or(Duration::ZERO, |turn| turn.rest);
+                if !rest.is_zero() {
+                    return rest;
                 }
                 self.inject();
             }
@@ -161,6 +169,13 @@ impl FaultInjector {
         now.saturating_duration_since(self.begin).as_secs_f64() - before
     }
 
+    /// The worker whose turn it is; `None` if no worker is found.
+    fn turn(&mut self) -> Option<Turn> {
+        // Which worker a request occupies is not known beforehand.
+        let any = self.fault.kind.strikes_all() || self.fault.kind == FaultKind::Stall;
+        self.turns.next(&self.target.workers.now(), any, Instant::now())
+    }
+
     fn inject(&mut self) {
         let kind = self.fault.kind.name().to_owned();
         self.done = Some(FaultRecord { kind, at_s: self.since_begin(), ..FaultRecord::default() });
@@ -169,7 +184,7 @@ impl FaultInjector {
             FaultKind::Kill => self.kill().map_or(State::Over, |()| State::Ending),
             FaultKind::Exit => self.signal(Signal::SIGTERM).map_or(State::Over, |_| State::Ending),
             FaultKind::Reload | FaultKind::Shrink | FaultKind::Grow => self.reload(),
-            FaultKind::End => self.stop_server(),
+            FaultKind::End => self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving),
             FaultKind::Stop => self.stop().map_or(State::Over, |process| {
                 let until = Instant::now() + Duration::from_millis(self.fault.lasts_ms);
                 State::Stopped { process, until }
@@ -184,12 +199,11 @@ impl FaultInjector {
     }
 
     fn signal(&mut self, signal: Signal) -> Option<Pidfd> {
-        let workers = self.target.workers.now();
-        let Some(chosen) = self.choice.checked_rem(workers.len() as u64) else {
+        let Some(Turn { worker, pid, .. }) = self.turn() else {
             self.note("no worker was found");
             return None;
         };
-        let (worker, pid) = workers[usize::try_from(chosen).unwrap_or(0)];
+        self.turns.struck(pid, Instant::now());
         let process = match Pidfd::open(pid) {
             // The pidfd is open, so the number cannot be reused: it still belongs to the worker, or the
             // worker had ended.
@@ -219,7 +233,10 @@ impl FaultInjector {
         while !is_stopped(pid) && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        done.held = open_connections(pid, self.target.address);
+        if let Some(held) = open_connections(pid, self.target.address) {
+            done.held = Some((held.answering.len() + held.untouched.len()) as u64);
+            (done.answering, done.untouched) = (held.answering, held.untouched);
+        }
         Some(process)
     }
 
@@ -249,19 +266,16 @@ impl FaultInjector {
 
     /// Reloads the server, with another number of workers if the fault asks for it.
     fn reload(&mut self) -> State {
-        let wanted = self.fault.kind.workers_after(self.target.count);
-        if wanted != self.target.count
-            && let Err(error) = std::fs::write(&self.target.config, config(wanted))
-        {
+        let resizes = matches!(self.fault.kind, FaultKind::Shrink | FaultKind::Grow);
+        self.resized = resizes && !self.resized;
+        let wanted =
+            if self.resized { self.fault.kind.workers_after(self.target.count) } else { self.target.count };
+        if resizes && let Err(error) = std::fs::write(&self.target.config, config(wanted)) {
             self.note(&format!("{} could not be written: {error}", self.target.config.display()));
             return State::Over;
         }
         let before = self.target.workers.now().into_iter().map(|(_, pid)| pid).collect();
         self.signal_server(Signal::SIGHUP).map_or(State::Over, |_| State::Reloading(before))
-    }
-
-    fn stop_server(&mut self) -> State {
-        self.signal_server(Signal::SIGTERM).map_or(State::Over, State::Leaving)
     }
 
     fn server_ended(&mut self) {
@@ -282,6 +296,7 @@ impl FaultInjector {
             return;
         }
         self.state = State::Over;
+        self.turn();
         if let Some(done) = &mut self.done {
             done.until_s = Some(now_s);
             let after_ms = (now_s - done.at_s) * 1e3;
@@ -311,6 +326,7 @@ impl FaultInjector {
             let after_ms = (now_s - done.at_s) * 1e3;
             done.note = format!("replaced by process {pid} within {after_ms:.0} ms");
             self.state = State::Over;
+            self.turn();
         }
     }
 
@@ -350,6 +366,7 @@ impl FaultInjector {
         let ended_s = self.at(*ended);
         let workers = self.target.workers.now();
         self.state = State::Over;
+        let lasted = Duration::from_millis(self.fault.lasts_ms);
         let Some(done) = &mut self.done else { return };
         match answer {
             Ok(answer) if answer.status == 200 => {
@@ -357,6 +374,9 @@ impl FaultInjector {
                 done.worker = answer.worker.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default();
                 let pid = workers.iter().find(|(worker, _)| *worker == done.worker).map(|(_, pid)| *pid);
                 done.pid = pid.unwrap_or_default().into();
+                if let (Some(pid), Some(began)) = (pid, ended.checked_sub(lasted)) {
+                    self.turns.struck(pid, began);
+                }
             }
             Ok(answer) => done.note = format!("the request was answered with {}", answer.status),
             Err(error) => done.note = format!("the request failed: {error}"),
@@ -366,12 +386,6 @@ impl FaultInjector {
 
 pub fn config(workers: usize) -> String {
     format!("workers = {workers}\n")
-}
-
-/// Whether a process is stopped or has ended.
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
 }
 
 impl Drop for FaultInjector {

@@ -18,6 +18,7 @@ mod settings;
 mod slow;
 mod soak;
 pub mod suite;
+mod turns;
 mod workers;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Faults one after the other, at random times from a seed. The schedule is pure; `fault_injector` injects.
+//! Faults one after the other: at random times from a seed, or as one level of the factor says. The schedule is pure;
+//! `fault_injector` injects.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,15 +9,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::fault_injector::FaultInjector;
 use crate::lab::results::data::FaultRecord;
-use crate::lab::spec::{Fault, FaultKind, Soak};
+use crate::lab::spec::{Fault, FaultKind, REST_MS, Soak};
 
-/// Shortest time between faults: usually the effect of the last one is over.
-const LEAST_S: f64 = 0.5;
-/// Range of the duration of a stop.
-const STOPPED_MS: (u64, u64) = (50, 500);
+/// Shortest time between faults: workers have rested, and usually the effect of the last one is over.
+const LEAST_S: f64 = REST_MS as f64 / 1e3;
+const STOPPED_MS: u64 = 500;
 
-/// The faults of a run of this many seconds, in order, each with a number that selects its worker.
-pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
+/// The faults of a run of this many seconds, in order. In its second half no worker is replaced, so that a leak in one shows.
+pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<Fault> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut faults = Vec::new();
     let mut at_s = 0.0;
@@ -26,31 +26,36 @@ pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<(Fault, u64)> {
         if at_s >= duration_s || soak.faults.is_empty() {
             return faults;
         }
-        let kind = soak.faults[random.random_range(0..soak.faults.len())];
-        let lasts_ms =
-            if kind == FaultKind::Stop { random.random_range(STOPPED_MS.0..=STOPPED_MS.1) } else { 0 };
-        faults.push((Fault { kind, at_ms: (at_s * 1e3) as u64, lasts_ms }, random.random()));
+        let late = at_s >= duration_s * Soak::REPLACING;
+        let kinds: Vec<FaultKind> =
+            soak.faults.iter().copied().filter(|kind| !late || *kind == FaultKind::Stop).collect();
+        if kinds.is_empty() {
+            return faults;
+        }
+        let kind = kinds[random.random_range(0..kinds.len())];
+        let lasts_ms = if kind == FaultKind::Stop { STOPPED_MS } else { 0 };
+        faults.push(Fault { kind, at_ms: (at_s * 1e3) as u64, lasts_ms, times: 1, every_ms: 0 });
     }
 }
 
 #[derive(Debug)]
 pub struct FaultSequence {
     one: FaultInjector,
-    next: VecDeque<(Fault, u64)>,
+    next: VecDeque<Fault>,
     past: Vec<FaultRecord>,
 }
 
 impl FaultSequence {
-    pub fn new(one: FaultInjector, next: impl IntoIterator<Item = (Fault, u64)>) -> Self {
+    pub fn new(one: FaultInjector, next: impl IntoIterator<Item = Fault>) -> Self {
         Self { one, next: next.into_iter().collect(), past: Vec::new() }
     }
 
     /// Does what is due, and returns the time until the next action.
     pub fn advance(&mut self) -> Duration {
         if self.one.is_over()
-            && let Some((fault, choice)) = self.next.pop_front()
+            && let Some(fault) = self.next.pop_front()
         {
-            self.past.extend(self.one.again(fault, choice));
+            self.past.extend(self.one.again(fault));
         }
         self.one.advance()
     }
@@ -70,20 +75,35 @@ impl FaultSequence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::spec::Limits;
 
     #[test]
     fn faults_are_a_function_of_the_seed_and_as_many_as_asked_for() {
-        let soak = Soak { faults: Soak::KINDS.to_vec(), every_s: 5.0, slow_clients: 0 };
+        let soak =
+            Soak { faults: Soak::KINDS.to_vec(), every_s: 5.0, slow_clients: 0, limits: Limits::default() };
         let faults = schedule(&soak, 1, 3600.0);
         assert_eq!(faults, schedule(&soak, 1, 3600.0));
         assert_ne!(faults, schedule(&soak, 2, 3600.0));
         assert!((600..850).contains(&faults.len()), "{}", faults.len());
-        assert!(faults.windows(2).all(|pair| pair[1].0.at_ms >= pair[0].0.at_ms + 499));
+        assert!(faults.windows(2).all(|pair| pair[1].at_ms >= pair[0].at_ms + 1199));
         for kind in Soak::KINDS {
-            let of_kind: Vec<_> = faults.iter().filter(|(fault, _)| fault.kind == kind).collect();
-            assert!(of_kind.len() > 100, "{kind:?}");
-            assert!(of_kind.iter().all(|(fault, _)| (fault.lasts_ms > 0) == (kind == FaultKind::Stop)));
+            let of_kind: Vec<_> = faults.iter().filter(|fault| fault.kind == kind).collect();
+            assert!(of_kind.len() > 50, "{kind:?}");
+            assert!(of_kind.iter().all(|fault| (fault.lasts_ms > 0) == (kind == FaultKind::Stop)));
         }
         assert!(schedule(&Soak { faults: Vec::new(), ..soak }, 1, 3600.0).is_empty());
+    }
+
+    #[test]
+    fn in_the_second_half_no_worker_is_replaced() {
+        let soak =
+            Soak { faults: Soak::KINDS.to_vec(), every_s: 5.0, slow_clients: 0, limits: Limits::default() };
+        let faults = schedule(&soak, 3, 3600.0);
+        let (first, second): (Vec<&Fault>, Vec<&Fault>) =
+            faults.iter().partition(|fault| fault.at_ms < 1_800_000);
+        assert!(first.iter().any(|fault| fault.kind == FaultKind::Reload));
+        assert!(second.len() > 200 && second.iter().all(|fault| fault.kind == FaultKind::Stop));
+        let soak = Soak { faults: vec![FaultKind::Kill], ..soak };
+        assert!(schedule(&soak, 3, 3600.0).iter().all(|fault| fault.at_ms < 1_800_000));
     }
 }

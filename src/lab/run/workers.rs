@@ -38,24 +38,43 @@ impl Workers {
     }
 }
 
+/// Connections that a process has open, by the ports of their other ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// All that came was read: they are being answered.
+    pub answering: Vec<u16>,
+    /// Accepted, with bytes that were not read.
+    pub untouched: Vec<u16>,
+}
+
 /// Connections to `address` that a process has open; `None` if unknown. Connections in an accept queue belong
 /// to no worker.
-pub fn open_connections(pid: u32, address: SocketAddr) -> Option<u64> {
-    let connections: BTreeSet<u32> = SockDiag::open().ok()?.connections(address).ok()?.into_iter().collect();
+pub fn open_connections(pid: u32, address: SocketAddr) -> Option<Held> {
+    let connections = SockDiag::open().ok()?.connections(address).ok()?;
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
     let inode = |link: std::path::PathBuf| -> Option<u32> {
         link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
     // A connection may be open under several descriptors.
-    let held: BTreeSet<u32> = open
-        .filter_map(|entry| inode(std::fs::read_link(entry.path()).ok()?))
-        .filter(|inode| connections.contains(inode))
-        .collect();
-    Some(held.len() as u64)
+    let sockets: BTreeSet<u32> =
+        open.filter_map(|entry| inode(std::fs::read_link(entry.path()).ok()?)).collect();
+    let mut held = Held::default();
+    for connection in connections.iter().filter(|connection| sockets.contains(&connection.inode)) {
+        let list = if connection.unread == 0 { &mut held.answering } else { &mut held.untouched };
+        list.push(connection.port);
+    }
+    Some(held)
+}
+
+/// Whether a process is stopped or has ended.
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
@@ -64,13 +83,18 @@ mod tests {
     fn what_was_accepted_is_in_ones_hands_and_what_waits_is_not() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let _clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let held = || open_connections(std::process::id(), address);
-        assert_eq!(held(), Some(0));
-        let accepted: Vec<_> = (0..2).map(|_| listener.accept().unwrap().0).collect();
+        let mut clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        clients[1].write_all(b"GET").unwrap();
+        let port = |client: usize| clients[client].local_addr().unwrap().port();
+        let held = || open_connections(std::process::id(), address).unwrap();
+        assert_eq!(held(), Held::default());
+        let mut accepted: Vec<_> = (0..2).map(|_| listener.accept().unwrap().0).collect();
         let _again = accepted[0].try_clone().unwrap();
-        assert_eq!(held(), Some(2));
+        assert_eq!(held(), Held { answering: vec![port(0)], untouched: vec![port(1)] });
+        let mut text = [0; 3];
+        accepted[1].read_exact(&mut text).unwrap();
+        assert!(held().untouched.is_empty() && held().answering.len() == 2);
         drop(accepted);
-        assert_eq!(held(), Some(1));
+        assert_eq!(held().answering, [port(0)]);
     }
 }

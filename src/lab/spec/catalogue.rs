@@ -17,6 +17,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("stuck", include_str!("../../../experiments/stuck.toml")),
     ("reload", include_str!("../../../experiments/reload.toml")),
     ("losses", include_str!("../../../experiments/losses.toml")),
+    ("losses-full", include_str!("../../../experiments/losses-full.toml")),
     ("control", include_str!("../../../experiments/control.toml")),
     ("soak", include_str!("../../../experiments/soak.toml")),
     ("cores", include_str!("../../../experiments/cores.toml")),

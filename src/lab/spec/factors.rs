@@ -14,7 +14,7 @@ mod sysctl;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{Fault, FaultKind};
+pub use self::fault::{Fault, FaultKind, REST_MS};
 pub use self::jobs::Jobs;
 pub use self::level::{Level, Written};
 pub use self::pin::Pin;

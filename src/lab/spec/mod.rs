@@ -24,12 +24,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::expect::{Band, Expect};
-pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, Sources, Sysctl};
+pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, REST_MS, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;
 pub use self::rules::Rules;
 pub use self::sequence::Sequence;
-pub use self::soak::Soak;
+pub use self::soak::{Limits, Soak};
 use crate::lab::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,7 +165,7 @@ impl Spec {
     /// Measured seconds of a run with this fault.
     pub fn measured_s(&self, fault: Option<Fault>) -> f64 {
         match (fault, self.after_fault_s) {
-            (Some(fault), Some(after_s)) => (fault.at_ms + fault.lasts_ms) as f64 / 1e3 + after_s,
+            (Some(fault), Some(after_s)) => fault.over_ms() as f64 / 1e3 + after_s,
             _ => self.duration_s,
         }
     }

@@ -5,8 +5,8 @@ use crate::lab::error::{Error, Result};
 use crate::listener::Choice;
 
 impl Spec {
-    /// Keeps only the named levels; a factor named several times keeps all of them. The baseline stays, and a
-    /// strategy that the experiment lacks is added. Listeners and peers are columns of one table: naming some
+    /// Keeps only the named levels; a factor named several times keeps all of them. The baseline stays, as do the runs without
+    /// a fault, and a strategy that the experiment lacks is added. Listeners and peers are columns of one table: naming some
     /// removes the others of both. Expectations about removed levels are removed.
     pub fn narrow(&mut self, only: &[(String, String)]) -> Result<()> {
         for (factor, level) in only {
@@ -28,7 +28,8 @@ impl Spec {
         let named = |factor: &str| only.iter().any(|(name, _)| name == factor);
         let kept = |factor: &str, level: &str| only.iter().any(|(f, l)| f == factor && l == level);
         let columns = named("listener") || named("peers");
-        let stays = |factor: &str, level: &str| !named(factor) || kept(factor, level);
+        let calm = |factor: &str, level: &str| factor == "fault" && level == "none";
+        let stays = |factor: &str, level: &str| !named(factor) || kept(factor, level) || calm(factor, level);
         let baseline = self.baseline.clone();
         let factors = &mut self.factors;
         if columns {

@@ -174,10 +174,14 @@ fn peers(spec: &Spec) -> Option<Problem> {
 
 fn faults(spec: &Spec) -> Option<Problem> {
     let faults = || spec.factors.fault.iter().flatten();
-    let end = |fault: &Fault| fault.at_ms as f64 / 1e3;
-    if let Some(late) = faults().find(|fault| end(fault) >= spec.measured_s(Some(**fault))) {
+    let last = |fault: &Fault| (fault.over_ms() - fault.lasts_ms) as f64 / 1e3;
+    if let Some(late) = faults().find(|fault| last(fault) >= spec.measured_s(Some(**fault))) {
         let why = format!("`{late}` is after the end of the measured {} s", spec.duration_s);
         return Some(Problem::at("fault", why));
+    }
+    let workers = spec.factors.workers.iter().copied().min().unwrap_or(1);
+    if let Some((fault, why)) = faults().find_map(|fault| Some((fault, fault.too_often(workers)?))) {
+        return Some(Problem::at("fault", format!("`{fault}`: {why}")));
     }
     let busy = |respond: &String| respond.starts_with("sleep:") || respond.starts_with("spin:");
     let stall = faults().find(|fault| fault.kind == FaultKind::Stall)?;
@@ -207,7 +211,7 @@ fn rules(spec: &Spec) -> Option<Problem> {
         !(0.0..=most).contains(value)
     });
     odd.map(|(key, value, share)| {
-        let range = if share { "a share from 0 to 1" } else { "a time in us from 0" };
+        let range = if share { "a share from 0 to 1" } else { "a time from 0" };
         Problem::at(key, format!("{value} is not {range}")).within("rules", 0)
     })
 }

@@ -22,6 +22,8 @@ pub struct Rules {
     pub invalid_errors: f64,
     /// INVALID: more than this share of the responses was not 2xx.
     pub invalid_status: f64,
+    /// A response is late after more than this. It does not decide on the run.
+    pub late_ms: f64,
 }
 
 impl Default for Rules {
@@ -33,13 +35,14 @@ impl Default for Rules {
             noisy_pressure: 1.0,
             invalid_errors: 0.05,
             invalid_status: 0.01,
+            late_ms: 200.0,
         }
     }
 }
 
 impl Rules {
     /// Name, value, and whether it is a share.
-    pub fn each(&self) -> [(&'static str, f64, bool); 6] {
+    pub fn each(&self) -> [(&'static str, f64, bool); 7] {
         [
             ("noisy_steal", self.noisy_steal, true),
             ("noisy_hiccup_p99_us", self.noisy_hiccup_p99_us, false),
@@ -47,6 +50,7 @@ impl Rules {
             ("noisy_pressure", self.noisy_pressure, true),
             ("invalid_errors", self.invalid_errors, true),
             ("invalid_status", self.invalid_status, true),
+            ("late_ms", self.late_ms, false),
         ]
     }
 }

@@ -73,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn the_claims_take_twenty_minutes_at_most() {
+    fn the_claims_take_half_an_hour_at_most() {
         let suite = Suite::parse(include_str!("../../../experiments/claims.toml"), "claims.toml").unwrap();
         let seconds = suite.seconds().unwrap();
-        assert!((600.0..1200.0).contains(&seconds), "{seconds}");
+        assert!((600.0..1800.0).contains(&seconds), "{seconds}");
     }
 }

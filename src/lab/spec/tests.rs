@@ -153,6 +153,19 @@ fn mistakes_in_any_key_are_named_with_their_line() {
             "26: `burn@1s` is not a fault: there are kill, exit, reload, shrink, grow, end, stop and stall",
         ),
         ("kill@1s", "kill@2s", "26: fault: `kill@2s` is after the end of the measured 2 s"),
+        ("kill@1s", "kill@1s*2", "26: `kill@1s*2` is not a fault: `*` needs a number and an interval"),
+        ("kill@1s", "kill@1s*1/1s", "26: `kill@1s*1/1s` is not a fault: `*` needs a number from 2"),
+        (
+            "kill@1s",
+            "kill@100ms*2/500ms",
+            "26: fault: `kill@100ms*2/500ms`: a worker would be struck again after 1000 ms; it needs 1200 ms",
+        ),
+        (
+            "stop@500ms+1s",
+            "stop@100ms+600ms*2/600ms",
+            "26: fault: `stop@100ms+600ms*2/600ms`: the next one comes after",
+        ),
+        ("kill@1s", "end@100ms*2/1300ms", "26: fault: `end@100ms*2/1300ms`: a server ends once"),
         (
             "sleep:const(1ms)",
             "fixed",
@@ -224,7 +237,8 @@ fn only_some_levels_leave_the_baseline_and_what_can_still_be_expected() {
     let spec = only(&[("listener", "reuseport"), ("fault", "kill@1s")]).unwrap();
     assert_eq!(spec.factors.listener, ["inherited", "reuseport"]);
     assert!(spec.factors.peers.is_empty() && spec.peer.is_empty());
-    assert_eq!((spec.factors.workers.len(), spec.factors.fault.len(), spec.expect.len()), (2, 1, 1));
+    assert_eq!((spec.factors.workers.len(), spec.factors.fault.len(), spec.expect.len()), (2, 2, 1));
+    assert_eq!(spec.factors.levels("fault").unwrap(), ["none", "kill@1s"]);
     let spec = only(&[("peers", "command:mine"), ("workers", "2"), ("load", "open")]).unwrap();
     assert_eq!(spec.factors.listener, ["inherited"]);
     assert_eq!(spec.factors.peers, ["command:mine"]);
@@ -248,9 +262,12 @@ proptest::proptest! {
     #[test]
     fn a_fault_is_read_as_it_is_written(kind in 0..8_usize, at_ms in 0..3_600_000_u64, lasts_ms in 1..3_600_000_u64) {
         let kind = FaultKind::ALL[kind];
+        let every_ms = lasts_ms;
         let lasts_ms = if kind.lasts() { lasts_ms } else { 0 };
-        let fault = Fault { kind, at_ms, lasts_ms };
-        proptest::prop_assert_eq!(fault.to_string().parse(), Ok(fault));
+        for (times, every_ms) in [(1, 0), (2, every_ms), (300, 1250)] {
+            let fault = Fault { kind, at_ms, lasts_ms, times, every_ms };
+            proptest::prop_assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub struct OutputArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval_ns)]
     pub interval: u64,
 
+    /// In the JSON, record each failed request, and each that takes longer than TIME, by itself: when it was due, sent and
+    /// ended, its local port and its worker
+    #[arg(long, value_name = "TIME", value_parser = duration_ns)]
+    pub slow: Option<u64>,
+
     /// Print one line per interval on standard error instead of the live view
     #[arg(long)]
     pub no_live: bool,

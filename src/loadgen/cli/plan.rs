@@ -35,6 +35,7 @@ impl Args {
             occupy,
             sources,
             interval_ns: self.output.interval,
+            slow_ns: self.output.slow,
             ..Plan::default()
         };
         plan.fit(connections.connections)

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::gap_sample::GapSample;
+use super::starts::Starts;
 use crate::loadgen::schedule::timing::Window;
 use crate::sys::clock::thread_cpu_ns;
 
@@ -23,6 +24,7 @@ pub struct ThreadUse {
     pub wall_ns: u64,
     /// Present if arrivals are random.
     pub gaps: Option<GapSample>,
+    pub starts: Starts,
 }
 
 /// CPU time of this thread between the begin and the end of the measured time.

@@ -6,4 +6,5 @@ pub mod cpu;
 pub mod failure;
 pub mod gap_sample;
 pub mod recorder;
+pub mod starts;
 pub mod tally;

@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::gap_sample::GapSample;
+use super::starts::Starts;
 use super::tally::Tally;
 use crate::loadgen::plan::Plan;
 use crate::loadgen::schedule::intervals::Intervals;
@@ -52,6 +53,7 @@ pub struct Recorder {
     warmup: Option<Box<Tally>>,
     /// Absent if arrivals are not random.
     gaps: Option<GapSample>,
+    pub starts: Starts,
     handoff: Handoff,
     /// The time of the last batch and the thread's CPU time then, in ns.
     last: (u64, u64),
@@ -69,6 +71,7 @@ impl Recorder {
             end: intervals.bounds(0).1,
             measured: None,
             warmup: None,
+            starts: Starts::new(plan, window),
             handoff,
             last: (origin, thread_cpu_ns().unwrap_or(0)),
         }
@@ -103,8 +106,8 @@ impl Recorder {
     }
 
     /// Ends the thread's last interval with the measured arrivals that were due and not sent, and the measured requests
-    /// still in flight. Returns the sample of gaps, if arrivals are random.
-    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> Option<GapSample> {
+    /// still in flight. Returns the sample of gaps, if arrivals are random, and the requests by their starts.
+    pub fn finish(mut self, now: u64, unsent: u64, unfinished: u64) -> (Option<GapSample>, Starts) {
         self.tick(now);
         if unsent + unfinished > 0 {
             let tally = self.tally(true, now);
@@ -112,7 +115,7 @@ impl Recorder {
             tally.unfinished += unfinished;
         }
         self.hand_over(u64::MAX, now);
-        self.gaps
+        (self.gaps, self.starts)
     }
 
     fn hand_over(&mut self, next: u64, now: u64) {

@@ -8,7 +8,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::sockopt::{IpBindAddressNoPort, Linger};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike as _, SockaddrStorage, UnixAddr, bind, connect,
-    recv, send, setsockopt, socket,
+    getsockname, recv, send, setsockopt, socket,
 };
 
 use super::slot::Step;
@@ -64,6 +64,13 @@ impl Address {
 fn interest(sent: bool) -> EpollFlags {
     let read = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
     if sent { read } else { read | EpollFlags::EPOLLOUT }
+}
+
+/// The local port of a connection; 0 without one.
+pub(super) fn local_port(socket: Option<&OwnedFd>) -> u16 {
+    let name = socket.and_then(|socket| getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok());
+    let v4 = name.as_ref().and_then(|name| Some(name.as_sockaddr_in()?.port()));
+    v4.or_else(|| Some(name?.as_sockaddr_in6()?.port())).unwrap_or(0)
 }
 
 impl Engine<'_> {

@@ -31,7 +31,7 @@ use crate::loadgen::schedule::cursor::Cursor;
 use crate::loadgen::schedule::jobs::{Job, Jobs};
 use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
-use link::Address;
+use link::{Address, local_port};
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
 
@@ -201,9 +201,10 @@ impl<'a> Engine<'a> {
         meter.read(now, true)?;
         let unfinished = |connection: &&Connection| connection.slot.is_busy() && connection.slot.is_counted();
         let unfinished = self.connections.iter().filter(unfinished).count() as u64;
-        let gaps = self.recorder.finish(now, self.cursor.unsent(now), unfinished);
+        let (gaps, starts) = self.recorder.finish(now, self.cursor.unsent(now), unfinished);
         let (cpu_ns, wall_ns) = meter.used();
-        Ok(ThreadUse { window: self.window, finished: self.finished, stopped: now, cpu_ns, wall_ns, gaps })
+        let (window, finished) = (self.window, self.finished);
+        Ok(ThreadUse { window, finished, stopped: now, cpu_ns, wall_ns, gaps, starts })
     }
 
     /// Waits until a socket is ready, a request is due, or a timeout or pause may have ended.
@@ -282,13 +283,17 @@ impl<'a> Engine<'a> {
 
     fn complete(&mut self, index: usize, keep: bool) {
         let now = monotonic_ns();
-        let slot = &self.connections[index].slot;
+        let Connection { slot, socket, .. } = &self.connections[index];
         self.completed += 1;
         if slot.is_counted() {
             self.finished = now;
         }
         let tally = self.recorder.tally(slot.is_counted(), now);
         tally.complete(slot.exchange().answer(), slot.timestamps(), now);
+        self.recorder.starts.complete(slot.timestamps(), now, || {
+            let worker = slot.exchange().answer().worker;
+            (local_port(socket.as_ref()), worker.map(|name| String::from_utf8_lossy(name).into_owned()))
+        });
         if !keep {
             self.close(index);
         }
@@ -327,10 +332,11 @@ impl<'a> Engine<'a> {
     fn count_failure(&mut self, index: usize, failure: Failure, detail: impl FnOnce() -> String) {
         self.failed += 1;
         let now = monotonic_ns();
-        let slot = &self.connections[index].slot;
+        let Connection { slot, socket, .. } = &self.connections[index];
         if slot.is_counted() {
             self.finished = now;
         }
+        self.recorder.starts.fail(failure, slot.timestamps(), now, || local_port(socket.as_ref()));
         let after_ms = (now - slot.timestamps().started) as f64 / 1e6;
         let received = slot.exchange().received();
         self.recorder.tally(slot.is_counted(), now).fail(failure, || {

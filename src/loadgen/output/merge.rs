@@ -110,6 +110,9 @@ pub fn merge(
         examples: all().rev().flat_map(|record| record.examples.clone()).collect(),
         latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
         histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
+        incidents_left_out: all()
+            .map(|record| record.incidents_left_out + record.incidents.len() as u64)
+            .sum(),
         arrivals_test: all()
             .filter_map(|record| record.arrivals_test.clone())
             .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::loadgen::count::cpu::ThreadUse;
+use crate::loadgen::count::starts;
 use crate::loadgen::count::tally::{PHASES, Tally};
 use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::peer::Peer;
@@ -20,6 +21,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     let per_s = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
     let generator = generator(found);
     let arrivals_test = arrivals_test(found);
+    let (by_start, incidents, incidents_left_out) = starts::together(found.iter().map(|used| &used.starts));
     let verdict = judge(open_loop, tally, generator.busiest_thread, arrivals_test.as_ref());
     RunRecord {
         schema: record::SCHEMA,
@@ -39,6 +41,9 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         interrupted: *interrupted,
         bytes: tally.bytes,
         intervals: findings.intervals.clone(),
+        by_start,
+        incidents,
+        incidents_left_out,
         arrivals_test,
         clock: clock(findings.start_unix_ns),
         generator,
@@ -167,6 +172,7 @@ fn plan_record(plan: &Plan) -> record::Plan {
         requests: timing.requests,
         warmup_s: timing.warmup_ns as f64 / 1e9,
         interval_s: plan.interval_ns as f64 / 1e9,
+        slow_s: plan.slow_ns.map(|slow_ns| slow_ns as f64 / 1e9),
         keep_alive: plan.persistence.requests == u64::MAX,
         requests_per_connection: Some(plan.persistence.requests).filter(|n| (2..u64::MAX).contains(n)),
         client_closes: plan.persistence.client_closes,

@@ -52,6 +52,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Length of the intervals that are reported, in ns.
     pub interval_ns: u64,
+    /// Failed requests, and those that take longer, are recorded one by one; `None`: none is.
+    pub slow_ns: Option<u64>,
 }
 
 impl Default for Plan {
@@ -77,6 +79,7 @@ impl Default for Plan {
             sources: Vec::new(),
             warnings: Vec::new(),
             interval_ns: 1_000_000_000,
+            slow_ns: None,
         }
     }
 }

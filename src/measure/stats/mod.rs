@@ -1,12 +1,13 @@
 //! Statistics of an experiment: medians and shifts with their intervals, exact tests, measures of balance.
 //!
-//! Pure: numbers in, numbers out, the same on every machine; nothing is drawn at random. It knows nothing of runs,
-//! strategies or files.
+//! Pure: numbers in, numbers out, the same on every machine; of all intervals that of a mean alone is drawn at random, from a
+//! fixed seed. It knows nothing of runs, strategies or files.
 
 mod balance;
 mod blocks;
 mod middle;
 mod samples;
+mod shares;
 mod tails;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use balance::Balance;
 pub use blocks::{Block, least_p, shift, shift_p};
 pub use middle::{median, median_interval};
 pub use samples::{rank_sum_p, shift_between};
+pub use shares::{mean_with_interval, proportion, slope};
 pub use tails::chi_square_p;
 use tails::normal_value;
 

@@ -1,9 +1,10 @@
 //! The beginning of an answer: the spread of connections, or the effect of a fault.
 
+use crate::lab::judge::endurance::Trend;
+use crate::lab::judge::losses::Mean;
 use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
-use crate::lab::report::text::{TAIL, capital, list, number, percent, place};
+use crate::lab::report::text::{capital, list, number, percent, place};
 use crate::lab::report::view::losses;
-use crate::lab::spec::Metric;
 
 /// With more scenes, one sentence summarises them.
 const MOST: usize = 4;
@@ -36,25 +37,36 @@ pub fn opening(analysis: &Analysis) -> Vec<String> {
     sentences
 }
 
-/// Whether memory, descriptors, processes and latency were stable; `None` if they were not watched.
+/// Whether memory, descriptors and latency were stable; `None` if they were not watched.
 fn endured(analysis: &Analysis) -> Option<String> {
-    let mut watched = false;
-    let mut grown = Vec::new();
-    for scene in &analysis.scenes {
-        for result in &scene.results {
-            watched |= !result.endurance.is_empty();
-            for trend in result.endurance.iter().filter(|trend| trend.grew) {
-                let [first, last] = [trend.first, trend.last].map(|value| number(value, trend.digits));
-                let (what, who, place) = (trend.name, result.cell.name(), place(scene));
-                let change = format!("{what} of {who} under {place} from {first} to {last} {}", trend.unit);
-                grown.push(change.trim_end().to_owned());
-            }
-        }
-    }
-    let flat = "Memory, descriptors, processes and response times did not grow from the first third of the time to the last.";
-    match grown.as_slice() {
-        [] => watched.then(|| flat.into()),
-        _ => Some(format!("Growth from the first third of the time to the last: {}.", list(&grown))),
+    let all =
+        analysis.scenes.iter().flat_map(|scene| scene.results.iter().map(move |result| (scene, result)));
+    let all: Vec<(&Scene, &CellResult, &Trend)> = all
+        .flat_map(|(scene, result)| result.endurance.iter().map(move |trend| (scene, result, trend)))
+        .collect();
+    let name = |(scene, result, trend): &(&Scene, &CellResult, &Trend)| {
+        let [low, high, limit] =
+            [trend.interval.low, trend.interval.high, trend.limit].map(|value| number(value, trend.digits));
+        let (what, who, place, unit) = (trend.name, result.cell.name(), place(scene), trend.unit);
+        let change = format!("{what} of {who} under {place}, {}: {low} to {high} {unit}", trend.period);
+        format!("{} (limit {limit})", change.trim_end())
+    };
+    let of = |kind: fn(&Trend) -> bool| -> Vec<String> {
+        all.iter().filter(|(.., trend)| kind(trend)).map(name).collect()
+    };
+    let (grew, open) = (of(Trend::grew), of(|trend| !trend.grew() && !trend.is_flat()));
+    let undecided = match open.len() {
+        0 => String::new(),
+        _ => format!(" Too noisy or too short to say, growth per day: {}.", list(&open)),
+    };
+    match (all.is_empty(), grew.is_empty()) {
+        (true, _) => None,
+        (_, true) if open.is_empty() => Some(
+            "Memory, descriptors and the median response time grew by less per day than the limits allow."
+                .into(),
+        ),
+        (_, true) => Some(format!("No growth beyond the limits was found.{undecided}")),
+        _ => Some(format!("Growth per day beyond the limit: {}.{undecided}", list(&grew))),
     }
 }
 
@@ -118,45 +130,21 @@ fn over_all(scenes: &[&Scene]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{beginning}: {}.", parts.join("; ")))
 }
 
-/// The effect of a fault on clients: the tail, and failed requests.
+/// The effect of a fault on clients: how many were late. Where that is not known, p99 of the run would say nothing: it depends on
+/// how long the run was.
 fn after_fault(scene: &Scene) -> Option<String> {
-    let tail = |result: &&CellResult| result.estimate(TAIL).map(|estimate| estimate.median);
-    let mut known: Vec<(&CellResult, f64)> = own(scene).filter_map(|r| Some((r, tail(&r)?))).collect();
-    known.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let text = |(result, ms): &(&CellResult, f64)| {
-        format!("{} with {}", number(*ms, TAIL.digits()) + " ms", result.cell.name())
+    let mut known: Vec<(&CellResult, Mean)> =
+        own(scene).filter_map(|result| Some((result, result.losses.delayed()?))).collect();
+    known.sort_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
+    let text = |(result, (mean, interval)): &(&CellResult, Mean)| {
+        let range = interval
+            .map(|interval| format!(" ({} to {})", number(interval.low, 1), number(interval.high, 1)));
+        format!("{}{} with {}", number(*mean, 1), range.unwrap_or_default(), result.cell.name())
     };
-    let tails = match known.as_slice() {
+    let late = match known.as_slice() {
         [] => return None,
         [only] => text(only),
         [least, .., most] => format!("from {} to {}", text(least), text(most)),
     };
-    Some(format!("{}: p99 is {tails}; {}.", capital(&place(scene)), failed(scene)))
-}
-
-/// Failed requests per run, grouped by number.
-fn failed(scene: &Scene) -> String {
-    let errors = |result: &CellResult| result.estimate(Metric::Errors).map(|estimate| estimate.median);
-    let mut known: Vec<(f64, Vec<String>)> = Vec::new();
-    for result in own(scene) {
-        let Some(count) = errors(result) else { continue };
-        match known.iter_mut().find(|(other, _)| *other == count) {
-            Some((_, names)) => names.push(result.cell.name()),
-            None => known.push((count, vec![result.cell.name()])),
-        }
-    }
-    known.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let all = known.len() == 1;
-    let text = |(count, names): &(f64, Vec<String>)| {
-        let digits = usize::from(count.fract() != 0.0);
-        let count = if *count == 0.0 { "none".into() } else { number(*count, digits) };
-        let who = match names.len() {
-            _ if all => "any".into(),
-            n if n > MOST_NAMES => format!("{n} strategies"),
-            _ => list(names),
-        };
-        format!("{count} with {who}")
-    };
-    let parts: Vec<String> = known.iter().map(text).collect();
-    format!("failed requests per run: {}", parts.join("; "))
+    Some(format!("{}: connections late per fault, more than without it: {late}.", capital(&place(scene))))
 }

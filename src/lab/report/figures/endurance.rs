@@ -3,7 +3,8 @@
 
 use super::runs::Runs;
 use super::{about, shown, style_of};
-use crate::lab::judge::endurance::{Track, descriptors, latency, memory, processes, rate};
+use crate::lab::judge::endurance::{descriptors, memory, processes, rate};
+use crate::lab::judge::timeline::{Track, responses};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::endurance::{Endurance, Measure};
@@ -21,8 +22,8 @@ pub fn endurance(scene: &Scene, runs: &Runs) -> Vec<Endurance> {
 fn figure(result: &CellResult, run: &RunData, scene: &Scene) -> Endurance {
     let one = |track: Track| vec![(String::new(), track)];
     let response = vec![
-        ("p99".into(), latency(run, |i| i.response.p99_us)),
-        ("p50".into(), latency(run, |i| i.response.p50_us)),
+        ("p99".into(), responses(run, |summary| summary.p99_us)),
+        ("p50".into(), responses(run, |summary| summary.p50_us)),
     ];
     let measure =
         |name: &str, unit: &str, log, tracks| Measure { name: name.into(), unit: unit.into(), log, tracks };

@@ -88,7 +88,7 @@ fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
 /// Whether the report is reduced to the table of losses, because many scenes have a fault.
 pub fn counts_losses(analysis: &Analysis) -> bool {
     const MANY: usize = 6;
-    analysis.scenes.len() > MANY && analysis.scenes.iter().all(|scene| scene.group.levels.fault.is_some())
+    analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some()).count() > MANY
 }
 
 fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> [Vec<Drawn>; 2] {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use crate::lab::judge::endurance::Track;
+pub use crate::lab::judge::timeline::Track;
 use crate::lab::judge::{Analysis, ENOUGH_ROUNDS, Scene};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;

@@ -2,13 +2,14 @@
 
 use super::runs::{Runs, Track, band_text, together};
 use super::{about, shown, style_of};
+use crate::lab::judge::timeline::{by_start, intervals, responses};
 use crate::lab::judge::{CellResult, Scene};
 use crate::lab::plot::Caption;
 use crate::lab::plot::recovery::{Recovery, StrategyRecovery};
 use crate::lab::plot::timeline::{StrategyTimeline, Timeline};
 use crate::lab::results::data::{FaultRecord, RunData};
 use crate::lab::spec::FaultKind;
-use crate::measure::series::IntervalSummary;
+use crate::measure::record::Summary;
 use crate::measure::stats;
 
 /// Intervals needed to draw a timeline.
@@ -17,37 +18,32 @@ const LEAST: usize = 4;
 const AFTER_S: f64 = 6.0;
 const BEFORE_S: f64 = 2.0;
 
-/// Complete intervals of a run, with their midpoints since the measurement began.
-fn intervals(run: &RunData) -> impl Iterator<Item = (f64, &IntervalSummary)> {
-    let (warmup_s, step_s) =
-        run.record.as_ref().map_or((0.0, 0.0), |record| (record.plan.warmup_s, record.plan.interval_s));
-    let all = run.record.iter().flat_map(|record| &record.intervals);
-    let whole = all.filter(move |i| i.end_s - i.begin_s > step_s * 0.6 && i.end_s > i.begin_s);
-    whole.map(move |i| (f64::midpoint(i.begin_s, i.end_s) - warmup_s, i))
-}
-
 fn step_s(runs: &[&RunData]) -> f64 {
     runs.iter().filter_map(|run| run.record.as_ref()).map(|r| r.plan.interval_s).fold(0.0, f64::max)
 }
 
-/// Latency per interval in ms. Requests of the warm-up that end later do not count.
-fn percentile(run: &RunData, of: fn(&IntervalSummary) -> f64) -> Track {
-    let counted = |at_s: f64, i: &IntervalSummary| i.response.count > 0 && i.warmup == (at_s < 0.0);
-    intervals(run).filter(|(at_s, i)| counted(*at_s, i)).map(|(at_s, i)| (at_s, of(i) / 1e3)).collect()
+/// How response times are told over time.
+fn told(scene: &Scene, runs: &Runs) -> &'static str {
+    let all = || scene.results.iter().flat_map(|result| runs.get(&result.cell, scene));
+    if all().all(|run| by_start(run)) {
+        "Response times stand where requests were due"
+    } else {
+        "Response times stand where requests ended (method superseded)"
+    }
 }
 
 /// p99 and p50 per interval; `None` if not recorded.
 pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     let one = |result: &CellResult| {
         let runs = runs.get(&result.cell, scene);
-        let track = |of: fn(&IntervalSummary) -> f64| {
-            together(&runs.iter().map(|run| percentile(run, of)).collect::<Vec<_>>(), step_s(runs))
+        let track = |of: fn(&Summary) -> f64| {
+            together(&runs.iter().map(|run| responses(run, of)).collect::<Vec<_>>(), step_s(runs))
         };
         StrategyTimeline {
             label: result.cell.name(),
             style: style_of(&result.cell),
             note: String::new(),
-            tracks: vec![track(|i| i.response.p99_us), track(|i| i.response.p50_us)],
+            tracks: vec![track(|summary| summary.p99_us), track(|summary| summary.p50_us)],
             alarms_s: Vec::new(),
         }
     };
@@ -56,7 +52,11 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Timeline> {
     (!strategies.is_empty()).then(|| Timeline {
         caption: Caption::new(
             format!("Response time over time, {}", about(scene)),
-            format!("Percentiles of each interval. Line: median over runs. Band: {}.", band_text(scene)),
+            format!(
+                "Percentiles of each interval. {}. Line: median over runs. Band: {}.",
+                told(scene, runs),
+                band_text(scene)
+            ),
         ),
         unit: "ms".into(),
         log: true,
@@ -74,7 +74,11 @@ pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
     (!strategies.is_empty()).then(|| Recovery {
         caption: Caption::new(
             format!("The effect of {fault} of {}, {}", fault.kind.whom(), scene.load.name),
-            format!("Medians over runs; band: {}. Shaded: while the fault lasted.", band_text(scene)),
+            format!(
+                "Medians over faults; band: {}. {}. Shaded: while the fault lasted.",
+                band_text(scene),
+                told(scene, runs)
+            ),
         ),
         strategies,
     })
@@ -82,14 +86,18 @@ pub fn recovery(scene: &Scene, runs: &Runs) -> Option<Recovery> {
 
 fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> {
     let hit: Vec<(&RunData, &FaultRecord)> =
-        runs.iter().filter_map(|run| Some((*run, run.fault.as_ref()?))).collect();
+        runs.iter().flat_map(|run| run.faults().map(move |fault| (*run, fault))).collect();
     let first = hit.first()?.1;
-    let around = |track: Track, fault: &FaultRecord| -> Track {
+    // Where faults follow each other, each is drawn between its neighbours.
+    let around = |track: Track, run: &RunData, fault: &FaultRecord| -> Track {
+        let times = || run.faults().map(|other| other.at_s - fault.at_s);
+        let from_s = times().filter(|at_s| *at_s < 0.0).fold(-BEFORE_S, f64::max);
+        let to_s = times().filter(|at_s| *at_s > 0.0).fold(AFTER_S, f64::min);
         let moved = track.into_iter().map(|(at_s, value)| (at_s - fault.at_s, value));
-        moved.filter(|(at_s, _)| (-BEFORE_S..=AFTER_S).contains(at_s)).collect()
+        moved.filter(|(at_s, _)| (from_s..=to_s).contains(at_s)).collect()
     };
     let all = |of: &dyn Fn(&RunData, &FaultRecord) -> Track, step_s: f64| {
-        let tracks: Vec<Track> = hit.iter().map(|(run, fault)| around(of(run, fault), fault)).collect();
+        let tracks: Vec<Track> = hit.iter().map(|(run, fault)| around(of(run, fault), run, fault)).collect();
         together(&tracks, step_s)
     };
     let sampled_s = hit.iter().map(|(run, _)| run.series.interval_s).fold(0.0, f64::max);
@@ -99,7 +107,7 @@ fn strategy(result: &CellResult, runs: &[&RunData]) -> Option<StrategyRecovery> 
         note: errors(&hit),
         lasted_s: first.until_s.map(|until_s| until_s - first.at_s),
         rate: all(&|run, _| rate(run), step_s(runs)),
-        p99_ms: all(&|run, _| percentile(run, |i| i.response.p99_us), step_s(runs)),
+        p99_ms: all(&|run, _| responses(run, |summary| summary.p99_us), step_s(runs)),
         hit: all(&|run, fault| struck(run, fault, |worker| worker == fault.worker), sampled_s),
         others: all(&|run, fault| struck(run, fault, |worker| worker != fault.worker), sampled_s),
     })
@@ -135,7 +143,9 @@ fn accepts(run: &RunData, some: impl Fn(u64) -> bool) -> Track {
 
 fn errors(hit: &[(&RunData, &FaultRecord)]) -> String {
     let total = |run: &RunData| run.record.as_ref().map(|record| record.errors.values().sum::<u64>() as f64);
-    let totals: Vec<f64> = hit.iter().filter_map(|(run, _)| total(run)).collect();
+    let mut runs: Vec<&RunData> = hit.iter().map(|(run, _)| *run).collect();
+    runs.dedup_by_key(|run| run.order);
+    let totals: Vec<f64> = runs.into_iter().filter_map(total).collect();
     match stats::median(&totals) {
         None | Some(0.0) => "no errors".into(),
         Some(errors) => format!("{errors:.0} errors per run"),

@@ -1,7 +1,7 @@
 //! All strategies under all loads in one small table.
 
 use super::Table;
-use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, Estimate, Scene};
+use crate::lab::judge::{Analysis, Comparison, Conclusion, Estimate, Scene};
 use crate::lab::report::answer::change;
 use crate::lab::report::text::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
@@ -11,20 +11,16 @@ const WITH_INTERVALS: usize = 5;
 /// With more scenes, a closed loop shows the rate only.
 const WITH_BOTH: usize = 3;
 
-/// The metrics that matter under a load: the primary one, and the tail of a closed loop without a fault.
+/// The metrics that matter under a load: the primary one, and the tail of a closed loop. Runs with a fault have a table of their
+/// own.
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
     let of = |scene: &Scene| -> Vec<Metric> {
-        let faulty = scene.group.levels.fault.is_some();
-        let first = if faulty && scene.primary == Rate { ResponseP99Ms } else { scene.primary };
-        let tail = (few && first == Rate).then_some(ResponseP99Ms);
-        [first].into_iter().chain(tail).collect()
+        let tail = (few && scene.primary == Rate).then_some(ResponseP99Ms);
+        [scene.primary].into_iter().chain(tail).collect()
     };
-    analysis
-        .scenes
-        .iter()
-        .flat_map(|scene| of(scene).into_iter().map(move |metric| (scene, metric)))
-        .collect()
+    let calm = analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_none());
+    calm.flat_map(|scene| of(scene).into_iter().map(move |metric| (scene, metric))).collect()
 }
 
 /// The table and its caption; `None` if nothing counts.
@@ -36,10 +32,10 @@ pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
             names.push(name);
         }
     }
-    if names.is_empty() {
+    let columns = columns(analysis);
+    if names.is_empty() || columns.is_empty() {
         return None;
     }
-    let columns = columns(analysis);
     let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(heading)).collect();
     let row = |name: &String| {
         let cells = columns.iter().map(|(scene, metric)| figure(scene, *metric, name, analysis));
@@ -74,9 +70,6 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
             None => format!("\n({low} to {high})"),
         };
     }
-    if scene.group.levels.fault.is_some() {
-        text += &failed(result);
-    }
     text
 }
 
@@ -88,13 +81,6 @@ fn mark(comparison: &Comparison, metric: Metric) -> &'static str {
         Conclusion::Differs => " \u{25bc}",
         Conclusion::Equivalent => " \u{2248}",
         _ => "",
-    }
-}
-
-fn failed(result: &CellResult) -> String {
-    match result.estimate(Metric::Errors).map(|errors| errors.median) {
-        None | Some(0.0) => String::new(),
-        Some(errors) => format!("\n{} failed", number(errors, usize::from(errors.fract() != 0.0))),
     }
 }
 

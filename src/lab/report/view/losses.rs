@@ -1,14 +1,18 @@
-//! Lost connections under each fault, all strategies in one table.
+//! Lost and late connections under each fault, all strategies in one table.
 
 use serde::Serialize;
 
-use crate::lab::judge::losses::{LATE_MS, Losses};
+use super::Table;
+use crate::lab::judge::losses::{AFTERMATH_S, Losses, Mean};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::report::text::{list, number};
+use crate::lab::report::text::{list, number, percent};
 use crate::lab::spec::{Fault, FaultKind};
 
 /// More strategies are counted, not named.
 const MOST_NAMES: usize = 4;
+/// "None" is shown as good where at most this share of the faults can still cost a connection.
+const GOOD: f64 = 0.05;
+const SUPERSEDED: &str = "method superseded";
 
 #[derive(Debug, Default, Serialize)]
 pub struct LossTable {
@@ -16,6 +20,9 @@ pub struct LossTable {
     pub head: Vec<String>,
     pub rows: Vec<(String, Vec<LossCell>)>,
     pub says: String,
+    /// Late connections and seconds waited.
+    pub delays: Table,
+    pub delays_says: String,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -27,8 +34,24 @@ pub struct LossCell {
 
 /// The scenes of one fault, or of random ones.
 struct Column<'a> {
-    title: String,
+    fault: Option<Fault>,
     scenes: Vec<&'a Scene>,
+}
+
+impl Column<'_> {
+    /// Of a strategy; the second run of the baseline (A/A) is not its own. `None` without runs.
+    fn losses(&self, name: &str) -> Option<Losses> {
+        let own = self.scenes.iter().flat_map(|scene| &scene.results);
+        let own =
+            own.filter(|result| !result.cell.twin && result.cell.column() == name && result.counted > 0);
+        own.map(|result| result.losses.clone()).reduce(|all, other| all.plus(&other))
+    }
+
+    /// Whether it is known what the struck worker held.
+    fn holds(&self, names: &[String]) -> bool {
+        let strikes = self.fault.is_none_or(|fault| matches!(fault.kind, FaultKind::Kill | FaultKind::Stop));
+        strikes && names.iter().filter_map(|name| self.losses(name)).any(|losses| !losses.superseded)
+    }
 }
 
 /// `None` without a fault.
@@ -38,67 +61,183 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     if names.is_empty() {
         return None;
     }
-    let row = |name: &String| (name.clone(), columns.iter().map(|column| cell(column, name)).collect());
-    let head =
-        std::iter::once("Strategy".to_owned()).chain(columns.iter().map(|column| column.title.clone()));
-    Some(LossTable { head: head.collect(), rows: names.iter().map(row).collect(), says: says(&columns) })
+    let mut head = vec!["Strategy".to_owned()];
+    let mut rows: Vec<(String, Vec<LossCell>)> =
+        names.iter().map(|name| (name.clone(), Vec::new())).collect();
+    for column in &columns {
+        let mut add = |title: String, cell: fn(&Losses) -> LossCell| {
+            head.push(title);
+            for (name, cells) in &mut rows {
+                cells.push(column.losses(name).map_or_else(|| plain("-".into()), |losses| cell(&losses)));
+            }
+        };
+        let title = title(column.fault);
+        add(title.clone(), failed);
+        if column.holds(&names) {
+            let what = title.split('\n').next().unwrap_or_default();
+            add(format!("{what}\n(it was answering)"), |losses| held(losses, losses.answering));
+            add(format!("{what}\n(accepted, not read)"), |losses| held(losses, losses.untouched));
+        }
+    }
+    let (delays, delays_says) = delays(&columns, &names);
+    Some(LossTable { head, rows, says: says(&columns), delays, delays_says })
+}
+
+fn plain(text: String) -> LossCell {
+    LossCell { text, class: "" }
+}
+
+/// The cell of what failed.
+fn failed(losses: &Losses) -> LossCell {
+    let n = losses.faults;
+    let text = match (losses.failed(), losses.share()) {
+        (0, None) => "no fault happened".into(),
+        (0, Some(share)) => {
+            let class = if share.high <= GOOD { "good" } else { "" };
+            return LossCell {
+                text: format!("none in {}\n(< {} of faults)", grouped(n), limit(share.high)),
+                class,
+            };
+        }
+        (failed, _) if losses.superseded => {
+            let text =
+                format!("{} failed in {}\n({SUPERSEDED}: not told apart)", grouped(failed), grouped(n));
+            return LossCell { text, class: "open" };
+        }
+        (_, share) => {
+            let share =
+                share.map(|share| format!(": {} to {}", percent(share.low, 1), percent(share.high, 1)));
+            format!(
+                "{} in {}\n({} of {} faults{})",
+                parts(losses),
+                grouped(n),
+                grouped(losses.hit),
+                grouped(n),
+                share.unwrap_or_default()
+            )
+        }
+    };
+    LossCell { text, class: "flag" }
+}
+
+/// An upper limit, rounded up.
+fn limit(share: f64) -> String {
+    let (digits, step) = if share < 0.1 { (1, 1000.0) } else { (0, 100.0) };
+    percent((share * step - 1e-9).ceil() / step, digits)
+}
+
+fn parts(losses: &Losses) -> String {
+    let all = [(losses.reset, "reset"), (losses.lost, "lost"), (losses.outside, "failed without a fault")];
+    let all = all.iter().filter(|(count, _)| *count > 0);
+    all.map(|(count, what)| format!("{} {what}", grouped(*count))).collect::<Vec<_>>().join(", ")
+}
+
+fn held(losses: &Losses, count: u64) -> LossCell {
+    if losses.superseded {
+        return plain(SUPERSEDED.into());
+    }
+    let per = count as f64 / losses.faults.max(1) as f64;
+    plain(format!("{} in {}\n({} per fault)", grouped(count), grouped(losses.faults), number(per, 2)))
+}
+
+/// Connections late and seconds waited per fault.
+fn delays(columns: &[Column], names: &[String]) -> (Table, String) {
+    let any = |column: &&Column| {
+        names.iter().filter_map(|name| column.losses(name)).any(|losses| losses.delayed().is_some())
+    };
+    let columns: Vec<&Column> = columns.iter().filter(any).collect();
+    if columns.is_empty() {
+        let says = format!(
+            "Connections late and seconds waited per fault: {SUPERSEDED}, as is p99 of a run with a fault."
+        );
+        return (Table::default(), says);
+    }
+    let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(|column| title(column.fault)));
+    let cell = |column: &&Column, name: &String| -> String {
+        let losses = column.losses(name).unwrap_or_default();
+        let (Some(late), Some(waited)) = (losses.delayed(), losses.waited_s()) else { return "-".into() };
+        format!(
+            "{} late, {} s\n({}; {}; n = {})",
+            number(late.0, 1),
+            number(waited.0, 2),
+            range(&late, 1),
+            range(&waited, 2),
+            losses.delayed_more.len()
+        )
+    };
+    let row = |name: &String| {
+        let cells = columns.iter().map(|column| cell(column, name));
+        std::iter::once(name.clone()).chain(cells).collect()
+    };
+    let says = format!(
+        "Per fault, more than in the same time of the run without a fault in the same round: connections that were late, and seconds \
+         that requests waited, counted where they were due, until {AFTERMATH_S} s after the fault; for a fault that lasts, seconds per \
+         second of it. In brackets 95 % bootstrap intervals over the n faults. Neither depends on the length of the run."
+    );
+    (Table { head: head.collect(), rows: names.iter().map(row).collect() }, says)
+}
+
+fn range((_, interval): &Mean, digits: usize) -> String {
+    interval.map_or_else(
+        || "no interval".into(),
+        |interval| format!("{} to {}", number(interval.low, digits), number(interval.high, digits)),
+    )
 }
 
 /// Strategies without and with reset or lost connections; `None` without a fault.
 pub fn sentence(analysis: &Analysis) -> Option<String> {
     let columns = columns(analysis);
     let total = |name: &String| {
-        let all = columns.iter().flat_map(|column| own(&column.scenes, name));
-        all.map(|result| result.losses).fold(Losses::default(), Losses::plus)
+        let all = columns.iter().filter_map(|column| column.losses(name));
+        all.reduce(|all, other| all.plus(&other)).unwrap_or_default()
     };
     let all: Vec<(String, Losses)> =
         names(&columns).into_iter().map(|name| (name.clone(), total(&name))).collect();
-    let (lossy, whole): (Vec<_>, Vec<_>) = all.iter().partition(|(_, losses)| losses.reset + losses.lost > 0);
+    let (whole, lossy): (Vec<_>, Vec<_>) = all.iter().partition(|(_, losses)| losses.failed() == 0);
     let several = |names: Vec<String>| {
         if names.len() > MOST_NAMES { format!("{} strategies", names.len()) } else { list(&names) }
     };
+    let least = whole.iter().map(|(_, losses)| losses).min_by_key(|losses| losses.faults);
+    let bound = least.and_then(|losses| {
+        let share = limit(losses.share()?.high);
+        Some(format!("in {} faults each (less than {share} of faults)", grouped(losses.faults)))
+    });
     let whole = several(whole.iter().map(|(name, _)| name.clone()).collect());
-    let lossy: Vec<String> = lossy
-        .iter()
-        .map(|(name, losses)| {
-            let few = Losses { late: 0, ..*losses };
-            format!("{name} ({} of {})", few.words(grouped), number(losses.requests as f64, 0))
-        })
-        .collect();
-    match (all.is_empty(), whole.is_empty(), lossy.is_empty()) {
-        (true, ..) => None,
-        (_, _, true) => Some(format!("No connection was reset or lost under any fault{}.", but(&columns))),
-        (_, true, _) => Some(format!("Connections were reset or lost with {}.", list(&lossy))),
-        _ => Some(format!(
-            "No connection was reset or lost with {whole}{}; some were with {}.",
-            but(&columns),
-            list(&lossy)
-        )),
+    let one = |(name, losses): &&(String, Losses)| {
+        let what =
+            if losses.superseded { format!("{} failed", grouped(losses.failed())) } else { parts(losses) };
+        let superseded = if losses.superseded { format!("; {SUPERSEDED}") } else { String::new() };
+        format!("{name} ({what} in {} faults{superseded})", grouped(losses.faults))
+    };
+    let lossy: Vec<String> = lossy.iter().map(one).collect();
+    let none =
+        bound.map(|bound| format!("No connection was reset or lost with {whole} {bound}{}", but(&columns)));
+    match (all.is_empty(), none, lossy.is_empty()) {
+        (true, ..) | (_, None, true) => None,
+        (_, Some(none), true) => Some(format!("{none}.")),
+        (_, None, _) => Some(format!("Connections were reset or lost with {}.", list(&lossy))),
+        (_, Some(none), _) => Some(format!("{none}; some were with {}.", list(&lossy))),
     }
 }
 
 /// The exception, if workers are killed.
 fn but(columns: &[Column]) -> &'static str {
-    let kills = |scene: &&Scene| {
-        let scene: &Scene = scene;
-        scene.random_faults || scene.group.levels.fault.is_some_and(|fault| fault.kind == FaultKind::Kill)
-    };
-    let any = columns.iter().flat_map(|column| &column.scenes).any(kills);
-    if any { ", except those held by killed workers" } else { "" }
+    let kills = |column: &Column| column.fault.is_none_or(|fault| fault.kind == FaultKind::Kill);
+    if columns.iter().any(kills) { ", beside those that killed workers held" } else { "" }
 }
 
 fn columns(analysis: &Analysis) -> Vec<Column<'_>> {
-    let mut known: Vec<(Option<Fault>, Column)> = Vec::new();
+    let mut known: Vec<Column> = Vec::new();
     for scene in
         analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults)
     {
         let fault = scene.group.levels.fault;
-        match known.iter_mut().find(|(other, _)| *other == fault) {
-            Some((_, column)) => column.scenes.push(scene),
-            None => known.push((fault, Column { title: title(fault), scenes: vec![scene] })),
+        match known.iter_mut().find(|column| column.fault == fault) {
+            Some(column) => column.scenes.push(scene),
+            None => known.push(Column { fault, scenes: vec![scene] }),
         }
     }
-    known.into_iter().map(|(_, column)| column).collect()
+    known
 }
 
 fn title(fault: Option<Fault>) -> String {
@@ -127,43 +266,21 @@ fn names(columns: &[Column]) -> Vec<String> {
     names
 }
 
-/// The cells of a strategy, including the second run of the baseline.
-fn own<'a>(scenes: &'a [&'a Scene], column: &'a str) -> impl Iterator<Item = &'a CellResult> {
-    scenes.iter().flat_map(|scene| &scene.results).filter(move |result| result.cell.column() == column)
-}
-
-fn cell(column: &Column, name: &str) -> LossCell {
-    let results: Vec<&CellResult> = own(&column.scenes, name).filter(|result| result.counted > 0).collect();
-    if results.is_empty() {
-        return LossCell { text: "-".into(), class: "" };
-    }
-    let losses = results.iter().map(|result| result.losses).fold(Losses::default(), Losses::plus);
-    let class = match losses {
-        Losses { reset: 0, lost: 0, late: 0, .. } => "good",
-        Losses { reset: 0, lost: 0, .. } => "open",
-        _ => "flag",
-    };
-    let small = match losses.held {
-        0 => String::new(),
-        held => format!("\n({} held)", grouped(held)),
-    };
-    LossCell { text: losses.words(grouped) + &small, class }
-}
-
 fn grouped(figure: u64) -> String {
     number(figure as f64, 0)
 }
 
 fn says(columns: &[Column]) -> String {
-    let every = |column: &Column| {
-        let all = column.scenes.iter().flat_map(|scene| &scene.results).filter(|result| result.counted > 0);
-        all.map(|result| result.losses.requests / result.counted as u64).min()
-    };
-    let least = columns.iter().filter_map(every).min().unwrap_or(0);
+    let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results);
+    let own = || own().filter(|result: &&CellResult| !result.cell.twin);
+    let counted: usize = own().map(|result| result.counted).sum();
+    let used: usize = own().filter(|result| result.counted > 0).map(|result| result.used).sum();
     format!(
-        "Connections under load that were reset, lost (no complete response) or late (more than {LATE_MS} ms); at least {} \
-         requests in each run. Counted separately: connections that the worker held when it was killed or stopped, and \
-         connections refused by a stopping server. All runs with a record count here.",
-        number(least as f64, 0)
+        "Connections that were reset or lost (no complete response), in n faults; in brackets the share of faults with one, 95 % \
+         interval of Clopper and Pearson, for none its upper end. What a killed or stopped worker held is counted apart, told by \
+         connection and time; so are connections refused by a stopping server. Counted are all {} runs with a record, of which {} \
+         also count for medians; the second runs of the baseline (A/A) are not among them.",
+        grouped(counted as u64),
+        grouped(used as u64)
     )
 }

@@ -67,17 +67,23 @@ pub fn order(scene: &Scene) -> Table {
 }
 
 pub fn endurance(scene: &Scene) -> Table {
-    const HEAD: &str = "Strategy|Figure|First third\n(median)|Last third\n(median)|Highest|Says";
+    const HEAD: &str = "Strategy|Figure|While|Median|Growth per day|95 % interval|Limit|Says";
     let row = |result: &CellResult, trend: &Trend| {
-        let figure =
-            |value: f64| format!("{} {}", number(value, trend.digits), trend.unit).trim_end().to_owned();
-        let says = if trend.grew { "GREW" } else { "flat" };
+        let figure = |value: f64| number(value, trend.digits);
+        let with_unit = |value: f64| format!("{} {}", figure(value), trend.unit).trim_end().to_owned();
+        let says = match trend {
+            trend if trend.grew() => "GREW",
+            trend if trend.is_flat() => "within the limit",
+            _ => "undecided",
+        };
         vec![
             result.cell.name(),
             trend.name.into(),
-            figure(trend.first),
-            figure(trend.last),
-            figure(trend.highest),
+            trend.period.into(),
+            with_unit(trend.median),
+            with_unit(trend.per_day),
+            format!("{} to {}", figure(trend.interval.low), figure(trend.interval.high)),
+            with_unit(trend.limit),
             says.into(),
         ]
     };

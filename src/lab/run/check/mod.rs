@@ -81,6 +81,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
     let machine = machine();
     let mut found = vec![needs::time(spec, max_time)];
     found.push(jobs::jobs(spec));
+    found.extend(needs::calm(spec));
     found.extend(needs::ports(spec, &machine));
     found.extend(needs::descriptors(spec, &machine));
     found.extend(needs::backlog(spec, &machine));

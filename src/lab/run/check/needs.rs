@@ -47,6 +47,19 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     }
 }
 
+/// Without runs in which no fault comes, what a loaded server does anyway would count as the effect of a fault.
+pub fn calm(spec: &Spec) -> Option<Finding> {
+    let faults = &spec.factors.fault;
+    let struck = faults.iter().any(Option::is_some);
+    let text = if faults.contains(&None) {
+        "effects of faults are differences to the runs without one"
+    } else {
+        "the factor `fault` has no level `none`: without runs under the same load and no fault, nothing tells the effect of a \
+         fault; add \"none\" to its levels"
+    };
+    struck.then(|| Finding::demand("faults", faults.contains(&None), text.into()))
+}
+
 /// Connections at once; `None` if the load generator chooses them to fit.
 fn connections(load: &Load) -> Option<u64> {
     load.closed

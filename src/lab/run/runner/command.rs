@@ -136,6 +136,9 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
         add("--sources", &sources.to_string());
     }
     add("--interval", &format!("{}s", spec.interval_s));
+    if spec.soak.is_some() || spec.factors.fault.iter().any(Option::is_some) {
+        add("--slow", &format!("{}ms", spec.rules.late_ms));
+    }
     if let Some(hlog) = ask.hlog {
         words.extend(["--hlog".into(), hlog.into()]);
     }

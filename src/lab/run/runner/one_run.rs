@@ -67,7 +67,8 @@ impl Runner<'_> {
         let mut injector = self.injector(request, of_workers, &server, folder, seed, begin)?;
         let ended = self.wait(&mut generator, request, &mut server, injector.as_mut());
         let faults = injector.map(FaultSequence::finish).unwrap_or_default();
-        if self.spec.soak.is_some() {
+        let several = self.spec.soak.is_some() || cell.levels.fault.is_some_and(|fault| fault.times > 1);
+        if several {
             data.faults = faults;
         } else {
             data.fault = faults.into_iter().next();
@@ -233,14 +234,14 @@ impl Runner<'_> {
         let cell = request.cell;
         let soak = self.spec.soak.as_ref().filter(|_| request.round > 0);
         let mut faults: Vec<_> = match (cell.levels.fault, soak) {
-            (Some(fault), _) => vec![(fault, seed)],
+            (Some(fault), _) => fault.occurrences().collect(),
             (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
             (None, None) => Vec::new(),
         };
         if faults.is_empty() {
             return Ok(None);
         }
-        let (first, choice) = faults.remove(0);
+        let first = faults.remove(0);
         let workers = match (board, &cell.peer) {
             (Some(board), _) => Workers::Board(board),
             (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.levels.workers },
@@ -255,6 +256,6 @@ impl Runner<'_> {
             config: folder.join(command::CONFIG),
             count: cell.levels.workers,
         };
-        Ok(Some(FaultSequence::new(FaultInjector::new(first, target, choice, begin), faults)))
+        Ok(Some(FaultSequence::new(FaultInjector::new(first, target, seed, begin), faults)))
     }
 }

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A fault at a time after the measurement begins. `kill@1s`, `exit@1s`, `stop@500ms+1s` and
+/// A fault at a time after the measurement begins. `kill@1s`, `exit@1s`, `stop@500ms+500ms` and
 /// `stall@500ms+400ms` affect one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` affect all.
+/// `kill@200ms*30/320ms` comes 30 times, every 320 ms; a shrunk or grown server is given its own number of workers back in
+/// between, so half of the faults of `shrink` and `grow` are the other reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     pub kind: FaultKind,
@@ -14,6 +16,46 @@ pub struct Fault {
     pub at_ms: u64,
     /// 0 for instantaneous faults.
     pub lasts_ms: u64,
+    /// At least 1.
+    pub times: u32,
+    /// From one to the next; 0 for a fault that comes once.
+    pub every_ms: u64,
+}
+
+/// A process that is struck within this time after its start or after another strike may be replaced late: the server waits
+/// longer and longer before it replaces one that keeps dying within a second of its start.
+pub const REST_MS: u64 = 1200;
+
+impl Fault {
+    /// Each occurrence as a fault that comes once.
+    pub fn occurrences(self) -> impl Iterator<Item = Self> {
+        let once = Self { times: 1, every_ms: 0, ..self };
+        (0..u64::from(self.times))
+            .map(move |number| Self { at_ms: self.at_ms + number * self.every_ms, ..once })
+    }
+
+    /// When the last occurrence is over.
+    pub fn over_ms(self) -> u64 {
+        self.at_ms + u64::from(self.times - 1) * self.every_ms + self.lasts_ms
+    }
+
+    /// Why it cannot come so often with this many workers.
+    pub fn too_often(self, workers: usize) -> Option<String> {
+        let Self { kind, every_ms, lasts_ms, times, .. } = self;
+        // The worker that a request occupies cannot be chosen.
+        let in_turn = matches!(kind, FaultKind::Kill | FaultKind::Exit | FaultKind::Stop);
+        let turn = if in_turn { workers as u64 } else { 1 };
+        match times {
+            1 => None,
+            _ if kind == FaultKind::End => Some("a server ends once".into()),
+            _ if every_ms <= lasts_ms => {
+                Some(format!("the next one comes after {every_ms} ms, before this one is over"))
+            }
+            _ => (every_ms * turn < REST_MS).then(|| {
+                format!("a worker would be struck again after {} ms; it needs {REST_MS} ms", every_ms * turn)
+            }),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,32 +130,48 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             format!(
-                "`{text}` is not a fault: {why}; use kill@1s, exit@1s, reload@1s, shrink@1s, grow@1s, end@1s, stop@500ms+1s \
-                 or stall@500ms+400ms"
+                "`{text}` is not a fault: {why}; use kill@1s, exit@1s, reload@1s, shrink@1s, grow@1s, end@1s, stop@500ms+500ms \
+                 or stall@500ms+400ms, and for ten of them, one a second: kill@1s*10/1s"
             )
         };
         let (name, times) = text.split_once('@').ok_or_else(|| wrong("the time is missing (`@`)"))?;
         let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
         let kind =
             kind.ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
-        let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
         let time = |text: &str| {
             milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is not a time in ms or s")))
         };
+        let (first, again) =
+            times.split_once('*').map_or((times, None), |(first, again)| (first, Some(again)));
+        let (at, lasts) = first.split_once('+').map_or((first, None), |(at, lasts)| (at, Some(lasts)));
         let (at_ms, lasts_ms) = (time(at)?, lasts.map(time).transpose()?);
-        match (kind.lasts(), lasts_ms) {
-            (false, None) => Ok(Self { kind, at_ms, lasts_ms: 0 }),
-            (false, Some(_)) => Err(wrong(&format!("{name} has no duration"))),
-            (true, None | Some(0)) => Err(wrong("the duration is missing (`+`)")),
-            (true, Some(lasts_ms)) => Ok(Self { kind, at_ms, lasts_ms }),
-        }
+        let lasts_ms = match (kind.lasts(), lasts_ms) {
+            (false, None) => 0,
+            (false, Some(_)) => return Err(wrong(&format!("{name} has no duration"))),
+            (true, None | Some(0)) => return Err(wrong("the duration is missing (`+`)")),
+            (true, Some(lasts_ms)) => lasts_ms,
+        };
+        let (times, every_ms) = match again {
+            None => (1, 0),
+            Some(again) => {
+                let (times, every) = again
+                    .split_once('/')
+                    .ok_or_else(|| wrong("`*` needs a number and an interval, `*10/1s`"))?;
+                let times = times.parse().ok().filter(|times| (2..=100_000).contains(times));
+                (times.ok_or_else(|| wrong("`*` needs a number from 2 to 100000"))?, time(every)?)
+            }
+        };
+        Ok(Self { kind, at_ms, lasts_ms, times, every_ms })
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.kind.name(), time(self.at_ms))?;
-        if self.lasts_ms > 0 { write!(f, "+{}", time(self.lasts_ms)) } else { Ok(()) }
+        if self.lasts_ms > 0 {
+            write!(f, "+{}", time(self.lasts_ms))?;
+        }
+        if self.times > 1 { write!(f, "*{}/{}", self.times, time(self.every_ms)) } else { Ok(()) }
     }
 }
 
