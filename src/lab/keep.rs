@@ -19,41 +19,60 @@ const REFERENCE: &str = "reference";
 /// Copies the results in `directory` to `target`, by default to the folder `reference` beside it. Replaces an earlier
 /// copy, draws the report there and returns its path.
 pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
+    // In full: `.` has a folder beside it, too.
+    let directory = directory.canonicalize().map_err(|e| Error::file("read", directory, e))?;
     let target = match (target, directory.parent()) {
         (Some(target), _) => target.to_owned(),
         (None, Some(parent)) => parent.join(REFERENCE),
         (None, None) => return Err(Error::Usage("name the copy: lab keep DIR TARGET".into())),
     };
-    if !suite::is_suite(directory) {
-        copy(directory, &target)?;
-        return Ok(report::redraw(&target)?.0.page);
+    let is_suite = suite::is_suite(&directory);
+    let is_copy: fn(&Path) -> Result<bool> = if is_suite { is_kept_suite } else { store::is_kept };
+    if target.exists() && !is_copy(&target)? {
+        return Err(Error::Failed(format!(
+            "{} is not a copy made by lab keep, so it is not replaced: name another folder",
+            target.display()
+        )));
     }
-    // Read before an earlier copy goes: it may be the same folder.
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|e| Error::file("make the results folder", parent, e))?;
+    let aside = store::fresh(parent, &format!(".keep-{}", std::process::id()))?;
+    let copy: fn(&Path, &Path) -> Result<()> = if is_suite { copy_suite } else { copy };
+    let done = copy(&directory, &aside.join("new")).and_then(|()| put(&aside, &target));
+    let _ = fs::remove_dir_all(&aside);
+    done?;
+    if is_suite { suite::redraw(&target) } else { Ok(report::redraw(&target)?.0.page) }
+}
+
+/// Renames `aside/new` to `target`; what was there goes to `aside/old`.
+fn put(aside: &Path, target: &Path) -> Result<()> {
+    let failed = |e: std::io::Error| Error::file("replace", target, e);
+    if target.exists() {
+        fs::rename(target, aside.join("old")).map_err(failed)?;
+    }
+    fs::rename(aside.join("new"), target).map_err(failed)
+}
+
+/// Whether all members of a suite are copies.
+fn is_kept_suite(directory: &Path) -> Result<bool> {
     let members = suite::begun(directory)?;
-    let text = read(&directory.join(suite::SUITE))?;
-    let same = target.canonicalize().ok() == directory.canonicalize().ok();
-    if target.exists() && !same {
-        suite::begun(&target)?;
-        fs::remove_dir_all(&target).map_err(|e| Error::file("replace", &target, e))?;
+    Ok(members.iter().all(|name| store::is_kept(&directory.join(name)).unwrap_or(false)))
+}
+
+fn copy_suite(directory: &Path, target: &Path) -> Result<()> {
+    fs::create_dir(target).map_err(|e| Error::file("make the results folder", target, e))?;
+    for name in suite::begun(directory)? {
+        copy(&directory.join(&name), &target.join(&name))?;
     }
-    fs::create_dir_all(&target).map_err(|e| Error::file("make the results folder", &target, e))?;
-    members.iter().try_for_each(|name| copy(&directory.join(name), &target.join(name)))?;
     let path = target.join(suite::SUITE);
-    fs::write(&path, text).map_err(|e| Error::file("write", &path, e))?;
-    suite::redraw(&target)
+    fs::write(&path, read(&directory.join(suite::SUITE))?).map_err(|e| Error::file("write", &path, e))
 }
 
 /// One experiment's data.
 fn copy(directory: &Path, target: &Path) -> Result<()> {
     let mut data = store::load(directory)?;
     data.runs.iter_mut().for_each(thin);
-    let text = read(&directory.join(store::SPEC))?;
-    if target.exists() {
-        // Only results are removed.
-        store::load(target)?;
-        fs::remove_dir_all(target).map_err(|e| Error::file("replace", target, e))?;
-    }
-    store::write_kept(target, &text, &data)
+    store::write_kept(target, &read(&directory.join(store::SPEC))?, &data)
 }
 
 /// Takes from a run what no report shows.
@@ -106,6 +125,30 @@ mod tests {
         let stranger = base.path().join("stranger");
         fs::create_dir(&stranger).unwrap();
         assert!(keep(folder, Some(&stranger)).is_err() && stranger.exists());
+        assert!(
+            fs::read_dir(base.path())
+                .unwrap()
+                .flatten()
+                .all(|entry| { !entry.file_name().to_string_lossy().starts_with(".keep-") })
+        );
+    }
+
+    #[test]
+    fn raw_runs_are_never_replaced() {
+        let base = tempfile::tempdir().unwrap();
+        let data = fixture::quick(1);
+        let text = toml::to_string(&data.spec).unwrap();
+        let made = || {
+            let mut results = Results::create(base.path(), &text, &data.environment).unwrap();
+            data.runs.iter().for_each(|run| results.append(run).unwrap());
+            results.directory
+        };
+        let (one, other) = (made(), made());
+        for target in [&other, &one] {
+            let error = keep(&one, Some(target)).unwrap_err().to_string();
+            assert!(error.contains("is not a copy made by lab keep"), "{error}");
+            assert!(target.join("runs.jsonl").is_file());
+        }
     }
 
     #[test]

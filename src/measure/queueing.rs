@@ -35,6 +35,12 @@ impl System {
     }
 }
 
+/// The time constant with which M/M/1 forgets how it began, in seconds: `service_s` / (1 - sqrt(utilisation))² (Morse
+/// 1955). `None` when the queue grows for ever.
+pub fn relaxation_s(service_s: f64, utilisation: f64) -> Option<f64> {
+    (0.0..1.0).contains(&utilisation).then(|| service_s / (1.0 - utilisation.sqrt()).powi(2))
+}
+
 /// Erlang's second formula: the probability that an arrival has to wait, `erlangs` being arrivals per service time.
 /// `None` without servers or when the queue grows for ever.
 pub fn erlang_c(servers: u32, erlangs: f64) -> Option<f64> {
@@ -66,6 +72,14 @@ mod tests {
         // The call-centre example of the Erlang C literature: 100 calls of 180 s in half an hour, 11 agents.
         close(erlang_c(11, 10.0), 0.6821, 1e-4);
         assert_eq!((erlang_c(0, 0.0), erlang_c(2, 2.0)), (None, None));
+    }
+
+    #[test]
+    fn a_busy_queue_forgets_slowly() {
+        close(relaxation_s(0.001, 0.0), 0.001, 1e-12);
+        close(relaxation_s(0.001, 0.25), 0.004, 1e-12);
+        close(relaxation_s(0.001, 0.81), 0.1, 1e-9);
+        assert_eq!(relaxation_s(0.001, 1.0), None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn made(bench: &Bench, arguments: &[&str]) -> Output {
     for folder in [bench.path(""), bench.path("tmp")] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
     }
-    let output = bench.run(&[&["run", "tiny.toml", "--allow-debug"], arguments].concat());
+    let output = bench.run(&[&["run", "tiny.toml", "--allow-debug", "--allow-short"], arguments].concat());
     assert_eq!(bench.running(), Vec::<String>::new(), "{}", text(&output.stderr));
     output
 }
@@ -126,7 +126,8 @@ fn command_prefixes_are_run_with_their_commands() {
         format!("{what}_prefix = \"sh -c '{script}' x\"\n")
     };
     let more = mark("server") + &mark("client");
-    let bench = Bench::new(&experiment(&more, "respond = [\"fixed\"]\npin = [\"split\"]", "closed = 2"));
+    let bench =
+        Bench::new(&experiment(&(more + "cpus = \"apart\"\n"), "respond = [\"fixed\"]", "closed = 2"));
     let output = made(&bench, &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let marks = fs::read_to_string(bench.path("marks")).unwrap();
@@ -134,9 +135,13 @@ fn command_prefixes_are_run_with_their_commands() {
         marks.lines().filter_map(|line| line.strip_prefix(what)?.split_whitespace().nth(1)).collect()
     };
     let (servers, clients) = (of("server"), of("client"));
-    // One server more, because the start is tried beforehand.
-    assert!(servers.len() == 3 && clients.len() == 2, "{marks}");
+    // Two servers more, because start and load are tried beforehand.
+    assert!(servers.len() == 4 && clients.len() == 3, "{marks}");
     if std::thread::available_parallelism().unwrap().get() > 1 {
+        let machine = fs::read(bench.results().join("machine.json")).unwrap();
+        let machine: Value = serde_json::from_slice(&machine).unwrap();
+        let cpus = machine["cpus"].as_str().unwrap();
+        assert!(cpus.starts_with("apart: ") && cpus.ends_with(&format!(" has {}", clients[0])), "{cpus}");
         assert!(servers[1] != clients[0] && !clients[0].contains(['-', ',']), "{marks}");
     }
 }
@@ -179,7 +184,7 @@ fn killing_or_interrupting_lab_ends_all_workers_of_a_peer_even_suspended_ones() 
         // Runs of our own server end at once.
         bench.stand_in("caffeine", env!("CARGO_PKG_VERSION"), "exit 1");
         symlink(env!("CARGO_BIN_EXE_loadgen"), bench.path("bin/loadgen")).unwrap();
-        let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+        let mut lab = bench.lab(&["run", "tiny.toml", "--allow-debug", "--allow-short", "--programs", "bin"]);
         let mut lab = lab.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let workers = || children(lab.id()).into_iter().flat_map(children).collect::<Vec<_>>();
         bench.wait_until("no worker was stopped", |_| workers().iter().any(|pid| state(*pid) == 'T'));

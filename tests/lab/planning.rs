@@ -41,7 +41,7 @@ same_size = "<= 0"
 "#;
 
 fn run(bench: &Bench, arguments: &[&str]) -> Output {
-    bench.run(&[&["run", "--allow-debug"], arguments].concat())
+    bench.run(&[&["run", "--allow-debug", "--allow-short"], arguments].concat())
 }
 
 fn succeeds(output: &Output) -> String {
@@ -53,6 +53,10 @@ fn fails(output: &Output, code: i32) -> String {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{}{said}", text(&output.stdout));
     said
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout)
 }
 
 fn lines(directory: &Path) -> Vec<Value> {
@@ -82,7 +86,7 @@ fn orders(directory: &Path) -> Vec<u64> {
 #[test]
 fn a_check_explains_its_arithmetic_and_runs_nothing() {
     let bench = Bench::new(TINY);
-    let said = succeeds(&bench.run(&["check", "tiny.toml"]));
+    let said = succeeds(&bench.run(&["check", "tiny.toml", "--allow-short"]));
     for part in [
         "tiny: 12 runs (3 cells x 2 loads x 2 rounds), about",
         "4 connections at once from one address: 1 x ",
@@ -122,6 +126,19 @@ fn impossible_plans_are_refused_before_the_first_run() {
             "the factor `fault` has no level `none`",
         ),
         (
+            "seed = 1",
+            "seed = 1\nclient_prefix = \"nosuchprog\"",
+            &[],
+            "loadgen cannot be started (nosuchprog)",
+        ),
+        ("\"fixed\"", "\"sleep:const(1h)\"", &[], "one: a request takes 3600.0 s, and a run measures 0.1 s"),
+        (
+            "closed = 4",
+            "open = 50.0\narrivals = \"poison\"",
+            &[],
+            "`four` with --respond fixed: all runs would be void: ",
+        ),
+        (
             "rounds = 2",
             "rounds = 9",
             &["--max-time", "0.01"],
@@ -132,7 +149,7 @@ fn impossible_plans_are_refused_before_the_first_run() {
         let said = fails(&run(&bench, &[&["tiny.toml"], arguments].concat()), 1);
         assert!(said.contains(expected), "{said}");
         assert!(!bench.path("results").exists(), "{expected}");
-        let check = bench.run(&[&["check", "tiny.toml"], arguments].concat());
+        let check = bench.run(&[&["check", "tiny.toml", "--allow-short"], arguments].concat());
         let listed = text(&check.stdout);
         let refused = listed.lines().any(|line| line.contains("refused") && line.contains(expected));
         assert!(refused && check.status.code() == Some(1), "{listed}");
@@ -156,7 +173,7 @@ fn a_part_of_an_experiment_can_be_run() {
 }
 
 #[test]
-fn resuming_makes_missing_runs_and_repeats_void_ones_on_request() {
+fn a_round_with_a_void_run_is_repeated_whole_and_resuming_goes_on_within_it() {
     let bench = Bench::new(TINY);
     succeeds(&run(&bench, &["tiny.toml"]));
     let directory = bench.results();
@@ -164,21 +181,72 @@ fn resuming_makes_missing_runs_and_repeats_void_ones_on_request() {
     let mut runs = lines(&directory);
     runs.truncate(9);
     runs[4]["void"] = serde_json::json!({ "reason": "struck by lightning", "stderr": "" });
-    let kept: Vec<Value> = runs[..4].to_vec();
+    let (kept, load) = (runs[..4].to_vec(), runs[4]["load"].clone());
     write_lines(&directory, &runs, "{\"schema\":2,\"round\":1,\"ord");
 
     let said = succeeds(&run(&bench, &["--resume", name]));
-    assert!(said.contains("3 runs, about"), "{said}");
-    assert_eq!(orders(&directory), (1..=12).collect::<Vec<_>>());
+    assert!(
+        said.contains("3 runs, about") && said.contains("round 3: repeats rounds in which a run is void"),
+        "{said}"
+    );
+    assert_eq!(orders(&directory), (1..=15).collect::<Vec<_>>());
     assert_eq!(lines(&directory)[..4], kept);
-    assert!(said.contains("1 of 12 runs are INVALID"), "{said}");
+    assert!(said.contains("1 of 15 runs are INVALID") && said.contains("1 round was repeated"), "{said}");
+    let again = |runs: &[Value]| {
+        let mut cells: Vec<String> = runs[12..].iter().map(|run| run["cell"].to_string()).collect();
+        assert!(runs[12..].iter().all(|run| run["round"] == 3 && run["load"] == load), "{runs:?}");
+        cells.sort();
+        assert_eq!(cells, ["\"inherited (A/A)\"", "\"inherited\"", "\"reuseport\""]);
+    };
+    again(&lines(&directory));
 
-    let said = succeeds(&run(&bench, &["tiny.toml", "--resume", name, "--repeat-void"]));
-    assert!(said.contains("1 runs, about") && !said.contains("are INVALID"), "{said}");
-    assert_eq!(lines(&directory).len(), 13);
+    let rows = fs::read_to_string(directory.join("runs.csv")).unwrap();
+    let column = rows.lines().next().unwrap().split(',').position(|name| name == "counts").unwrap();
+    let counting = rows.lines().filter(|row| row.split(',').nth(column) == Some("true")).count();
+    assert_eq!(counting, 12, "the three runs of the void round stay, and count for nothing: {rows}");
+
+    write_lines(&directory, &lines(&directory)[..13], "");
+    succeeds(&run(&bench, &["--resume", name]));
+    again(&lines(&directory));
+    assert_eq!(lines(&directory).len(), 15);
     let facts: Value = serde_json::from_slice(&fs::read(directory.join("machine.json")).unwrap()).unwrap();
     assert_eq!(facts["resumed"].as_array().unwrap().len(), 2);
     assert_eq!(facts["fingerprint"].as_str().unwrap().len(), 16);
+
+    fs::write(directory.join("spec.toml"), TINY.replace("duration_s = 0.1", "duration_s = 0.2")).unwrap();
+    let said = fails(&run(&bench, &["--resume", name, "--force"]), 1);
+    assert!(said.contains("spec.toml was edited after its runs had begun"), "{said}");
+}
+
+#[test]
+fn runs_too_short_for_what_is_said_about_them_are_refused() {
+    let text = TINY.replace("\"fixed\"", "\"sleep:const(2ms)\"").replace("rounds = 2", "rounds = 12");
+    let bench = Bench::new(&text.replace("closed = 4", "open = 800.0"));
+    let check = bench.run(&["check", "tiny.toml"]);
+    let said = fails(&check, 1) + &text_of(&check);
+    let short = "four: at 86 % use and 2.15 ms per request the queue forgets in 407.5 ms, x 100 = 40.75 s; a run measures 0.1 s: \
+                 too short; duration_s = 41 would do";
+    assert!(said.contains(short), "{said}");
+    let few = "four: about 80 requests x 12 rounds x 1.0 % = 10 beyond p99, of 100: too short; duration_s = 1.1 would do";
+    assert!(said.contains(few), "{said}");
+    let said = fails(&bench.run(&["run", "tiny.toml", "--allow-debug"]), 1);
+    assert!(
+        said.contains("too short; duration_s = 41 would do") && !bench.path("results").exists(),
+        "{said}"
+    );
+    let said = fails(&bench.run(&["check", "tiny.toml", "--rounds", "4"]), 1)
+        + &text_of(&bench.run(&["check", "tiny.toml", "--rounds", "4"]));
+    assert!(said.contains("a judgement needs 10 complete ones: plan 12"), "{said}");
+}
+
+#[test]
+fn an_experiment_in_which_no_run_counts_fails() {
+    let text = TINY
+        .replace("closed = 4", "open = 0.0001\narrivals = \"poisson\"")
+        .replace("rounds = 2", "rounds = 1");
+    let bench = Bench::new(&text);
+    let said = fails(&run(&bench, &["tiny.toml", "--only", "load=four"]), 1);
+    assert!(said.contains("no run counts; results/tiny/"), "{said}");
 }
 
 #[test]
@@ -276,8 +344,11 @@ fn a_suite_runs_its_experiments_and_writes_one_table() {
 }
 
 #[test]
-fn a_suite_with_an_invalid_member_is_refused() {
+fn a_suite_that_takes_too_long_or_has_an_invalid_member_is_refused() {
     let bench = suite();
+    let said = fails(&run(&bench, &["both", "--max-time", "0.01"]), 1);
+    assert!(said.contains("the suite takes about ") && said.contains("--max-time is 0.01 min"), "{said}");
+    fails(&bench.run(&["check", "both", "--allow-short", "--max-time", "0.01"]), 1);
     fs::write(bench.path("experiments/second.toml"), TINY.replace("rounds", "round")).unwrap();
     let said = fails(&run(&bench, &["both"]), 2);
     assert!(said.contains("experiments/second.toml:3: unknown field `round`"), "{said}");

@@ -175,7 +175,7 @@ fn values(metric: Metric, cells: &[&Cell], load: &str, rows: &[Row]) -> Vec<f64>
 
 /// Whether the metric of a run may be used.
 fn fit(row: &Row, metric: Metric) -> bool {
-    row.verdict.counts() && !(metric.is_of_the_loop() && row.verdict == Verdict::ClientBound)
+    row.counts && !(metric.is_of_the_loop() && row.verdict == Verdict::ClientBound)
 }
 
 fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells: &[&Cell]) {
@@ -210,8 +210,12 @@ fn compared(expect: &Expect, interval: Interval) -> (ClaimVerdict, String) {
 
 /// Why too few rounds count.
 fn spoiled(metric: Metric, left: usize, rows: &[Row], cells: &[&Cell], load: &str) -> String {
-    let mut rows = rows.iter().filter(|row| row.load == load && cells.iter().any(|cell| cell.id == row.cell));
-    let reason = match rows.find(|row| !fit(row, metric)) {
+    let rows = rows.iter().filter(|row| row.load == load && cells.iter().any(|cell| cell.id == row.cell));
+    let unfit: Vec<&Row> = rows.filter(|row| !fit(row, metric)).collect();
+    let reason = match unfit.iter().find(|row| !row.verdict.counts()).or(unfit.first()) {
+        Some(row) if matches!(row.verdict, Verdict::Ok | Verdict::Noisy) => {
+            "other runs of the rounds are void or missing".to_owned()
+        }
         Some(row) => format!("{}: {}", row.verdict.name(), row.why()),
         None => format!("{metric} has no value there"),
     };

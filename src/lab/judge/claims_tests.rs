@@ -115,7 +115,7 @@ fn what_was_skipped_or_void_or_client_bound_is_not_testable_here() {
         }
     });
     assert_eq!(claim.verdict, ClaimVerdict::NotTestable);
-    assert!(claim.why.starts_with("only 3 rounds can be used (INVALID: caffeine died"), "{}", claim.why);
+    assert!(claim.why.starts_with("only 0 rounds can be used (INVALID: caffeine died"), "{}", claim.why);
     let claim = tried(10, expect(), |run| run.record.as_mut().unwrap().verdict = "CLIENT-BOUND".into());
     assert!(claim.verdict == ClaimVerdict::NotTestable && claim.why.contains("CLIENT-BOUND"), "{claim:?}");
 }

@@ -130,6 +130,7 @@ pub fn settings(first: &Spec, second: &Spec) -> Vec<Difference> {
         let mut list = vec![
             ("warmup_s".to_owned(), spec.warmup_s.to_string()),
             ("duration_s".to_owned(), spec.duration_s.to_string()),
+            ("cpus".to_owned(), format!("{:?}", spec.cpus)),
             ("server_prefix".to_owned(), none(&spec.server_prefix)),
             ("client_prefix".to_owned(), none(&spec.client_prefix)),
         ];
@@ -214,7 +215,7 @@ fn difference(
 ) -> Option<FolderDifference> {
     let load = &scenes[0].load.name;
     let rows = analyses.map(|analysis| -> Vec<&Row> {
-        let fits = |row: &&Row| row.cell == cell.id && row.load == *load && row.verdict.counts();
+        let fits = |row: &&Row| row.cell == cell.id && row.load == *load && row.counts;
         analysis.rows.iter().filter(fits).collect()
     });
     let values = [0, 1].map(|side: usize| -> Vec<f64> {

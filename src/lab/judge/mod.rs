@@ -4,6 +4,7 @@
 //! compared within a round.
 
 mod balance;
+pub mod capacity;
 pub mod claims;
 mod compare;
 pub mod curves;
@@ -12,7 +13,10 @@ pub mod environment_diff;
 mod estimate;
 pub mod folders;
 pub mod jobs;
+pub mod length;
 pub mod losses;
+mod pooled;
+pub mod rounds;
 pub mod rows;
 pub mod soak;
 mod spread;
@@ -20,7 +24,8 @@ mod spread;
 mod tests;
 pub mod timeline;
 mod values;
-mod verdict;
+pub mod verdict;
+pub mod voids;
 
 use std::collections::BTreeMap;
 
@@ -36,19 +41,26 @@ use rayon::prelude::*;
 use self::claims::Claim;
 use self::curves::PercentilePoint;
 use self::endurance::{Trend, trends};
+use self::length::Length;
 use self::losses::{Calm, Effects, Losses};
+use self::pooled::Pool;
+use self::rounds::Rounds;
 use self::rows::{Row, Verdict, row};
+use self::voids::{Sensitivity, Voids};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell, Group};
-use crate::lab::spec::{Load, Spec};
+use crate::lab::spec::{Load, Spec, blocks};
 
 #[derive(Debug)]
 pub struct Analysis {
     /// All runs but the trial, in order.
     pub rows: Vec<Row>,
-    /// Complete or not.
+    /// Complete ones, of the block that has most.
     pub rounds: usize,
+    /// Those that repeat others, over all blocks.
+    pub repeated: usize,
+    pub voids: Voids,
     /// Whether there are enough rounds to judge.
     pub enough: bool,
     /// One per group and load.
@@ -71,6 +83,8 @@ pub struct Scene {
     pub results: Vec<CellResult>,
     /// Of each cell but the first with its base, metric by metric.
     pub comparisons: Vec<Comparison>,
+    /// What void runs could change; empty without void runs.
+    pub sensitivity: Vec<Sensitivity>,
 }
 
 #[derive(Debug)]
@@ -79,6 +93,10 @@ pub struct CellResult {
     /// Without skipped ones.
     pub runs: usize,
     pub used: usize,
+    /// Why it has no results, if too many of its runs are void.
+    pub not_judged: Option<String>,
+    /// Of an open loop with runs that count.
+    pub length: Option<Length>,
     /// Whether the load generator was the limit in a run that counts.
     pub client_bound: bool,
     /// Without metrics that no run has.
@@ -102,11 +120,14 @@ pub fn judge(data: &Data) -> Analysis {
     let groups = plan::groups(&data.spec);
     let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);
     let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
-    let rows: Vec<Row> = runs
+    let mut rows: Vec<Row> = runs
         .par_iter()
         .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?, &data.spec.rules)))
         .collect();
-    let rounds = rows.iter().map(|row| row.round).max().unwrap_or(0) as usize;
+    let blocks = blocks::all(&data.spec);
+    let of_blocks = rounds::mark(&mut rows, &blocks, &cells, &data.spec);
+    let rounds = of_blocks.iter().map(|rounds| rounds.complete.len()).max().unwrap_or(0);
+    let repeated = of_blocks.iter().map(|rounds| rounds.made.saturating_sub(data.spec.rounds) as usize).sum();
     let enough = rounds >= ENOUGH_ROUNDS;
     let paired: Vec<(&RunData, &Row)> = runs.iter().copied().zip(&rows).collect();
     let places: Vec<(&Group, &Load)> =
@@ -117,9 +138,23 @@ pub fn judge(data: &Data) -> Analysis {
         scene(group, load, &paired, Context { calm: &calm, limits }, enough, &data.spec)
     };
     let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
+    for (block, rounds) in blocks.iter().zip(&of_blocks) {
+        explain(&mut scenes, &data.spec.load[block.load], rounds);
+    }
     correct(&mut scenes);
     let claims = claims::evaluate(data, &rows, rounds);
-    Analysis { rounds, enough, scenes, rows, claims }
+    let voids = Voids::of(&rows);
+    Analysis { rounds, repeated, voids, enough, scenes, rows, claims }
+}
+
+/// Why cells of a block are not judged.
+fn explain(scenes: &mut [Scene], load: &Load, rounds: &Rounds) {
+    let results = scenes.iter_mut().filter(|scene| scene.load == *load).flat_map(|scene| &mut scene.results);
+    for result in results {
+        if let Some(why) = rounds.not_judged.get(&result.cell.id) {
+            result.not_judged = Some(why.clone());
+        }
+    }
 }
 
 impl Scene {
@@ -164,10 +199,8 @@ fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: b
         all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name).copied().collect()
     };
     let made: Vec<Vec<Paired>> = group.cells.iter().map(of_cell).collect();
-    let used: Vec<Vec<Paired>> = made
-        .iter()
-        .map(|runs| runs.iter().filter(|(_, row)| row.verdict.counts()).copied().collect())
-        .collect();
+    let used: Vec<Vec<Paired>> =
+        made.iter().map(|runs| runs.iter().filter(|(_, row)| row.counts).copied().collect()).collect();
     let reach = curves::reach(used.iter().flatten().map(|(_, row)| row.completed));
     let results: Vec<CellResult> = group
         .cells
@@ -176,7 +209,7 @@ fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: b
         .map(|(cell, (made, used))| CellResult {
             losses: losses(cell, made, context.calm),
             endurance: endurance(made, context.limits),
-            ..cell_result(cell, made, used, reach, enough)
+            ..cell_result(cell, load, [made.as_slice(), used.as_slice()], reach, enough)
         })
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
@@ -184,6 +217,7 @@ fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: b
     let comparisons = compare(&results, &used, metrics(load, primary), |metric| spec.least_effect(metric));
     let random_faults =
         group.levels.fault.is_none() && made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
+    let sensitivity = voids::sensitivity(&results, &made, primary);
     Scene {
         group: group.clone(),
         load: load.clone(),
@@ -192,6 +226,7 @@ fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: b
         primary,
         results,
         comparisons,
+        sensitivity,
     }
 }
 
@@ -222,8 +257,19 @@ fn endurance(made: &[Paired], limits: Option<Limits>) -> Vec<Trend> {
     first.map(|(run, _)| trends(run, limits.unwrap_or_default())).unwrap_or_default()
 }
 
-fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough: bool) -> CellResult {
+fn cell_result(
+    cell: &Cell,
+    load: &Load,
+    [made, used]: [&[Paired]; 2],
+    reach: f64,
+    enough: bool,
+) -> CellResult {
+    let pool = Pool::of(used.iter().filter_map(|(run, _)| run.record.as_ref()));
     let estimate = |metric: &Metric| {
+        let pooled = pool.as_ref().zip(metric.quantile());
+        if let Some((pool, quantile)) = pooled {
+            return Some((*metric, pool.estimate(quantile, enough)));
+        }
         let values: Vec<f64> = used.iter().filter_map(|(_, row)| value(*metric, row)).collect();
         Some((*metric, Estimate::of(&values, enough)?))
     };
@@ -232,6 +278,8 @@ fn cell_result(cell: &Cell, made: &[Paired], used: &[Paired], reach: f64, enough
         cell: cell.clone(),
         runs: began(made),
         used: used.len(),
+        not_judged: None,
+        length: Length::of(load, used.iter().map(|(_, row)| *row)),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: Metric::ALL.iter().filter_map(estimate).collect(),
         counted: made.iter().filter(|(run, _)| run.record.is_some()).count(),

@@ -34,6 +34,8 @@ pub struct Row {
     /// Why the verdict is not OK.
     #[serde(skip)]
     pub reasons: Vec<String>,
+    /// Whether it enters the figures: its verdict counts, and so do all runs of its round.
+    pub counts: bool,
     pub model: String,
     pub connections: Option<u64>,
     pub seed: Option<u64>,

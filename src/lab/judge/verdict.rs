@@ -71,7 +71,7 @@ pub fn judge(run: &RunData, rules: &Rules) -> (Verdict, Vec<String>) {
 }
 
 /// Why a record does not measure what was asked.
-fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
+pub fn useless(record: &RunRecord, rules: &Rules) -> Option<String> {
     let is_good = |status: &str| status.starts_with('2');
     let (mut good, mut odd) = (0, 0);
     for (status, n) in &record.statuses {

@@ -4,9 +4,11 @@ mod judgement;
 mod opening;
 
 pub use self::judgement::change;
-use super::text::{TAIL, brackets, capital, load_line, number, percent, place};
+use super::text::{TAIL, brackets, capital, list, load_line, number, percent, place};
+use crate::lab::judge::length::{EXCEEDANCES, RELAXATIONS};
 use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
+use crate::lab::report::view::voids;
 use crate::lab::spec::Metric;
 
 /// With more scenes, the answer has no values of each.
@@ -124,6 +126,8 @@ fn left_out(analysis: &Analysis) -> Vec<String> {
         .into_iter()
         .chain(empty(analysis))
         .chain(marked.into_iter().filter_map(sentence))
+        .chain(voids::sentences(analysis))
+        .chain(short(analysis))
         .collect()
 }
 
@@ -141,6 +145,26 @@ fn empty(analysis: &Analysis) -> Vec<String> {
             .then(|| format!("{place}: none of {made} runs counts; reason of the first: {}.", why.why()))
     };
     analysis.scenes.iter().filter_map(one).take(MOST_EMPTY).collect()
+}
+
+/// Loads whose runs are shorter than percentiles need.
+fn short(analysis: &Analysis) -> Option<String> {
+    let scene = |scene: &Scene| {
+        let calm = scene.group.levels.fault.is_none() && !scene.random_faults;
+        let lengths =
+            scene.results.iter().filter_map(|result| result.length.filter(|length| !length.enough()));
+        let least = lengths.min_by(|a, b| a.beyond_p99.total_cmp(&b.beyond_p99)).filter(|_| calm)?;
+        let relaxations =
+            least.relaxations.map_or(String::new(), |times| format!(", {times:.0} relaxation times"));
+        Some(format!("{} ({:.0} requests beyond p99{relaxations})", place(scene), least.beyond_p99))
+    };
+    let all: Vec<String> = analysis.scenes.iter().filter_map(scene).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "Too short for a p99 that another experiment would find again: {}; {EXCEEDANCES} requests and {RELAXATIONS} times are needed.",
+            list(&all)
+        )
+    })
 }
 
 fn skipped(analysis: &Analysis) -> Vec<String> {

@@ -19,9 +19,10 @@ pub const SCHEMA: u32 = 3;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunData {
     pub schema: u32,
-    /// From 1; 0 is the trial run that measures the capacity.
+    /// From 1; 0 is a trial run, which measures the capacity. Those after the planned ones repeat rounds in which a run is
+    /// void.
     pub round: u32,
-    /// Position among all runs, from 1.
+    /// Position among all runs, or among the trial runs, from 1.
     pub order: u32,
     /// [`crate::lab::spec::plan::Cell::id`]
     pub cell: String,
@@ -255,6 +256,12 @@ pub struct Environment {
     /// The commands of server and load generator for each `CELL / LOAD`.
     #[serde(default)]
     pub commands: BTreeMap<String, Vec<String>>,
+    /// The processors of server and load generator.
+    #[serde(default)]
+    pub cpus: String,
+    /// A hash of the experiment's file.
+    #[serde(default)]
+    pub spec: String,
     /// By purpose.
     #[serde(default)]
     pub seeds: BTreeMap<String, u64>,

@@ -136,11 +136,23 @@ pub fn is_results(directory: &Path) -> bool {
     directory.join(SPEC).is_file()
 }
 
+/// Whether `directory` is a copy made by `lab keep`: it has no runs but the compressed ones. Fails if it has no results.
+pub fn is_kept(directory: &Path) -> Result<bool> {
+    load(directory)?;
+    Ok(!directory.join(RUNS).exists())
+}
+
 /// Reads a results folder.
 pub fn load(directory: &Path) -> Result<Data> {
     if !is_results(directory) {
         return Err(Error::Failed(format!(
             "{} is not a results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
+            directory.display()
+        )));
+    }
+    if ![RUNS, KEPT_RUNS].iter().any(|name| directory.join(name).is_file()) {
+        return Err(Error::Failed(format!(
+            "{} was kept without data: it has neither {RUNS} nor {KEPT_RUNS}, so its report cannot be redrawn",
             directory.display()
         )));
     }
@@ -183,6 +195,11 @@ pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> 
     file.finish().map(drop).map_err(failed)
 }
 
+/// What there is one run of: trial runs are told apart by their order.
+fn place(run: &RunData) -> (u32, u32, &str, &str) {
+    (run.round, if run.round == 0 { run.order } else { 0 }, &run.cell, &run.load)
+}
+
 /// A repeated run counts as it was the last time.
 fn load_runs(path: &Path) -> Result<Vec<RunData>> {
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
@@ -198,7 +215,7 @@ fn load_runs(path: &Path) -> Result<Vec<RunData>> {
         match serde_json::from_str(&line) {
             Ok(run) => {
                 let run: RunData = run;
-                runs.retain(|earlier| (earlier.round, earlier.order) != (run.round, run.order));
+                runs.retain(|earlier| place(earlier) != place(&run));
                 runs.push(run);
             }
             Err(_) if !line.ends_with('\n') => break,
@@ -233,7 +250,7 @@ mod tests {
         assert!(error.ends_with("runs.jsonl is being written by another lab"), "{error}");
         drop(results);
         let mut results = Results::reopen(&directory, &environment).unwrap();
-        let again = RunData { order: 1, round: 1, load: "again".into(), ..RunData::default() };
+        let again = RunData { order: 1, round: 1, started: "again".into(), ..RunData::default() };
         results.append(&again).unwrap();
         assert_eq!(load_runs(&directory.join(RUNS)).unwrap(), [again]);
         let error = Results::create_at(&directory, "", &environment).unwrap_err().to_string();

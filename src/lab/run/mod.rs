@@ -35,7 +35,7 @@ use crate::lab::report;
 use crate::lab::results::store::{self, Data, Results};
 use crate::lab::spec::catalogue::{self, Experiment, Found};
 use crate::lab::spec::{Spec, plan};
-use crate::lab::terminal::print_line;
+use crate::lab::terminal::{minutes, print_line};
 
 /// Common to all experiments of a command.
 #[derive(Debug)]
@@ -99,6 +99,7 @@ pub fn check(wanted: &Check) -> Result<()> {
         Experiment::One(spec) => vec![(found, *spec)],
         Experiment::Suite(suite) => suite.members()?,
     };
+    let is_suite = members.len() > 1;
     let programs = Programs::find(wanted.scope.programs.as_deref(), true)?;
     let label = settings::label(None)?;
     let as_run = Run {
@@ -106,14 +107,13 @@ pub fn check(wanted: &Check) -> Result<()> {
         scope: wanted.scope.clone(),
         label: None,
         resume: None,
-        repeat_void: false,
         force: false,
         allow_debug: true,
         no_probes: false,
     };
     let session =
         Session { wanted: &as_run, interrupt: &interrupt, programs, label, started: settings::now() };
-    let mut refused = 0;
+    let (mut refused, mut seconds) = (0, 0.0);
     for (found, spec) in members {
         let (spec, _) = settings::adjusted(spec, &found, &wanted.scope)?;
         let runner = session.runner(&spec)?;
@@ -123,6 +123,11 @@ pub fn check(wanted: &Check) -> Result<()> {
             print_line(format_args!("  {finding}"))?;
         }
         refused += findings.iter().filter(|finding| finding.refuses()).count();
+        seconds += plan::seconds(&spec);
+    }
+    if is_suite {
+        print_line(format_args!("together about {}", minutes(seconds)))?;
+        suite::within(seconds, wanted.scope.max_time)?;
     }
     if refused > 0 {
         return Err(Error::Failed(format!("{refused} findings refuse the experiment (marked refused)")));
@@ -142,7 +147,7 @@ impl<'a> Session<'a> {
     }
 
     fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
-        check::findings(spec, runner, target, self.wanted.scope.max_time)
+        check::findings(spec, runner, target, &self.wanted.scope)
     }
 
     /// Estimated seconds of an experiment with the changes of the command line.
@@ -194,9 +199,7 @@ fn judged(directory: &Path) -> Result<(Data, Analysis)> {
 }
 
 fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()>) -> Result<()> {
-    let measured = data.runs.iter().filter(|run| run.round > 0);
-    let count = measured.clone().count();
-    let whole = measured.filter(|run| run.void.is_none() && run.skipped.is_none()).count();
+    let count = data.runs.iter().filter(|run| run.round > 0).count();
     let written = if count > 0 { publish(directory, data, analysis) } else { Ok(()) };
     match ended {
         Err(Error::Interrupted(_)) => Err(Error::Interrupted(format!(
@@ -205,7 +208,7 @@ fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()
         ))),
         // The cause, such as a full disk, matters more than the missing report.
         Err(error) => Err(error),
-        Ok(()) => written.and_then(|()| passed(directory, data, analysis, whole)),
+        Ok(()) => written.and_then(|()| passed(directory, data, analysis)),
     }
 }
 
@@ -215,10 +218,10 @@ fn publish(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     print_line(report.page.display())
 }
 
-fn passed(directory: &Path, data: &Data, analysis: &Analysis, whole: usize) -> Result<()> {
-    if whole == 0 {
+fn passed(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
+    if !analysis.rows.iter().any(|row| row.counts) {
         let page = directory.join(report::PAGE);
-        return Err(Error::Failed(format!("no run succeeded; {} says why", page.display())));
+        return Err(Error::Failed(format!("no run counts; {} says why", page.display())));
     }
     match data.spec.soak.as_ref().map_or(Vec::new(), |_| judge::soak::failed(analysis)).as_slice() {
         [] => Ok(()),

@@ -17,9 +17,12 @@ pub struct Scope {
     /// strategy that the experiment lacks is added
     #[arg(long, value_name = "FACTOR=VALUE", value_parser = level)]
     pub only: Vec<(String, String)>,
-    /// Refuse an experiment that takes longer than this many minutes
+    /// Refuse an experiment or a suite that takes longer than this many minutes, repeated rounds aside
     #[arg(long, value_name = "MINUTES", value_parser = positive)]
     pub max_time: Option<f64>,
+    /// Permit runs that are too short or too few for a judgement; the report says so
+    #[arg(long)]
+    pub allow_short: bool,
     /// Write results to DIR/NAME/TIME-LABEL
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
@@ -52,9 +55,6 @@ pub struct Run {
     /// Make the missing runs of a results folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["rounds", "duration_s", "only", "label"])]
     pub resume: Option<PathBuf>,
-    /// With --resume: repeat runs that failed
-    #[arg(long, requires = "resume")]
-    pub repeat_void: bool,
     /// With --resume: continue on another machine or with other programs
     #[arg(long, requires = "resume")]
     pub force: bool,

@@ -6,13 +6,12 @@ use std::path::Path;
 use super::{Ended, Session, check, rounds, settings};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::environment_diff;
-use crate::lab::results::data::RunData;
 use crate::lab::results::store::{self, Results};
 use crate::lab::spec::catalogue::Found;
+use crate::measure::machine::fingerprint;
 
 impl Session<'_> {
-    /// Makes the missing runs of an experiment; void ones are repeated on request. `found` is the named
-    /// experiment, if any.
+    /// Makes the missing runs of an experiment, in repeated rounds too. `found` is the named experiment, if any.
     pub fn resume(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
         let data = store::load(directory)?;
         let path = directory.join(store::SPEC);
@@ -22,6 +21,14 @@ impl Session<'_> {
                 "{} differs from the experiment in {}; resume without naming it",
                 found.origin,
                 directory.display()
+            )));
+        }
+        let began = &data.environment;
+        if !began.spec.is_empty() && began.spec != fingerprint(text.as_bytes()) {
+            return Err(Error::Failed(format!(
+                "{} was edited after its runs had begun, and they would no longer be those of one experiment; restore it, or \
+                 run the edited file as a new experiment",
+                path.display()
             )));
         }
         let runner = self.runner(&data.spec)?;
@@ -35,13 +42,11 @@ impl Session<'_> {
             )));
         }
         check::refuse(&self.findings(&data.spec, &runner, directory)?)?;
-        let keep = |run: &RunData| run.round == 0 || !(self.wanted.repeat_void && run.void.is_some());
-        let made: Vec<RunData> = data.runs.into_iter().filter(keep).collect();
         let mut environment = data.environment;
         let forced = if others.is_empty() { "" } else { ", forced" };
         environment.resumed.push(format!("{}{forced}", self.started));
         let mut results = Results::reopen(directory, &environment)?;
-        let how = rounds::make(&data.spec, &runner, &mut results, &made, self.wanted.allow_debug);
+        let how = rounds::make(&data.spec, &runner, &mut results, &data.runs, self.wanted.allow_debug);
         Ok(Ended { directory: results.directory, how })
     }
 }

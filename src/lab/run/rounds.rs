@@ -7,15 +7,33 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::programs::BUILD;
 use super::runner::{RunRequest, Runner};
 use crate::lab::error::{Error, Result};
-use crate::lab::judge::rows;
+use crate::lab::judge::capacity::Capacity;
+use crate::lab::judge::rounds::Rounds;
+use crate::lab::judge::rows::{self, Row};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Results;
 use crate::lab::spec::Spec;
+use crate::lab::spec::blocks::{self, Block};
 use crate::lab::spec::plan::{self, Cell, Planned};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 
-/// Makes the runs that are not in `made`.
+/// The runs of an experiment under way.
+struct Making<'a> {
+    spec: &'a Spec,
+    runner: &'a Runner<'a>,
+    results: &'a mut Results,
+    allow_debug: bool,
+    cells: Vec<Cell>,
+    /// All runs so far but the trials.
+    rows: Vec<Row>,
+    /// In requests per second.
+    capacities: Vec<(Cell, f64)>,
+    progress: ProgressBar,
+    widths: [usize; 2],
+}
+
+/// Makes the runs that are not in `made`, and repeats rounds that are not complete.
 pub fn make(
     spec: &Spec,
     runner: &Runner,
@@ -24,62 +42,130 @@ pub fn make(
     allow_debug: bool,
 ) -> Result<()> {
     let cells = plan::cells(spec);
-    let is_made = |planned: &Planned| made.iter().any(|run| run.round > 0 && run.order == planned.order);
-    let missing: Vec<Planned> = plan::runs(spec).into_iter().filter(|planned| !is_made(planned)).collect();
-    let progress = progress(missing.len() as u64);
-    let say = |line: String| if progress.is_hidden() { remark(line) } else { progress.println(line) };
-    say(format!(
-        "{} runs, about {}; results in {}",
-        missing.len(),
-        minutes(missing.len() as f64 * plan::run_seconds(spec)),
-        results.directory.display()
-    ));
-    let longest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
+    let of_cell = |run: &RunData| {
+        let cell = cells.iter().find(|cell| cell.id == run.cell)?;
+        (run.round > 0).then(|| rows::row(run, cell, &spec.rules))
+    };
+    let rows: Vec<Row> = made.iter().filter_map(of_cell).collect();
     let widths = [
-        longest(&mut cells.iter().map(|cell| cell.id.len())),
-        longest(&mut spec.load.iter().map(|load| load.name.len())),
+        cells.iter().map(|cell| cell.id.len()).max().unwrap_or(0),
+        spec.load.iter().map(|load| load.name.len()).max().unwrap_or(0),
     ];
-    let mut capacities = Vec::new();
-    for trial in if missing.is_empty() { Vec::new() } else { plan::trials(spec) } {
-        let rate = capacity(&trial, runner, results, made, allow_debug)?;
-        capacities.push((trial, rate));
+    let (progress, capacities) = (progress(), Vec::new());
+    let mut making = Making { spec, runner, results, allow_debug, cells, rows, capacities, progress, widths };
+    let planned = making.missing(plan::runs(spec));
+    making.announce(&planned);
+    if !planned.is_empty() || !making.repeats().is_empty() {
+        making.trials(made)?;
     }
-    for planned in missing {
-        let (cell, load) = (&cells[planned.cell], &spec.load[planned.load]);
-        let (round, order) = (planned.round, planned.order);
-        let capacity =
-            capacities.iter().find(|(trial, _)| plan::same_work(trial, cell)).map(|(_, rate)| *rate);
-        let run =
-            runner.run(&RunRequest { round, order, cell, load, capacity, results: &results.directory })?;
-        results.append(&run)?;
-        refuse_debug(&run, allow_debug)?;
-        say(line(&run, cell, spec, widths));
-        progress.inc(1);
+    making.runs(planned)?;
+    // As long as a round is missing: one more of what it lacks.
+    loop {
+        let again = making.repeats();
+        if again.is_empty() {
+            break;
+        }
+        making.runs(again)?;
     }
-    progress.finish_and_clear();
+    making.progress.finish_and_clear();
     Ok(())
 }
 
-/// The capacity of a cell in requests per second, from its trial run, made now if it is missing.
-fn capacity(
-    cell: &Cell,
-    runner: &Runner,
-    results: &mut Results,
-    made: &[RunData],
-    allow_debug: bool,
-) -> Result<f64> {
-    let rate = |run: &RunData| run.record.as_ref().map_or(0.0, |record| record.rate);
-    if let Some(trial) = made.iter().find(|run| run.round == 0 && run.cell == cell.id) {
-        return Ok(rate(trial));
+impl Making<'_> {
+    fn say(&self, line: String) {
+        if self.progress.is_hidden() { remark(line) } else { self.progress.println(line) }
     }
-    let trial = runner.trial(cell, &results.directory)?;
-    results.append(&trial)?;
-    refuse_debug(&trial, allow_debug)?;
-    Ok(rate(&trial))
+
+    fn announce(&self, planned: &[Planned]) {
+        let seconds =
+            |run: &Planned| plan::run_seconds(self.spec, &self.cells[run.cell], &self.spec.load[run.load]);
+        let time = minutes(planned.iter().map(seconds).sum());
+        let (count, directory) = (planned.len(), self.results.directory.display());
+        self.say(format!("{count} runs, about {time}; results in {directory}"));
+    }
+
+    fn missing(&self, planned: Vec<Planned>) -> Vec<Planned> {
+        let is_made = |run: &Planned| {
+            let (cell, load) = (&self.cells[run.cell].id, &self.spec.load[run.load].name);
+            self.rows.iter().any(|row| row.round == run.round && row.cell == *cell && row.load == *load)
+        };
+        planned.into_iter().filter(|run| !is_made(run)).collect()
+    }
+
+    /// The runs that complete the last repeated round, or else those of the next one; none if no round lacks or no more
+    /// may be made.
+    fn repeats(&self) -> Vec<Planned> {
+        let blocks = blocks::all(self.spec);
+        let last = self.rows.iter().map(|row| row.round).max().unwrap_or(0).max(self.spec.rounds);
+        let before = self.rows.iter().map(|row| row.order).max().unwrap_or(0).max(plan::count(self.spec));
+        let lacking = |until: u32| -> Vec<&Block> {
+            let lacks = |block: &&Block| {
+                let within = |row: &&Row| row.round < until && self.holds(block, row);
+                Rounds::of(&self.rows.iter().filter(within).collect::<Vec<_>>(), self.spec).lacking(self.spec)
+            };
+            blocks.iter().filter(lacks).collect()
+        };
+        let round = |round: u32| self.missing(blocks::repeated(self.spec, round, &lacking(round), before));
+        let unfinished = if last > self.spec.rounds { round(last) } else { Vec::new() };
+        if unfinished.is_empty() { round(last + 1) } else { unfinished }
+    }
+
+    fn holds(&self, block: &Block, row: &Row) -> bool {
+        row.load == self.spec.load[block.load].name
+            && block.cells.iter().any(|cell| self.cells[*cell].id == row.cell)
+    }
+
+    fn runs(&mut self, planned: Vec<Planned>) -> Result<()> {
+        self.progress.inc_length(planned.len() as u64);
+        if let Some(first) = planned.first().filter(|run| run.round > self.spec.rounds) {
+            self.say(format!(
+                "round {}: repeats rounds in which a run is void, {} runs",
+                first.round,
+                planned.len()
+            ));
+        }
+        for Planned { round, order, cell, load } in planned {
+            let (cell, load) = (&self.cells[cell], &self.spec.load[load]);
+            let known = self.capacities.iter().find(|(trial, _)| plan::same_work(trial, cell));
+            let (capacity, results) = (known.map(|(_, rate)| *rate), self.results.directory.as_path());
+            let run = self.runner.run(&RunRequest { round, order, cell, load, capacity, results })?;
+            self.results.append(&run)?;
+            refuse_debug(&run, self.allow_debug)?;
+            let row = rows::row(&run, cell, &self.spec.rules);
+            self.say(line(&run, &row, self.widths));
+            self.rows.push(row);
+            self.progress.inc(1);
+        }
+        Ok(())
+    }
+
+    /// Makes the missing trial runs, one of each cell in turn, and sets the capacities to their medians.
+    fn trials(&mut self, made: &[RunData]) -> Result<()> {
+        let trials = plan::trials(self.spec);
+        let mut runs: Vec<RunData> = made.iter().filter(|run| run.round == 0).cloned().collect();
+        let mut order = runs.iter().map(|run| run.order).max().unwrap_or(0);
+        for turn in 0..plan::TRIALS {
+            for cell in &trials {
+                if runs.iter().filter(|run| run.cell == cell.id).count() > turn {
+                    continue;
+                }
+                order += 1;
+                let run = self.runner.trial(cell, order, &self.results.directory)?;
+                self.results.append(&run)?;
+                refuse_debug(&run, self.allow_debug)?;
+                runs.push(run);
+            }
+        }
+        for cell in trials {
+            let Some(capacity) = Capacity::of(&cell.id, &runs) else { continue };
+            self.say(format!("trial runs: {capacity}"));
+            self.capacities.push((cell, capacity.median));
+        }
+        Ok(())
+    }
 }
 
-fn line(run: &RunData, cell: &Cell, spec: &Spec, [cells, loads]: [usize; 2]) -> String {
-    let row = rows::row(run, cell, &spec.rules);
+fn line(run: &RunData, row: &Row, [cells, loads]: [usize; 2]) -> String {
     let figures = match (row.rate_per_s, row.response_p99_us, &run.void) {
         (Some(rate), Some(p99), None) => format!("{rate:7.0}/s  p99 {:8.2} ms  ", p99 / 1e3),
         _ => String::new(),
@@ -104,13 +190,13 @@ fn refuse_debug(run: &RunData, allow_debug: bool) -> Result<()> {
     Ok(())
 }
 
-fn progress(runs: u64) -> ProgressBar {
+fn progress() -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(Some(runs), target);
+    let bar = ProgressBar::with_draw_target(Some(0), target);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -25,7 +25,10 @@ pub fn adjusted(mut spec: Spec, found: &Found, wanted: &Scope) -> Result<(Spec, 
         return Ok((spec, found.text.clone()));
     }
     spec.rounds = wanted.rounds.unwrap_or(spec.rounds);
-    spec.duration_s = wanted.duration_s.unwrap_or(spec.duration_s);
+    if let Some(duration_s) = wanted.duration_s {
+        spec.duration_s = duration_s;
+        spec.load.iter_mut().for_each(|load| load.duration_s = None);
+    }
     spec.narrow(&wanted.only)?;
     let body = toml::to_string(&spec).map_err(|e| Error::Failed(format!("{}: {e}", found.origin)))?;
     let text = format!("# {} with changes from the command line\n{body}", found.origin);
@@ -59,6 +62,8 @@ pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runne
         programs,
         peers: runner.peers(),
         commands: commands(spec, runner),
+        cpus: runner.cpus(),
+        spec: fingerprint(text.as_bytes()),
         seeds: ["order", "load"].map(|what| (what.to_owned(), spec.seed)).into(),
         machine,
         resumed: Vec::new(),

@@ -31,7 +31,7 @@ pub fn is_suite(directory: &Path) -> bool {
 
 /// Runs all members and writes the report. The others run even if a member fails.
 pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
-    total(session, &suite.members()?)?;
+    within(total(session, &suite.members()?)?, session.wanted.scope.max_time)?;
     let parent = session.wanted.scope.results.join(&found.name);
     fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
     let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
@@ -92,6 +92,17 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
         Some(text) => Err(Error::Interrupted(text)),
         None if failed.is_empty() => Ok(()),
         None => Err(Error::Failed(format!("failed (see above): {}", failed.join(", ")))),
+    }
+}
+
+/// Refuses what takes too long.
+pub fn within(seconds: f64, max_minutes: Option<f64>) -> Result<()> {
+    match max_minutes.filter(|most| seconds > most * 60.0) {
+        None => Ok(()),
+        Some(most) => Err(Error::Failed(format!(
+            "the suite takes about {}, and --max-time is {most} min; run members by their names, or fewer --rounds",
+            minutes(seconds)
+        ))),
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Load {
     pub arrivals: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_alive: bool,
+    /// Measured seconds of a run, instead of those of the experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
     /// Measured requests after which the run ends, instead of after `duration_s`.
     pub requests: Option<u64>,
     /// As for `loadgen --think`.

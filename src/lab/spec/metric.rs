@@ -95,6 +95,18 @@ impl Metric {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }
 
+    /// Which quantile of the response times it is, if it is one.
+    pub fn quantile(self) -> Option<f64> {
+        match self {
+            Self::ResponseP50Ms => Some(0.5),
+            Self::ResponseP60Ms => Some(0.6),
+            Self::ResponseP95Ms => Some(0.95),
+            Self::ResponseP99Ms => Some(0.99),
+            Self::ResponseP999Ms => Some(0.999),
+            _ => None,
+        }
+    }
+
     /// Whether a load generator that is the limit decides it: in a closed loop the rate times the response time is the
     /// number of connections.
     pub fn is_of_the_loop(self) -> bool {

@@ -2,7 +2,9 @@
 //!
 //! Parses and checks; it does not know how a run is made. Errors name the file, the line and the key.
 
+pub mod blocks;
 pub mod catalogue;
+mod cpus;
 mod expect;
 mod factors;
 pub mod handlers;
@@ -23,6 +25,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::cpus::Cpus;
 pub use self::expect::{Band, Expect};
 pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, REST_MS, Sources, Sysctl};
 pub use self::load::Load;
@@ -74,6 +77,12 @@ pub struct Spec {
     /// [`Metric::least_effect`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least_effect: Option<f64>,
+    /// Gives estimates only: fewer rounds than a judgement needs are allowed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimate: bool,
+    /// Which processors server and load generator use.
+    #[serde(default, skip_serializing_if = "Cpus::are_shared")]
+    pub cpus: Cpus,
     /// Put before the command of the server, split as by a shell: `taskset -c 0`.
     pub server_prefix: Option<String>,
     /// Put before the command of the load generator.
@@ -162,12 +171,17 @@ impl Spec {
             .collect()
     }
 
-    /// Measured seconds of a run with this fault.
-    pub fn measured_s(&self, fault: Option<Fault>) -> f64 {
+    /// Measured seconds of a run under this load with this fault.
+    pub fn measured_s(&self, load: &Load, fault: Option<Fault>) -> f64 {
         match (fault, self.after_fault_s) {
             (Some(fault), Some(after_s)) => fault.over_ms() as f64 / 1e3 + after_s,
-            _ => self.duration_s,
+            _ => load.duration_s.unwrap_or(self.duration_s),
         }
+    }
+
+    /// Rounds that may repeat those in which a run is void.
+    pub fn extra_rounds(&self) -> u32 {
+        self.rounds / 2
     }
 
     pub fn read(path: &Path) -> Result<Self> {

@@ -129,7 +129,11 @@ fn can(peer: &str, levels: &Levels) -> bool {
     survives && peers::can(peer, &levels.respond)
 }
 
-/// The cells whose capacity a trial run measures: the baseline for each number of workers and each kind of work. None
+/// Trial runs of a cell whose capacity is measured.
+pub const TRIALS: usize = 5;
+const LONGEST_TRIAL_S: f64 = 0.5;
+
+/// The cells whose capacity trial runs measure: the baseline for each number of workers and each kind of work. None
 /// unless a load refers to the capacity.
 pub fn trials(spec: &Spec) -> Vec<Cell> {
     let mut trials: Vec<Cell> = Vec::new();
@@ -176,24 +180,35 @@ pub fn runs(spec: &Spec) -> Vec<Planned> {
     runs
 }
 
+/// Runs of an experiment, without trial runs and repeated rounds.
+pub fn count(spec: &Spec) -> u32 {
+    (cells(spec).len() * spec.load.len()) as u32 * spec.rounds
+}
+
 /// Estimated seconds that starting and stopping server and load generator add to a run.
 const AROUND_S: f64 = 0.25;
 
 /// Estimated seconds for a connection of a sequence.
 const CONNECTION_S: f64 = 0.0025;
 
-/// Estimated seconds for one run, averaged over the faults. A run that ends after a number of requests is assumed to last
-/// as long as the others.
-pub fn run_seconds(spec: &Spec) -> f64 {
+/// Estimated seconds of a run. One that ends after a number of requests is assumed to last as long as the others.
+pub fn run_seconds(spec: &Spec, cell: &Cell, load: &Load) -> f64 {
     let sequence_s = spec.sequence.map_or(0.0, |sequence| f64::from(sequence.connections) * CONNECTION_S);
-    let faults = &spec.factors.fault;
-    let measured_s = faults.iter().map(|fault| spec.measured_s(*fault)).sum::<f64>() / faults.len() as f64;
-    spec.warmup_s + sequence_s + measured_s + AROUND_S
+    spec.warmup_s + sequence_s + spec.measured_s(load, cell.levels.fault) + AROUND_S
 }
 
-/// Estimated seconds for the experiment.
+/// Measured seconds of a trial run.
+pub fn trial_s(spec: &Spec) -> f64 {
+    spec.duration_s.min(LONGEST_TRIAL_S)
+}
+
+/// Estimated seconds for the experiment, without repeated rounds.
 pub fn seconds(spec: &Spec) -> f64 {
-    (runs(spec).len() + trials(spec).len()) as f64 * run_seconds(spec)
+    let cells = cells(spec);
+    let round = |load: &Load| cells.iter().map(|cell| run_seconds(spec, cell, load)).sum::<f64>();
+    let trial_s = spec.warmup_s + trial_s(spec) + AROUND_S;
+    f64::from(spec.rounds) * spec.load.iter().map(round).sum::<f64>()
+        + (trials(spec).len() * TRIALS) as f64 * trial_s
 }
 
 #[cfg(test)]

@@ -1,6 +1,13 @@
 //! Values that make an experiment invalid, and their position in the file.
 
-use super::{Expect, Factors, Fault, FaultKind, Load, Metric, Soak, Spec, handlers, peers};
+use super::{Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, handlers, peers};
+
+/// As on the command line: an experiment is planned in memory.
+const MOST_ROUNDS: u32 = 10_000;
+const MOST_WORKERS: usize = 10_000;
+const MOST_SLOW_CLIENTS: u32 = 10_000;
+/// A body is made in memory.
+const MOST_BODY_BYTES: usize = 1 << 30;
 
 #[derive(Debug)]
 pub struct Problem {
@@ -63,8 +70,10 @@ pub fn first(spec: &Spec) -> Option<Problem> {
 
 fn times(spec: &Spec) -> Option<Problem> {
     let odd = |seconds: f64, least: f64| !(least..=3600.0).contains(&seconds);
-    if spec.rounds == 0 {
-        return Some(Problem::at("rounds", "at least 1 round is needed"));
+    match spec.rounds {
+        0 => return Some(Problem::at("rounds", "at least 1 round is needed")),
+        1..=MOST_ROUNDS => {}
+        _ => return Some(Problem::at("rounds", format!("at most {MOST_ROUNDS} rounds are possible"))),
     }
     for (key, seconds, least) in [
         ("duration_s", spec.duration_s, 0.1),
@@ -100,6 +109,15 @@ fn factors(spec: &Spec) -> Option<Problem> {
     }
     if factors.workers.contains(&0) {
         return Some(Problem::at("workers", "at least 1 worker is needed"));
+    }
+    if let Some(many) = factors.workers.iter().find(|workers| **workers > MOST_WORKERS) {
+        return Some(Problem::at("workers", format!("{many} is more than {MOST_WORKERS} workers")));
+    }
+    if spec.cpus == Cpus::Apart && factors.pin.contains(&Some(Pin::Split)) {
+        return Some(Problem::at(
+            "pin",
+            "`split` is what `cpus = \"apart\"` does to every run; use one of them",
+        ));
     }
     if factors.backlog.contains(&Some(0)) {
         return Some(Problem::at("backlog", "must be at least 1"));
@@ -175,9 +193,12 @@ fn peers(spec: &Spec) -> Option<Problem> {
 fn faults(spec: &Spec) -> Option<Problem> {
     let faults = || spec.factors.fault.iter().flatten();
     let last = |fault: &Fault| (fault.over_ms() - fault.lasts_ms) as f64 / 1e3;
-    if let Some(late) = faults().find(|fault| last(fault) >= spec.measured_s(Some(**fault))) {
-        let why = format!("`{late}` is after the end of the measured {} s", spec.duration_s);
-        return Some(Problem::at("fault", why));
+    for load in &spec.load {
+        let measured_s = |fault: &Fault| spec.measured_s(load, Some(*fault));
+        if let Some(late) = faults().find(|fault| last(fault) >= measured_s(fault)) {
+            let why = format!("`{late}` is after the end of the measured {} s", measured_s(late));
+            return Some(Problem::at("fault", why));
+        }
     }
     let workers = spec.factors.workers.iter().copied().min().unwrap_or(1);
     if let Some((fault, why)) = faults().find_map(|fault| Some((fault, fault.too_often(workers)?))) {
@@ -221,6 +242,8 @@ fn soak(spec: &Spec) -> Option<Problem> {
     let kinds = Soak::KINDS.map(FaultKind::name).join(", ");
     let problem = if let Some(kind) = soak.faults.iter().find(|kind| !Soak::KINDS.contains(kind)) {
         Problem::at("faults", format!("`{}` cannot come at random; use {kinds}", kind.name()))
+    } else if soak.slow_clients > MOST_SLOW_CLIENTS {
+        Problem::at("slow_clients", format!("at most {MOST_SLOW_CLIENTS} are possible"))
     } else if !(0.5..=3600.0).contains(&soak.every_s) {
         Problem::at("every_s", format!("{} is not within 0.5 to 3600 seconds", soak.every_s))
     } else if spec.factors.fault.iter().any(Option::is_some) {
@@ -264,8 +287,23 @@ fn load(load: &Load, table: &str) -> Option<Problem> {
             beside && load.requests.is_some(),
             "not available beside a load: it runs as long as that load",
         ),
+        (
+            "duration_s",
+            beside && load.duration_s.is_some(),
+            "not available beside a load: it runs as long as that load",
+        ),
+        (
+            "duration_s",
+            load.duration_s.is_some_and(|s| !(0.1..=3600.0).contains(&s)),
+            "not within 0.1 to 3600 seconds",
+        ),
+        ("body_bytes", load.body_bytes.is_some_and(|bytes| bytes > MOST_BODY_BYTES), "at most 1 GiB"),
         ("closed", load.closed == Some(0), "must be at least 1"),
-        ("open", load.open.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())), "the rate must be above 0"),
+        (
+            "open",
+            load.open.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)),
+            "the rate must be above 0, and at most 1000000",
+        ),
         (
             "open_of_capacity",
             load.open_of_capacity.is_some_and(|share| !(0.01..=2.0).contains(&share)),
@@ -281,8 +319,8 @@ fn load(load: &Load, table: &str) -> Option<Problem> {
         ("think", load.think.is_some() && load.closed.is_none(), "only available in a closed loop"),
         (
             "path",
-            load.path.as_ref().is_some_and(|path| path.chars().any(|c| c.is_whitespace() || c.is_control())),
-            "must not contain spaces",
+            load.path.as_ref().is_some_and(|path| !path.chars().all(|c| c.is_ascii_graphic())),
+            "must not contain spaces, control or non-ASCII characters; percent-encode them, as in %20",
         ),
     ];
     checks.into_iter().find(|(_, wrong, _)| *wrong).map(|(key, _, why)| Problem::at(key, why))

@@ -30,6 +30,16 @@ fn values_that_make_no_experiment_are_named_with_their_line() {
     for (from, to, expected) in [
         ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
         ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
+        ("rounds = 4", "rounds = 4294967295", "x.toml:5: rounds: at most 10000 rounds"),
+        ("workers = [4]", "workers = [4000000000]", "x.toml:15: workers: 4000000000 is more than 10000"),
+        ("closed = 16", "open = 1e12", "x.toml:20: open: the rate must be above 0, and at most 1000000"),
+        ("closed = 16", "closed = 16\nduration_s = 0.0", "x.toml:21: duration_s: not within 0.1 to 3600"),
+        ("closed = 16", "closed = 16\npath = \"/é\"", "x.toml:21: path: must not contain"),
+        (
+            "rounds = 4",
+            "rounds = 4\ncpus = \"own\"",
+            "x.toml:6: unknown variant `own`, expected `shared` or `apart`",
+        ),
         ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
         ("workers = [4]", "workers = [0]", "x.toml:15: workers: at least 1 worker"),
         ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),

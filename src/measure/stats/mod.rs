@@ -6,6 +6,7 @@
 mod balance;
 mod blocks;
 mod middle;
+mod rates;
 mod samples;
 mod shares;
 mod tails;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use balance::Balance;
 pub use blocks::{Block, least_p, shift, shift_p};
 pub use middle::{median, median_interval};
+pub use rates::equal_rates_p;
 pub use samples::{rank_sum_p, shift_between};
 pub use shares::{mean_with_interval, proportion, slope};
 pub use tails::chi_square_p;

@@ -15,12 +15,8 @@ pub struct Runs<'a>(BTreeMap<(&'a str, &'a str), Vec<&'a RunData>>);
 
 impl<'a> Runs<'a> {
     pub fn of(data: &'a Data, analysis: &Analysis) -> Self {
-        let counts: BTreeSet<(u32, u32)> = analysis
-            .rows
-            .iter()
-            .filter(|row| row.verdict.counts())
-            .map(|row| (row.round, row.order))
-            .collect();
+        let counts: BTreeSet<(u32, u32)> =
+            analysis.rows.iter().filter(|row| row.counts).map(|row| (row.round, row.order)).collect();
         let mut runs: BTreeMap<_, Vec<&RunData>> = BTreeMap::new();
         for run in data.runs.iter().filter(|run| counts.contains(&(run.round, run.order))) {
             runs.entry((run.cell.as_str(), run.load.as_str())).or_default().push(run);

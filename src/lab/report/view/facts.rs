@@ -1,5 +1,6 @@
 //! Method and environment, for the end of a report.
 
+use crate::lab::judge::capacity::Capacity;
 use crate::lab::judge::curves::BEYOND;
 use crate::lab::judge::{ALPHA, Analysis, ENOUGH_ROUNDS, jobs};
 use crate::lab::report::text::{list, number, percent};
@@ -16,13 +17,14 @@ pub fn method(data: &Data, analysis: &Analysis) -> Vec<String> {
     };
     let sentences = vec![
         format!(
-            "Every run has a fresh server and {} s of warm-up before {} of measured load. Each of {} rounds has every cell once, in an order shuffled by seed {}.",
+            "Every run has a fresh server and {} s of warm-up before {} of measured load. Each of {} rounds has every cell once, in an order shuffled by seed {}. A round counts whole: if a run is void, all runs of that round and load are left out and repeated, at most {} times; a strategy with more void runs is not judged.",
             spec.warmup_s,
             super::measured(spec),
             spec.rounds,
-            spec.seed
+            spec.seed,
+            spec.extra_rounds()
         ),
-        format!("The unit is the run, not the request: values are medians over runs, in brackets {range}."),
+        format!("The unit is the run, not the request: values are medians over runs, percentiles those of all runs together (merged histograms), in brackets {range}."),
         jobs::source(data),
         compared(data),
         judged(data, analysis),
@@ -128,11 +130,8 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
     facts.extend(environment.handler.as_ref().map(|handler| ("Handler".into(), handler.clone())));
     facts.extend(machine.governor.as_ref().map(|governor| ("Governor".into(), governor.clone())));
     facts.push(("Network".into(), "loopback, load generator on the same machine".into()));
-    let trials = data.runs.iter().filter(|run| run.round == 0);
-    facts.extend(trials.filter_map(|run| {
-        let rate = number(run.record.as_ref()?.rate, 0);
-        Some(("Trial run".into(), format!("{}: {rate} requests/s are 100 % of capacity", run.cell)))
-    }));
+    facts.extend((!environment.cpus.is_empty()).then(|| ("Processors".into(), environment.cpus.clone())));
+    facts.extend(Capacity::all(&data.runs).iter().map(|capacity| ("Capacity".into(), capacity.to_string())));
     facts.extend(environment.programs.iter().map(|(name, what)| (name.clone(), what.clone())));
     facts.extend(environment.peers.iter().map(|(name, what)| (name.clone(), what.clone())));
     facts.extend(noise(data));

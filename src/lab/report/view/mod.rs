@@ -5,6 +5,7 @@ mod facts;
 pub mod glance;
 pub mod losses;
 mod tables;
+pub mod voids;
 
 use serde::Serialize;
 
@@ -41,6 +42,8 @@ pub struct ReportPage {
     pub method: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub commands: Vec<(String, Vec<String>)>,
+    /// Void runs by strategy.
+    pub voids: Table,
     pub strip: Option<Drawn>,
     pub ledger: Table,
     pub files: Vec<&'static str>,
@@ -59,6 +62,8 @@ pub struct Section {
     pub order: Table,
     pub endurance: Table,
     pub costs: Table,
+    /// What void runs could change.
+    pub voids: Table,
     pub balance: Table,
     pub differences: Table,
 }
@@ -115,6 +120,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
         claims: claims::views(&analysis.claims, ""),
         contents: analysis.scenes.len() > FEW_SCENES,
         folded: analysis.scenes.len() > FEW_SCENES,
+        voids: voids::rates(analysis),
         strip: figures.ledger.clone(),
         sections: sections(analysis, figures),
         method: facts::method(data, analysis),
@@ -125,9 +131,10 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     }
 }
 
-/// Measured time of runs: `1.2 s`, or `2 to 7 s` if it depends on the fault.
+/// Measured time of runs: `1.2 s`, or `2 to 7 s` if it depends on load or fault.
 fn measured(spec: &Spec) -> String {
-    let mut times: Vec<f64> = spec.factors.fault.iter().map(|fault| spec.measured_s(*fault)).collect();
+    let of_load = |load| spec.factors.fault.iter().map(move |fault| spec.measured_s(load, *fault));
+    let mut times: Vec<f64> = spec.load.iter().flat_map(of_load).collect();
     times.sort_by(f64::total_cmp);
     match times.as_slice() {
         [first, .., last] if first < last => format!("{first} to {last} s"),
@@ -203,6 +210,7 @@ fn section(scene: &Scene, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
         order: tables::order(scene),
         endurance: tables::endurance(scene),
         costs: tables::costs(scene),
+        voids: voids::sensitivity(scene),
         balance: tables::balance(scene),
         differences: tables::differences(scene),
         ..Section::default()

@@ -31,7 +31,9 @@ pub fn costs(scene: &Scene) -> Table {
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
     head.extend(metrics.iter().copied().map(heading));
     let row = |result: &CellResult| {
-        let mut row = vec![format!("{}\n({} of {})", result.cell.name(), result.used, result.runs)];
+        let not_judged = if result.not_judged.is_some() { ": not judged" } else { "" };
+        let count = format!("{} of {}{not_judged}", result.used, result.runs);
+        let mut row = vec![format!("{}\n({count})", result.cell.name())];
         row.extend(metrics.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
         row
     };
@@ -113,7 +115,9 @@ pub fn ledger(rows: &[Row]) -> Table {
     let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
     let row = |row: &Row| {
         let kinds = row.error_kinds.iter().map(|(kind, n)| format!("{kind} {n}"));
-        let remarks: Vec<String> = row.reasons.iter().cloned().chain(kinds).collect();
+        let left_out = row.verdict.counts() && !row.counts;
+        let left_out = left_out.then(|| "left out: another run of the round is void or missing".to_owned());
+        let remarks: Vec<String> = row.reasons.iter().cloned().chain(kinds).chain(left_out).collect();
         vec![
             row.cell.clone(),
             row.load.clone(),

@@ -4,6 +4,7 @@
 //! note. The arithmetic is in `needs`.
 
 mod jobs;
+mod length;
 mod needs;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use self::needs::Machine;
+use super::options::Scope;
 use super::runner::{Runner, Tried, network};
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::{self, Cell};
@@ -67,7 +69,7 @@ impl fmt::Display for Finding {
 }
 
 pub fn effort(spec: &Spec) -> String {
-    let (cells, runs) = (plan::cells(spec).len(), plan::runs(spec).len());
+    let (cells, runs) = (plan::cells(spec).len(), plan::count(spec));
     format!(
         "{runs} runs ({cells} cells x {} loads x {} rounds), about {}",
         spec.load.len(),
@@ -76,10 +78,11 @@ pub fn effort(spec: &Spec) -> String {
     )
 }
 
-/// All findings. `target` is the parent of the results folder; `max_time` is in minutes.
-pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f64>) -> Result<Vec<Finding>> {
+/// All findings. `target` is the parent of the results folder.
+pub fn findings(spec: &Spec, runner: &Runner, target: &Path, wanted: &Scope) -> Result<Vec<Finding>> {
     let machine = machine();
-    let mut found = vec![needs::time(spec, max_time)];
+    let mut found = vec![needs::time(spec, wanted.max_time)];
+    found.extend(length::findings(spec, machine.processors, wanted.allow_short));
     found.push(jobs::jobs(spec));
     found.extend(needs::calm(spec));
     found.extend(needs::ports(spec, &machine));
@@ -91,6 +94,9 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, max_time: Option<f6
     found.extend(installed(spec));
     let (strategies, worker_bytes) = strategies(spec, runner)?;
     found.extend(strategies);
+    if !found.iter().any(Finding::refuses) {
+        found.extend(loads(spec, runner)?);
+    }
     found.push(needs::memory(spec, &machine, worker_bytes));
     found.extend(folder(spec, target));
     Ok(found)
@@ -217,6 +223,25 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
         }
     }
     Ok((found, bytes))
+}
+
+/// Sends each load to the baseline for a moment, under each kind of work.
+fn loads(spec: &Spec, runner: &Runner) -> Result<Vec<Finding>> {
+    let is_ours = |cell: &Cell| cell.peer.is_none() && cell.listener == spec.baseline && !cell.twin;
+    let mut cells: Vec<Cell> = plan::cells(spec).into_iter().filter(is_ours).collect();
+    cells.iter_mut().for_each(|cell| cell.levels.fault = None);
+    cells.dedup_by(|a, b| a.levels.respond == b.levels.respond);
+    let mut found = Vec::new();
+    for (cell, load) in cells.iter().flat_map(|cell| spec.load.iter().map(move |load| (cell, load))) {
+        let what = format!("`{}` with --respond {}", load.name, cell.levels.respond);
+        found.push(match runner.rehearse(cell, load)? {
+            None => Finding::new("load", Severity::Fine, format!("{what} is answered")),
+            Some(why) => {
+                Finding::new("load", Severity::Refused, format!("{what}: all runs would be void: {why}"))
+            }
+        });
+    }
+    Ok(found)
 }
 
 /// Whether the results can be written, and fit.

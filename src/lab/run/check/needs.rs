@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Finding, Severity};
-use crate::lab::spec::{Load, Pin, Spec, plan};
+use crate::lab::spec::{Cpus, Load, Pin, Spec, plan};
 use crate::lab::terminal::minutes;
 
 #[derive(Clone, Debug)]
@@ -32,8 +32,11 @@ const REPORT_BYTES: u64 = 8 * 1024 * 1024;
 
 pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
     let seconds = plan::seconds(spec);
-    let runs = plan::runs(spec).len() + plan::trials(spec).len();
-    let text = format!("{runs} runs x {:.2} s = {}", plan::run_seconds(spec), minutes(seconds));
+    let runs = plan::count(spec) as usize + plan::trials(spec).len() * plan::TRIALS;
+    let text = format!("{runs} runs x {:.2} s = {}", seconds / runs as f64, minutes(seconds));
+    let most = seconds * f64::from(spec.rounds + spec.extra_rounds()) / f64::from(spec.rounds);
+    let text =
+        if most > seconds { format!("{text}; up to {} if rounds are repeated", minutes(most)) } else { text };
     match max_minutes {
         Some(most) if seconds > most * 60.0 => {
             let way_out = match (f64::from(spec.rounds) * most * 60.0 / seconds).floor() {
@@ -112,8 +115,9 @@ pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
 }
 
 pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
-    let split = spec.factors.pin.contains(&Some(Pin::Split));
-    let text = format!("pin = split needs two processors, and there are {}", machine.processors);
+    let split = spec.cpus == Cpus::Apart || spec.factors.pin.contains(&Some(Pin::Split));
+    let text =
+        format!("server and load generator apart need two processors, and there are {}", machine.processors);
     split.then(|| Finding::demand("processors", machine.processors >= 2, text))
 }
 
@@ -146,7 +150,7 @@ pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
     let intervals = ((spec.warmup_s + spec.duration_s) / spec.interval_s).ceil() as u64;
     let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;
     let run = RUN_BYTES + intervals * (INTERVAL_BYTES + workers * WORKER_SAMPLE_BYTES);
-    let runs = plan::runs(spec).len() as u64;
+    let runs = u64::from(plan::count(spec) + plan::count(spec) / 2);
     let need = runs * run + REPORT_BYTES;
     let text = format!("{runs} runs x {} KiB + reports = {} MiB", run / 1024, mib(need));
     match free {
@@ -221,7 +225,10 @@ mod tests {
     fn time_disk_queues_and_processors_are_counted() {
         let found = time(&spec(|_| ()), Some(0.5));
         assert!(
-            found.refuses() && found.text.starts_with("33 runs x 1.75 s = 58 s, and --max-time is 0.5 min"),
+            found.refuses()
+                && found.text.starts_with(
+                    "37 runs x 1.66 s = 61 s; up to 92 s if rounds are repeated, and --max-time is 0.5 min"
+                ),
             "{found}"
         );
         let found = disk(&spec(|_| ()), Some(1 << 20), Path::new("/mnt"));

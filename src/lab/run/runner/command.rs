@@ -9,7 +9,7 @@ use nix::sched::CpuSet;
 
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Pin, Sources, Spec, shell_words};
+use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Sources, Spec, shell_words};
 use crate::sys::tether;
 
 /// Of every measured instance; each has a state directory of its own.
@@ -40,8 +40,8 @@ pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSe
 
 /// The processors of server and load generator: all but the last of `allowed`, and the last. With a single
 /// one both share it.
-pub fn split(pin: Option<Pin>, allowed: &[usize]) -> [Option<CpuSet>; 2] {
-    let (Some(Pin::Split), Some((last, others))) = (pin, allowed.split_last()) else { return [None, None] };
+pub fn split(allowed: &[usize]) -> [Option<CpuSet>; 2] {
+    let Some((last, others)) = allowed.split_last() else { return [None, None] };
     let set = |numbers: &[usize]| {
         let mut set = CpuSet::new();
         numbers.iter().try_for_each(|number| set.set(*number)).ok().map(|()| set)
@@ -116,7 +116,7 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
     }
     match load.requests {
         Some(requests) => add("-n", &requests.to_string()),
-        None => add("-d", &format!("{}s", spec.measured_s(ask.fault))),
+        None => add("-d", &format!("{}s", spec.measured_s(load, ask.fault))),
     }
     add("-w", &format!("{}s", spec.warmup_s));
     add("--seed", &ask.seed.to_string());

@@ -103,9 +103,9 @@ fn processors_are_split_between_server_and_client() {
         let set = set.unwrap();
         (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap()).collect()
     };
-    let [server, client] = split(Some(Pin::Split), &[0, 2, 5]);
+    let [server, client] = split(&[0, 2, 5]);
     assert_eq!((numbers(server), numbers(client)), (vec![0, 2], vec![5]));
-    let [server, client] = split(Some(Pin::Split), &[3]);
+    let [server, client] = split(&[3]);
     assert_eq!((numbers(server), numbers(client)), (vec![3], vec![3]));
-    assert!(split(None, &[0, 1]).iter().all(Option::is_none));
+    assert!(split(&[]).iter().all(Option::is_none));
 }

@@ -11,6 +11,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::sched::CpuSet;
+
 use self::command::CommandLine;
 pub use self::trial::Tried;
 use super::child::{Stop, Timeouts, Watch};
@@ -21,7 +23,7 @@ use crate::dist::mix;
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{RunData, SCHEMA};
 use crate::lab::spec::plan::{self, Cell};
-use crate::lab::spec::{Levels, Load, Spec, Sysctl, handlers, peers};
+use crate::lab::spec::{Cpus, Levels, Load, Pin, Spec, Sysctl, handlers, peers};
 use crate::sys::netns::OwnNetwork;
 use crate::sys::tether;
 
@@ -60,9 +62,9 @@ pub struct RunOptions {
 
 #[derive(Clone, Copy, Debug)]
 pub struct RunRequest<'a> {
-    /// From 1; 0 is the trial run.
+    /// From 1; 0 is a trial run.
     pub round: u32,
-    /// Position among all runs, from 1.
+    /// Position among all runs, or among the trial runs, from 1.
     pub order: u32,
     pub cell: &'a Cell,
     pub load: &'a Load,
@@ -142,17 +144,23 @@ impl<'a> Runner<'a> {
         self.unavailable.borrow_mut().insert(listener.to_owned(), why);
     }
 
-    /// The trial run measures the capacity: requests per second of the baseline in a closed loop.
-    pub fn trial(&self, cell: &Cell, results: &Path) -> Result<RunData> {
+    /// A trial run measures the capacity: requests per second of the baseline in a closed loop.
+    pub fn trial(&self, cell: &Cell, order: u32, results: &Path) -> Result<RunData> {
         let most = self.spec.load.iter().filter_map(|load| load.closed).max();
         let connections = most.map_or(TRIAL_CONNECTIONS, |most| most.max(TRIAL_CONNECTIONS));
         // The work of the loads that ask for a share of the capacity.
         let path = self.spec.load.iter().find(|load| load.open_of_capacity.is_some());
         let path = path.and_then(|load| load.path.clone());
-        let load = Load { name: "trial".into(), closed: Some(connections), path, ..Load::default() };
+        let load = Load {
+            name: "trial".into(),
+            closed: Some(connections),
+            duration_s: Some(plan::trial_s(self.spec)),
+            path,
+            ..Load::default()
+        };
         let cell = Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
         let run =
-            self.run(&RunRequest { round: 0, order: 0, cell: &cell, load: &load, capacity: None, results })?;
+            self.run(&RunRequest { round: 0, order, cell: &cell, load: &load, capacity: None, results })?;
         match (&run.void, run.record.as_ref().map(|record| record.rate)) {
             (None, Some(rate)) if rate > 0.0 => Ok(run),
             (Some(void), _) => Err(Error::Failed(format!(
@@ -230,6 +238,23 @@ impl<'a> Runner<'a> {
     fn server_words(&self, cell: &Cell, folder: &Path, seed: u64) -> CommandLine {
         let handlers = self.scratch.0.join("handlers");
         command::server(&self.programs.caffeine, cell, folder, &handlers, seed)
+    }
+
+    /// The processors of server and load generator, if they are restricted.
+    fn processors(&self, cell: &Cell) -> [Option<CpuSet>; 2] {
+        let apart = self.spec.cpus == Cpus::Apart || cell.levels.pin == Some(Pin::Split);
+        if apart { command::split(&self.processors) } else { [None, None] }
+    }
+
+    /// In words, for all runs together.
+    pub fn cpus(&self) -> String {
+        let list = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self.processors.split_last() {
+            Some((last, others)) if self.spec.cpus == Cpus::Apart && !others.is_empty() => {
+                format!("apart: the server has {}, the load generator has {last}", list(others))
+            }
+            _ => format!("shared: server and load generator have {}", list(&self.processors)),
+        }
     }
 
     fn body(&self, bytes: usize) -> PathBuf {

@@ -94,7 +94,7 @@ impl Runner<'_> {
         if let Some(peer) = &cell.peer {
             return self.start_peer(peer, request, folder, seed);
         }
-        let [processors, _] = command::split(cell.levels.pin, &self.processors);
+        let [processors, _] = self.processors(cell);
         if command::resizes(cell) {
             let (path, text) = (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
             fs::write(&path, text)
@@ -150,7 +150,7 @@ impl Runner<'_> {
         })?;
         let words: Vec<_> =
             std::iter::once(made.get_program()).chain(made.get_args()).map(Into::into).collect();
-        let [processors, _] = command::split(cell.levels.pin, &self.processors);
+        let [processors, _] = self.processors(cell);
         let mut command = command::command(&self.server_prefix, &words, processors);
         let target = format!("/{path}");
         let ready = if template.is_some() { Ready::Accepts } else { Ready::Answers(&target) };
@@ -169,8 +169,8 @@ impl Runner<'_> {
             |path: &Path, e: std::io::Error| Stop::void(format!("cannot write {}: {e}", path.display()));
         let output = folder.join("loadgen.stdout");
         let file = File::create(&output).map_err(|e| failed(&output, e))?;
-        // The trial run is not in the order.
-        let hlog = (request.order > 0).then(|| command::hlog(request.order));
+        // Trial runs are not in the order.
+        let hlog = (request.round > 0).then(|| command::hlog(request.order));
         let hlog_path = hlog.as_ref().map(|name| request.results.join(name));
         if let Some(parent) = hlog_path.as_deref().and_then(Path::parent) {
             fs::create_dir_all(parent).map_err(|e| failed(parent, e))?;
@@ -178,7 +178,7 @@ impl Runner<'_> {
         data.hlog = hlog;
         let ask = self.ask(request.cell, request.load, request.capacity, seed, hlog_path.as_deref());
         let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let [_, processors] = command::split(request.cell.levels.pin, &self.processors);
+        let [_, processors] = self.processors(request.cell);
         let mut command = command::command(&self.client_prefix, &words, processors);
         Process::start("loadgen", command.stdout(file), folder, &self.watch())
     }
@@ -192,7 +192,7 @@ impl Runner<'_> {
         mut injector: Option<&mut FaultSequence>,
     ) -> Result<ExitStatus, Stop> {
         let factor = if request.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
-        let measured_s = self.spec.measured_s(request.cell.levels.fault);
+        let measured_s = self.spec.measured_s(request.load, request.cell.levels.fault);
         let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
         let limit = load + self.options.timeouts.ready;
         let deadline = Instant::now() + limit;

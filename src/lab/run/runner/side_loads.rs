@@ -40,7 +40,7 @@ impl Runner<'_> {
             let seed = mix([seed, index as u64 + 1]);
             let ask = self.ask(request.cell, load, None, seed, None);
             let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-            let [_, processors] = command::split(request.cell.levels.pin, &self.processors);
+            let [_, processors] = self.processors(request.cell);
             let mut command = command::command(&self.client_prefix, &words, processors);
             let process = Process::start(&name, command.stdout(file), folder, &self.watch())?;
             generators.push((load.name.clone(), process, output));

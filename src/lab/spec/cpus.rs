@@ -1,0 +1,21 @@
+//! The processors of server and load generator.
+
+use serde::{Deserialize, Serialize};
+
+/// The key `cpus` of an experiment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cpus {
+    /// Both use all processors.
+    #[default]
+    Shared,
+    /// The load generator has the last processor, the server all others.
+    Apart,
+}
+
+impl Cpus {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+    pub fn are_shared(&self) -> bool {
+        *self == Self::Shared
+    }
+}
