@@ -172,7 +172,7 @@ fn relaxation(spec: &Spec, load: &Load, levels: &Levels, processors: usize) -> O
 
 /// For p99 of an open loop without a fault, and for every percentile that a claim is about.
 fn exceedances(spec: &Spec, load: &Load, levels: &Levels, processors: usize) -> Option<Need> {
-    let own = waits(spec, load, levels).then_some(0.99);
+    let own = (spec.twin && waits(spec, load, levels)).then_some(0.99);
     let about = spec.expect.iter().filter(|expect| expect.load == load.name && levels.has(&expect.pick));
     let claimed = about.filter_map(|expect| Metric::named(&expect.metric)?.quantile());
     let quantile = claimed.chain(own).max_by(f64::total_cmp)?;
