@@ -119,7 +119,11 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 fn rows(directory: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
-    let mut reader = csv::Reader::from_path(directory.join("runs.csv")).unwrap();
+    table(directory, "runs.csv")
+}
+
+fn table(directory: &Path, name: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(directory.join(name)).unwrap();
     reader.deserialize().map(|row| row.unwrap()).collect()
 }
 
@@ -242,8 +246,9 @@ fn a_server_that_dies_voids_its_run_shows_stderr_and_the_rest_continues() {
     );
     let directory = bench.results();
     let rows = rows(&directory);
+    let reasons = table(&directory, "reasons.csv");
     let void: Vec<_> =
-        rows.iter().filter(|row| row["reasons"].contains("ended before it was ready")).collect();
+        reasons.iter().filter(|row| row["reason"].contains("ended before it was ready")).collect();
     assert!(
         void.len() == 2 && void.iter().all(|row| row["cell"] == "reuseport" && row["verdict"] == "INVALID")
     );

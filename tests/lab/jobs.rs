@@ -40,16 +40,17 @@ fn calls(bench: &Bench) -> Vec<[Vec<String>; 2]> {
         let script = format!("echo \"\" \"$@\" >>{}; exec {program} \"$@\"", notes.display());
         bench.stand_in(name, env!("CARGO_PKG_VERSION"), &script);
     }
-    let ended = bench.run(&["run", "tiny.toml", "--allow-debug", "--programs", "bin"]);
+    let ended = bench.run(&["run", "tiny.toml", "--allow-debug", "--allow-short", "--programs", "bin"]);
     assert!(ended.status.success(), "{}", text(&ended.stderr));
     let noted = |name| -> Vec<Vec<String>> {
         let notes = fs::read_to_string(bench.path(name)).unwrap();
         notes.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect()
     };
-    let (servers, loads) = (noted("caffeine"), noted("loadgen"));
-    // The checks before the first run start servers too.
-    let checks = servers.len() - loads.len();
-    servers.into_iter().skip(checks).zip(loads).map(|(server, load)| [server, load]).collect()
+    // The checks before the first run start both programs too.
+    let made = runs(&bench.results()).len();
+    let of_runs = |calls: Vec<Vec<String>>| calls.into_iter().rev().take(made).rev().collect::<Vec<_>>();
+    let (servers, loads) = (of_runs(noted("caffeine")), of_runs(noted("loadgen")));
+    servers.into_iter().zip(loads).map(|(server, load)| [server, load]).collect()
 }
 
 fn after<'w>(words: &'w [String], option: &str) -> &'w str {
@@ -89,7 +90,7 @@ fn strategies_of_a_round_get_the_same_jobs_and_rounds_do_not() {
 #[test]
 fn a_report_says_when_rounds_repeat_the_same_jobs() {
     let bench = Bench::new(TINY);
-    let ended = bench.run(&["run", "tiny.toml", "--allow-debug"]);
+    let ended = bench.run(&["run", "tiny.toml", "--allow-debug", "--allow-short"]);
     assert!(ended.status.success(), "{}", text(&ended.stderr));
     let directory = bench.results();
     let genuine = runs(&directory);
@@ -136,7 +137,7 @@ fn a_handler_takes_the_time_that_is_sent_with_the_request() {
         .replace("rounds = 2", "rounds = 1")
         .replace("open = 100.0", "path = \"burn?sleep\"\nopen_of_capacity = 0.3");
     let bench = Bench::new(&experiment);
-    let ended = bench.run(&["run", "tiny.toml", "--allow-debug"]);
+    let ended = bench.run(&["run", "tiny.toml", "--allow-debug", "--allow-short"]);
     assert!(ended.status.success(), "{}", text(&ended.stderr));
     for run in runs(&bench.results()) {
         let fastest = run["record"]["latency"]["service"]["min_us"].as_f64().unwrap();

@@ -177,8 +177,9 @@ fn killing_or_interrupting_lab_ends_all_workers_of_a_peer_even_suspended_ones() 
         skipped("nginx is not installed");
         return;
     }
-    let factors = "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\"]\nfault = [\"stop@0s+60s\"]";
-    let long = experiment("", factors, "closed = 1").replace("duration_s = 0.2", "duration_s = 60.0");
+    let factors = "respond = [\"fixed\"]\npeers = [\"nginx:exclusive\"]\nfault = [\"none\", \"stop@0s+60s\"]";
+    // A run with the fault takes a minute.
+    let long = experiment("after_fault_s = 0.1\n", factors, "closed = 1");
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let bench = Bench::new(&long);
         // Runs of our own server end at once.

@@ -56,7 +56,8 @@ pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> Strin
     let settings = || known.get_arguments().filter_map(clap::Arg::get_long).filter(|&long| long != "config");
     let alike = |long: &str| strsim::jaro_winkler(&name.to_lowercase().replace('_', "-"), long);
     let nearest = settings().chain([ENV]).max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
+    let fits = |nearest: &&str| alike(nearest) >= ALIKE && (!value.is_table() || *nearest == ENV);
+    match nearest.filter(fits) {
         _ if name == "config" => "config: a file cannot name another".to_owned(),
         Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
         None if value.is_table() => {
