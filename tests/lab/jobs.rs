@@ -68,7 +68,8 @@ fn strategies_of_a_round_get_the_same_jobs_and_rounds_do_not() {
     let bench = Bench::new(TINY);
     let calls = calls(&bench);
     let runs = runs(&bench.results());
-    assert_eq!((runs.len(), calls.len()), (12, 12), "2 rounds of 3 cells under 2 loads");
+    // 2 rounds of 3 cells under 2 loads, and one more for a load in which a busy machine voids a run.
+    assert!(runs.len() == calls.len() && [12, 15, 18].contains(&runs.len()), "{}", runs.len());
     let mut seeds: BTreeMap<(u64, &str), BTreeSet<[&str; 2]>> = BTreeMap::new();
     for (run, [server, load]) in runs.iter().zip(&calls) {
         assert_eq!(after(load, "--occupy"), "exp(200us)");
@@ -76,11 +77,11 @@ fn strategies_of_a_round_get_the_same_jobs_and_rounds_do_not() {
         let place = (run["round"].as_u64().unwrap(), run["load"].as_str().unwrap());
         seeds.entry(place).or_default().insert([after(server, "--seed"), after(load, "--seed")]);
     }
-    assert_eq!(seeds.len(), 4);
+    assert_eq!(seeds.len() * 3, runs.len());
     assert!(seeds.values().all(|seeds| seeds.len() == 1), "one for all strategies of a round: {seeds:?}");
     for program in 0..2 {
         let all: BTreeSet<&str> = seeds.values().flatten().map(|pair| pair[program]).collect();
-        assert_eq!(all.len(), 4, "another one for each round and load: {seeds:?}");
+        assert_eq!(all.len(), seeds.len(), "another one for each round and load: {seeds:?}");
     }
     let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
     assert!(report.contains("the same jobs for every strategy of a round"), "{report}");
