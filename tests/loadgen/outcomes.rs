@@ -328,6 +328,8 @@ fn more_connections_than_descriptors_are_refused_with_the_numbers() {
 
 #[test]
 fn usage_errors_name_the_option() {
+    // Two outputs to one file are found when they are opened.
+    let folder = tempfile::tempdir().unwrap();
     for (args, what) in [
         (&["https://localhost/"][..], "https://"),
         (&["http://localhost:0/"], "port"),
@@ -353,7 +355,7 @@ fn usage_errors_name_the_option() {
         (&["--body", "x", "--body-file", "y"], "--body-file"),
         (&["--nonsense"], "--nonsense"),
     ] {
-        let output = loadgen(args).assert().code(2).stdout("");
+        let output = loadgen(args).current_dir(&folder).assert().code(2).stdout("");
         let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         assert!(stderr.contains(what), "{args:?}: {stderr}");
         assert!(stderr.starts_with("loadgen: ") && stderr.lines().count() == 1, "{args:?}: {stderr}");
