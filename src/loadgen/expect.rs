@@ -114,7 +114,7 @@ impl Expectation {
         matches!(self.metric, Metric::Status(_))
     }
 
-    /// The least number of requests that can tell: for a percentile so many that three are expected beyond it.
+    /// The least number of requests that can tell: for a percentile, three must be expected beyond it.
     pub fn sample(&self) -> u64 {
         match self.metric {
             Metric::Time(_, Statistic::Percentile(percent)) if percent < 100.0 => {

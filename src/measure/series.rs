@@ -41,7 +41,7 @@ pub struct IntervalSummary {
     pub client_bound: bool,
     /// The run was interrupted in this interval, or before it.
     pub interrupted: bool,
-    /// The interval ended with the run, not as planned: its end is that of a request, so that `rate` is no rate.
+    /// The interval ended with the run, not as planned: it ends with a request, so `rate` says nothing.
     #[serde(default)]
     pub partial: bool,
 }

@@ -196,7 +196,6 @@ fn decide(claim: &mut Claim, values: &[f64], rounds: usize, rows: &[Row], cells:
 fn compared(expect: &Expect, interval: Interval) -> (ClaimVerdict, String) {
     let is = |band: Option<Band>| band.is_some_and(|band| band.holds(interval));
     let Some(direction) = expect.direction() else { return (ClaimVerdict::Undecided, String::new()) };
-    let crosses = || (ClaimVerdict::Undecided, format!("the interval crosses a limit of {direction}"));
     match &expect.not_testable {
         Some(why) => (ClaimVerdict::NotTestable, why.clone()),
         None if expect.own && is(Some(direction)) => (ClaimVerdict::OwnHolds, String::new()),
@@ -204,7 +203,7 @@ fn compared(expect: &Expect, interval: Interval) -> (ClaimVerdict, String) {
         None if is(expect.size()) => (ClaimVerdict::SameSize, String::new()),
         None if is(Some(direction)) => (ClaimVerdict::SameDirection, String::new()),
         None if direction.excludes(interval) => (ClaimVerdict::Contradicted, String::new()),
-        None => crosses(),
+        None => (ClaimVerdict::Undecided, format!("the interval crosses a limit of {direction}")),
     }
 }
 

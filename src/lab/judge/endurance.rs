@@ -9,7 +9,7 @@ pub use super::timeline::Track;
 use super::timeline::{intervals, responses};
 
 const DAY_S: f64 = 86_400.0;
-/// Values that follow each other are alike; the median of each of so many parts counts as one.
+/// Values that follow each other are alike; so the values are cut into this number of parts, and the median of each part counts.
 const PARTS: usize = 40;
 
 /// The course of a measure over a part of a run.

@@ -22,7 +22,7 @@ pub struct Effect {
     pub reset: u64,
     /// Failed in any other way: no response in time, an early end.
     pub lost: u64,
-    /// Slower than the limit of the experiment, whoever held them.
+    /// Slower than the limit of the experiment, on any worker.
     pub delayed: u64,
     /// Reset, lost or late connections of the struck worker: those that it was answering ...
     pub answering: u64,

@@ -5,7 +5,7 @@ use crate::measure::histogram::{Histogram, decode};
 use crate::measure::record::RunRecord;
 use crate::measure::stats::Interval;
 
-/// Below so many runs, the range of the runs says more than an interval.
+/// With fewer runs than this, their range says more than an interval.
 const FEWEST: usize = 6;
 
 /// The response times of several runs.

@@ -147,7 +147,7 @@ pub struct Args {
 
     #[arg(
         value_name = "URL",
-        help = "Target: [http://]host[:port][/path][?query], or :port of this machine; default http://127.0.0.1:8080/. There is no TLS and no HTTP/2"
+        help = "Target: [http://]host[:port][/path][?query], or :port of this machine; default http://127.0.0.1:8080/. TLS and HTTP/2 are not supported"
     )]
     pub url: Option<String>,
 

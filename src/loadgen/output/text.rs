@@ -7,7 +7,7 @@ use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::figures::{plural, time};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 
-/// In columns, where there is no terminal.
+/// In columns, without a terminal.
 pub const WIDTH: usize = 80;
 
 /// Lines under labels.

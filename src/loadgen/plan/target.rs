@@ -44,7 +44,7 @@ impl Target {
         };
         if !scheme.is_empty() && !scheme.eq_ignore_ascii_case("http") {
             return Err(wrong(&format!(
-                "{scheme}:// is not supported, only http:// (there is no TLS and no HTTP/2)"
+                "{scheme}:// is not supported, only http:// (without TLS and HTTP/2)"
             )));
         }
         let rest = rest.split('#').next().unwrap_or_default();

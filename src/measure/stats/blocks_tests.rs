@@ -17,7 +17,7 @@ fn block(treated: f64, control: f64, twin: f64) -> Block {
 fn the_convolution_gives_what_enumeration_gives() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     for _ in 0..50 {
-        // Whole values, so that there are ties; every third block lacks the second control.
+        // Whole values tie; every third block lacks the second control.
         let mut draw = || f64::from(random.random_range(0..6_u32));
         let blocks: Vec<Block> = (0..6)
             .map(|i| Block { treated: draw() + 1.0, control: draw(), twin: (i % 3 > 0).then(&mut draw) })
