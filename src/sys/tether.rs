@@ -1,4 +1,4 @@
-//! Ties a child process to the thread that starts it, and to processors.
+//! Ties a child process to the thread that starts it and to processors, and has it preempt others.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -24,6 +24,27 @@ pub fn pin(command: &mut Command, processors: CpuSet) -> &mut Command {
     let hook = move || Ok(sched_setaffinity(Pid::from_raw(0), &processors)?);
     // SAFETY: between fork and exec the hook makes one system call and touches no lock and no heap.
     unsafe { command.pre_exec(hook) }
+}
+
+/// Has all threads of the child preempt those of the ordinary policy: `SCHED_FIFO` with the lowest priority, sched(7). The start
+/// fails if [`may_preempt`] is false.
+pub fn preempting(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec the hook makes one system call and touches no lock and no heap.
+    unsafe { command.pre_exec(run_first) }
+}
+
+/// Whether this process may start a child that preempts others: `CAP_SYS_NICE` or a limit `RLIMIT_RTPRIO` above 0, and a
+/// system that does not refuse.
+pub fn may_preempt() -> bool {
+    // The policy is that of one thread, and ends with it.
+    std::thread::scope(|scope| scope.spawn(|| run_first().is_ok()).join().unwrap_or(false))
+}
+
+fn run_first() -> io::Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: sched_setscheduler(2) reads the parameter, which outlives the call.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The numbers of the processors that this process may use.

@@ -11,6 +11,9 @@ pub enum Cpus {
     Shared,
     /// The load generator has the last processor, the server all others.
     Apart,
+    /// Both use all processors, and the load generator preempts the server (`SCHED_FIFO`, where the system permits
+    /// it): arrivals are on time however many workers compute, as from another machine.
+    Preempt,
 }
 
 impl Cpus {

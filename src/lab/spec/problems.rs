@@ -113,11 +113,15 @@ fn factors(spec: &Spec) -> Option<Problem> {
     if let Some(many) = factors.workers.iter().find(|workers| **workers > MOST_WORKERS) {
         return Some(Problem::at("workers", format!("{many} is more than {MOST_WORKERS} workers")));
     }
-    if spec.cpus == Cpus::Apart && factors.pin.contains(&Some(Pin::Split)) {
+    if spec.cpus != Cpus::Shared && factors.pin.contains(&Some(Pin::Split)) {
         return Some(Problem::at(
             "pin",
-            "`split` is what `cpus = \"apart\"` does to every run; use one of them",
+            "`split` sets the processors of single runs, and `cpus` those of all; use one of them",
         ));
+    }
+    // A closed loop under SCHED_FIFO could take a whole processor from the server.
+    if spec.cpus == Cpus::Preempt && spec.load.iter().any(|load| load.closed.is_some()) {
+        return Some(Problem::at("cpus", "`preempt` is for open loops; a load is closed"));
     }
     if factors.backlog.contains(&Some(0)) {
         return Some(Problem::at("backlog", "must be at least 1"));

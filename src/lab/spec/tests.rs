@@ -38,7 +38,12 @@ fn values_that_make_no_experiment_are_named_with_their_line() {
         (
             "rounds = 4",
             "rounds = 4\ncpus = \"own\"",
-            "x.toml:6: unknown variant `own`, expected `shared` or `apart`",
+            "x.toml:6: unknown variant `own`, expected one of `shared`, `apart`, `preempt`",
+        ),
+        (
+            "rounds = 4",
+            "rounds = 4\ncpus = \"preempt\"",
+            "x.toml:6: cpus: `preempt` is for open loops; a load is closed",
         ),
         ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
         ("workers = [4]", "workers = [0]", "x.toml:15: workers: at least 1 worker"),

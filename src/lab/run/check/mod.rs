@@ -25,6 +25,7 @@ use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Spec, Sysctl, peers, shell_words};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
+use crate::sys::tether;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -89,6 +90,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, wanted: &Scope) -> 
     found.extend(needs::descriptors(spec, &machine));
     found.extend(needs::backlog(spec, &machine));
     found.extend(needs::processors(spec, &machine));
+    found.extend(needs::preemption(spec, tether::may_preempt()));
     found.extend(addresses(spec));
     found.extend(networks(spec));
     found.extend(installed(spec));

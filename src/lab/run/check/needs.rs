@@ -114,6 +114,13 @@ pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
     Some(Finding::demand("backlog", fine, text))
 }
 
+/// Whether the load generator may preempt the server, where the experiment wants it to.
+pub fn preemption(spec: &Spec, permitted: bool) -> Option<Finding> {
+    let text = "the load generator may not preempt the server (SCHED_FIFO): requests will be sent late, and runs be void, where all \
+                processors compute; give it CAP_SYS_NICE or a limit RLIMIT_RTPRIO of 1 (ulimit -r 1)";
+    (spec.cpus == Cpus::Preempt && !permitted).then(|| Finding::new("processors", Severity::Note, text))
+}
+
 pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let split = spec.cpus == Cpus::Apart || spec.factors.pin.contains(&Some(Pin::Split));
     let text =
@@ -237,6 +244,10 @@ mod tests {
             backlog(&spec(|spec| spec.factors.backlog = vec![Some(128), Some(8192)]), &MACHINE).unwrap();
         assert!(found.refuses() && found.text.contains("8192, net.core.somaxconn is 4096"), "{found}");
         assert_eq!(backlog(&spec(|_| ()), &MACHINE), None);
+        let ahead = spec(|spec| spec.cpus = Cpus::Preempt);
+        let found = preemption(&ahead, false).unwrap();
+        assert!(found.severity == Severity::Note && found.text.contains("RLIMIT_RTPRIO"), "{found}");
+        assert_eq!([preemption(&ahead, true), preemption(&spec(|_| ()), false)], [None, None]);
         let one = Machine { processors: 1, ..MACHINE };
         assert!(processors(&spec(|spec| spec.factors.pin = vec![Some(Pin::Split)]), &one).unwrap().refuses());
     }

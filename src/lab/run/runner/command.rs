@@ -5,12 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sched::CpuSet;
-
+use super::processors::Share;
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Sources, Spec, shell_words};
-use crate::sys::tether;
 
 /// Of every measured instance; each has a state directory of its own.
 pub const INSTANCE: &str = "lab";
@@ -27,26 +25,13 @@ pub fn prefix(text: Option<&str>, key: &str) -> Result<CommandLine> {
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-/// The command after `prefix`, restricted to some processors.
-pub fn command(prefix: &[OsString], words: &[OsString], processors: Option<CpuSet>) -> Command {
+/// The command after `prefix`, with its share of the processors.
+pub fn command(prefix: &[OsString], words: &[OsString], share: Share) -> Command {
     let mut all = prefix.iter().chain(words);
     let mut command = Command::new(all.next().map_or(OsStr::new(""), OsString::as_os_str));
     command.args(all);
-    if let Some(processors) = processors {
-        tether::pin(&mut command, processors);
-    }
+    share.give(&mut command);
     command
-}
-
-/// The processors of server and load generator: all but the last of `allowed`, and the last. With a single
-/// one both share it.
-pub fn split(allowed: &[usize]) -> [Option<CpuSet>; 2] {
-    let Some((last, others)) = allowed.split_last() else { return [None, None] };
-    let set = |numbers: &[usize]| {
-        let mut set = CpuSet::new();
-        numbers.iter().try_for_each(|number| set.set(*number)).ok().map(|()| set)
-    };
-    [set(if others.is_empty() { allowed } else { others }), set(&[*last])]
 }
 
 /// The configuration file, if the number of workers changes.

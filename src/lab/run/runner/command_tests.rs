@@ -90,22 +90,9 @@ fn the_load_generator_is_told_the_load() {
 #[test]
 fn a_prefix_comes_first_and_an_open_quote_is_a_usage_error() {
     let words = prefix(Some("ip netns exec 'b c'"), "server_prefix").unwrap();
-    let made = command(&words, &["caffeine".into(), "-w".into()], None);
+    let made = command(&words, &["caffeine".into(), "-w".into()], Share::default());
     assert_eq!(made.get_program(), "ip");
     assert!(made.get_args().eq(["netns", "exec", "b c", "caffeine", "-w"]));
     assert!(prefix(Some("a 'b"), "client_prefix").unwrap_err().to_string().starts_with("client_prefix: "));
     assert!(prefix(None, "x").unwrap().is_empty());
-}
-
-#[test]
-fn processors_are_split_between_server_and_client() {
-    let numbers = |set: Option<CpuSet>| -> Vec<usize> {
-        let set = set.unwrap();
-        (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap()).collect()
-    };
-    let [server, client] = split(&[0, 2, 5]);
-    assert_eq!((numbers(server), numbers(client)), (vec![0, 2], vec![5]));
-    let [server, client] = split(&[3]);
-    assert_eq!((numbers(server), numbers(client)), (vec![3], vec![3]));
-    assert!(split(&[]).iter().all(Option::is_none));
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod one_run;
+mod processors;
 mod side_loads;
 mod trial;
 
@@ -11,9 +12,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::sched::CpuSet;
-
 use self::command::CommandLine;
+use self::processors::{Processors, Share};
 pub use self::trial::Tried;
 use super::child::{Stop, Timeouts, Watch};
 use super::guard::Guard;
@@ -25,7 +25,6 @@ use crate::lab::results::data::{RunData, SCHEMA};
 use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Cpus, Levels, Load, Pin, Spec, Sysctl, handlers, peers};
 use crate::sys::netns::OwnNetwork;
-use crate::sys::tether;
 
 /// Unless a load of the experiment has more.
 const TRIAL_CONNECTIONS: u64 = 16;
@@ -92,8 +91,7 @@ pub struct Runner<'a> {
     scratch: Scratch,
     server_prefix: CommandLine,
     client_prefix: CommandLine,
-    /// Usable processors.
-    processors: Vec<usize>,
+    processors: Processors,
     /// Description of the handler.
     pub handler: Option<String>,
     /// Strategies that do not start here, and why: their runs are skipped.
@@ -122,8 +120,6 @@ impl<'a> Runner<'a> {
         }
         let failed = |e: std::io::Error| Error::Failed(format!("cannot start the guard of the runs: {e}"));
         let guard = Guard::start().map_err(failed)?;
-        let processors = tether::processors()
-            .map_err(|e| Error::Failed(format!("cannot ask which processors there are: {e}")))?;
         Ok(Self {
             programs,
             spec,
@@ -133,7 +129,7 @@ impl<'a> Runner<'a> {
             scratch,
             server_prefix,
             client_prefix,
-            processors,
+            processors: Processors::of_this_process()?,
             handler,
             unavailable: RefCell::default(),
         })
@@ -240,21 +236,15 @@ impl<'a> Runner<'a> {
         command::server(&self.programs.caffeine, cell, folder, &handlers, seed)
     }
 
-    /// The processors of server and load generator, if they are restricted.
-    fn processors(&self, cell: &Cell) -> [Option<CpuSet>; 2] {
-        let apart = self.spec.cpus == Cpus::Apart || cell.levels.pin == Some(Pin::Split);
-        if apart { command::split(&self.processors) } else { [None, None] }
+    /// The processors of server and load generator.
+    fn shares(&self, cell: &Cell) -> [Share; 2] {
+        let split = cell.levels.pin == Some(Pin::Split);
+        self.processors.shares(if split { Cpus::Apart } else { self.spec.cpus })
     }
 
     /// In words, for all runs together.
     pub fn cpus(&self) -> String {
-        let list = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        match self.processors.split_last() {
-            Some((last, others)) if self.spec.cpus == Cpus::Apart && !others.is_empty() => {
-                format!("apart: the server has {}, the load generator has {last}", list(others))
-            }
-            _ => format!("shared: server and load generator have {}", list(&self.processors)),
-        }
+        self.processors.describe(self.spec.cpus)
     }
 
     fn body(&self, bytes: usize) -> PathBuf {

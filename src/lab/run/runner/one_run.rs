@@ -94,14 +94,14 @@ impl Runner<'_> {
         if let Some(peer) = &cell.peer {
             return self.start_peer(peer, request, folder, seed);
         }
-        let [processors, _] = self.processors(cell);
+        let [share, _] = self.shares(cell);
         if command::resizes(cell) {
             let (path, text) = (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
             fs::write(&path, text)
                 .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
         }
         let words = self.server_words(cell, folder, seed);
-        let mut command = command::command(&self.server_prefix, &words, processors);
+        let mut command = command::command(&self.server_prefix, &words, share);
         Server::start(&mut command, folder, self.watch())
     }
 
@@ -150,8 +150,8 @@ impl Runner<'_> {
         })?;
         let words: Vec<_> =
             std::iter::once(made.get_program()).chain(made.get_args()).map(Into::into).collect();
-        let [processors, _] = self.processors(cell);
-        let mut command = command::command(&self.server_prefix, &words, processors);
+        let [share, _] = self.shares(cell);
+        let mut command = command::command(&self.server_prefix, &words, share);
         let target = format!("/{path}");
         let ready = if template.is_some() { Ready::Accepts } else { Ready::Answers(&target) };
         Server::start_other(name, &mut command, setup.address, ready, folder, self.watch())
@@ -178,8 +178,8 @@ impl Runner<'_> {
         data.hlog = hlog;
         let ask = self.ask(request.cell, request.load, request.capacity, seed, hlog_path.as_deref());
         let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let [_, processors] = self.processors(request.cell);
-        let mut command = command::command(&self.client_prefix, &words, processors);
+        let [_, share] = self.shares(request.cell);
+        let mut command = command::command(&self.client_prefix, &words, share);
         Process::start("loadgen", command.stdout(file), folder, &self.watch())
     }
 

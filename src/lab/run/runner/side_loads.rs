@@ -40,8 +40,8 @@ impl Runner<'_> {
             let seed = mix([seed, index as u64 + 1]);
             let ask = self.ask(request.cell, load, None, seed, None);
             let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-            let [_, processors] = self.processors(request.cell);
-            let mut command = command::command(&self.client_prefix, &words, processors);
+            let [_, share] = self.shares(request.cell);
+            let mut command = command::command(&self.client_prefix, &words, share);
             let process = Process::start(&name, command.stdout(file), folder, &self.watch())?;
             generators.push((load.name.clone(), process, output));
         }

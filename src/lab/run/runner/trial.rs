@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use procfs::process::Process as Child;
 
+use super::processors::Share;
 use super::{Runner, command};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::verdict::useless;
@@ -41,7 +42,7 @@ impl Runner<'_> {
         // One that is resized would need its configuration file.
         let cell = &Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
         let words = self.server_words(cell, &folder, self.spec.seed);
-        let mut command = command::command(&self.server_prefix, &words, None);
+        let mut command = command::command(&self.server_prefix, &words, Share::default());
         let tried = Server::start(&mut command, &folder, self.watch()).and_then(|server| {
             let worker_bytes = largest_child(server.process.pid());
             server.stop().map(|()| worker_bytes)
@@ -83,7 +84,7 @@ impl Runner<'_> {
     }
 
     fn brief(&self, cell: &Cell, load: &Load, folder: &Path) -> std::result::Result<Option<RunRecord>, Stop> {
-        let [of_server, of_client] = self.processors(cell);
+        let [of_server, of_client] = self.shares(cell);
         let words = self.server_words(cell, folder, self.spec.seed);
         let mut command = command::command(&self.server_prefix, &words, of_server);
         let server = match Server::start(&mut command, folder, self.watch()) {
