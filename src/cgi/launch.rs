@@ -17,8 +17,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::area::{Area, Areas, Ready};
 use super::meta;
-use super::route::{self, Kind, Route};
+use super::route::{Kind, Route};
 use super::stderr::Pipes;
 use super::tree::{Entered, Launching, Tree, Trees};
 use crate::http::refusal::Refusal;
@@ -27,7 +28,7 @@ use crate::sys::cstrings::CStrings;
 use crate::sys::deployed;
 use crate::sys::executable::{self, Obstacle};
 use crate::sys::net;
-use crate::sys::spawn::{Limit, Order, SpawnError, Spawner, Started};
+use crate::sys::spawn::{Order, SpawnError, Spawner, Started};
 
 /// `PATH` of handlers.
 pub const HANDLER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -43,14 +44,8 @@ const LOOKS: usize = 100;
 /// What all handlers of a worker have in common.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
-    /// The variables that every handler gets, and the base directory.
-    pub instance: meta::Instance<'a>,
     /// Their standard error.
     pub stderr: &'a Pipes,
-    /// SIGALRM after this many seconds; 0 is never.
-    pub alarm_s: u32,
-    /// Resource limits, where they differ from the worker's.
-    pub limits: Vec<Limit>,
     /// Whether the launching thread blocks signals, which handlers must not inherit.
     pub clear_mask: bool,
     /// Socket to report in which deployed trees handlers are started.
@@ -61,6 +56,8 @@ pub struct Terms<'a> {
 pub struct Program {
     /// Where the request's path led.
     pub route: Route,
+    /// Index of its area: 0 for the instance's directory, then the mounts.
+    pub area: usize,
     file: CString,
     directory: CString,
     place: Place,
@@ -126,8 +123,7 @@ pub struct Client<'a> {
 #[derive(Debug)]
 pub struct Launcher<'a> {
     terms: Terms<'a>,
-    environment: CStrings,
-    constant: usize,
+    areas: Areas<'a>,
     arguments: CStrings,
     remembered: HashMap<String, Rc<Program>>,
     trees: Trees<'a>,
@@ -137,18 +133,15 @@ pub struct Launcher<'a> {
 }
 
 impl<'a> Launcher<'a> {
-    /// Starts handlers below the base directory of `terms`.
+    /// Starts handlers in `areas`; the first is the instance's directory.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn new(terms: Terms<'a>) -> io::Result<Self> {
-        let mut environment = CStrings::default();
-        meta::fixed(&mut environment, &terms.instance);
+    pub fn new(terms: Terms<'a>, areas: Vec<Area<'a>>) -> io::Result<Self> {
         Ok(Self {
             trees: Trees::new(terms.leases),
             terms,
-            constant: environment.len(),
-            environment,
+            areas: Areas::new(areas),
             arguments: CStrings::default(),
             remembered: HashMap::new(),
             spawner: Spawner::new()?,
@@ -157,21 +150,23 @@ impl<'a> Launcher<'a> {
         })
     }
 
-    /// Resolves `path` in the file system.
+    /// Resolves a request's path in the file system.
     ///
     /// # Errors
-    /// 404, 403 or 400.
-    pub fn find(&mut self, path: &str) -> Result<Rc<Program>, Refusal> {
-        self.look_up(path).map(|(program, _)| program)
+    /// 404, 403 or 400; in mounts also 308 and 405.
+    pub fn find(&mut self, head: &Head<'_, '_>) -> Result<Rc<Program>, Refusal> {
+        self.look_up(head).map(|(program, _)| program)
     }
 
     /// Like [`find`](Self::find). While the second value is kept, the handler's tree is not removed.
-    fn look_up(&mut self, path: &str) -> Result<(Rc<Program>, Option<Launching>), Refusal> {
-        self.remembered.remove(path);
+    fn look_up(&mut self, head: &Head<'_, '_>) -> Result<(Rc<Program>, Option<Launching>), Refusal> {
+        self.remembered.remove(head.path);
+        let (index, rest) = self.areas.find(head.path);
         for _ in 0..LOOKS {
             let (mut entered, mut place) = (None, Place::Base);
-            let base = self.terms.instance.base;
-            let route = route::resolve(base, path, &mut |here| match probe(here) {
+            let area = &self.areas.get(index).area;
+            let base = area.instance.base;
+            let route = area.resolve(head.method, rest, &mut |here| match probe(here) {
                 // The link's target may have been removed at this moment to switch the link.
                 kind @ (Kind::Directory | Kind::Missing) if here.parent() == Some(base) => {
                     place = Place::Directory(here.clone());
@@ -187,21 +182,27 @@ impl<'a> Launcher<'a> {
                 }
                 None => None,
             };
-            return self.remember(path, route?, place).map(|program| (program, launching));
+            return self.remember(head.path, route?, index, place).map(|program| (program, launching));
         }
         Err(Refusal::new(503, "the handler was replaced at every attempt"))
     }
 
-    fn remember(&mut self, path: &str, route: Route, place: Place) -> Result<Rc<Program>, Refusal> {
+    fn remember(
+        &mut self,
+        path: &str,
+        route: Route,
+        area: usize,
+        place: Place,
+    ) -> Result<Rc<Program>, Refusal> {
         let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes());
         let (Ok(file), Ok(directory)) = (c_path(&route.handler), c_path(&route.directory)) else {
             return Err(Refusal::new(404, "no such handler"));
         };
-        let program = Rc::new(Program { route, file, directory, place });
+        let program = Rc::new(Program { route, area, file, directory, place });
         if self.remembered.len() >= REMEMBERED {
             self.remembered.clear();
         }
-        if path.len() <= REMEMBERED_BYTES {
+        if path.len() <= REMEMBERED_BYTES && program.route.lasting {
             self.remembered.insert(path.to_owned(), Rc::clone(&program));
         }
         Ok(program)
@@ -243,7 +244,7 @@ impl<'a> Launcher<'a> {
                 Err(SpawnError::Exec(_)) => {} // perhaps it is elsewhere now
             }
         }
-        let (program, _launching) = self.look_up(head.path)?;
+        let (program, _launching) = self.look_up(head)?;
         let started = self.start(&program, head, client, pidfd);
         let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
         Ok((started, program))
@@ -260,11 +261,12 @@ impl<'a> Launcher<'a> {
         let _ = write!(self.address, "{}", client.peer.ip());
         let local = head.host_name().is_none().then(|| net::local(client.stream).ok()).flatten();
         let local_name = local.map(|address| server_name(address.ip()));
-        self.environment.truncate(self.constant);
+        let Ready { area, environment, constant } = self.areas.get(program.area);
+        environment.truncate(*constant);
         meta::request(
-            &mut self.environment,
+            environment,
             &mut self.scratch,
-            &self.terms.instance,
+            &area.instance,
             &meta::Request {
                 head,
                 route: &program.route,
@@ -276,8 +278,9 @@ impl<'a> Launcher<'a> {
         );
         self.arguments.truncate(0);
         self.arguments.push(&[program.file.to_bytes()]);
+        area.arguments().for_each(|argument| drop(self.arguments.push(&[argument])));
         let pipes = self.terms.stderr;
-        let lent = pipes.lend(&program.route.script_name);
+        let lent = pipes.lend(program.route.name());
         if lent.is_none() {
             // It is shared, and a handler may have made it non-blocking (O_NONBLOCK belongs to the open file).
             let _ = net::set_nonblocking(io::stderr().as_fd(), false);
@@ -285,14 +288,14 @@ impl<'a> Launcher<'a> {
         let order = Order {
             program: &program.file,
             arguments: &mut self.arguments,
-            environment: &mut self.environment,
+            environment,
             directory: &program.directory,
             stdin: client.body.as_ref().map(AsFd::as_fd),
             stdout: client.stream,
             stderr: lent.as_ref().map(|lent| lent.end),
             pid: lent.as_ref().map(|lent| lent.pid),
-            alarm_s: self.terms.alarm_s,
-            limits: &self.terms.limits,
+            alarm_s: area.alarm_s,
+            limits: &area.limits,
             clear_mask: self.terms.clear_mask,
         };
         let started = self.spawner.spawn(order, pidfd);

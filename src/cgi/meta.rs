@@ -37,6 +37,8 @@ pub struct Instance<'a> {
     pub worker: u64,
     /// The `[env]` table of the configuration; what [`check_variable`] refuses is left out.
     pub extra: &'a BTreeMap<String, String>,
+    /// Those of a mount, which win.
+    pub more: Option<&'a BTreeMap<String, String>>,
 }
 
 /// One request, ready to be launched.
@@ -82,7 +84,7 @@ const RESERVED: &[&str] = &[
     "SERVER_SOFTWARE",
 ];
 
-/// Whether the `[env]` table may set `name` to `value`. `PATH` is allowed: it replaces the fixed one.
+/// Whether the `[env]` table, or that of a mount, may set `name` to `value`. `PATH` is allowed: it replaces the fixed one.
 ///
 /// # Errors
 /// Why not: a name that no environment can hold, a meta-variable of the request, or a NUL.
@@ -101,10 +103,12 @@ pub fn check_variable(name: &str, value: &str) -> Result<(), String> {
 
 /// Appends the part that is the same for all requests of a worker.
 pub fn fixed(env: &mut CStrings, instance: &Instance) {
-    if !instance.extra.contains_key("PATH") {
+    let of_mount = |name: &str| instance.more.is_some_and(|more| more.contains_key(name));
+    if !instance.extra.contains_key("PATH") && !of_mount("PATH") {
         set(env, "PATH", instance.path_var.as_bytes());
     }
-    for (name, value) in instance.extra {
+    let extra = instance.extra.iter().filter(|(name, _)| !of_mount(name));
+    for (name, value) in extra.chain(instance.more.into_iter().flatten()) {
         if check_variable(name, value).is_ok() {
             set(env, name, value.as_bytes());
         }

@@ -12,6 +12,7 @@ struct Case<'a> {
     path_info: Option<&'a [u8]>,
     content_length: Option<u64>,
     extra: &'a [(&'a str, &'a str)],
+    more: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Default for Case<'_> {
@@ -21,6 +22,7 @@ impl Default for Case<'_> {
             path_info: None,
             content_length: None,
             extra: &[],
+            more: None,
         }
     }
 }
@@ -39,12 +41,14 @@ impl Case<'_> {
             base: Path::new("/srv/base"),
             worker: 3,
             extra: &extra,
+            more: self.more,
         };
         let route = Route {
             handler: PathBuf::from("/srv/base/dir/tool"),
             directory: PathBuf::from("/srv/base/dir"),
             script_name: b"/dir/tool".to_vec(),
             path_info: self.path_info.map(<[u8]>::to_vec),
+            lasting: true,
         };
         let mut slots = request::slots();
         let head = request::parse(self.head.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
@@ -190,6 +194,17 @@ fn the_env_table_sets_path_and_its_own_but_no_meta_variable() {
     assert_eq!(case.value("HTTP_HOST").as_deref(), Some("example.org:99"));
     assert_eq!(case.value("CAFFEINE_WORKER").as_deref(), Some("3"));
     assert_eq!((case.value("A"), case.value("N")), (None, None));
+}
+
+#[test]
+fn variables_of_a_mount_win_and_none_is_there_twice() {
+    let more = [("PATH", "/opt/mount"), ("GREETING", "b"), ("REDIRECT_STATUS", "200")];
+    let more = more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let extra = [("PATH", "/opt/bin"), ("GREETING", "a"), ("OTHER", "c")];
+    let case = Case { extra: &extra, more: Some(&more), ..Case::default() };
+    for (name, value) in [("PATH", "/opt/mount"), ("GREETING", "b"), ("OTHER", "c"), ("REDIRECT_STATUS", "200")] {
+        assert_eq!(case.value(name).as_deref(), Some(value), "{name}");
+    }
 }
 
 #[test]

@@ -61,6 +61,14 @@ pub fn rehearse(limits: &[Limit], watched: bool) -> Result<(), String> {
     Err(format!("cannot start handlers: {trouble}; a sandbox must allow clone and execve"))
 }
 
+/// Tests whether this user may execute our own executable, which serves files.
+///
+/// # Errors
+/// `EACCES`.
+pub fn own_program() -> nix::Result<()> {
+    access(PROGRAMS[0].0, AccessFlags::X_OK)
+}
+
 /// Tests whether a program can be started and runs.
 fn works(limits: &[Limit], watched: bool) -> bool {
     signal::keep_ended_children(true).is_ok()

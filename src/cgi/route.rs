@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use crate::http::refusal::{Refusal, bad};
 
 /// The handler of a directory.
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
 
-const NOT_FOUND: Refusal = Refusal::new(404, "there is no handler with this name");
+pub(super) const NOT_FOUND: Refusal = Refusal::new(404, "there is no handler with this name");
 
 /// The kind of file at a path, following symbolic links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +43,20 @@ pub struct Route {
     pub handler: PathBuf,
     /// The directory it is in.
     pub directory: PathBuf,
-    /// The URL path of the handler, decoded; begins with `/`, and names the `index` of a directory.
+    /// The URL path of the handler, decoded; begins with `/`, and names the `index` of a directory outside of mounts. Empty
+    /// for the mount at `/`.
     pub script_name: Vec<u8>,
     /// What follows it, decoded; begins with `/`. `None` if nothing does.
     pub path_info: Option<Vec<u8>>,
+    /// Whether the path leads there as long as the handler can be executed.
+    pub lasting: bool,
+}
+
+impl Route {
+    /// `script_name`, for people: a mount at `/` has an empty one.
+    pub fn name(&self) -> &[u8] {
+        if self.script_name.is_empty() { b"/" } else { &self.script_name }
+    }
 }
 
 /// Finds the handler below `base` for `path`, which is percent-encoded. `probe` may replace the path that it is asked about
@@ -60,9 +70,7 @@ pub fn resolve(
     path: &str,
     probe: &mut dyn FnMut(&mut PathBuf) -> Kind,
 ) -> Result<Route, Refusal> {
-    if !escapes_are_complete(path.as_bytes()) {
-        return Err(bad("the path has an incomplete percent escape"));
-    }
+    check_escapes(path)?;
     let mut script_name = Vec::with_capacity(path.len() + 1 + INDEX.len());
     let mut rest = path.strip_prefix('/').ok_or(NOT_FOUND)?;
     let mut here = PathBuf::with_capacity(base.as_os_str().len() + path.len() + 1 + INDEX.len());
@@ -102,15 +110,23 @@ fn found(handler: PathBuf, script_name: Vec<u8>, executable: bool, rest: &str) -
     };
     // At least one whole plain name was appended to the base, so there is one.
     let directory = handler.parent().unwrap_or(Path::new("/")).to_owned();
-    Ok(Route { directory, script_name, path_info, handler })
+    Ok(Route { directory, script_name, path_info, handler, lasting: true })
 }
 
 /// Whether a decoded segment can be a name below the directory that was reached.
-fn is_plain(name: &[u8]) -> bool {
+pub(super) fn is_plain(name: &[u8]) -> bool {
     !matches!(name, [] | [b'.', ..]) && !name.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0))
 }
 
-/// Whether two hex digits follow each `%`.
+/// # Errors
+/// 400 unless two hex digits follow each `%`.
+pub(super) fn check_escapes(path: &str) -> Result<(), Refusal> {
+    if escapes_are_complete(path.as_bytes()) {
+        return Ok(());
+    }
+    Err(bad("the path has an incomplete percent escape"))
+}
+
 fn escapes_are_complete(path: &[u8]) -> bool {
     path.iter()
         .enumerate()
@@ -125,7 +141,7 @@ fn hex_pair(digits: &[u8]) -> Option<u8> {
 }
 
 /// Replaces each escape by its byte, once. Without an escape nothing is copied.
-fn decode(text: &str) -> Cow<'_, [u8]> {
+pub(super) fn decode(text: &str) -> Cow<'_, [u8]> {
     let bytes = text.as_bytes();
     let Some(first) = bytes.iter().position(|&byte| byte == b'%') else {
         return Cow::Borrowed(bytes);

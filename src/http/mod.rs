@@ -1,8 +1,10 @@
 //! HTTP/1.1 on bytes: requests, responses, limits. Pure: nothing here reads or writes a socket.
 
 pub mod chunked;
+pub mod conditional;
 pub mod date;
 pub mod limits;
+pub mod range;
 pub mod refusal;
 pub mod request;
 pub mod response;

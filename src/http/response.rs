@@ -24,17 +24,40 @@ pub const FIXED_BODY: &str = "hello\n";
 /// The header field with the number of the worker.
 pub const WORKER_HEADER: &str = "Caffeine-Worker";
 
+/// Where a client finds what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub status: u16,
+    /// An absolute path, and the query.
+    pub location: String,
+}
+
+impl Moved {
+    /// The address of a directory, with a slash at its end. GET and HEAD get 301, which every client follows; for others it
+    /// would allow a change to GET, so that they get 308.
+    pub fn to_folder(method: &str, path: &str, query: &str) -> Self {
+        let status = if matches!(method, "GET" | "HEAD") { 301 } else { 308 };
+        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        Self { status, location: format!("{path}/{query}") }
+    }
+}
+
 /// A complete answer that ends the connection; `head_only` for HEAD, which gets the length but no body. Beyond
 /// `--max-handlers` (503) the client is told to come back in a second.
-pub fn refuse(refusal: &Refusal, head_only: bool, date: &str) -> Vec<u8> {
-    let Refusal { status, reason } = *refusal;
-    let phrase = phrase(status);
-    let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
+pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, head_only: bool, date: &str) -> Vec<u8> {
+    let status = moved.map_or(refusal.status, |moved| moved.status);
+    let (phrase, reason) = (phrase(status), refusal.reason);
+    let more = match (moved, status) {
+        (Some(moved), _) => format!("Location: {}\r\n", moved.location),
+        (None, 405) => "Allow: GET, HEAD\r\n".to_owned(),
+        (None, 503) => "Retry-After: 1\r\n".to_owned(),
+        (None, _) => String::new(),
+    };
     let body = format!("{status} {phrase}: {reason}\n");
     let shown = if head_only { "" } else { &body };
     format!(
         "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
-         {retry}Connection: close\r\n\r\n{shown}",
+         {more}Connection: close\r\n\r\n{shown}",
         body.len()
     )
     .into_bytes()

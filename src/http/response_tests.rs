@@ -6,7 +6,7 @@ use super::*;
 use crate::http::refusal::bad;
 
 fn refuse(refusal: &Refusal, head_only: bool) -> Vec<u8> {
-    super::refuse(refusal, head_only, "Sun, 06 Nov 1994 08:49:37 GMT")
+    super::refuse(refusal, None, head_only, "Sun, 06 Nov 1994 08:49:37 GMT")
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -37,8 +37,29 @@ fn only_503_says_when_to_come_back() {
 }
 
 #[test]
+fn a_directory_is_elsewhere_and_a_wrong_method_names_the_right_ones() {
+    use crate::http::{limits::Limits, request};
+    let refusal = Refusal::new(308, "x");
+    for (request, status, location) in [
+        ("GET /app HTTP/1.0\r\n\r\n", 301, "/app/"),
+        ("HEAD /app?a=/b HTTP/1.0\r\n\r\n", 301, "/app/?a=/b"),
+        ("POST /a%20b HTTP/1.0\r\n\r\n", 308, "/a%20b/"),
+        ("GET http://host/app HTTP/1.0\r\n\r\n", 301, "/app/"),
+    ] {
+        let mut slots = request::slots();
+        let head = request::parse(request.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
+        let moved = Moved::to_folder(head.method, head.path, head.query);
+        assert_eq!((moved.status, &*moved.location), (status, location), "{request}");
+        let answer = super::refuse(&refusal, Some(&moved), false, "");
+        assert_eq!(parse_response(&answer, false).unwrap().unwrap().status, status);
+        assert!(text(answer).contains(&format!("\r\nLocation: {location}\r\n")));
+    }
+    assert!(text(refuse(&Refusal::new(405, "x"), false)).contains("\r\nAllow: GET, HEAD\r\n"));
+}
+
+#[test]
 fn every_status_that_is_sent_has_its_phrase() {
-    for status in [100, 200, 400, 403, 404, 408, 413, 414, 417, 431, 500, 501, 503, 505, 507] {
+    for status in [100, 200, 206, 301, 304, 308, 400, 403, 404, 405, 408, 412, 413, 414, 416, 417, 431, 500, 501, 503, 505, 507] {
         assert_ne!(phrase(status), "Error", "{status}");
     }
 }

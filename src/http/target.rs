@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use super::refusal::{Refusal, bad};
 
 /// The parts of a request target, as sent.
-pub(super) struct Target<'b> {
+pub(crate) struct Target<'b> {
     /// Begins with `/`, or is `*`.
     pub path: &'b str,
     /// What follows the first `?`.
@@ -21,7 +21,7 @@ pub(super) struct Target<'b> {
 ///
 /// # Errors
 /// 501 for CONNECT, since this is not a proxy; 400 for anything that is not a target.
-pub(super) fn split<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Refusal> {
+pub(crate) fn split<'b>(method: &str, target: &'b str) -> Result<Target<'b>, Refusal> {
     let odd = |odd, byte| odd | (byte == b'#') | (byte >= 0x7f) | (byte <= b' ');
     if target.bytes().fold(false, odd) {
         return Err(bad("the request target has a fragment or bytes that must be escaped"));

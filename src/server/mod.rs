@@ -19,7 +19,7 @@ mod worker;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
-use crate::cgi::rehearsal;
+use crate::cgi::{file_server, rehearsal};
 use crate::instance::daemon::{self, Detached, Outcome, Ready};
 use crate::instance::{Claim, Folder};
 use crate::sys::stdio;
@@ -33,6 +33,9 @@ pub fn main() -> ExitCode {
     // A worker rehearses a launch with the server's own executable.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == rehearsal::ARGUMENT) {
         return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == file_server::ARGUMENT) {
+        return file_server::main();
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,

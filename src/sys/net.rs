@@ -213,3 +213,16 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 pub fn shutdown_write(socket: impl AsFd) -> io::Result<()> {
     Ok(socket::shutdown(socket.as_fd().as_raw_fd(), socket::Shutdown::Write)?)
 }
+
+/// Sends all bytes on a blocking socket, and tells the kernel that more follows (`MSG_MORE`): the next bytes go into the same
+/// packet.
+///
+/// # Errors
+/// Those of `send(2)`.
+pub fn send_with_more(socket: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+        bytes = &bytes[SockRef::from(&socket).send_with_flags(bytes, flags)?..];
+    }
+    Ok(())
+}

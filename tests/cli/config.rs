@@ -150,7 +150,7 @@ fn every_error_in_a_file_names_file_line_and_key() {
         ("listener = \"lifo\"", ":1: listener: "),
         ("max-body = \"5 elephants\"", ":1: max-body: "),
         ("max-body = -1", ":1: max-body: "),
-        ("[server]\nport = 1", ":1: unknown table [server]; the only table is [env]"),
+        ("[server]\nport = 1", ":1: unknown table [server]; the tables are [env], [[mount]] and [[static]]"),
         ("env = 1", ":1: env: must be a table"),
         ("[env]\nA = \"1\"\nB = [2]", ":3: [env] B: expected one value"),
         ("[env]\nport = 8080", ":2: [env] port: settings go above the line [env]"),

@@ -1,6 +1,8 @@
 //! HTTP on the wire.
 
 mod early_responses; // a response before the end of the request body
+mod files; // static files: types, conditions, ranges, nothing outside
+mod mounts; // programs and directories below a path
 mod requests; // targets, bodies, one request per connection
 mod responders; // built-in responders for measuring, keep-alive
 mod slow_clients; // slow, idle and departing clients

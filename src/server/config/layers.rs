@@ -61,7 +61,7 @@ impl Layers {
 
     /// The settings to read from the file; `None` if the other layers give all that is used.
     pub fn uses_of_file(&self) -> Option<Uses> {
-        // Only the file can have `env`.
+        // Only the file can have tables.
         let is_given = |setting: &&str| {
             *setting != "env"
                 && (*setting == "config"

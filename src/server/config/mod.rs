@@ -4,6 +4,7 @@
 mod file;
 mod handler_limit;
 mod layers;
+mod mounts;
 mod options;
 mod outcomes;
 mod paths;
@@ -15,6 +16,7 @@ mod values;
 pub use handler_limit::HandlerLimit;
 pub(super) use layers::one_line;
 pub use layers::{Layers, Uses};
+pub use mounts::{Mount, StaticFiles};
 pub use options::Options;
 pub use paths::{handlers_dir, state_dir};
 pub use resolve::{DEFAULT_GRACE, MAX_WORKERS};

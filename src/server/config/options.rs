@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::handler_limit::HandlerLimit;
+use super::mounts::{Mount, StaticFiles};
 use super::outcomes::Outcomes;
 use super::values;
 use crate::dist::{parse_duration, parse_size};
@@ -129,4 +130,9 @@ pub struct Options {
     /// Variables for the handlers. Only the file has them.
     #[arg(skip)]
     pub env: BTreeMap<String, String>,
+    /// Mounts, and files to serve. Only the file has them.
+    #[arg(skip)]
+    pub mount: Vec<Mount>,
+    #[arg(skip)]
+    pub files: Vec<StaticFiles>,
 }

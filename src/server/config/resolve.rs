@@ -64,6 +64,8 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
         log_level: options.log_level.unwrap_or(tracing::Level::INFO),
         log_format: options.log_format.unwrap_or(Format::Text),
         env: options.env,
+        mount: options.mount,
+        files: options.files,
     })
 }
 
@@ -118,7 +120,7 @@ fn accept_batch(given: Option<usize>, listener: &Choice) -> Result<usize, Error>
     Ok(most)
 }
 
-fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
+pub(super) fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
     let given = given.filter(|time| !time.is_zero());
     if given.is_some_and(|time| time.subsec_nanos() != 0 || time.as_secs() > u64::from(u32::MAX)) {
         return Err(Error::Usage("handler-timeout must be in whole seconds, such as 10s (0s: none)".into()));
@@ -127,7 +129,7 @@ fn whole_seconds(given: Option<Duration>) -> Result<Option<Duration>, Error> {
 }
 
 /// Handlers cannot have more open files than the server.
-fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
+pub(super) fn possible(limit: HandlerLimit) -> Result<HandlerLimit, Error> {
     use nix::sys::resource::{Resource, getrlimit};
     let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
     within("handler-limit files", limit.files().unwrap_or(0), 0, most).map(|_| limit)

@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 use super::file;
 use super::handler_limit::HandlerLimit;
 use super::layers::Uses;
+use super::mounts::{Mount, StaticFiles};
 use super::options::Options;
 use super::outcomes::Outcomes;
 use super::values;
@@ -95,6 +96,9 @@ pub struct Settings {
     pub log_format: Format,
     /// Variables of the `[env]` table, for every handler.
     pub env: BTreeMap<String, String>,
+    pub mount: Vec<Mount>,
+    #[serde(rename = "static")]
+    pub files: Vec<StaticFiles>,
 }
 
 impl Settings {
@@ -117,7 +121,7 @@ impl Settings {
     pub fn needs_keeper(&self) -> bool {
         self.respond == Respond::Cgi
             && (self.max_handlers.is_some()
-                || self.handler_timeout.is_some()
+                || self.has_timeouts()
                 || self.outcomes == Outcomes::On
                 || self.listener.entry.counts_handlers)
     }
@@ -167,7 +171,7 @@ fn time<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
 }
 
 #[allow(clippy::ref_option)] // serde's signature
-fn optional_time<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_time<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
     time.map(format_duration).serialize(to)
 }
 

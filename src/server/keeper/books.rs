@@ -66,8 +66,8 @@ impl Keeper {
     fn launched(&mut self, launch: Launch, pidfd: Option<OwnedFd>) {
         let pid = Pid::from_raw(launch.pid);
         self.post.sessions.insert(Pid::from_raw(launch.worker));
-        if launch.timeout.is_some() {
-            self.post.timeout = launch.timeout;
+        if launch.timeout_of_unknown.is_some() {
+            self.post.timeout = launch.timeout_of_unknown;
         }
         // Counted here before it is uncounted there.
         let known = self.handlers.find(pid).is_some();

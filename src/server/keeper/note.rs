@@ -6,7 +6,7 @@ use std::time::Duration;
 const NAME_BYTES: usize = 200;
 /// Size of the largest message.
 pub const BYTES: usize = FIXED + NAME_BYTES;
-const FIXED: usize = 42;
+const FIXED: usize = 50;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -17,7 +17,7 @@ pub enum Note {
         session: i32,
         /// Total of unreported launches of dead workers (`Header::lost`).
         lost: u64,
-        /// Timeout of its handlers.
+        /// Timeout of handlers of which no more is known.
         timeout: Option<Duration>,
     },
     Logging(u8),
@@ -37,6 +37,8 @@ pub struct Launch {
     pub started_ns: u64,
     /// Timeout.
     pub timeout: Option<Duration>,
+    /// Timeout of handlers of which no more is known than that they are the instance's.
+    pub timeout_of_unknown: Option<Duration>,
     pub outcome: bool,
     /// The handler's `SCRIPT_NAME`.
     pub name: Vec<u8>,
@@ -79,6 +81,7 @@ impl Note {
                     pid: i32::from_ne_bytes(from.take()?),
                     started_ns: u64::from_ne_bytes(from.take()?),
                     timeout: time(u64::from_ne_bytes(from.take()?)),
+                    timeout_of_unknown: time(u64::from_ne_bytes(from.take()?)),
                     name: from.0.to_vec(),
                 })
             }
@@ -105,6 +108,7 @@ impl Launch {
         to.put(&self.pid.to_ne_bytes());
         to.put(&self.started_ns.to_ne_bytes());
         to.put(&seconds(self.timeout).to_ne_bytes());
+        to.put(&seconds(self.timeout_of_unknown).to_ne_bytes());
         to.put(&self.name[..self.name.len().min(NAME_BYTES)]);
         to.at
     }
@@ -155,6 +159,7 @@ mod tests {
             pid: 4712,
             started_ns: u64::MAX,
             timeout: Some(Duration::from_secs(9)),
+            timeout_of_unknown: Some(Duration::from_secs(8)),
             outcome: true,
             name: b"/shop/cart".to_vec(),
         };

@@ -71,7 +71,7 @@ impl Supervisor {
         let member = &self.staff[index];
         let (row, header) = (self.board.row(member.slot), self.board.header());
         let unreported = row.begun.load(SeqCst).saturating_sub(row.sent.load(SeqCst));
-        let timeout = member.generation.settings.handler_timeout;
+        let timeout = member.generation.settings.timeout_of_unknown();
         if unreported == 0 {
             return;
         }
@@ -116,7 +116,7 @@ impl Supervisor {
             board: self.board,
             exit,
             sessions: self.handlers.sessions().collect::<HashSet<_>>(),
-            timeout: settings.handler_timeout,
+            timeout: settings.timeout_of_unknown(),
             outcomes: settings.outcomes.are_recorded(),
             log_path: self.claim.folder().log(),
             supervisor,

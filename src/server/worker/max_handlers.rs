@@ -43,7 +43,7 @@ impl Service {
     /// Queues or refuses a request at the limit. A path without a handler gets its 404 or 403 all the same.
     pub(super) fn at_the_limit(&mut self, limit: u64, request: Request<'_>) -> After {
         let Request { connection, head, .. } = request;
-        if let Err(refusal) = self.launcher.find(head.path) {
+        if let Err(refusal) = self.launcher.find(head) {
             return self.refuse(connection, Asked::Request(head), &refusal, &"");
         }
         let shared = self.shared;

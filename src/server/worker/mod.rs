@@ -6,6 +6,7 @@
 //! from its place in the kernel's queue, and neither thread ever waits for a handler.
 
 mod acceptor;
+mod areas;
 pub mod auxiliary;
 mod background;
 mod body;
@@ -117,7 +118,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     if context.rehearses {
         net::try_accept()
             .map_err(|error| io::Error::other(format!("cannot accept connections here: {error}")))?;
-        service::rehearse(shared).map_err(io::Error::other)?;
+        areas::rehearse(shared).map_err(io::Error::other)?;
     }
     background::start(shared, connections, flush_timer)
         .map_err(|error| io::Error::other(format!("cannot start the background thread: {error}")))?;

@@ -9,23 +9,20 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::Resource;
-
+use super::areas;
 use super::connection::Connection;
 use super::handler_watch::HandlerWatch;
 use super::shared::{FULL, Shared};
 use super::timer::GRAIN;
-use crate::cgi::launch::{Client, HANDLER_PATH, Launcher, SOFTWARE, Terms};
-use crate::cgi::{meta, rehearsal, route::Route};
+use crate::cgi::launch::{Client, Launcher, Program, Terms};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
-use crate::http::response;
+use crate::http::response::{self, Moved};
 use crate::scoreboard::{add, subtract};
-use crate::server::config::{HandlerLimit, Settings};
 use crate::server::keeper::note::Launch;
 use crate::server::responders::Respond;
 use crate::server::today;
-use crate::sys::spawn::{Limit, Started};
+use crate::sys::spawn::Started;
 use crate::sys::{clock::monotonic_ns, net, signal};
 
 /// The path of an OPTIONS request for the server as a whole.
@@ -82,22 +79,8 @@ impl Service {
     /// # Errors
     /// `ENOMEM`.
     pub fn new(shared: &'static Shared, slow: bool) -> io::Result<Self> {
-        let settings = &shared.settings;
-        let instance = meta::Instance {
-            name: settings.name.as_str(),
-            software: SOFTWARE,
-            path_var: HANDLER_PATH,
-            port: settings.port,
-            server_name_default: &shared.server_name,
-            base: &settings.path,
-            worker: shared.number as u64,
-            extra: &settings.env,
-        };
         let terms = Terms {
-            instance,
             stderr: &shared.stderr,
-            alarm_s: alarm_s(settings),
-            limits: limits(shared),
             clear_mask: slow,
             leases: Some(shared.leases.as_fd()),
         };
@@ -105,7 +88,7 @@ impl Service {
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
             shared,
-            launcher: Launcher::new(terms)?,
+            launcher: Launcher::new(terms, areas::areas(shared))?,
             slow,
             fixed: answers(false),
             fixed_heads: answers(true),
@@ -120,10 +103,10 @@ impl Service {
     /// Checks the path before the body is read.
     ///
     /// # Errors
-    /// 404 or 403.
+    /// 404 or 403; in mounts also 308 and 405.
     pub fn admit(&mut self, head: &Head<'_, '_>) -> Result<(), Refusal> {
         if self.is_cgi() && head.path != WHOLE_SERVER {
-            self.launcher.find(head.path).map(drop)
+            self.launcher.find(head).map(drop)
         } else {
             Ok(())
         }
@@ -165,13 +148,13 @@ impl Service {
                 let pid = started.pid;
                 add(&row.launched, 1);
                 if let Some(watch) = watch {
-                    self.report(watch, started, &program.route, begun);
+                    self.report(watch, started, &program, begun);
                 }
                 tracing::info!(
                     peer = %connection.peer,
                     method = head.method,
                     target = head.target,
-                    handler = %OsStr::from_bytes(&program.route.script_name).display(),
+                    handler = %OsStr::from_bytes(program.route.name()).display(),
                     outcome = "launched",
                     pid,
                     launch_us = micros(begun.elapsed()),
@@ -194,7 +177,7 @@ impl Service {
     }
 
     /// Reports a launch to the keeper.
-    fn report(&self, watch: &HandlerWatch, started: Started, route: &Route, begun: Instant) {
+    fn report(&self, watch: &HandlerWatch, started: Started, program: &Program, begun: Instant) {
         let shared = self.shared;
         let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
         let launch = Launch {
@@ -204,9 +187,10 @@ impl Service {
             worker: std::process::id().cast_signed(),
             pid: started.pid,
             started_ns: monotonic_ns().saturating_sub(age),
-            timeout: shared.settings.handler_timeout,
+            timeout: shared.settings.timeout_of(program.area),
+            timeout_of_unknown: shared.settings.timeout_of_unknown(),
             outcome: watch.outcomes,
-            name: route.script_name.clone(),
+            name: program.route.name().to_vec(),
         };
         let pidfd = started.pidfd.as_ref().map(AsRawFd::as_raw_fd);
         if watch.report(shared.row(), started.pidfd, launch) {
@@ -254,17 +238,24 @@ impl Service {
             Asked::Request(head) => (Some(head.method), Some(head.target), None),
             Asked::Bytes(bytes) => (None, None, excerpt(bytes)),
         };
-        let answer = response::refuse(refusal, method == Some("HEAD"), &today::now());
+        let moved = match asked {
+            Asked::Request(head) if refusal.status == 308 => {
+                Some(Moved::to_folder(head.method, head.path, head.query))
+            }
+            _ => None,
+        };
+        let status = moved.as_ref().map_or(refusal.status, |moved| moved.status);
+        let answer = response::refuse(refusal, moved.as_ref(), method == Some("HEAD"), &today::now());
         let sent = net::send(&connection.stream, &answer).is_ok();
-        self.count(refusal.status);
+        self.count(status);
         let cause = cause.to_string();
         let reason =
             if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
         let peer = connection.peer;
-        if refusal.status == 500 {
-            tracing::error!(peer = %peer, method, target, received, outcome = refusal.status, reason);
+        if status == 500 {
+            tracing::error!(peer = %peer, method, target, received, outcome = status, reason);
         } else {
-            tracing::info!(peer = %peer, method, target, received, outcome = refusal.status, reason);
+            tracing::info!(peer = %peer, method, target, received, outcome = status, reason);
         }
         if sent { After::Linger } else { After::Close }
     }
@@ -286,33 +277,6 @@ fn excerpt(bytes: &[u8]) -> Option<String> {
         Ok(text) => Some(format!("{text}{more}")),
         Err(_) => Some(format!("{}{more}", shown.escape_ascii())),
     }
-}
-
-/// The keeper enforces the timeout. Should the instance be gone by then, SIGALRM ends the handler's first process a moment later.
-fn alarm_s(settings: &Settings) -> u32 {
-    const LATER_S: u64 = 2;
-    settings.handler_timeout.map_or(0, |time| u32::try_from(time.as_secs() + LATER_S).unwrap_or(u32::MAX))
-}
-
-/// Tests whether a handler can be started as [`Service`] would start it.
-///
-/// # Errors
-/// The reason, for the user.
-pub fn rehearse(shared: &Shared) -> Result<(), String> {
-    let settings = &shared.settings;
-    if settings.respond != Respond::Cgi {
-        return Ok(());
-    }
-    let watched = settings.max_handlers.is_some()
-        || settings.handler_timeout.is_some()
-        || settings.listener.entry.counts_handlers;
-    rehearsal::rehearse(&limits(shared), watched)
-}
-
-/// Resource limits of handlers, where they differ from the server's.
-fn limits(shared: &Shared) -> Vec<Limit> {
-    let nofile = shared.nofile.map(|(soft, hard)| Limit::new(Resource::RLIMIT_NOFILE, soft, hard));
-    nofile.into_iter().chain(shared.settings.handler_limit.iter().flat_map(HandlerLimit::limits)).collect()
 }
 
 fn micros(time: Duration) -> u64 {

@@ -6,8 +6,12 @@ use clap::Command;
 use clap::error::ErrorKind;
 use toml::de::DeValue;
 
-/// The only table: variables for the handlers.
+use super::mounts::{MOUNT, STATIC};
+
+/// The table of variables for the handlers.
 pub(super) const ENV: &str = "env";
+/// All tables.
+pub(super) const TABLES: [&str; 3] = [ENV, MOUNT, STATIC];
 /// Names with this Jaro-Winkler similarity are suggested.
 const ALIKE: f64 = 0.8;
 
@@ -55,16 +59,22 @@ pub(super) fn value(key: &str, text: &str, error: &clap::Error) -> String {
 pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> String {
     let settings = || known.get_arguments().filter_map(clap::Arg::get_long).filter(|&long| long != "config");
     let alike = |long: &str| strsim::jaro_winkler(&name.to_lowercase().replace('_', "-"), long);
-    let nearest = settings().chain([ENV]).max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    let fits = |nearest: &&str| alike(nearest) >= ALIKE && (!value.is_table() || *nearest == ENV);
+    let nearest = settings().chain(TABLES).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    let fits = |nearest: &&str| alike(nearest) >= ALIKE && (!is_table(value) || TABLES.contains(nearest));
     match nearest.filter(fits) {
         _ if name == "config" => "config: a file cannot name another".to_owned(),
         Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
-        None if value.is_table() => {
-            format!("unknown table [{name}]; the only table is [env], and settings go above it")
+        None if is_table(value) => {
+            format!("unknown table [{name}]; the tables are [env], [[mount]] and [[static]], and settings go above them")
         }
         None => format!(
             "unknown key `{name}`; the keys are the settings of `caffeine --help`, without the dashes"
         ),
     }
+}
+
+/// Whether a value is a table or a list of tables.
+fn is_table(value: &DeValue<'_>) -> bool {
+    let list = value.as_array().is_some_and(|list| list.iter().any(|value| value.get_ref().is_table()));
+    value.is_table() || list
 }

@@ -5,9 +5,11 @@
 //! A FIFO would block a reload until a writer opens it.
 
 mod complaint;
+mod mounts;
 mod source;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
@@ -37,7 +39,10 @@ pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
         .map_err(|error| source.error(error.span(), &complaint::syntax(&text, &error)))?;
     let mut options = source.settings(table.get_ref(), uses)?;
     if let (true, Some((key, value))) = (uses.includes(ENV), table.get_ref().get_key_value(ENV)) {
-        options.env = variables::read(&source, key.span(), value)?;
+        options.env = variables::read(&source, "[env]", key.span(), value, &BTreeMap::new())?;
+    }
+    if uses.includes(mounts::MOUNT) {
+        (options.mount, options.files) = mounts::read(&source, table.get_ref(), &options.env)?;
     }
     let base = path.parent().unwrap_or(Path::new("/"));
     for path in [&mut options.path, &mut options.state_dir].into_iter().flatten() {

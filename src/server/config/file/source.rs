@@ -7,7 +7,7 @@ use clap::{Args, Command, FromArgMatches};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::complaint::{self, ENV};
+use super::complaint::{self, TABLES};
 use crate::server::config::layers::Uses;
 use crate::server::config::options::Options;
 use crate::server::error::Error;
@@ -45,7 +45,7 @@ impl Source<'_> {
                     }
                     arguments.push(argument);
                 }
-                None if matches!(uses, Uses::All) && name != ENV => {
+                None if matches!(uses, Uses::All) && !TABLES.contains(&name) => {
                     let what = complaint::unknown(name, value.get_ref(), &known);
                     return Err(self.error(Some(key.span()), &what));
                 }
@@ -60,7 +60,7 @@ impl Source<'_> {
     }
 
     /// A value as it would be written on the command line.
-    fn text_of(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Error> {
+    pub fn text_of(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Error> {
         match value.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
             DeValue::Integer(number) => Ok(i128::from_str_radix(number.as_str(), number.radix())

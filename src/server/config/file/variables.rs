@@ -1,4 +1,4 @@
-//! The table `[env]`: variables for every handler, checked so that handlers can be started with them.
+//! Tables of variables for handlers, `[env]` and those of mounts, checked so that handlers can be started with them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,34 +19,40 @@ const LONGEST: usize = 32 * 4096;
 /// The kernel allows a quarter of the stack for arguments and environment, within these bounds.
 const ROOM: (u64, u64) = (128 << 10, 6 << 20);
 
-/// Reads the variables; `at` is the position of the table.
+/// Reads the variables of the table `heading`; `at` is its position. Its handlers get `others` too.
 ///
 /// # Errors
 /// A name or value is invalid, or the table is too large: the message names file, line and variable.
 pub(super) fn read(
     source: &Source<'_>,
+    heading: &str,
     at: Range<usize>,
     table: &Spanned<DeValue<'_>>,
+    others: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let Some(variables) = table.get_ref().as_table() else {
-        let what = "env: must be a table: a line [env] with one line per variable below it";
-        return Err(source.error(Some(at), what));
+        let what = match heading {
+            "[env]" => "env: must be a table: a line [env] with one line per variable below it".to_owned(),
+            _ => format!("{heading}: must be a table, such as {{ NAME = \"value\" }}"),
+        };
+        return Err(source.error(Some(at), &what));
     };
     let mut env = BTreeMap::new();
     for (name, value) in variables {
         let text = text_of(source, name.get_ref(), value)
             .and_then(|text| check(name.get_ref(), &text).map(|()| text))
-            .map_err(|what| source.error(Some(name.span()), &format!("[env] {what}")))?;
+            .map_err(|what| source.error(Some(name.span()), &format!("{heading} {what}")))?;
         env.insert(name.get_ref().to_string(), text);
     }
     // execve counts each string with its NUL and a pointer to it.
+    let all_variables = env.iter().chain(others);
     let bytes: usize =
-        env.iter().map(|(name, value)| name.len() + value.len() + 2 + size_of::<usize>()).sum();
+        all_variables.map(|(name, value)| name.len() + value.len() + 2 + size_of::<usize>()).sum();
     // Each request header can become a variable, five bytes longer for `HTTP_`.
     let all = room();
     let room = all - (2 * Limits::default().head as u64).min(all / 2);
     if bytes as u64 > room {
-        let what = format!("[env]: {bytes} bytes in all are too many to start a handler; at most {room} fit");
+        let what = format!("{heading}: {bytes} bytes in all are too many to start a handler; at most {room} fit");
         return Err(source.error(Some(at), &what));
     }
     Ok(env)
@@ -73,7 +79,7 @@ fn text_of(source: &Source<'_>, name: &str, value: &Spanned<DeValue<'_>>) -> Res
     }
 }
 
-fn is_setting(name: &str) -> bool {
+pub(super) fn is_setting(name: &str) -> bool {
     let settings = Options::augment_args(Command::new("file"));
     settings.get_arguments().any(|setting| setting.get_long() == Some(name))
 }

@@ -1,0 +1,80 @@
+//! `[[mount]]` and `[[static]]`: parts of the path space with a program, handlers or files of their own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::handler_limit::HandlerLimit;
+use super::settings::{Settings, optional_time};
+use crate::cgi::mount::Target;
+
+/// A program or a directory of handlers, with settings that override those of the instance.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mount {
+    /// Where it is: `/`, or a path without a slash at its end.
+    pub at: String,
+    /// A program with its arguments; empty for a directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<String>,
+    pub dir: Option<PathBuf>,
+    /// 0 means no timeout.
+    #[serde(serialize_with = "optional_time")]
+    pub handler_timeout: Option<Duration>,
+    pub handler_limit: Option<HandlerLimit>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// Files that are served as they are.
+#[derive(Clone, Debug, Serialize)]
+pub struct StaticFiles {
+    pub at: String,
+    /// A directory, or one file.
+    pub root: PathBuf,
+}
+
+impl Mount {
+    pub fn target(&self) -> Target {
+        match (&self.dir, self.run.split_first()) {
+            (None, Some((program, arguments))) => {
+                Target::Program { file: program.into(), arguments: arguments.to_vec() }
+            }
+            (dir, _) => Target::Handlers(dir.clone().unwrap_or_default()),
+        }
+    }
+}
+
+impl Settings {
+    /// The timeout of handlers in an area: 0 is the instance's directory, then come the mounts, then files, which have none.
+    pub fn timeout_of(&self, area: usize) -> Option<Duration> {
+        let Some(place) = area.checked_sub(1) else { return self.handler_timeout };
+        let mount = self.mount.get(place)?;
+        mount.handler_timeout.map_or(self.handler_timeout, |own| Some(own).filter(|time| !time.is_zero()))
+    }
+
+    /// Resource limits of handlers in an area.
+    pub fn limit_of(&self, area: usize) -> Option<HandlerLimit> {
+        let Some(place) = area.checked_sub(1) else { return self.handler_limit };
+        self.mount.get(place)?.handler_limit.or(self.handler_limit)
+    }
+
+    /// How many areas there are.
+    pub fn areas(&self) -> usize {
+        1 + self.mount.len() + self.files.len()
+    }
+
+    /// Whether handlers of some area have a timeout.
+    pub fn has_timeouts(&self) -> bool {
+        (0..self.areas()).any(|area| self.timeout_of(area).is_some())
+    }
+
+    /// The timeout of a handler of which nothing is known: none, unless all areas have one. SIGALRM ends its first process
+    /// in any case.
+    pub fn timeout_of_unknown(&self) -> Option<Duration> {
+        let timeouts = (0..=self.mount.len()).map(|area| self.timeout_of(area));
+        timeouts.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max())
+    }
+}
