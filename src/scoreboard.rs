@@ -6,6 +6,7 @@
 //! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot. Each row
 //! starts on its own pair of cache lines, so that workers never share a line.
 
+pub mod mounts;
 mod totals;
 
 use std::fs::{File, OpenOptions};
@@ -22,6 +23,7 @@ use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
 use counters::TOTALLED;
+use mounts::MountCounts;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
@@ -203,6 +205,8 @@ pub struct Scoreboard {
     /// The mapped file, until it is guarded.
     file: Option<File>,
     started_ms: u64,
+    /// `None` for readers.
+    mounts: Option<MountCounts>,
 }
 
 impl Scoreboard {
@@ -234,7 +238,8 @@ impl Scoreboard {
     /// # Errors
     /// `ENOMEM`.
     pub fn anonymous(rows: usize) -> io::Result<Self> {
-        let board = Self::over(SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows, None);
+        let mut board = Self::over(SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows, None);
+        board.mounts = Some(MountCounts::new()?);
         board.mend();
         Ok(board)
     }
@@ -266,16 +271,17 @@ impl Scoreboard {
     }
 
     fn over(map: SharedMap, rows: usize, file: Option<File>) -> Self {
-        Self { map, rows, file, started_ms: 0 }
+        Self { map, rows, file, started_ms: 0, mounts: None }
     }
 
     /// Sets the start time of the instance, in ms since the Unix epoch. From now on truncation of the file does not
     /// harm this process or its forked children: the contents are lost, and [`is_whole`](Self::is_whole) tells.
     ///
     /// # Errors
-    /// Those of `sigaction(2)`.
+    /// Those of `sigaction(2)`; `ENOMEM`.
     pub fn guarded(mut self, started_ms: u64) -> io::Result<&'static Self> {
         self.started_ms = started_ms;
+        self.mounts = Some(MountCounts::new()?);
         self.mend();
         let file = self.file.take();
         let board: &'static Self = Box::leak(Box::new(self));
@@ -336,7 +342,7 @@ impl Scoreboard {
     /// the keeper is counted there before it is uncounted here, and this reads in that order.
     pub fn handlers(&self) -> u64 {
         let header = self.header();
-        let pending: u64 = self.used().map(Row::pending).sum();
+        let pending = self.pending();
         let missing = header.lost.load(SeqCst).saturating_sub(header.found.load(SeqCst));
         pending + missing + header.watched.load(SeqCst)
     }

@@ -35,7 +35,12 @@ enum Answer {
     Refusal(Refusal),
     Moved(Moved),
     /// A head of its own, and a part of the file.
-    File { head: String, file: File, from: u64, len: u64 },
+    File {
+        head: String,
+        file: File,
+        from: u64,
+        len: u64,
+    },
 }
 
 /// The request, as the environment has it.
@@ -97,7 +102,9 @@ impl Request {
     /// The part that is asked for. Only GET has one.
     fn wanted(&self, version: &Version, len: u64) -> Wanted {
         match &self.fields[5] {
-            Some(range) if self.method == "GET" && version.allows_range(&self.conditions()) => wanted(range, len),
+            Some(range) if self.method == "GET" && version.allows_range(&self.conditions()) => {
+                wanted(range, len)
+            }
             _ => Wanted::Whole,
         }
     }

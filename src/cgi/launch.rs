@@ -3,7 +3,8 @@
 //! A request without a body is launched *optimistically*: the result of an earlier lookup is cached, and execve()
 //! itself fails if it is outdated. That is safe because the cache can only be wrong in ways that make execve() fail:
 //! the first regular file on a path stays the first unless it is replaced by a directory, removed, or a directory above
-//! it becomes a file. So the usual request needs no stat(). Only below a deployed directory, which can be replaced by
+//! it becomes a file. So the usual request needs no stat(). What is missing in a mount goes to an `index` above, and a new
+//! file can change that: such results are not cached. Only below a deployed directory, which can be replaced by
 //! one with the same files, the cache is checked first: see [`tree`](super::tree).
 
 use std::collections::HashMap;
@@ -150,6 +151,11 @@ impl<'a> Launcher<'a> {
         })
     }
 
+    /// Index of the area of a path, as in [`Program::area`].
+    pub fn area(&self, path: &str) -> usize {
+        self.areas.find(path).0
+    }
+
     /// Resolves a request's path in the file system.
     ///
     /// # Errors
@@ -278,7 +284,9 @@ impl<'a> Launcher<'a> {
         );
         self.arguments.truncate(0);
         self.arguments.push(&[program.file.to_bytes()]);
-        area.arguments().for_each(|argument| drop(self.arguments.push(&[argument])));
+        for argument in area.arguments() {
+            self.arguments.push(&[argument]);
+        }
         let pipes = self.terms.stderr;
         let lent = pipes.lend(program.route.name());
         if lent.is_none() {

@@ -202,7 +202,9 @@ fn variables_of_a_mount_win_and_none_is_there_twice() {
     let more = more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     let extra = [("PATH", "/opt/bin"), ("GREETING", "a"), ("OTHER", "c")];
     let case = Case { extra: &extra, more: Some(&more), ..Case::default() };
-    for (name, value) in [("PATH", "/opt/mount"), ("GREETING", "b"), ("OTHER", "c"), ("REDIRECT_STATUS", "200")] {
+    for (name, value) in
+        [("PATH", "/opt/mount"), ("GREETING", "b"), ("OTHER", "c"), ("REDIRECT_STATUS", "200")]
+    {
         assert_eq!(case.value(name).as_deref(), Some(value), "{name}");
     }
 }

@@ -40,7 +40,9 @@ pub fn check_place(at: &str) -> Result<(), String> {
         Some(names) if names.split('/').any(|name| matches!(name, "." | "..")) => "it has a dot segment",
         Some(names) if names.ends_with('/') => "it must not end with /",
         Some(names) if names.split('/').any(str::is_empty) => "it has an empty segment",
-        Some(names) if names.contains(odd) => "write it without escapes; % ? # \\ and controls cannot be in it",
+        Some(names) if names.contains(odd) => {
+            "write it without escapes; % ? # \\ and controls cannot be in it"
+        }
         Some(_) => return Ok(()),
     };
     Err(format!("{at:?}: {why}"))
@@ -130,7 +132,9 @@ fn in_directory(
                 let path_info = path_info(left)?;
                 return Ok(Route { directory, script_name, path_info, handler: here, lasting: true });
             }
-            Kind::File { executable: false } => return Err(Refusal::new(403, "the handler is not executable")),
+            Kind::File { executable: false } => {
+                return Err(Refusal::new(403, "the handler is not executable"));
+            }
             Kind::Directory => {
                 passed.push(Passed { directory: here.clone(), name_len: script_name.len(), rest: left });
             }
@@ -156,7 +160,9 @@ fn nearest_index(
                 let (path_info, lasting) = (path_info(rest)?, matches!(rest, "" | "/"));
                 return Ok(Route { directory, script_name, path_info, handler, lasting });
             }
-            Kind::File { executable: false } => return Err(Refusal::new(403, "the handler is not executable")),
+            Kind::File { executable: false } => {
+                return Err(Refusal::new(403, "the handler is not executable"));
+            }
             Kind::Directory | Kind::Other | Kind::Missing => {}
         }
     }

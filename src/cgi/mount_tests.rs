@@ -75,9 +75,10 @@ fn the_place_of_a_mount_is_a_plain_path() {
     for at in ["/", "/git", "/a/b", "/a b", "/.well-known", "/caf\u{e9}"] {
         assert_eq!(check_place(at), Ok(()), "{at}");
     }
-    for at in
-        ["", "git", "/git/", "//", "//a", "/a//b", "/..", "/a/../b", "/a/.", "/a%20b", "/a?b", "/a#b", "/a\\b", "/a\n"]
-    {
+    for at in [
+        "", "git", "/git/", "//", "//a", "/a//b", "/..", "/a/../b", "/a/.", "/a%20b", "/a?b", "/a#b",
+        "/a\\b", "/a\n",
+    ] {
         assert!(check_place(at).is_err(), "{at:?}");
     }
 }
@@ -132,14 +133,17 @@ fn without_an_index_what_is_missing_is_404() {
 
 #[test]
 fn only_what_a_new_file_cannot_change_is_remembered() {
-    for (rest, lasting) in [("/tool/x", true), ("/", true), ("/sub/", true), ("/x", false), ("/sub/deep", false)] {
+    for (rest, lasting) in
+        [("/tool/x", true), ("/", true), ("/sub/", true), ("/x", false), ("/sub/deep", false)]
+    {
         assert_eq!(handlers("/app", rest, &[]).0.unwrap().lasting, lasting, "{rest}");
     }
 }
 
 #[test]
 fn a_program_gets_everything_below_its_mount() {
-    let program = Target::Program { file: "/usr/lib/git-core/git-http-backend".into(), arguments: Vec::new() };
+    let program =
+        Target::Program { file: "/usr/lib/git-core/git-http-backend".into(), arguments: Vec::new() };
     let mut probe = |_: &mut PathBuf| panic!("it asks for nothing");
     for (at, rest, script_name, path_info) in [
         ("/git", "", "/git", None),
@@ -165,7 +169,9 @@ fn files_have_plain_names_only() {
     for rest in ["", "/", "/a.css", "/sub/", "/sub/a%20b"] {
         assert_eq!(files.resolve("/s", rest, &mut probe).unwrap().handler, Path::new(OWN_PROGRAM), "{rest}");
     }
-    for rest in ["/.git", "/sub/.htaccess", "/..", "/%2e%2e/x", "/a%2fb", "/a\\b", "/%00", "//", "/a//b", "/sub//"] {
+    for rest in
+        ["/.git", "/sub/.htaccess", "/..", "/%2e%2e/x", "/a%2fb", "/a\\b", "/%00", "//", "/a//b", "/sub//"]
+    {
         assert_eq!(files.resolve("/s", rest, &mut probe).unwrap_err().status, 404, "{rest}");
     }
 }
@@ -173,8 +179,8 @@ fn files_have_plain_names_only() {
 /// Paths out of pieces that attackers put together.
 fn path() -> impl Strategy<Value = String> {
     let pieces = &[
-        "/", "/", "/", "sub", "tool", "deep", "index", "etc", ".", "..", "%2e", "%2f", "%5c", "\\", "%00", "%25", "a",
-        "%e9", ";",
+        "/", "/", "/", "sub", "tool", "deep", "index", "etc", ".", "..", "%2e", "%2f", "%5c", "\\", "%00",
+        "%25", "a", "%e9", ";",
     ][..];
     prop::collection::vec(prop::sample::select(pieces), 0..12)
         .prop_map(|pieces| format!("/{}", pieces.concat()))

@@ -33,8 +33,14 @@ mod tests {
         {
             assert_eq!(super::parse(date), Some(784_111_777), "{date}");
         }
-        for date in ["", "0", "now", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37", "Mon, 06 Nov 1994 08:49:37 GMT"]
-        {
+        for date in [
+            "",
+            "0",
+            "now",
+            "1994-11-06T08:49:37Z",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(super::parse(date), None, "{date}");
         }
     }

@@ -59,7 +59,10 @@ fn a_directory_is_elsewhere_and_a_wrong_method_names_the_right_ones() {
 
 #[test]
 fn every_status_that_is_sent_has_its_phrase() {
-    for status in [100, 200, 206, 301, 304, 308, 400, 403, 404, 405, 408, 412, 413, 414, 416, 417, 431, 500, 501, 503, 505, 507] {
+    for status in [
+        100, 200, 206, 301, 304, 308, 400, 403, 404, 405, 408, 412, 413, 414, 416, 417, 431, 500, 501, 503,
+        505, 507,
+    ] {
         assert_ne!(phrase(status), "Error", "{status}");
     }
 }

@@ -122,7 +122,8 @@ fn find_beneath(root: &File, path: &Path) -> io::Result<File> {
 /// inside is no obstacle here.
 fn find_and_check(root: &File, path: &Path) -> io::Result<File> {
     let found: File = openat(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?.into();
-    let (base, place) = (std::fs::read_link(by_descriptor(root))?, std::fs::read_link(by_descriptor(&found))?);
+    let (base, place) =
+        (std::fs::read_link(by_descriptor(root))?, std::fs::read_link(by_descriptor(&found))?);
     if place.starts_with(base) { Ok(found) } else { Err(io::Error::from_raw_os_error(libc::EXDEV)) }
 }
 
@@ -167,8 +168,13 @@ mod tests {
         ] {
             assert_eq!(io::read_to_string(open(path).unwrap()).unwrap(), text, "{path}");
         }
-        assert!(open(".").unwrap().metadata().unwrap().is_dir() && open("sub").unwrap().metadata().unwrap().is_dir());
-        for path in ["out", "beside", "absolute", "all/etc/passwd", "../secret", "sub/../../secret", "/etc/passwd"] {
+        assert!(
+            open(".").unwrap().metadata().unwrap().is_dir()
+                && open("sub").unwrap().metadata().unwrap().is_dir()
+        );
+        for path in
+            ["out", "beside", "absolute", "all/etc/passwd", "../secret", "sub/../../secret", "/etc/passwd"]
+        {
             assert_eq!(open(path).unwrap_err().raw_os_error(), Some(libc::EXDEV), "{path}");
         }
         assert_eq!(open("fifo").unwrap_err().kind(), io::ErrorKind::InvalidInput);

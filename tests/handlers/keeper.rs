@@ -35,9 +35,9 @@ fn stop_keeper(server: &Server) {
 }
 
 /// Faults, each with the function that causes it.
-type Blow = (&'static str, fn(&Server));
+pub type Blow = (&'static str, fn(&Server));
 
-const BLOWS: [Blow; 4] = [
+pub const BLOWS: [Blow; 4] = [
     ("reload", reload),
     ("death of the worker", kill_worker),
     ("death of the keeper", kill_keeper),

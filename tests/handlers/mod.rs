@@ -3,7 +3,8 @@
 mod deploy; // files put into place, also under load
 pub mod execution; // input, output, four languages
 mod inheritance; // descriptors, signals, environment
-mod keeper; // counts, time-outs, outcomes
+pub mod keeper; // counts, time-outs, outcomes
+mod mounts; // limits of single mounts
 pub mod orphans; // handlers whose worker has died
 mod stderr; // their standard error in the log
 mod trees; // deployed directories

@@ -53,7 +53,10 @@ fn files_come_with_type_length_tag_and_date() {
         assert_eq!((response.status, response.text()), (200, body.to_owned()), "{target}");
         assert_eq!(response.header("content-type"), Some(kind), "{target}");
         assert_eq!(response.header("content-length"), Some(&*body.len().to_string()), "{target}");
-        assert!(["etag", "last-modified", "date"].iter().all(|name| response.header(name).is_some()), "{response:?}");
+        assert!(
+            ["etag", "last-modified", "date"].iter().all(|name| response.header(name).is_some()),
+            "{response:?}"
+        );
         let head = ask(&server, "HEAD", target, "");
         assert_eq!((head.status, head.text()), (200, String::new()), "{target}");
         let kept = |response: &Response| {
@@ -69,10 +72,30 @@ fn nothing_outside_the_root_and_nothing_hidden_is_served() {
     let sandbox = Sandbox::new();
     let server = start(&sandbox, &[]);
     for target in [
-        "/s/missing", "/s/a.css/", "/s/a.css/x", "/s/bare/", "/s/.htaccess", "/s/%2ehtaccess", "/s/.secret/key",
-        "/s/out", "/s/up", "/s/all/etc/passwd", "/s/fifo", "/s/../outside", "/s/%2e%2e/outside", "/s/..%2foutside",
-        "/s/sub/../../outside", "/s//etc/passwd", "/s/%2fetc/passwd", "/s/sub%2findex.html", "/s/sub\\index.html",
-        "/s/b%00.css", "/s/./b", "/one.css/", "/one.css/x", "/sx",
+        "/s/missing",
+        "/s/a.css/",
+        "/s/a.css/x",
+        "/s/bare/",
+        "/s/.htaccess",
+        "/s/%2ehtaccess",
+        "/s/.secret/key",
+        "/s/out",
+        "/s/up",
+        "/s/all/etc/passwd",
+        "/s/fifo",
+        "/s/../outside",
+        "/s/%2e%2e/outside",
+        "/s/..%2foutside",
+        "/s/sub/../../outside",
+        "/s//etc/passwd",
+        "/s/%2fetc/passwd",
+        "/s/sub%2findex.html",
+        "/s/sub\\index.html",
+        "/s/b%00.css",
+        "/s/./b",
+        "/one.css/",
+        "/one.css/x",
+        "/sx",
     ] {
         assert_eq!(server.get(target).status, 404, "{target}");
     }

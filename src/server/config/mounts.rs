@@ -24,6 +24,8 @@ pub struct Mount {
     #[serde(serialize_with = "optional_time")]
     pub handler_timeout: Option<Duration>,
     pub handler_limit: Option<HandlerLimit>,
+    /// Most handlers at once in the mount; 0 means no limit of its own.
+    pub max_handlers: Option<u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
 }
@@ -37,6 +39,11 @@ pub struct StaticFiles {
 }
 
 impl Mount {
+    /// Its own limit on handlers at once.
+    pub fn most_handlers(&self) -> Option<u64> {
+        self.max_handlers.filter(|&most| most != 0)
+    }
+
     pub fn target(&self) -> Target {
         match (&self.dir, self.run.split_first()) {
             (None, Some((program, arguments))) => {
@@ -48,6 +55,16 @@ impl Mount {
 }
 
 impl Settings {
+    /// The mount of an area.
+    pub fn mount_of(&self, area: usize) -> Option<&Mount> {
+        self.mount.get(area.checked_sub(1)?)
+    }
+
+    /// Whether handlers of some mount are watched otherwise than those of the instance.
+    pub fn mounts_are_watched(&self) -> bool {
+        self.mount.iter().any(|mount| mount.handler_timeout.is_some() || mount.most_handlers().is_some())
+    }
+
     /// The timeout of handlers in an area: 0 is the instance's directory, then come the mounts, then files, which have none.
     pub fn timeout_of(&self, area: usize) -> Option<Duration> {
         let Some(place) = area.checked_sub(1) else { return self.handler_timeout };

@@ -122,6 +122,7 @@ impl Settings {
         self.respond == Respond::Cgi
             && (self.max_handlers.is_some()
                 || self.has_timeouts()
+                || self.mounts_are_watched()
                 || self.outcomes == Outcomes::On
                 || self.listener.entry.counts_handlers)
     }

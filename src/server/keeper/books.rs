@@ -72,10 +72,14 @@ impl Keeper {
         // Counted here before it is uncounted there.
         let known = self.handlers.find(pid).is_some();
         if !known {
-            self.count(1);
+            self.count(1, launch.place);
+        } else if let Some(handler) = self.handlers.find(pid).filter(|handler| handler.place.is_none()) {
+            handler.place = launch.place;
+            self.places.count(1, launch.place);
         }
         let row = self.post.board.row(launch.slot as usize);
         row.passed.store(launch.ordinal, SeqCst);
+        self.places.passed(launch.place);
         match pidfd {
             _ if known => self.complete(&launch),
             Some(pidfd) => self.watch(&launch, Pidfd::of(pid, pidfd)),
@@ -103,7 +107,7 @@ impl Keeper {
     }
 
     pub(super) fn insert(&mut self, handler: Watched) {
-        let (pid, counted) = (handler.pid, handler.counted);
+        let (pid, counted, place) = (handler.pid, handler.counted, handler.place);
         let id = self.handlers.insert(handler);
         let Some(fd) = self.handlers.pidfd(id).and_then(Pidfd::fd) else {
             self.looked_at.push(id);
@@ -113,7 +117,7 @@ impl Keeper {
             // Out of memory: the handler will be found in the process table.
             tracing::error!(pid = pid.as_raw(), "cannot watch a handler: {error}; trying again");
             self.handlers.forget(id);
-            self.count(-i64::from(counted));
+            self.count(-i64::from(counted), place);
             self.census_due = Some(Instant::now() + RETRY);
         }
     }
@@ -122,9 +126,7 @@ impl Keeper {
     pub(super) fn watch_by_number(&mut self, launch: Launch) {
         match Pidfd::open(launch.pid.unsigned_abs()) {
             Ok(pidfd) => self.watch(&launch, pidfd),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-                self.count(-1);
-            }
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => self.count(-1, launch.place),
             Err(_) => self.without_pidfd.push(launch),
         }
     }
@@ -132,7 +134,7 @@ impl Keeper {
     /// A pidfd reports that its process has ended.
     pub(super) fn ended(&mut self, id: u64) {
         let (post, epoll) = (&self.post, &self.epoll);
-        let (mut counted, mut row) = (false, None);
+        let (mut counted, mut row, mut place) = (false, None, None);
         let left = self.counted.saturating_sub(1) + self.inherited;
         let had_deadline = self.handlers.ended(id, |handler, pidfd| {
             // A worker may still have a copy, and then closing ours does not end the watch.
@@ -140,7 +142,7 @@ impl Keeper {
                 let _ = epoll.delete(fd);
             }
             let header = post.board.header();
-            (counted, row) = (handler.counted, handler.row);
+            (counted, row, place) = (handler.counted, handler.row, handler.place);
             if counted {
                 // First, because a request may be waiting for the handler slot.
                 header.watched.store(left, SeqCst);
@@ -152,7 +154,7 @@ impl Keeper {
         if let Some((slot, worker)) = row {
             row_running(post.board, slot, worker, -1);
         }
-        self.count(-i64::from(counted));
+        self.count(-i64::from(counted), place);
         if had_deadline && self.census_due.is_none() {
             // Processes that it started in the worker's group can only be found in the process table.
             self.census_due = self.post.timeout.map(|timeout| Instant::now() + timeout);
@@ -187,6 +189,7 @@ impl Keeper {
         }
         if outcome.is_ok() {
             self.post.board.header().found.fetch_max(lost, SeqCst);
+            self.places.unsettle();
         }
         outcome
     }
@@ -201,10 +204,13 @@ impl Keeper {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), self.post.timeout);
+        let noted = self.post.board.mounts().and_then(|mounts| mounts.noted(process.pid.as_raw()));
+        let timeout = noted.map_or(self.post.timeout, |noted| noted.timeout);
+        let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), timeout);
+        handler.place = noted.and_then(|noted| noted.place);
         handler.outcome = self.post.outcomes;
         handler.row = self.row_of(process.session);
-        self.count(1);
+        self.count(1, handler.place);
         self.board_running(&handler, 1);
         self.insert(handler);
         Ok(())
@@ -228,6 +234,7 @@ fn describe(handler: &mut Watched, launch: &Launch) {
     handler.worker = Some(launch.number);
     handler.row = Some((launch.slot as usize, Pid::from_raw(launch.worker)));
     handler.outcome = launch.outcome;
+    handler.place = launch.place;
 }
 
 /// Counts handlers in the row of their worker, unless the row has another worker now.

@@ -10,6 +10,7 @@ mod books;
 pub mod census;
 pub mod note;
 mod outcome;
+mod places;
 mod reserve;
 mod watch;
 
@@ -31,6 +32,7 @@ use crate::sys::proctable;
 use crate::sys::signal::Interruptible;
 use crate::sys::{epoll, fork, signal};
 use note::Launch;
+use places::Places;
 use reserve::Reserve;
 use watch::{Handlers, RETRY};
 
@@ -96,6 +98,8 @@ struct Keeper {
     /// Handlers that are counted, and those of a predecessor that are not found yet.
     counted: u64,
     inherited: u64,
+    /// Those of mounts.
+    places: Places,
     /// Launches of dead workers that this census accounts for (`Header::lost`).
     lost: u64,
 }
@@ -119,6 +123,7 @@ impl Keeper {
             census_due: None,
             counted: 0,
             inherited: 0,
+            places: Places::new(post.board),
             lost: 0,
             post,
         };
@@ -145,12 +150,15 @@ impl Keeper {
             board.row(slot).passed.fetch_max(sent, SeqCst);
         }
         self.inherited = 0;
-        self.count(0);
+        self.count(0, None);
+        self.places.publish();
         Ok(())
     }
 
-    /// Changes the count. It is stored, not added, so that a scoreboard that lost its contents is correct again.
-    fn count(&mut self, change: i64) {
+    /// Changes the count of handlers, and that of a mount. It is stored, not added, so that a scoreboard that lost its contents
+    /// is correct again.
+    fn count(&mut self, change: i64, place: Option<u16>) {
+        self.places.count(change, place);
         self.counted = self.counted.saturating_add_signed(change);
         self.post.board.header().watched.store(self.counted + self.inherited, SeqCst);
     }
@@ -188,7 +196,8 @@ impl Keeper {
 
     /// In ms, for epoll_wait(2).
     fn until_due(&self) -> i32 {
-        let looks = !self.without_pidfd.is_empty() || !self.looked_at.is_empty();
+        let looks =
+            !self.without_pidfd.is_empty() || !self.looked_at.is_empty() || self.places.is_unsettled();
         let retry = looks.then(|| Instant::now() + RETRY);
         let due = [self.handlers.next_deadline(), self.census_due, retry].into_iter().flatten().min();
         due.map_or(-1, |due| {
@@ -198,6 +207,7 @@ impl Keeper {
     }
 
     fn by_time(&mut self, now: Instant) {
+        self.places.settle();
         let reserve = &mut self.reserve;
         self.handlers.sweep(now, &self.post.sessions, || reserve.lend(proctable::processes));
         if self.census_due.is_some_and(|due| due <= now) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 const NAME_BYTES: usize = 200;
 /// Size of the largest message.
 pub const BYTES: usize = FIXED + NAME_BYTES;
-const FIXED: usize = 50;
+/// Stands for no place.
+const NOWHERE: u16 = u16::MAX;
+const FIXED: usize = 52;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -39,6 +41,8 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// Timeout of handlers of which no more is known than that they are the instance's.
     pub timeout_of_unknown: Option<Duration>,
+    /// Where it counts besides the instance: the place of a mount with a limit.
+    pub place: Option<u16>,
     pub outcome: bool,
     /// The handler's `SCRIPT_NAME`.
     pub name: Vec<u8>,
@@ -82,6 +86,7 @@ impl Note {
                     started_ns: u64::from_ne_bytes(from.take()?),
                     timeout: time(u64::from_ne_bytes(from.take()?)),
                     timeout_of_unknown: time(u64::from_ne_bytes(from.take()?)),
+                    place: Some(u16::from_ne_bytes(from.take()?)).filter(|&place| place != NOWHERE),
                     name: from.0.to_vec(),
                 })
             }
@@ -109,6 +114,7 @@ impl Launch {
         to.put(&self.started_ns.to_ne_bytes());
         to.put(&seconds(self.timeout).to_ne_bytes());
         to.put(&seconds(self.timeout_of_unknown).to_ne_bytes());
+        to.put(&self.place.unwrap_or(NOWHERE).to_ne_bytes());
         to.put(&self.name[..self.name.len().min(NAME_BYTES)]);
         to.at
     }
@@ -160,6 +166,7 @@ mod tests {
             started_ns: u64::MAX,
             timeout: Some(Duration::from_secs(9)),
             timeout_of_unknown: Some(Duration::from_secs(8)),
+            place: Some(511),
             outcome: true,
             name: b"/shop/cart".to_vec(),
         };

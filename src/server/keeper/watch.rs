@@ -40,6 +40,8 @@ pub struct Watched {
     /// Whether it counts as a running handler, as opposed to processes that a handler left behind.
     pub counted: bool,
     pub outcome: bool,
+    /// Where it counts besides the instance.
+    pub place: Option<u16>,
     /// Its timeout, then the time of the next check.
     deadline: Option<Instant>,
     /// When SIGTERM was sent.
@@ -62,6 +64,7 @@ impl Watched {
             name: Vec::new(),
             counted: true,
             outcome: false,
+            place: None,
             deadline: timeout.and_then(|time| started.checked_add(time)),
             warned: None,
             pause: FIRST_PAUSE,

@@ -27,7 +27,8 @@ pub fn areas(shared: &Shared) -> Vec<Area<'_>> {
         extra: &settings.env,
         more: None,
     };
-    let own = Area { mount: None, instance, alarm_s: alarm_s(settings.handler_timeout), limits: limits(shared, 0) };
+    let own =
+        Area { mount: None, instance, alarm_s: alarm_s(settings.handler_timeout), limits: limits(shared, 0) };
     let mounts = settings.mount.iter().enumerate().map(|(place, mount)| Area {
         mount: Some((&*mount.at, mount.target())),
         instance: meta::Instance {
@@ -57,10 +58,13 @@ pub fn rehearse(shared: &Shared) -> Result<(), String> {
     if settings.respond != Respond::Cgi {
         return Ok(());
     }
-    let watched =
-        settings.max_handlers.is_some() || settings.has_timeouts() || settings.listener.entry.counts_handlers;
+    let watched = settings.max_handlers.is_some()
+        || settings.has_timeouts()
+        || settings.mounts_are_watched()
+        || settings.listener.entry.counts_handlers;
     rehearsal::rehearse(&limits(shared, 0), watched)?;
-    for (place, mount) in settings.mount.iter().enumerate().filter(|(_, mount)| mount.handler_limit.is_some()) {
+    for (place, mount) in settings.mount.iter().enumerate().filter(|(_, mount)| mount.handler_limit.is_some())
+    {
         rehearsal::rehearse(&limits(shared, 1 + place), watched)
             .map_err(|reason| format!("the mount at {}: {reason}", mount.at))?;
     }

@@ -118,9 +118,9 @@ impl Background {
                     continue;
                 }
                 Attempt::Answered(connection, after) => self.settle(connection, after),
-                Attempt::Refused(connection, after) => {
+                Attempt::Refused(connection, after, limit) => {
                     self.settle(connection, after);
-                    shared.queue.close();
+                    shared.queue.close(limit);
                 }
             }
             subtract(&shared.row().open, 1);

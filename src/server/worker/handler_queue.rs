@@ -1,9 +1,10 @@
 //! Requests that arrived while `--max-handlers` handlers were running. A client sees the end of a response slightly before
 //! its handler is counted off, so a client that sends one request after another would be refused by chance: its request
 //! waits here for a few milliseconds instead. Under overload waiting is futile, so only a few requests wait, and after one
-//! waited in vain none do for a while: then a refusal costs no more than any other answer of the server's own.
+//! waited in vain none do for a while: then a refusal costs no more than any other answer of the server's own. The limits of
+//! the instance and of each mount have queues of their own in this sense.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +16,18 @@ use super::timer::Timer;
 const PAUSES_MS: [u64; 6] = [1, 1, 2, 4, 8, 16];
 /// After a request waited in vain, requests are refused at once for this long.
 const CLOSED: Duration = Duration::from_millis(100);
-/// At most this many requests wait, and never more than `--max-handlers`.
+/// At most this many requests wait for one limit, and never more than the limit.
 const LONGEST: u64 = 8;
 /// Resolution of the timer for queued requests.
 const GRAIN: Duration = Duration::from_micros(100);
+
+/// A limit on running handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The area that has it: 0 for the instance, else a mount.
+    pub area: usize,
+    pub most: u64,
+}
 
 /// A whole request that waits for a handler slot.
 #[derive(Debug)]
@@ -30,14 +39,22 @@ pub struct QueuedRequest {
     pub body: Option<OwnedFd>,
     /// `CONTENT_LENGTH`.
     pub length: Option<u64>,
+    /// What it waits for.
+    pub limit: Limit,
     attempts: usize,
     due: Instant,
 }
 
 impl QueuedRequest {
-    pub fn new(connection: Connection, head: &[u8], body: Option<OwnedFd>, length: Option<u64>) -> Self {
+    pub fn new(
+        connection: Connection,
+        head: &[u8],
+        body: Option<OwnedFd>,
+        length: Option<u64>,
+        limit: Limit,
+    ) -> Self {
         let due = Instant::now() + Duration::from_millis(PAUSES_MS[0]);
-        Self { connection, head: head.to_vec(), body, length, attempts: 0, due }
+        Self { connection, head: head.to_vec(), body, length, limit, attempts: 0, due }
     }
 
     /// Call after a failed attempt. Returns whether the request may wait for another one.
@@ -55,15 +72,17 @@ pub struct HandlerQueue(Mutex<Queue>);
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<QueuedRequest>,
-    closed_until: Option<Instant>,
+    /// By area.
+    closed_until: HashMap<usize, Instant>,
 }
 
 impl HandlerQueue {
-    /// Whether one more request may wait; `limit` is `--max-handlers`.
-    pub fn has_room(&self, limit: u64) -> bool {
+    /// Whether one more request may wait.
+    pub fn has_room(&self, limit: Limit) -> bool {
         let queue = self.lock();
-        (queue.waiting.len() as u64) < limit.min(LONGEST)
-            && queue.closed_until.is_none_or(|until| until <= Instant::now())
+        let waiting = queue.waiting.iter().filter(|one| one.limit.area == limit.area).count() as u64;
+        waiting < limit.most.min(LONGEST)
+            && queue.closed_until.get(&limit.area).is_none_or(|&until| until <= Instant::now())
     }
 
     /// Adds a request and arms the timer for it.
@@ -74,8 +93,8 @@ impl HandlerQueue {
     }
 
     /// Refuses further requests for a while, because one waited in vain.
-    pub fn close(&self) {
-        self.lock().closed_until = Some(Instant::now() + CLOSED);
+    pub fn close(&self, limit: Limit) {
+        self.lock().closed_until.insert(limit.area, Instant::now() + CLOSED);
     }
 
     /// Removes the requests whose next attempt is due, oldest first, and arms the timer for the others.
@@ -97,22 +116,24 @@ impl HandlerQueue {
 mod tests {
     use super::*;
 
+    const TWO: Limit = Limit { area: 0, most: 2 };
+
     fn request() -> QueuedRequest {
         let (one, _) = std::os::unix::net::UnixStream::pair().unwrap();
-        QueuedRequest::new(Connection::new(one.into(), ([127, 0, 0, 1], 1).into()), b"", None, None)
+        QueuedRequest::new(Connection::new(one.into(), ([127, 0, 0, 1], 1).into()), b"", None, None, TWO)
     }
 
     #[test]
     fn few_requests_wait_and_none_after_one_waited_in_vain() {
         let (queue, timer) = (HandlerQueue::default(), Timer::new().unwrap());
-        assert!(queue.has_room(2));
+        assert!(queue.has_room(TWO));
         (0..2).for_each(|_| queue.push(request(), &timer));
-        assert!(!queue.has_room(2));
+        assert!(!queue.has_room(TWO));
         let mut due = queue.take_due(Instant::now() + Duration::from_secs(1), &timer);
         assert_eq!((due.len(), queue.lock().waiting.len()), (2, 0));
         let mut one = due.remove(0);
         assert_eq!((0..9).take_while(|_| one.may_retry()).count(), PAUSES_MS.len() - 1);
-        queue.close();
-        assert!(!queue.has_room(2));
+        queue.close(TWO);
+        assert!(!queue.has_room(TWO) && queue.has_room(Limit { area: 1, most: 1 }));
     }
 }

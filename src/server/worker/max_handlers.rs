@@ -1,13 +1,15 @@
-//! `--max-handlers`: counts launches against the limit. At the limit a request is refused, or queued for a moment
-//! ([`handler_queue`](super::handler_queue)).
+//! `--max-handlers`, of the instance and of mounts: counts launches against the limits. At a limit a request is refused, or
+//! queued for a moment ([`handler_queue`](super::handler_queue)).
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::connection::Connection;
-use super::handler_queue::QueuedRequest;
+use super::handler_queue::{Limit, QueuedRequest};
 use super::service::{After, Asked, Request, Service};
 use crate::http::refusal::Refusal;
-use crate::http::request;
+use crate::http::request::{self, Head};
+use crate::scoreboard::mounts::{Noted, Place};
 use crate::scoreboard::subtract;
 
 const BUSY: Refusal = Refusal::new(503, "too many handlers are running");
@@ -19,29 +21,56 @@ pub enum Attempt {
     Retry(QueuedRequest),
     /// The request was answered.
     Answered(Connection, After),
-    /// The request was refused, because it has waited long enough.
-    Refused(Connection, After),
+    /// The request was refused, because it has waited long enough for this limit.
+    Refused(Connection, After, Limit),
 }
 
 impl Service {
-    /// Reserves a handler slot, unless the limit is reached. It checks before it adds, so that a refusal does not take a slot
-    /// from another worker; and again afterwards: of two workers that add at the same time, at least one sees both.
-    pub(super) fn reserve(&self) -> bool {
-        let (begun, board) = (&self.shared.row().begun, self.shared.board);
-        let limit = self.shared.settings.max_handlers.unwrap_or(u64::MAX);
-        if board.handlers() >= limit {
-            return false;
+    /// Reserves a handler slot in the instance, and in the mount if it has a limit. Without a keeper nothing is counted.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub(super) fn reserve(&self, head: &Head<'_, '_>) -> Result<(), Limit> {
+        if self.shared.watch.is_none() {
+            return Ok(());
         }
-        begun.fetch_add(1, SeqCst);
-        if board.handlers() <= limit {
-            return true;
+        let (begun, board) = (&self.shared.row().begun, self.shared.board);
+        let most = self.shared.settings.max_handlers;
+        if !take(begun, most, || board.handlers()) {
+            return Err(Limit { area: 0, most: most.unwrap_or(0) });
+        }
+        let area = self.launcher.area(head.path);
+        let Some((place, most)) = self.limited(area) else { return Ok(()) };
+        if take(&place.begun, Some(most), || place.running()) {
+            return Ok(());
         }
         subtract(begun, 1);
-        false
+        Err(Limit { area, most })
+    }
+
+    /// Gives back the slot of a handler that could not be started.
+    pub(super) fn release(&self, head: &Head<'_, '_>) {
+        if self.shared.watch.is_some() {
+            let place = self.limited(self.launcher.area(head.path));
+            place.inspect(|(place, _)| subtract(&place.begun, 1));
+            subtract(&self.shared.row().begun, 1);
+        }
+    }
+
+    /// The counts of an area that has a limit of its own, and the limit.
+    fn limited(&self, area: usize) -> Option<(&Place, u64)> {
+        let limit = self.shared.settings.mount_of(area)?.most_handlers()?;
+        Some((self.shared.board.mounts()?.place(self.shared.places[area - 1]), limit))
+    }
+
+    /// What the keeper must know of a handler in this area.
+    pub(super) fn noted(&self, area: usize) -> Noted {
+        let place = self.limited(area).map(|_| self.shared.places[area - 1]);
+        Noted { place, timeout: self.shared.settings.timeout_of(area) }
     }
 
     /// Queues or refuses a request at the limit. A path without a handler gets its 404 or 403 all the same.
-    pub(super) fn at_the_limit(&mut self, limit: u64, request: Request<'_>) -> After {
+    pub(super) fn at_the_limit(&mut self, limit: Limit, request: Request<'_>) -> After {
         let Request { connection, head, .. } = request;
         if let Err(refusal) = self.launcher.find(head) {
             return self.refuse(connection, Asked::Request(head), &refusal, &"");
@@ -53,7 +82,7 @@ impl Service {
             let connection = Connection { stream, ..*connection };
             shared.row().open.fetch_add(1, Relaxed);
             shared.pending.fetch_add(1, SeqCst);
-            let queued = QueuedRequest::new(connection, head.bytes, request.body, request.length);
+            let queued = QueuedRequest::new(connection, head.bytes, request.body, request.length, limit);
             shared.queue.push(queued, &shared.timer);
             return After::Close;
         }
@@ -67,17 +96,33 @@ impl Service {
         let Ok(Some(head)) = request::parse(&bytes, &mut slots, &self.shared.limits) else {
             return Attempt::Answered(queued.connection, After::Close); // cannot happen: it was parsed before
         };
-        if self.reserve() {
+        let Err(limit) = self.reserve(&head) else {
             let (body, length) = (queued.body.take(), queued.length);
             let after =
                 self.launch_reserved(Request { connection: &queued.connection, head: &head, body, length });
             return Attempt::Answered(queued.connection, after);
-        }
+        };
+        queued.limit = limit;
         if queued.may_retry() {
             queued.head = bytes;
             return Attempt::Retry(queued);
         }
         let after = self.refuse(&queued.connection, Asked::Request(&head), &BUSY, &"");
-        Attempt::Refused(queued.connection, after)
+        Attempt::Refused(queued.connection, after, limit)
     }
+}
+
+/// Takes a slot, unless `limit` is reached. It checks before it adds, so that a refusal does not take a slot from another
+/// worker; and again afterwards: of two workers that add at the same time, at least one sees both.
+fn take(begun: &AtomicU64, limit: Option<u64>, running: impl Fn() -> u64) -> bool {
+    let is_within = |extra: u64| limit.is_none_or(|limit| running() + extra <= limit);
+    if !is_within(1) {
+        return false;
+    }
+    begun.fetch_add(1, SeqCst);
+    let within = is_within(0);
+    if !within {
+        subtract(begun, 1);
+    }
+    within
 }

@@ -43,7 +43,7 @@ use timer::Timer;
 use crate::cgi::launch;
 use crate::dist::mix;
 use crate::http::limits::Limits;
-use crate::scoreboard::State;
+use crate::scoreboard::{State, mounts};
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::{clock, fork, map, net, sandbox, signal};
@@ -110,6 +110,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
         timer: Timer::new()?,
         pending: AtomicUsize::new(0),
         queue: HandlerQueue::default(),
+        places: mounts::places(context.settings.mount.iter().map(|mount| &*mount.at)),
         leases: context.leases,
         spool_directory: context.log_path.parent().unwrap_or(&context.log_path).to_owned(),
     }));

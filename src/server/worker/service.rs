@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::areas;
@@ -18,7 +18,7 @@ use crate::cgi::launch::{Client, Launcher, Program, Terms};
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
-use crate::scoreboard::{add, subtract};
+use crate::scoreboard::add;
 use crate::server::keeper::note::Launch;
 use crate::server::responders::Respond;
 use crate::server::today;
@@ -79,11 +79,7 @@ impl Service {
     /// # Errors
     /// `ENOMEM`.
     pub fn new(shared: &'static Shared, slow: bool) -> io::Result<Self> {
-        let terms = Terms {
-            stderr: &shared.stderr,
-            clear_mask: slow,
-            leases: Some(shared.leases.as_fd()),
-        };
+        let terms = Terms { stderr: &shared.stderr, clear_mask: slow, leases: Some(shared.leases.as_fd()) };
         let answers =
             |head_only| [false, true].map(|alive| response::fixed(shared.number as u64, alive, head_only));
         Ok(Self {
@@ -105,11 +101,7 @@ impl Service {
     /// # Errors
     /// 404 or 403; in mounts also 308 and 405.
     pub fn admit(&mut self, head: &Head<'_, '_>) -> Result<(), Refusal> {
-        if self.is_cgi() && head.path != WHOLE_SERVER {
-            self.launcher.find(head).map(drop)
-        } else {
-            Ok(())
-        }
+        if self.is_cgi() && head.path != WHOLE_SERVER { self.launcher.find(head).map(drop) } else { Ok(()) }
     }
 
     pub fn answer(&mut self, request: Request<'_>) -> After {
@@ -127,19 +119,16 @@ impl Service {
         if self.slow && self.shared.watch.is_some() && self.shared.descriptors.spare().is_err() {
             return self.refuse(request.connection, Asked::Request(request.head), &FULL, &"");
         }
-        match self.shared.settings.max_handlers {
-            Some(limit) if !self.reserve() => self.at_the_limit(limit, request),
-            _ => self.launch_reserved(request),
+        match self.reserve(request.head) {
+            Err(limit) => self.at_the_limit(limit, request),
+            Ok(()) => self.launch_reserved(request),
         }
     }
 
-    /// Launches a handler; with `--max-handlers`, its slot is reserved.
+    /// Launches a handler whose slot is reserved.
     pub(super) fn launch_reserved(&mut self, request: Request<'_>) -> After {
         let Request { connection, head, body, length: content_length } = request;
         let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
-        if watch.is_some() && self.shared.settings.max_handlers.is_none() {
-            row.begun.fetch_add(1, SeqCst);
-        }
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length };
         let begun = Instant::now();
@@ -162,9 +151,7 @@ impl Service {
                 After::Close
             }
             Err(failure) => {
-                if watch.is_some() {
-                    subtract(&row.begun, 1);
-                }
+                self.release(head);
                 match failure.cause {
                     Some(cause) => {
                         add(&row.launch_failures, 1);
@@ -180,6 +167,10 @@ impl Service {
     fn report(&self, watch: &HandlerWatch, started: Started, program: &Program, begun: Instant) {
         let shared = self.shared;
         let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
+        let noted = self.noted(program.area);
+        if shared.settings.mounts_are_watched() {
+            shared.board.mounts().inspect(|mounts| mounts.note(started.pid, noted));
+        }
         let launch = Launch {
             ordinal: 0,
             slot: shared.slot as u32,
@@ -187,7 +178,8 @@ impl Service {
             worker: std::process::id().cast_signed(),
             pid: started.pid,
             started_ns: monotonic_ns().saturating_sub(age),
-            timeout: shared.settings.timeout_of(program.area),
+            timeout: noted.timeout,
+            place: noted.place,
             timeout_of_unknown: shared.settings.timeout_of_unknown(),
             outcome: watch.outcomes,
             name: program.route.name().to_vec(),

@@ -38,6 +38,8 @@ pub struct Shared {
     pub pending: AtomicUsize,
     /// Requests that wait for a handler slot.
     pub queue: HandlerQueue,
+    /// Places of the mounts among their counts.
+    pub places: Vec<u16>,
     /// Reports launches to the keeper, if the settings need one.
     pub watch: Option<HandlerWatch>,
     /// Delays a measuring answer; behind a lock, because a worker delays one request at a time.

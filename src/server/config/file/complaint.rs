@@ -65,7 +65,9 @@ pub(super) fn unknown(name: &str, value: &DeValue<'_>, known: &Command) -> Strin
         _ if name == "config" => "config: a file cannot name another".to_owned(),
         Some(nearest) => format!("unknown key `{name}`; did you mean `{nearest}`?"),
         None if is_table(value) => {
-            format!("unknown table [{name}]; the tables are [env], [[mount]] and [[static]], and settings go above them")
+            format!(
+                "unknown table [{name}]; the tables are [env], [[mount]] and [[static]], and settings go above them"
+            )
         }
         None => format!(
             "unknown key `{name}`; the keys are the settings of `caffeine --help`, without the dashes"

@@ -17,11 +17,12 @@ use crate::dist::parse_duration;
 use crate::server::config::handler_limit::HandlerLimit;
 use crate::server::config::mounts::{Mount, StaticFiles};
 use crate::server::config::resolve::{possible, whole_seconds};
+use crate::server::config::values;
 use crate::server::error::Error;
 
 pub(super) const MOUNT: &str = "mount";
 pub(super) const STATIC: &str = "static";
-const KEYS: &str = "at, run, dir, env, handler-timeout, handler-limit";
+const KEYS: &str = "at, run, dir, env, handler-timeout, handler-limit, max-handlers";
 
 /// One table of a list, with what an error about it begins with.
 struct Entry<'a> {
@@ -92,6 +93,7 @@ impl Entry<'_> {
                     let checked = possible(limit).map_err(|error| self.error(at, &error.to_string()))?;
                     mount.handler_limit = Some(checked);
                 }
+                "max-handlers" => mount.max_handlers = Some(self.parsed(name, value, values::whole)?),
                 _ if variables::is_setting(name) => {
                     let what = format!("unknown key `{name}`; settings go above the first line in brackets");
                     return Err(self.error(at, &what));
@@ -100,8 +102,13 @@ impl Entry<'_> {
             }
         }
         match (mount.run.is_empty(), mount.dir.is_none()) {
-            (true, true) => Err(self.error(self.span.clone(), "run or dir is missing: a program, or a directory of handlers")),
-            (false, false) => Err(self.error(self.span.clone(), "run and dir exclude each other: give one of them")),
+            (true, true) => {
+                Err(self
+                    .error(self.span.clone(), "run or dir is missing: a program, or a directory of handlers"))
+            }
+            (false, false) => {
+                Err(self.error(self.span.clone(), "run and dir exclude each other: give one of them"))
+            }
             _ => Ok(mount),
         }
     }
@@ -116,17 +123,21 @@ impl Entry<'_> {
                     let path = self.absolute("root", value)?;
                     let found = self.metadata("root", key.span(), &path)?;
                     if !found.is_dir() && !found.is_file() {
-                        let what = format!("root: {} is neither a directory nor a regular file", path.display());
+                        let what =
+                            format!("root: {} is neither a directory nor a regular file", path.display());
                         return Err(self.error(key.span(), &what));
                     }
                     root = Some(path);
                 }
                 name => {
-                    return Err(self.error(key.span(), &format!("unknown key `{name}`; the keys are at, root")));
+                    return Err(
+                        self.error(key.span(), &format!("unknown key `{name}`; the keys are at, root"))
+                    );
                 }
             }
         }
-        let root = root.ok_or_else(|| self.error(self.span.clone(), "root is missing: a directory of files"))?;
+        let root =
+            root.ok_or_else(|| self.error(self.span.clone(), "root is missing: a directory of files"))?;
         Ok(StaticFiles { at, root })
     }
 
@@ -137,7 +148,9 @@ impl Entry<'_> {
     /// The key `at`, which no other table has.
     fn place(&self, places: &mut Vec<String>) -> Result<String, Error> {
         let Some((key, value)) = self.table.get_key_value("at") else {
-            return Err(self.error(self.span.clone(), "at is missing: the path to mount at, such as \"/git\""));
+            return Err(
+                self.error(self.span.clone(), "at is missing: the path to mount at, such as \"/git\"")
+            );
         };
         let at = self.text("at", value)?;
         check_place(&at).map_err(|why| self.error(key.span(), &format!("at: {why}")))?;

@@ -52,7 +52,8 @@ pub(super) fn read(
     let all = room();
     let room = all - (2 * Limits::default().head as u64).min(all / 2);
     if bytes as u64 > room {
-        let what = format!("{heading}: {bytes} bytes in all are too many to start a handler; at most {room} fit");
+        let what =
+            format!("{heading}: {bytes} bytes in all are too many to start a handler; at most {room} fit");
         return Err(source.error(Some(at), &what));
     }
     Ok(env)
