@@ -17,6 +17,7 @@
 //! | what happens on SIGHUP, or on another signal | [`server::supervisor`], then `supervisor/reload.rs` |
 //! | which status the server itself sends, and why | [`http::refusal::Refusal`]; the list is in `src/manual/caffeine.1` |
 //! | where an option is defined, and what it means | [`server::cli`], [`server::config`] |
+//! | how a mount finds its program, its handlers or a file | [`cgi::mount`], [`cgi::file_server`]; their settings: [`cgi::area`] |
 //! | which times the requests of a load ask for | `src/loadgen/schedule/jobs.rs`; their seed: `src/lab/spec/plan.rs` |
 //! | how a size or a time is parsed | [`dist::parse_size`], [`dist::parse_duration`] |
 //! | how a request becomes a process | [`cgi::launch`], [`sys::spawn`] |
@@ -79,7 +80,8 @@
 //!    ([`http::request`]) and served at once. If not, the connection goes to the worker's other thread.
 //! 4. **Body.** Read whole before anything is launched, into a sealed memory file or, when large, an unlinked file
 //!    ([`cgi::body`]): a slow sender costs a descriptor, not a process. 403 and 404 are sent before the body is read.
-//! 5. **Launch.** The path leads to a file ([`cgi::route`]), the request becomes an environment ([`cgi::meta`]), and
+//! 5. **Launch.** The path leads to a file ([`cgi::route`]), or in a mount to its program ([`cgi::mount`]; for static files that is
+//!    this program itself, [`cgi::file_server`]), the request becomes an environment ([`cgi::meta`]), and
 //!    [`sys::spawn`] starts the program: `clone3`, a few system calls in the child, `execve`.
 //! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the handler
 //!    does. The kernel reaps it. A response of the server itself ends with `SHUT_WR`; what the client still sends is dropped
