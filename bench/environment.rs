@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use caffeine::cgi::launch::{HANDLER_PATH, SOFTWARE, Terms};
+use caffeine::cgi::area::Area;
+use caffeine::cgi::launch::{HANDLER_PATH, Launcher, SOFTWARE, Terms};
 use caffeine::cgi::meta::{self, Instance, Request};
 use caffeine::cgi::route::{Kind, resolve};
 use caffeine::cgi::stderr::{Pipes, Table};
@@ -14,9 +15,8 @@ use criterion::Criterion;
 
 use crate::request::{LARGE, SMALL};
 
-/// The launch settings of a worker for handlers below `base`.
-pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'a> {
-    let instance = Instance {
+fn instance<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Instance<'a> {
+    Instance {
         name: "bench",
         software: SOFTWARE,
         path_var: HANDLER_PATH,
@@ -25,17 +25,24 @@ pub fn terms<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Terms<'
         base,
         worker: 0,
         extra,
-    };
+        more: None,
+    }
+}
+
+/// The launcher of a worker for handlers below `base`.
+pub fn launcher<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Launcher<'a> {
     let table = Box::leak(Box::new(Table::new(1).unwrap()));
     let stderr = Box::leak(Box::new(Pipes::new(table, 0, Vec::new())));
-    Terms { instance, stderr, alarm_s: 0, limits: Vec::new(), clear_mask: false, leases: None }
+    let terms = Terms { stderr, clear_mask: false, leases: None };
+    let own = Area { mount: None, instance: instance(base, extra), alarm_s: 0, limits: Vec::new() };
+    Launcher::new(terms, vec![own]).unwrap()
 }
 
 /// The per-request part, after the part shared by all requests of a worker.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("environment");
     let (base, extra) = (Path::new("/srv/handlers"), BTreeMap::new());
-    let instance = terms(base, &extra).instance;
+    let instance = instance(base, &extra);
     for (name, text) in [("small", SMALL), ("large", LARGE)] {
         group.bench_function(name, |bencher| {
             let mut slots = request::slots();

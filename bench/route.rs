@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use caffeine::cgi::route::{Kind, resolve};
+use caffeine::http::limits::Limits;
+use caffeine::http::request;
 use criterion::Criterion;
 use std::hint::black_box;
 
@@ -26,9 +28,10 @@ pub fn bench(criterion: &mut Criterion) {
         std::fs::write(&handler, "#!/bin/sh\n").unwrap();
         std::fs::set_permissions(&handler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let variables = Default::default();
-        let mut launcher =
-            caffeine::cgi::launch::Launcher::new(crate::environment::terms(base.path(), &variables)).unwrap();
-        bencher.iter(|| launcher.find(black_box(PATH)).is_ok());
+        let mut launcher = crate::environment::launcher(base.path(), &variables);
+        let (text, mut slots) = (format!("GET {PATH} HTTP/1.0\r\n\r\n"), request::slots());
+        let head = request::parse(text.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
+        bencher.iter(|| launcher.find(black_box(&head)).is_ok());
     });
     group.finish();
 }
