@@ -16,8 +16,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 mod counters;
+mod process;
 
-pub use counters::Counters;
+pub use counters::{Balance, Counters};
+pub use process::{Role, State};
 
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
@@ -27,11 +29,13 @@ use mounts::MountCounts;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x06");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x07");
 /// All but the version.
 const KIND: u64 = MAGIC & !0xffff;
 /// Size of the header and of a row, in bytes.
-pub const ROW_BYTES: usize = 256;
+pub const ROW_BYTES: usize = 512;
+/// Number of kinds of refusals that are counted.
+pub const REFUSALS: usize = 18;
 
 /// The first [`ROW_BYTES`] bytes of the file.
 #[repr(C, align(128))]
@@ -69,41 +73,6 @@ pub struct Header {
     pub handlers_killed: AtomicU64,
     /// Counts of rows before they were given to other workers.
     earlier: Earlier,
-}
-
-/// The kind of process in a slot ([`Row::role`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Worker = 0,
-    /// A process that serves a strategy beside the workers; it counts the connections that it accepts and passes on.
-    Auxiliary = 1,
-    /// The process that watches handlers: one per instance.
-    Keeper = 2,
-}
-
-/// The state of a worker ([`Row::state`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No process has this slot.
-    Empty = 0,
-    /// Forked, not yet accepting.
-    Starting = 1,
-    /// Accepting.
-    Running = 2,
-    /// No longer accepting; finishes its connections.
-    Stopping = 3,
-}
-
-impl State {
-    /// The name as `--status` shows it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-        }
-    }
 }
 
 /// The counters of one worker slot. A dead worker's replacement continues in the same row.
@@ -152,6 +121,8 @@ pub struct Row {
     pub passed: AtomicU64,
     /// Time spent on connections between accept and the next wait, in ns.
     pub busy_ns: AtomicU64,
+    /// The worker's own answers by kind of refusal.
+    pub refused: [AtomicU64; REFUSALS],
 }
 
 impl Row {
@@ -334,7 +305,8 @@ impl Scoreboard {
             &row.unwritten,
             &row.running,
         ];
-        let clear = || state.into_iter().chain(row.totalled()).for_each(|counter| counter.store(0, Relaxed));
+        let counters = state.into_iter().chain(row.totalled()).chain(&row.refused);
+        let clear = || counters.for_each(|counter| counter.store(0, Relaxed));
         self.header().earlier.take_over(row, clear);
     }
 

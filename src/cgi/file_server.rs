@@ -212,11 +212,13 @@ fn send(answer: Answer, head_only: bool) -> io::Result<bool> {
     let now = date::format(now());
     let (head, mut file, from, len) = match answer {
         Answer::Refusal(refusal) => {
-            return out.write_all(&response::refuse(&refusal, None, head_only, &now)).map(|()| true);
+            return out.write_all(&response::refuse(&refusal, None, "", head_only, &now)).map(|()| true);
         }
         Answer::Moved(moved) => {
             let refusal = Refusal::new(moved.status, "the address of a directory ends with a slash");
-            return out.write_all(&response::refuse(&refusal, Some(&moved), head_only, &now)).map(|()| true);
+            return out
+                .write_all(&response::refuse(&refusal, Some(&moved), "", head_only, &now))
+                .map(|()| true);
         }
         Answer::File { head, file, from, len } => (head, file, from, if head_only { 0 } else { len }),
     };

@@ -16,6 +16,48 @@ impl Refusal {
     }
 }
 
+/// The answer beyond `--max-handlers`.
+pub const BUSY: Refusal = Refusal::new(503, "too many handlers are running");
+/// The answer to a slow client beyond `--max-connections`.
+pub const FULL: Refusal = Refusal::new(503, "too many connections are waiting");
+
+/// The kinds of refusals that are counted: status and a word. The last one is every other.
+pub const KINDS: [(u16, &str); 18] = [
+    (308, "redirected"),
+    (400, "bad_request"),
+    (403, "not_executable"),
+    (404, "not_found"),
+    (405, "method"),
+    (408, "timeout"),
+    (413, "body_too_large"),
+    (414, "target_too_long"),
+    (417, "expectation"),
+    (431, "head_too_large"),
+    (500, "not_started"),
+    (501, "not_implemented"),
+    (502, "bad_response"),
+    (503, "max_handlers"),
+    (503, "max_connections"),
+    (505, "version"),
+    (507, "no_room"),
+    (0, "other"),
+];
+
+impl Refusal {
+    /// Index in [`KINDS`].
+    pub fn kind(&self) -> usize {
+        let is = |(status, word): &(u16, &str)| {
+            *status == self.status
+                && match *word {
+                    "max_handlers" => *self == BUSY,
+                    "max_connections" => *self == FULL,
+                    _ => true,
+                }
+        };
+        KINDS.iter().position(is).unwrap_or(KINDS.len() - 1)
+    }
+}
+
 pub(crate) const fn bad(reason: &'static str) -> Refusal {
     Refusal::new(400, reason)
 }
@@ -46,5 +88,27 @@ pub fn phrase(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_a_kind_of_its_status() {
+        for (refusal, word) in [
+            (bad("x"), "bad_request"),
+            (BUSY, "max_handlers"),
+            (FULL, "max_connections"),
+            (Refusal::new(503, "x"), "other"),
+            (Refusal::new(404, "x"), "not_found"),
+            (Refusal::new(418, "x"), "other"),
+        ] {
+            assert_eq!(KINDS[refusal.kind()].1, word);
+        }
+        // 412 and 416 are those of a file's own process.
+        let sent = (400..600).filter(|status| phrase(*status) != "Error" && ![412, 416].contains(status));
+        sent.for_each(|status| assert!(KINDS.iter().any(|(known, _)| *known == status), "{status}"));
     }
 }

@@ -42,9 +42,9 @@ impl Moved {
     }
 }
 
-/// A complete answer that ends the connection; `head_only` for HEAD, which gets the length but no body. Beyond
-/// `--max-handlers` (503) the client is told to come back in a second.
-pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, head_only: bool, date: &str) -> Vec<u8> {
+/// A complete answer that ends the connection; `hint` is text that follows its reason; `head_only` for HEAD, which gets
+/// the length but no body. Beyond `--max-handlers` (503) the client is told to come back in a second.
+pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, hint: &str, head_only: bool, date: &str) -> Vec<u8> {
     let status = moved.map_or(refusal.status, |moved| moved.status);
     let (phrase, reason) = (phrase(status), refusal.reason);
     let more = match (moved, status) {
@@ -53,7 +53,7 @@ pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, head_only: bool, date: &
         (None, 503) => "Retry-After: 1\r\n".to_owned(),
         (None, _) => String::new(),
     };
-    let body = format!("{status} {phrase}: {reason}\n");
+    let body = format!("{status} {phrase}: {reason}\n{hint}");
     let shown = if head_only { "" } else { &body };
     format!(
         "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\

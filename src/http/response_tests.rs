@@ -6,7 +6,7 @@ use super::*;
 use crate::http::refusal::bad;
 
 fn refuse(refusal: &Refusal, head_only: bool) -> Vec<u8> {
-    super::refuse(refusal, None, head_only, "Sun, 06 Nov 1994 08:49:37 GMT")
+    super::refuse(refusal, None, "", head_only, "Sun, 06 Nov 1994 08:49:37 GMT")
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -50,7 +50,7 @@ fn a_directory_is_elsewhere_and_a_wrong_method_names_the_right_ones() {
         let head = request::parse(request.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
         let moved = Moved::to_folder(head.method, head.path, head.query);
         assert_eq!((moved.status, &*moved.location), (status, location), "{request}");
-        let answer = super::refuse(&refusal, Some(&moved), false, "");
+        let answer = super::refuse(&refusal, Some(&moved), "", false, "");
         assert_eq!(parse_response(&answer, false).unwrap().unwrap().status, status);
         assert!(text(answer).contains(&format!("\r\nLocation: {location}\r\n")));
     }

@@ -1,4 +1,4 @@
-//! Prints, follows and empties the log of an instance. The server writes it.
+//! Prints, follows and empties the log files of an instance. The server writes them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Error, Folder};
+use super::Error;
 use crate::sys::fs::open_regular;
 
 /// Polling interval of a followed log.
@@ -27,9 +27,9 @@ const BUSY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// There is no log, or it cannot be read, or the output cannot be written.
-pub fn print(folder: &Folder, out: &mut impl Write) -> Result<(), Error> {
-    let mut file = open(folder)?;
-    quietly(copy_rest(&mut file, out).map(drop)).map_err(Error::file("print the log", &folder.log()))
+pub fn print(log: &Path, out: &mut impl Write) -> Result<(), Error> {
+    let mut file = open(log)?;
+    quietly(copy_rest(&mut file, out).map(drop)).map_err(Error::file("print the log", log))
 }
 
 /// Prints the whole log, then what is appended, until the reader of `out` closes it. It continues with the new file
@@ -37,24 +37,23 @@ pub fn print(folder: &Folder, out: &mut impl Write) -> Result<(), Error> {
 ///
 /// # Errors
 /// Those of [`print()`].
-pub fn follow(folder: &Folder, out: &mut (impl Write + AsFd)) -> Result<(), Error> {
-    let file = open(folder)?;
-    quietly(follow_file(file, &folder.log(), out)).map_err(Error::file("follow the log", &folder.log()))
+pub fn follow(log: &Path, out: &mut (impl Write + AsFd)) -> Result<(), Error> {
+    let file = open(log)?;
+    quietly(follow_file(file, log, out)).map_err(Error::file("follow the log", log))
 }
 
 /// Empties the log. Writers append (`O_APPEND`), so they continue at its new end.
 ///
 /// # Errors
 /// There is no log, or it cannot be written.
-pub fn reset(folder: &Folder) -> Result<(), Error> {
-    let path = folder.log();
+pub fn reset(log: &Path) -> Result<(), Error> {
     // For reading as well: a FIFO without a reader could not be opened to see that it is one.
-    open_regular(OpenOptions::new().read(true).write(true), &path, 0)
+    open_regular(OpenOptions::new().read(true).write(true), log, 0)
         .and_then(|file| {
             wait_until_quiet(&file)?;
             file.set_len(0)
         })
-        .map_err(Error::file("empty the log", &path))
+        .map_err(Error::file("empty the log", log))
 }
 
 fn wait_until_quiet(file: &File) -> io::Result<()> {
@@ -70,9 +69,8 @@ fn wait_until_quiet(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn open(folder: &Folder) -> Result<File, Error> {
-    let path = folder.log();
-    open_file(&path).map_err(Error::file("read the log", &path))
+fn open(log: &Path) -> Result<File, Error> {
+    open_file(log).map_err(Error::file("read the log", log))
 }
 
 /// Links are followed, as the server does: the log may be kept elsewhere.

@@ -93,12 +93,17 @@ impl Folder {
         self.files.join("log")
     }
 
+    /// The access log, unless the settings name another file.
+    pub fn access_log(&self) -> PathBuf {
+        self.files.join("access.log")
+    }
+
     pub fn scoreboard(&self) -> PathBuf {
         self.files.join("scoreboard")
     }
 
     /// The directory as it is opened.
-    pub(super) fn files(&self) -> &Path {
+    pub fn files(&self) -> &Path {
         &self.files
     }
 

@@ -79,3 +79,41 @@ impl Counters {
         }
     }
 }
+
+/// How evenly connections are spread over workers.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Balance {
+    /// Jain's index of the workers' accepted connections: 1 when all are equal, 1/n when one has everything.
+    pub jain: f64,
+    /// The busiest worker's accepted connections over the mean.
+    pub max_over_mean: f64,
+}
+
+impl Balance {
+    /// `None` if no connection was accepted.
+    pub fn of(workers: &[Counters]) -> Option<Self> {
+        let counts = || workers.iter().map(|worker| worker.accepted as f64);
+        let (sum, squares): (f64, f64) = (counts().sum(), counts().map(|count| count * count).sum());
+        let workers = workers.len() as f64;
+        (sum > 0.0).then(|| Self {
+            jain: sum * sum / (workers * squares),
+            max_over_mean: counts().fold(0.0, f64::max) * workers / sum,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balance_is_one_when_all_are_equal() {
+        let of = |counts: &[u64]| {
+            let row = |&accepted: &u64| Counters { accepted, ..Counters::default() };
+            Balance::of(&counts.iter().map(row).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[5, 5]), Some(Balance { jain: 1.0, max_over_mean: 1.0 }));
+        assert_eq!(of(&[8, 0, 0, 0]), Some(Balance { jain: 0.25, max_over_mean: 4.0 }));
+        assert_eq!((of(&[0, 0]), of(&[])), (None, None));
+    }
+}

@@ -40,13 +40,19 @@ struct Typed {
     options: Options,
     #[command(flatten)]
     actions: Actions,
+    /// With --list-instances or --status: print JSON
+    #[arg(long, help_heading = "Instances")]
+    json: bool,
     /// With --log: keep printing as the log grows
     #[arg(short, long, help_heading = "Logs")]
     follow: bool,
+    /// With --log: print the access log instead
+    #[arg(long, help_heading = "Logs")]
+    access: bool,
     /// Print version
     #[arg(short = 'V', long, action = clap::ArgAction::Version, help_heading = "About")]
     version: Option<bool>,
-    /// Print help
+    /// Print help: -h the usual options, --help all
     #[arg(short, long, action = clap::ArgAction::HelpShort, help_heading = "About")]
     help: Option<bool>,
 }
@@ -67,6 +73,9 @@ struct Actions {
     /// Show the counters of the named instance's workers, live on a terminal
     #[arg(long, help_heading = "Instances")]
     status: bool,
+    /// Print the counters of the named instance in the OpenMetrics format, for Prometheus
+    #[arg(long, help_heading = "Instances")]
+    metrics: bool,
     /// Reload the configuration of the named instance without losing a connection
     #[arg(long, help_heading = "Instances")]
     reload: bool,
@@ -79,6 +88,9 @@ struct Actions {
     /// Copy a handler or a directory of handlers to the named instance, to --path or to the default directory
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
     deploy: Option<PathBuf>,
+    /// Run a handler for one request and say what is wrong with it
+    #[arg(long = "try", value_name = "FILE", help_heading = "Handlers")]
+    try_one: Option<PathBuf>,
     /// Print the log of the named instance
     #[arg(short, long, help_heading = "Logs")]
     log: bool,
@@ -97,13 +109,15 @@ struct Actions {
 pub enum Action {
     Start { daemon: bool },
     Stop,
-    ListInstances,
-    Status,
+    ListInstances { json: bool },
+    Status { json: bool },
+    Metrics,
     Reload,
     Forget(Name),
     CheckConfig,
     Deploy(PathBuf),
-    Log { follow: bool },
+    Try(PathBuf),
+    Log { access: bool, follow: bool },
     ResetLogs,
     Completions(clap_complete::Shell),
     Man,
@@ -120,17 +134,57 @@ pub fn command() -> Command {
     Typed::command().mut_arg("listener", |listener| listener.help(help))
 }
 
+/// The options that `-h` shows.
+const USUAL: &[&str] = &[
+    "port",
+    "bind",
+    "workers",
+    "listener",
+    "path",
+    "name",
+    "config",
+    "daemon",
+    "stop",
+    "list_instances",
+    "status",
+    "reload",
+    "deploy",
+    "try_one",
+    "log",
+    "follow",
+    "reset_logs",
+    "log_level",
+    "access_log",
+    "max_handlers",
+    "handler_timeout",
+    "version",
+    "help",
+];
+
+const AFTER_BRIEF: &str = "`caffeine --help` prints all options, `caffeine --man | man -l -` the manual.";
+
+/// The command with the options that most people need.
+fn brief() -> Command {
+    let hidden = |option: clap::Arg| {
+        let usual = USUAL.contains(&option.get_id().as_str());
+        option.hide(!usual)
+    };
+    command().mut_args(hidden).after_help(AFTER_BRIEF)
+}
+
 impl Typed {
     fn action(self) -> Action {
         match self.actions {
             Actions { stop: true, .. } => Action::Stop,
-            Actions { list_instances: true, .. } => Action::ListInstances,
-            Actions { status: true, .. } => Action::Status,
+            Actions { list_instances: true, .. } => Action::ListInstances { json: self.json },
+            Actions { status: true, .. } => Action::Status { json: self.json },
+            Actions { metrics: true, .. } => Action::Metrics,
             Actions { reload: true, .. } => Action::Reload,
             Actions { forget: Some(name), .. } => Action::Forget(name),
             Actions { check_config: true, .. } => Action::CheckConfig,
             Actions { deploy: Some(source), .. } => Action::Deploy(source),
-            Actions { log: true, .. } => Action::Log { follow: self.follow },
+            Actions { try_one: Some(handler), .. } => Action::Try(handler),
+            Actions { log: true, .. } => Action::Log { access: self.access, follow: self.follow },
             Actions { reset_logs: true, .. } => Action::ResetLogs,
             Actions { completions: Some(shell), .. } => Action::Completions(shell),
             Actions { man: true, .. } => Action::Man,
@@ -144,11 +198,15 @@ impl Action {
     pub fn uses(&self) -> Uses {
         match self {
             Self::Start { .. } | Self::CheckConfig => Uses::All,
-            Self::ListInstances | Self::Forget(_) => Uses::Only(&["config", "state_dir"]),
+            Self::ListInstances { .. } | Self::Forget(_) => Uses::Only(&["config", "state_dir"]),
             Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path", "env"]),
-            Self::Stop | Self::Status | Self::Reload | Self::Log { .. } | Self::ResetLogs => {
-                Uses::Only(&["config", "state_dir", "name"])
-            }
+            Self::Try(_) => Uses::Only(&["config", "port", "allow_setuid", "handler_limit", "env"]),
+            Self::Stop
+            | Self::Status { .. }
+            | Self::Metrics
+            | Self::Reload
+            | Self::Log { .. }
+            | Self::ResetLogs => Uses::Only(&["config", "state_dir", "name"]),
             Self::Completions(_) | Self::Man => Uses::Only(&[]),
         }
     }
@@ -174,20 +232,36 @@ pub fn parse(
     if asks_for_strategies(&arguments) {
         return Ok(Parsed::Print(table::text()));
     }
+    let asked = arguments.clone();
     let typed = match command().try_get_matches_from(arguments) {
         Ok(typed) => typed,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp && !asks_for_all(&asked) => {
+            return Ok(Parsed::Print(brief().render_help().to_string()));
+        }
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
         Err(error) => return Err(Error::Usage(format!("{}; try `caffeine --help`", one_line(&error)))),
     };
     let all = Typed::from_arg_matches(&typed).map_err(|error| Error::Usage(one_line(&error)))?;
-    if all.follow && !all.actions.log {
-        return Err(Error::Usage("--follow requires --log: `caffeine --name NAME --log --follow`".into()));
+    for (given, option) in [(all.follow, "--follow"), (all.access, "--access")] {
+        if given && !all.actions.log {
+            return Err(Error::Usage(format!(
+                "{option} requires --log: `caffeine --name NAME --log {option}`"
+            )));
+        }
+    }
+    if all.json && !all.actions.list_instances && !all.actions.status {
+        return Err(Error::Usage("--json requires --list-instances or --status".into()));
     }
     let action = all.action();
     let layers = Layers::new(typed, variable, action.uses())?;
     Ok(Parsed::Act(action, Box::new(layers)))
+}
+
+/// `--help` prints all options, `-h` the usual ones.
+fn asks_for_all(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument == "--help")
 }
 
 /// `--listener help` lists the strategies.

@@ -26,6 +26,7 @@ use crate::sys::stdio;
 use cli::{Action, Parsed};
 use config::{Settings, Sources};
 use error::Error;
+use logging::LogTo;
 use privileges::Identity;
 use supervisor::Beginning;
 
@@ -61,11 +62,14 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         return Err(actions::needs_name("--daemon"));
     }
     let settings = sources.resolve()?;
+    if in_background && settings.log_to.is_some_and(LogTo::has_stderr) {
+        return Err(Error::Usage("log-to: a daemon has no standard error; with --daemon use file".into()));
+    }
     let identity = Identity::of(&settings)?;
     actions::make_default_path(&settings.path)?;
     let given = activation::socket()?;
     if !in_background {
-        return serve(settings, sources, identity, given, daemon::foreground());
+        return serve(settings, sources, identity, given, (daemon::foreground(), false));
     }
     let detached = daemon::detach(given.as_ref().map(AsFd::as_fd))
         .map_err(|error| Error::Failed(format!("cannot start a daemon: {error}")))?;
@@ -77,7 +81,7 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         }
         Detached::Launcher(Outcome { code: 2, text }) => Err(Error::Usage(text)),
         Detached::Launcher(Outcome { text, .. }) => Err(Error::Failed(text)),
-        Detached::Daemon(ready, failure) => serve(settings, sources, identity, given, ready)
+        Detached::Daemon(ready, failure) => serve(settings, sources, identity, given, (ready, true))
             .inspect_err(|error| failure.report(error.exit_code(), &error.to_string())),
     }
 }
@@ -87,9 +91,9 @@ fn serve(
     sources: Sources,
     identity: Identity,
     given: Option<OwnedFd>,
-    ready: Ready,
+    (ready, in_background): (Ready, bool),
 ) -> Result<(), Error> {
     identity.step_aside(&settings.state_dir, &Folder::new(&settings.state_dir, &settings.name))?;
     let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
-    supervisor::run(settings, sources, Beginning { claim, ready, identity, given })
+    supervisor::run(settings, sources, Beginning { claim, ready, identity, given, in_background })
 }

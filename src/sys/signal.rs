@@ -18,8 +18,13 @@ static ALIASES: [AtomicI32; 8] = [const { AtomicI32::new(NONE) }; 8];
 /// `/dev/null` in a worker: its standard input.
 const NULL: i32 = 0;
 static STOP: AtomicBool = AtomicBool::new(false);
-static LOG: AtomicI32 = AtomicI32::new(NONE);
-static LOG_PATH: OnceLock<CString> = OnceLock::new();
+/// Log files that SIGUSR1 opens again.
+static LOGS: [Log; 2] = [const { Log { fd: AtomicI32::new(NONE), path: OnceLock::new() } }; 2];
+
+struct Log {
+    fd: AtomicI32,
+    path: OnceLock<CString>,
+}
 
 /// An alias of a descriptor that a stop signal replaces with `/dev/null`, on which no `accept`, `epoll_wait` or
 /// `read` ever waits. The original stays as it is.
@@ -83,7 +88,15 @@ fn keeping_errno(work: impl FnOnce()) {
 }
 
 extern "C" fn on_reopen(_signal: c_int) {
-    let (Some(path), log) = (LOG_PATH.get(), LOG.load(SeqCst)) else { return };
+    for log in &LOGS {
+        if let (Some(path), fd @ 0..) = (log.path.get(), log.fd.load(SeqCst)) {
+            reopen(path, fd);
+        }
+    }
+}
+
+/// Async-signal-safe.
+fn reopen(path: &CString, log: c_int) {
     // Non-blocking, because the log may have been replaced by a FIFO.
     const FLAGS: c_int =
         libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -134,17 +147,25 @@ fn all_default() {
     }
 }
 
+/// Has SIGUSR1 open `path` again under the descriptor `log`, which stays open as long as the process. There can be two.
+pub fn reopens(log: BorrowedFd<'static>, path: &Path) {
+    use std::os::unix::ffi::OsStrExt;
+    let fd = log.as_raw_fd();
+    let mut own = LOGS.iter().filter(|place| [NONE, fd].contains(&place.fd.load(SeqCst)));
+    if let Some(place) = own.next() {
+        // The path first: the signal may come in between.
+        place.path.get_or_init(|| CString::new(path.as_os_str().as_bytes()).unwrap_or_default());
+        place.fd.store(fd, SeqCst);
+    }
+}
+
 /// Sets up a worker's signals and unblocks them all; its standard input must be `/dev/null`.
-/// TERM interrupts [`Interruptible`] waits, USR1 reopens the log at `log_path` under the same descriptor, INT, HUP, and
-/// PIPE do nothing; children are reaped by the kernel (`SA_NOCLDWAIT`). No signal is *ignored*, since that would
+/// TERM interrupts [`Interruptible`] waits, USR1 opens the log files again ([`reopens`]), INT, HUP, and PIPE do nothing; children are reaped by the kernel (`SA_NOCLDWAIT`). No signal is *ignored*, since that would
 /// be inherited through `execve`, and none restarts a system call.
 ///
 /// # Errors
 /// Those of `sigaction(2)`.
-pub fn install_worker(log: BorrowedFd<'_>, log_path: &Path) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    LOG.store(log.as_raw_fd(), SeqCst);
-    LOG_PATH.get_or_init(|| CString::new(log_path.as_os_str().as_bytes()).unwrap_or_default());
+pub fn install_worker() -> io::Result<()> {
     // Signals that this process was started with (by nohup, for example) must not reach handlers.
     all_default();
     handle(&[Signal::SIGTERM], SigHandler::Handler(on_stop), SaFlags::empty())?;

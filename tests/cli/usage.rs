@@ -15,6 +15,11 @@ fn every_usage_error_is_one_line_that_names_the_object() {
         ("--reload", "`caffeine --name NAME --reload`"),
         ("-D", "`caffeine --name NAME --daemon`"),
         ("--follow -n lab", "--follow requires --log"),
+        ("--access -n lab", "--access requires --log"),
+        ("--json -n lab", "--json requires --list-instances or --status"),
+        ("--metrics", "`caffeine --name NAME --metrics`"),
+        ("--log-to disk", "'disk' is not one of file, stderr, both"),
+        ("--access-log common", "'common' is not one of off, combined, json"),
         ("-n lab --stop --log", "'--stop' cannot be used with '--log'"),
         ("-n lab --stop --daemon", "'--stop' cannot be used with '--daemon'"),
         ("-L --deploy x", "'--list-instances' cannot be used with '--deploy"),
@@ -75,14 +80,29 @@ fn missing_files_fail_with_exit_code_1() {
 fn help_and_version_fit_eighty_columns() {
     let sandbox = Sandbox::new();
     let help = sandbox.caffeine(&["--help"]).succeeds().stdout;
-    assert_eq!(sandbox.caffeine(&["-h"]).succeeds().stdout, help);
-    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    let brief = sandbox.caffeine(&["-h"]).succeeds().stdout;
+    for text in [&help, &brief] {
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+    // On one screen, and nothing that --help does not have.
+    assert!(brief.lines().count() <= 60, "{brief}");
+    let options = |text: &str| -> Vec<String> {
+        let options = text.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        options.map(|line| line.split("  ").next().unwrap().to_owned()).collect()
+    };
+    let all = options(&help);
+    assert!(options(&brief).iter().all(|option| all.contains(option)), "{brief}");
+    let defined = caffeine::server::cli::command();
+    for option in defined.get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(all.iter().any(|line| line.contains(&format!("--{option}"))), "{option}");
+    }
+    assert!(brief.contains("`caffeine --help` prints all options"), "{brief}");
     for option in
         ["-n, --name", "-D, --daemon", "-s, --stop", "-L, --list-instances", "-p, --port", "-w, --workers"]
             .iter()
             .chain(&["-d, --deploy", "-l, --log", "--log-level", "--reset-logs", "-c, --config", "--path"])
     {
-        assert!(help.contains(option), "{option} is not in {help}");
+        assert!(help.contains(option) && brief.contains(option), "{option} is not in {help}");
     }
     assert!(sandbox.caffeine(&["--version"]).succeeds().stdout.contains(env!("CARGO_PKG_VERSION")));
 }

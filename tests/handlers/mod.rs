@@ -8,3 +8,4 @@ mod mounts; // limits of single mounts
 pub mod orphans; // handlers whose worker has died
 mod stderr; // their standard error in the log
 mod trees; // deployed directories
+mod trial; // --try, and the first steps

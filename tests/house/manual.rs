@@ -9,8 +9,10 @@ use caffeine::http::refusal::phrase;
 use caffeine::loadgen::cli::Args;
 use caffeine::manual;
 use caffeine::server::cli;
+use caffeine::server::logging::NUMBERS;
 use clap::CommandFactory as _;
 
+use super::lexer::{Token, tokens};
 use super::readme::quoted;
 use super::{none, sources};
 use crate::harness::{Sandbox, skipped};
@@ -141,6 +143,51 @@ fn variables_and_files_are_on_the_page() {
     for name in files.split("self.files.join(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(section("FILES").contains(&format!(".I {name}\n")), "caffeine(1) lacks the file {name}");
     }
+}
+
+/// The keys of log lines in a source: the fields of tracing's macros.
+fn logged(text: &str) -> BTreeSet<&str> {
+    let found = tokens(text);
+    let token = |at: usize| found.get(at).map(|(_, token)| token);
+    let is = |at: usize, mark: char| token(at) == Some(&Token::Mark(mark));
+    let mut keys = BTreeSet::new();
+    for start in 0..found.len() {
+        if token(start) != Some(&Token::Word("tracing")) || !is(start + 4, '!') {
+            continue;
+        }
+        let (mut depth, mut at) = (1, start + 6);
+        while depth > 0 && at < found.len() {
+            let begins = depth == 1 && (is(at - 1, '(') || is(at - 1, ','));
+            match &found[at].1 {
+                Token::Literal if begins => break, // the message
+                Token::Word(key) if begins && (is(at + 1, '=') || is(at + 1, ',') || is(at + 1, ')')) => {
+                    keys.insert(*key);
+                }
+                Token::Mark('(' | '[' | '{') => depth += 1,
+                Token::Mark(')' | ']' | '}') => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+    keys
+}
+
+#[test]
+fn keys_of_the_log_are_on_the_page() {
+    let made_up =
+        "tracing::info!(peer = %a, method, target = f(x, y), \"{} and\", z); tracing::warn!(\"x\", y);";
+    assert_eq!(logged(made_up), ["method", "peer", "target"].into());
+    let written: BTreeSet<&str> = section("LOGS")
+        .lines()
+        .filter_map(|line| line.strip_prefix(".B "))
+        .flat_map(str::split_whitespace)
+        .collect();
+    for (path, text) in sources(&["src/server", "src/instance", "src/listener", "src/cgi"]) {
+        let missing = logged(&text).into_iter().filter(|key| !written.contains(key)).collect::<Vec<_>>();
+        assert!(missing.is_empty(), "{path} logs {missing:?}, which caffeine(1), LOGS, does not explain");
+    }
+    assert!(NUMBERS.iter().all(|key| written.contains(key)), "{NUMBERS:?}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn files_stay_short() {
 /// Files that show the time of day to people; nothing waits for it.
 const TIME_OF_DAY: &[&str] = &[
     "src/cgi/file_server.rs",
-    "src/server/logging/mod.rs",
+    "src/server/logging/clock.rs",
     "src/server/supervisor/start.rs",
     "src/server/actions/status/sight.rs",
     "src/server/today.rs",

@@ -94,7 +94,7 @@ fn with_json_every_line_is_an_object_with_the_same_fields() {
     server.get("/complains");
     server.raw(b"GET /\xc3\xa9\x1b HTTP/1.1\r\nHost: a\r\n\r\n");
     lines(&server, "\"stream\":\"stderr\"", 3);
-    lines(&server, "\"outcome\":400", 1);
+    lines(&server, "\"outcome\":\"400\"", 1);
     let log = server.log();
     let objects: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     for object in &objects {

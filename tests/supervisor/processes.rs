@@ -378,12 +378,3 @@ fn orphan(go: &Path) -> String {
     let child = format!("(until [ -e '{}' ]; do sleep 0.01; done) >/dev/null 2>&1 &", go.display());
     format!("#!/bin/sh\n{child}\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n%s' $!\n")
 }
-
-#[test]
-fn a_server_without_a_terminal_writes_nothing_to_stderr() {
-    let (_sandbox, server) = with_hello(&[]);
-    let mut stream = server.connect();
-    stream.write_all(b"GET /missing HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
-    assert_eq!(server.stop(), "");
-}

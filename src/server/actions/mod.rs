@@ -10,6 +10,7 @@ mod shell;
 mod status;
 mod stop;
 mod table;
+mod trial;
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,13 +31,18 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
     match action {
         Action::Start { .. } => Ok(()),
         Action::Stop => on_one(sources, "--stop", stop::stop),
-        Action::ListInstances => list::list(&config::state_dir(&sources.options()?)?),
-        Action::Status => on_one(sources, "--status", status::status),
+        Action::ListInstances { json } => list::list(&config::state_dir(&sources.options()?)?, *json),
+        Action::Status { json: false } => on_one(sources, "--status", status::status),
+        Action::Status { json: true } => on_one(sources, "--status", status::json),
+        Action::Metrics => on_one(sources, "--metrics", status::metrics),
         Action::Reload => on_one(sources, "--reload", reload::reload),
         Action::Forget(name) => forget::forget(name, sources),
         Action::CheckConfig => check::check(sources),
+        Action::Try(handler) => trial::try_one(handler, sources),
         Action::Deploy(source) => deploy::deploy(source, sources),
-        Action::Log { follow } => on_one(sources, "--log", |folder| logs::print(folder, *follow)),
+        Action::Log { access, follow } => {
+            on_one(sources, "--log", |folder| logs::print(folder, *access, *follow))
+        }
         Action::ResetLogs => on_one(sources, "--reset-logs", logs::reset),
         Action::Completions(shell) => shell::completions(*shell),
         Action::Man => shell::man(),

@@ -41,8 +41,13 @@ pub fn count(n: u64) -> String {
 
 /// The time since this moment, in ms of the Unix epoch: `12s`, `3m05s`, `2h07m`, `5d03h`.
 pub fn uptime(since_ms: u64) -> String {
+    span(seconds_since(since_ms) as u64)
+}
+
+/// The time since this moment, in ms of the Unix epoch.
+pub fn seconds_since(since_ms: u64) -> f64 {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
-    span(u64::try_from(now_ms).unwrap_or(0).saturating_sub(since_ms) / 1_000)
+    u64::try_from(now_ms).unwrap_or(0).saturating_sub(since_ms) as f64 / 1e3
 }
 
 fn span(s: u64) -> String {

@@ -15,7 +15,7 @@ use super::values;
 use crate::dist::{parse_duration, parse_size};
 use crate::instance::Name;
 use crate::listener::Choice;
-use crate::server::logging::Format;
+use crate::server::logging::{Format, LogTo, access};
 use crate::server::responders::Respond;
 
 /// The settings that one source gives. Doc comments of fields are the help texts.
@@ -86,6 +86,15 @@ pub struct Options {
     /// Format of the log lines: text or json [default: text]
     #[arg(long, value_name = "FORM", value_parser = values::log_format, help_heading = "Logs")]
     pub log_format: Option<Format>,
+    /// Where log lines go: file, stderr or both [default: both in the foreground, file with --daemon]
+    #[arg(long, value_name = "WHERE", help_heading = "Logs")]
+    pub log_to: Option<LogTo>,
+    /// Log each request to a file of its own: combined, json or off [default: off]
+    #[arg(long, value_name = "FORM", help_heading = "Logs")]
+    pub access_log: Option<access::Form>,
+    /// File of the access log [default: access.log in the directory of the instance]
+    #[arg(long, value_name = "FILE", help_heading = "Logs")]
+    pub access_log_file: Option<PathBuf>,
 
     /// Length of the accept queue [default: 4096]
     #[arg(long, value_name = "N", value_parser = values::whole::<u32>, help_heading = "Limits")]

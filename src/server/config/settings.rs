@@ -22,7 +22,7 @@ use crate::dist::format_duration;
 use crate::instance::Name;
 use crate::listener::{Choice, socket};
 use crate::server::error::Error;
-use crate::server::logging::Format;
+use crate::server::logging::{Format, LogTo, access};
 use crate::server::responders::Respond;
 use crate::sys::fs::open_regular;
 
@@ -94,6 +94,13 @@ pub struct Settings {
     pub log_level: tracing::Level,
     #[serde(serialize_with = "log_format")]
     pub log_format: Format,
+    /// `None`: as the start was.
+    #[serde(serialize_with = "optional_display")]
+    pub log_to: Option<LogTo>,
+    #[serde(serialize_with = "display")]
+    pub access_log: access::Form,
+    /// `None`: in the directory of the instance.
+    pub access_log_file: Option<PathBuf>,
     /// Variables of the `[env]` table, for every handler.
     pub env: BTreeMap<String, String>,
     pub mount: Vec<Mount>,
@@ -147,7 +154,7 @@ impl Settings {
 
 /// Settings that other commands read from a running instance's file; its other settings may be those of another
 /// version.
-const RECORDED: Uses = Uses::Only(&["bind", "listener", "grace", "path"]);
+const RECORDED: Uses = Uses::Only(&["bind", "listener", "grace", "path", "log_to", "access_log_file"]);
 
 /// Reads some of the options that [`Settings::save`] wrote.
 ///
@@ -165,6 +172,11 @@ pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
 
 fn display<S: Serializer>(value: &impl std::fmt::Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+#[allow(clippy::ref_option)] // serde's signature
+fn optional_display<S: Serializer>(value: &Option<impl std::fmt::Display>, to: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(ToString::to_string).serialize(to)
 }
 
 fn time<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {

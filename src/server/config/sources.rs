@@ -41,7 +41,8 @@ impl Sources {
             _ => Options::default(),
         };
         let mut options = self.layers.over(file)?;
-        for path in [&mut options.path, &mut options.state_dir, &mut options.config].into_iter().flatten() {
+        let Options { path, state_dir, config, access_log_file, .. } = &mut options;
+        for path in [path, state_dir, config, access_log_file].into_iter().flatten() {
             *path = self.absolute(path)?;
         }
         Ok(options)

@@ -18,7 +18,6 @@ use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
@@ -56,7 +55,6 @@ pub struct Post {
     pub timeout: Option<Duration>,
     /// Whether their ends are recorded.
     pub outcomes: bool,
-    pub log_path: PathBuf,
     pub supervisor: Pid,
 }
 
@@ -106,9 +104,7 @@ struct Keeper {
 
 impl Keeper {
     fn begin(post: Post) -> io::Result<Self> {
-        if let Some(log) = logging::descriptor() {
-            signal::install_worker(log, &post.log_path)?;
-        }
+        logging::install_signals()?;
         logging::become_keeper();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(post.exit.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOCKET))?;

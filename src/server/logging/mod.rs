@@ -8,25 +8,41 @@
 //!
 //! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
 //! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
+//!
+//! `--log-to` says where the lines go: to the file, to standard error ([`Stderr`]), or to both. The access log is another
+//! file with rules of its own ([`access`]), flushed by the same timer.
 
+pub mod access;
+mod asked;
+mod clock;
+mod escape;
 mod line;
+mod log_to;
 mod sink;
+mod stderr;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+pub use asked::Asked;
+use clock::Clock;
 use line::Line;
+pub use line::NUMBERS;
+pub use log_to::LogTo;
 use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
+pub use stderr::Stderr;
 use tracing::{Event, Level, Metadata, span};
 
 use crate::sys::fs::open_regular;
+use crate::sys::signal;
 
 /// Format of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,41 +62,47 @@ static LEVEL: AtomicU8 = AtomicU8::new(2);
 static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
+/// A worker's timer for buffered lines.
+static FLUSH: OnceLock<TimerFd> = OnceLock::new();
 /// 1 while lines are buffered.
 static WAITING: OnceLock<&'static AtomicU64> = OnceLock::new();
+
+/// Where the lines go. A place that is missing gets none.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The file with its path.
+    pub file: Option<(File, PathBuf)>,
+    pub stderr: Option<Stderr>,
+}
 
 /// The log's writer.
 #[derive(Debug)]
 struct Log {
-    file: File,
-    copy: Option<OwnedFd>,
+    places: Places,
     buffer: Mutex<Buffer>,
-    flush: OnceLock<TimerFd>,
 }
 
-/// Buffered lines, and the formatted second that they belong to.
+/// Buffered lines.
 #[derive(Debug, Default)]
 struct Buffer {
     lines: Vec<u8>,
-    /// Lost lines that the log does not mention yet.
-    lost: usize,
-    second: u64,
-    second_text: String,
+    /// Lost lines that the file and standard error do not mention yet.
+    lost: [usize; 2],
+    clock: Clock,
 }
 
-/// Installs the log for this process and its children, once. `copy` is a terminal, in the foreground.
+/// Installs the log for this process and its children, once.
 ///
 /// # Errors
 /// A log is installed already.
-pub fn install(file: File, copy: Option<OwnedFd>, format: Format, level: Level) -> io::Result<()> {
+pub fn install(places: Places, format: Format, level: Level) -> io::Result<()> {
     set(level, format);
-    let log = Log { file, copy, buffer: Mutex::default(), flush: OnceLock::new() };
     let taken = |_| io::Error::from(io::ErrorKind::AlreadyExists);
-    LOG.set(log).map_err(taken)?;
+    LOG.set(Log { places, buffer: Mutex::default() }).map_err(taken)?;
     tracing::subscriber::set_global_default(Lines).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
-/// Opens the log at `path` for appending. Anything but a regular file is refused: a FIFO would block until it has a
+/// Opens a log at `path` for appending. Anything but a regular file is refused: a FIFO would block until it has a
 /// reader.
 ///
 /// # Errors
@@ -89,13 +111,27 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_regular(File::options().create(true).append(true).mode(0o600), path, 0)
 }
 
-/// Replaces the log file by the one at `path`, under the same descriptor (log rotation).
+/// The open log files with their paths.
+fn files() -> impl Iterator<Item = (BorrowedFd<'static>, &'static Path)> {
+    let log = LOG.get().and_then(|log| log.places.file.as_ref());
+    let log = log.map(|(file, path)| (file.as_fd(), path.as_path()));
+    log.into_iter().chain(access::descriptor().zip(access::path()))
+}
+
+/// Opens the log files again at their paths, under the same descriptors (log rotation). Returns those that cannot be
+/// opened; for these the old file stays in use.
+pub fn reopen() -> Vec<(&'static Path, io::Error)> {
+    let again = |fd: BorrowedFd<'_>, path: &Path| crate::sys::process::replace(fd, open(path)?.into());
+    files().filter_map(|(fd, path)| again(fd, path).err().map(|error| (path, error))).collect()
+}
+
+/// Sets up the signals of a process that the supervisor has forked: SIGUSR1 opens the log files again.
 ///
 /// # Errors
-/// It cannot be opened; the old file stays in use.
-pub fn reopen(path: &Path) -> io::Result<()> {
-    let Some(log) = LOG.get() else { return Ok(()) };
-    crate::sys::process::replace(log.file.as_fd(), open(path)?.into())
+/// Those of `sigaction(2)`.
+pub fn install_signals() -> io::Result<()> {
+    files().for_each(|(fd, path)| signal::reopens(fd, path));
+    signal::install_worker()
 }
 
 /// Changes the log level and format of this process and its future children.
@@ -114,23 +150,17 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// The log's descriptor, for a signal handler that reopens it.
-pub fn descriptor() -> Option<BorrowedFd<'static>> {
-    LOG.get().map(|log| log.file.as_fd())
-}
-
 /// Makes this process worker `number`: its lines carry the number and are buffered, and `waiting` is 1 while some are.
 /// Returns the timer on whose expiry the caller calls [`flush`].
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
-pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<Option<BorrowedFd<'static>>> {
+pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
     waiting.store(0, Relaxed);
     let _ = WAITING.set(waiting);
     WORKER.store(i64::try_from(number).unwrap_or(i64::MAX), Relaxed);
-    let Some(log) = LOG.get() else { return Ok(None) };
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
-    Ok(Some(log.flush.get_or_init(|| timer).as_fd()))
+    Ok(FLUSH.get_or_init(|| timer).as_fd())
 }
 
 /// Marks the lines of this process as an auxiliary process's. They are not buffered, because they are few.
@@ -152,20 +182,26 @@ pub fn become_keeper() {
     WORKER.store(line::KEEPER, Relaxed);
 }
 
-/// The level and format in one byte, for [`adopt`] in a process that was forked before.
+/// The level and the formats in one byte, for [`adopt`] in a process that was forked before.
 pub fn settings() -> u8 {
-    LEVEL.load(Relaxed) | if JSON.load(Relaxed) { 0x80 } else { 0 }
+    let json = if JSON.load(Relaxed) { 0x80 } else { 0 };
+    LEVEL.load(Relaxed) | (access::form() as u8) << 4 | json
 }
 
 /// Applies what [`settings`] returned in another process.
 pub fn adopt(settings: u8) {
-    LEVEL.store(settings & 0x7f, Relaxed);
+    LEVEL.store(settings & 0x0f, Relaxed);
     JSON.store(settings & 0x80 != 0, Relaxed);
+    let adopted = access::Form::numbered(settings >> 4 & 7).map_or(Ok(()), access::set);
+    if let Err(error) = adopted {
+        tracing::error!("cannot open the access log: {error}");
+    }
+    files().for_each(|(fd, path)| signal::reopens(fd, path));
 }
 
 /// Acknowledges the expiry of the flush timer; the next line arms it again.
 pub fn disarm() {
-    if let Some(timer) = LOG.get().and_then(|log| log.flush.get()) {
+    if let Some(timer) = FLUSH.get() {
         let _ = timer.unset();
     }
 }
@@ -178,8 +214,31 @@ pub fn hold() {
 /// Writes the buffered lines.
 pub fn flush() {
     HELD.store(false, Relaxed);
+    access::flush(); // first, because it may have something to log
     if let Some(log) = LOG.get() {
         log.write_out(&mut log.buffer());
+    }
+    if let Some(waiting) = WAITING.get() {
+        waiting.store(0, Relaxed);
+    }
+}
+
+/// Whether a buffer that now has so many bytes is to be written at once. If not, in a worker, the `first` line in it arms
+/// the timer.
+fn must_write(first: bool, bytes: usize) -> bool {
+    match FLUSH.get() {
+        Some(_) if bytes >= FLUSH_BYTES => true,
+        Some(timer) => {
+            if first {
+                if let Some(waiting) = WAITING.get() {
+                    waiting.store(1, Relaxed);
+                }
+                let soon = Expiration::OneShot(Duration::from_millis(FLUSH_MS).into());
+                let _ = timer.set(soon, TimerSetTimeFlags::empty());
+            }
+            false
+        }
+        None => !HELD.load(Relaxed) || bytes >= FLUSH_BYTES,
     }
 }
 
@@ -188,77 +247,63 @@ impl Log {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A full disk must not stop the server: lines that cannot be written are dropped and counted.
+    /// A full disk or a slow reader must not stop the server: lines that cannot be written are dropped and counted, for
+    /// each place.
     fn write_out(&self, buffer: &mut Buffer) {
-        let before = buffer.lost;
-        if before > 0 {
-            self.say_lost(buffer);
+        let mut lines = std::mem::take(&mut buffer.lines);
+        if !lines.is_empty() {
+            if let Some((file, _)) = &self.places.file {
+                buffer.put(0, &lines, |text| sink::append(file, text));
+            }
+            if let Some(stderr) = &self.places.stderr {
+                buffer.put(1, &lines, |text| stderr.append(text));
+            }
         }
-        let lost = sink::append(&self.file, &buffer.lines);
-        let nothing = lost > 0 && lost == buffer.lines.iter().filter(|&&byte| byte == b'\n').count();
-        buffer.lost = match before {
+        lines.clear();
+        buffer.lines = lines;
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut buffer = self.buffer();
+        let first = buffer.lines.is_empty();
+        buffer.line(*event.metadata().level(), |out| event.record(out));
+        if must_write(first, buffer.lines.len()) {
+            self.write_out(&mut buffer);
+        }
+    }
+}
+
+impl Buffer {
+    fn line(&mut self, level: Level, record: impl FnOnce(&mut Line<'_>)) {
+        let millis = self.clock.tick();
+        let worker = WORKER.load(Relaxed);
+        let mut out = Line { bytes: &mut self.lines, json: JSON.load(Relaxed), worker };
+        out.begin(self.clock.iso(), millis, level);
+        record(&mut out);
+        out.end();
+    }
+
+    /// Writes lines to a place with `append`, which returns how many found no room. If earlier ones did not, a line that
+    /// says so comes first.
+    fn put(&mut self, place: usize, lines: &[u8], append: impl Fn(&[u8]) -> usize) {
+        let before = self.lost[place];
+        let mut text = Cow::Borrowed(lines);
+        if before > 0 {
+            let message = format!("{before} lines are missing here; they could not be written");
+            self.line(Level::WARN, |out| out.message(&message));
+            let mut whole = std::mem::take(&mut self.lines);
+            whole.extend_from_slice(lines);
+            text = Cow::Owned(whole);
+        }
+        let lost = append(&text);
+        let nothing = lost > 0 && lost == text.iter().filter(|&&byte| byte == b'\n').count();
+        self.lost[place] = match before {
             0 => lost,
             // The first line tells how many are missing.
             _ if nothing => before + lost - 1,
             _ => lost,
         };
-        if let Some(waiting) = WAITING.get() {
-            waiting.store(0, Relaxed);
-        }
-        if let Some(copy) = &self.copy {
-            let _ = nix::unistd::write(copy, &buffer.lines);
-        }
-        buffer.lines.clear();
     }
-
-    /// Inserts a line that tells how many lines are missing.
-    fn say_lost(&self, buffer: &mut Buffer) {
-        let lines = std::mem::take(&mut buffer.lines);
-        let message = format!("{} lines are missing here; they could not be written", buffer.lost);
-        self.line(buffer, Level::WARN, |out| out.message(&message));
-        buffer.lines.extend_from_slice(&lines);
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut buffer = self.buffer();
-        let was_empty = buffer.lines.is_empty();
-        self.line(&mut buffer, *event.metadata().level(), |out| event.record(out));
-        match self.flush.get() {
-            Some(_) if buffer.lines.len() >= FLUSH_BYTES => self.write_out(&mut buffer),
-            Some(timer) if was_empty => {
-                if let Some(waiting) = WAITING.get() {
-                    waiting.store(1, Relaxed);
-                }
-                let _ = timer.set(
-                    Expiration::OneShot(Duration::from_millis(FLUSH_MS).into()),
-                    TimerSetTimeFlags::empty(),
-                );
-            }
-            Some(_) => {}
-            None if HELD.load(Relaxed) && buffer.lines.len() < FLUSH_BYTES => {}
-            None => self.write_out(&mut buffer),
-        }
-    }
-
-    fn line(&self, buffer: &mut Buffer, level: Level, record: impl FnOnce(&mut Line<'_>)) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if buffer.second != since_epoch.as_secs() || buffer.second_text.is_empty() {
-            buffer.second = since_epoch.as_secs();
-            buffer.second_text = second_text(since_epoch.as_secs());
-        }
-        let Buffer { lines, second_text, .. } = buffer;
-        let worker = WORKER.load(Relaxed);
-        let mut out = Line { bytes: lines, json: JSON.load(Relaxed), worker };
-        out.begin(second_text, since_epoch.subsec_millis(), level);
-        record(&mut out);
-        out.end();
-    }
-}
-
-/// `2026-11-23T01:02:03` in UTC.
-fn second_text(seconds: u64) -> String {
-    let time = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0)).unwrap_or_default();
-    time.to_string().trim_end_matches('Z').to_owned()
 }
 
 /// Every event goes to [`LOG`]; spans are not used.
@@ -286,13 +331,5 @@ impl tracing::Subscriber for Lines {
         if let Some(log) = LOG.get() {
             log.event(event);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_second_is_written_in_utc() {
-        assert_eq!(super::second_text(1_700_000_000), "2023-11-14T22:13:20");
     }
 }

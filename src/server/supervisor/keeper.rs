@@ -118,7 +118,6 @@ impl Supervisor {
             sessions: self.handlers.sessions().collect::<HashSet<_>>(),
             timeout: settings.timeout_of_unknown(),
             outcomes: settings.outcomes.are_recorded(),
-            log_path: self.claim.folder().log(),
             supervisor,
         })
     }

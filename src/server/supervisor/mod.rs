@@ -94,6 +94,8 @@ pub(super) struct Beginning {
     pub identity: Identity,
     /// A listening socket that a service manager passed.
     pub given: Option<OwnedFd>,
+    /// Whether it runs as a daemon, whose standard error is /dev/null.
+    pub in_background: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,8 +310,7 @@ impl Supervisor {
     }
 
     fn reopen_log(&mut self) {
-        let path = self.claim.folder().log();
-        if let Err(error) = crate::server::logging::reopen(&path) {
+        for (path, error) in crate::server::logging::reopen() {
             tracing::error!("cannot reopen {}: {error}; logging continues to the old file", path.display());
         }
         self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));

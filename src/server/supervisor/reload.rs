@@ -12,7 +12,7 @@ use super::member::Member;
 use super::{Phase, Supervisor};
 use crate::server::config::Settings;
 use crate::server::error::Error;
-use crate::server::logging;
+use crate::server::logging::{self, access};
 
 impl Supervisor {
     /// SIGHUP: reads the configuration again and starts a generation with it. If anything is wrong, the old one stays.
@@ -53,6 +53,7 @@ impl Supervisor {
         if let Some(what) = fixed_difference(old, &settings) {
             return Err(format!("{what} cannot change while the instance runs; restart it"));
         }
+        access::set(settings.access_log).map_err(|error| format!("cannot open the access log: {error}"))?;
         let Generation { number, settings, .. } = &*self.begin(settings)?;
         tracing::info!("reload: starting generation {number} with {} workers", settings.workers);
         logging::set(settings.log_level, settings.log_format);
@@ -187,6 +188,8 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
         (old.listener != new.listener, "the listener strategy"),
         (old.state_dir != new.state_dir, "the state directory (state-dir)"),
         (old.dumpable != new.dumpable, "dumpable"),
+        (old.log_to != new.log_to, "log-to"),
+        (old.access_log_file != new.access_log_file, "access-log-file"),
         (old.user != new.user || old.group != new.group, "the user or group"),
     ]
     .into_iter()

@@ -257,7 +257,7 @@ impl Supervisor {
             strategy: &*generation.strategy,
             slots: generation.slots.clone(),
             sockets,
-            log_path: self.claim.folder().log(),
+            spool_directory: self.claim.folder().files().to_owned(),
             leases,
             nofile: self.nofile,
             stderr: pipes,

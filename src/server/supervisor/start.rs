@@ -1,9 +1,7 @@
 //! Prepares a supervisor up to the first fork: descriptors, limits, log, sockets, state on disk, in this order.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,11 +16,12 @@ use super::stderr::Collector;
 use super::trees::Trees;
 use super::{Beginning, Own, Phase, Supervisor, bind, closing};
 use crate::cgi::stderr::Table;
+use crate::instance::Folder;
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
 use crate::server::error::Error;
-use crate::server::logging;
+use crate::server::logging::{self, LogTo, Places, access};
 use crate::server::notify::Notify;
 use crate::server::platform;
 use crate::server::privileges::Identity;
@@ -52,7 +51,7 @@ pub(super) fn open(
     let signals = block_signals().map_err(failed("take signals"))?;
     fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;
     let nofile = raise_descriptor_limit().map_err(failed("raise the limit on open files"))?;
-    let Beginning { claim, ready, identity, given } = beginning;
+    let Beginning { claim, ready, identity, given, in_background } = beginning;
     let notify = Notify::from_environment().map_err(failed("reach the service manager (NOTIFY_SOCKET)"))?;
     let by_manager = given.is_some();
     let (sockets, sink) = match given {
@@ -62,14 +61,15 @@ pub(super) fn open(
             (sockets, Some(sink))
         }
     };
-    let (copy, oom) = identity.as_starter(|| Ok((terminal(), oom::Score::open())))?;
+    let log_to = settings.log_to.unwrap_or(if in_background { LogTo::File } else { LogTo::Both });
+    let (stderr, oom) = identity.as_starter(|| Ok((stderr_for(log_to), oom::Score::open())))?;
     identity.settle(&settings)?;
     if !settings.dumpable {
         fork::be_private().map_err(failed("make this process undumpable"))?;
     }
     let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
     (settings.bind, settings.port) = (address.ip(), address.port());
-    open_log(&claim.folder().log(), copy, &settings)?;
+    open_logs(claim.folder(), stderr, log_to, &settings)?;
     if let Some(warning) = platform::warning() {
         tracing::warn!("{warning}");
     }
@@ -146,21 +146,30 @@ fn raise_descriptor_limit() -> io::Result<Option<(u64, u64)>> {
     Ok(Some((soft, hard)))
 }
 
-fn open_log(path: &Path, copy: Option<OwnedFd>, settings: &Settings) -> Result<(), Error> {
-    let failed =
-        |error: io::Error| Error::Failed(format!("cannot write the log {}: {error}", path.display()));
-    let file = logging::open(path).map_err(failed)?;
-    logging::install(file, copy, settings.log_format, settings.log_level).map_err(failed)
+fn open_logs(
+    folder: &Folder,
+    stderr: Option<logging::Stderr>,
+    to: LogTo,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: io::Error| Error::Failed(format!("cannot write the log {path}: {error}"))
+    };
+    let path = folder.log();
+    let open = || logging::open(&path).map(|file| (file, path.clone())).map_err(failed(&path));
+    let file = to.has_file().then(open).transpose()?;
+    let places = Places { file, stderr };
+    logging::install(places, settings.log_format, settings.log_level).map_err(failed(&path))?;
+    let path = settings.access_log_file.clone().unwrap_or_else(|| folder.access_log());
+    access::install(&path);
+    access::set(settings.access_log).map_err(failed(&path))
 }
 
-/// The terminal on standard error, opened again to make it non-blocking: a terminal that is not read must not stop the
-/// server.
-fn terminal() -> Option<OwnedFd> {
-    if !io::IsTerminal::is_terminal(&io::stderr()) {
-        return None;
-    }
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    OpenOptions::new().write(true).custom_flags(flags).open("/proc/self/fd/2").ok().map(OwnedFd::from)
+/// Standard error, if the log goes there.
+fn stderr_for(to: LogTo) -> Option<logging::Stderr> {
+    let journal = std::env::var("JOURNAL_STREAM").ok();
+    to.has_stderr().then(|| logging::Stderr::open(journal.as_deref())).flatten()
 }
 
 fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {

@@ -106,7 +106,7 @@ impl Acceptor {
         let row = self.shared.row();
         add(&row.accepted, 1);
         add(&row.open, 1);
-        let accepted = connection.accepted;
+        let accepted = connection.begun;
         match net::recv(&connection.stream, &mut self.buffer) {
             Ok(0) => leave(row),
             Ok(n) => match self.serve_at_once(&connection, n) {

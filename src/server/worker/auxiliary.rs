@@ -42,9 +42,7 @@ fn work(context: &WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> 
 }
 
 fn set_up(context: &WorkerContext<'_>) -> io::Result<Box<dyn Auxiliary>> {
-    if let Some(log) = logging::descriptor() {
-        signal::install_worker(log, &context.log_path)?;
-    }
+    logging::install_signals()?;
     logging::become_auxiliary();
     let auxiliary = context.strategy.auxiliary(context.seat())?;
     let row = context.board.row(context.slot);

@@ -33,11 +33,11 @@ const READ_BYTES: usize = 64 * 1024;
 pub fn start(
     shared: &'static Shared,
     connections: &'static SlowConnections,
-    flush_timer: Option<BorrowedFd<'_>>,
+    flush_timer: BorrowedFd<'_>,
 ) -> io::Result<()> {
     connections.watch(shared.timer.as_fd())?;
-    flush_timer.map_or(Ok(()), |timer| connections.watch(timer))?;
-    let flush_timer = flush_timer.map(|timer| timer.as_raw_fd());
+    connections.watch(flush_timer)?;
+    let flush_timer = flush_timer.as_raw_fd();
     let run = move || {
         let end = catch_unwind(AssertUnwindSafe(|| {
             Background::new(shared, connections, flush_timer).and_then(Background::run)
@@ -55,7 +55,7 @@ pub fn start(
 struct Background {
     shared: &'static Shared,
     connections: &'static SlowConnections,
-    flush_timer: Option<RawFd>,
+    flush_timer: RawFd,
     service: Service,
     buffer: Pages,
 }
@@ -64,7 +64,7 @@ impl Background {
     fn new(
         shared: &'static Shared,
         connections: &'static SlowConnections,
-        flush_timer: Option<RawFd>,
+        flush_timer: RawFd,
     ) -> io::Result<Self> {
         let (service, buffer) = (Service::new(shared, true)?, Pages::new(READ_BYTES)?);
         Ok(Self { shared, connections, flush_timer, service, buffer })
@@ -84,7 +84,7 @@ impl Background {
                 let fd = event.data() as RawFd;
                 if fd == timer {
                     self.on_timer();
-                } else if Some(fd) == self.flush_timer {
+                } else if fd == self.flush_timer {
                     logging::disarm();
                     logging::flush();
                 } else {

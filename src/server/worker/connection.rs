@@ -4,17 +4,36 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use crate::server::logging::Asked;
+use crate::server::logging::access::{self, Entry, Response};
+
 #[derive(Debug)]
 pub struct Connection {
     /// Blocking, because a handler may inherit it.
     pub stream: OwnedFd,
     pub peer: SocketAddr,
-    /// When accept() returned it.
-    pub accepted: Instant,
+    /// When accept() returned it, or when a further request began to arrive.
+    pub begun: Instant,
 }
 
 impl Connection {
     pub fn new(stream: OwnedFd, peer: SocketAddr) -> Self {
-        Self { stream, peer, accepted: Instant::now() }
+        Self { stream, peer, begun: Instant::now() }
+    }
+
+    /// What the access log, if there is one, will say of a request on this connection.
+    pub fn entry(&self, asked: Asked<'_>) -> Option<Entry> {
+        Entry::of(&access::Request { peer: Some(self.peer.ip()), user: None, asked })
+    }
+
+    /// Writes an answer of the server's own to the access log, if there is one. `sent`: the client has got it.
+    pub fn record(&self, asked: Asked<'_>, status: u16, answer: &[u8], sent: bool) {
+        if let Some(entry) = self.entry(asked) {
+            let body =
+                answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| answer.len() - end - 4);
+            let bytes = if sent { body as u64 } else { 0 };
+            let took = Some(self.begun.elapsed());
+            entry.finish(&Response { status: Some(status), bytes: Some(bytes), took });
+        }
     }
 }

@@ -25,8 +25,8 @@ pub struct WorkerContext<'a> {
     pub slots: Vec<usize>,
     /// All listening sockets.
     pub sockets: Vec<OwnedFd>,
-    /// The log; large bodies are stored beside it.
-    pub log_path: PathBuf,
+    /// Where large bodies are stored.
+    pub spool_directory: PathBuf,
     /// Tells the supervisor in which deployed trees handlers were started.
     pub leases: OwnedFd,
     /// `RLIMIT_NOFILE` for handlers, where it differs from the worker's.

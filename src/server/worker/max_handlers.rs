@@ -6,13 +6,12 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::connection::Connection;
 use super::handler_queue::{Limit, QueuedRequest};
-use super::service::{After, Asked, Request, Service};
-use crate::http::refusal::Refusal;
+use super::service::{After, Request, Service};
+use crate::http::refusal::BUSY;
 use crate::http::request::{self, Head};
 use crate::scoreboard::mounts::{Noted, Place};
 use crate::scoreboard::subtract;
-
-const BUSY: Refusal = Refusal::new(503, "too many handlers are running");
+use crate::server::logging::Asked;
 
 /// The outcome of another attempt to serve a queued request.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod body;
 mod connection;
 mod context;
 mod descriptors;
+mod first_steps;
 mod handler_queue;
 mod handler_watch;
 mod linger;
@@ -46,7 +47,7 @@ use crate::http::limits::Limits;
 use crate::scoreboard::{State, mounts};
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
-use crate::sys::{clock, fork, map, net, sandbox, signal};
+use crate::sys::{clock, fork, map, net, sandbox};
 
 /// Runs a worker to its end; `ready` is called when it can accept. Never returns and never unwinds: the stack below
 /// belongs to the supervisor that was forked.
@@ -88,9 +89,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     if context.settings.pin {
         pin::to_one_cpu(context.number)?;
     }
-    if let Some(log) = logging::descriptor() {
-        signal::install_worker(log, &context.log_path)?;
-    }
+    logging::install_signals()?;
     let flush_timer = logging::become_worker(context.number, &context.board.row(context.slot).unwritten)?;
     let strategy = context.strategy.acceptor(context.seat())?;
     let shared: &'static Shared = Box::leak(Box::new(Shared {
@@ -112,7 +111,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
         queue: HandlerQueue::default(),
         places: mounts::places(context.settings.mount.iter().map(|mount| &*mount.at)),
         leases: context.leases,
-        spool_directory: context.log_path.parent().unwrap_or(&context.log_path).to_owned(),
+        spool_directory: context.spool_directory,
     }));
     let connections: &'static SlowConnections = Box::leak(Box::new(SlowConnections::new(shared)?));
     map::share_one_heap();

@@ -11,15 +11,18 @@ use std::time::{Duration, Instant};
 
 use super::areas;
 use super::connection::Connection;
+use super::first_steps::hint;
 use super::handler_watch::HandlerWatch;
-use super::shared::{FULL, Shared};
+use super::shared::Shared;
 use super::timer::GRAIN;
 use crate::cgi::launch::{Client, Launcher, Program, Terms};
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{FULL, KINDS, Refusal};
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
-use crate::scoreboard::add;
+use crate::scoreboard::{REFUSALS, add};
 use crate::server::keeper::note::Launch;
+use crate::server::logging::Asked;
+use crate::server::logging::access::Response;
 use crate::server::responders::Respond;
 use crate::server::today;
 use crate::sys::spawn::Started;
@@ -27,8 +30,8 @@ use crate::sys::{clock::monotonic_ns, net, signal};
 
 /// The path of an OPTIONS request for the server as a whole.
 const WHOLE_SERVER: &str = "*";
-/// Longest excerpt of a malformed request in the log.
-const EXCERPT_BYTES: usize = 200;
+
+const _: () = assert!(KINDS.len() == REFUSALS);
 
 /// What to do with a connection after its request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +53,6 @@ pub struct Request<'a> {
     pub body: Option<OwnedFd>,
     /// `CONTENT_LENGTH`.
     pub length: Option<u64>,
-}
-
-/// What the server's own answer responds to, for the log.
-#[derive(Clone, Copy, Debug)]
-pub enum Asked<'a> {
-    Request(&'a Head<'a, 'a>),
-    /// Input that could not be parsed as a request.
-    Bytes(&'a [u8]),
 }
 
 /// Answers requests for one thread of a worker.
@@ -148,6 +143,8 @@ impl Service {
                     pid,
                     launch_us = micros(begun.elapsed()),
                 );
+                // Only the client sees what the handler answers.
+                connection.entry(Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
                 After::Close
             }
             Err(failure) => {
@@ -207,12 +204,15 @@ impl Service {
             target = head.target,
             outcome = if sent { "200" } else { "client gone" },
         );
+        connection.record(Asked::Request(head), 200, answer, sent);
         if sent && keep_alive { After::KeepAlive } else { After::Close }
     }
 
     fn answer_options(&self, connection: &Connection, head: &Head<'_, '_>) -> After {
-        let sent = net::send(&connection.stream, &response::present(&today::now())).is_ok();
+        let answer = response::present(&today::now());
+        let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(200);
+        connection.record(Asked::Request(head), 200, &answer, sent);
         let peer = connection.peer;
         tracing::info!(peer = %peer, method = head.method, target = head.target, outcome = 200);
         if sent { After::Linger } else { After::Close }
@@ -228,7 +228,7 @@ impl Service {
     ) -> After {
         let (method, target, received) = match asked {
             Asked::Request(head) => (Some(head.method), Some(head.target), None),
-            Asked::Bytes(bytes) => (None, None, excerpt(bytes)),
+            Asked::Bytes(_) => (None, None, asked.excerpt()),
         };
         let moved = match asked {
             Asked::Request(head) if refusal.status == 308 => {
@@ -237,9 +237,12 @@ impl Service {
             _ => None,
         };
         let status = moved.as_ref().map_or(refusal.status, |moved| moved.status);
-        let answer = response::refuse(refusal, moved.as_ref(), method == Some("HEAD"), &today::now());
+        let hint = hint(asked, refusal, &self.shared.settings);
+        let answer = response::refuse(refusal, moved.as_ref(), hint, method == Some("HEAD"), &today::now());
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(status);
+        add(&self.shared.row().refused[refusal.kind()], 1);
+        connection.record(asked, status, &answer, sent);
         let cause = cause.to_string();
         let reason =
             if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
@@ -255,19 +258,6 @@ impl Service {
     fn count(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.shared.row().answered[class].fetch_add(1, Relaxed);
-    }
-}
-
-/// The start of a malformed request, short enough for a line of the log.
-fn excerpt(bytes: &[u8]) -> Option<String> {
-    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or(bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let shown = &line[..line.len().min(EXCERPT_BYTES)];
-    let more = if shown.len() < line.len() { "..." } else { "" };
-    match std::str::from_utf8(shown) {
-        _ if shown.is_empty() => None,
-        Ok(text) => Some(format!("{text}{more}")),
-        Err(_) => Some(format!("{}{more}", shown.escape_ascii())),
     }
 }
 

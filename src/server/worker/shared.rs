@@ -11,13 +11,9 @@ use super::handler_watch::HandlerWatch;
 use super::timer::Timer;
 use crate::cgi::stderr::Pipes;
 use crate::http::limits::Limits;
-use crate::http::refusal::Refusal;
 use crate::scoreboard::{Row, Scoreboard};
 use crate::server::config::Settings;
 use crate::server::responders::Occupy;
-
-/// The answer to a slow client beyond `--max-connections`.
-pub const FULL: Refusal = Refusal::new(503, "too many connections are waiting");
 
 #[derive(Debug)]
 pub struct Shared {

@@ -8,14 +8,15 @@ use std::time::Instant;
 use super::body::{Body, no_room};
 use super::connection::Connection;
 use super::linger::Linger;
-use super::service::{After, Asked, Request, Service};
-use super::shared::{FULL, Shared};
+use super::service::{After, Request, Service};
+use super::shared::Shared;
 use crate::cgi::body::Spool;
 use crate::http::limits::Limits;
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{FULL, Refusal};
 use crate::http::request::{self, Framing, Head};
 use crate::http::{response, version};
 use crate::scoreboard::add;
+use crate::server::logging::Asked;
 use crate::sys::net;
 
 /// Before a launch, up to this much input beyond the request is dropped.
@@ -68,7 +69,7 @@ impl SlowConnection {
     pub fn new(connection: Connection, input: &[u8], shared: &'static Shared) -> Self {
         let settings = &shared.settings;
         let time = if input.is_empty() { settings.idle_timeout } else { settings.header_timeout };
-        let deadline = connection.accepted + time;
+        let deadline = connection.begun + time;
         Self { connection, deadline, input: input.to_vec(), parsed: 0, stage: Stage::Head, shared }
     }
 
@@ -171,7 +172,8 @@ impl SlowConnection {
         match &mut self.stage {
             Stage::Head => {
                 if self.input.is_empty() {
-                    self.deadline = Instant::now() + self.shared.settings.header_timeout;
+                    self.connection.begun = Instant::now();
+                    self.deadline = self.connection.begun + self.shared.settings.header_timeout;
                 }
                 self.input.extend_from_slice(bytes);
             }

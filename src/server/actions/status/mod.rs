@@ -1,5 +1,7 @@
-//! `--status`: shows the scoreboard of an instance, once or live on a terminal.
+//! `--status` and `--metrics`: show the scoreboard of an instance, once or live on a terminal, or for programs.
 
+mod json;
+mod metrics;
 mod page;
 mod screen;
 mod sight;
@@ -19,6 +21,16 @@ pub fn status(folder: &Folder) -> Result<(), Error> {
         None => print(&Page::whole(&first)),
         Some(screen) => watch(folder, first, screen),
     }
+}
+
+/// Prints the counters as JSON.
+pub fn json(folder: &Folder) -> Result<(), Error> {
+    print(&json::text(&Sight::of(folder, running(folder)?)?))
+}
+
+/// Prints the counters for Prometheus and other readers of OpenMetrics.
+pub fn metrics(folder: &Folder) -> Result<(), Error> {
+    print(&metrics::text(&Sight::of(folder, running(folder)?)?))
 }
 
 /// Draws once per second and after each key.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::instance::{Folder, Life};
-use crate::scoreboard::{Counters, Scoreboard};
+use crate::scoreboard::{Counters, REFUSALS, Scoreboard};
 use crate::server::actions::note;
 use crate::server::config::recorded;
 use crate::server::error::Error;
@@ -30,6 +30,10 @@ pub(super) struct Sight {
     pub beside: Vec<Counters>,
     /// Handlers, if they are watched.
     pub handlers: Option<Handlers>,
+    /// What is known of handlers, also if they are no longer watched.
+    pub ended: Handlers,
+    /// The server's own answers by kind of refusal.
+    pub refusals: [u64; REFUSALS],
     /// Totals of all generations since the start.
     pub totals: Counters,
     /// Growth since the previous sample, or since the start.
@@ -38,9 +42,10 @@ pub(super) struct Sight {
 }
 
 /// The keeper's counts, which include handlers of workers that are gone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub(super) struct Handlers {
     /// Pid of the keeper.
+    #[serde(rename = "keeper_pid")]
     pub pid: u64,
     pub running: u64,
     pub ok: u64,
@@ -73,6 +78,14 @@ impl Sight {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
         let options = recorded(&folder.config()).unwrap_or_default();
         let port = get(&header.port);
+        let keeper = board.keeper();
+        let ended = Handlers {
+            pid: keeper.as_ref().map_or(0, |keeper| keeper.pid),
+            running: board.handlers(),
+            ok: get(&header.handlers_ok),
+            failed: get(&header.handlers_failed),
+            killed: get(&header.handlers_killed),
+        };
         Ok(Self {
             name: folder.name().to_string(),
             life,
@@ -89,13 +102,9 @@ impl Sight {
             is_closing: get(&header.closing) == 1,
             workers: board.snapshot(),
             beside: board.auxiliaries(),
-            handlers: board.keeper().map(|keeper| Handlers {
-                pid: keeper.pid,
-                running: board.handlers(),
-                ok: get(&header.handlers_ok),
-                failed: get(&header.handlers_failed),
-                killed: get(&header.handlers_killed),
-            }),
+            handlers: keeper.map(|_| ended),
+            ended,
+            refusals: board.refusals(),
             totals: board.totals(),
             pace: Pace::default(),
             at: Instant::now(),
@@ -169,6 +178,8 @@ impl Sight {
             workers: Vec::new(),
             beside: Vec::new(),
             handlers: None,
+            ended: Handlers::default(),
+            refusals: [0; REFUSALS],
             totals: Counters::default(),
             pace: Pace::default(),
             at: Instant::now(),

@@ -45,7 +45,8 @@ pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
         (options.mount, options.files) = mounts::read(&source, table.get_ref(), &options.env)?;
     }
     let base = path.parent().unwrap_or(Path::new("/"));
-    for path in [&mut options.path, &mut options.state_dir].into_iter().flatten() {
+    let Options { path, state_dir, access_log_file, .. } = &mut options;
+    for path in [path, state_dir, access_log_file].into_iter().flatten() {
         *path = match (path.strip_prefix("~"), std::env::home_dir()) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => base.join(&path),
