@@ -13,9 +13,6 @@ use crate::lab::results::store;
 use crate::lab::run::suite;
 use crate::measure::record::Summary;
 
-/// Name of the copy, beside the folder.
-const REFERENCE: &str = "reference";
-
 /// Copies the results in `directory` to `target`, by default to the folder `reference` beside it. Replaces an earlier
 /// copy, draws the report there and returns its path.
 pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
@@ -23,7 +20,7 @@ pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
     let directory = directory.canonicalize().map_err(|e| Error::file("read", directory, e))?;
     let target = match (target, directory.parent()) {
         (Some(target), _) => target.to_owned(),
-        (None, Some(parent)) => parent.join(REFERENCE),
+        (None, Some(parent)) => parent.join(report::KEPT),
         (None, None) => return Err(Error::Usage("name the copy: lab keep DIR TARGET".into())),
     };
     let is_suite = suite::is_suite(&directory);

@@ -7,14 +7,18 @@
 //! Does not promise: a turn under load, when a busy worker is passed over. One process accepts for all, which is the limit
 //! on many cores. Cost: accept(), sendmsg() and recvmsg(), and one process switch more per connection.
 
-use super::Entry;
 use super::dispatcher::{DISPATCHER, Dispatching, PROMISES, dispatch_table::Policy};
+use super::{Advice, Entry};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "dispatch",
     promises: |_| PROMISES,
     auxiliary: Some(DISPATCHER),
+    advice: |_| Advice {
+        take: "you want an exact turn that does not rely on the workers' own counts",
+        avoid: "one process that accepts for all would be the limit",
+    },
     summary: "a dispatcher process accepts, and passes descriptors to the workers in turn",
     open: |_, workers| Dispatching::open(Policy::Turn, workers),
     ..Entry::USUAL

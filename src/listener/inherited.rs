@@ -9,11 +9,15 @@
 use std::os::fd::AsFd;
 
 use super::socket::Blocking;
-use super::{Entry, Stateless};
+use super::{Advice, Entry, Stateless};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "inherited",
+    advice: |_| Advice {
+        take: "you have no reason for another one: requests may differ in length, workers may hang and crash",
+        avoid: "many cores make one accept queue the limit",
+    },
     summary: "workers block in accept(): the one that has waited longest",
     open: |_, _| Ok(Box::new(Stateless(|seat| Blocking::acceptor(seat.sockets[0].as_fd())))),
     ..Entry::USUAL

@@ -17,7 +17,7 @@ use std::time::Duration;
 use nix::poll::ppoll;
 
 use super::socket::Blocking;
-use super::{Accepted, Acceptor, Entry, Promises, Seat, Strategy, Wait};
+use super::{Accepted, Acceptor, Advice, Entry, Promises, Seat, Strategy, Wait};
 use crate::scoreboard::Row;
 
 /// The longest delay.
@@ -30,6 +30,10 @@ pub const ENTRY: Entry = Entry {
     name: "inherited-delay",
     promises: |_| Promises { busy: Wait::UpToMs(5), ..Promises::USUAL },
     counts_handlers: true,
+    advice: |_| Advice {
+        take: "a worker that holds connections or handlers is to come after one that holds none",
+        avoid: "all workers are busy: a connection may wait 5 ms for nothing",
+    },
     summary: "a worker with work joins the queue later, by 0.2 ms for each connection or handler it has, up to 5 ms",
     open: |_, _| Ok(Box::new(Delay)),
     ..Entry::USUAL

@@ -9,13 +9,17 @@
 //! and at n connections at once the first n workers do the work. Its successor after a crash is the last in the list.
 
 use super::watch::Exclusive;
-use super::{Entry, Promises, Spread};
+use super::{Advice, Entry, Promises, Spread};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "inherited-exclusive",
     promises: |_| Promises { spread: Spread::One, calls: &["epoll_wait", "accept4"], ..Promises::USUAL },
     batches: true,
+    advice: |_| Advice {
+        take: "a few busy workers with warm caches are better than many lukewarm ones",
+        avoid: "connections have to be even over workers",
+    },
     summary: "EPOLLEXCLUSIVE: the first in the order of registration that is idle",
     open: |_, _| Exclusive::open(0),
     ..Entry::USUAL

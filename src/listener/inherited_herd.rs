@@ -10,13 +10,17 @@
 use std::os::fd::AsFd;
 
 use super::watch::{ALL, Watching};
-use super::{Entry, Promises, Spread, Stateless};
+use super::{Advice, Entry, Promises, Spread, Stateless};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
     name: "inherited-herd",
     promises: |_| Promises { spread: Spread::Race, calls: &["epoll_wait", "accept4"], ..Promises::USUAL },
     batches: true,
+    advice: |_| Advice {
+        take: "you compare with servers from before EPOLLEXCLUSIVE",
+        avoid: "workers are many: each connection wakes all that wait",
+    },
     summary: "plain epoll: all who wait are woken, the fastest accepts",
     open: |_, _| Ok(Box::new(Stateless(|seat| Watching::acceptor(seat.sockets[0].as_fd(), ALL)))),
     ..Entry::USUAL

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::watch::{ALL, Watch};
-use super::{Accepted, Acceptor, Entry, Promises, Seat, Spread, Strategy, Wait};
+use super::{Accepted, Acceptor, Advice, Entry, Promises, Seat, Spread, Strategy, Wait};
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
 
@@ -37,6 +37,10 @@ pub const ENTRY: Entry = Entry {
         ..Promises::USUAL
     },
     batches: true,
+    advice: |_| Advice {
+        take: "you compare with nginx's accept_mutex",
+        avoid: "workers may be busy: a connection waits up to 500 ms for another one",
+    },
     summary: "the holder of a lock waits and accepts; the others try again every 500 ms",
     open: |_, _| Ok(Box::new(Mutex { lock: Arc::new(Lock(SharedMap::anonymous(size_of::<AtomicU64>())?)) })),
     ..Entry::USUAL

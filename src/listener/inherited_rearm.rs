@@ -10,7 +10,7 @@
 use std::io;
 
 use super::watch::Exclusive;
-use super::{Argument, Entry, Promises, Spread};
+use super::{Advice, Argument, Entry, Promises, Spread};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -26,6 +26,10 @@ pub const ENTRY: Entry = Entry {
         ..Promises::USUAL
     },
     batches: true,
+    advice: |_| Advice {
+        take: "you want the even spread of nginx, with epoll",
+        avoid: "system calls cost much where you run: it makes up to four for a connection",
+    },
     summary: "EPOLLEXCLUSIVE, registered anew after every N connections (1): the one that has waited longest",
     open: |every, _| Exclusive::open(every.parse().map_err(io::Error::other)?),
     ..Entry::USUAL

@@ -9,7 +9,7 @@
 //! Cost: as `dispatch`.
 
 use super::dispatcher::{DISPATCHER, Dispatching, PROMISES, dispatch_table::Policy};
-use super::{Argument, Entry, Promises, Spread};
+use super::{Advice, Argument, Entry, Promises, Spread};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -20,6 +20,16 @@ pub const ENTRY: Entry = Entry {
         ..PROMISES
     },
     auxiliary: Some(DISPATCHER),
+    advice: |argument| match argument {
+        "first" => Advice {
+            take: "you compare with servers that give ties to the lowest number",
+            avoid: "connections have to be even over idle workers",
+        },
+        _ => Advice {
+            take: "connections stay open for different times, and each worker is to hold as many as the others",
+            avoid: "one process that accepts for all would be the limit",
+        },
+    },
     summary: "a dispatcher process accepts, and passes to the idle worker with the fewest open; ties go round (`:rotate`) or to the lowest number (`:first`)",
     open: |argument, workers| {
         let policy = if argument == "first" { Policy::FewestOpenFirst } else { Policy::FewestOpen };

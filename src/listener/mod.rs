@@ -50,6 +50,7 @@
 //! `dispatch.rs` (a process of its own beside the workers). `CONTRACT_OF=NAME cargo test contract` tries one strategy in seconds,
 //! and says which connections wait and where each worker sleeps when one is forgotten.
 
+pub mod advice;
 pub mod choice;
 mod dispatcher;
 pub mod promises;
@@ -64,6 +65,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+pub use advice::Advice;
 pub use choice::{Argument, Choice};
 pub use promises::{Loss, Promises, Spread, Wait};
 pub use siblings::Siblings;
@@ -108,6 +110,8 @@ pub struct Entry {
     pub sockets: fn(argument: &str) -> SocketCount,
     /// What it promises with an argument.
     pub promises: fn(argument: &str) -> Promises,
+    /// When to take it with an argument, and when not.
+    pub advice: fn(argument: &str) -> Advice,
     /// Whether [`Acceptor::more`] can take several connections per wake-up (`--accept-batch`). Then it takes every connection
     /// that waits, up to that number: n connections cost exactly n / `--accept-batch` wake-ups.
     pub batches: bool,
@@ -130,6 +134,7 @@ impl Entry {
         argument: Argument::None,
         sockets: |_| SocketCount::One,
         promises: |_| Promises::USUAL,
+        advice: |_| Advice::NONE,
         batches: false,
         counts_handlers: false,
         auxiliary: None,
@@ -307,6 +312,16 @@ mod tests {
     fn every_name_is_there_once() {
         for (index, entry) in STRATEGIES.iter().enumerate() {
             assert!(STRATEGIES[index + 1..].iter().all(|other| other.name != entry.name), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn every_strategy_says_when_to_take_it() {
+        for choice in Choice::all() {
+            let Advice { take, avoid } = (choice.entry.advice)(&choice.argument);
+            for text in [take, avoid] {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{choice}: {text:?}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::socket::{self, Blocking};
 use super::{
-    Accepted, Acceptor, Argument, Entry, Loss, Promises, Seat, SocketCount, Spread, Stateless, Wait,
+    Accepted, Acceptor, Advice, Argument, Entry, Loss, Promises, Seat, SocketCount, Spread, Stateless, Wait,
 };
 use crate::scoreboard::{Row, add};
 use crate::sys::net;
@@ -43,6 +43,16 @@ pub const ENTRY: Entry = Entry {
             leave: queue,
             ..Promises::USUAL
         }
+    },
+    advice: |argument| match argument {
+        "private" => Advice {
+            take: "you compare with servers whose workers each hold a socket of their own",
+            avoid: "no connection may be lost: a queue dies with its worker",
+        },
+        _ => Advice {
+            take: "all requests take equally long, none hangs, and one accept queue is the limit",
+            avoid: "requests differ in length, or a worker may hang: its share waits for it",
+        },
     },
     summary: "the kernel's hash of addresses and ports decides, blind to busy workers; with `:private` a worker's queue dies with it",
     open: |argument, _| {

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::reuseport::of_ones_own;
-use super::{Accepted, Acceptor, Argument, Entry, Promises, Seat, SocketCount, Spread, Strategy, Wait};
+use super::{
+    Accepted, Acceptor, Advice, Argument, Entry, Promises, Seat, SocketCount, Spread, Strategy, Wait,
+};
 use crate::scoreboard::Row;
 use crate::sys::bpf::statement;
 use crate::sys::map::SharedMap;
@@ -39,6 +41,16 @@ pub const ENTRY: Entry = Entry {
         };
         let calls: &[_] = if argument == "turn" { &["accept4", "setsockopt"] } else { &["accept4"] };
         Promises { spread, busy: wait, stopped: wait, calls, ..Promises::USUAL }
+    },
+    advice: |argument| match argument {
+        "turn" => Advice {
+            take: "you study a turn over one socket each",
+            avoid: "a worker may be busy: all connections wait for it",
+        },
+        _ => Advice {
+            take: "the shares of the workers are to follow weights or the client's CPU",
+            avoid: "requests differ in length, or a worker may hang: its share waits for it",
+        },
     },
     summary: "a classic BPF program decides: at random, with weights, by the client's CPU, or by a counter that each accept moves on (`:turn`)",
     available: |_| probe().map_err(|error| format!("SO_ATTACH_REUSEPORT_CBPF: {error}; it needs Linux 4.6")),

@@ -28,7 +28,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{
-    Accepted, Acceptor, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait, socket, watch,
+    Accepted, Acceptor, Advice, Entry, Loss, Promises, Seat, SocketCount, Spread, Strategy, Wait, socket,
+    watch,
 };
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
@@ -46,6 +47,10 @@ pub const ENTRY: Entry = Entry {
         crash: Loss::Nothing,
         leave: Loss::Nothing,
         calls: &["epoll_wait", "accept4"],
+    },
+    advice: |_| Advice {
+        take: "one accept queue is the limit, and requests differ in length",
+        avoid: "a worker has to keep its share of the connections under load",
     },
     summary: "the kernel's hash decides; if that worker is busy, an idle one takes it",
     open: |_, workers| Ok(Box::new(Stealing { shared: Arc::new(Shared::new(workers)?) })),

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::{Accepted, Acceptor, Argument, Entry, Promises, Seat, Strategy, Wait, socket};
+use super::{Accepted, Acceptor, Advice, Argument, Entry, Promises, Seat, Strategy, Wait, socket};
 use crate::scoreboard::{Row, add};
 use crate::sys::map::SharedMap;
 use crate::sys::signal::{Interruptible, stopped};
@@ -31,6 +31,16 @@ pub const ENTRY: Entry = Entry {
         stopped: Wait::UpToMs(100),
         calls: &["read", "accept4", "write"],
         ..Promises::USUAL
+    },
+    advice: |argument| match argument {
+        "wait" => Advice {
+            take: "the order matters more than the waiting",
+            avoid: "a worker may be busy or hang: all connections wait for it",
+        },
+        _ => Advice {
+            take: "connections have to be even, also with work that does not show as busy",
+            avoid: "context switches cost much where you run: it makes more of them",
+        },
     },
     summary: "a turn passes in user space: the next worker; a busy one is skipped (`:skip`) or waited for (`:wait`)",
     open: |argument, workers| {

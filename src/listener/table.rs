@@ -59,6 +59,19 @@ pub fn markdown() -> String {
     text
 }
 
+/// When to take each strategy, in Markdown.
+pub fn advice() -> String {
+    let mut text = "| strategy | take it when | avoid it when |\n| --- | --- | --- |\n".to_owned();
+    for choice in Choice::all() {
+        let advice = (choice.entry.advice)(&choice.argument);
+        let usual = (choice.entry.advice)(choice.entry.argument.default());
+        if choice.argument == choice.entry.argument.default() || advice != usual {
+            let _ = writeln!(text, "| `{choice}` | {} | {} |", advice.take, advice.avoid);
+        }
+    }
+    text
+}
+
 /// The table for a terminal: one paragraph per strategy.
 pub fn text() -> String {
     let mut text = format!("Strategies, for --listener NAME[:ARG] (default {}):\n", Choice::default());
@@ -72,6 +85,8 @@ pub fn text() -> String {
         let facts =
             HEADS[2..].iter().zip(promises).map(|(head, cell)| format!("{head}: {}", cell.replace('`', "")));
         wrap(&mut text, &facts.collect::<Vec<_>>().join("; "));
+        let advice = (entry.advice)(entry.argument.default());
+        wrap(&mut text, &format!("Take it when {}; avoid it when {}.", advice.take, advice.avoid));
     }
     text.push_str(
         "\nWhat a killed worker held half-read is lost with every strategy; \"reset\" counts\nwhat waited in a queue.\n",

@@ -14,7 +14,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
-use super::{Accepted, Acceptor, Entry, Promises, Seat, Stateless, Wait};
+use super::{Accepted, Acceptor, Advice, Entry, Promises, Seat, Stateless, Wait};
 use crate::scoreboard::{Row, add};
 use crate::sys::signal::{Interruptible, stopped};
 use crate::sys::uring::{AcceptRing, Outcome};
@@ -23,6 +23,10 @@ use crate::sys::uring::{AcceptRing, Outcome};
 pub const ENTRY: Entry = Entry {
     name: "uring",
     promises: |_| Promises { stopped: Wait::One, calls: &["io_uring_enter"], ..Promises::USUAL },
+    advice: |_| Advice {
+        take: "you study io_uring: it spreads as inherited does",
+        avoid: "a sandbox forbids io_uring, or workers may be stopped (SIGSTOP)",
+    },
     summary: "io_uring, one accept at a time: the worker that has waited longest",
     available: |_| probe(false),
     open: |_, _| Ok(Box::new(Stateless(|seat| Ring::acceptor(&seat, false)))),

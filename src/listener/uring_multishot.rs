@@ -13,7 +13,7 @@
 //! waits, not lost, until another connection comes. For study: on a shared socket it is the wrong tool.
 
 use super::uring::{Ring, probe};
-use super::{Entry, Loss, Promises, Spread, Stateless, Wait};
+use super::{Advice, Entry, Loss, Promises, Spread, Stateless, Wait};
 
 /// The line in the table.
 pub const ENTRY: Entry = Entry {
@@ -27,6 +27,10 @@ pub const ENTRY: Entry = Entry {
         ..Promises::USUAL
     },
     batches: true,
+    advice: |_| Advice {
+        take: "you study it",
+        avoid: "you want anything else: all connections wait for the worker that was first",
+    },
     summary: "io_uring, one accept that goes on delivering: the ring that was first",
     available: |_| probe(true),
     open: |_, _| Ok(Box::new(Stateless(|seat| Ring::acceptor(&seat, true)))),

@@ -3,6 +3,7 @@
 //! A test never sleeps to wait for a condition: [`eventually`] polls it, with a deadline that only a failure
 //! reaches.
 
+pub mod browser;
 mod gate;
 mod http;
 mod machine;

@@ -9,6 +9,7 @@ use super::root;
 
 /// The heads of the generated tables.
 const STRATEGY_TABLE: &str = "| strategy | sockets |";
+const ADVICE_TABLE: &str = "| strategy | take it when |";
 const LOSS_TABLE: &str = "| Strategy | A worker crashes";
 
 const README: &str = "src/listener/README.md";
@@ -16,6 +17,11 @@ const README: &str = "src/listener/README.md";
 #[test]
 fn the_readme_has_the_table_of_strategies() {
     has_table(README, STRATEGY_TABLE, &table::markdown());
+}
+
+#[test]
+fn the_readme_says_when_to_take_each_strategy() {
+    has_table(README, ADVICE_TABLE, &table::advice());
 }
 
 #[test]

@@ -9,6 +9,8 @@ use crate::harness::{Sandbox, executed_by, skipped};
 const PAGES: &[&str] = &["README.md", "src/listener/README.md", "experiments/README.md", "results/README.md"];
 /// The most lines of README.md.
 const LANDING_PAGE: usize = 200;
+/// The most lines of results/README.md.
+const RESULTS_PAGE: usize = 110;
 
 fn page(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
@@ -78,6 +80,20 @@ fn the_landing_page_stays_short() {
         lines <= LANDING_PAGE,
         "README.md has {lines} lines; details belong in the pages that it links to"
     );
+}
+
+#[test]
+fn the_page_of_results_stays_short_and_has_the_drawn_part() {
+    // The archive of the package has no results.
+    let Ok(text) = std::fs::read_to_string(root().join("results/README.md")) else { return };
+    let lines = text.lines().count();
+    assert!(lines <= RESULTS_PAGE, "results/README.md has {lines} lines; details belong in the reports");
+    let drawn = text.split("<!-- drawn by `lab report --all` -->").nth(1).unwrap_or_default();
+    let rows = table_in(drawn, "| strategy |");
+    for entry in caffeine::listener::STRATEGIES {
+        let row = format!("| `{}` |", entry.name);
+        assert!(rows.iter().any(|line| line.starts_with(&row)), "{row} is missing: lab report --all");
+    }
 }
 
 /// The first sh block after `before`.

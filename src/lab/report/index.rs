@@ -1,21 +1,30 @@
-//! The index page of a results folder: all reports by experiment, the newest first. It reads the summaries of
-//! the reports.
+//! The index page of a results folder: which strategy to take, and all reports by experiment, the newest first. It reads the
+//! summaries of the reports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::overview::matrix::{Overview, overview};
+use super::overview::{Run, readme};
 use super::summary::Summary;
 use super::view::moment;
-use super::{PAGE, save, templates};
+use super::{KEPT, PAGE, save, templates};
 use crate::lab::error::{Error, Result};
+use crate::lab::results::store;
 
 const INDEX: &str = "index.html";
+/// In the folder of a suite.
+const SUITE: &str = "suite.toml";
 
 #[derive(Debug, Serialize)]
 struct Index {
+    overview: Overview,
     experiments: Vec<Experiment>,
+    /// Results whose report has to be drawn again.
+    undrawn: Vec<String>,
+    drawn: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,29 +38,37 @@ struct Experiment {
 struct Report {
     link: String,
     title: String,
-    answer: Vec<String>,
+    says: String,
     counts: String,
+    tags: Vec<&'static str>,
     /// Of a suite, with links to their reports.
     members: Vec<(String, String)>,
 }
 
-/// Rewrites `results/index.html`; returns its path.
+/// What a folder of results has.
+#[derive(Debug, Default)]
+struct Found {
+    /// Reports, without the members of suites.
+    reports: Vec<Run>,
+    members: Vec<Run>,
+    /// Results without a summary, or with an old one.
+    undrawn: Vec<String>,
+}
+
+/// Rewrites `results/index.html`, and the drawn part of `results/README.md`; returns the path of the page.
 pub fn write(results: &Path) -> Result<PathBuf> {
-    let mut experiments = Vec::new();
-    for folder in folders(results)? {
-        let name = file_name(&folder);
-        let mut found: Vec<(String, Summary)> = folders(&folder)?
-            .iter()
-            .filter_map(|directory| Some((file_name(directory), Summary::read(directory)?)))
-            .collect();
-        found.sort_by(|(a, one), (b, other)| (&other.started, b).cmp(&(&one.started, a)));
-        let Some((_, newest)) = found.first() else { continue };
-        let question = newest.question.clone();
-        let reports = found.into_iter().map(|(folder, summary)| report(&name, &folder, summary)).collect();
-        experiments.push(Experiment { name, question, reports });
-    }
+    write_at(results, &jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+fn write_at(results: &Path, now: &str) -> Result<PathBuf> {
+    let Found { reports, members, undrawn } = find(results)?;
+    let experiments = experiments(&reports);
+    let runs: Vec<Run> = reports.into_iter().chain(members).collect();
+    let complete = !undrawn.iter().any(|place| is_kept(place));
+    readme::update(results, &runs, complete)?;
+    let index = Index { overview: overview(&runs, now), experiments, undrawn, drawn: moment(now) };
     let path = results.join(INDEX);
-    let page = templates::render(INDEX, include_str!("index.html"), &Index { experiments })?;
+    let page = templates::render(INDEX, include_str!("index.html"), &index)?;
     save(&path, page.as_bytes())?;
     Ok(path)
 }
@@ -67,19 +84,67 @@ pub fn after(directory: &Path, experiment: &str) -> Result<()> {
     }
 }
 
-fn report(experiment: &str, folder: &str, summary: Summary) -> Report {
-    let place = format!("{experiment}/{folder}");
+fn find(results: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    for experiment in folders(results)? {
+        let name = file_name(&experiment);
+        for directory in folders(&experiment)? {
+            let place = format!("{name}/{}", file_name(&directory));
+            found.reports.extend(read(&directory, &name, &place, &mut found.undrawn));
+            if !directory.join(SUITE).is_file() {
+                continue;
+            }
+            for member in folders(&directory)? {
+                let name = file_name(&member);
+                let place = format!("{place}/{name}");
+                found.members.extend(read(&member, &name, &place, &mut found.undrawn));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read(directory: &Path, experiment: &str, place: &str, undrawn: &mut Vec<String>) -> Option<Run> {
+    let summary = Summary::read(directory);
+    let results = store::is_results(directory) || directory.join(SUITE).is_file();
+    if results && !summary.as_ref().is_some_and(Summary::is_current) {
+        undrawn.push(place.to_owned());
+    }
+    let (experiment, place) = (experiment.to_owned(), place.to_owned());
+    Some(Run { experiment, kept: is_kept(&place), place, summary: summary? })
+}
+
+/// Whether results are kept in the repository, also those of a member of a suite.
+fn is_kept(place: &str) -> bool {
+    place.split('/').nth(1) == Some(KEPT)
+}
+
+/// By experiment, the newest first.
+fn experiments(runs: &[Run]) -> Vec<Experiment> {
+    let mut experiments: Vec<Experiment> = Vec::new();
+    for group in runs.chunk_by(|one, next| one.experiment == next.experiment) {
+        let mut group: Vec<&Run> = group.iter().collect();
+        group.sort_by(|a, b| (&b.summary.started, &a.place).cmp(&(&a.summary.started, &b.place)));
+        experiments.push(Experiment {
+            name: group[0].experiment.clone(),
+            question: group[0].summary.question.clone(),
+            reports: group.into_iter().map(report).collect(),
+        });
+    }
+    experiments
+}
+
+fn report(run: &Run) -> Report {
+    let summary = &run.summary;
     let counts: Vec<String> = summary.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
-    let member = |name: String| {
-        let link = link(&format!("{place}/{name}/{PAGE}"));
-        (name, link)
-    };
+    let member = |name: &String| (name.clone(), link(&format!("{}/{name}/{PAGE}", run.place)));
     Report {
-        link: link(&format!("{place}/{PAGE}")),
+        link: link(&format!("{}/{PAGE}", run.place)),
         title: format!("{}, {}", moment(&summary.started), summary.label),
-        answer: summary.answer,
+        says: summary.headline().to_owned(),
         counts: counts.join(", "),
-        members: summary.members.into_iter().map(member).collect(),
+        tags: run.tags(),
+        members: summary.members.iter().map(member).collect(),
     }
 }
 
@@ -108,49 +173,5 @@ fn file_name(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leave(results: &Path, folder: &str, started: &str, answer: &str) {
-        let directory = results.join(folder);
-        fs::create_dir_all(&directory).unwrap();
-        let summary = Summary {
-            question: "Which one?".into(),
-            started: started.into(),
-            label: "a<b".into(),
-            answer: vec![answer.into()],
-            verdicts: [("OK".into(), 30), ("NOISY".into(), 2)].into(),
-            members: Vec::new(),
-        };
-        summary.write(&directory).unwrap();
-    }
-
-    #[test]
-    fn all_reports_are_listed_the_newest_first_and_what_is_no_report_is_not() {
-        let base = tempfile::tempdir().unwrap();
-        leave(base.path(), "quick/1-host", "20261123T010000Z", "The older answer.");
-        leave(base.path(), "quick/reference", "20261124T010000Z", "The newer answer.");
-        leave(base.path(), "tail/1-host", "20261122T010000Z", "Another answer.");
-        fs::create_dir_all(base.path().join("notes/of-mine")).unwrap();
-        let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();
-        let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("no {text} in {html}"));
-        assert!(at("The newer answer.") < at("The older answer.") && at("The older answer.") < at("Another"));
-        assert!(html.contains("href=\"quick/reference/report.html\"") && html.contains("a&lt;b"));
-        assert!(html.contains("2 NOISY, 30 OK") && !html.contains("notes"), "{html}");
-    }
-
-    #[test]
-    fn links_lead_to_folders_of_any_name() {
-        assert_eq!(link("a b/c#1/é.html"), "a%20b/c%231/%C3%A9.html");
-    }
-
-    #[test]
-    fn only_a_folder_of_results_gets_an_index() {
-        let base = tempfile::tempdir().unwrap();
-        leave(base.path(), "quick/reference", "20261124T010000Z", "The answer.");
-        after(&base.path().join("quick/reference"), "tail").unwrap();
-        assert!(!base.path().join(INDEX).exists());
-        after(&base.path().join("quick/reference"), "quick").unwrap();
-        assert!(base.path().join(INDEX).exists());
-    }
-}
+#[path = "index_tests.rs"]
+mod tests;

@@ -6,7 +6,8 @@
 //! words       the answer in sentences          figures   what the plots are given
 //! view        texts and tables of the page     tables    CSV files
 //! templates   from these to HTML and Markdown
-//! summary     a report in short                index     the list of all reports
+//! summary     a report in short                index     the overview and the list of all reports
+//! overview    which strategy to take, from all summaries
 //! suite       one table of claims over several experiments
 //! compare     two results folders side by side
 //! ```
@@ -15,6 +16,7 @@ mod answer;
 mod figures;
 mod folders;
 mod index;
+mod overview;
 pub mod suite;
 mod summary;
 mod tables;
@@ -35,6 +37,8 @@ use crate::lab::results::store::{self, Data};
 pub use self::tables::DICTIONARY as COLUMNS;
 
 pub const PAGE: &str = "report.html";
+/// The name of a results folder that is kept in the repository.
+pub const KEPT: &str = "reference";
 /// Folders of the figures: of all, and of those that only the HTML page shows.
 const PLOTS: [&str; 2] = ["plots", "plots/more"];
 

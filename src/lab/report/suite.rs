@@ -62,8 +62,8 @@ pub fn write(directory: &Path, question: &str, members: &[Member]) -> Result<Pat
         started: first.as_ref().map(|first| first.started.clone()).unwrap_or_default(),
         label: first.map(|first| first.label).unwrap_or_default(),
         answer: answer.clone(),
-        verdicts: std::collections::BTreeMap::new(),
         members: members.iter().filter(|m| m.claims.is_some()).map(|m| m.name.clone()).collect(),
+        ..Summary::default()
     };
     let of = |member: &Member| {
         let link = index::link(&format!("{}/{PAGE}", member.name));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::overview::{self, Basis, Cell};
 use super::save;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
@@ -28,6 +29,12 @@ pub struct Summary {
     /// Of a suite.
     #[serde(default)]
     pub members: Vec<String>,
+    /// Absent in suites, and in summaries of before the overview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+    /// For the overview.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
 }
 
 impl Summary {
@@ -43,12 +50,24 @@ impl Summary {
             answer: answer.iter().take(SENTENCES).cloned().collect(),
             verdicts,
             members: Vec::new(),
+            basis: Some(Basis::of(data, analysis.rounds)),
+            cells: overview::cells::of(analysis),
         }
     }
 
+    /// The sentence that stands for the report in a list.
+    pub fn headline(&self) -> &str {
+        self.answer.first().map_or("", String::as_str)
+    }
+
+    /// Whether it has what the overview needs. A suite needs nothing: its members have summaries of their own.
+    pub fn is_current(&self) -> bool {
+        self.basis.is_some() || !self.members.is_empty()
+    }
+
     pub fn write(&self, directory: &Path) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self)
-            .map_err(|e| Error::Failed(format!("summary of a report: {e}")))?;
+        let json =
+            serde_json::to_vec(self).map_err(|e| Error::Failed(format!("summary of a report: {e}")))?;
         save(&directory.join(FILE), &json)
     }
 

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::lab::error::{Error, Result};
 
-const SHARED: [(&str, &str); 3] = [
+const SHARED: [(&str, &str); 5] = [
     ("style.css", include_str!("style.css")),
+    ("overview.css", include_str!("overview/overview.css")),
+    ("questions.js", include_str!("overview/questions.js")),
     ("macros.html", include_str!("macros.html")),
     ("macros.md", include_str!("macros.md")),
 ];

@@ -1,0 +1,85 @@
+//! The index from summaries alone.
+
+use super::*;
+use crate::lab::fixture;
+use crate::lab::report::redraw;
+use crate::lab::report::tests::folder;
+
+fn leave(results: &Path, folder: &str, started: &str, answer: &str) {
+    let directory = results.join(folder);
+    fs::create_dir_all(&directory).unwrap();
+    let summary = Summary {
+        question: "Which one?".into(),
+        started: started.into(),
+        label: "a<b".into(),
+        answer: vec![answer.into()],
+        verdicts: [("OK".into(), 30), ("NOISY".into(), 2)].into(),
+        ..Summary::default()
+    };
+    summary.write(&directory).unwrap();
+}
+
+#[test]
+fn all_reports_are_listed_the_newest_first_and_what_is_no_report_is_not() {
+    let base = tempfile::tempdir().unwrap();
+    leave(base.path(), "quick/1-host", "20261123T010000Z", "The older answer.");
+    leave(base.path(), "quick/reference", "20261124T010000Z", "The newer answer.");
+    leave(base.path(), "tail/1-host", "20261122T010000Z", "Another answer.");
+    fs::create_dir_all(base.path().join("notes/of-mine")).unwrap();
+    let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("no {text} in {html}"));
+    assert!(at("The newer answer.") < at("The older answer.") && at("The older answer.") < at("Another"));
+    assert!(html.contains("href=\"quick/reference/report.html\"") && html.contains("a&lt;b"));
+    assert!(html.contains("2 NOISY, 30 OK") && !html.contains("of-mine"), "{html}");
+}
+
+#[test]
+fn links_lead_to_folders_of_any_name() {
+    assert_eq!(link("a b/c#1/é.html"), "a%20b/c%231/%C3%A9.html");
+}
+
+#[test]
+fn only_a_folder_of_results_gets_an_index() {
+    let base = tempfile::tempdir().unwrap();
+    leave(base.path(), "quick/reference", "20261124T010000Z", "The answer.");
+    after(&base.path().join("quick/reference"), "tail").unwrap();
+    assert!(!base.path().join(INDEX).exists());
+    after(&base.path().join("quick/reference"), "quick").unwrap();
+    assert!(base.path().join(INDEX).exists());
+}
+
+#[test]
+fn a_report_fills_its_cells_and_an_old_summary_is_named() {
+    let mut data = fixture::quick(12);
+    // Rounds with the same seed are not judged.
+    for run in &mut data.runs {
+        let seed = u64::from(run.round);
+        run.record.iter_mut().for_each(|record| record.plan.seed = seed);
+    }
+    let (base, directory) = folder(&data);
+    redraw(&directory).unwrap();
+    let html = fs::read_to_string(write_at(base.path(), "20261126T000000Z").unwrap()).unwrap();
+    assert!(html.contains("3 days") && !html.contains("lab report --all</code> draws"), "{html}");
+    // The fixture's reuseport is 10 % slower under full load.
+    let row = html.split("<tr id=\"row-reuseport\"").nth(1).unwrap().split("</tr>").next().unwrap();
+    let cell = row.split("data-name=\"Throughput\"").nth(1).unwrap().split("</td>").next().unwrap();
+    assert!(cell.contains("worse than the default") && cell.contains("requests&#x2f;s"), "{cell}");
+    assert!(row.contains("<code>lab run tail</code>"), "{row}");
+    assert!(html.contains("<code>lab run tail --only listener=reuseport</code>"), "the sheet has it whole");
+    let stale = directory.join("summary.json");
+    let text = fs::read_to_string(&stale).unwrap();
+    fs::write(&stale, text.replace("\"basis\"", "\"was\"")).unwrap();
+    let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();
+    let place = directory.file_name().unwrap().to_str().unwrap();
+    assert!(html.contains(&format!("quick/{place}")) && html.contains("lab report --all</code> draws"));
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_other_file() {
+    let base = tempfile::tempdir().unwrap();
+    let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();
+    for outside in ["<link", "src=", "url(", "@import", "http://", "https://"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("There are no reports yet") && html.contains("<caption"));
+}
