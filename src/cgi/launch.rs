@@ -264,8 +264,11 @@ impl<'a> Launcher<'a> {
         pidfd: bool,
     ) -> Result<Started, SpawnError> {
         self.address.clear();
-        let _ = write!(self.address, "{}", client.peer.ip());
+        if client.peer.port() != 0 {
+            let _ = write!(self.address, "{}", client.peer.ip());
+        }
         let local = head.host_name().is_none().then(|| net::local(client.stream).ok()).flatten();
+        let local = local.filter(|local| local.port() != 0);
         let local_name = local.map(|address| server_name(address.ip()));
         let Ready { area, environment, constant } = self.areas.get(program.area);
         environment.truncate(*constant);

@@ -27,7 +27,7 @@ pub struct Instance<'a> {
     pub software: &'a str,
     /// `PATH`, unless `extra` has one.
     pub path_var: &'a str,
-    /// `SERVER_PORT`: the port that is listened on.
+    /// `SERVER_PORT`: the port that is listened on. 0 for a unix socket: then it is that of the request's host, or 80.
     pub port: u16,
     /// `SERVER_NAME` when the client names no host and the connection tells none.
     pub server_name_default: &'a str,
@@ -48,9 +48,9 @@ pub struct Request<'r> {
     pub head: &'r Head<'r, 'r>,
     /// Its handler.
     pub route: &'r Route,
-    /// `REMOTE_ADDR`: the address of the peer, without brackets.
+    /// `REMOTE_ADDR`: the address of the peer, without brackets. Empty for one of a unix socket, which has none.
     pub remote_addr: &'r str,
-    /// `REMOTE_PORT`.
+    /// `REMOTE_PORT`; 0 for none.
     pub remote_port: u16,
     /// `SERVER_NAME` when the client names no host: the address that it has reached, IPv6 in brackets (RFC 3875, 4.1.14).
     pub local_name: Option<&'r str>,
@@ -115,7 +115,9 @@ pub fn fixed(env: &mut CStrings, instance: &Instance) {
     }
     set(env, "GATEWAY_INTERFACE", b"CGI/1.1");
     set(env, "SERVER_SOFTWARE", instance.software.as_bytes());
-    set(env, "SERVER_PORT", instance.port.to_string().as_bytes());
+    if instance.port != 0 {
+        set(env, "SERVER_PORT", instance.port.to_string().as_bytes());
+    }
     set(env, "CAFFEINE_INSTANCE", instance.name.as_bytes());
     set(env, "CAFFEINE_WORKER", instance.worker.to_string().as_bytes());
 }
@@ -127,6 +129,9 @@ pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, r
     let server_name = head.host_name().or(request.local_name).unwrap_or(instance.server_name_default);
     set(env, "SERVER_PROTOCOL", if head.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
     set(env, "SERVER_NAME", server_name.as_bytes());
+    if instance.port == 0 {
+        set(env, "SERVER_PORT", head.host_port().unwrap_or("80").as_bytes());
+    }
     set(env, "REQUEST_METHOD", head.method.as_bytes());
     set(env, "REQUEST_URI", head.target.as_bytes());
     set(env, "QUERY_STRING", head.query.as_bytes());
@@ -139,7 +144,9 @@ pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, r
         }
     }
     set(env, "REMOTE_ADDR", request.remote_addr.as_bytes());
-    set_number(env, scratch, "REMOTE_PORT", request.remote_port.into());
+    if request.remote_port != 0 {
+        set_number(env, scratch, "REMOTE_PORT", request.remote_port.into());
+    }
     if let Some(length) = request.content_length {
         set_number(env, scratch, "CONTENT_LENGTH", length);
     }

@@ -13,6 +13,8 @@ struct Case<'a> {
     content_length: Option<u64>,
     extra: &'a [(&'a str, &'a str)],
     more: Option<&'a BTreeMap<String, String>>,
+    port: u16,
+    remote: (&'a str, u16),
 }
 
 impl Default for Case<'_> {
@@ -23,6 +25,8 @@ impl Default for Case<'_> {
             content_length: None,
             extra: &[],
             more: None,
+            port: 8080,
+            remote: ("::1", 4711),
         }
     }
 }
@@ -36,7 +40,7 @@ impl Case<'_> {
             name: "lab",
             software: "caffeine/1",
             path_var: "/usr/bin:/bin",
-            port: 8080,
+            port: self.port,
             server_name_default: "fallback",
             base: Path::new("/srv/base"),
             worker: 3,
@@ -55,8 +59,8 @@ impl Case<'_> {
         let request = Request {
             head: &head,
             route: &route,
-            remote_addr: "::1",
-            remote_port: 4711,
+            remote_addr: self.remote.0,
+            remote_port: self.remote.1,
             local_name: None,
             content_length: self.content_length,
         };
@@ -194,6 +198,18 @@ fn the_env_table_sets_path_and_its_own_but_no_meta_variable() {
     assert_eq!(case.value("HTTP_HOST").as_deref(), Some("example.org:99"));
     assert_eq!(case.value("CAFFEINE_WORKER").as_deref(), Some("3"));
     assert_eq!((case.value("A"), case.value("N")), (None, None));
+}
+
+#[test]
+fn without_a_port_of_its_own_the_server_has_that_of_the_host() {
+    for (host, port) in
+        [("Host: a:99\r\n", "99"), ("Host: a\r\n", "80"), ("Host: [::1]:7\r\n", "7"), ("", "80")]
+    {
+        let head = format!("GET / HTTP/1.{}\r\n{host}\r\n", u8::from(!host.is_empty()));
+        let case = Case { head: &head, port: 0, remote: ("", 0), ..Case::default() };
+        assert_eq!(case.value("SERVER_PORT").as_deref(), Some(port), "{host}");
+        assert_eq!((case.value("REMOTE_ADDR").as_deref(), case.value("REMOTE_PORT")), (Some(""), None));
+    }
 }
 
 #[test]

@@ -72,6 +72,12 @@ impl<'b> Head<'_, 'b> {
     pub fn host_name(&self) -> Option<&'b str> {
         self.host.map(target::without_port)
     }
+
+    /// The port of the host, if it names one.
+    pub fn host_port(&self) -> Option<&'b str> {
+        let host = self.host?;
+        host[target::without_port(host).len()..].strip_prefix(':').filter(|port| !port.is_empty())
+    }
 }
 
 /// Parses the head at the start of `buf`, which may go on with the body. `Ok(None)`: more bytes are needed.

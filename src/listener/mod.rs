@@ -50,6 +50,7 @@
 //! `dispatch.rs` (a process of its own beside the workers). `CONTRACT_OF=NAME cargo test contract` tries one strategy in seconds,
 //! and says which connections wait and where each worker sleeps when one is forgotten.
 
+pub mod address;
 pub mod advice;
 pub mod choice;
 mod dispatcher;
@@ -58,6 +59,7 @@ mod siblings;
 pub mod sink;
 pub mod socket;
 pub mod table;
+pub mod unix;
 mod watch;
 
 use std::fmt;

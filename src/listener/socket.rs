@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Socket, Type};
 
+use super::unix::is_unix;
 use super::{Accepted, Acceptor};
 use crate::scoreboard::{Row, add};
 use crate::sys::net;
@@ -117,7 +118,9 @@ fn unbound(address: SocketAddr, terms: Terms) -> io::Result<Socket> {
 /// # Errors
 /// Those of setsockopt(2) and listen(2).
 pub fn change(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
-    set_defer_accept(socket, terms)?;
+    if !is_unix(socket) {
+        set_defer_accept(socket, terms)?;
+    }
     let known = socket2::SockRef::from(&socket);
     if known.is_listener()? {
         // On a socket that listens already it changes the length of the queue, and nothing else.

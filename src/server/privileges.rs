@@ -96,6 +96,12 @@ impl Identity {
         account.as_root(work)
     }
 
+    /// The user and the group to switch to.
+    pub fn numbers(&self) -> Option<(u32, u32)> {
+        let Self::Other(account) = self else { return None };
+        Some((account.uid.as_raw(), account.gid.as_raw()))
+    }
+
     /// Switches to the user permanently.
     ///
     /// # Errors
@@ -221,6 +227,25 @@ fn refuse_foreign(folder: &Path) -> Result<(), Error> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// The user and the group in USER, USER:GROUP or :GROUP, by name or number.
+///
+/// # Errors
+/// One of them is unknown.
+pub(super) fn find_owner(owner: &str) -> Result<(Option<u32>, Option<u32>), Error> {
+    let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+    let user = match user.parse::<u32>() {
+        _ if user.is_empty() => None,
+        Ok(number) => Some(number),
+        Err(_) => {
+            let found = User::from_name(user)
+                .map_err(|error| Error::Failed(format!("cannot look up the user {user}: {error}")))?;
+            Some(found.ok_or_else(|| no_such("user", user))?.uid.as_raw())
+        }
+    };
+    let group = Some(group).filter(|group| !group.is_empty()).map(find_group).transpose()?;
+    Ok((user, group.map(Gid::as_raw)))
 }
 
 fn find_group(group: &str) -> Result<Gid, Error> {

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::sys::socket::{self, MsgFlags, setsockopt, sockopt};
 use socket2::{SockAddr, SockRef};
@@ -140,8 +141,11 @@ pub fn local(socket: impl AsFd) -> io::Result<SocketAddr> {
     canonical(SockRef::from(&socket.as_fd()).local_addr()?)
 }
 
-/// An IPv4-mapped IPv6 address becomes IPv4.
+/// An IPv4-mapped IPv6 address becomes IPv4. The peer of a unix socket has none, which is all zero, as [`accept`] has it.
 fn canonical(address: SockAddr) -> io::Result<SocketAddr> {
+    if address.is_unix() {
+        return Ok((Ipv4Addr::UNSPECIFIED, 0).into());
+    }
     let address = address.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
@@ -212,6 +216,14 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 /// Those of `shutdown(2)`.
 pub fn shutdown_write(socket: impl AsFd) -> io::Result<()> {
     Ok(socket::shutdown(socket.as_fd().as_raw_fd(), socket::Shutdown::Write)?)
+}
+
+/// `SO_SNDTIMEO`: a blocked write fails with `EAGAIN` after this time; zero is never.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
+pub fn set_write_timeout(socket: impl AsFd, time: Duration) -> io::Result<()> {
+    SockRef::from(&socket).set_write_timeout(Some(time).filter(|time| !time.is_zero()))
 }
 
 /// Sends all bytes on a blocking socket, and tells the kernel that more follows (`MSG_MORE`): the next bytes go into the same

@@ -47,3 +47,14 @@ pub fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
+
+/// The port in a ready line; 0 for a unix socket.
+#[track_caller]
+pub fn port_of(ready: &str) -> u16 {
+    if ready.contains(" ready on unix:") {
+        return 0;
+    }
+    let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
+    let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
+    port.unwrap_or_else(|| panic!("no ready line: {ready:?}"))
+}

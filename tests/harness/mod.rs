@@ -31,7 +31,7 @@ use standstill::Instance;
 
 pub use gate::{Answer, intercept};
 pub use http::{Response, connect, get, raw, read_some};
-pub use machine::{free_port, is_alive, skipped, without_settings};
+pub use machine::{free_port, is_alive, port_of, skipped, without_settings};
 
 /// Longer than any step takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -153,7 +153,8 @@ impl Sandbox {
     fn start_command(&self, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Command {
         let mut command = self.command(arguments);
         prepare(&mut command);
-        if !arguments.iter().any(|argument| ["-p", "--port"].contains(argument)) {
+        let has_port = |argument: &&str| ["-p", "--port"].contains(argument) || argument.starts_with("unix:");
+        if !arguments.iter().any(has_port) {
             command.args(["--port", "0"]);
         }
         if !arguments.contains(&"--bind") {
@@ -375,14 +376,6 @@ impl Drop for Server {
 
 pub fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap())
-}
-
-/// The port in a ready line.
-#[track_caller]
-pub fn port_of(ready: &str) -> u16 {
-    let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
-    let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
-    port.unwrap_or_else(|| panic!("no ready line: {ready:?}"))
 }
 
 /// A shell handler that answers 200 with this text.

@@ -1,6 +1,5 @@
 //! `--list-instances`: the running instances.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -72,13 +71,14 @@ impl Listed {
         let options = recorded(&folder.config()).unwrap_or_default();
         let board = Scoreboard::open(&folder.scoreboard()).ok();
         let header = board.as_ref().map(Scoreboard::header);
-        let port = header.map(|header| header.port.load(Relaxed)).filter(|&port| port != 0);
-        let port = port.and_then(|port| u16::try_from(port).ok());
+        let port = header.and_then(|header| u16::try_from(header.port.load(Relaxed)).ok());
+        let address = options.bind.zip(port).map(|(bind, port)| bind.at(port));
+        let address = address.filter(|address| address.is_unix() || address.port() != 0);
         let since_ms = header.map(|header| header.started_ms.load(Relaxed));
         Some(Self {
             name: folder.name().to_string(),
             pid,
-            address: options.bind.zip(port).map(|(bind, port)| SocketAddr::new(bind, port).to_string()),
+            address: address.map(|address| address.to_string()),
             workers: header.map(|header| header.workers.load(Relaxed)),
             listener: options.listener.map(|listener| listener.to_string()),
             uptime_s: since_ms.map(seconds_since),

@@ -2,7 +2,6 @@
 //! file, of the same name and type.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::values;
 use crate::dist::{parse_duration, parse_size};
 use crate::instance::Name;
 use crate::listener::Choice;
+use crate::listener::address::Bind;
 use crate::server::logging::{Format, LogTo, access};
 use crate::server::responders::Respond;
 
@@ -25,9 +25,15 @@ pub struct Options {
     /// Port; 0 chooses a free one [default: 8080]
     #[arg(short, long, allow_negative_numbers = true, value_parser = values::port, help_heading = "Server")]
     pub port: Option<u16>,
-    /// Address to listen on, IPv4 or IPv6 [default: 0.0.0.0]
-    #[arg(long, value_name = "ADDRESS", value_parser = values::address, help_heading = "Server")]
-    pub bind: Option<IpAddr>,
+    /// Address to listen on, IPv4 or IPv6, or a unix socket: unix:PATH [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
+    pub bind: Option<Bind>,
+    /// Permissions of the unix socket, in octal [default: 0660]
+    #[arg(long, value_name = "MODE", value_parser = values::mode, help_heading = "Server")]
+    pub socket_mode: Option<u32>,
+    /// Owner of the unix socket: USER, USER:GROUP or :GROUP [default: the user that serves]
+    #[arg(long, value_name = "OWNER", help_heading = "Server")]
+    pub socket_owner: Option<String>,
     /// Number of worker processes [default: 4]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = values::whole::<usize>, help_heading = "Server")]
     pub workers: Option<usize>,

@@ -1,6 +1,5 @@
 //! From options to settings: fills in defaults and checks ranges.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::handler_limit::HandlerLimit;
@@ -8,7 +7,8 @@ use super::options::Options;
 use super::paths::{handlers_dir, state_dir, utf8};
 use super::settings::Settings;
 use crate::instance::Name;
-use crate::listener::{Choice, STRATEGIES};
+use crate::listener::address::Bind;
+use crate::listener::{Choice, STRATEGIES, SocketCount};
 use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
@@ -19,6 +19,8 @@ pub const MAX_WORKERS: usize = 1024;
 const MAX_BATCH: usize = 1024;
 /// The kernel drops a silent client sooner than that.
 const MOST_DEFER_S: u32 = 120;
+/// Permissions of a unix socket.
+const DEFAULT_MODE: u32 = 0o660;
 const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -28,17 +30,20 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 /// # Errors
 /// A value is out of range, or `--path` is not a directory.
 pub fn resolve(options: Options) -> Result<Settings, Error> {
-    let port = options.port.unwrap_or(8080);
+    let bind = options.bind.clone().unwrap_or_default();
     let listener = options.listener.clone().unwrap_or_default();
+    let port = port(&options, &bind, &listener)?;
     Ok(Settings {
         state_dir: utf8(state_dir(&options)?)?,
-        name: options.name.map_or_else(|| unnamed(port), Ok)?,
+        name: options.name.map_or_else(|| unnamed(&bind, port), Ok)?,
         path: handlers_dir(options.path)?,
         user: options.user,
         group: options.group,
         refuse_root: options.refuse_root.unwrap_or(false),
-        bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        socket_mode: bind.is_unix().then(|| options.socket_mode.unwrap_or(DEFAULT_MODE)),
+        bind,
         port,
+        socket_owner: options.socket_owner,
         workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
         respond: options.respond.unwrap_or(Respond::Cgi),
         seed: options.seed.map(|seed| within("seed", seed, 0, i64::MAX.cast_unsigned())).transpose()?,
@@ -72,9 +77,45 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
     })
 }
 
-/// An unnamed instance is named after its port; if the kernel chooses the port, after its process too.
-fn unnamed(port: u16) -> Result<Name, Error> {
-    let name = if port == 0 { format!("port-0-{}", std::process::id()) } else { format!("port-{port}") };
+/// The port; 0 for a unix socket, for which there must be none.
+fn port(options: &Options, bind: &Bind, listener: &Choice) -> Result<u16, Error> {
+    if !bind.is_unix() {
+        if options.socket_mode.is_some() || options.socket_owner.is_some() {
+            let what = "socket-mode and socket-owner are for a unix socket: give one with --bind unix:PATH";
+            return Err(Error::Usage(what.into()));
+        }
+        return Ok(options.port.unwrap_or(8080));
+    }
+    if let Some(port) = options.port {
+        return Err(Error::Usage(format!("{bind} has no port, but port is {port}; omit one of them")));
+    }
+    if listener.sockets() != SocketCount::One {
+        let others =
+            STRATEGIES.iter().filter(|entry| (entry.sockets)("") == SocketCount::One).map(|entry| entry.name);
+        return Err(Error::Usage(format!(
+            "the listener strategy {listener} needs one socket per worker, and {bind} is one socket; the strategies for it are {}",
+            others.collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(0)
+}
+
+/// An unnamed instance is named after its port; if the kernel chooses the port, after its process too; with a unix socket,
+/// after the file.
+fn unnamed(bind: &Bind, port: u16) -> Result<Name, Error> {
+    if let Bind::Unix(path) = bind {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Ok(name) = format!("unix-{file}").parse() {
+            return Ok(name);
+        }
+    }
+    let name = if bind.is_unix() {
+        format!("unix-{}", std::process::id())
+    } else if port == 0 {
+        format!("port-0-{}", std::process::id())
+    } else {
+        format!("port-{port}")
+    };
     name.parse().map_err(|error: crate::instance::InvalidName| Error::Usage(error.to_string()))
 }
 

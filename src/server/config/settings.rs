@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::outcomes::Outcomes;
 use super::values;
 use crate::dist::format_duration;
 use crate::instance::Name;
+use crate::listener::address::{Address, Bind};
 use crate::listener::{Choice, socket};
 use crate::server::error::Error;
 use crate::server::logging::{Format, LogTo, access};
@@ -41,9 +41,16 @@ pub struct Settings {
     /// Group to switch to, if not the user's own.
     pub group: Option<String>,
     pub refuse_root: bool,
-    pub bind: IpAddr,
-    /// 0 lets the kernel choose.
+    #[serde(serialize_with = "display")]
+    pub bind: Bind,
+    /// 0 lets the kernel choose; also 0 with a unix socket.
+    #[serde(skip_serializing_if = "is_none")]
     pub port: u16,
+    /// Permissions of a unix socket.
+    #[serde(serialize_with = "mode")]
+    pub socket_mode: Option<u32>,
+    /// Its owner: USER, USER:GROUP or :GROUP.
+    pub socket_owner: Option<String>,
     /// 1 to [`MAX_WORKERS`](super::MAX_WORKERS).
     pub workers: usize,
     #[serde(serialize_with = "display")]
@@ -109,8 +116,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind, self.port)
+    pub fn address(&self) -> Address {
+        self.bind.clone().at(self.port)
     }
 
     /// Parameters of listening sockets.
@@ -168,6 +175,16 @@ pub fn recorded(path: &Path) -> Result<Options, Error> {
 /// Like [`recorded`], for the handlers' directory and variables.
 pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
     file::read(path, libc::O_NOFOLLOW, Uses::Only(&["path", "env"]))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_none(port: &u16) -> bool {
+    *port == 0
+}
+
+#[allow(clippy::ref_option)]
+fn mode<S: Serializer>(mode: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
+    mode.map(|mode| format!("{mode:04o}")).serialize(to)
 }
 
 fn display<S: Serializer>(value: &impl std::fmt::Display, to: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@ use super::layers::Layers;
 use super::options::Options;
 use super::resolve::resolve;
 use super::settings::Settings;
+use crate::listener::address::Bind;
 use crate::server::error::Error;
 
 /// The sources of the settings, for another read at a reload.
@@ -43,6 +44,9 @@ impl Sources {
         let mut options = self.layers.over(file)?;
         let Options { path, state_dir, config, access_log_file, .. } = &mut options;
         for path in [path, state_dir, config, access_log_file].into_iter().flatten() {
+            *path = self.absolute(path)?;
+        }
+        if let Some(Bind::Unix(path)) = &mut options.bind {
             *path = self.absolute(path)?;
         }
         Ok(options)

@@ -1,6 +1,5 @@
 //! Parsers for numbers, addresses, and the log's level and format. Pure.
 
-use std::net::IpAddr;
 use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
@@ -12,8 +11,13 @@ pub fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a whole number from 0 to 65535".into())
 }
 
-pub fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "it is not an IP address, such as 127.0.0.1 or ::1".into())
+/// Permissions of a file. With four digits, so that a number that is not octal is not taken for one.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix('0').filter(|digits| digits.len() == 3);
+    let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
+    mode.ok_or_else(|| {
+        "it is not a mode, such as 0660: a zero and three octal digits, in quotes in a file".into()
+    })
 }
 
 pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {

@@ -3,16 +3,25 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::bind_unix;
 use crate::instance::registry;
+use crate::listener::address::{Address, Bind};
 use crate::listener::sink::Sink;
+use crate::listener::unix::SocketFile;
 use crate::listener::{SocketCount, socket};
 use crate::server::config::Settings;
 use crate::server::error::Error;
 use crate::server::privileges::Identity;
 use crate::sys::net;
 
-/// The sockets of an instance, and the sink of a stop or the reason why there is none.
-pub(super) type Bound = (Vec<OwnedFd>, io::Result<Sink>);
+/// What an instance listens on.
+pub(super) struct Bound {
+    pub sockets: Vec<OwnedFd>,
+    /// The sink of a stop, or the reason why there is none. A unix socket needs none.
+    pub sink: Option<io::Result<Sink>>,
+    /// The file of a unix socket.
+    pub file: Option<SocketFile>,
+}
 
 /// Binds the sockets that the strategy of `settings` needs. With port 0, the first socket determines the port of all.
 ///
@@ -22,6 +31,9 @@ pub(super) type Bound = (Vec<OwnedFd>, io::Result<Sink>);
 /// # Errors
 /// The port is taken or privileged, or the address is not local.
 pub(super) fn bind(settings: &Settings, identity: &Identity) -> Result<Bound, Error> {
+    if let Bind::Unix(path) = &settings.bind {
+        return bind_unix::bind(path, settings, identity);
+    }
     let count = settings.listener.sockets();
     if count != SocketCount::One {
         match open(settings) {
@@ -39,7 +51,8 @@ pub(super) fn bind(settings: &Settings, identity: &Identity) -> Result<Bound, Er
 }
 
 fn open(settings: &Settings) -> io::Result<Bound> {
-    let mut sockets = vec![socket::first(settings.address(), settings.terms())?];
+    let Address::Ip(address) = settings.address() else { return Err(io::ErrorKind::Unsupported.into()) };
+    let mut sockets = vec![socket::first(address, settings.terms())?];
     let address = socket::local_address(sockets[0].as_fd())?;
     let sink = Sink::bind(address);
     if settings.listener.sockets() == SocketCount::Private {
@@ -50,7 +63,7 @@ fn open(settings: &Settings) -> io::Result<Bound> {
     more.iter().try_for_each(|socket| socket::open_queue(socket.as_fd(), settings.terms()))?;
     sockets.extend(more);
     set_send_timeout(&sockets, settings)?;
-    Ok((sockets, sink))
+    Ok(Bound { sockets, sink: Some(sink), file: None })
 }
 
 /// Uses a listening socket that a service manager passed; its address replaces `bind` and `port`.
@@ -76,6 +89,9 @@ pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>,
 /// # Errors
 /// Those of setsockopt(2).
 pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::Result<()> {
+    if settings.bind.is_unix() {
+        return Ok(()); // workers set it on each connection
+    }
     let ms = u32::try_from(settings.send_timeout.as_millis()).unwrap_or(u32::MAX);
     sockets.iter().try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
 }
@@ -85,8 +101,11 @@ pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::
 /// # Errors
 /// Those of binding.
 pub(super) fn missing(sockets: &[OwnedFd], settings: &Settings) -> io::Result<Vec<OwnedFd>> {
-    let address = socket::local_address(sockets[0].as_fd())?;
     let needed = settings.listener.sockets().of(settings.workers);
+    if sockets.len() >= needed {
+        return Ok(Vec::new());
+    }
+    let address = socket::local_address(sockets[0].as_fd())?;
     let more: io::Result<_> =
         (sockets.len()..needed).map(|_| socket::placeholder(address, settings.terms())).collect();
     more.map_err(|error| match error.kind() {

@@ -4,6 +4,7 @@
 //! One thread runs one loop (`Supervisor::run`): take signals, reap, read reports, start missing members, wait.
 
 mod bind;
+mod bind_unix;
 mod closing;
 mod founding;
 mod generation;
@@ -25,7 +26,6 @@ mod trees;
 
 use std::collections::BTreeSet;
 use std::io::{PipeReader, PipeWriter, Read};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -37,8 +37,10 @@ use nix::sys::signalfd::SignalFd;
 
 use crate::instance::Claim;
 use crate::instance::daemon::Ready;
+use crate::listener::address::Address;
 use crate::listener::sink::Sink;
 use crate::listener::socket;
+use crate::listener::unix::SocketFile;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{Settings, Sources};
 use crate::server::error::Error;
@@ -56,6 +58,8 @@ use trees::Trees;
 
 /// A stop waits this long for handshakes that are under way: longer than TCP_DEFER_ACCEPT holds a connection.
 const HALF_OPEN: Duration = Duration::from_millis(1500);
+/// And this long for calls of connect(2) that had found the file of a unix socket before it was removed.
+const UNDER_WAY: Duration = Duration::from_millis(100);
 /// After the grace period workers end themselves and handlers are killed; this much later workers are killed too.
 const OVERTIME: Duration = Duration::from_secs(1);
 /// Killed children end within this time, unless the kernel blocks them.
@@ -112,7 +116,7 @@ enum Phase {
 struct Supervisor {
     sources: Sources,
     claim: Claim,
-    address: SocketAddr,
+    address: Address,
     board: &'static Scoreboard,
     /// Original `RLIMIT_NOFILE`, for handlers, if ours was raised.
     nofile: Option<(u64, u64)>,
@@ -154,6 +158,8 @@ struct Own {
     oom: Option<oom::Score>,
     /// Receives new connections during a stop; closed when the port is released.
     sink: Option<Sink>,
+    /// The file of a unix socket, until a stop removes it.
+    file: Option<SocketFile>,
     signals: SignalFd,
     reports: PipeReader,
     stderr: Collector,
@@ -252,11 +258,15 @@ impl Supervisor {
         if self.given {
             return self.dismiss();
         }
-        self.phase = Phase::Closing { until: Instant::now() + HALF_OPEN };
+        let until = Instant::now() + if self.address.is_unix() { UNDER_WAY } else { HALF_OPEN };
+        self.phase = Phase::Closing { until };
         if self.staff.iter().all(|member| member.pid.is_none()) {
             self.staff.iter_mut().for_each(|member| member.due = Some(Instant::now()));
         }
-        self.divert_new_connections();
+        self.own().file = None;
+        if !self.address.is_unix() {
+            self.divert_new_connections();
+        }
     }
 
     /// Second half: workers serve what is left in the queues, finish, and end.
@@ -286,7 +296,8 @@ impl Supervisor {
             Phase::Closing { until } => {
                 // A worker must be running to empty the queues; a worker killed just now is reaped in a moment.
                 let staffed = now + HALF_OPEN >= until + TICK && self.has_worker_for_all_sockets();
-                let quiet = || socket::half_open(self.address.port()).is_ok_and(|count| count == 0);
+                let half_open = || socket::half_open(self.address.port());
+                let quiet = || !self.address.is_unix() && half_open().is_ok_and(|count| count == 0);
                 if now >= until || (staffed && quiet()) {
                     self.dismiss();
                 }

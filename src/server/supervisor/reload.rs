@@ -41,7 +41,7 @@ impl Supervisor {
             settings.port = old.port;
         }
         if self.given {
-            (settings.bind, settings.port) = (old.bind, old.port);
+            (settings.bind, settings.port) = (old.bind.clone(), old.port);
             // The name may derive from the requested port.
             settings.name.clone_from(&old.name);
         }
@@ -184,6 +184,10 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
     [
         (old.bind != new.bind, "the address (bind)"),
         (old.port != new.port, "the port"),
+        (
+            old.socket_mode != new.socket_mode || old.socket_owner != new.socket_owner,
+            "the permissions of the socket (socket-mode, socket-owner)",
+        ),
         (old.name != new.name, "the name"),
         (old.listener != new.listener, "the listener strategy"),
         (old.state_dir != new.state_dir, "the state directory (state-dir)"),

@@ -11,12 +11,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::bind::Bound;
 use super::handlers::Handlers;
 use super::stderr::Collector;
 use super::trees::Trees;
 use super::{Beginning, Own, Phase, Supervisor, bind, closing};
 use crate::cgi::stderr::Table;
 use crate::instance::Folder;
+use crate::listener::address::Bind;
 use crate::listener::socket;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
@@ -54,12 +56,9 @@ pub(super) fn open(
     let Beginning { claim, ready, identity, given, in_background } = beginning;
     let notify = Notify::from_environment().map_err(failed("reach the service manager (NOTIFY_SOCKET)"))?;
     let by_manager = given.is_some();
-    let (sockets, sink) = match given {
-        Some(given) => (bind::adopt(given, &settings)?, None),
-        None => {
-            let (sockets, sink) = bind::bind(&settings, &identity)?;
-            (sockets, Some(sink))
-        }
+    let Bound { sockets, sink, file } = match given {
+        Some(given) => Bound { sockets: bind::adopt(given, &settings)?, sink: None, file: None },
+        None => bind::bind(&settings, &identity)?,
     };
     let log_to = settings.log_to.unwrap_or(if in_background { LogTo::File } else { LogTo::Both });
     let (stderr, oom) = identity.as_starter(|| Ok((stderr_for(log_to), oom::Score::open())))?;
@@ -67,8 +66,11 @@ pub(super) fn open(
     if !settings.dumpable {
         fork::be_private().map_err(failed("make this process undumpable"))?;
     }
-    let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
-    (settings.bind, settings.port) = (address.ip(), address.port());
+    if file.is_none() {
+        let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
+        (settings.bind, settings.port) = (Bind::Ip(address.ip()), address.port());
+    }
+    let address = settings.address();
     open_logs(claim.folder(), stderr, log_to, &settings)?;
     if let Some(warning) = platform::warning() {
         tracing::warn!("{warning}");
@@ -116,7 +118,7 @@ pub(super) fn open(
         keeper_socket: None,
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, oom, sink, signals, reports: reports_in, stderr, notify, trees }),
+        own: Some(Own { parking, oom, sink, file, signals, reports: reports_in, stderr, notify, trees }),
         reports: Some(reports),
         leases: Some(leases),
     };

@@ -102,6 +102,10 @@ impl Acceptor {
             // The listening socket now drops packets of distant clients; this connection must receive them.
             let _ = net::set_least_hops(stream.as_fd(), 0);
         }
+        if self.shared.settings.bind.is_unix() {
+            // A connection does not inherit it, as one of TCP does.
+            let _ = net::set_write_timeout(&stream, self.shared.settings.send_timeout);
+        }
         let connection = Connection::new(stream, peer);
         let row = self.shared.row();
         add(&row.accepted, 1);

@@ -44,6 +44,7 @@ use timer::Timer;
 use crate::cgi::launch;
 use crate::dist::mix;
 use crate::http::limits::Limits;
+use crate::listener::address::Bind;
 use crate::scoreboard::{State, mounts};
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
@@ -95,7 +96,10 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         limits: Limits { body: context.settings.max_body, ..Limits::default() },
         occupy: context.settings.respond.occupy(seed(&context)).map(Mutex::new),
-        server_name: launch::server_name(context.settings.bind),
+        server_name: match context.settings.bind {
+            Bind::Ip(address) => launch::server_name(address),
+            Bind::Unix(_) => "localhost".to_owned(),
+        },
         descriptors: Descriptors::new()?,
         settings: context.settings.clone(),
         board: context.board,

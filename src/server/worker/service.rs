@@ -19,6 +19,7 @@ use crate::cgi::launch::{Client, Launcher, Program, Terms};
 use crate::http::refusal::{FULL, KINDS, Refusal};
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
+use crate::listener::address::Shown;
 use crate::scoreboard::{REFUSALS, add};
 use crate::server::keeper::note::Launch;
 use crate::server::logging::Asked;
@@ -135,7 +136,7 @@ impl Service {
                     self.report(watch, started, &program, begun);
                 }
                 tracing::info!(
-                    peer = %connection.peer,
+                    peer = %Shown(connection.peer),
                     method = head.method,
                     target = head.target,
                     handler = %OsStr::from_bytes(program.route.name()).display(),
@@ -199,7 +200,7 @@ impl Service {
         let sent = net::send(&connection.stream, answer).is_ok_and(|n| n == answer.len());
         self.count(200);
         tracing::info!(
-            peer = %connection.peer,
+            peer = %Shown(connection.peer),
             method = head.method,
             target = head.target,
             outcome = if sent { "200" } else { "client gone" },
@@ -213,7 +214,7 @@ impl Service {
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(200);
         connection.record(Asked::Request(head), 200, &answer, sent);
-        let peer = connection.peer;
+        let peer = Shown(connection.peer);
         tracing::info!(peer = %peer, method = head.method, target = head.target, outcome = 200);
         if sent { After::Linger } else { After::Close }
     }
@@ -246,7 +247,7 @@ impl Service {
         let cause = cause.to_string();
         let reason =
             if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
-        let peer = connection.peer;
+        let peer = Shown(connection.peer);
         if status == 500 {
             tracing::error!(peer = %peer, method, target, received, outcome = status, reason);
         } else {

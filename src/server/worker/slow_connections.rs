@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::shared::Shared;
 use super::slow_connection::{Progress, SlowConnection};
 use super::timer::GRAIN;
+use crate::listener::address::Shown;
 use crate::scoreboard::subtract;
 
 /// Lingering connections that a worker may always have.
@@ -144,7 +145,7 @@ impl SlowConnections {
                 self.count_lingering(&set);
             }
             Err(error) => {
-                tracing::warn!(peer = %slow.connection.peer, "cannot watch a slow connection, closing it: {error}");
+                tracing::warn!(peer = %Shown(slow.connection.peer), "cannot watch a slow connection, closing it: {error}");
                 subtract(&self.shared.row().open, 1);
             }
         }

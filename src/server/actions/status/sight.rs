@@ -1,7 +1,6 @@
 //! A sample of an instance: its counters, and their growth since the previous sample.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -90,10 +89,10 @@ impl Sight {
             name: folder.name().to_string(),
             life,
             note: note(folder),
-            address: options.bind.zip(u16::try_from(port).ok()).map_or_else(
-                || format!("port {port}"),
-                |(bind, port)| SocketAddr::new(bind, port).to_string(),
-            ),
+            address: options
+                .bind
+                .zip(u16::try_from(port).ok())
+                .map_or_else(|| format!("port {port}"), |(bind, port)| bind.at(port).to_string()),
             listener: options.listener.map(|listener| listener.to_string()).unwrap_or_default(),
             since_ms: get(&header.started_ms),
             generation: get(&header.generation),

@@ -19,6 +19,7 @@ use toml::de::DeTable;
 use complaint::ENV;
 use source::Source;
 
+use crate::listener::address::Bind;
 use crate::server::config::layers::Uses;
 use crate::server::config::options::Options;
 use crate::server::error::Error;
@@ -45,8 +46,12 @@ pub fn read(path: &Path, flags: i32, uses: Uses) -> Result<Options, Error> {
         (options.mount, options.files) = mounts::read(&source, table.get_ref(), &options.env)?;
     }
     let base = path.parent().unwrap_or(Path::new("/"));
-    let Options { path, state_dir, access_log_file, .. } = &mut options;
-    for path in [path, state_dir, access_log_file].into_iter().flatten() {
+    let Options { path, state_dir, access_log_file, bind, .. } = &mut options;
+    let socket = match bind {
+        Some(Bind::Unix(path)) => Some(path),
+        _ => None,
+    };
+    for path in [path.as_mut(), state_dir.as_mut(), access_log_file.as_mut(), socket].into_iter().flatten() {
         *path = match (path.strip_prefix("~"), std::env::home_dir()) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => base.join(&path),
