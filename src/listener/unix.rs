@@ -3,7 +3,7 @@
 //! The file of an instance that has died is in the way of the next one: it is replaced if nothing listens there. Of two
 //! starts at once only one may find that, so that the check and the bind hold a lock on the directory.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
@@ -34,8 +34,8 @@ pub struct Access {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    /// Held open, so that no other file gets its number.
+    file: File,
     process: u32,
 }
 
@@ -55,10 +55,8 @@ pub fn listen(path: &Path, terms: Terms, access: Access) -> io::Result<(OwnedFd,
     socket.bind(&address)?;
     // By descriptor: in a directory that others can write, the name may lead anywhere by now.
     let found = File::options().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
-    let metadata = found.metadata()?;
-    let identity = (metadata.dev(), metadata.ino());
-    let file = SocketFile { path: path.to_owned(), identity, process: std::process::id() };
     let by_descriptor = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let file = SocketFile { path: path.to_owned(), file: found, process: std::process::id() };
     if access.owner.is_some() || access.group.is_some() {
         chown(&by_descriptor, access.owner, access.group)?;
     }
@@ -81,9 +79,10 @@ fn lock(mut directory: File) -> io::Result<Flock<File>> {
 
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => return Err(io::ErrorKind::AlreadyExists.into()),
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => drop(found?),
+        Err(error) => return Err(error),
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Where the queue is full, a blocking connect() would wait.
@@ -98,8 +97,9 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
 impl SocketFile {
     /// Whether the path still leads to this socket.
     fn is_in_place(&self) -> bool {
-        let found = fs::symlink_metadata(&self.path);
-        found.is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+        let identity = |found: &Metadata| (found.dev(), found.ino());
+        let both = (fs::symlink_metadata(&self.path), self.file.metadata());
+        matches!(both, (Ok(there), Ok(own)) if identity(&there) == identity(&own))
     }
 }
 
