@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use crate::listener::address::NO_PEER;
 use crate::server::logging::Asked;
 use crate::server::logging::access::{self, Entry, Response};
 
@@ -23,7 +24,8 @@ impl Connection {
 
     /// What the access log, if there is one, will say of a request on this connection.
     pub fn entry(&self, asked: Asked<'_>) -> Option<Entry> {
-        Entry::of(&access::Request { peer: Some(self.peer.ip()), user: None, asked })
+        let peer = Some(self.peer).filter(|&peer| peer != NO_PEER).map(|peer| peer.ip());
+        Entry::of(&access::Request { peer, user: None, asked })
     }
 
     /// Writes an answer of the server's own to the access log, if there is one. `sent`: the client has got it.
