@@ -63,7 +63,7 @@ fn a_report_fills_its_cells_and_an_old_summary_is_named() {
     // The fixture's reuseport is 10 % slower under full load.
     let row = html.split("<tr id=\"row-reuseport\"").nth(1).unwrap().split("</tr>").next().unwrap();
     let cell = row.split("data-name=\"Throughput\"").nth(1).unwrap().split("</td>").next().unwrap();
-    assert!(cell.contains("worse than the default") && cell.contains("requests&#x2f;s"), "{cell}");
+    assert!(cell.contains("worse than the default") && cell.contains("-9.5 %"), "{cell}");
     assert!(row.contains("<code>lab run tail</code>"), "{row}");
     assert!(html.contains("<code>lab run tail --only listener=reuseport</code>"), "the sheet has it whole");
     let stale = directory.join("summary.json");

@@ -117,7 +117,7 @@ pub const COLUMNS: &[Column] = &[
         key: "hang",
         title: "Delayed per hang",
         about: "requests late when one worker hangs, more than without it",
-        unit: "requests",
+        unit: "late",
         digits: 1,
         metric: DELAYED,
         sources: &[
@@ -161,8 +161,8 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "rate",
         title: "Throughput",
-        about: "responses of a closed loop under full load",
-        unit: "requests/s",
+        about: "responses per second of a closed loop under full load",
+        unit: "/s",
         digits: 0,
         metric: "rate",
         sources: &[calm("strategies", "full load"), calm("quick", "full load")],

@@ -12,6 +12,9 @@ use crate::lab::report::index::link;
 use crate::lab::report::text::{capital, list};
 use crate::listener::{Choice, STRATEGIES};
 
+/// More strategies that are better in something are counted.
+const MOST: usize = 3;
+
 #[derive(Debug, Serialize)]
 pub struct Overview {
     pub lead: Vec<String>,
@@ -275,11 +278,13 @@ fn lead(names: &[String], shown: &[&Filled], answers: &[Vec<Answer>]) -> Vec<Str
             but += &format!(", worse in {}", of(Tone::Worse));
         }
         if !wrong.is_empty() {
-            but += &format!(", and wrong if {}", wrong.join(" or "));
+            but += &format!(", but wrong if {}", wrong.join(" or "));
         }
         (!of(Tone::Better).is_empty()).then(|| format!("{name} is better in {}{but}", of(Tone::Better)))
     };
     let better: Vec<String> = names.iter().zip(0..).filter_map(better).collect();
+    let more = better.len().saturating_sub(MOST);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let default = default_strategy();
     let advice = match (usable, better.as_slice()) {
         (0, _) => format!(
@@ -289,8 +294,8 @@ fn lead(names: &[String], shown: &[&Filled], answers: &[Vec<Answer>]) -> Vec<Str
             format!("Take {default}, the default: no strategy was measured to be better in any column.")
         }
         (_, better) => format!(
-            "Take {default}, the default, unless a column matters most to you: {}.",
-            better.join("; ")
+            "Take {default}, the default, unless a column matters most to you: {}{more}.",
+            better[..better.len().min(MOST)].join("; ")
         ),
     };
     let old = if old > 0 {

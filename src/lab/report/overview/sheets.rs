@@ -15,7 +15,7 @@ use crate::listener::Choice;
 pub struct Sheet {
     pub name: String,
     pub anchor: String,
-    pub summary: &'static str,
+    pub summary: String,
     /// Figures that cannot be compared with each other.
     pub warning: String,
     pub lines: Vec<Line>,
@@ -54,7 +54,9 @@ pub fn sheet(name: &str, runs: &[Run], now: &str) -> Sheet {
     Sheet {
         name: name.to_owned(),
         anchor: anchor(name),
-        summary: name.parse::<Choice>().map_or("", |choice| choice.entry.summary),
+        summary: name
+            .parse::<Choice>()
+            .map_or_else(|_| String::new(), |choice| choice.entry.summary.replace('`', "")),
         warning: warning(&used),
         lines,
     }
@@ -68,7 +70,9 @@ fn every<'r>(column: &Column, name: &str, runs: &'r [Run]) -> Vec<Found<'r>> {
 
 fn line(column: &'static Column, found: &Found, now: &str) -> Line {
     let (basis, summary) = (found.run.basis(), &found.run.summary);
+    // The interval of the figure itself is in the next column.
     let beside = words::beside(column, found);
+    let beside = if beside.starts_with('[') { "" } else { &beside };
     Line {
         title: column.title,
         about: column.about,

@@ -21,7 +21,8 @@ pub fn value(column: &Column, cell: &Cell) -> String {
             _ => format!("{hits} of {n}"),
         };
     }
-    format!("{} {}", number(cell.estimate, column.digits), column.unit)
+    let space = if column.unit.starts_with('/') { "" } else { " " };
+    format!("{}{space}{}", number(cell.estimate, column.digits), column.unit)
 }
 
 /// What is beside it in small print: the bound of a share, the change from the default with its interval, or else the
@@ -41,7 +42,7 @@ pub fn beside(column: &Column, found: &Found) -> String {
 
 /// `< 1.0 %`, or the interval of the share.
 fn bound(cell: &Cell) -> String {
-    let Some(interval) = cell.interval else { return "by which of them is not known".into() };
+    let Some(interval) = cell.interval else { return "(not told apart)".into() };
     let digits = usize::from(interval.high < 0.1);
     let share = |value: f64| percent(value, digits);
     if cell.hits > 0 {
