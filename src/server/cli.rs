@@ -8,6 +8,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::instance::Name;
 use crate::listener::{Choice, STRATEGIES, table};
+use crate::server::builtin::Builtin;
 use crate::server::config::{Layers, Options, Uses, one_line};
 use crate::server::error::Error;
 
@@ -88,6 +89,9 @@ struct Actions {
     /// Copy a handler or a directory of handlers to the named instance, to --path or to the default directory
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Handlers")]
     deploy: Option<PathBuf>,
+    /// Put a handler that comes with the server into place: metrics (for Prometheus) or live (a page of counters)
+    #[arg(long, value_name = "NAME", help_heading = "Handlers")]
+    deploy_builtin: Option<Builtin>,
     /// Run a handler for one request and say what is wrong with it
     #[arg(long = "try", value_name = "FILE", help_heading = "Handlers")]
     try_one: Option<PathBuf>,
@@ -116,6 +120,7 @@ pub enum Action {
     Forget(Name),
     CheckConfig,
     Deploy(PathBuf),
+    DeployBuiltin(Builtin),
     Try(PathBuf),
     Log { access: bool, follow: bool },
     ResetLogs,
@@ -183,6 +188,7 @@ impl Typed {
             Actions { forget: Some(name), .. } => Action::Forget(name),
             Actions { check_config: true, .. } => Action::CheckConfig,
             Actions { deploy: Some(source), .. } => Action::Deploy(source),
+            Actions { deploy_builtin: Some(builtin), .. } => Action::DeployBuiltin(builtin),
             Actions { try_one: Some(handler), .. } => Action::Try(handler),
             Actions { log: true, .. } => Action::Log { access: self.access, follow: self.follow },
             Actions { reset_logs: true, .. } => Action::ResetLogs,
@@ -199,7 +205,9 @@ impl Action {
         match self {
             Self::Start { .. } | Self::CheckConfig => Uses::All,
             Self::ListInstances { .. } | Self::Forget(_) => Uses::Only(&["config", "state_dir"]),
-            Self::Deploy(_) => Uses::Only(&["config", "state_dir", "name", "path", "env"]),
+            Self::Deploy(_) | Self::DeployBuiltin(_) => {
+                Uses::Only(&["config", "state_dir", "name", "path", "env"])
+            }
             Self::Try(_) => Uses::Only(&["config", "port", "allow_setuid", "handler_limit", "env"]),
             Self::Stop
             | Self::Status { .. }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod activation;
+mod builtin;
 pub mod cli;
 pub mod config;
 pub mod error;

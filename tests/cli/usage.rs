@@ -17,6 +17,7 @@ fn every_usage_error_is_one_line_that_names_the_object() {
         ("--follow -n lab", "--follow requires --log"),
         ("--access -n lab", "--access requires --log"),
         ("--json -n lab", "--json requires --list-instances or --status"),
+        ("--deploy-builtin shop", "'shop' is not one of metrics, live"),
         ("--metrics", "`caffeine --name NAME --metrics`"),
         ("--log-to disk", "'disk' is not one of file, stderr, both"),
         ("--access-log common", "'common' is not one of off, combined, json"),

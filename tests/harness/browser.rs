@@ -90,9 +90,13 @@ impl Browser {
 
     /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, file: &Path) {
+        self.navigate(&format!("file://{}", file.canonicalize().unwrap().display()));
+    }
+
+    /// Opens an address and waits until it is loaded.
+    pub fn navigate(&mut self, url: &str) {
         const LOADED: &str = "Page.loadEventFired";
         self.events.clear();
-        let url = format!("file://{}", file.canonicalize().unwrap().display());
         self.call("Page.navigate", json!({"url": url}));
         while !self.events.iter().any(|event| event == LOADED) {
             let message = self.read();

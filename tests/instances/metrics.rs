@@ -24,7 +24,7 @@ fn metrics(sandbox: &Sandbox) -> String {
 /// The samples of an exposition by name and labels. Panics unless it follows the part of the grammar that is used:
 /// TYPE, UNIT and HELP before the samples of a metric, samples of one metric together, no series twice, `# EOF` last.
 #[track_caller]
-fn samples(text: &str) -> BTreeMap<String, f64> {
+pub fn samples(text: &str) -> BTreeMap<String, f64> {
     let body = text.strip_suffix("# EOF\n").expect(text);
     let (mut samples, mut seen, mut metric, mut kind) = (BTreeMap::new(), Vec::new(), "", "");
     let is_name = |name: &str| {
@@ -162,6 +162,26 @@ fn counters_never_decrease_over_deaths_of_workers_and_reloads() {
     assert!(before["caffeine_connections_accepted_total{name=\"lab\"}"] >= 10.0);
     assert_eq!(before["caffeine_refusals_total{name=\"lab\",status=\"404\",reason=\"not_found\"}"], 4.0);
     assert_eq!(before["caffeine_restarts_total{name=\"lab\"}"], 2.0);
+}
+
+#[test]
+fn the_dashboard_shows_metrics_that_are_there() {
+    let dashboard: Value =
+        serde_json::from_str(include_str!("../../src/server/packaging/grafana.json")).unwrap();
+    let (sandbox, server) = serving(&["--outcomes", "on"]);
+    server.get("/hello");
+    let there = metrics(&sandbox);
+    let mut shown = Vec::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let words = target["expr"].as_str().unwrap().split(|c: char| !c.is_ascii_lowercase() && c != '_');
+            shown.extend(words.filter(|word| word.starts_with("caffeine_")).map(str::to_owned));
+        }
+    }
+    assert!(shown.len() > 10);
+    for name in shown {
+        assert!(there.contains(&format!("\n{name}{{")), "there is no {name}");
+    }
 }
 
 /// The keys of an object and of the objects in it.

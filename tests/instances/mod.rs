@@ -1,6 +1,7 @@
 //! Instances as the operator sees them.
 
 mod access_log; // one line per request, in a file of its own
+mod builtin; // handlers for the counters, also in a browser
 mod daemon; // going into the background
 mod forget; // --forget, also beside a start
 mod lifecycle; // names, pid files, start, stop, reload, list

@@ -2,12 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::refused;
 use crate::instance::Error;
+use crate::sys::fs::unnamed;
 
 /// A file or a directory that can be deployed.
 #[derive(Debug)]
@@ -23,6 +25,21 @@ pub struct Source {
 }
 
 impl Source {
+    /// A script with this name and text. It is written to an unnamed file in `scratch`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written.
+    pub fn script(name: &str, text: &str, scratch: &Path) -> Result<Self, Error> {
+        let write = || {
+            let mut file = unnamed(scratch)?;
+            file.write_all(text.as_bytes())?;
+            file.rewind()?;
+            Ok(file)
+        };
+        let file = write().map_err(Error::file("write to", scratch))?;
+        Ok(Self { given: name.into(), real: name.into(), name: name.into(), file, is_dir: false })
+    }
+
     /// Opens `given`, following symbolic links.
     ///
     /// # Errors

@@ -1,34 +1,62 @@
-//! `--deploy`: copies handlers to the named instance's directory, to `--path`, or to the default directory.
+//! `--deploy` and `--deploy-builtin`: copy handlers to the named instance's directory, to `--path`, or to the default
+//! directory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{make_default_path, print, unknown};
 use crate::cgi::launch::HANDLER_PATH;
 use crate::instance::Folder;
 use crate::instance::deploy::{self, Source};
+use crate::server::builtin::Builtin;
 use crate::server::config::{self, Sources, recorded_for_handlers};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
 use crate::sys::stdio;
 
-pub fn deploy(source: &Path, sources: &Sources) -> Result<(), Error> {
+/// What to deploy.
+#[derive(Clone, Copy, Debug)]
+pub enum What<'a> {
+    /// A file or a directory.
+    Path(&'a Path),
+    /// A handler that comes with the server.
+    Builtin(Builtin),
+}
+
+pub fn deploy(what: What<'_>, sources: &Sources) -> Result<(), Error> {
     if sources.is_typed("name") && sources.is_typed("path") {
         return Err(Error::Usage("--deploy takes --name or --path, not both".into()));
     }
     let options = sources.options()?;
+    let state_dir = || config::state_dir(&options);
     if let Some(name) = options.name.as_ref().filter(|_| !sources.is_typed("path")) {
-        return to_instance(source, &Folder::new(&config::state_dir(&options)?, name));
+        let state_dir = state_dir()?;
+        return to_instance(what, &state_dir, &Folder::new(&state_dir, name));
     }
-    let path = config::handlers_dir(options.path)?;
-    let source = Source::open(source)?;
+    let path = config::handlers_dir(options.path.clone())?;
+    // A wrong source leaves no directory behind.
+    if let What::Path(source) = what {
+        Source::open(source)?;
+    }
     make_default_path(&path)?;
-    put(&source, &path, &options.env)
+    put(&what.open(state_dir, &path)?, &path, &options.env)
+}
+
+impl What<'_> {
+    /// Opens it, for the directory `base`.
+    fn open(self, state_dir: impl FnOnce() -> Result<PathBuf, Error>, base: &Path) -> Result<Source, Error> {
+        match self {
+            Self::Path(source) => Ok(Source::open(source)?),
+            Self::Builtin(builtin) => {
+                Ok(Source::script(&builtin.to_string(), &builtin.script(&state_dir()?)?, base)?)
+            }
+        }
+    }
 }
 
 /// Deploys to the directory that an instance has recorded. Root does it as the instance's owner, who could have
 /// recorded any directory.
-fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
+fn to_instance(what: What<'_>, state_dir: &Path, folder: &Folder) -> Result<(), Error> {
     let owner = Owner::of(folder)?;
     if !folder.config().exists() {
         return Err(unknown(folder, "was never started"));
@@ -36,7 +64,7 @@ fn to_instance(source: &Path, folder: &Folder) -> Result<(), Error> {
     let recorded = recorded_for_handlers(&folder.config())?;
     let path =
         recorded.path.ok_or_else(|| Error::Failed(format!("{} has no path", folder.config().display())))?;
-    let put = || put(&Source::open(source)?, &path, &recorded.env);
+    let put = || put(&what.open(|| Ok(state_dir.to_owned()), &path)?, &path, &recorded.env);
     let Some(owner) = owner else { return put() };
     owner.become_for_good()?;
     put().map_err(|error| match owner.explain(error) {

@@ -22,6 +22,7 @@ use crate::server::error::Error;
 use crate::server::owner::Owner;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::stdio;
+use deploy::What;
 
 /// Performs any action but `Action::Start`.
 ///
@@ -39,7 +40,8 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
         Action::Forget(name) => forget::forget(name, sources),
         Action::CheckConfig => check::check(sources),
         Action::Try(handler) => trial::try_one(handler, sources),
-        Action::Deploy(source) => deploy::deploy(source, sources),
+        Action::Deploy(source) => deploy::deploy(What::Path(source), sources),
+        Action::DeployBuiltin(builtin) => deploy::deploy(What::Builtin(*builtin), sources),
         Action::Log { access, follow } => {
             on_one(sources, "--log", |folder| logs::print(folder, *access, *follow))
         }

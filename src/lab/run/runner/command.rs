@@ -63,6 +63,8 @@ pub fn server(program: &Path, cell: &Cell, folder: &Path, handlers: &Path, seed:
     }
     add("--state-dir", folder.join("state").as_os_str());
     add("--path", handlers.as_os_str());
+    // Standard error is kept, and says why a server has failed: it has no room for a line per request.
+    add("--log-to", OsStr::new("file"));
     // Allows reading memory and descriptors of its workers.
     words.push("--dumpable".into());
     words.extend(cell.listener.split_whitespace().skip(1).map(OsString::from));

@@ -42,12 +42,16 @@ fn the_server_is_told_the_levels_of_its_cell() {
     assert_eq!(
         text(&words),
         "DIR/caffeine -n lab --bind 127.0.0.1 -p 0 -w 3 --listener round-robin:wait --respond 'sleep:exp(1ms)' \
-         --seed 7 --backlog 128 --state-dir DIR/s/state --path /h --dumpable"
+         --seed 7 --backlog 128 --state-dir DIR/s/state --path /h --log-to file --dumpable"
     );
     let cell = Cell { listener: "inherited-rearm --accept-batch 4 --pin".into(), ..cell };
     let words = server(Path::new("/tmp/x/caffeine"), &cell, Path::new("/tmp/x/s"), Path::new("/h"), 14);
     assert!(text(&words).contains(" --listener inherited-rearm --respond "), "{}", text(&words));
-    assert!(text(&words).ends_with(" --path /h --dumpable --accept-batch 4 --pin"), "{}", text(&words));
+    assert!(
+        text(&words).ends_with(" --path /h --log-to file --dumpable --accept-batch 4 --pin"),
+        "{}",
+        text(&words)
+    );
     let fault = Some("shrink@1s".parse().unwrap());
     let cell = Cell { levels: Levels { fault, ..cell.levels }, ..cell };
     let words = server(Path::new("/tmp/x/caffeine"), &cell, Path::new("/tmp/x/s"), Path::new("/h"), 14);
