@@ -103,12 +103,12 @@ mod tests {
         assert!(kept.ends_with("rich/reference/report.html"), "{kept:?}");
         let folder = kept.parent().unwrap();
         let there = |name: &str| folder.join(name).exists();
-        assert!(there("runs.jsonl.gz") && there("runs.csv") && there("plots/ledger.svg"));
+        assert!(there("runs.jsonl.gz") && there("runs.csv") && there("plots/load.svg"));
         assert!(there("plots/more") && !there("runs.jsonl"));
         assert_eq!(store::load(folder).unwrap().runs.len(), data.runs.len());
         // What git keeps of the report is the same, and the same again after a redraw and when kept once more.
         let shown =
-            |folder: &Path| ["report.md", "plots/ledger.svg"].map(|name| read(&folder.join(name)).unwrap());
+            |folder: &Path| ["report.md", "plots/load.svg"].map(|name| read(&folder.join(name)).unwrap());
         let first = shown(&results.directory);
         assert!(first[0].contains("**Method <superseded>.**") && first == shown(folder));
         report::redraw(folder).unwrap();

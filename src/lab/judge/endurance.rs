@@ -5,8 +5,7 @@ use crate::lab::results::data::{RunData, Sample, Tree};
 use crate::lab::spec::{FaultKind, Limits, Soak};
 use crate::measure::stats::{self, Interval};
 
-pub use super::timeline::Track;
-use super::timeline::{intervals, responses};
+use super::timeline::{Track, responses};
 
 const DAY_S: f64 = 86_400.0;
 /// Values that follow each other are alike; so the values are cut into this number of parts, and the median of each part counts.
@@ -39,21 +38,12 @@ impl Trend {
     }
 }
 
-pub fn memory(run: &RunData) -> Track {
+fn memory(run: &RunData) -> Track {
     of_tree(run, |tree| tree.pss_kib as f64 / 1024.0)
 }
 
-pub fn descriptors(run: &RunData) -> Track {
+fn descriptors(run: &RunData) -> Track {
     of_tree(run, |tree| tree.descriptors as f64)
-}
-
-/// Including handlers.
-pub fn processes(run: &RunData) -> Track {
-    of_tree(run, |tree| tree.processes as f64)
-}
-
-pub fn rate(run: &RunData) -> Track {
-    intervals(run).filter(|(_, i)| !i.warmup).map(|(at_s, interval)| (at_s, interval.rate)).collect()
 }
 
 /// Empty if the processes of the server were not watched.

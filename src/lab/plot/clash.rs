@@ -1,7 +1,8 @@
 //! Checks figures in tests: which texts overlap or leave the sheet, placed as a browser would place them.
 
 use super::layout::text_width;
-use super::{Figure, NARROW, Style, WIDE, style};
+use super::style::styles;
+use super::{Figure, NARROW, Style, WIDE};
 
 /// Counts of strategies and widths at which every figure is tried.
 pub const COUNTS: [(usize, i32); 8] =
@@ -26,11 +27,12 @@ pub fn strategies(count: usize) -> Vec<(String, Style)> {
         "nginx:reuseport",
         "lighttpd",
     ];
-    let mut all = vec![
-        ("inherited".to_owned(), style("inherited", false)),
-        ("inherited (A/A)".to_owned(), style("inherited", true)),
-    ];
-    all.extend(NAMES.iter().map(|name| ((*name).to_owned(), style(name, false))));
+    let columns: Vec<(&str, bool)> = [("inherited", false), ("inherited", true)]
+        .into_iter()
+        .chain(NAMES.map(|name| (name, false)))
+        .collect();
+    let name = |(name, twin): &(&str, bool)| if *twin { format!("{name} (A/A)") } else { (*name).to_owned() };
+    let mut all: Vec<(String, Style)> = columns.iter().map(name).zip(styles(&columns)).collect();
     all.truncate(count);
     all
 }

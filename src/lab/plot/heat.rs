@@ -6,7 +6,7 @@
 use super::axis::{Axis, short};
 use super::canvas::{Anchor, Canvas, Caption, Figure, INK, Pattern, SOFT, TICK, figure, stroke};
 use super::layout::{Panels, Px, text_width};
-use super::style::{Style, style};
+use super::style::{PALETTE, Style};
 
 #[derive(Debug)]
 pub struct Heat {
@@ -132,7 +132,7 @@ impl Heat {
 
 /// One hue for all: larger values are darker on a light page and brighter on a dark one.
 fn hue() -> plotters::style::RGBColor {
-    style("inherited", false).colour
+    PALETTE[0]
 }
 
 fn opacity(level: f64) -> f64 {

@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Canvas, INK, Pattern, SOFT, TICK, stroke};
 use super::layout::{flow, text_width};
-use super::style::{ALARM, Style};
+use super::style::Style;
 
 /// A sample and its meaning.
 #[derive(Clone, Debug)]
@@ -17,7 +17,6 @@ pub enum Sample {
     Neutral(Pattern),
     Band,
     Ring,
-    Alarm,
     /// The text says it all.
     Nothing,
 }
@@ -59,7 +58,6 @@ pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) {
             Sample::Band => canvas.rectangle((left, y - 6.0), (left + 20.0, y + 6.0), INK, 0.15),
             Sample::Ring => canvas.ring((left + 10.0, y), 6.0, INK, 1.25),
             Sample::Nothing => {}
-            Sample::Alarm => canvas.line(&[(left + 10.0, y - 5.0), (left + 10.0, y + 5.0)], ALARM, 1.0, 1.5),
         }
         canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, Anchor::Left);
     }

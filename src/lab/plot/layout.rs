@@ -92,7 +92,7 @@ impl Panels {
     pub fn new(count: usize, width: f64, least: f64, gap: f64, most: usize) -> Self {
         let fit = (((width + gap) / (least + gap)).floor() as usize).clamp(1, most.max(1));
         let rows = count.max(1).div_ceil(fit);
-        let columns = if rows == 1 { count.max(1) } else { fit };
+        let columns = count.max(1).div_ceil(rows);
         let width = (width - gap * (columns - 1) as f64) / columns as f64;
         Self { columns, rows, width, count, gap }
     }

@@ -2,11 +2,9 @@
 //!
 //! plotters is only the pen here: tiles flow like text and have no coordinates.
 
-use plotters::style::RGBColor;
-
 use super::canvas::{Anchor, Canvas, Caption, Figure, INK, SOFT, TICK, figure};
 use super::layout::{Px, flow, text_width};
-use super::style::ALARM;
+use super::style::{ALARM, PALETTE};
 
 #[derive(Debug)]
 pub struct Ledger {
@@ -48,11 +46,9 @@ impl Grade {
     fn draw(self, canvas: &Canvas, (left, top): Px) {
         let corner = (left + TILE, top + TILE);
         match self {
-            Self::Ok => canvas.rectangle((left, top), corner, RGBColor(0, 114, 178), 0.75),
-            Self::ClientBound => {
-                canvas.rectangle((left, top + TILE / 2.0), corner, RGBColor(0, 114, 178), 0.75)
-            }
-            Self::Noisy => canvas.rectangle((left, top), corner, RGBColor(230, 159, 0), 1.0),
+            Self::Ok => canvas.rectangle((left, top), corner, PALETTE[0], 0.75),
+            Self::ClientBound => canvas.rectangle((left, top + TILE / 2.0), corner, PALETTE[0], 0.75),
+            Self::Noisy => canvas.rectangle((left, top), corner, PALETTE[1], 1.0),
             Self::Invalid => {
                 canvas.line(&[(left + 1.0, top + 1.0), (corner.0 - 1.0, corner.1 - 1.0)], ALARM, 1.0, 2.5);
                 canvas.line(&[(left + 1.0, corner.1 - 1.0), (corner.0 - 1.0, top + 1.0)], ALARM, 1.0, 2.5);

@@ -14,15 +14,14 @@ use super::canvas::{
 };
 use super::keys::{Key, Sample, key_height, keys};
 use super::layout::{Panels, Px, shorten, spread_out, text_width, widest};
-use super::style::{ALARM, Style};
+use super::style::Style;
 
 /// A figure of lines.
 #[derive(Debug, Default)]
 pub struct Lines {
     pub caption: Caption,
     pub x: Dimension,
-    /// The vertical axes; each panel has one of them.
-    pub y: Vec<Dimension>,
+    pub y: Dimension,
     pub panels: Vec<Panel>,
     pub keys: Vec<Key>,
     /// Of the chart in a panel, in px.
@@ -30,8 +29,6 @@ pub struct Lines {
     /// Of a panel, in px.
     pub least_width: f64,
     pub most_columns: usize,
-    /// Whether lines are labelled at their right ends; for a single panel with enough space.
-    pub labels: bool,
 }
 
 /// What an axis shows.
@@ -41,27 +38,25 @@ pub struct Dimension {
     pub log: bool,
     /// Values to name, and their names; without any, round values.
     pub ticks: Vec<(f64, String)>,
+    /// A linear axis reaches this value at least.
+    pub least: f64,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
-    pub heading: Option<(String, Option<Style>)>,
+    pub heading: String,
     /// A line of text below the heading.
     pub note: String,
-    /// The vertical axis: a position in [`Lines::y`].
-    pub y: usize,
     pub lines: Vec<Line>,
     /// Ranges of the horizontal axis.
     pub shades: Vec<(f64, f64)>,
     /// Vertical dashed lines, with a short text at their upper ends.
     pub uprights: Vec<(f64, String)>,
-    /// Errors: ticks at the upper edge.
-    pub alarms: Vec<f64>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Line {
-    /// At its right end.
+    /// At its right end, if there is enough space; otherwise in the keys.
     pub label: String,
     pub style: Option<Style>,
     pub points: Vec<(f64, f64)>,
@@ -91,7 +86,7 @@ const TICK_GAP: f64 = 7.0;
 /// The layout that all panels share.
 struct Sheet {
     x: Ruler,
-    y: Vec<Ruler>,
+    y: Ruler,
     panels: Panels,
     top: f64,
     row: f64,
@@ -136,66 +131,66 @@ impl Lines {
     fn sheet(&self, width: f64) -> Option<Sheet> {
         let xs = self.lines().flat_map(|line| line.points.iter().chain(&line.marks).map(|(x, _)| *x));
         let x = self.x.axis(xs.collect(), true)?;
-        let y: Vec<Ruler> = (0..self.y.len()).map(|index| self.vertical(index)).collect::<Option<_>>()?;
+        let y = self.vertical()?;
         let labels = self.lines().map(|line| line.label.as_str());
+        let panels = Panels::new(self.panels.len(), width, self.least_width, 24.0, self.most_columns);
         let room = widest(labels, LABEL) + LEADER + 6.0;
-        let direct = self.labels && self.panels.len() == 1 && room < width * 0.36;
-        let mut keys = self.keys.clone();
-        if self.labels && !direct {
-            let labelled = self.lines().filter(|line| !line.label.is_empty());
-            let key = |line: &Line| Some(Key::new(line.label.clone(), Sample::Strategy(line.style?)));
-            keys.splice(0..0, labelled.filter_map(key));
-        }
-        let names = y.iter().flat_map(|ruler| &ruler.ticks).map(|(_, name)| name.as_str());
-        let gutter = widest(names, TICK) + 10.0;
-        let headed = self.panels.iter().any(|panel| panel.heading.is_some());
+        let direct = room > LEADER + 6.0 && room < panels.width * 0.4;
+        let keys = if direct { self.keys.clone() } else { self.all_keys() };
+        let gutter = widest(y.ticks.iter().map(|(_, name)| name.as_str()), TICK) + 10.0;
+        let headed = self.panels.iter().any(|panel| !panel.heading.is_empty());
         let noted = self.panels.iter().any(|panel| !panel.note.is_empty());
         let head = UNIT + if headed { HEAD } else { 0.0 } + if noted { NOTE } else { 0.0 };
         let top = self.caption.height(width) + key_height(&keys, width);
-        let panels = Panels::new(self.panels.len(), width, self.least_width, 24.0, self.most_columns);
         let row = head + self.plot_height + FOOT + if panels.rows > 1 { GAP } else { 4.0 };
         let right = if direct { room } else { 8.0 };
         let (x, right) = self.x.horizontal(x, panels.width - gutter, right);
         Some(Sheet { x, y, panels, top, row, head, gutter, right, direct, keys })
     }
 
-    /// A vertical axis. `None` if panels use it and have no values.
-    fn vertical(&self, index: usize) -> Option<Ruler> {
-        let panels = || self.panels.iter().filter(|panel| panel.y == index);
+    /// The keys, after those of the labelled lines.
+    fn all_keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (line, style) in self.lines().filter_map(|line| Some((line, line.style?))) {
+            if !line.label.is_empty() && keys.iter().all(|key| key.text != line.label) {
+                keys.push(Key::new(line.label.clone(), Sample::Strategy(style)));
+            }
+        }
+        keys.into_iter().chain(self.keys.iter().cloned()).collect()
+    }
+
+    /// The vertical axis; `None` without values.
+    fn vertical(&self) -> Option<Ruler> {
         let values = |line: &Line| -> Vec<f64> {
             let points = line.points.iter().chain(&line.marks).map(|(_, y)| *y);
             points.chain(line.band.iter().flat_map(|(_, low, high)| [*low, *high])).collect()
         };
-        let values = panels().flat_map(|panel| &panel.lines).flat_map(values).collect();
-        let unused = panels().next().is_none().then(|| Axis::exact(0.0, 1.0));
-        let axis = self.y[index].axis(values, false).or(unused)?;
+        let axis = self.y.axis(self.lines().flat_map(values).collect(), false)?;
         let most = (self.plot_height / 30.0).clamp(2.0, 8.0) as usize;
-        Some(Ruler { ticks: self.y[index].named(&axis, most), axis })
+        Some(Ruler { ticks: self.y.named(&axis, most), axis })
     }
 
     fn panel<'a>(&self, canvas: &Canvas<'a>, sheet: &Sheet, index: usize) {
         let panel = &self.panels[index];
         let (left, top) = sheet.panels.corner(index, sheet.top, sheet.row);
-        if let Some((name, style)) = &panel.heading {
-            canvas.heading((left, top), name, *style, &panel.note, sheet.panels.width);
-        }
+        canvas.heading((left, top), &panel.heading, None, &panel.note, sheet.panels.width);
         let size = (sheet.panels.width - sheet.right, self.plot_height + FOOT);
         let area = canvas.part((left, top + sheet.head), size);
         let mut builder = ChartBuilder::on(&area);
         builder.x_label_area_size(units(FOOT)).y_label_area_size(units(sheet.gutter));
         let mut chart = Chart {
             canvas,
-            context: drawn(builder.build_cartesian_2d(sheet.x.clone(), sheet.y[panel.y].clone())),
+            context: drawn(builder.build_cartesian_2d(sheet.x.clone(), sheet.y.clone())),
             left: left + sheet.gutter,
             right: left + sheet.panels.width - sheet.right,
             top: top + sheet.head,
             bottom: top + sheet.head + self.plot_height,
         };
-        let (low, high) = (sheet.y[panel.y].axis.low, sheet.y[panel.y].axis.high);
+        let (low, high) = (sheet.y.axis.low, sheet.y.axis.high);
         let shade =
             |(from, to): &(f64, f64)| Rectangle::new([(*from, high), (*to, low)], INK.mix(0.08).filled());
         chart.series(panel.shades.iter().map(shade));
-        chart.mesh(&self.y[panel.y].name, sheet.panels.lowest(index).then_some(self.x.name.as_str()));
+        chart.mesh(&self.y.name, sheet.panels.lowest(index).then_some(self.x.name.as_str()));
         chart.marks(panel);
         panel.lines.iter().for_each(|line| chart.band(line));
         panel.lines.iter().for_each(|line| chart.stroke(line));
@@ -207,7 +202,7 @@ impl Lines {
 
 impl Dimension {
     pub fn new(name: &str, log: bool) -> Self {
-        Self { name: name.into(), log, ticks: Vec::new() }
+        Self { name: name.into(), log, ..Self::default() }
     }
 
     fn axis(&self, values: Vec<f64>, tight: bool) -> Option<Axis> {
@@ -218,7 +213,7 @@ impl Dimension {
             return Axis::log(values);
         }
         if !tight {
-            return Axis::linear(values);
+            return Axis::linear(values.into_iter().chain([self.least]));
         }
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         Some(Axis::exact(low, values.into_iter().fold(low, f64::max)))
@@ -310,10 +305,6 @@ impl<'a> Chart<'_, 'a> {
                 canvas.text((at - 4.0, top + 9.0), text, TICK, SOFT, Anchor::Right);
                 free = at;
             }
-        }
-        for value in &panel.alarms {
-            let (at, _) = self.at(&(*value, 0.0));
-            canvas.line(&[(at, top), (at, top + 9.0)], ALARM, 1.0, 1.5);
         }
     }
 

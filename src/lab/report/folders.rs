@@ -11,8 +11,8 @@ use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
 use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
-use crate::lab::plot::dots::{Dot, Dots, Quantity};
-use crate::lab::plot::{Caption, style};
+use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
+use crate::lab::plot::{Caption, Key, Sample, styles};
 use crate::lab::spec::Metric;
 
 const PAGE: &str = "compare.html";
@@ -78,10 +78,11 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
             cells.push(&difference.cell);
         }
     }
-    let row = |cell: &&str| {
-        let column = cell.split(' ').next().unwrap_or_default();
-        ((*cell).to_owned(), style(column, cell.ends_with("(A/A)")))
-    };
+    let columns: Vec<(&str, bool)> = cells
+        .iter()
+        .map(|cell| (cell.split(' ').next().unwrap_or_default(), cell.ends_with("(A/A)")))
+        .collect();
+    let rows = cells.iter().map(|cell| (*cell).to_owned()).zip(styles(&columns));
     let quantity = |&metric: &Metric| {
         let dot = |d: &&FolderDifference| {
             let differs = d.conclusion == FolderConclusion::Differs;
@@ -89,13 +90,25 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
         };
         let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.metric == metric).map(dot);
         let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
-        changes.iter().any(Option::is_some).then(|| Quantity::changes(metric.title(), None, changes))
+        changes.iter().any(Option::is_some).then(|| Quantity {
+            name: metric.title().into(),
+            unit: "change, %".into(),
+            scale: Scale::Change(false),
+            values: changes,
+            ..Quantity::default()
+        })
     };
     let caption = Caption::new(
         format!("From the first to the second, {load}"),
         "Change from all runs of the first to all runs of the second, with its 95 % interval.",
     );
-    Dots::forest(caption, cells.iter().map(row).collect(), Metric::ALL.iter().filter_map(quantity).collect())
+    Dots {
+        caption,
+        rows: rows.collect(),
+        quantities: Metric::ALL.iter().filter_map(quantity).collect(),
+        keys: vec![Key::new("filled: a difference that counts", Sample::Nothing)],
+        one_scale: false,
+    }
 }
 
 /// One row per cell, load and metric.

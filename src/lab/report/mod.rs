@@ -92,4 +92,6 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod losses_tests;
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod tests;

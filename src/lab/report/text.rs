@@ -1,7 +1,8 @@
 //! Formatting of values, lists and names.
 
 use crate::lab::judge::{Analysis, Scene};
-use crate::lab::spec::Metric;
+use crate::lab::spec::plan::Group;
+use crate::lab::spec::{Fault, FaultKind, Metric};
 
 /// The metric for the tail of the response times.
 pub const TAIL: Metric = Metric::ResponseP99Ms;
@@ -59,13 +60,126 @@ pub fn load_line(scene: &Scene) -> String {
     }
 }
 
-/// The name of a scene, with its group.
+/// The name of a scene, with its group, in words: `80 % load, one worker hangs for 0.5 s`.
 pub fn place(scene: &Scene) -> String {
-    let group = &scene.group.title;
-    if group.is_empty() { scene.load.name.clone() } else { format!("{}, {group}", scene.load.name) }
+    let (load, group) = (load_name(&scene.load.name), group_name(&scene.group));
+    if group.is_empty() { load } else { format!("{load}, {group}") }
+}
+
+/// `800/s` as `800 requests/s`; other names stay as they are.
+pub fn load_name(name: &str) -> String {
+    match name.strip_suffix("/s").map(|rate| rate.parse::<f64>()) {
+        Some(Ok(rate)) => format!("{} requests/s", number(rate, 0)),
+        _ => name.into(),
+    }
+}
+
+/// What distinguishes a group from the others, in words: `8 workers that sleep, one worker hangs for 0.5 s`. Levels without
+/// words of their own stay as experiments write them.
+pub fn group_name(group: &Group) -> String {
+    group_parts(group).join(", ")
+}
+
+/// The same, part by part; the fault is the last one.
+pub fn group_parts(group: &Group) -> Vec<String> {
+    let levels = &group.levels;
+    let mut rest = format!(" {} ", group.title);
+    let mut take = |written: String, words: String| {
+        let written = format!(" {written} ");
+        let there = !words.is_empty() && rest.contains(&written);
+        if there {
+            rest = rest.replacen(&written, " ", 1);
+        }
+        there.then_some(words)
+    };
+    let workers = if levels.workers == 1 { "1 worker".into() } else { format!("{} workers", levels.workers) };
+    let backlog = levels.backlog.map(|n| (format!("backlog={n}"), format!("a backlog of {n}")));
+    let fault = levels.fault.map(|fault| (fault.to_string(), fault_name(fault)));
+    let (calm, (backlog, queue)) = (|| ("no fault".into(), "no fault".into()), backlog.unwrap_or_default());
+    let (fault, what) = fault.unwrap_or_else(calm);
+    let known = [
+        take(format!("w={}", levels.workers), workers),
+        take(levels.respond.clone(), work(&levels.respond)),
+        take(backlog, queue),
+        take(fault, what),
+    ];
+    let mut parts: Vec<String> = known.into_iter().flatten().collect();
+    let rest = rest.trim();
+    if !rest.is_empty() {
+        parts.insert(0, rest.to_owned());
+    }
+    parts
+}
+
+/// What a worker does with a request.
+fn work(respond: &str) -> String {
+    let (kind, times) = respond.split_once(':').unwrap_or((respond, ""));
+    match kind {
+        "cgi" => "a handler per request".into(),
+        "fixed" => "fixed responses".into(),
+        "sleep" => format!("{} of sleep", duration(times)),
+        "spin" => format!("{} of computing", duration(times)),
+        _ => String::new(),
+    }
+}
+
+/// `const(2ms)` as `2ms`.
+fn duration(times: &str) -> &str {
+    times.strip_prefix("const(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(times)
+}
+
+/// A fault in words: `one worker hangs for 0.5 s`.
+pub fn fault_name(fault: Fault) -> String {
+    let lasts = fault.lasts_ms as f64 / 1e3;
+    match fault.kind {
+        FaultKind::Kill => "one worker crashes".into(),
+        FaultKind::Exit => "one worker is told to end".into(),
+        FaultKind::Reload => "a reload replaces all workers".into(),
+        FaultKind::Shrink => "a reload to half the workers".into(),
+        FaultKind::Grow => "a reload to twice the workers".into(),
+        FaultKind::End => "the server is told to end".into(),
+        FaultKind::Stop => format!("one worker is stopped for {lasts} s"),
+        FaultKind::Stall => format!("one worker hangs for {lasts} s"),
+    }
 }
 
 /// The meaning of the brackets after a value.
 pub fn brackets(analysis: &Analysis) -> &'static str {
     if analysis.enough { "the 95 % interval of the median" } else { "from the lowest run to the highest" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::spec::{Levels, plan};
+
+    fn named(title: &str, levels: Levels) -> String {
+        group_name(&plan::Group { title: title.into(), levels, cells: Vec::new() })
+    }
+
+    #[test]
+    fn loads_and_groups_have_names_in_words() {
+        let levels = || Levels {
+            workers: 8,
+            respond: "cgi".into(),
+            fault: Some("stall@200ms+500ms".parse().unwrap()),
+            backlog: Some(128),
+            ..Levels::default()
+        };
+        assert_eq!(named("", levels()), "");
+        assert_eq!(
+            named("w=8 cgi backlog=128 stall@200ms+500ms", levels()),
+            "8 workers, a handler per request, a backlog of 128, one worker hangs for 0.5 s"
+        );
+        assert_eq!(named("no fault", Levels::default()), "no fault");
+        assert_eq!(named("cgi pin=one:each", levels()), "pin=one:each, a handler per request");
+        assert_eq!([load_name("800/s"), load_name("load 85 %")], ["800 requests/s", "load 85 %"]);
+    }
+
+    #[test]
+    fn faults_are_told_in_words() {
+        let name = |fault: &str| fault_name(fault.parse().unwrap());
+        assert_eq!(name("stop@1s+2s"), "one worker is stopped for 2 s");
+        assert_eq!(name("kill@100ms*5/320ms"), "one worker crashes");
+    }
 }

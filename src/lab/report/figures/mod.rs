@@ -1,128 +1,184 @@
-//! The figures of a report in order, each drawn wide and narrow. The other files convert results and raw data
-//! into the input of the plots.
+//! The figures of a report. The other files convert results and raw data into the input of the plots.
+//!
+//! First the few figures that answer the question, each over all scenes: what shows nothing becomes a sentence. Then, per scene,
+//! figures that explain the answer; the page folds them.
 
-mod compared;
-mod endurance;
-mod latency;
+mod claims;
+mod costs;
+mod distributions;
+mod faults;
+mod lead;
+mod levels;
+mod over_time;
 mod runs;
-mod shares;
-mod timeline;
+mod soak;
+mod spread;
 mod workers;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use self::runs::Runs;
+use super::text::{self, capital, list, place};
+use crate::lab::judge::rows::Verdict;
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::{Figure, NARROW, Style, WIDE, style};
+use crate::lab::plot::curves::Curves;
+use crate::lab::plot::dots::Dots;
+use crate::lab::plot::ledger::{Grade, Ledger, Tile};
+use crate::lab::plot::{Caption, Figure, NARROW, Style, WIDE, styles};
 use crate::lab::results::store::Data;
-use crate::lab::spec::plan::{Cell, Group};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Drawn {
-    /// Of the wide form, relative to the report.
+    /// Relative to the report.
     pub file: String,
+    pub title: String,
+    /// What is seen, in words.
     pub alt: String,
+    /// Empty for a figure that the page only links to.
     pub wide: String,
+    /// Empty for a figure that a small screen scrolls.
     pub narrow: String,
-    /// With a background, for the file.
+    /// With a title and a background, for the file.
     #[serde(skip)]
     pub svg: String,
 }
 
 impl Drawn {
     pub fn new(file: String, draw: impl Fn(i32) -> Figure) -> Self {
-        let (wide, narrow) = (draw(WIDE), draw(NARROW));
-        Self { file, alt: wide.title.clone(), svg: wide.file(), wide: wide.inline(), narrow: narrow.inline() }
+        let narrow = draw(NARROW).inline();
+        Self { narrow, ..Self::wide(file, draw) }
     }
+
+    fn wide(file: String, draw: impl Fn(i32) -> Figure) -> Self {
+        let wide = draw(WIDE);
+        let (title, alt, svg) = (wide.title.clone(), wide.says.clone(), wide.file());
+        Self { file, title, alt, svg, wide: wide.inline(), narrow: String::new() }
+    }
+}
+
+/// What a figure would show, or the sentences that say that there is nothing to see.
+#[derive(Debug, Default)]
+struct Told<F> {
+    figures: Vec<F>,
+    says: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// Per scene: figures that answer the question, and figures that explain the answer.
-    pub scenes: Vec<[Vec<Drawn>; 2]>,
-    /// Throughput against latency per group, if there are enough loads.
-    pub groups: Vec<(Group, Drawn)>,
+    /// They answer the question.
+    pub answers: Vec<Drawn>,
+    /// What is not drawn because it shows nothing.
+    pub says: Vec<String>,
+    /// Per scene, figures that explain the answer.
+    pub scenes: Vec<Vec<Drawn>>,
     pub ledger: Option<Drawn>,
 }
 
 impl Figures {
     pub fn all(&self) -> impl Iterator<Item = &Drawn> {
-        let scenes = self.scenes.iter().flatten().flatten();
-        scenes.chain(self.groups.iter().map(|(_, drawn)| drawn)).chain(&self.ledger)
+        self.answers.iter().chain(self.scenes.iter().flatten()).chain(&self.ledger)
     }
 }
 
 pub fn draw(data: &Data, analysis: &Analysis) -> Figures {
     let runs = Runs::of(data, analysis);
-    let several = analysis.scenes.len() > data.spec.load.len();
-    let scenes = analysis.scenes.par_iter().enumerate().map(|(index, scene)| {
-        let name = slug(&scene.load.name);
-        let stem = if several { format!("{}-{name}", index + 1) } else { name };
-        self::scene(scene, analysis, &runs, &stem)
-    });
-    let ledger = compared::ledger(analysis);
-    Figures {
-        scenes: scenes.collect(),
-        groups: groups(analysis),
-        ledger: Some(Drawn::new("plots/ledger.svg".into(), |width| ledger.draw(width))),
+    let mut figures = Figures::default();
+    figures.curves("load", levels::levels(analysis));
+    figures.dots("claims", claims::claims(analysis));
+    figures.dots("change", lead::lead(analysis));
+    figures.curves("fault", faults::faults(analysis, &runs));
+    figures.dots("slopes", soak::slopes(analysis));
+    figures.dots("faults", soak::lanes(analysis, &runs));
+    figures.dots("spread", spread::spread(analysis, &runs));
+    let scene = |(index, scene)| self::scene(scene, analysis, &runs, index);
+    figures.scenes = analysis.scenes.par_iter().enumerate().map(scene).collect();
+    figures.keep_light();
+    let ledger = ledger(analysis);
+    figures.ledger = Some(Drawn::wide("plots/more/ledger.svg".into(), |width| ledger.draw(width)));
+    figures
+}
+
+impl Figures {
+    /// Leaves out what would make the page heavy: the narrow forms of answers, which then scroll, and folded figures, which then
+    /// are links to their files, the less important kinds first.
+    fn keep_light(&mut self) {
+        let mut weight: usize = self.answers.iter().map(|drawn| drawn.wide.len()).sum();
+        for drawn in &mut self.answers {
+            weight += drawn.narrow.len();
+            if weight > ANSWERS {
+                weight -= drawn.narrow.len();
+                drawn.narrow.clear();
+            }
+        }
+        let (mut weight, kinds) = (0, self.scenes.iter().map(Vec::len).max().unwrap_or(0));
+        for rank in 0..kinds {
+            for drawn in self.scenes.iter_mut().filter_map(|scene| scene.get_mut(rank)) {
+                weight += drawn.wide.len();
+                if weight > FOLDED {
+                    weight -= drawn.wide.len();
+                    drawn.wide.clear();
+                }
+            }
+        }
+    }
+
+    fn curves(&mut self, name: &str, told: Told<Curves>) {
+        self.add(name, told, Curves::draw);
+    }
+
+    fn dots(&mut self, name: &str, told: Told<Dots>) {
+        self.add(name, told, Dots::draw);
+    }
+
+    fn add<F>(&mut self, name: &str, told: Told<F>, draw: impl Fn(&F, i32) -> Figure) {
+        for (index, figure) in told.figures.iter().enumerate() {
+            let number = if index == 0 { String::new() } else { format!("-{}", index + 1) };
+            self.answers.push(Drawn::new(format!("plots/{name}{number}.svg"), |width| draw(figure, width)));
+        }
+        self.says.extend(told.says);
     }
 }
 
-fn groups(analysis: &Analysis) -> Vec<(Group, Drawn)> {
-    let mut drawn: Vec<(Group, Drawn)> = Vec::new();
-    for scene in &analysis.scenes {
-        if drawn.iter().any(|(group, _)| *group == scene.group) {
-            continue;
-        }
-        let members: Vec<&Scene> =
-            analysis.scenes.iter().filter(|other| other.group == scene.group).collect();
-        let Some(figure) = compared::throughput_latency(&members, analysis.enough) else { continue };
-        let number = if drawn.is_empty() { String::new() } else { format!("-{}", drawn.len() + 1) };
-        let figure = Drawn::new(format!("plots/throughput{number}.svg"), |width| figure.draw(width));
-        drawn.push((scene.group.clone(), figure));
-    }
+/// The most that the figures of the answer, and those that are folded, may add to a page, in bytes.
+const ANSWERS: usize = 180_000;
+const FOLDED: usize = 80_000;
+
+fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, index: usize) -> Vec<Drawn> {
+    let file = |kind: &str| format!("plots/more/{kind}-{}-{}.svg", index + 1, slug(&scene.load.name));
+    let curves = [
+        ("percentiles", distributions::percentiles(scene, analysis, runs)),
+        ("first-byte", distributions::first_byte(scene, runs)),
+        ("over-time", over_time::latency(scene, runs)),
+        ("queues", over_time::queues(scene, runs)),
+    ];
+    let drawn = curves.into_iter().filter_map(|(kind, curves)| {
+        let curves = curves?;
+        Some(Drawn::wide(file(kind), |width| curves.draw(width)))
+    });
+    let mut drawn: Vec<Drawn> = drawn.collect();
+    let costs = costs::costs(scene, analysis);
+    drawn.extend(costs.map(|costs| Drawn::wide(file("costs"), |width| costs.draw(width))));
+    let heat = workers::heat(scene, runs);
+    drawn.extend(heat.map(|heat| Drawn::wide(file("heat"), |width| heat.draw(width))));
     drawn
 }
 
-/// Whether the report is reduced to the table of losses, because many scenes have a fault.
-pub fn counts_losses(analysis: &Analysis) -> bool {
-    const MANY: usize = 6;
-    analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some()).count() > MANY
-}
-
-fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, stem: &str) -> [Vec<Drawn>; 2] {
-    let drawn =
-        |kind: &str, draw: &dyn Fn(i32) -> Figure| Drawn::new(format!("plots/{kind}-{stem}.svg"), draw);
-    let (mut main, mut more) = (Vec::new(), Vec::new());
-    for (index, figure) in endurance::endurance(scene, runs).iter().enumerate() {
-        let kind = if index == 0 { "endurance".to_owned() } else { format!("endurance-{}", index + 1) };
-        main.push(drawn(&kind, &|width| figure.draw(width)));
+fn ledger(analysis: &Analysis) -> Ledger {
+    let grade = |verdict| match verdict {
+        Verdict::Ok => Grade::Ok,
+        Verdict::ClientBound => Grade::ClientBound,
+        Verdict::Noisy => Grade::Noisy,
+        Verdict::Invalid => Grade::Invalid,
+        Verdict::Skipped => Grade::Skipped,
+    };
+    Ledger {
+        caption: Caption::new(
+            "All runs in order",
+            "Gaps separate rounds. A round has every cell once under every load, in shuffled order.",
+        ),
+        runs: analysis.rows.iter().map(|row| Tile { round: row.round, grade: grade(row.verdict) }).collect(),
     }
-    let recovery = timeline::recovery(scene, runs);
-    if counts_losses(analysis) {
-        more.extend(recovery.map(|figure| drawn("more/recovery", &|width| figure.draw(width))));
-        return [main, more];
-    }
-    main.extend(recovery.map(|figure| drawn("recovery", &|width| figure.draw(width))));
-    let percentiles = latency::percentiles(scene, analysis, runs);
-    main.extend(percentiles.map(|figure| drawn("percentiles", &|width| figure.draw(width))));
-    main.extend(shares::shares(scene).map(|figure| drawn("shares", &|width| figure.draw(width))));
-    main.extend(
-        compared::forest(scene, analysis).map(|figure| drawn("differences", &|width| figure.draw(width))),
-    );
-    more.extend(
-        compared::costs(scene, analysis).map(|figure| drawn("more/costs", &|width| figure.draw(width))),
-    );
-    more.extend(workers::heat(scene, runs).map(|figure| drawn("more/heat", &|width| figure.draw(width))));
-    more.extend(
-        timeline::latency(scene, runs).map(|figure| drawn("more/over-time", &|width| figure.draw(width))),
-    );
-    more.extend(workers::queues(scene, runs).map(|figure| drawn("more/queues", &|width| figure.draw(width))));
-    more.extend(
-        latency::first_byte(scene, runs).map(|figure| drawn("more/first-byte", &|width| figure.draw(width))),
-    );
-    [main, more]
 }
 
 /// For file names and anchors.
@@ -132,20 +188,57 @@ pub fn slug(name: &str) -> String {
     text.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// Results with runs that count.
-fn shown(scene: &Scene) -> impl Iterator<Item = &CellResult> {
-    scene.results.iter().filter(|result| result.used > 0)
+/// Results with runs that count, and their styles.
+fn shown(scene: &Scene) -> impl Iterator<Item = (&CellResult, Style)> {
+    let columns: Vec<(&str, bool)> =
+        scene.results.iter().map(|result| (result.cell.column(), result.cell.twin)).collect();
+    scene.results.iter().zip(styles(&columns)).filter(|(result, _)| result.used > 0)
 }
 
-fn style_of(cell: &Cell) -> Style {
-    style(cell.column(), cell.twin)
+/// The columns of all scenes but second runs, with their styles.
+fn columns<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(&'a str, Style)> {
+    let mut names: Vec<(&str, bool)> = Vec::new();
+    for result in scenes.into_iter().flat_map(|scene| &scene.results) {
+        if !names.contains(&(result.cell.column(), false)) {
+            names.push((result.cell.column(), false));
+        }
+    }
+    let styles = styles(&names);
+    names.into_iter().map(|(name, _)| name).zip(styles).collect()
 }
 
-/// The load and the group, for titles.
-fn about(scene: &Scene) -> String {
-    let group = &scene.group.title;
-    let comma = if group.is_empty() { "" } else { ", " };
-    format!("{}{comma}{group}", scene.load.name)
+/// `Load 85 %, 4 workers`: a scene in the title of a figure.
+fn heading(scene: &Scene) -> String {
+    capital(&place(scene))
+}
+
+/// The headings of panels, each with what else distinguishes it for the line below: what all have in common is left out.
+fn headings<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(String, String)> {
+    let parts = |scene: &Scene| {
+        std::iter::once(text::load_name(&scene.load.name)).chain(text::group_parts(&scene.group)).collect()
+    };
+    let all: Vec<Vec<String>> = scenes.into_iter().map(parts).collect();
+    let distinct = |part: &&String| all.len() == 1 || all.iter().any(|other| !other.contains(part));
+    let one = |parts: &Vec<String>| {
+        let mut own: Vec<String> = parts.iter().filter(distinct).cloned().collect();
+        let last = own.pop().unwrap_or_else(|| parts[0].clone());
+        (capital(&last), own.join(", "))
+    };
+    all.iter().map(one).collect()
+}
+
+/// Two parts of a line, of which either may be empty.
+fn joined(one: &str, other: &str) -> String {
+    [one, other].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Names of scenes; more than a few are counted.
+fn places(scenes: &[&Scene]) -> String {
+    const MOST: usize = 6;
+    match scenes.len() {
+        many if many > MOST => format!("{many} loads and set-ups"),
+        _ => list(&scenes.iter().map(|scene| place(scene)).collect::<Vec<_>>()),
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct LossTable {
     /// A line feed begins small print.
     pub head: Vec<String>,
     pub rows: Vec<(String, Vec<LossCell>)>,
+    /// Whether nothing failed anywhere.
+    pub none: bool,
     pub says: String,
     /// Late connections and seconds waited.
     pub delays: Table,
@@ -80,7 +82,10 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
         }
     }
     let (delays, delays_says) = delays(&columns, &names);
-    Some(LossTable { head, rows, says: says(&columns), delays, delays_says })
+    let none = names.iter().all(|name| {
+        columns.iter().filter_map(|column| column.losses(name)).all(|losses| losses.failed() == 0)
+    });
+    Some(LossTable { head, rows, none, says: says(&columns), delays, delays_says })
 }
 
 fn plain(text: String) -> LossCell {

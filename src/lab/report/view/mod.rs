@@ -9,16 +9,12 @@ pub mod voids;
 
 use serde::Serialize;
 
-use super::figures::{Drawn, Figures, counts_losses, slug};
+use super::figures::{Drawn, Figures, slug};
 use super::{answer, text};
 use crate::lab::judge::{Analysis, Scene, jobs};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
 use crate::lab::spec::Spec;
-use crate::lab::spec::plan::Group;
-
-/// With more scenes, explaining figures are folded.
-const FEW_SCENES: usize = 2;
 
 #[derive(Debug, Serialize)]
 pub struct ReportPage {
@@ -34,11 +30,12 @@ pub struct ReportPage {
     pub losses: Option<losses::LossTable>,
     pub left_out: Vec<String>,
     pub claims: Vec<claims::ClaimView>,
+    /// Figures that answer the question.
+    pub figures: Vec<Drawn>,
+    /// What is not drawn because it shows nothing.
+    pub says: Vec<String>,
+    /// The details of each load and set-up.
     pub sections: Vec<Section>,
-    /// Whether there is a list of contents.
-    pub contents: bool,
-    /// Whether explaining figures are folded.
-    pub folded: bool,
     pub method: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub commands: Vec<(String, Vec<String>)>,
@@ -49,16 +46,15 @@ pub struct ReportPage {
     pub files: Vec<&'static str>,
 }
 
-/// A load of a group, or several loads together.
+/// A load of a group.
 #[derive(Debug, Default, Serialize)]
 pub struct Section {
     pub anchor: String,
     pub title: String,
+    /// The load and the set-up as an experiment writes them.
     pub describe: String,
-    /// They answer the question.
-    pub figures: Vec<Drawn>,
     /// Figures that explain the answer: on the HTML page only.
-    pub more: Vec<Drawn>,
+    pub figures: Vec<Drawn>,
     pub order: Table,
     pub endurance: Table,
     pub costs: Table,
@@ -93,8 +89,7 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
     let environment = &data.environment;
     let [found, left_out] = answer::in_short(analysis);
     let losses = losses::losses(analysis);
-    let (glance, glance_says) =
-        glance::glance(analysis).filter(|_| !counts_losses(analysis)).unwrap_or_default();
+    let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
     ReportPage {
         experiment: environment.experiment.clone(),
@@ -118,11 +113,11 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
         losses,
         left_out,
         claims: claims::views(&analysis.claims, ""),
-        contents: analysis.scenes.len() > FEW_SCENES,
-        folded: analysis.scenes.len() > FEW_SCENES,
         voids: voids::rates(analysis),
         strip: figures.ledger.clone(),
-        sections: sections(analysis, figures),
+        sections: analysis.scenes.iter().zip(figures.scenes).enumerate().map(section).collect(),
+        figures: figures.answers,
+        says: figures.says,
         method: facts::method(data, analysis),
         environment: facts::facts(data),
         commands: commands.collect(),
@@ -176,47 +171,18 @@ fn files(data: &Data) -> Vec<&'static str> {
     files
 }
 
-fn sections(analysis: &Analysis, figures: Figures) -> Vec<Section> {
-    let mut together: Vec<(Group, Drawn)> = figures.groups;
-    let mut sections = Vec::new();
-    for (scene, [main, more]) in analysis.scenes.iter().zip(figures.scenes) {
-        if let Some(index) = together.iter().position(|(group, _)| *group == scene.group) {
-            let (group, drawn) = together.remove(index);
-            sections.push(across(&group, drawn));
-        }
-        sections.push(section(scene, main, more));
-    }
-    for (index, section) in sections.iter_mut().enumerate() {
-        section.anchor = format!("{}-{}", index + 1, slug(&section.title));
-    }
-    sections
-}
-
-fn across(group: &Group, drawn: Drawn) -> Section {
+fn section((index, (scene, figures)): (usize, (&Scene, Vec<Drawn>))) -> Section {
+    let title = text::capital(&text::place(scene));
     Section {
-        title: titled("All loads", group),
-        describe: group.levels.description(),
-        figures: vec![drawn],
-        ..Section::default()
-    }
-}
-
-fn section(scene: &Scene, figures: Vec<Drawn>, more: Vec<Drawn>) -> Section {
-    Section {
-        title: titled(&text::capital(&scene.load.name), &scene.group),
+        anchor: format!("{}-{}", index + 1, slug(&title)),
+        title,
         describe: format!("{}; {}", text::load_line(scene), scene.group.levels.description()),
         figures,
-        more,
         order: tables::order(scene),
         endurance: tables::endurance(scene),
         costs: tables::costs(scene),
         voids: voids::sensitivity(scene),
         balance: tables::balance(scene),
         differences: tables::differences(scene),
-        ..Section::default()
     }
-}
-
-fn titled(name: &str, group: &Group) -> String {
-    if group.title.is_empty() { name.into() } else { format!("{name}, {}", group.title) }
 }

@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::lab::judge::endurance::Trend;
-use crate::lab::judge::rows::Row;
+use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{CellResult, Comparison, Estimate, Scene};
 use crate::lab::report::text::{number, percent, probability};
 use crate::lab::spec::Metric;
@@ -110,6 +110,7 @@ pub fn differences(scene: &Scene) -> Table {
     Table::new(HEAD, scene.comparisons.iter().map(row))
 }
 
+/// The runs about which there is something to say; all are in runs.csv.
 pub fn ledger(rows: &[Row]) -> Table {
     const HEAD: &str = "Cell|Load|Round|Verdict|Requests/s|p50 ms|p99 ms|Errors|Overflows|Remarks";
     let figure = |value: Option<f64>, digits| value.map_or_else(|| "-".into(), |value| number(value, digits));
@@ -118,18 +119,20 @@ pub fn ledger(rows: &[Row]) -> Table {
         let left_out = row.verdict.counts() && !row.counts;
         let left_out = left_out.then(|| "left out: another run of the round is void or missing".to_owned());
         let remarks: Vec<String> = row.reasons.iter().cloned().chain(kinds).chain(left_out).collect();
-        vec![
-            row.cell.clone(),
-            row.load.clone(),
-            row.round.to_string(),
-            row.verdict.name().into(),
-            figure(row.rate_per_s, 0),
-            figure(row.response_p50_us.map(|us| us / 1e3), 2),
-            figure(row.response_p99_us.map(|us| us / 1e3), 2),
-            row.errors.to_string(),
-            row.listen_overflows.to_string(),
-            remarks.join("; "),
-        ]
+        (!remarks.is_empty() || row.verdict != Verdict::Ok).then(|| {
+            vec![
+                row.cell.clone(),
+                row.load.clone(),
+                row.round.to_string(),
+                row.verdict.name().into(),
+                figure(row.rate_per_s, 0),
+                figure(row.response_p50_us.map(|us| us / 1e3), 2),
+                figure(row.response_p99_us.map(|us| us / 1e3), 2),
+                row.errors.to_string(),
+                row.listen_overflows.to_string(),
+                remarks.join("; "),
+            ]
+        })
     };
-    Table::new(HEAD, rows.iter().map(row))
+    Table::new(HEAD, rows.iter().filter_map(row))
 }

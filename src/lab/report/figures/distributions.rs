@@ -1,0 +1,128 @@
+//! Distributions of a scene: percentiles of response and service time, and the time to the first byte. Equal ones are not drawn.
+
+use std::f64::consts::LOG10_2;
+
+use rayon::prelude::*;
+
+use super::runs::Runs;
+use super::{heading, shown};
+use crate::lab::judge::curves::{self, PercentilePoint};
+use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::plot::curves::{Curve, Curves, Part};
+use crate::lab::plot::{Caption, Dimension, Style};
+use crate::lab::report::text::{brackets, load_line};
+use crate::lab::results::data::RunData;
+use crate::measure::histogram::{self, Histogram, decode};
+use crate::measure::stats;
+
+/// Service time is drawn if it differs from response time by more than this factor somewhere.
+const APART: f64 = 1.03;
+/// Points of a distribution per factor of ten in 1/(1-q).
+const STEPS: f64 = 20.0;
+/// Percentiles named on the axis, by log10 of 1/(1-q).
+const NAMED: [(f64, &str); 6] =
+    [(LOG10_2, "50 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"), (5.0, "99.999 %")];
+/// When Linux retransmits an unanswered SYN: 1, 3 and 7 s after the first.
+const RETRANSMITS_MS: [(f64, &str); 3] = [(1000.0, "SYN again, 1 s"), (3000.0, "3 s"), (7000.0, "7 s")];
+
+fn shares() -> Dimension {
+    let ticks = NAMED.map(|(nines, name)| (nines, name.to_owned())).to_vec();
+    Dimension { ticks, ..Dimension::new("share of requests at least as fast", false) }
+}
+
+/// The figure, unless all columns are equal.
+fn unless_equal(figure: Curves) -> Option<Curves> {
+    let part = figure.parts.first()?;
+    let alone = part.curves.iter().filter(|curve| !curve.style.hollow).count() == 1;
+    (alone || !figure.apart(part).is_empty()).then_some(figure)
+}
+
+pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Curves> {
+    let most = scene.results.iter().map(|result| result.used).max().unwrap_or(0);
+    let results: Vec<(&CellResult, Style)> =
+        shown(scene).filter(|(result, _)| !result.curve.is_empty()).collect();
+    let curve = |(result, style): &(&CellResult, Style)| {
+        let points = result.curve.iter().map(|p| (p.nines, [p.median_ms, p.band_ms.low, p.band_ms.high]));
+        let service =
+            if result.cell.twin { Vec::new() } else { service(&result.curve, runs.get(&result.cell, scene)) };
+        Curve { dashed: service, ..Curve::new(result.cell.name(), *style, points.collect()) }
+    };
+    unless_equal(Curves {
+        caption: Caption::new(
+            format!("Response time, {}", heading(scene)),
+            format!("{}. Line: median of {most} runs. Band: {}.", load_line(scene), brackets(analysis)),
+        ),
+        x: shares(),
+        y: Dimension::new("ms", true),
+        parts: vec![Part { curves: results.par_iter().map(curve).collect(), ..Part::default() }],
+        patterns: Some(["response time", "service time"]),
+        ..Curves::default()
+    })
+}
+
+/// Medians over runs at the points of a response curve; empty if equal to the response time.
+fn service(response: &[PercentilePoint], runs: &[&RunData]) -> Vec<(f64, f64)> {
+    let histograms: Vec<Histogram> = runs.iter().filter_map(|run| phase(run, "service")).collect();
+    let at = |point: &PercentilePoint| {
+        let quantile = 1.0 - 10_f64.powf(-point.nines);
+        let values: Vec<f64> =
+            histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
+        Some((point.nines, stats::median(&values)?))
+    };
+    let service: Vec<(f64, f64)> = response.iter().filter_map(at).collect();
+    let apart = service.iter().zip(response).any(|((_, ms), point)| point.median_ms > ms * APART);
+    if apart { service } else { Vec::new() }
+}
+
+fn phase(run: &RunData, phase: &str) -> Option<Histogram> {
+    decode(run.record.as_ref()?.histograms.get(phase)?).ok()
+}
+
+/// The time to connect and to the first byte, all runs of a cell together.
+pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Curves> {
+    let results: Vec<(&CellResult, Style)> = shown(scene).collect();
+    let curve = |(result, style): &(&CellResult, Style)| {
+        let runs = runs.get(&result.cell, scene);
+        let points =
+            distribution(runs, "first_byte").into_iter().map(|(nines, ms)| (nines, [ms; 3])).collect();
+        Curve { dashed: distribution(runs, "connect"), ..Curve::new(result.cell.name(), *style, points) }
+    };
+    let curves: Vec<Curve> = results.par_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+    let slowest = curves.iter().filter_map(|curve| curve.points.last()).map(|(_, [ms, ..])| *ms);
+    let slowest = slowest.fold(0.0, f64::max);
+    let lost = RETRANSMITS_MS.iter().filter(|(ms, _)| *ms <= slowest * 1.05);
+    let lost: Vec<&str> = lost.map(|(_, name)| *name).collect();
+    let note = if lost.is_empty() {
+        String::new()
+    } else {
+        format!(" Steps at {} are lost packets.", lost.join(", "))
+    };
+    unless_equal(Curves {
+        caption: Caption::new(
+            format!("Time to connect and to the first byte, {}", heading(scene)),
+            format!("All runs that count together.{note}"),
+        ),
+        x: shares(),
+        y: Dimension::new("ms", true),
+        parts: vec![Part { curves, ..Part::default() }],
+        patterns: Some(["first byte", "connect"]),
+        ..Curves::default()
+    })
+}
+
+/// log10 of 1/(1-q) and milliseconds, as far as there are enough requests.
+fn distribution(runs: &[&RunData], name: &str) -> Vec<(f64, f64)> {
+    let mut whole = histogram::new();
+    for part in runs.iter().filter_map(|run| phase(run, name)) {
+        whole = histogram::merge([&whole, &part]);
+    }
+    if whole.is_empty() {
+        return Vec::new();
+    }
+    let reach = curves::reach([whole.len()].into_iter());
+    let at = |step: u32| {
+        let nines = f64::from(step) / STEPS;
+        (nines, whole.value_at_quantile(1.0 - 10_f64.powf(-nines)) as f64 / 1e6)
+    };
+    (0..=(reach * STEPS) as u32).map(at).collect()
+}

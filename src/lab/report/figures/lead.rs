@@ -1,0 +1,211 @@
+//! The lead figure: how far each column stands from the baseline in the metric that is judged, in every scene on one scale, the worst
+//! first. What is counted per fault is a difference, everything else a ratio.
+
+use super::{Told, columns, heading, headings, joined, places};
+use crate::lab::judge::{Analysis, Comparison, Conclusion, Scene};
+use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
+use crate::lab::plot::{Caption, Key, Sample, Style};
+use crate::lab::report::text::{list, number};
+use crate::lab::spec::Metric;
+
+/// More panels are left to the tables.
+const MOST_PANELS: usize = 6;
+/// With more columns, those within the noise are named, not drawn.
+const MOST_ROWS: usize = 6;
+
+/// One metric of one scene.
+struct Panel<'a> {
+    scene: &'a Scene,
+    metric: Metric,
+    comparisons: Vec<&'a Comparison>,
+    /// How far apart the baseline is from itself (A/A), or else the least effect of interest.
+    noise: f64,
+}
+
+pub fn lead(analysis: &Analysis) -> Told<Dots> {
+    let mut panels: Vec<Panel> = analysis.scenes.iter().flat_map(panels).collect();
+    let (loud, quiet): (Vec<usize>, Vec<usize>) = (0..panels.len())
+        .partition(|&index| panels[index].comparisons.iter().any(|c| panels[index].shows(c)));
+    let mut says = Vec::new();
+    if !loud.is_empty() || panels.len() > MOST_PANELS {
+        says.extend(within_noise(&quiet.iter().map(|&index| panels[index].scene).collect::<Vec<_>>()));
+        let mut index = 0..;
+        panels.retain(|_| index.next().is_some_and(|index| loud.contains(&index)));
+    }
+    let left_out = panels.len().saturating_sub(MOST_PANELS);
+    if left_out > 0 {
+        panels.sort_by(|a, b| b.farthest().total_cmp(&a.farthest()));
+        panels.truncate(MOST_PANELS);
+        says.push(format!("The figure has the {MOST_PANELS} loads and set-ups with the largest changes; {left_out} more are in the tables."));
+    }
+    if panels.is_empty() {
+        return Told { figures: Vec::new(), says };
+    }
+    let (rows, within) = rows(&panels);
+    if !within.is_empty() {
+        says.push(format!("No visible difference from the baseline: {}.", list(&within)));
+    }
+    Told { figures: vec![figure(&panels, rows, analysis)], says }
+}
+
+fn within_noise(scenes: &[&Scene]) -> Option<String> {
+    (!scenes.is_empty())
+        .then(|| format!("No visible difference in the metric that is judged: {}.", places(scenes)))
+}
+
+/// One per judged metric.
+fn panels(scene: &Scene) -> Vec<Panel<'_>> {
+    let mut metrics: Vec<Metric> = Vec::new();
+    for comparison in scene.comparisons.iter().filter(|c| c.primary) {
+        if !metrics.contains(&comparison.metric) {
+            metrics.push(comparison.metric);
+        }
+    }
+    let panel = |metric: Metric| {
+        let of = || scene.comparisons.iter().filter(move |c| c.metric == metric);
+        let twin = of().find(|c| c.conclusion == Conclusion::Twin);
+        let noise = twin.map(|c| c.interval.low.abs().max(c.interval.high.abs()));
+        let least = of().map(|c| c.least_effect).fold(0.0, f64::max);
+        let drawn =
+            |c: &&Comparison| c.conclusion != Conclusion::Twin && c.conclusion != Conclusion::ClientBound;
+        let comparisons: Vec<&Comparison> = of().filter(drawn).collect();
+        let noise = noise.filter(|noise| noise.is_finite()).unwrap_or(least);
+        (!comparisons.is_empty()).then_some(Panel { scene, metric, comparisons, noise })
+    };
+    metrics.into_iter().filter_map(panel).collect()
+}
+
+/// Whether values are compared by their difference: what is counted per fault may be 0.
+fn is_difference(metric: Metric) -> bool {
+    metric.unit() == "per fault"
+}
+
+/// Whether more is better.
+fn more_is_better(metric: Metric) -> bool {
+    metric == Metric::Rate
+}
+
+impl Panel<'_> {
+    /// Whether there is something to see: what was judged to differ, or an interval without 0 beyond the noise.
+    fn shows(&self, comparison: &Comparison) -> bool {
+        let beyond = comparison.change.abs() > self.noise;
+        let without_zero = comparison.interval.low > 0.0 || comparison.interval.high < 0.0;
+        match comparison.conclusion {
+            Conclusion::Differs => !comparison.is_small(),
+            Conclusion::Equivalent => false,
+            _ => beyond && without_zero,
+        }
+    }
+
+    fn of(&self, column: &str) -> Option<&Comparison> {
+        self.comparisons.iter().find(|c| self.scene.results[c.cell].cell.column() == column).copied()
+    }
+
+    /// How much worse, so that changes of all metrics can be sorted.
+    fn worse(&self, comparison: &Comparison) -> f64 {
+        match self.metric {
+            metric if is_difference(metric) => comparison.change,
+            metric => {
+                let factor = (1.0 + comparison.change / 100.0).max(0.01).ln();
+                if more_is_better(metric) { -factor } else { factor }
+            }
+        }
+    }
+
+    fn farthest(&self) -> f64 {
+        self.comparisons.iter().map(|c| self.worse(c).abs()).fold(0.0, f64::max)
+    }
+
+    fn quantity(&self, (name, rest): (String, String), rows: &[(String, Style)]) -> Quantity {
+        let difference = is_difference(self.metric);
+        let dot = |(name, _): &(String, Style)| {
+            let c = self.of(name)?;
+            let counts = self.shows(c);
+            let (change, interval) = (c.change, [c.interval.low, c.interval.high]);
+            Some(if difference {
+                let text = format!("{change:+.*}", self.metric.digits());
+                Dot { text, full: counts, ..Dot::value(change, interval, 0) }
+            } else {
+                Dot::change(change, interval, counts)
+            })
+        };
+        let better = more_is_better(self.metric);
+        Quantity {
+            name,
+            unit: joined(
+                &rest,
+                &format!(
+                    "{}, {}",
+                    self.metric.title(),
+                    if difference { "more per fault" } else { "change, %" }
+                ),
+            ),
+            scale: if difference { Scale::FromZero } else { Scale::Change(better) },
+            shade: Some((if difference { -self.noise } else { -self.noise.min(99.0) }, self.noise)),
+            ends: ["\u{2190} better", "worse \u{2192}"],
+            values: rows.iter().map(dot).collect(),
+            ..Quantity::default()
+        }
+    }
+}
+
+/// The columns to draw, the worst first, and the names of those within the noise everywhere if there are many.
+fn rows(panels: &[Panel]) -> (Vec<(String, Style)>, Vec<String>) {
+    let all = columns(panels.iter().map(|panel| panel.scene));
+    let mut compared = all;
+    compared.retain(|(name, _)| panels.iter().any(|panel| panel.of(name).is_some()));
+    let worst = |name: &str| {
+        let each = panels.iter().filter_map(|panel| Some(panel.worse(panel.of(name)?)));
+        each.fold(f64::NEG_INFINITY, f64::max)
+    };
+    compared.sort_by(|(a, _), (b, _)| worst(b).total_cmp(&worst(a)));
+    let shows = |name: &str| panels.iter().any(|panel| panel.of(name).is_some_and(|c| panel.shows(c)));
+    let many = compared.len() > MOST_ROWS && compared.iter().any(|(name, _)| shows(name));
+    let (drawn, within): (Vec<_>, Vec<_>) = compared.into_iter().partition(|(name, _)| !many || shows(name));
+    (
+        drawn.into_iter().map(|(name, style)| (name.to_owned(), style)).collect(),
+        within.into_iter().map(|(name, _)| name.to_owned()).collect(),
+    )
+}
+
+fn figure(panels: &[Panel], rows: Vec<(String, Style)>, analysis: &Analysis) -> Dots {
+    let headings = headings(panels.iter().map(|panel| panel.scene));
+    let quantities: Vec<Quantity> =
+        panels.iter().zip(headings).map(|(panel, heading)| panel.quantity(heading, &rows)).collect();
+    let mut keys =
+        vec![Key::new("noise: the same twice (A/A), or the least effect of interest", Sample::Band)];
+    if quantities.iter().flat_map(|quantity| &quantity.values).flatten().any(|dot| dot.full) {
+        keys.push(Key::new("filled: beyond it", Sample::Nothing));
+    }
+    let baseline = panels[0].scene.results[0].cell.column();
+    let judged = if analysis.enough { "" } else { " Too few rounds to judge." };
+    let title = format!("Change from {baseline}");
+    let note = format!(
+        "Change from the same rounds of {baseline}, with its 95 % interval; the worst first.{judged}"
+    );
+    Dots {
+        caption: Caption::new(title, note).saying(says(panels, &rows)),
+        rows,
+        quantities,
+        keys,
+        one_scale: true,
+    }
+}
+
+/// `p99, load 85 %: reuseport +181 % (150 to 210).`
+fn says(panels: &[Panel], rows: &[(String, Style)]) -> String {
+    let panel = |panel: &Panel| {
+        let unit = if is_difference(panel.metric) { " per fault" } else { " %" };
+        let one = |(name, _): &(String, Style)| {
+            let c = panel.of(name).filter(|c| panel.shows(c))?;
+            let sign = if c.change < 0.0 { "" } else { "+" };
+            let [change, low, high] =
+                [c.change, c.interval.low, c.interval.high].map(|value| number(value, 1));
+            Some(format!("{name} {sign}{change}{unit} ({low} to {high})"))
+        };
+        let beyond: Vec<String> = rows.iter().filter_map(one).collect();
+        let beyond = if beyond.is_empty() { "all within the noise".to_owned() } else { list(&beyond) };
+        format!("{}, {}: {beyond}.", heading(panel.scene), panel.metric.title())
+    };
+    format!("Changes from the baseline. {}", panels.iter().map(panel).collect::<Vec<_>>().join(" "))
+}
