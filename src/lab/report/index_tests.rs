@@ -75,6 +75,22 @@ fn a_report_fills_its_cells_and_an_old_summary_is_named() {
 }
 
 #[test]
+fn members_of_a_suite_are_read_and_listed_with_it_alone() {
+    let base = tempfile::tempdir().unwrap();
+    leave(base.path(), "claims/reference", "20261124T010000Z", "All hold.");
+    leave(base.path(), "claims/reference/tail", "20261124T010000Z", "A member.");
+    let suite = base.path().join("claims/reference");
+    fs::write(suite.join(SUITE), "").unwrap();
+    fs::create_dir(suite.join("plots")).unwrap();
+    fs::create_dir(suite.join("claim-r1")).unwrap();
+    fs::write(suite.join("claim-r1").join(store::SPEC), "").unwrap();
+    let found = find(base.path()).unwrap();
+    let names = |runs: &[Run]| runs.iter().map(|run| run.experiment.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&found.reports), names(&found.members)), (vec!["claims".into()], vec!["tail".into()]));
+    assert!(found.members[0].kept && found.undrawn.contains(&"claims/reference/claim-r1".into()));
+}
+
+#[test]
 fn the_page_needs_no_network_and_no_other_file() {
     let base = tempfile::tempdir().unwrap();
     let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();

@@ -84,7 +84,7 @@ const TAIL: Column = Column {
 const LOST_PER_KILL: Column = Column {
     key: "kill",
     title: "Lost per kill",
-    about: "share of killed workers with a lost connection, beside what the worker held",
+    about: "Share of killed workers with a lost connection, beside what the worker held",
     unit: "of kills",
     digits: 0,
     metric: LOST,
@@ -116,7 +116,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "hang",
         title: "Delayed per hang",
-        about: "requests late when one worker hangs, more than without it",
+        about: "Requests late when one worker hangs, more than without it",
         unit: "late",
         digits: 1,
         metric: DELAYED,
@@ -139,7 +139,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "reload",
         title: "Lost per reload",
-        about: "share of reloads with a lost connection",
+        about: "Share of reloads with a lost connection",
         unit: "of reloads",
         sources: &[
             fault("losses-full", FaultKind::Reload),
@@ -152,7 +152,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "stop",
         title: "Lost per stop",
-        about: "share of graceful stops with a lost connection",
+        about: "Share of graceful stops with a lost connection",
         unit: "of stops",
         sources: &[fault("losses-full", FaultKind::End), fault("losses", FaultKind::End)],
         shown: Shown::OnSheets,
@@ -161,7 +161,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "rate",
         title: "Throughput",
-        about: "responses per second of a closed loop under full load",
+        about: "Responses per second of a closed loop under full load",
         unit: "/s",
         digits: 0,
         metric: "rate",
@@ -176,7 +176,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "cpu",
         title: "CPU per request",
-        about: "time of supervisor and workers on a processor",
+        about: "Time of supervisor and workers on a processor",
         unit: "\u{b5}s",
         digits: 0,
         metric: "server_cpu_us",
@@ -191,7 +191,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "busiest",
         title: "Busiest worker",
-        about: "connections of the busiest worker at half load, in times of its fair share",
+        about: "Connections of the busiest worker at half load, in times of its fair share",
         unit: "times",
         digits: 2,
         metric: "max_over_mean",
