@@ -6,6 +6,7 @@ use std::path::Path;
 use caffeine::cgi::area::Area;
 use caffeine::cgi::launch::{HANDLER_PATH, Launcher, SOFTWARE, Terms};
 use caffeine::cgi::meta::{self, Instance, Request};
+use caffeine::cgi::response::Response;
 use caffeine::cgi::route::{Kind, resolve};
 use caffeine::cgi::stderr::{Pipes, Table};
 use caffeine::http::limits::Limits;
@@ -34,7 +35,13 @@ pub fn launcher<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Laun
     let table = Box::leak(Box::new(Table::new(1).unwrap()));
     let stderr = Box::leak(Box::new(Pipes::new(table, 0, Vec::new())));
     let terms = Terms { stderr, clear_mask: false, leases: None };
-    let own = Area { mount: None, instance: instance(base, extra), alarm_s: 0, limits: Vec::new() };
+    let own = Area {
+        mount: None,
+        instance: instance(base, extra),
+        response: Response::Native,
+        alarm_s: 0,
+        limits: Vec::new(),
+    };
     Launcher::new(terms, vec![own]).unwrap()
 }
 

@@ -4,7 +4,8 @@
 //! Three programs over one library. They know each other by what they write, not by calls:
 //!
 //! - `caffeine` ([`server`]) serves. A *supervisor* forks *workers*; a worker accepts connections and starts one
-//!   *handler*, any executable, per request. The handler's standard output is the client's connection.
+//!   *handler*, any executable, per request. The handler's standard output is the client's connection, or for a CGI
+//!   program a pipe to the *keeper*, which completes its response.
 //! - `loadgen` (`src/loadgen`) sends requests and times them. It writes a record: JSON, with whole histograms.
 //! - `lab` (`src/lab`) starts the other two again and again, reads the records and the server's scoreboard, and
 //!   writes a report.
@@ -21,6 +22,7 @@
 //! | which times the requests of a load ask for | `src/loadgen/schedule/jobs.rs`; their seed: `src/lab/spec/plan.rs` |
 //! | how a size or a time is parsed | [`dist::parse_size`], [`dist::parse_duration`] |
 //! | how a request becomes a process | [`cgi::launch`], [`sys::spawn`] |
+//! | how the output of a CGI program becomes a response | [`http::document`], [`server::keeper::relay`] |
 //! | where a load run is judged INVALID | `src/loadgen/verdict.rs`; the runs of an experiment: `src/lab/judge/verdict.rs` |
 //! | which test provokes a full disk, or any other failure | `WHEN SOMETHING GOES WRONG` in `src/manual/caffeine.1` |
 //! | what a message on standard error looks like | [`server::error`] and its counterparts |
@@ -52,10 +54,12 @@
 //!  |           both ends of its pipes: reports of workers, standard errors of handlers
 //!  +- worker   leads a session; the listening sockets, the log, the connections it has accepted; 0 and 1 are /dev/null,
 //!  |   |       2 is a pipe that handlers share when those that it lends to one at a time are taken ([`cgi::stderr`])
-//!  |   +- handler   leads a process group; 0: the request body or /dev/null, 1: the client, 2: the pipe. Nothing else.
+//!  |   +- handler   leads a process group; 0: the request body or /dev/null, 1: the client, or a pipe to the keeper,
+//!  |   |            2: the pipe. Nothing else.
 //!  |   +- handler
 //!  +- worker
-//!  +- keeper   only where a setting needs it: a pidfd of each running handler, the end of a socket to which workers report
+//!  +- keeper   only where a setting needs it: a pidfd of each running handler, the end of a socket to which workers report;
+//!              of each document response the client and the pipe, and both ends of a socket that leads back to workers
 //! ```
 //!
 //! The supervisor binds, but has no listening descriptor while workers run: it sends the sockets to itself through a
@@ -84,6 +88,10 @@
 //! 5. **Launch.** The path leads to a file ([`cgi::route`]), or in a mount to its program ([`cgi::mount`]; for static files that is
 //!    this program itself, [`cgi::file_server`]), the request becomes an environment ([`cgi::meta`]), and
 //!    [`sys::spawn`] starts the program: `clone3`, a few system calls in the child, `execve`.
+//!    If the program's response is a document ([`cgi::response`]), its output is a pipe, and the worker passes the client and the
+//!    pipe on to the keeper in one message. The keeper reads the head, sends that of an HTTP response and splices the rest; a
+//!    client that takes nothing is waited for, and what it does not take stays in the pipe. A local redirect goes back to the
+//!    workers, and from there on like a new request (step 5).
 //! 6. **Close.** The worker closes its copy of the socket and forgets the request; the connection ends when the handler
 //!    does. The kernel reaps it. A response of the server itself ends with `SHUT_WR`; what the client still sends is dropped
 //!    for a bounded time (`server::worker::linger`), so that no RST overtakes the response.
@@ -145,6 +153,8 @@
 //! - *parking*: where the supervisor keeps listening sockets without holding them. *sink*: the socket to which a stop leads
 //!   new connections.
 //! - *slow connection*: one that a worker cannot serve in one go; its background thread has it.
+//! - *native response*: what a handler writes is the response. *Document response*: it begins with header fields (RFC 3875), and
+//!   the keeper *relays* it.
 //! - *refusal*: a response of the server itself. *Linger*: reading on for a moment after it, so that it arrives.
 //! - *closed loop*: a fixed number of clients, each sends when its last response is there. *Open loop*: requests start by a
 //!   schedule, whatever the server does.

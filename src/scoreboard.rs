@@ -29,7 +29,7 @@ use mounts::MountCounts;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x07");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x08");
 /// All but the version.
 const KIND: u64 = MAGIC & !0xffff;
 /// Size of the header and of a row, in bytes.
@@ -73,6 +73,14 @@ pub struct Header {
     pub handlers_killed: AtomicU64,
     /// Counts of rows before they were given to other workers.
     earlier: Earlier,
+    /// Responses that the keeper passes on now, from a handler to its client. Written by the keeper, as all of these.
+    pub relaying: AtomicU64,
+    /// Such responses that have ended, by status class: index 0 is 1xx, 4 is 5xx.
+    pub relayed: [AtomicU64; 5],
+    /// Bytes of their bodies.
+    pub relayed_bytes: AtomicU64,
+    /// Those among them that were cut off after their head was sent; those of a dead keeper are counted by the supervisor.
+    pub cut: AtomicU64,
 }
 
 /// The counters of one worker slot. A dead worker's replacement continues in the same row.

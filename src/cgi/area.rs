@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::file_server;
 use super::meta;
 use super::mount::{self, Target};
+use super::response::Response;
 use super::route::{self, Kind, Route};
 use crate::http::refusal::Refusal;
 use crate::sys::cstrings::CStrings;
@@ -22,6 +23,8 @@ pub struct Area<'a> {
     pub mount: Option<(&'a str, Target)>,
     /// The variables of all its handlers.
     pub instance: meta::Instance<'a>,
+    /// What they write.
+    pub response: Response,
     /// SIGALRM after this many seconds; 0 is never.
     pub alarm_s: u32,
     /// Resource limits, where they differ from the worker's.

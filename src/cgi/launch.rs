@@ -1,4 +1,5 @@
-//! Launches a handler for a request: finds the program, builds its environment, starts it on the client's socket.
+//! Launches a handler for a request: finds the program, builds its environment, starts it on the client's socket, or on a
+//! pipe if its response is not native.
 //!
 //! A request without a body is launched *optimistically*: the result of an earlier lookup is cached, and execve()
 //! itself fails if it is outdated. That is safe because the cache can only be wrong in ways that make execve() fail:
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 use super::area::{Area, Areas, Ready};
 use super::meta;
+use super::response::Response;
 use super::route::{Kind, Route};
 use super::stderr::Pipes;
 use super::tree::{Entered, Launching, Tree, Trees};
@@ -59,6 +61,8 @@ pub struct Program {
     pub route: Route,
     /// Index of its area: 0 for the instance's directory, then the mounts.
     pub area: usize,
+    /// What it writes.
+    pub response: Response,
     file: CString,
     directory: CString,
     place: Place,
@@ -75,6 +79,15 @@ enum Place {
     Tree(Rc<Tree>),
     /// A deployed tree without its lock: not cached.
     Unlocked,
+}
+
+/// A handler that runs.
+#[derive(Debug)]
+pub struct Launched {
+    pub started: Started,
+    pub program: Rc<Program>,
+    /// Its standard output, to read from; `None` if that is the client's connection.
+    pub output: Option<OwnedFd>,
 }
 
 /// Why no handler runs: the answer to the client and the cause for the log.
@@ -110,7 +123,7 @@ impl From<Refusal> for Failure {
 /// The input of a launch besides the request head.
 #[derive(Debug)]
 pub struct Client<'a> {
-    /// The connection: the handler's standard output.
+    /// The connection: the standard output of a handler that writes native responses.
     pub stream: BorrowedFd<'a>,
     /// The client.
     pub peer: SocketAddr,
@@ -204,7 +217,8 @@ impl<'a> Launcher<'a> {
         let (Ok(file), Ok(directory)) = (c_path(&route.handler), c_path(&route.directory)) else {
             return Err(Refusal::new(404, "no such handler"));
         };
-        let program = Rc::new(Program { route, area, file, directory, place });
+        let response = self.areas.get(area).area.response.of(&route.handler);
+        let program = Rc::new(Program { route, area, response, file, directory, place });
         if self.remembered.len() >= REMEMBERED {
             self.remembered.clear();
         }
@@ -242,18 +256,18 @@ impl<'a> Launcher<'a> {
         head: &Head<'_, '_>,
         client: &Client<'_>,
         pidfd: bool,
-    ) -> Result<(Started, Rc<Program>), Failure> {
+    ) -> Result<Launched, Failure> {
         if let Some((program, _launching)) = self.recall(head.path) {
             match self.start(&program, head, client, pidfd) {
-                Ok(started) => return Ok((started, program)),
-                Err(SpawnError::Clone(errno)) => return Err(failed(SpawnError::Clone(errno).into())),
+                Ok((started, output)) => return Ok(Launched { started, program, output }),
                 Err(SpawnError::Exec(_)) => {} // perhaps it is elsewhere now
+                Err(error) => return Err(failed(error.into())),
             }
         }
         let (program, _launching) = self.look_up(head)?;
         let started = self.start(&program, head, client, pidfd);
-        let started = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
-        Ok((started, program))
+        let (started, output) = started.map_err(|error| failed(explain(error, &program.route.handler)))?;
+        Ok(Launched { started, program, output })
     }
 
     fn start(
@@ -262,7 +276,11 @@ impl<'a> Launcher<'a> {
         head: &Head<'_, '_>,
         client: &Client<'_>,
         pidfd: bool,
-    ) -> Result<Started, SpawnError> {
+    ) -> Result<(Started, Option<OwnedFd>), SpawnError> {
+        let pipe = match program.response {
+            Response::Native => None,
+            Response::Document | Response::Auto => Some(io::pipe().map_err(|error| no_pipe(&error))?),
+        };
         self.address.clear();
         if client.peer.port() != 0 {
             let _ = write!(self.address, "{}", client.peer.ip());
@@ -302,7 +320,7 @@ impl<'a> Launcher<'a> {
             environment,
             directory: &program.directory,
             stdin: client.body.as_ref().map(AsFd::as_fd),
-            stdout: client.stream,
+            stdout: pipe.as_ref().map_or(client.stream, |(_, end)| end.as_fd()),
             stderr: lent.as_ref().map(|lent| lent.end),
             pid: lent.as_ref().map(|lent| lent.pid),
             alarm_s: area.alarm_s,
@@ -313,8 +331,12 @@ impl<'a> Launcher<'a> {
         if let (Err(_), Some(lent)) = (&started, lent) {
             lent.give_back();
         }
-        started
+        Ok((started?, pipe.map(|(output, _)| output.into())))
     }
+}
+
+fn no_pipe(error: &io::Error) -> SpawnError {
+    SpawnError::Pipe(error.raw_os_error().unwrap_or(0))
 }
 
 /// Finds the cause that the error number does not tell.

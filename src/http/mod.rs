@@ -3,6 +3,7 @@
 pub mod chunked;
 pub mod conditional;
 pub mod date;
+pub mod document;
 pub mod limits;
 pub mod range;
 pub mod refusal;

@@ -48,21 +48,30 @@ pub fn messages() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Room for one descriptor beside a message, aligned as `cmsghdr` wants it.
+/// Most descriptors of one message of [`send_some`].
+pub const MOST: usize = 3;
+
+/// Room for [`MOST`] descriptors beside a message, aligned as `cmsghdr` wants it.
 #[repr(C, align(8))]
-struct Beside([u8; 24]);
+struct Beside([u8; 32]);
+
+const fn bytes_of(fds: usize) -> u32 {
+    (fds * size_of::<RawFd>()) as u32
+}
 
 // SAFETY: arithmetic only.
-const _: () = assert!(unsafe { libc::CMSG_SPACE(size_of::<RawFd>() as u32) } as usize == size_of::<Beside>());
+const _: () = assert!(unsafe { libc::CMSG_SPACE(bytes_of(MOST)) } as usize == size_of::<Beside>());
 
-fn message(data: &mut libc::iovec, beside: Option<&mut Beside>) -> libc::msghdr {
+/// A message with room for this many descriptors.
+fn message(data: &mut libc::iovec, beside: &mut Beside, fds: usize) -> libc::msghdr {
     // SAFETY: plain numbers and pointers, for which all zero means "none".
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = data;
     message.msg_iovlen = 1;
-    if let Some(beside) = beside {
+    if fds > 0 {
         message.msg_control = std::ptr::from_mut(beside).cast();
-        message.msg_controllen = size_of::<Beside>() as _;
+        // SAFETY: arithmetic only.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes_of(fds)) } as _;
     }
     message
 }
@@ -72,7 +81,18 @@ fn message(data: &mut libc::iovec, beside: Option<&mut Beside>) -> libc::msghdr 
 /// # Errors
 /// `WouldBlock` if the receiver's buffer is full; those of `sendmsg(2)`.
 pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]) -> io::Result<()> {
-    with_message(fd, bytes, |message| {
+    send_some(socket, fd.as_slice(), bytes)
+}
+
+/// As [`send_one`], with up to [`MOST`] descriptors.
+///
+/// # Errors
+/// Those of [`send_one`].
+///
+/// # Panics
+/// If there are more.
+pub fn send_some(socket: BorrowedFd<'_>, fds: &[BorrowedFd<'_>], bytes: &[u8]) -> io::Result<()> {
+    with_message(fds, bytes, |message| {
         // SAFETY: all that the message points to is alive, and is only read.
         super::cerr(unsafe { libc::sendmsg(socket.as_raw_fd(), message, FLAGS) }).map(drop)
     })
@@ -83,7 +103,7 @@ pub fn send_one(socket: BorrowedFd<'_>, fd: Option<BorrowedFd<'_>>, bytes: &[u8]
 /// # Errors
 /// Those of `sendmmsg(2)`.
 pub fn send_one_by_sendmmsg(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    with_message(Some(fd), b"f", |message| {
+    with_message(&[fd], b"f", |message| {
         let mut messages = libc::mmsghdr { msg_hdr: *message, msg_len: 0 };
         // SAFETY: all that the one message points to is alive, and is only read.
         super::cerr(unsafe { libc::sendmmsg(socket.as_raw_fd(), &raw mut messages, 1, FLAGS as _) }).map(drop)
@@ -92,18 +112,21 @@ pub fn send_one_by_sendmmsg(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::R
 
 const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-fn with_message<T>(fd: Option<BorrowedFd<'_>>, bytes: &[u8], send: impl FnOnce(&libc::msghdr) -> T) -> T {
+fn with_message<T>(fds: &[BorrowedFd<'_>], bytes: &[u8], send: impl FnOnce(&libc::msghdr) -> T) -> T {
+    assert!(fds.len() <= MOST, "{} descriptors", fds.len());
     let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut beside = Beside([0; 24]);
-    let message = message(&mut data, fd.is_some().then_some(&mut beside));
-    if let Some(fd) = fd {
-        // SAFETY: the message has room for exactly one header with one descriptor behind it (asserted above).
+    let mut beside = Beside([0; 32]);
+    let message = message(&mut data, &mut beside, fds.len());
+    if !fds.is_empty() {
+        // SAFETY: the message has room for exactly one header with these descriptors behind it (asserted above).
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
-            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
+            (*header).cmsg_len = libc::CMSG_LEN(bytes_of(fds.len())) as _;
+            for (index, fd) in fds.iter().enumerate() {
+                libc::CMSG_DATA(header).cast::<RawFd>().add(index).write_unaligned(fd.as_raw_fd());
+            }
         }
     }
     send(&message)
@@ -118,19 +141,40 @@ pub fn receive_one(
     bytes: &mut [u8],
     wait: bool,
 ) -> io::Result<(usize, Option<OwnedFd>)> {
+    let (length, [fd, ..]) = receive_some(socket, bytes, wait)?;
+    Ok((length, fd))
+}
+
+/// As [`receive_one`], with up to [`MOST`] descriptors, in the order in which they were sent. If the process cannot have
+/// all of them, the first ones arrive and the others are closed.
+///
+/// # Errors
+/// Those of [`receive_one`].
+pub fn receive_some(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    wait: bool,
+) -> io::Result<(usize, [Option<OwnedFd>; MOST])> {
     let mut data = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    let mut beside = Beside([0; 24]);
-    let mut message = message(&mut data, Some(&mut beside));
+    let mut beside = Beside([0; 32]);
+    let mut message = message(&mut data, &mut beside, MOST);
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     // SAFETY: all that the message points to is alive and ours to write, and the lengths are right.
     let length = super::cerr(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
-    // SAFETY: the kernel has filled in the headers; one with SCM_RIGHTS has a descriptor behind it that is new and ours.
-    let fd = unsafe {
+    let mut fds = [const { None }; MOST];
+    // SAFETY: the kernel has filled in the headers; one with SCM_RIGHTS has as many descriptors behind it as its length says,
+    // no more than there was room for, and they are new and ours.
+    unsafe {
         let header = libc::CMSG_FIRSTHDR(&raw const message);
-        (!header.is_null() && (*header).cmsg_type == libc::SCM_RIGHTS)
-            .then(|| OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned()))
-    };
-    Ok((length.unsigned_abs(), fd))
+        if !header.is_null() && (*header).cmsg_type == libc::SCM_RIGHTS {
+            let count = ((*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize) / size_of::<RawFd>();
+            for (index, place) in fds.iter_mut().enumerate().take(count) {
+                let fd = libc::CMSG_DATA(header).cast::<RawFd>().add(index).read_unaligned();
+                *place = Some(OwnedFd::from_raw_fd(fd));
+            }
+        }
+    }
+    Ok((length.unsigned_abs(), fds))
 }
 
 /// Bytes in all waiting messages (`FIONREAD`).
@@ -228,6 +272,20 @@ mod tests {
         }
         parking.release_beyond(290);
         assert_eq!(parking.copies().unwrap().iter().map(inode).collect::<Vec<_>>(), inodes[..290]);
+    }
+
+    #[test]
+    fn some_descriptors_arrive_in_order() {
+        let (near, far) = messages().unwrap();
+        for count in 0..=MOST {
+            let fds: Vec<OwnedFd> = (0..count).map(|_| UnixStream::pair().unwrap().0.into()).collect();
+            send_some(near.as_fd(), &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>(), b"text").unwrap();
+            let mut bytes = [0; 9];
+            let (length, received) = receive_some(far.as_fd(), &mut bytes, false).unwrap();
+            assert_eq!(&bytes[..length], b"text");
+            let received: Vec<u64> = received.iter().flatten().map(inode).collect();
+            assert_eq!(received, fds.iter().map(inode).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -8,12 +8,12 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-/// Makes the kernel kill this process when its parent `parent` ends; exits at once if it has ended already.
+/// Makes the kernel send this signal to this process when its parent `parent` ends; exits at once if it has ended already.
 ///
 /// # Errors
 /// Those of `prctl(2)`.
-pub fn die_with(parent: Pid) -> io::Result<()> {
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+pub fn end_with(parent: Pid, signal: Signal) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(signal)?;
     if nix::unistd::getppid() != parent {
         exit_now(1);
     }

@@ -210,6 +210,15 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(socket::send(socket.as_fd().as_raw_fd(), bytes, flags)?)
 }
 
+/// Like [`send`], of what more follows at once: a packet need not leave yet (`MSG_MORE`).
+///
+/// # Errors
+/// Those of `send(2)`.
+pub fn send_more(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL | MsgFlags::from_bits_retain(libc::MSG_MORE);
+    Ok(socket::send(socket.as_fd().as_raw_fd(), bytes, flags)?)
+}
+
 /// Shuts down our side (`SHUT_WR`).
 ///
 /// # Errors

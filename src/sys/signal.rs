@@ -66,6 +66,16 @@ pub fn stopped() -> bool {
     STOP.load(SeqCst)
 }
 
+/// Goes on after a stop signal, with a new alias of `fd`, because earlier ones stay interrupted.
+///
+/// # Errors
+/// Those of [`Interruptible::new`]; then the stop stands.
+pub fn resume(fd: BorrowedFd<'_>) -> io::Result<Interruptible> {
+    // First: a signal that arrives from now on stops again, and counts.
+    STOP.store(false, SeqCst);
+    Interruptible::new(fd).inspect_err(|_| STOP.store(true, SeqCst))
+}
+
 extern "C" fn on_stop(_signal: c_int) {
     STOP.store(true, SeqCst);
     keeping_errno(|| {

@@ -1,6 +1,7 @@
 //! Handlers: how they are started, watched and replaced.
 
 mod deploy; // files put into place, also under load
+mod documents; // CGI responses, and real programs that write them
 pub mod execution; // input, output, four languages
 mod inheritance; // descriptors, signals, environment
 pub mod keeper; // counts, time-outs, outcomes

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::handler_limit::HandlerLimit;
 use super::settings::{Settings, optional_time};
 use crate::cgi::mount::Target;
+use crate::cgi::response::Response;
 
 /// A program or a directory of handlers, with settings that override those of the instance.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,6 +21,8 @@ pub struct Mount {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub run: Vec<String>,
     pub dir: Option<PathBuf>,
+    /// What its handlers write, if not what those of the instance do.
+    pub response: Option<Response>,
     /// 0 means no timeout.
     #[serde(serialize_with = "optional_time")]
     pub handler_timeout: Option<Duration>,
@@ -70,6 +73,17 @@ impl Settings {
         let Some(place) = area.checked_sub(1) else { return self.handler_timeout };
         let mount = self.mount.get(place)?;
         mount.handler_timeout.map_or(self.handler_timeout, |own| Some(own).filter(|time| !time.is_zero()))
+    }
+
+    /// What handlers in an area write; files are native.
+    pub fn response_of(&self, area: usize) -> Response {
+        let Some(place) = area.checked_sub(1) else { return self.response };
+        self.mount.get(place).map_or(Response::Native, |mount| mount.response.unwrap_or(self.response))
+    }
+
+    /// Whether some responses are relayed.
+    pub fn relays(&self) -> bool {
+        (0..self.areas()).any(|area| self.response_of(area) != Response::Native)
     }
 
     /// Resource limits of handlers in an area.

@@ -11,6 +11,7 @@ use super::handler_limit::HandlerLimit;
 use super::mounts::{Mount, StaticFiles};
 use super::outcomes::Outcomes;
 use super::values;
+use crate::cgi::response::Response;
 use crate::dist::{parse_duration, parse_size};
 use crate::instance::Name;
 use crate::listener::Choice;
@@ -59,6 +60,10 @@ pub struct Options {
     /// Directory of the handlers [default: ~/.config/caffeine/]
     #[arg(long, value_name = "DIR", help_heading = "Handlers")]
     pub path: Option<PathBuf>,
+
+    /// What handlers write: native, a whole HTTP response; document, a CGI response that begins with header fields; auto: decided by the first bytes [default: native]
+    #[arg(long, value_name = "KIND", help_heading = "Handlers")]
+    pub response: Option<Response>,
 
     /// When started as root: bind, then switch to this user (name or number)
     #[arg(long, value_name = "USER", help_heading = "Server")]

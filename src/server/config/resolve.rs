@@ -46,6 +46,7 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
         socket_owner: options.socket_owner,
         workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
         respond: options.respond.unwrap_or(Respond::Cgi),
+        response: options.response.unwrap_or_default(),
         seed: options.seed.map(|seed| within("seed", seed, 0, i64::MAX.cast_unsigned())).transpose()?,
         backlog: within("backlog", options.backlog.unwrap_or(4096), 1, i32::MAX.cast_unsigned())?,
         defer_accept_s: defer_accept(options.defer_accept)?,

@@ -17,6 +17,7 @@ use super::mounts::{Mount, StaticFiles};
 use super::options::Options;
 use super::outcomes::Outcomes;
 use super::values;
+use crate::cgi::response::Response;
 use crate::dist::format_duration;
 use crate::instance::Name;
 use crate::listener::address::{Address, Bind};
@@ -57,6 +58,8 @@ pub struct Settings {
     pub listener: Choice,
     #[serde(serialize_with = "display")]
     pub respond: Respond,
+    /// The kind of response that handlers write.
+    pub response: Response,
     /// Of what workers draw, at most `i64::MAX`; without it they draw other times at every start.
     pub seed: Option<u64>,
     pub backlog: u32,
@@ -131,10 +134,11 @@ impl Settings {
         toml::to_string(self).expect("settings fit into TOML")
     }
 
-    /// Whether a keeper is needed: to count handlers, to time them out, or to record how they end.
+    /// Whether a keeper is needed: to count handlers, to time them out, to record how they end, or to relay responses.
     pub fn needs_keeper(&self) -> bool {
         self.respond == Respond::Cgi
-            && (self.max_handlers.is_some()
+            && (self.relays()
+                || self.max_handlers.is_some()
                 || self.has_timeouts()
                 || self.mounts_are_watched()
                 || self.outcomes == Outcomes::On

@@ -10,7 +10,8 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::unistd::Pid;
 
 use super::census::Census;
-use super::note::{self, Launch, Note};
+use super::note::{Launch, Note, Request};
+use super::relay::{End, Ended, Facts, Slot};
 use super::watch::{RETRY, Watched};
 use super::{Keeper, Post, SOCKET, outcome};
 use crate::scoreboard::{Row, Scoreboard, State};
@@ -23,14 +24,18 @@ use crate::sys::proctable::{self, Process};
 impl Keeper {
     /// Receives messages.
     pub(super) fn receive(&mut self, most: usize) {
-        let mut bytes = [0; note::BYTES];
         for _ in 0..most {
             if !self.may_receive() {
                 return;
             }
-            match fdpass::receive_one(self.post.exit.as_fd(), &mut bytes, false) {
-                Ok((length, pidfd)) => match Note::decode(&bytes[..length]) {
-                    Some(Note::Launched(launch)) => self.launched(launch, pidfd),
+            match fdpass::receive_some(self.post.exit.as_fd(), &mut self.message, false) {
+                Ok((0, _)) => {
+                    // Supervisor and workers are gone; what runs is still watched to its end.
+                    let _ = self.epoll.delete(&self.post.exit);
+                    return;
+                }
+                Ok((length, attached)) => match Note::decode(&self.message[..length]) {
+                    Some(Note::Launched(launch)) => self.launched(launch, attached),
                     Some(Note::Gone { session, lost, timeout }) => {
                         self.post.sessions.insert(Pid::from_raw(session));
                         self.post.timeout = timeout;
@@ -38,6 +43,7 @@ impl Keeper {
                         self.census_due = Some(Instant::now());
                     }
                     Some(Note::Logging(how)) => logging::adopt(how),
+                    Some(Note::Stay) => self.stay(),
                     None => tracing::error!("ignoring a malformed message of {length} bytes"),
                 },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -46,9 +52,9 @@ impl Keeper {
         }
     }
 
-    /// Whether a descriptor is free for the pidfd of a message. If not, messages wait in the socket and count there.
+    /// Whether descriptors are free for those of a message. If not, messages wait in the socket and count there.
     fn may_receive(&mut self) -> bool {
-        let may = self.handlers.running() < self.reserve.capacity();
+        let may = self.descriptors() + fdpass::MOST <= self.reserve.capacity();
         if may != self.receiving {
             let events = if may { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
             if self.epoll.modify(&self.post.exit, &mut EpollEvent::new(events, SOCKET)).is_ok() {
@@ -63,7 +69,12 @@ impl Keeper {
         may
     }
 
-    fn launched(&mut self, launch: Launch, pidfd: Option<OwnedFd>) {
+    /// Descriptors of handlers and responses.
+    fn descriptors(&self) -> usize {
+        self.handlers.running() + self.relays.descriptors()
+    }
+
+    fn launched(&mut self, mut launch: Launch, attached: [Option<OwnedFd>; fdpass::MOST]) {
         let pid = Pid::from_raw(launch.pid);
         self.post.sessions.insert(Pid::from_raw(launch.worker));
         if launch.timeout_of_unknown.is_some() {
@@ -80,28 +91,54 @@ impl Keeper {
         let row = self.post.board.row(launch.slot as usize);
         row.passed.store(launch.ordinal, SeqCst);
         self.places.passed(launch.place);
+        let [first, second, third] = attached;
+        let (response, pidfd) = match (launch.relayed.take(), first, second) {
+            (Some(request), Some(client), Some(output)) => {
+                (Some(self.relay(request, &launch, (client, output))), third)
+            }
+            (None, pidfd, _) => (None, pidfd),
+            _ => {
+                tracing::error!(pid = launch.pid, "a response is lost: its descriptors did not arrive");
+                (None, None)
+            }
+        };
         match pidfd {
-            _ if known => self.complete(&launch),
-            Some(pidfd) => self.watch(&launch, Pidfd::of(pid, pidfd)),
-            None => self.without_pidfd.push(launch),
+            _ if known => self.complete(&launch, response),
+            Some(pidfd) => self.watch(&launch, response, Pidfd::of(pid, pidfd)),
+            None => self.without_pidfd.push((launch, response)),
         }
     }
 
+    /// Begins to pass on a response.
+    fn relay(&mut self, request: Request, launch: &Launch, fds: (OwnedFd, OwnedFd)) -> u64 {
+        let facts = Facts {
+            request,
+            handler: launch.name.clone(),
+            worker: launch.number,
+            pid: launch.pid,
+            started: started(launch),
+            status: 0,
+            bytes: 0,
+            end: End::default(),
+            reason: None,
+            program: None,
+        };
+        self.relays.begin(&self.epoll, facts, fds, launch.timeout)
+    }
+
     /// A handler that was found in the process table was also reported.
-    fn complete(&mut self, launch: &Launch) {
+    fn complete(&mut self, launch: &Launch, response: Option<u64>) {
         let pid = Pid::from_raw(launch.pid);
         if let Some(handler) = self.handlers.find(pid) {
-            describe(handler, launch);
+            describe(handler, launch, response);
         }
         self.handlers.set_timeout(pid, launch.timeout);
     }
 
-    fn watch(&mut self, launch: &Launch, pidfd: Pidfd) {
-        let age = Duration::from_nanos(monotonic_ns().saturating_sub(launch.started_ns));
-        let now = Instant::now();
-        let started = now.checked_sub(age).unwrap_or(now);
-        let mut handler = Watched::new(Pid::from_raw(launch.pid), Some(pidfd), started, launch.timeout);
-        describe(&mut handler, launch);
+    fn watch(&mut self, launch: &Launch, response: Option<u64>, pidfd: Pidfd) {
+        let pid = Pid::from_raw(launch.pid);
+        let mut handler = Watched::new(pid, Some(pidfd), started(launch), launch.timeout);
+        describe(&mut handler, launch, response);
         self.board_running(&handler, 1);
         self.insert(handler);
     }
@@ -123,18 +160,27 @@ impl Keeper {
     }
 
     /// A handler whose pidfd could not be received for lack of a descriptor.
-    pub(super) fn watch_by_number(&mut self, launch: Launch) {
+    pub(super) fn watch_by_number(&mut self, launch: Launch, response: Option<u64>) {
         match Pidfd::open(launch.pid.unsigned_abs()) {
-            Ok(pidfd) => self.watch(&launch, pidfd),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => self.count(-1, launch.place),
-            Err(_) => self.without_pidfd.push(launch),
+            Ok(pidfd) => self.watch(&launch, response, pidfd),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                if !self.still_relays(response, Ended::default(), Some(Slot(launch.place))) {
+                    self.count(-1, launch.place);
+                }
+            }
+            Err(_) => self.without_pidfd.push((launch, response)),
         }
+    }
+
+    /// The program of a response has ended. Returns whether the response is still under way, and has its slot.
+    fn still_relays(&mut self, response: Option<u64>, ended: Ended, slot: Option<Slot>) -> bool {
+        response.is_some_and(|key| self.relays.program_ended(&self.epoll, key, ended, slot))
     }
 
     /// A pidfd reports that its process has ended.
     pub(super) fn ended(&mut self, id: u64) {
         let (post, epoll) = (&self.post, &self.epoll);
-        let (mut counted, mut row, mut place) = (false, None, None);
+        let (mut slot, mut row, mut response, mut ended) = (None, None, None, Ended::default());
         let left = self.counted.saturating_sub(1) + self.inherited;
         let had_deadline = self.handlers.ended(id, |handler, pidfd| {
             // A worker may still have a copy, and then closing ours does not end the watch.
@@ -142,19 +188,27 @@ impl Keeper {
                 let _ = epoll.delete(fd);
             }
             let header = post.board.header();
-            (counted, row, place) = (handler.counted, handler.row, handler.place);
-            if counted {
+            (row, response) = (handler.row, handler.response);
+            slot = handler.counted.then_some(Slot(handler.place));
+            if slot.is_some() && response.is_none() {
                 // First, because a request may be waiting for the handler slot.
                 header.watched.store(left, SeqCst);
             }
+            if (handler.outcome && handler.counted) || response.is_some() {
+                ended = Ended { fate: pidfd.fd().and_then(pidfd::fate), timed_out: handler.timed_out() };
+            }
             if handler.outcome && handler.counted {
-                outcome::record(header, handler, pidfd.fd().and_then(pidfd::fate));
+                outcome::record(header, handler, ended.fate);
             }
         });
         if let Some((slot, worker)) = row {
             row_running(post.board, slot, worker, -1);
         }
-        self.count(-i64::from(counted), place);
+        if !self.still_relays(response, ended, slot)
+            && let Some(Slot(place)) = slot
+        {
+            self.count(-1, place);
+        }
         if had_deadline && self.census_due.is_none() {
             // Processes that it started in the worker's group can only be found in the process table.
             self.census_due = self.post.timeout.map(|timeout| Instant::now() + timeout);
@@ -182,7 +236,7 @@ impl Keeper {
         }
         if self.post.timeout.is_some() {
             for (group, start) in found.groups {
-                let mut left = Watched::new(group, None, started(start), self.post.timeout);
+                let mut left = Watched::new(group, None, started_at(start), self.post.timeout);
                 left.counted = false;
                 self.handlers.insert(left);
             }
@@ -196,7 +250,7 @@ impl Keeper {
 
     /// Watches the first process of a handler found in the process table.
     fn adopt(&mut self, process: &Process) -> io::Result<()> {
-        if self.handlers.running() >= self.reserve.capacity() {
+        if self.descriptors() >= self.reserve.capacity() {
             return Err(io::Error::from_raw_os_error(libc::EMFILE));
         }
         let pidfd = match Pidfd::open(process.pid.as_raw().unsigned_abs()) {
@@ -206,7 +260,7 @@ impl Keeper {
         };
         let noted = self.post.board.mounts().and_then(|mounts| mounts.noted(process.pid.as_raw()));
         let timeout = noted.map_or(self.post.timeout, |noted| noted.timeout);
-        let mut handler = Watched::new(process.pid, Some(pidfd), started(process.start), timeout);
+        let mut handler = Watched::new(process.pid, Some(pidfd), started_at(process.start), timeout);
         handler.place = noted.and_then(|noted| noted.place);
         handler.outcome = self.post.outcomes;
         handler.row = self.row_of(process.session);
@@ -229,7 +283,8 @@ impl Keeper {
     }
 }
 
-fn describe(handler: &mut Watched, launch: &Launch) {
+fn describe(handler: &mut Watched, launch: &Launch, response: Option<u64>) {
+    handler.response = response;
     handler.name.clone_from(&launch.name);
     handler.worker = Some(launch.number);
     handler.row = Some((launch.slot as usize, Pid::from_raw(launch.worker)));
@@ -257,8 +312,14 @@ fn serving(board: &Scoreboard) -> HashSet<Pid> {
     board.used().filter(serves).filter_map(pid).collect()
 }
 
+/// When a worker launched a handler.
+fn started(launch: &Launch) -> Instant {
+    let (now, age) = (Instant::now(), Duration::from_nanos(monotonic_ns().saturating_sub(launch.started_ns)));
+    now.checked_sub(age).unwrap_or(now)
+}
+
 /// When a process started, according to /proc.
-fn started(ticks: u64) -> Instant {
+fn started_at(ticks: u64) -> Instant {
     let now = Instant::now();
     now.checked_sub(clock::since_start(ticks)).unwrap_or(now)
 }

@@ -1,5 +1,6 @@
 //! The keeper: one process per instance that outlives workers and reloads. It knows which handlers run, how many, when
-//! they time out, and how they ended. It is started if a setting needs it.
+//! they time out, and how they ended, and it passes document responses on to their clients ([`relay`]). It is started if a
+//! setting needs it.
 //!
 //! Workers send it a message with a pidfd for each launch ([`note`]) and forget the handler. Both ends of the socket
 //! stay open in the supervisor, so that messages outlive a keeper; a replacement reads the rest from the process table
@@ -11,6 +12,7 @@ pub mod census;
 pub mod note;
 mod outcome;
 mod places;
+pub mod relay;
 mod reserve;
 mod watch;
 
@@ -32,11 +34,14 @@ use crate::sys::signal::Interruptible;
 use crate::sys::{epoll, fork, signal};
 use note::Launch;
 use places::Places;
+use relay::{RELAY, Redirects, Relays, Slot};
 use reserve::Reserve;
 use watch::{Handlers, RETRY};
 
-/// Event data of the socket; handlers have other numbers.
+/// Event data of the socket; handlers and responses have other numbers.
 const SOCKET: u64 = 0;
+/// Events that are taken at once.
+const EVENTS: usize = 64;
 /// Consecutive messages before ended handlers are handled.
 const MESSAGES_PER_TURN: usize = 64;
 /// Pause after an unexpected error of epoll_wait(2).
@@ -60,8 +65,8 @@ pub struct Post {
 
 /// Runs the keeper to its end; `ready` is called when it has begun. Never returns and never unwinds: the stack below
 /// belongs to the supervisor that was forked.
-pub fn run(post: Post, ready: impl FnOnce(Result<(), String>)) -> ! {
-    let work = || match Keeper::begin(post) {
+pub fn run(post: Post, redirects: Redirects, ready: impl FnOnce(Result<(), String>)) -> ! {
+    let work = || match Keeper::begin(post, redirects) {
         Ok(mut keeper) => {
             ready(Ok(()));
             keeper.live();
@@ -84,11 +89,14 @@ struct Keeper {
     /// The epoll instance, until a signal stops the keeper.
     waits: Interruptible,
     handlers: Handlers,
+    relays: Relays,
     reserve: Reserve,
     /// Whether messages are received: not while no descriptor is free for their pidfds.
     receiving: bool,
-    /// Handlers whose pidfd could not be received.
-    without_pidfd: Vec<Launch>,
+    /// Handlers whose pidfd could not be received, with their responses.
+    without_pidfd: Vec<(Launch, Option<u64>)>,
+    /// Room for a message.
+    message: Box<[u8]>,
     /// Handlers without a pidfd, because the sandbox refuses pidfds: they are polled.
     looked_at: Vec<u64>,
     /// When to read the process table for unwatched handlers.
@@ -103,7 +111,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn begin(post: Post) -> io::Result<Self> {
+    fn begin(post: Post, redirects: Redirects) -> io::Result<Self> {
         logging::install_signals()?;
         logging::become_keeper();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -112,9 +120,11 @@ impl Keeper {
             waits: Interruptible::new(epoll.0.as_fd())?,
             epoll,
             handlers: Handlers::default(),
+            relays: Relays::new(post.board, redirects),
             reserve: Reserve::new()?,
             receiving: true,
             without_pidfd: Vec::new(),
+            message: vec![0; note::BYTES].into(),
             looked_at: Vec::new(),
             census_due: None,
             counted: 0,
@@ -160,16 +170,20 @@ impl Keeper {
     }
 
     fn live(&mut self) {
+        let mut events = [EpollEvent::empty(); EVENTS];
         loop {
             let leaving = signal::stopped();
             if leaving && self.may_leave() {
                 return;
             }
+            logging::flush();
             let epoll = if leaving { self.epoll.0.as_fd() } else { self.waits.as_fd() };
-            match epoll::wait_one(epoll, self.until_due()) {
-                Ok(Some(SOCKET)) => self.receive(MESSAGES_PER_TURN),
-                Ok(Some(id)) => self.ended(id),
-                Ok(None) => {}
+            match epoll::wait(epoll, &mut events, self.until_due()) {
+                Ok(count) => {
+                    // One write for the lines of all these events.
+                    logging::hold();
+                    events[..count].iter().for_each(|event| self.happened(event));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted || signal::stopped() => {}
                 Err(error) => {
                     tracing::error!("cannot wait for handlers: {error}");
@@ -180,14 +194,40 @@ impl Keeper {
         }
     }
 
-    /// Whether a keeper that was told to end may do so: every message was handled and no handler runs. Processes that
-    /// handlers left behind are watched on, unless the instance stops.
+    fn happened(&mut self, event: &EpollEvent) {
+        match event.data() {
+            SOCKET => self.receive(MESSAGES_PER_TURN),
+            key if key & RELAY != 0 => self.relays.ready(&self.epoll, key, event.events()),
+            id => self.ended(id),
+        }
+    }
+
+    /// Whether a keeper that was told to end may do so: every message was handled, no handler runs, and every response has
+    /// ended. Processes that handlers left behind are watched on, unless the instance stops.
     fn may_leave(&mut self) -> bool {
         self.receive(usize::MAX);
+        if signal::stopped() {
+            // A keeper is told to end when no worker needs it any more.
+            self.relays.without_workers();
+        }
         let closing = self.post.board.header().closing.load(SeqCst) != 0;
-        self.handlers.running() == 0
+        signal::stopped()
+            && self.handlers.running() == 0
+            && self.relays.is_empty()
             && self.without_pidfd.is_empty()
             && (closing || (self.handlers.is_empty() && self.census_due.is_none()))
+    }
+
+    /// The keeper was told to end, and is needed again.
+    fn stay(&mut self) {
+        match signal::resume(self.epoll.0.as_fd()) {
+            Ok(waits) => {
+                self.waits = waits;
+                self.relays.with_workers();
+            }
+            // It ends when it may, and is replaced then.
+            Err(error) => tracing::error!("cannot wait for signals: {error}"),
+        }
     }
 
     /// In ms, for epoll_wait(2).
@@ -195,7 +235,8 @@ impl Keeper {
         let looks =
             !self.without_pidfd.is_empty() || !self.looked_at.is_empty() || self.places.is_unsettled();
         let retry = looks.then(|| Instant::now() + RETRY);
-        let due = [self.handlers.next_deadline(), self.census_due, retry].into_iter().flatten().min();
+        let due = [self.handlers.next_deadline(), self.relays.due(), self.census_due, retry];
+        let due = due.into_iter().flatten().min();
         due.map_or(-1, |due| {
             let left = due.saturating_duration_since(Instant::now());
             i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1) + 1
@@ -213,8 +254,8 @@ impl Keeper {
                 self.census_due = Some(now + RETRY);
             }
         }
-        for launch in std::mem::take(&mut self.without_pidfd) {
-            self.watch_by_number(launch);
+        for (launch, response) in std::mem::take(&mut self.without_pidfd) {
+            self.watch_by_number(launch, response);
         }
         let ended =
             |id: &u64| self.handlers.pidfd(*id).is_none_or(|process| process.wait(0).unwrap_or(false));
@@ -222,8 +263,12 @@ impl Keeper {
             std::mem::take(&mut self.looked_at).into_iter().partition(ended);
         self.looked_at = rest;
         ended.into_iter().for_each(|id| self.ended(id));
+        self.relays.by_time(&self.epoll, now);
         if !self.receiving {
             self.receive(MESSAGES_PER_TURN);
+        }
+        for Slot(place) in self.relays.freed() {
+            self.count(-1, place);
         }
     }
 }

@@ -1,18 +1,24 @@
-//! Messages of workers and the supervisor to the keeper, through a socket that all workers share. Encoding only.
+//! Messages of workers and the supervisor to the keeper, and of the keeper to workers, through sockets that all workers
+//! share. Encoding only.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
+
+use crate::cgi::response::Response;
 
 /// Longest handler name in a message; longer ones are cut.
 const NAME_BYTES: usize = 200;
-/// Size of the largest message.
-pub const BYTES: usize = FIXED + NAME_BYTES;
 /// Stands for no place.
 const NOWHERE: u16 = u16::MAX;
-const FIXED: usize = 52;
+/// Longest request head in a message; the fields that do not fit are left out.
+pub const HEAD_BYTES: usize = 8 * 1024;
+/// No message is longer.
+pub const BYTES: usize = 128 + NAME_BYTES + HEAD_BYTES;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A worker started a handler; the pidfd is attached.
+    /// A worker started a handler. Attached: the client and the handler's output if its response is relayed, then the
+    /// pidfd if there is one.
     Launched(Launch),
     /// A worker ended before it reported all its launches.
     Gone {
@@ -23,6 +29,8 @@ pub enum Note {
         timeout: Option<Duration>,
     },
     Logging(u8),
+    /// The keeper was told to end, and is needed again.
+    Stay,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,27 +54,55 @@ pub struct Launch {
     pub outcome: bool,
     /// The handler's `SCRIPT_NAME`.
     pub name: Vec<u8>,
+    /// What the keeper must know to relay its response.
+    pub relayed: Option<Request>,
+}
+
+/// A request on its way between a worker and the keeper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub peer: SocketAddr,
+    /// Local redirects that led to it.
+    pub hops: u8,
+    /// What its handler writes.
+    pub response: Response,
+    /// Its head, which can be parsed. At most [`HEAD_BYTES`] long: see [`kept`].
+    pub head: Vec<u8>,
+    /// Whether the head is complete.
+    pub whole: bool,
+}
+
+/// As many whole lines of a request head as fit into a message, and whether these are all.
+pub fn kept(head: &[u8]) -> (Vec<u8>, bool) {
+    if head.len() <= HEAD_BYTES {
+        return (head.to_vec(), true);
+    }
+    let most = &head[..HEAD_BYTES - 2];
+    let end = most.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    ([&head[..end], b"\r\n"].concat(), false)
 }
 
 const LAUNCHED: u8 = b'l';
 const GONE: u8 = b'g';
 const LOGGING: u8 = b'v';
+const STAY: u8 = b's';
+const KINDS: [Response; 3] = [Response::Native, Response::Document, Response::Auto];
 
 impl Note {
-    /// Writes the message to `bytes` and returns its length. Does not allocate.
-    pub fn encode(&self, bytes: &mut [u8; BYTES]) -> usize {
-        let mut to = Cursor { bytes: &mut *bytes, at: 0 };
+    /// Writes the message to `bytes`, in place of what is there.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
         match self {
-            Self::Launched(launch) => return launch.encode(bytes),
+            Self::Launched(launch) => launch.append(bytes),
             Self::Gone { session, lost, timeout } => {
-                to.put(&[GONE]);
-                to.put(&session.to_ne_bytes());
-                to.put(&lost.to_ne_bytes());
-                to.put(&seconds(*timeout).to_ne_bytes());
+                bytes.push(GONE);
+                bytes.extend(session.to_ne_bytes());
+                bytes.extend(lost.to_ne_bytes());
+                bytes.extend(seconds(*timeout).to_ne_bytes());
             }
-            Self::Logging(how) => to.put(&[LOGGING, *how]),
+            Self::Logging(how) => bytes.extend([LOGGING, *how]),
+            Self::Stay => bytes.push(STAY),
         }
-        to.at
     }
 
     /// Parses a message; `None` if it is malformed.
@@ -74,49 +110,95 @@ impl Note {
         let (&kind, rest) = bytes.split_first()?;
         let mut from = Reader(rest);
         Some(match kind {
-            LAUNCHED => {
-                let outcome = from.take::<1>()?[0] != 0;
-                Self::Launched(Launch {
-                    outcome,
-                    ordinal: u64::from_ne_bytes(from.take()?),
-                    slot: u32::from_ne_bytes(from.take()?),
-                    number: u32::from_ne_bytes(from.take()?),
-                    worker: i32::from_ne_bytes(from.take()?),
-                    pid: i32::from_ne_bytes(from.take()?),
-                    started_ns: u64::from_ne_bytes(from.take()?),
-                    timeout: time(u64::from_ne_bytes(from.take()?)),
-                    timeout_of_unknown: time(u64::from_ne_bytes(from.take()?)),
-                    place: Some(u16::from_ne_bytes(from.take()?)).filter(|&place| place != NOWHERE),
-                    name: from.0.to_vec(),
-                })
-            }
+            LAUNCHED => Self::Launched(Launch::decode(&mut from)?),
             GONE => Self::Gone {
                 session: i32::from_ne_bytes(from.take()?),
                 lost: u64::from_ne_bytes(from.take()?),
                 timeout: time(u64::from_ne_bytes(from.take()?)),
             },
-            LOGGING => Self::Logging(from.take::<1>()?[0]),
+            LOGGING => Self::Logging(from.byte()?),
+            STAY => Self::Stay,
             _ => return None,
         })
     }
 }
 
 impl Launch {
-    /// Writes the message for this launch and returns its length.
-    pub fn encode(&self, bytes: &mut [u8; BYTES]) -> usize {
-        let mut to = Cursor { bytes, at: 0 };
-        to.put(&[LAUNCHED, u8::from(self.outcome)]);
-        to.put(&self.ordinal.to_ne_bytes());
-        to.put(&self.slot.to_ne_bytes());
-        to.put(&self.number.to_ne_bytes());
-        to.put(&self.worker.to_ne_bytes());
-        to.put(&self.pid.to_ne_bytes());
-        to.put(&self.started_ns.to_ne_bytes());
-        to.put(&seconds(self.timeout).to_ne_bytes());
-        to.put(&seconds(self.timeout_of_unknown).to_ne_bytes());
-        to.put(&self.place.unwrap_or(NOWHERE).to_ne_bytes());
-        to.put(&self.name[..self.name.len().min(NAME_BYTES)]);
-        to.at
+    /// Writes the message about this launch to `bytes`, in place of what is there.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        self.append(bytes);
+    }
+
+    fn append(&self, to: &mut Vec<u8>) {
+        to.extend([LAUNCHED, self.outcome.into(), self.relayed.is_some().into()]);
+        to.extend(self.ordinal.to_ne_bytes());
+        to.extend(self.slot.to_ne_bytes());
+        to.extend(self.number.to_ne_bytes());
+        to.extend(self.worker.to_ne_bytes());
+        to.extend(self.pid.to_ne_bytes());
+        to.extend(self.started_ns.to_ne_bytes());
+        to.extend(seconds(self.timeout).to_ne_bytes());
+        to.extend(seconds(self.timeout_of_unknown).to_ne_bytes());
+        to.extend(self.place.unwrap_or(NOWHERE).to_ne_bytes());
+        let name = &self.name[..self.name.len().min(NAME_BYTES)];
+        to.push(name.len() as u8);
+        to.extend_from_slice(name);
+        self.relayed.iter().for_each(|request| request.append(to));
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Option<Self> {
+        let (outcome, relayed) = (from.byte()? != 0, from.byte()? != 0);
+        Some(Self {
+            outcome,
+            ordinal: u64::from_ne_bytes(from.take()?),
+            slot: u32::from_ne_bytes(from.take()?),
+            number: u32::from_ne_bytes(from.take()?),
+            worker: i32::from_ne_bytes(from.take()?),
+            pid: i32::from_ne_bytes(from.take()?),
+            started_ns: u64::from_ne_bytes(from.take()?),
+            timeout: time(u64::from_ne_bytes(from.take()?)),
+            timeout_of_unknown: time(u64::from_ne_bytes(from.take()?)),
+            place: Some(u16::from_ne_bytes(from.take()?)).filter(|&place| place != NOWHERE),
+            name: {
+                let length = from.byte()?.into();
+                from.some(length)?.to_vec()
+            },
+            relayed: if relayed { Some(Request::read(from)?) } else { None },
+        })
+    }
+}
+
+impl Request {
+    /// Writes a message with the request alone, in place of what is there.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        self.append(bytes);
+    }
+
+    /// Parses such a message; `None` if it is malformed.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::read(&mut Reader(bytes))
+    }
+
+    fn append(&self, to: &mut Vec<u8>) {
+        let kind = KINDS.iter().position(|kind| *kind == self.response).unwrap_or(0);
+        to.extend([self.hops, kind as u8, self.whole.into()]);
+        let ip = match self.peer.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        to.extend(ip.octets());
+        to.extend(self.peer.port().to_ne_bytes());
+        to.extend_from_slice(&self.head[..self.head.len().min(HEAD_BYTES)]);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (hops, kind, whole) = (from.byte()?, from.byte()?, from.byte()? != 0);
+        let ip = IpAddr::V6(Ipv6Addr::from(from.take::<16>()?)).to_canonical();
+        let port = u16::from_ne_bytes(from.take()?);
+        let response = *KINDS.get(usize::from(kind))?;
+        Some(Self { peer: (ip, port).into(), hops, response, whole, head: from.0.to_vec() })
     }
 }
 
@@ -129,25 +211,23 @@ fn time(seconds: u64) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
-struct Cursor<'a> {
-    bytes: &'a mut [u8; BYTES],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn put(&mut self, part: &[u8]) {
-        self.bytes[self.at..self.at + part.len()].copy_from_slice(part);
-        self.at += part.len();
-    }
-}
-
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (part, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*part)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        Some(self.take::<1>()?[0])
+    }
+
+    fn some(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (part, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(part)
     }
 }
 
@@ -155,9 +235,8 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn messages_are_read_as_they_were_written() {
-        let launch = Launch {
+    fn launch() -> Launch {
+        Launch {
             ordinal: 7,
             slot: 3,
             number: 1,
@@ -169,16 +248,32 @@ mod tests {
             place: Some(511),
             outcome: true,
             name: b"/shop/cart".to_vec(),
-        };
-        let gone = Note::Gone { session: 5, lost: 2, timeout: None };
-        for note in [Note::Launched(launch.clone()), gone, Note::Logging(3)] {
-            let mut bytes = [0; BYTES];
-            let length = note.encode(&mut bytes);
-            assert_eq!(Note::decode(&bytes[..length]), Some(note));
+            relayed: None,
         }
-        let long = Note::Launched(Launch { name: vec![b'x'; 5000], ..launch });
-        let mut bytes = [0; BYTES];
-        assert_eq!(long.encode(&mut bytes), BYTES);
+    }
+
+    fn request(peer: &str) -> Request {
+        let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+        Request { peer: peer.parse().unwrap(), hops: 3, response: Response::Auto, head, whole: true }
+    }
+
+    #[test]
+    fn messages_are_read_as_they_were_written() {
+        let gone = Note::Gone { session: 5, lost: 2, timeout: None };
+        let relayed = Launch { relayed: Some(request("[::1]:80")), ..launch() };
+        let mut bytes = Vec::new();
+        for note in [Note::Launched(launch()), Note::Launched(relayed), gone, Note::Logging(3), Note::Stay] {
+            note.encode(&mut bytes);
+            assert_eq!(Note::decode(&bytes), Some(note));
+        }
+        for request in [request("127.0.0.1:1"), request("[2001:db8::1]:65535")] {
+            request.encode(&mut bytes);
+            assert_eq!(Request::decode(&bytes), Some(request));
+        }
+        let head = vec![b'x'; 100_000];
+        let long = Request { head, ..request("[::1]:80") };
+        Note::Launched(Launch { name: vec![b'x'; 5000], relayed: Some(long), ..launch() }).encode(&mut bytes);
+        assert!(bytes.len() <= BYTES && bytes.len() > HEAD_BYTES + NAME_BYTES);
     }
 
     #[test]
@@ -186,5 +281,16 @@ mod tests {
         for bytes in [&b""[..], b"x", b"l", b"g123", b"v"] {
             assert_eq!(Note::decode(bytes), None);
         }
+        assert_eq!(Request::decode(b"123"), None);
+    }
+
+    #[test]
+    fn a_head_is_kept_whole_or_cut_after_a_line() {
+        let short = b"GET / HTTP/1.1\r\n\r\n";
+        assert_eq!(kept(short), (short.to_vec(), true));
+        let field = format!("A: {}\r\n", "b".repeat(1000));
+        let long = format!("GET / HTTP/1.1\r\n{}\r\n", field.repeat(20));
+        let (head, whole) = kept(long.as_bytes());
+        assert!(!whole && head.len() <= HEAD_BYTES && head.ends_with(b"b\r\n\r\n"));
     }
 }

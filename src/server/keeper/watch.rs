@@ -42,6 +42,8 @@ pub struct Watched {
     pub outcome: bool,
     /// Where it counts besides the instance.
     pub place: Option<u16>,
+    /// Its response, if that is relayed.
+    pub response: Option<u64>,
     /// Its timeout, then the time of the next check.
     deadline: Option<Instant>,
     /// When SIGTERM was sent.
@@ -65,6 +67,7 @@ impl Watched {
             counted: true,
             outcome: false,
             place: None,
+            response: None,
             deadline: timeout.and_then(|time| started.checked_add(time)),
             warned: None,
             pause: FIRST_PAUSE,

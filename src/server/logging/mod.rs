@@ -216,7 +216,10 @@ pub fn flush() {
     HELD.store(false, Relaxed);
     access::flush(); // first, because it may have something to log
     if let Some(log) = LOG.get() {
-        log.write_out(&mut log.buffer());
+        let mut buffer = log.buffer();
+        if !buffer.lines.is_empty() {
+            log.write_out(&mut buffer);
+        }
     }
     if let Some(waiting) = WAITING.get() {
         waiting.store(0, Relaxed);

@@ -13,10 +13,11 @@ use super::Supervisor;
 use super::generation::Generation;
 use super::keeper_socket::KeeperSocket;
 use super::member::{Duty, Member};
-use crate::scoreboard::subtract;
+use crate::scoreboard::{add, subtract};
 use crate::server::config::Settings;
 use crate::server::keeper::Post;
 use crate::server::keeper::note::Note;
+use crate::server::keeper::relay::Redirects;
 use crate::server::logging;
 
 impl Supervisor {
@@ -32,10 +33,10 @@ impl Supervisor {
             self.keeper_socket = Some(KeeperSocket::open()?);
         }
         if let Some(keeper) = self.staff.iter_mut().find(|member| member.is_keeper()) {
-            if keeper.retiring {
-                // It may be ending already; a replacement counts from scratch.
-                (keeper.retiring, keeper.told) = (false, false);
-                keeper.signal(Signal::SIGKILL);
+            keeper.retiring = false;
+            if std::mem::take(&mut keeper.told) {
+                // It may be ending already; then its replacement finds this message.
+                self.tell_keeper(Note::Stay);
             }
             return Ok(());
         }
@@ -103,15 +104,32 @@ impl Supervisor {
         self.keeper_socket.as_ref().is_some_and(|socket| !socket.unsent.is_empty())
     }
 
-    /// In a forked worker: the end of the socket that it reports through, if its settings need a keeper.
-    pub(super) fn entrance(&mut self, settings: &Settings) -> Option<OwnedFd> {
-        self.keeper_socket.take().filter(|_| settings.needs_keeper()).map(|socket| socket.entrance)
+    /// A keeper has ended: the responses that it was passing on are cut.
+    pub(super) fn count_cut_responses(&self) {
+        let header = self.board.header();
+        let cut = header.relaying.swap(0, SeqCst);
+        if cut > 0 {
+            add(&header.cut, cut);
+            tracing::error!("{cut} responses were cut off when the keeper ended");
+        }
+    }
+
+    /// In a forked worker: the ends of the sockets through which it reports and takes local redirects, if its settings
+    /// need a keeper.
+    pub(super) fn keeper_ends(&mut self, settings: &Settings) -> Option<(OwnedFd, OwnedFd)> {
+        let socket = self.keeper_socket.take().filter(|_| settings.needs_keeper())?;
+        Some((socket.entrance, socket.redirects.1))
     }
 
     /// In a forked keeper: its context.
-    pub(super) fn keeper_post(&mut self, slot: usize, settings: &Settings, supervisor: Pid) -> Option<Post> {
-        let KeeperSocket { exit, .. } = self.keeper_socket.take()?;
-        Some(Post {
+    pub(super) fn keeper_post(
+        &mut self,
+        slot: usize,
+        settings: &Settings,
+        supervisor: Pid,
+    ) -> Option<(Post, Redirects)> {
+        let KeeperSocket { exit, redirects, .. } = self.keeper_socket.take()?;
+        let post = Post {
             slot,
             board: self.board,
             exit,
@@ -119,6 +137,7 @@ impl Supervisor {
             timeout: settings.timeout_of_unknown(),
             outcomes: settings.outcomes.are_recorded(),
             supervisor,
-        })
+        };
+        Some((post, Redirects::new(redirects)))
     }
 }

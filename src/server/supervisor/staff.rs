@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::member::{Duty, FIRST_PAUSE, Member};
@@ -97,6 +98,9 @@ impl Supervisor {
         row.unwritten.store(0, Relaxed);
         row.running.store(0, SeqCst);
         self.report_gone(index, Pid::from_raw(pid));
+        if self.staff[index].is_keeper() {
+            self.count_cut_responses();
+        }
         let member = &mut self.staff[index];
         let expected = member.retiring || self.phase != Phase::Running;
         match fate {
@@ -220,8 +224,10 @@ impl Supervisor {
         else {
             fork::exit_now(EXIT_FATAL)
         };
+        // The keeper may be passing on responses, and finishes them.
+        let at_its_end = if duty == Duty::Keeper { Signal::SIGTERM } else { Signal::SIGKILL };
         let set_up = fork::begin_session()
-            .and_then(|()| fork::die_with(supervisor))
+            .and_then(|()| fork::end_with(supervisor, at_its_end))
             .and_then(|()| crate::sys::process::standard_streams_to_null())
             .and_then(|()| Ok(nix::unistd::dup2_stderr(&stderr)?));
         drop(stderr);
@@ -240,7 +246,7 @@ impl Supervisor {
         if duty == Duty::Keeper {
             drop(sockets);
             match self.keeper_post(slot, &generation.settings, supervisor) {
-                Some(post) => keeper::run(post, report),
+                Some((post, redirects)) => keeper::run(post, redirects, report),
                 None => fork::exit_now(EXIT_FATAL),
             }
         }
@@ -262,7 +268,7 @@ impl Supervisor {
             nofile: self.nofile,
             stderr: pipes,
             leaves_queue: self.given,
-            keeper: self.entrance(&generation.settings),
+            keeper: self.keeper_ends(&generation.settings),
         };
         match duty {
             Duty::Auxiliary(_) => worker::auxiliary::run(context, report),

@@ -135,7 +135,9 @@ impl Acceptor {
         let mut slots = request::slots();
         let head = request::parse(&self.buffer[..n], &mut slots, &self.shared.limits).ok()??;
         let whole = head.framing == Framing::None && (head.len == n || self.service.is_cgi());
-        whole.then(|| self.service.answer(Request { connection, head: &head, body: None, length: None }))
+        whole.then(|| {
+            self.service.answer(Request { connection, head: &head, body: None, length: None, hops: 0 })
+        })
     }
 
     /// Advances an unusual connection, and leaves it to the background thread if it would block.

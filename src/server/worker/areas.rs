@@ -8,6 +8,7 @@ use super::shared::Shared;
 use crate::cgi::area::Area;
 use crate::cgi::launch::{HANDLER_PATH, SOFTWARE};
 use crate::cgi::mount::Target;
+use crate::cgi::response::Response;
 use crate::cgi::{meta, rehearsal};
 use crate::server::config::HandlerLimit;
 use crate::server::responders::Respond;
@@ -27,8 +28,13 @@ pub fn areas(shared: &Shared) -> Vec<Area<'_>> {
         extra: &settings.env,
         more: None,
     };
-    let own =
-        Area { mount: None, instance, alarm_s: alarm_s(settings.handler_timeout), limits: limits(shared, 0) };
+    let own = Area {
+        mount: None,
+        instance,
+        response: settings.response,
+        alarm_s: alarm_s(settings.handler_timeout),
+        limits: limits(shared, 0),
+    };
     let mounts = settings.mount.iter().enumerate().map(|(place, mount)| Area {
         mount: Some((&*mount.at, mount.target())),
         instance: meta::Instance {
@@ -36,6 +42,7 @@ pub fn areas(shared: &Shared) -> Vec<Area<'_>> {
             more: Some(&mount.env),
             ..instance
         },
+        response: settings.response_of(1 + place),
         alarm_s: alarm_s(settings.timeout_of(1 + place)),
         limits: limits(shared, 1 + place),
     });
@@ -43,6 +50,7 @@ pub fn areas(shared: &Shared) -> Vec<Area<'_>> {
     let files = settings.files.iter().map(|files| Area {
         mount: Some((&*files.at, Target::Files(files.root.clone()))),
         instance: meta::Instance { base: &files.root, ..instance },
+        response: Response::Native,
         alarm_s: 0,
         limits: nofile(shared).collect(),
     });

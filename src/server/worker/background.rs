@@ -11,12 +11,14 @@ use nix::sys::epoll::EpollEvent;
 
 use super::connection::Connection;
 use super::max_handlers::Attempt;
-use super::service::{After, Service};
+use super::service::{After, Request, Service};
 use super::shared::Shared;
 use super::slow_connection::SlowConnection;
 use super::slow_connections::SlowConnections;
 use super::timer::GRAIN;
+use crate::http::request;
 use crate::scoreboard::subtract;
+use crate::server::keeper::note;
 use crate::server::logging;
 use crate::sys::map::{self, Pages};
 use crate::sys::{fork, signal};
@@ -25,6 +27,7 @@ use crate::sys::{fork, signal};
 const STACK_BYTES: usize = 256 * 1024;
 /// One read from a slow client.
 const READ_BYTES: usize = 64 * 1024;
+const _: () = assert!(READ_BYTES >= note::BYTES);
 
 /// Starts the thread. `flush_timer` fires when log lines have waited long enough.
 ///
@@ -37,6 +40,7 @@ pub fn start(
 ) -> io::Result<()> {
     connections.watch(shared.timer.as_fd())?;
     connections.watch(flush_timer)?;
+    shared.watch.as_ref().map_or(Ok(()), |watch| connections.watch_shared(watch.redirects.as_fd()))?;
     let flush_timer = flush_timer.as_raw_fd();
     let run = move || {
         let end = catch_unwind(AssertUnwindSafe(|| {
@@ -73,6 +77,7 @@ impl Background {
     fn run(mut self) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); 64];
         let timer = self.shared.timer.as_fd().as_raw_fd();
+        let redirects = self.shared.watch.as_ref().map(|watch| watch.redirects.as_fd());
         // This thread is the last to be set up, and most of the code that a worker ever runs is start-up code.
         let _ = map::forget_code();
         loop {
@@ -87,6 +92,8 @@ impl Background {
                 } else if fd == self.flush_timer {
                     logging::disarm();
                     logging::flush();
+                } else if let Some(redirects) = redirects.filter(|redirects| redirects.as_raw_fd() == fd) {
+                    self.take_redirects(redirects);
                 } else {
                     self.advance(fd);
                 }
@@ -100,6 +107,38 @@ impl Background {
             let progress = slow.advance(&mut self.service, &mut self.buffer);
             self.connections.put_back(slow, progress);
         }
+    }
+
+    /// Handlers have redirected requests to other handlers: takes one, and leaves the next to an idle worker.
+    fn take_redirects(&mut self, socket: BorrowedFd<'_>) {
+        let shared = self.shared;
+        // Counted first, so that a worker that is about to end waits for it.
+        shared.pending.fetch_add(1, SeqCst);
+        if signal::stopped() {
+            self.connections.unwatch(socket);
+        } else if shared.descriptors.spare().is_ok() {
+            self.take_redirect();
+        } else {
+            // It waits in the socket, which is reported again at once.
+            std::thread::sleep(GRAIN);
+        }
+        shared.pending.fetch_sub(1, SeqCst);
+    }
+
+    fn take_redirect(&mut self) {
+        let shared = self.shared;
+        let Some(watch) = &shared.watch else { return };
+        // Another worker may have been faster.
+        let Ok((length, Some(stream))) = watch.redirect(&mut self.buffer[..note::BYTES]) else { return };
+        let Some(redirected) = note::Request::decode(&self.buffer[..length]) else { return };
+        let connection = Connection::new(stream, redirected.peer);
+        let mut slots = request::slots();
+        // The keeper has parsed it too.
+        let Ok(Some(head)) = request::parse(&redirected.head, &mut slots, &shared.limits) else { return };
+        let hops = redirected.hops;
+        let request = Request { connection: &connection, head: &head, body: None, length: None, hops };
+        let after = self.service.answer(request);
+        self.settle(connection, after);
     }
 
     fn on_timer(&mut self) {

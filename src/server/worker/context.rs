@@ -37,8 +37,8 @@ pub struct WorkerContext<'a> {
     pub rehearses: bool,
     /// Leave connections in the queue at a stop: the socket is a service manager's.
     pub leaves_queue: bool,
-    /// The keeper's socket, if the settings need a keeper.
-    pub keeper: Option<OwnedFd>,
+    /// If the settings need a keeper: the sockets to report to it, and to take local redirects from it.
+    pub keeper: Option<(OwnedFd, OwnedFd)>,
 }
 
 impl WorkerContext<'_> {

@@ -12,18 +12,21 @@ const RESERVED: u64 = 32;
 #[derive(Debug)]
 pub struct Descriptors {
     highest_held: RawFd,
+    /// What a connection and the launch of its handler need.
+    needed: usize,
     scarce: AtomicBool,
 }
 
 impl Descriptors {
-    /// Reads the process's limit.
+    /// Reads the process's limit. `relayed`: responses may be relayed.
     ///
     /// # Errors
     /// Those of getrlimit(2): none.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(relayed: bool) -> io::Result<Self> {
         let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let highest_held = RawFd::try_from(soft - (soft / 4).min(RESERVED)).unwrap_or(RawFd::MAX);
-        Ok(Self { highest_held, scarce: AtomicBool::new(false) })
+        // The connection, a pidfd, and both ends of a pipe.
+        Ok(Self { highest_held, needed: if relayed { 4 } else { 2 }, scarce: AtomicBool::new(false) })
     }
 
     /// Whether a slow connection may keep this descriptor.
@@ -38,7 +41,7 @@ impl Descriptors {
         }
     }
 
-    /// Checks that two descriptors are free: for a connection, and for watching its handler. A connection that is
+    /// Checks that descriptors are free for a connection and the launch of its handler. A connection that is
     /// passed to a worker without a free descriptor is lost (SCM_RIGHTS of unix(7)), while it could have waited.
     ///
     /// # Errors
@@ -46,7 +49,8 @@ impl Descriptors {
     pub fn spare(&self) -> io::Result<()> {
         if self.scarce.load(Relaxed) {
             let any = io::stderr();
-            let _two = [any.as_fd().try_clone_to_owned()?, any.as_fd().try_clone_to_owned()?];
+            let copy = |_| any.as_fd().try_clone_to_owned();
+            (0..self.needed).map(copy).collect::<io::Result<Vec<_>>>()?;
         }
         Ok(())
     }

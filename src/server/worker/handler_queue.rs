@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
+use super::service::Request;
 use super::timer::Timer;
 
 /// Pauses between the attempts. Their sum is the longest wait.
@@ -41,20 +42,18 @@ pub struct QueuedRequest {
     pub length: Option<u64>,
     /// What it waits for.
     pub limit: Limit,
+    /// Local redirects that led to it.
+    pub hops: u8,
     attempts: usize,
     due: Instant,
 }
 
 impl QueuedRequest {
-    pub fn new(
-        connection: Connection,
-        head: &[u8],
-        body: Option<OwnedFd>,
-        length: Option<u64>,
-        limit: Limit,
-    ) -> Self {
+    /// A `request` that keeps its `connection` and waits for `limit`.
+    pub fn new(connection: Connection, request: Request<'_>, limit: Limit) -> Self {
         let due = Instant::now() + Duration::from_millis(PAUSES_MS[0]);
-        Self { connection, head: head.to_vec(), body, length, limit, attempts: 0, due }
+        let Request { head, body, length, hops, .. } = request;
+        Self { connection, head: head.bytes.to_vec(), body, length, hops, limit, attempts: 0, due }
     }
 
     /// Call after a failed attempt. Returns whether the request may wait for another one.
@@ -120,7 +119,17 @@ mod tests {
 
     fn request() -> QueuedRequest {
         let (one, _) = std::os::unix::net::UnixStream::pair().unwrap();
-        QueuedRequest::new(Connection::new(one.into(), ([127, 0, 0, 1], 1).into()), b"", None, None, TWO)
+        let connection = Connection::new(one.into(), ([127, 0, 0, 1], 1).into());
+        QueuedRequest {
+            connection,
+            head: Vec::new(),
+            body: None,
+            length: None,
+            hops: 0,
+            limit: TWO,
+            attempts: 0,
+            due: Instant::now(),
+        }
     }
 
     #[test]

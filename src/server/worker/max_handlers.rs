@@ -81,7 +81,7 @@ impl Service {
             let connection = Connection { stream, ..*connection };
             shared.row().open.fetch_add(1, Relaxed);
             shared.pending.fetch_add(1, SeqCst);
-            let queued = QueuedRequest::new(connection, head.bytes, request.body, request.length, limit);
+            let queued = QueuedRequest::new(connection, request, limit);
             shared.queue.push(queued, &shared.timer);
             return After::Close;
         }
@@ -96,9 +96,9 @@ impl Service {
             return Attempt::Answered(queued.connection, After::Close); // cannot happen: it was parsed before
         };
         let Err(limit) = self.reserve(&head) else {
-            let (body, length) = (queued.body.take(), queued.length);
-            let after =
-                self.launch_reserved(Request { connection: &queued.connection, head: &head, body, length });
+            let (body, length, hops) = (queued.body.take(), queued.length, queued.hops);
+            let request = Request { connection: &queued.connection, head: &head, body, length, hops };
+            let after = self.launch_reserved(request);
             return Attempt::Answered(queued.connection, after);
         };
         queued.limit = limit;

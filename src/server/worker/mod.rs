@@ -100,7 +100,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
             Bind::Ip(address) => launch::server_name(address),
             Bind::Unix(_) => "localhost".to_owned(),
         },
-        descriptors: Descriptors::new()?,
+        descriptors: Descriptors::new(context.settings.relays())?,
         settings: context.settings.clone(),
         board: context.board,
         slot: context.slot,

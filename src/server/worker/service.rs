@@ -15,18 +15,17 @@ use super::first_steps::hint;
 use super::handler_watch::HandlerWatch;
 use super::shared::Shared;
 use super::timer::GRAIN;
-use crate::cgi::launch::{Client, Launcher, Program, Terms};
+use crate::cgi::launch::{Client, Launched, Launcher, Terms};
 use crate::http::refusal::{FULL, KINDS, Refusal};
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
 use crate::listener::address::Shown;
 use crate::scoreboard::{REFUSALS, add};
-use crate::server::keeper::note::Launch;
+use crate::server::keeper::note::{self, Launch};
 use crate::server::logging::Asked;
 use crate::server::logging::access::Response;
 use crate::server::responders::Respond;
 use crate::server::today;
-use crate::sys::spawn::Started;
 use crate::sys::{clock::monotonic_ns, net, signal};
 
 /// The path of an OPTIONS request for the server as a whole.
@@ -54,6 +53,8 @@ pub struct Request<'a> {
     pub body: Option<OwnedFd>,
     /// `CONTENT_LENGTH`.
     pub length: Option<u64>,
+    /// Local redirects that led to it.
+    pub hops: u8,
 }
 
 /// Answers requests for one thread of a worker.
@@ -123,30 +124,19 @@ impl Service {
 
     /// Launches a handler whose slot is reserved.
     pub(super) fn launch_reserved(&mut self, request: Request<'_>) -> After {
-        let Request { connection, head, body, length: content_length } = request;
+        let Request { connection, head, body, length: content_length, hops } = request;
         let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
         let client =
             Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length };
         let begun = Instant::now();
         match self.launcher.launch(head, &client, watch.is_some()) {
-            Ok((started, program)) => {
-                let pid = started.pid;
+            Ok(launched) => {
                 add(&row.launched, 1);
-                if let Some(watch) = watch {
-                    self.report(watch, started, &program, begun);
+                log_launch(connection, head, &launched, begun);
+                match watch.map(|watch| self.report(watch, connection, head, hops, launched, begun)) {
+                    Some(Err(error)) => self.refuse(connection, Asked::Request(head), &FULL, &error),
+                    _ => After::Close,
                 }
-                tracing::info!(
-                    peer = %Shown(connection.peer),
-                    method = head.method,
-                    target = head.target,
-                    handler = %OsStr::from_bytes(program.route.name()).display(),
-                    outcome = "launched",
-                    pid,
-                    launch_us = micros(begun.elapsed()),
-                );
-                // Only the client sees what the handler answers.
-                connection.entry(Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
-                After::Close
             }
             Err(failure) => {
                 self.release(head);
@@ -161,14 +151,33 @@ impl Service {
         }
     }
 
-    /// Reports a launch to the keeper.
-    fn report(&self, watch: &HandlerWatch, started: Started, program: &Program, begun: Instant) {
-        let shared = self.shared;
+    /// Reports a launch to the keeper, and leaves the client to it if it relays the response.
+    ///
+    /// # Errors
+    /// There is no descriptor to keep the client until the keeper can have it.
+    fn report(
+        &self,
+        watch: &HandlerWatch,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        hops: u8,
+        launched: Launched,
+        begun: Instant,
+    ) -> io::Result<()> {
+        let (shared, Launched { started, program, output }) = (self.shared, launched);
         let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
         let noted = self.noted(program.area);
         if shared.settings.mounts_are_watched() {
             shared.board.mounts().inspect(|mounts| mounts.note(started.pid, noted));
         }
+        let (kept, whole) = if output.is_some() { note::kept(head.bytes) } else { (Vec::new(), true) };
+        let relayed = output.is_some().then_some(note::Request {
+            peer: connection.peer,
+            hops,
+            response: program.response,
+            head: kept,
+            whole,
+        });
         let launch = Launch {
             ordinal: 0,
             slot: shared.slot as u32,
@@ -181,12 +190,17 @@ impl Service {
             timeout_of_unknown: shared.settings.timeout_of_unknown(),
             outcome: watch.outcomes,
             name: program.route.name().to_vec(),
+            relayed,
         };
-        let pidfd = started.pidfd.as_ref().map(AsRawFd::as_raw_fd);
-        if watch.report(shared.row(), started.pidfd, launch) {
-            pidfd.inspect(|&pidfd| shared.descriptors.taken(pidfd));
+        let client = output.is_some().then(|| connection.stream.as_fd());
+        let owned: Vec<OwnedFd> = output.into_iter().chain(started.pidfd).collect();
+        let highest = owned.iter().map(AsRawFd::as_raw_fd).max();
+        let kept = watch.report(shared.row(), client, owned, launch)?;
+        if kept {
+            highest.inspect(|&highest| shared.descriptors.taken(highest));
             shared.timer.arm(Instant::now() + GRAIN, GRAIN);
         }
+        Ok(())
     }
 
     fn measure(&mut self, connection: &Connection, head: &Head<'_, '_>) -> After {
@@ -260,6 +274,24 @@ impl Service {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.shared.row().answered[class].fetch_add(1, Relaxed);
     }
+}
+
+/// Logs a launch. A response that is relayed is logged when it ends.
+fn log_launch(connection: &Connection, head: &Head<'_, '_>, launched: &Launched, begun: Instant) {
+    let handler = OsStr::from_bytes(launched.program.route.name()).display();
+    let (peer, pid, launch_us) = (Shown(connection.peer), launched.started.pid, micros(begun.elapsed()));
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(peer = %peer, method = head.method, target = head.target, handler = %handler,
+                outcome = "launched", pid, launch_us)
+        };
+    }
+    if launched.output.is_some() {
+        return log!(debug);
+    }
+    log!(info);
+    // Only the client sees what the handler answers.
+    connection.entry(Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
 }
 
 fn micros(time: Duration) -> u64 {

@@ -231,7 +231,13 @@ impl SlowConnection {
             self.drain();
         }
         let length = (head.framing == Framing::Length(0)).then_some(0);
-        let after = service.answer(Request { connection: &self.connection, head: &head, body: None, length });
+        let after = service.answer(Request {
+            connection: &self.connection,
+            head: &head,
+            body: None,
+            length,
+            hops: 0,
+        });
         self.input = input[head.len..].to_vec();
         self.settle(after, Some(0))
     }
@@ -284,7 +290,8 @@ impl SlowConnection {
         };
         let length = spool.as_ref().map(Spool::len);
         let body = spool.map(Spool::finish);
-        let after = service.answer(Request { connection: &self.connection, head: &head, body, length });
+        let after =
+            service.answer(Request { connection: &self.connection, head: &head, body, length, hops: 0 });
         self.settle(after, Some(0))
     }
 

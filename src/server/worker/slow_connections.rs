@@ -71,6 +71,19 @@ impl SlowConnections {
         Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, fd.as_raw_fd() as u64))?)
     }
 
+    /// Like [`watch`](Self::watch), for a descriptor that all workers watch: one of them wakes up (`EPOLLEXCLUSIVE`).
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn watch_shared(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+        Ok(self.epoll.add(fd, EpollEvent::new(events, fd.as_raw_fd() as u64))?)
+    }
+
+    pub fn unwatch(&self, fd: BorrowedFd<'_>) {
+        let _ = self.epoll.delete(fd);
+    }
+
     /// Waits until a watched descriptor or a connection is readable; each event's data is the descriptor's number.
     ///
     /// # Errors

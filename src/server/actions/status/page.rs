@@ -1,6 +1,6 @@
 //! The text of `--status`: all of it, or as much as fits a screen. Pure but for the clock.
 
-use super::sight::{Handlers, Sight};
+use super::sight::{Handlers, Relayed, Sight};
 use crate::instance::Life;
 use crate::scoreboard::Counters;
 use crate::server::actions::table::{Align, count, table, uptime};
@@ -103,15 +103,12 @@ fn head(sight: &Sight, width: usize) -> Vec<String> {
     ];
     let totals = &sight.totals;
     let own: u64 = totals.answered.iter().sum();
-    let classes = (0..5).filter(|&class| totals.answered[class] > 0);
-    let classes: Vec<_> =
-        classes.map(|class| format!("{}xx {}", class + 1, totals.answered[class])).collect();
     let counted = [
         format!("accepted {}{}", totals.accepted, sight.rate(sight.pace.accepted)),
         some(totals.stolen, "from another worker's queue"),
         format!("launched {}{}", totals.launched, sight.rate(sight.pace.launched)),
         format!("own answers {own}{}", sight.rate(sight.pace.answered)),
-        classes.join(", "),
+        by_class(&totals.answered),
         format!("launch failures {}", totals.launch_failures),
         format!("time-outs {}", totals.timeouts),
         format!("open {}", totals.open),
@@ -120,9 +117,19 @@ fn head(sight: &Sight, width: usize) -> Vec<String> {
     let handlers = sight.handlers.map(|Handlers { pid, running, ok, failed, killed }| {
         format!("handlers: {running} running, {ok} ok, {failed} failed, {killed} killed (keeper: pid {pid})")
     });
+    let relayed = sight.relayed.map(|Relayed { now, ended, cut }| {
+        let cut = if cut == 0 { String::new() } else { format!(", {cut} cut") };
+        format!("documents: {now} under way, {} ended ({}){cut}", ended.iter().sum::<u64>(), by_class(&ended))
+    });
     let note = sight.note.as_ref().map(|note| note.trim_end().to_owned());
-    let lines = [handlers, note].into_iter().flatten().collect();
+    let lines = [handlers, relayed, note].into_iter().flatten().collect();
     [flow(&who, width), flow(&counted, width), lines].concat()
+}
+
+/// `2xx 7, 4xx 1`.
+fn by_class(counts: &[u64; 5]) -> String {
+    let counted = (0..5).filter(|&class| counts[class] > 0);
+    counted.map(|class| format!("{}xx {}", class + 1, counts[class])).collect::<Vec<_>>().join(", ")
 }
 
 fn some(number: u64, what: &str) -> String {

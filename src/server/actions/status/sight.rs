@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::instance::{Folder, Life};
-use crate::scoreboard::{Counters, REFUSALS, Scoreboard};
+use crate::scoreboard::{Counters, Header, REFUSALS, Scoreboard};
 use crate::server::actions::note;
 use crate::server::config::recorded;
 use crate::server::error::Error;
@@ -33,6 +33,8 @@ pub(super) struct Sight {
     pub ended: Handlers,
     /// The server's own answers by kind of refusal.
     pub refusals: [u64; REFUSALS],
+    /// Responses passed on by the keeper, if there were any.
+    pub relayed: Option<Relayed>,
     /// Totals of all generations since the start.
     pub totals: Counters,
     /// Growth since the previous sample, or since the start.
@@ -50,6 +52,27 @@ pub(super) struct Handlers {
     pub ok: u64,
     pub failed: u64,
     pub killed: u64,
+}
+
+/// Document responses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relayed {
+    pub now: u64,
+    /// By status class.
+    pub ended: [u64; 5],
+    pub cut: u64,
+}
+
+impl Relayed {
+    fn of(header: &Header) -> Option<Self> {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        let relayed = Self {
+            now: get(&header.relaying),
+            ended: header.relayed.each_ref().map(get),
+            cut: get(&header.cut),
+        };
+        (relayed.now + relayed.cut + relayed.ended.iter().sum::<u64>() > 0).then_some(relayed)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,6 +127,7 @@ impl Sight {
             handlers: keeper.map(|_| ended),
             ended,
             refusals: board.refusals(),
+            relayed: Relayed::of(header),
             totals: board.totals(),
             pace: Pace::default(),
             at: Instant::now(),
@@ -179,6 +203,7 @@ impl Sight {
             handlers: None,
             ended: Handlers::default(),
             refusals: [0; REFUSALS],
+            relayed: None,
             totals: Counters::default(),
             pace: Pace::default(),
             at: Instant::now(),

@@ -13,8 +13,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::cgi::area::Area;
-use crate::cgi::launch::{Client, Failure, HANDLER_PATH, Launcher, SOFTWARE, Terms};
+use crate::cgi::launch::{Client, Failure, HANDLER_PATH, Launched, Launcher, SOFTWARE, Terms};
 use crate::cgi::meta;
+use crate::cgi::response::Response;
 use crate::cgi::stderr::{Pipes, Table};
 use crate::http::limits::Limits;
 use crate::http::request;
@@ -94,7 +95,7 @@ pub(super) fn run(
             more: None,
         };
         let limits = conditions.limit.iter().flat_map(HandlerLimit::limits).collect();
-        let area = Area { mount: None, instance, alarm_s: 0, limits };
+        let area = Area { mount: None, instance, response: Response::Native, alarm_s: 0, limits };
         let terms = Terms { stderr: &pipes, clear_mask: true, leases: None };
         let client = Client {
             stream: theirs.as_fd(),
@@ -108,10 +109,12 @@ pub(super) fn run(
     let begun = Instant::now();
     match started {
         Err(failure) => Ok(Err(failure)),
-        Ok((started, _)) => watch(Pid::from_raw(started.pid), &ours, stderr, begun).map(|mut trial| {
-            trial.path = path;
-            Ok(trial)
-        }),
+        Ok(Launched { started, .. }) => {
+            watch(Pid::from_raw(started.pid), &ours, stderr, begun).map(|mut trial| {
+                trial.path = path;
+                Ok(trial)
+            })
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::source::Source;
 use super::variables;
 use crate::cgi::mount::check_place;
+use crate::cgi::response::Response;
 use crate::dist::parse_duration;
 use crate::server::config::handler_limit::HandlerLimit;
 use crate::server::config::mounts::{Mount, StaticFiles};
@@ -22,7 +23,7 @@ use crate::server::error::Error;
 
 pub(super) const MOUNT: &str = "mount";
 pub(super) const STATIC: &str = "static";
-const KEYS: &str = "at, run, dir, env, handler-timeout, handler-limit, max-handlers";
+const KEYS: &str = "at, run, dir, response, env, handler-timeout, handler-limit, max-handlers";
 
 /// One table of a list, with what an error about it begins with.
 struct Entry<'a> {
@@ -79,6 +80,7 @@ impl Entry<'_> {
                 "at" => {}
                 "run" => mount.run = self.program(at, value)?,
                 "dir" => mount.dir = Some(self.directory(at, value)?),
+                "response" => mount.response = Some(self.parsed(name, value, Response::from_str)?),
                 "env" => {
                     let heading = format!("{} env", self.heading);
                     mount.env = variables::read(self.source, &heading, at, value, shared)?;

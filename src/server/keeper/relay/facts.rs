@@ -1,0 +1,140 @@
+//! What is known of a relayed response, and the one place where it is recorded when it has ended.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crate::http::limits::Limits;
+use crate::http::request::{self, Head};
+use crate::listener::address::{NO_PEER, Shown};
+use crate::scoreboard::{Header, add};
+use crate::server::keeper::note::Request;
+use crate::server::logging::Asked;
+use crate::server::logging::access::{self, Entry};
+use crate::sys::fork::Fate;
+
+/// How a program ended, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ended {
+    pub fate: Option<Fate>,
+    pub timed_out: bool,
+}
+
+impl Ended {
+    /// Whether it was ended from outside, so that its output may stop anywhere.
+    pub fn is_violent(self) -> bool {
+        self.timed_out || matches!(self.fate, Some(Fate::Killed(_)))
+    }
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// All of it was sent.
+    #[default]
+    Whole,
+    /// The server's own answer was sent in its place.
+    Refused,
+    /// It was cut off after its head.
+    Cut,
+    /// The client had closed the connection.
+    ClientGone,
+    /// A local redirect: another handler has the client.
+    Redirected,
+}
+
+/// What is known of a response, more and more of it.
+#[derive(Debug)]
+pub struct Facts {
+    pub request: Request,
+    /// The handler's `SCRIPT_NAME`.
+    pub handler: Vec<u8>,
+    pub worker: u32,
+    pub pid: i32,
+    pub started: Instant,
+    /// As sent; 0 while nothing was, or if a native response has none.
+    pub status: u16,
+    /// Bytes of the body.
+    pub bytes: u64,
+    pub end: End,
+    /// Why it is not whole.
+    pub reason: Option<&'static str>,
+    pub program: Option<Ended>,
+}
+
+/// All that is known of a finished response, for the logs.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    pub facts: &'a Facts,
+    /// The request; without the fields that did not fit into [`note::HEAD_BYTES`](crate::server::keeper::note::HEAD_BYTES).
+    pub head: Option<&'a Head<'a, 'a>>,
+    /// From the launch to the last byte sent.
+    pub duration: Duration,
+}
+
+impl Facts {
+    /// Counts the response and logs it.
+    pub fn record(&self, header: &Header) {
+        if self.end != End::Redirected {
+            let class = usize::from(self.status / 100);
+            class.checked_sub(1).and_then(|class| header.relayed.get(class)).inspect(|count| add(count, 1));
+            add(&header.relayed_bytes, self.bytes);
+        }
+        if self.end == End::Cut {
+            header.cut.fetch_add(1, Relaxed);
+        }
+        let mut slots = request::slots();
+        let head = request::parse(&self.request.head, &mut slots, &any_size()).ok().flatten();
+        finished(&Finished { facts: self, head: head.as_ref(), duration: self.started.elapsed() });
+    }
+
+    /// Adds a line to the access log, if there is one.
+    fn enter(&self, head: Option<&Head<'_, '_>>, took: Duration) {
+        let asked = head.map_or(Asked::Bytes(&[]), Asked::Request);
+        let peer = Some(self.request.peer).filter(|&peer| peer != NO_PEER).map(|peer| peer.ip());
+        let request = access::Request { peer, user: None, asked };
+        let status = (self.status > 0).then_some(self.status);
+        let response = access::Response { status, bytes: Some(self.bytes), took: Some(took) };
+        Entry::of(&request).inspect(|entry| entry.finish(&response));
+    }
+}
+
+/// The request was accepted before, and bodies are not its concern here.
+fn any_size() -> Limits {
+    Limits { body: u64::MAX, ..Limits::default() }
+}
+
+/// Logs a finished response, in both logs.
+fn finished(finished: &Finished<'_>) {
+    let Finished { facts, head, duration } = finished;
+    if facts.end != End::Redirected {
+        facts.enter(*head, *duration);
+    }
+    let Facts { request, worker, pid, status, bytes, reason, program, .. } = facts;
+    let (method, target) = (head.map(|head| head.method), head.map(|head| head.target));
+    let handler = OsStr::from_bytes(&facts.handler).display();
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let (peer, bytes, reason) = (Shown(request.peer), *bytes, *reason);
+    let outcome = (*status > 0).then_some(*status);
+    let (code, signal) = match program.and_then(|program| program.fate) {
+        Some(Fate::Exited(code @ 1..)) => (Some(code), None),
+        Some(Fate::Killed(signal)) => (None, Some(signal)),
+        _ => (None, None),
+    };
+    macro_rules! log {
+        ($level:ident, $outcome:expr) => {
+            tracing::$level!(peer = %peer, method, target, handler = %handler, worker, pid, outcome = $outcome, bytes,
+                code, signal, reason, duration_us)
+        };
+    }
+    match facts.end {
+        End::Whole if outcome.is_none() => log!(info, "relayed"),
+        End::Whole => log!(info, outcome),
+        End::Refused if *status == 503 => log!(info, outcome),
+        End::Refused => log!(error, outcome),
+        End::Cut => log!(warn, "cut"),
+        End::ClientGone => log!(info, "client gone"),
+        End::Redirected => log!(debug, "redirected"),
+    }
+}

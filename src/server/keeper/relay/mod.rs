@@ -1,0 +1,211 @@
+//! Document responses on their way (RFC 3875, section 6.2): the worker launched the program on a pipe and passed pipe and
+//! client on in one message. Responses survive their worker, a reload and, within the grace period, a stop.
+//!
+//! Memory per response is bounded: its request ([`note::HEAD_BYTES`](super::note::HEAD_BYTES)), the head of its output until
+//! that is sent (`http::document::MOST_BYTES`), and one small piece of its body; the rest waits in the pipe.
+
+mod body;
+mod exchange;
+mod facts;
+mod head;
+mod redirect;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollFlags};
+
+use crate::http::limits::Limits;
+use crate::http::refusal::Refusal;
+use crate::http::request;
+use crate::scoreboard::Scoreboard;
+use exchange::{Next, Ready, Relay, Side};
+pub use facts::{End, Ended, Facts, Finished};
+pub use redirect::Redirects;
+
+/// Marks the keys of responses among the data of events.
+pub const RELAY: u64 = 1 << 63;
+/// Room for one read.
+const SCRATCH_BYTES: usize = 8 * 1024;
+/// How long the end of a program is waited for when its output has ended. Usually it is known at once; a program that closes its
+/// output and goes on is not waited for.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A response is cut this much later than its program is told to end, so that it usually ends with the program.
+const OVERTIME: Duration = Duration::from_secs(2);
+
+/// A place under `--max-handlers`, and under the limit of a mount.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(pub Option<u16>);
+
+/// The responses on their way.
+#[derive(Debug)]
+pub struct Relays {
+    board: &'static Scoreboard,
+    all: HashMap<u64, Box<Relay>>,
+    last: u64,
+    /// Whose output has ended, and when their program is no longer waited for, oldest first.
+    ending: VecDeque<(Instant, u64)>,
+    /// When responses are cut, with `--handler-timeout`.
+    limits: BTreeSet<(Instant, u64)>,
+    redirects: Redirects,
+    scratch: Box<[u8]>,
+    /// Slots that became free.
+    freed: Vec<Slot>,
+}
+
+impl Relays {
+    pub fn new(board: &'static Scoreboard, redirects: Redirects) -> Self {
+        board.header().relaying.store(0, SeqCst);
+        Self {
+            board,
+            all: HashMap::new(),
+            last: RELAY,
+            ending: VecDeque::new(),
+            limits: BTreeSet::new(),
+            redirects,
+            scratch: vec![0; SCRATCH_BYTES].into(),
+            freed: Vec::new(),
+        }
+    }
+
+    /// Begins a response and returns its key.
+    pub fn begin(
+        &mut self,
+        epoll: &Epoll,
+        facts: Facts,
+        (client, output): (OwnedFd, OwnedFd),
+        timeout: Option<Duration>,
+    ) -> u64 {
+        self.last += 1;
+        let key = self.last;
+        let mut slots = request::slots();
+        let head =
+            request::parse(&facts.request.head, &mut slots, &Limits { body: u64::MAX, ..Limits::default() });
+        let (minor, head_only) =
+            head.ok().flatten().map_or((1, false), |head| (head.minor, head.method == "HEAD"));
+        let limit = timeout.and_then(|timeout| facts.started.checked_add(timeout + OVERTIME));
+        self.limits.extend(limit.map(|limit| (limit, key)));
+        let mut relay = Relay::new(facts, client, output, minor, head_only);
+        relay.limit = limit;
+        self.all.insert(key, Box::new(relay));
+        self.count();
+        self.wait(epoll, key, Some(Side::Output));
+        key
+    }
+
+    /// An event for one of them.
+    pub fn ready(&mut self, epoll: &Epoll, key: u64, events: EpollFlags) {
+        let closed = events.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
+        let from_output = self.all.get(&key).is_some_and(|relay| relay.is_watched(Side::Output));
+        let ready = Ready {
+            readable: from_output && events.contains(EpollFlags::EPOLLIN),
+            closed: from_output && closed,
+        };
+        self.advance(epoll, key, ready);
+    }
+
+    fn advance(&mut self, epoll: &Epoll, key: u64, ready: Ready) {
+        loop {
+            let Some(relay) = self.all.get_mut(&key) else { return };
+            match relay.advance(epoll, ready, &mut self.scratch) {
+                Next::Output => return self.wait(epoll, key, Some(Side::Output)),
+                Next::Client => return self.wait(epoll, key, Some(Side::Client)),
+                Next::Program => {
+                    self.ending.push_back((Instant::now() + PATIENCE, key));
+                    return self.wait(epoll, key, None);
+                }
+                Next::Redirect(target) => match self.redirects.send(relay, &target) {
+                    Ok(()) => relay.redirected(),
+                    Err(refusal) => relay.refuse(refusal),
+                },
+                Next::Done => return self.finish(epoll, key),
+            }
+        }
+    }
+
+    fn wait(&mut self, epoll: &Epoll, key: u64, side: Option<Side>) {
+        let Some(relay) = self.all.get_mut(&key) else { return };
+        if let Err(error) = relay.watch(epoll, key, side) {
+            tracing::error!("cannot watch a response: {error}");
+            relay.abandon(epoll, Refusal::new(503, "the server has no memory to watch the response"));
+            self.finish(epoll, key);
+        }
+    }
+
+    fn finish(&mut self, epoll: &Epoll, key: u64) {
+        let Some(mut relay) = self.all.remove(&key) else { return };
+        relay.unwatch(epoll);
+        relay.limit.inspect(|limit| {
+            self.limits.remove(&(*limit, key));
+        });
+        relay.facts.record(self.board.header());
+        self.freed.extend(relay.slot);
+        self.count();
+    }
+
+    fn count(&self) {
+        self.board.header().relaying.store(self.all.len() as u64, SeqCst);
+    }
+
+    /// The program of a response has ended. Returns whether the response is still under way: then it takes over the program's
+    /// slot, if there is one.
+    pub fn program_ended(&mut self, epoll: &Epoll, key: u64, ended: Ended, slot: Option<Slot>) -> bool {
+        let Some(relay) = self.all.get_mut(&key) else { return false };
+        if relay.program_ended(ended) {
+            self.advance(epoll, key, Ready::default());
+        }
+        let relay = self.all.get_mut(&key);
+        relay.is_some_and(|relay| {
+            relay.slot = slot;
+            true
+        })
+    }
+
+    /// Slots that became free since the last call.
+    pub fn freed(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// When [`by_time`](Self::by_time) is due.
+    pub fn due(&self) -> Option<Instant> {
+        let ending = self.ending.front().map(|(due, _)| *due);
+        ending.into_iter().chain(self.limits.first().map(|(due, _)| *due)).min()
+    }
+
+    pub fn by_time(&mut self, epoll: &Epoll, now: Instant) {
+        while self.ending.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, key)) = self.ending.pop_front() else { return };
+            if self.all.get_mut(&key).is_some_and(|relay| relay.program_ended(Ended::default())) {
+                self.advance(epoll, key, Ready::default());
+            }
+        }
+        while let Some((_, key)) = self.limits.first().copied().filter(|(due, _)| *due <= now) {
+            self.limits.pop_first(); // also by the end of the response, if it is there
+            if let Some(relay) = self.all.get_mut(&key) {
+                relay.abandon(epoll, Refusal::new(504, "the handler exceeded its timeout"));
+                self.finish(epoll, key);
+            }
+        }
+    }
+
+    /// No worker is left that takes local redirects.
+    pub fn without_workers(&mut self) {
+        self.redirects.close();
+    }
+
+    /// There are workers again.
+    pub fn with_workers(&mut self) {
+        self.redirects.open();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        2 * self.all.len()
+    }
+}
