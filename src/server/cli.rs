@@ -208,7 +208,9 @@ impl Action {
             Self::Deploy(_) | Self::DeployBuiltin(_) => {
                 Uses::Only(&["config", "state_dir", "name", "path", "env"])
             }
-            Self::Try(_) => Uses::Only(&["config", "port", "allow_setuid", "handler_limit", "env"]),
+            Self::Try(_) => {
+                Uses::Only(&["config", "port", "response", "allow_setuid", "handler_limit", "env"])
+            }
             Self::Stop
             | Self::Status { .. }
             | Self::Metrics

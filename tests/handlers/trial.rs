@@ -5,9 +5,15 @@ use crate::harness::{Response, Sandbox, says};
 /// Tries a file with these contents and expects exactly these problems, by a part of each.
 #[track_caller]
 fn trial(contents: &str, problems: &[&str]) -> String {
+    trial_with(&[], contents, problems)
+}
+
+/// Like [`trial`], with other settings.
+#[track_caller]
+fn trial_with(settings: &[&str], contents: &str, problems: &[&str]) -> String {
     let sandbox = Sandbox::new();
     sandbox.program("odd name", contents);
-    let outcome = sandbox.caffeine(&["--try", "odd name"]);
+    let outcome = sandbox.caffeine(&[&["--try", "odd name"], settings].concat());
     let found: Vec<&str> = outcome.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();
     assert_eq!(found.len(), problems.len(), "{outcome:#?}");
     for (line, part) in found.iter().zip(problems) {
@@ -45,6 +51,22 @@ fn a_wrong_response_is_explained() {
     trial(&format!("{HEAD}Content-Length: 2\\r\\n\\r\\nhello'\n"), &["is 2, but 5 bytes follow"]);
     let no_body = "#!/bin/sh\nprintf 'HTTP/1.1 204 No Content\\r\\n\\r\\nhello'\n";
     trial(no_body, &["status 204 has no body, but 5 bytes"]);
+}
+
+#[test]
+fn a_document_response_is_judged_as_one() {
+    let document = "#!/bin/sh\nprintf 'Status: 404 Gone\\nContent-Length: 5\\n\\nhello'\n";
+    for kind in ["document", "auto"] {
+        let text = trial_with(&["--response", kind], document, &[]);
+        assert!(
+            text.starts_with("GET /odd%20name: HTTP/1.1 404 Gone, 5 bytes of body, exit code 0, "),
+            "{text}"
+        );
+    }
+    trial_with(&["--response", "auto"], &says("hello"), &[]);
+    trial_with(&["--response", "document"], &says("hello"), &["is broken: it begins with a status line"]);
+    trial_with(&["--response", "document"], "#!/bin/sh\necho A: b\n", &["the output ends within the head"]);
+    trial(document, &["CGI programs need --response document"]);
 }
 
 #[test]

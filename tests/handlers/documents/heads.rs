@@ -73,7 +73,7 @@ fn a_missing_or_broken_head_is_an_error_with_its_reason_in_the_log() {
             "{name}: the answer is the server's own: {response:?}"
         );
         eventually("the log has the reason", || server.log().contains(reason));
-        assert!(server.log().contains(&format!("ERROR keeper: peer=127.0.0.1:")), "{}", server.log());
+        assert!(server.log().contains("ERROR keeper: peer=127.0.0.1:"), "{}", server.log());
         if name == "none" {
             assert!(server.log().contains("outcome=500 bytes=0 code=3") || !tells_ends(), "{}", server.log());
         }

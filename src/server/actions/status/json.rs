@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::sight::{Handlers, Sight};
+use super::sight::{Handlers, Relayed, Sight};
 use crate::http::refusal::KINDS;
 use crate::instance::Life;
 use crate::scoreboard::{Balance, Counters};
@@ -31,6 +31,8 @@ struct Instance<'a> {
     refusals: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handlers: Option<Handlers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<Relayed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<Balance>,
 }
@@ -109,6 +111,7 @@ pub(super) fn text(sight: &Sight) -> String {
         totals: (&sight.totals).into(),
         refusals: KINDS.iter().map(|(_, word)| *word).zip(sight.refusals).collect(),
         handlers: sight.handlers,
+        documents: sight.relayed,
         balance: Balance::of(&sight.workers),
     };
     // Strings and numbers only, so it can be written.

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::sight::{Handlers, Sight};
+use super::sight::{Handlers, Relayed, Sight};
 use crate::http::refusal::KINDS;
 use crate::scoreboard::{Balance, Counters};
 use crate::server::actions::table::seconds_since;
@@ -16,6 +16,7 @@ pub(super) fn text(sight: &Sight) -> String {
     out.instance(sight);
     out.counted(sight);
     out.handlers(sight);
+    sight.relayed.iter().for_each(|relayed| out.relayed(relayed));
     out.workers(&sight.workers, sight.generation);
     out.text + "# EOF\n"
 }
@@ -108,6 +109,16 @@ impl Metrics {
         for (outcome, count) in [("ok", ok), ("failed", failed), ("killed", killed)] {
             self.sample(&format!("handlers_ended{end}"), &format!(",outcome=\"{outcome}\""), count);
         }
+    }
+
+    fn relayed(&mut self, relayed: &Relayed) {
+        let Relayed { now, ended, cut } = *relayed;
+        self.one("documents_under_way", "gauge", "Document responses that are passed on now.", now);
+        let end = self.metric("documents", "counter", "Document responses that have ended, by status class.");
+        for (class, count) in (1..).zip(ended) {
+            self.sample(&format!("documents{end}"), &format!(",class=\"{class}xx\""), count);
+        }
+        self.one("documents_cut", "counter", "Those that were cut off.", cut);
     }
 
     fn workers(&mut self, workers: &[Counters], generation: u64) {

@@ -55,8 +55,9 @@ pub(super) struct Handlers {
 }
 
 /// Document responses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 pub(super) struct Relayed {
+    #[serde(rename = "under_way")]
     pub now: u64,
     /// By status class.
     pub ended: [u64; 5],

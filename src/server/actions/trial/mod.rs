@@ -41,7 +41,8 @@ pub fn try_one(file: &Path, sources: &Sources) -> Result<(), Error> {
         fork::gain_no_privileges().map_err(|error| cannot(&error.to_string()))?;
     }
     let port = options.port.unwrap_or(8080);
-    let conditions = Conditions { env: options.env, limit: options.handler_limit, port };
+    let response = options.response.unwrap_or_default();
+    let conditions = Conditions { env: options.env, limit: options.handler_limit, port, response };
     let trial = run::run(directory, name, &conditions).map_err(|error| cannot(&error.to_string()))?;
     let problems = match &trial {
         Ok(trial) => {

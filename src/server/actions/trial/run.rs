@@ -17,6 +17,7 @@ use crate::cgi::launch::{Client, Failure, HANDLER_PATH, Launched, Launcher, SOFT
 use crate::cgi::meta;
 use crate::cgi::response::Response;
 use crate::cgi::stderr::{Pipes, Table};
+use crate::http::document;
 use crate::http::limits::Limits;
 use crate::http::request;
 use crate::server::config::HandlerLimit;
@@ -38,6 +39,8 @@ pub(super) struct Conditions {
     pub env: BTreeMap<String, String>,
     pub limit: Option<HandlerLimit>,
     pub port: u16,
+    /// What it writes.
+    pub response: Response,
 }
 
 /// What a handler wrote to one place.
@@ -61,6 +64,28 @@ pub(super) struct Trial {
     pub timed_out: bool,
     /// It left a process behind that keeps the connection open.
     pub left_open: bool,
+    /// Why no response can be made of its document.
+    pub broken: Option<&'static str>,
+}
+
+impl Trial {
+    /// Makes of a document response what the client gets, as far as it was kept.
+    fn complete(&mut self, response: Response) {
+        let Output { bytes, total, .. } = &mut self.response;
+        let native = bytes.starts_with(b"HTTP/") && response == Response::Auto;
+        if response == Response::Native || native || bytes.is_empty() {
+            return;
+        }
+        match document::parse(bytes) {
+            Ok(Some(document)) => {
+                let head = document.head(document.framing(0, false), "now");
+                *total = *total - document.len as u64 + head.len() as u64;
+                bytes.splice(..document.len, head);
+            }
+            Ok(None) => self.broken = Some("the output ends within the head of the response"),
+            Err(reason) => self.broken = Some(reason),
+        }
+    }
 }
 
 /// Starts the handler `name` in `directory` for `GET /NAME` and waits for its end. The inner error is the server's
@@ -112,6 +137,7 @@ pub(super) fn run(
         Ok(Launched { started, .. }) => {
             watch(Pid::from_raw(started.pid), &ours, stderr, begun).map(|mut trial| {
                 trial.path = path;
+                trial.complete(conditions.response.of(Path::new(name)));
                 Ok(trial)
             })
         }
@@ -150,7 +176,7 @@ fn watch(pid: Pid, mut ours: &UnixStream, mut pipe: PipeReader, begun: Instant) 
         let mut open: Vec<_> = open.map(|(fd, _)| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let _ = poll(&mut open, PollTimeout::from(TICK_MS));
     }
-    Ok(Trial { path: String::new(), response, stderr, fate, took, timed_out, left_open })
+    Ok(Trial { path: String::new(), response, stderr, fate, took, timed_out, left_open, broken: None })
 }
 
 impl Output {

@@ -46,6 +46,9 @@ fn of_the_response(trial: &Trial) -> Option<String> {
     if total == 0 {
         return Some("it wrote nothing, so the client gets an empty reply".into());
     }
+    if let Some(reason) = trial.broken {
+        return Some(format!("its document response is broken: {reason}"));
+    }
     let head = match parse_response(bytes, false) {
         Ok(Some(head)) => head,
         Ok(None) => {
@@ -56,7 +59,7 @@ fn of_the_response(trial: &Trial) -> Option<String> {
         Err(_) if begins_with_a_field(bytes) => {
             return Some(format!(
                 "it begins with a CGI header field, {}, but a native handler writes a status line first: \
-                 HTTP/1.1 200 OK",
+                 HTTP/1.1 200 OK (CGI programs need --response document)",
                 first_line(bytes)
             ));
         }
