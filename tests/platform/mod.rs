@@ -4,3 +4,4 @@ mod install; // make install and uninstall, units
 pub mod privileges; // users, permissions
 mod sandboxes; // kernels and sandboxes that refuse system calls
 mod service_manager; // passed sockets, notifications, log rotation
+mod unix_sockets; // whose they are when root starts the server
