@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::{dechunked, go, long_document, serving, text};
 use crate::handlers::orphans::{kill_worker, pids, reload};
-use crate::harness::traffic::{Pending, begin};
+use crate::harness::traffic::{Pending, begin, under_load};
 use crate::harness::{Sandbox, Server, eventually, is_alive, pid};
 use crate::limits::exhaustion::start_within;
 
@@ -47,6 +47,28 @@ fn a_response_survives_its_worker_and_a_reload() {
         eventually("it is over", || relaying(&server) == 0 && server.scoreboard().handlers() == 0);
         assert_eq!(cut(&server), 0);
     }
+}
+
+#[test]
+fn under_load_reloads_and_a_stop_lose_no_response() {
+    let sandbox = Sandbox::new();
+    let page = super::prints(r"Content-Length: 6\n\nhello\n");
+    sandbox.handler("page", page);
+    // Each request also passes through a local redirect.
+    sandbox.handler("hello", super::prints(r"Location: /page\n\n"));
+    let mut server = sandbox.start(&["-w", "2", "--response", "document", "--max-handlers", "100"]);
+    let tally = under_load(&server, 6, || (0..3).for_each(|_| reload(&server)));
+    assert_eq!((tally.lost(), tally.refused()), (0, 0));
+    assert_eq!(cut(&server), 0);
+    eventually("all are counted off", || server.scoreboard().handlers() == 0 && relaying(&server) == 0);
+    sandbox.handler("hello", super::prints(r"Content-Length: 6\n\nhello\n"));
+    let supervisor = server.pid();
+    let tally = under_load(&server, 6, || {
+        server.signal(Signal::SIGTERM);
+        eventually("it has stopped", || !is_alive(supervisor));
+    });
+    assert_eq!(tally.lost(), 0);
+    assert_eq!(server.wait().0, Some(0));
 }
 
 #[test]
