@@ -6,6 +6,7 @@ mod passage;
 mod programs;
 mod redirects;
 mod settings;
+mod sites;
 
 use std::fs::File;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use super::text;
 use crate::harness::{Response, Sandbox, Server, skipped};
 
 /// The first of these files that is installed, after reporting if none is.
-fn installed(files: &[&str], package: &str) -> Option<PathBuf> {
+pub(super) fn installed(files: &[&str], package: &str) -> Option<PathBuf> {
     let found = files.iter().map(PathBuf::from).find(|file| file.is_file());
     if found.is_none() {
         skipped(format!("{} is not installed (package {package})", files[0]));
@@ -26,7 +26,7 @@ fn with_variables(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Server {
 
 /// Runs git in a directory, as a user without settings of their own.
 #[track_caller]
-fn git(sandbox: &Sandbox, directory: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(sandbox: &Sandbox, directory: &Path, arguments: &[&str]) -> String {
     let mut git = Command::new("git");
     git.current_dir(directory).args(arguments).env_clear();
     git.env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -42,7 +42,7 @@ fn git(sandbox: &Sandbox, directory: &Path, arguments: &[&str]) -> String {
 }
 
 /// A bare repository `repositories/r.git` with three commits, which may be pushed to.
-fn repository(sandbox: &Sandbox) -> PathBuf {
+pub(super) fn repository(sandbox: &Sandbox) -> PathBuf {
     let (work, bare) = (sandbox.path("work"), sandbox.path("repositories/r.git"));
     fs::create_dir_all(&work).unwrap();
     git(sandbox, &work, &["init", "-q", "-b", "main"]);
@@ -175,7 +175,7 @@ fn fossil_serves_a_repository() {
 }
 
 /// Whether Perl has its CGI module, after reporting if it does not.
-fn has_cgi_pm() -> bool {
+pub(super) fn has_cgi_pm() -> bool {
     let loads =
         Command::new("perl").args(["-MCGI", "-e", "1"]).output().is_ok_and(|output| output.status.success());
     if !loads {
