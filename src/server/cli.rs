@@ -161,6 +161,7 @@ const USUAL: &[&str] = &[
     "log_level",
     "access_log",
     "max_handlers",
+    "response",
     "handler_timeout",
     "version",
     "help",

@@ -70,6 +70,30 @@ fn the_json_log_has_what_is_known_in_one_type_per_key() {
 }
 
 #[test]
+fn document_responses_have_status_bytes_and_time() {
+    let sandbox = with_hello();
+    sandbox.handler("cgi", "#!/bin/sh\nprintf 'Status: 404\\nContent-Type: text/plain\\n\\ngone'\n");
+    sandbox.handler("silent", "#!/bin/sh\n");
+    let server = sandbox.start(&["-n", "lab", "-w", "1", "--access-log", "json", "--response", "auto"]);
+    for (target, status) in [("/cgi?a", 404), ("/silent", 500), ("/hello", 200)] {
+        assert_eq!(server.get(target).status, status);
+    }
+    server.raw(b"HEAD /cgi HTTP/1.1\r\nHost: a\r\nReferer: r\r\n\r\n");
+    let objects: Vec<Value> =
+        lines(&server, 4).iter().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |request: &str| objects.iter().find(|object| object["request"] == request).expect(request);
+    let known = |request: &str| (of(request)["status"].clone(), of(request)["bytes"].clone());
+    assert_eq!(known("GET /cgi?a HTTP/1.1"), (404.into(), 4.into()));
+    assert_eq!(known("HEAD /cgi HTTP/1.1"), (404.into(), 0.into()));
+    assert_eq!(known("GET /silent HTTP/1.1").0, 500);
+    assert_eq!(known("GET /hello HTTP/1.1").0, 200, "it was passed on, so its status was seen");
+    assert_eq!(of("HEAD /cgi HTTP/1.1")["referer"], "r");
+    assert!(objects.iter().all(|object| object["duration_us"].is_u64()), "{objects:?}");
+    let text = sandbox.caffeine(&["-n", "lab", "--metrics"]).succeeds().stdout;
+    assert!(text.contains("caffeine_documents_total{name=\"lab\",class=\"4xx\"} 2\n"), "{text}");
+}
+
+#[test]
 fn lines_of_many_workers_are_whole_and_complete() {
     const CLIENTS: usize = 8;
     const EACH: usize = 40;

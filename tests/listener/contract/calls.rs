@@ -28,7 +28,7 @@ fn per_connection(listener: &str, workers: &str) -> Option<Calls> {
             *count.lock().unwrap().entry((call.thread, call.number)).or_default() += 1;
             Answer::Allow
         },
-        &["--listener", listener, "--respond", "fixed", "-w", workers],
+        &["--listener", listener, "--respond", "fixed", "-w", workers, "--log-to", "file"],
     )?;
     let children = children(server.pid());
     let of_children = || -> Vec<(i64, usize)> {
