@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -182,6 +183,17 @@ fn the_dashboard_shows_metrics_that_are_there() {
     for name in shown {
         assert!(there.contains(&format!("\n{name}{{")), "there is no {name}");
     }
+}
+
+#[test]
+fn the_replacement_of_a_worker_that_has_served_nothing_is_counted() {
+    let (sandbox, server) = serving(&[]);
+    // Beyond what counts as dying at the start.
+    std::thread::sleep(Duration::from_millis(1100));
+    let worker = server.worker_pids()[1];
+    kill(pid(worker), Signal::SIGKILL).unwrap();
+    eventually("it is replaced", || ![0, worker].contains(&server.worker_pids()[1]));
+    assert_eq!(samples(&metrics(&sandbox))["caffeine_restarts_total{name=\"lab\"}"], 1.0);
 }
 
 /// The keys of an object and of the objects in it.

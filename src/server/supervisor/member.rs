@@ -132,11 +132,6 @@ impl Member {
         (self.started, self.due) = (Instant::now(), None);
     }
 
-    /// Whether an earlier process died shortly after its start.
-    pub fn has_died(&self) -> bool {
-        self.short_lives > 0
-    }
-
     /// Pause before the next process, after a death at this moment.
     pub fn pause(&mut self) -> Duration {
         if self.started.elapsed() >= SHORT_LIFE {

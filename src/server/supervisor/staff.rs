@@ -170,8 +170,7 @@ impl Supervisor {
 
     fn spawn(&mut self, index: usize, sockets: &mut Vec<OwnedFd>) -> Result<(), String> {
         let member = &self.staff[index];
-        let (slot, again) =
-            (member.slot, member.has_died() || self.board.row(member.slot).accepted.load(Relaxed) > 0);
+        let (slot, again) = (member.slot, member.starts > 0);
         self.board.row(slot).state.store(State::Starting as u64, Relaxed);
         let (owner, pipes) = self.standard_errors(index);
         let prepared = self.own().stderr.prepare(owner, pipes);
