@@ -116,7 +116,8 @@
 //!   the queues and the handshakes that had begun, until none is under way or 1.5 s have passed. *Stopping*: the sockets become
 //!   non-blocking and the workers get SIGTERM; each empties every queue, finishes what it holds, and ends. The supervisor waits
 //!   for the handlers of all workers, dead ones and earlier generations too, within the grace period, and kills the rest. The
-//!   sink closes last: then the port is free. A service manager's socket is left alone: its queue outlives the instance.
+//!   sink closes last: then the port is free. A unix socket ([`listener::unix`]) needs no sink: its file is removed, and what
+//!   had connected is served. A service manager's socket is left alone: its queue outlives the instance.
 //! - **The stop signal itself.** One that comes just before accept() blocks must not be missed, so workers wait on an alias
 //!   of the socket that the signal handler replaces with /dev/null ([`sys::signal::Interruptible`]).
 //! - **Deploy.** A file is renamed into place. A directory is a link to a tree of its own, and a deploy switches the link to
