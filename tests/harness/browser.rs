@@ -47,7 +47,10 @@ impl Browser {
             "--disable-gpu",
         ]);
         command.args(["--disable-dev-shm-usage", "--disable-background-networking", "about:blank"]);
-        command.arg(format!("--user-data-dir={}", profile.path().display())).env("HOME", profile.path());
+        command
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .env("HOME", profile.path())
+            .env("TMPDIR", profile.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut program = command.spawn().unwrap();
         let (to, from) = (program.stdin.take().unwrap(), BufReader::new(program.stdout.take().unwrap()));
