@@ -18,7 +18,7 @@ use crate::sys::stdio::remark;
 
 /// Measures how strategies spread new connections over worker processes, and writes reports.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version = VERSION, arg_required_else_help = true)]
+#[command(name = "lab", version = VERSION)]
 struct Cli {
     #[command(subcommand)]
     action: Option<Action>,
@@ -110,11 +110,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What to do first.
+const FIRST_STEPS: &str = "a command is needed. To begin:
+  lab list         the experiments, and how long each takes
+  lab check tail   whether one can run here, and what it takes
+  lab run quick    a first report, in about a minute
+All commands: lab --help";
+
 fn act(cli: &Cli) -> Result<()> {
     if let Some(shell) = cli.completions {
         return print(&packaging::completions(shell, Cli::command()));
     }
-    let Some(action) = &cli.action else { return print(&packaging::man(Cli::command())?) };
+    let action = match &cli.action {
+        Some(action) => action,
+        None if cli.man => return print(&packaging::man(Cli::command())?),
+        None => return Err(Error::Usage(FIRST_STEPS.into())),
+    };
     match action {
         Action::Guard => {
             guard::run();

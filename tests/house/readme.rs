@@ -102,6 +102,57 @@ fn block<'a>(text: &'a str, before: &str) -> &'a str {
     rest.split("\n```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap()
 }
 
+/// The advice at the head of a report.
+fn advice(report: &str) -> String {
+    let text = page(report);
+    let line = text.lines().find_map(|line| line.strip_prefix("> **"));
+    line.unwrap_or_else(|| panic!("{report} has no advice")).trim_end_matches("**").to_owned()
+}
+
+#[test]
+fn the_caption_of_the_figure_is_the_advice_of_its_report() {
+    let text = page("README.md");
+    let figure = text.find("![").unwrap();
+    let caption =
+        text[..figure].lines().rfind(|line| line.starts_with("> ")).expect("a caption above the figure");
+    let rest = &text[figure..];
+    let folder = rest.split("](").nth(1).and_then(|rest| rest.split("/plots/").next()).unwrap();
+    let wanted = format!("> {}", advice(&format!("{folder}/report.md")));
+    if caption != wanted && std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        return std::fs::write(root().join("README.md"), text.replace(caption, &wanted)).unwrap();
+    }
+    assert!(
+        caption == wanted,
+        "`INSTA_UPDATE=always cargo test house::` rewrites the caption in README.md: {wanted}"
+    );
+}
+
+/// What a reader sees first: all above the first heading, table or figure.
+fn first_screen(report: &str) -> String {
+    let text = page(report);
+    let below = |line: &&str| !["## ", "|", "!["].iter().any(|begin| line.starts_with(begin));
+    text.lines().take_while(below).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_first_screens_have_the_words_that_answer() {
+    let text = page("results/README.md");
+    let rows = table_in(&text, "| a reader asks |");
+    assert_eq!(rows.len(), 2 + 5, "five questions");
+    for row in &rows[2..] {
+        let report = row.split("](").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+        let screen = first_screen(&format!("results/{report}"));
+        let words: Vec<&str> = row.split('"').skip(1).step_by(2).collect();
+        assert!(!words.is_empty(), "{row}");
+        for words in words {
+            assert!(
+                screen.contains(words),
+                "results/README.md quotes \"{words}\", and {report} begins with\n{screen}"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_commands_of_the_readme_work() {
     if Command::new("curl").arg("--version").output().is_err() {

@@ -146,7 +146,7 @@ fn an_experiment_runs_from_file_to_report_and_leaves_nothing_running() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let directory = bench.results();
     assert!(directory.file_name().unwrap().to_str().unwrap().ends_with("Z-here"));
-    assert!(text(&output.stdout).contains("Too few rounds to judge (1 of"));
+    assert!(text(&output.stdout).contains("No ranking: 1 round, and a judgement needs 10."));
     let rows = rows(&directory);
     assert_eq!(rows.len(), 6);
     for row in &rows {
@@ -164,6 +164,23 @@ fn an_experiment_runs_from_file_to_report_and_leaves_nothing_running() {
     let output = bench.run(&["report", directory.to_str().unwrap()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(before == read_all(&directory));
+}
+
+#[test]
+fn without_a_command_lab_says_what_to_do_first() {
+    let bench = Bench::new("");
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    let commands: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("  lab ")).collect();
+    assert_eq!(commands.len(), 3, "{said}");
+    assert!(said.contains("lab --help") && output.stdout.is_empty(), "{said}");
+    let (help, list) = (text(&bench.run(&["--help"]).stdout), text(&bench.run(&["list"]).stdout));
+    for command in commands {
+        let words: Vec<&str> = command.split("  ").next().unwrap().split(' ').collect();
+        assert!(help.contains(&format!("\n  {} ", words[0])), "{command}: {help}");
+        assert!(words.get(1).is_none_or(|name| list.contains(&format!("\n{name} "))), "{command}: {list}");
+    }
 }
 
 #[test]

@@ -47,16 +47,6 @@ pub enum ClaimVerdict {
 }
 
 impl ClaimVerdict {
-    pub const ALL: [Self; 7] = [
-        Self::SameSize,
-        Self::SameDirection,
-        Self::Contradicted,
-        Self::NotTestable,
-        Self::OwnHolds,
-        Self::OwnFails,
-        Self::Undecided,
-    ];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::OwnHolds => "own finding: holds",
@@ -89,15 +79,6 @@ impl Claim {
     pub fn unit(&self) -> &'static str {
         if self.expect.over.is_some() { "times" } else { self.metric.unit() }
     }
-}
-
-/// The worst verdict of several expectations. Our own ones count only where nothing else was expected.
-pub fn together<'a>(claims: impl IntoIterator<Item = &'a Claim> + Clone) -> Option<ClaimVerdict> {
-    let worst = |own: bool| {
-        let of_kind = claims.clone().into_iter().filter(|claim| claim.expect.own == own);
-        of_kind.map(|claim| claim.verdict).max()
-    };
-    worst(false).or_else(|| worst(true))
 }
 
 /// `rounds` is the number of rounds made.

@@ -119,15 +119,3 @@ fn what_was_skipped_or_void_or_client_bound_is_not_testable_here() {
     let claim = tried(10, expect(), |run| run.record.as_mut().unwrap().verdict = "CLIENT-BOUND".into());
     assert!(claim.verdict == ClaimVerdict::NotTestable && claim.why.contains("CLIENT-BOUND"), "{claim:?}");
 }
-
-#[test]
-fn the_worst_published_expectation_is_the_claims() {
-    let ratio = |band: &str| expectation("rate", "reuseport", Some("inherited"), band);
-    let of = |expect: Expect| tried(12, expect, |_| ());
-    let all = [of(ratio("<= 0.95")), of(ratio(">= 1")), of(ratio("0.91..2")), of(own(ratio(">= 1")))];
-    assert_eq!(together(&all), Some(ClaimVerdict::Contradicted));
-    assert_eq!(together(&all[..1]), Some(ClaimVerdict::SameDirection));
-    assert_eq!(together([&all[0], &all[3]]), Some(ClaimVerdict::SameDirection), "our own part stands apart");
-    assert_eq!(together(&all[3..]), Some(ClaimVerdict::OwnFails));
-    assert_eq!(together(&[]), None);
-}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lab::fixture;
+use crate::lab::report::card::Card;
 use crate::lab::report::redraw;
 use crate::lab::report::tests::folder;
 
@@ -12,7 +13,7 @@ fn leave(results: &Path, folder: &str, started: &str, answer: &str) {
         question: "Which one?".into(),
         started: started.into(),
         label: "a<b".into(),
-        answer: vec![answer.into()],
+        card: Card { advice: answer.into(), ..Card::default() },
         verdicts: [("OK".into(), 30), ("NOISY".into(), 2)].into(),
         ..Summary::default()
     };

@@ -3,8 +3,9 @@
 //! It runs nothing and reads nothing but the folder.
 //!
 //! ```text
-//! words       the answer in sentences          figures   what the plots are given
+//! card        what to do, at the head          figures   what the plots are given
 //! view        texts and tables of the page     tables    CSV files
+//! names       loads, work and faults in words
 //! templates   from these to HTML and Markdown
 //! summary     a report in short                index     the overview and the list of all reports
 //! overview    which strategy to take, from all summaries
@@ -12,10 +13,11 @@
 //! compare     two results folders side by side
 //! ```
 
-mod answer;
+pub mod card;
 mod figures;
 mod folders;
 mod index;
+mod names;
 mod overview;
 pub mod suite;
 mod summary;
@@ -27,6 +29,7 @@ mod view;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use self::card::Card;
 pub use self::folders::{table as comparison_table, write as write_comparison};
 pub use self::index::{folders as subfolders, write as index};
 use self::summary::Summary;
@@ -45,7 +48,7 @@ const PLOTS: [&str; 2] = ["plots", "plots/more"];
 #[derive(Debug)]
 pub struct Report {
     pub page: PathBuf,
-    pub answer: Vec<String>,
+    pub card: Card,
 }
 
 /// Loads and judges the results in `directory` and writes their report; returns the analysis, too.
@@ -61,14 +64,14 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Repor
     tables::write(directory, data, analysis)?;
     let figures = figures::draw(data, analysis);
     plots(directory, &figures)?;
-    let page = view::page(data, analysis, figures);
+    let card = Card::of(data, analysis);
+    let page = view::page(data, analysis, figures, &card);
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
-    let answer = view::answer(analysis);
-    Summary::of(data, analysis, &answer).write(directory)?;
+    Summary::of(data, analysis, card.clone()).write(directory)?;
     index::after(directory, &data.environment.experiment)?;
-    Ok(Report { page: directory.join(PAGE), answer })
+    Ok(Report { page: directory.join(PAGE), card })
 }
 
 /// Writes the figures, and removes old ones.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::card::Card;
 use super::overview::{self, Basis, Cell};
 use super::save;
 use crate::lab::error::{Error, Result};
@@ -13,9 +14,6 @@ use crate::lab::judge::Analysis;
 use crate::lab::results::store::Data;
 
 pub const FILE: &str = "summary.json";
-/// Sentences of the answer to keep.
-const SENTENCES: usize = 2;
-
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub question: String,
@@ -23,8 +21,8 @@ pub struct Summary {
     pub started: String,
     /// The host name, or `--label`.
     pub label: String,
-    /// The first sentences.
-    pub answer: Vec<String>,
+    #[serde(default)]
+    pub card: Card,
     pub verdicts: BTreeMap<String, u64>,
     /// Of a suite.
     #[serde(default)]
@@ -38,7 +36,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub fn of(data: &Data, analysis: &Analysis, answer: &[String]) -> Self {
+    pub fn of(data: &Data, analysis: &Analysis, card: Card) -> Self {
         let mut verdicts = BTreeMap::new();
         for row in &analysis.rows {
             *verdicts.entry(row.verdict.name().to_owned()).or_insert(0) += 1;
@@ -47,7 +45,7 @@ impl Summary {
             question: data.spec.question.clone(),
             started: data.environment.started.clone(),
             label: data.environment.label.clone(),
-            answer: answer.iter().take(SENTENCES).cloned().collect(),
+            card,
             verdicts,
             members: Vec::new(),
             basis: Some(Basis::of(data, analysis.rounds)),
@@ -57,12 +55,12 @@ impl Summary {
 
     /// The sentence that stands for the report in a list.
     pub fn headline(&self) -> &str {
-        self.answer.first().map_or("", String::as_str)
+        &self.card.advice
     }
 
-    /// Whether it has what the overview needs. A suite needs nothing: its members have summaries of their own.
+    /// Whether it has what the list and the overview need. A suite needs nothing: its members have summaries of their own.
     pub fn is_current(&self) -> bool {
-        self.basis.is_some() || !self.members.is_empty()
+        !self.card.advice.is_empty() && (self.basis.is_some() || !self.members.is_empty())
     }
 
     pub fn write(&self, directory: &Path) -> Result<()> {

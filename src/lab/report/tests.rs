@@ -4,6 +4,7 @@ use super::*;
 use crate::lab::fixture;
 use crate::lab::fixture::rich::Rich;
 use crate::lab::results::store::{Data, Results};
+use crate::lab::spec::suite::Suite;
 
 pub fn folder(data: &Data) -> (tempfile::TempDir, PathBuf) {
     let base = tempfile::tempdir().unwrap();
@@ -66,20 +67,6 @@ fn the_page_stands_alone_and_escapes_what_programs_wrote() {
 }
 
 #[test]
-fn the_answer_says_who_got_the_connections_and_that_rounds_are_few() {
-    let (_base, directory) = folder(&fixture::quick(4));
-    let answer = redraw(&directory).unwrap().0.answer;
-    insta::assert_snapshot!(answer.join("\n"));
-}
-
-#[test]
-fn the_answer_names_the_differences_when_rounds_suffice() {
-    let (_base, directory) = folder(&fixture::quick(12));
-    let answer = redraw(&directory).unwrap().0.answer;
-    insta::assert_snapshot!(answer.join("\n"));
-}
-
-#[test]
 fn a_run_that_was_cut_off_while_being_written_is_left_out() {
     let (_base, directory) = folder(&fixture::quick(2));
     let path = directory.join("runs.jsonl");
@@ -106,25 +93,37 @@ fn a_folder_without_results_is_refused() {
     assert!(error.contains("is not a results folder"), "{error}");
 }
 
-fn answer(data: &Data) -> String {
-    let (_base, directory) = folder(data);
-    redraw(&directory).unwrap().0.answer.join("\n")
-}
-
-#[test]
-fn the_answer_of_many_scenes_stays_short_and_names_what_was_not_run() {
-    insta::assert_snapshot!(answer(&Rich { rounds: 2, ..Rich::default() }.data()));
-}
-
 #[test]
 fn claims_come_first_with_their_verdicts() {
     let data = Rich { rounds: 10, open: Vec::new(), ..Rich::default() }.data();
     let (_base, directory) = folder(&data);
-    let answer = redraw(&directory).unwrap().0.answer;
-    insta::assert_snapshot!(answer[0]);
+    let card = redraw(&directory).unwrap().0.card;
+    assert!(
+        card.advice.starts_with("Do not build on this claim, which is contradicted: \u{201c}A hash costs"),
+        "{card:?}"
+    );
     let markdown = fs::read_to_string(directory.join("report.md")).unwrap();
     let table = markdown.split("## Tested claims").nth(1).unwrap().split("\n## ").next().unwrap();
     insta::assert_snapshot!(table);
+}
+
+/// Page, Markdown, summary and terminal have the same card.
+#[test]
+fn the_same_card_heads_the_page_the_markdown_the_summary_and_the_terminal() {
+    let (_base, directory) = folder(&fixture::quick(12));
+    let card = redraw(&directory).unwrap().0.card;
+    assert!(!card.effects.is_empty() && card.parts().len() > 2, "{card:?}");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+    let (html, markdown, terminal) = (read(PAGE), read("report.md"), card.for_terminal(None, false));
+    let parts = card.parts().into_iter().map(|(_, text)| text);
+    for text in [card.advice.as_str()].into_iter().chain(card.effects.iter().map(String::as_str)).chain(parts)
+    {
+        let escaped = text.replace('\'', "&#x27;").replace('"', "&quot;");
+        assert!(html.contains(&escaped) && markdown.contains(text) && terminal.contains(text), "{text}");
+    }
+    assert_eq!(summary::Summary::read(&directory).unwrap().card, card);
+    let heading = html.find("<h2").unwrap_or(html.len());
+    assert!(html.find("aria-label=\"Decision\"").unwrap() < heading, "it is above everything else");
 }
 
 #[test]
@@ -183,6 +182,10 @@ fn the_dictionary_has_every_column_of_every_table_and_no_other() {
     assert!(known.iter().all(|(.., meaning)| !meaning.is_empty()));
 }
 
+fn plan(question: &str) -> Suite {
+    Suite { question: question.into(), decision: String::new(), suite: vec!["one".into(), "two".into()] }
+}
+
 #[test]
 fn a_suite_has_one_table_and_leads_to_its_members() {
     let base = tempfile::tempdir().unwrap();
@@ -201,9 +204,10 @@ fn a_suite_has_one_table_and_leads_to_its_members() {
         suite::Member { name: "two".into(), claims: None },
     ];
     let html =
-        fs::read_to_string(suite::write(&directory, "Which <claims> hold?", &members).unwrap()).unwrap();
+        fs::read_to_string(suite::write(&directory, &plan("Which <claims> hold?"), &members).unwrap().0)
+            .unwrap();
     assert!(html.contains("Which &lt;claims&gt; hold?") && html.contains("href=\"one/report.html\""));
-    assert!(html.contains("Not started: two.") && html.matches("not testable here").count() >= 1);
+    assert!(html.contains("not started: two") && html.matches("not testable here").count() >= 1);
     let index = fs::read_to_string(base.path().join("index.html")).unwrap();
     assert!(
         index.contains("href=\"claims/now/report.html\"")
@@ -253,8 +257,12 @@ fn reports_for_the_eye_are_left_where_they_are_asked_for() {
     let suite_folder = base.join("claims/now");
     fs::create_dir_all(&suite_folder).unwrap();
     let member = |name: &str, claims| suite::Member { name: name.into(), claims };
-    suite::write(&suite_folder, "Which claims hold here?", &[member("rich", claims()), member("late", None)])
-        .unwrap();
+    suite::write(
+        &suite_folder,
+        &plan("Which claims hold here?"),
+        &[member("rich", claims()), member("late", None)],
+    )
+    .unwrap();
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::spec::plan::Group;
-use crate::lab::spec::{Fault, FaultKind, Metric};
-
-/// The metric for the tail of the response times.
-pub const TAIL: Metric = Metric::ResponseP99Ms;
+use crate::lab::spec::{Fault, FaultKind};
 
 /// `0.251` as `25.1 %`.
 pub fn percent(share: f64, digits: usize) -> String {
@@ -181,5 +178,13 @@ mod tests {
         let name = |fault: &str| fault_name(fault.parse().unwrap());
         assert_eq!(name("stop@1s+2s"), "one worker is stopped for 2 s");
         assert_eq!(name("kill@100ms*5/320ms"), "one worker crashes");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(number(1_234_567.891, 1), "1,234,567.9");
+        assert_eq!(number(999.0, 0), "999");
+        assert_eq!(number(-1500.0, 0), "-1,500");
+        assert_eq!(number(-0.001, 1), "0.0");
     }
 }

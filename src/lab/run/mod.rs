@@ -32,10 +32,11 @@ use crate::lab::error::{Error, Result};
 use crate::lab::judge::claims::Claim;
 use crate::lab::judge::{self, Analysis};
 use crate::lab::report;
+use crate::lab::report::card::Card;
 use crate::lab::results::store::{self, Data, Results};
 use crate::lab::spec::catalogue::{self, Experiment, Found};
 use crate::lab::spec::{Spec, plan};
-use crate::lab::terminal::{minutes, print_line};
+use crate::lab::terminal::{self, minutes, print, print_line};
 
 /// Common to all experiments of a command.
 #[derive(Debug)]
@@ -214,8 +215,13 @@ fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()
 
 fn publish(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     let report = report::write(directory, data, analysis)?;
-    report.answer.iter().try_for_each(print_line)?;
-    print_line(report.page.display())
+    summarise(&report.card, &report.page)
+}
+
+/// The card of a report on standard output, and where the report is.
+fn summarise(card: &Card, page: &Path) -> Result<()> {
+    print(&card.for_terminal(terminal::width(), terminal::is_coloured()))?;
+    print_line(page.display())
 }
 
 fn passed(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {

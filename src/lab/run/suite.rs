@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Finished, Place, Session, finish};
+use super::{Finished, Place, Session, finish, summarise};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::claims::Claim;
+use crate::lab::report::card::Card;
 use crate::lab::report::suite::Member;
 use crate::lab::results::store;
 use crate::lab::spec::Spec;
 use crate::lab::spec::catalogue::Found;
 use crate::lab::spec::suite::Suite;
-use crate::lab::terminal::{minutes, print, print_line};
+use crate::lab::terminal::minutes;
 use crate::lab::{judge, report};
 use crate::sys::stdio::remark;
 
@@ -85,9 +86,8 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
             }
         }
     }
-    let (page, members) = write(directory, known)?;
-    print(&report::suite::claims(&members)?)?;
-    print_line(page.display())?;
+    let (page, card) = write(directory, known)?;
+    summarise(&card, &page)?;
     match interrupted {
         Some(text) => Err(Error::Interrupted(text)),
         None if failed.is_empty() => Ok(()),
@@ -142,7 +142,7 @@ fn has_started(member: &Path) -> bool {
 }
 
 /// Writes the report of the suite. Started members that are not `known` are judged now.
-fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> {
+fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Card)> {
     let (suite, _) = read(directory)?;
     let mut claims = |name: &String| -> Result<Option<Vec<Claim>>> {
         let folder = directory.join(name);
@@ -153,5 +153,5 @@ fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Vec<Member>)> 
     };
     let member = |name: &String| Ok(Member { name: name.clone(), claims: claims(name)? });
     let members: Vec<Member> = suite.suite.iter().map(member).collect::<Result<_>>()?;
-    Ok((report::suite::write(directory, &suite.question, &members)?, members))
+    report::suite::write(directory, &suite, &members)
 }

@@ -149,7 +149,11 @@ mod tests {
         }
         for (name, text) in COMPILED_IN {
             let found = Found { name: (*name).into(), origin: (*name).into(), text: (*text).into() };
-            found.experiment().unwrap();
+            let decision = match found.experiment().unwrap() {
+                Experiment::One(spec) => spec.decision,
+                Experiment::Suite(suite) => suite.decision,
+            };
+            assert!(!decision.is_empty(), "{name} has no decision");
         }
     }
 

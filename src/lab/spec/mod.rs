@@ -5,6 +5,7 @@
 pub mod blocks;
 pub mod catalogue;
 mod cpus;
+pub mod decision;
 mod expect;
 mod factors;
 pub mod handlers;
@@ -13,6 +14,7 @@ mod metric;
 mod narrow;
 pub mod peers;
 pub mod plan;
+mod problem;
 mod problems;
 mod rules;
 mod sequence;
@@ -27,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cpus::Cpus;
 pub use self::expect::{Band, Expect};
-pub use self::factors::{Factors, Fault, FaultKind, Jobs, Levels, Pin, REST_MS, Sources, Sysctl};
+pub use self::factors::{Factors, Fault, FaultKind, Jobs, Level, Levels, Pin, REST_MS, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;
 pub use self::rules::Rules;
@@ -42,6 +44,10 @@ pub struct Spec {
     pub question: String,
     #[serde(default)]
     pub source: String,
+    /// What the result is to decide: `which listener to take, when requests differ in length`. What stands after the first
+    /// comma begins the advice of the report.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decision: String,
     /// Runs of each cell and load.
     pub rounds: u32,
     pub warmup_s: f64,

@@ -1,6 +1,9 @@
 //! Values that make an experiment invalid, and their position in the file.
 
-use super::{Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, handlers, peers};
+use super::problem::Problem;
+use super::{
+    Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, decision, handlers, peers,
+};
 
 /// As on the command line: an experiment is planned in memory.
 const MOST_ROUNDS: u32 = 10_000;
@@ -9,50 +12,10 @@ const MOST_SLOW_CLIENTS: u32 = 10_000;
 /// A body is made in memory.
 const MOST_BODY_BYTES: usize = 1 << 30;
 
-#[derive(Debug)]
-pub struct Problem {
-    /// The table that holds the key, such as `[[load]]`, and its index.
-    table: Option<(&'static str, usize)>,
-    pub key: String,
-    pub what: String,
-}
-
-impl Problem {
-    fn at(key: &str, what: impl Into<String>) -> Self {
-        Self { table: None, key: key.into(), what: what.into() }
-    }
-
-    fn within(mut self, table: &'static str, index: usize) -> Self {
-        self.table = Some((table, index));
-        self
-    }
-
-    /// 1 if the key is not in the file.
-    pub fn line(&self, text: &str) -> usize {
-        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-        let header = |line: &str, name: &str| {
-            let inner = line.trim_start_matches('[');
-            inner.len() < line.len() && inner.strip_prefix(name).is_some_and(|rest| rest.starts_with(']'))
-        };
-        let (from, until) = match self.table {
-            None => (0, lines.len()),
-            Some((name, index)) => {
-                let begins = lines.iter().enumerate().filter(|(_, line)| header(line, name)).nth(index);
-                let from = begins.map_or(0, |(line, _)| line);
-                let ends = lines.iter().skip(from + 1).position(|line| line.starts_with('['));
-                (from, ends.map_or(lines.len(), |more| from + 1 + more))
-            }
-        };
-        let names = |line: &&str| {
-            header(line, &self.key)
-                || line.strip_prefix(self.key.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
-        };
-        1 + lines[from..until].iter().position(names).map_or(from, |line| from + line)
-    }
-}
-
 pub fn first(spec: &Spec) -> Option<Problem> {
-    times(spec)
+    decision::problem(&spec.decision)
+        .map(|what| Problem::at("decision", what))
+        .or_else(|| times(spec))
         .or_else(|| factors(spec))
         .or_else(|| jobs(spec))
         .or_else(|| peers(spec))

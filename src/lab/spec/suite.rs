@@ -10,6 +10,9 @@ use crate::lab::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     pub question: String,
+    /// As in an experiment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decision: String,
     pub suite: Vec<String>,
 }
 
@@ -68,7 +71,7 @@ mod tests {
             let error = Suite::parse(text, "s.toml").unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
-        let nested = Suite { question: String::new(), suite: vec!["claims".into()] };
+        let nested = Suite { question: String::new(), decision: String::new(), suite: vec!["claims".into()] };
         assert!(nested.members().unwrap_err().to_string().contains("`claims` is a suite"));
     }
 

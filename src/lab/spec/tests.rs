@@ -20,39 +20,41 @@ fn the_quick_experiment_is_sound() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let message = complaint("duration_s = 1.2", "duration = 1.2");
-    assert!(message.starts_with("x.toml:7: unknown field `duration`"), "{message}");
+    assert!(message.starts_with("x.toml:8: unknown field `duration`"), "{message}");
     let message = complaint("closed = 16", "clients = 16");
-    assert!(message.starts_with("x.toml:20: unknown field `clients`"), "{message}");
+    assert!(message.starts_with("x.toml:21: unknown field `clients`"), "{message}");
 }
 
 #[test]
 fn values_that_make_no_experiment_are_named_with_their_line() {
     for (from, to, expected) in [
-        ("rounds = 4", "rounds = 0", "x.toml:5: rounds: at least 1"),
-        ("rounds = 4", "rounds = -1", "x.toml:5: invalid value"),
-        ("rounds = 4", "rounds = 4294967295", "x.toml:5: rounds: at most 10000 rounds"),
-        ("workers = [4]", "workers = [4000000000]", "x.toml:15: workers: 4000000000 is more than 10000"),
-        ("closed = 16", "open = 1e12", "x.toml:20: open: the rate must be above 0, and at most 1000000"),
-        ("closed = 16", "closed = 16\nduration_s = 0.0", "x.toml:21: duration_s: not within 0.1 to 3600"),
-        ("closed = 16", "closed = 16\npath = \"/é\"", "x.toml:21: path: must not contain"),
+        ("which of three", "whether, if so, of", "x.toml:4: decision: after the comma says for whom"),
+        ("for short handlers\"", "for short handlers.\"", "x.toml:4: decision: is a phrase, not a sentence"),
+        ("rounds = 4", "rounds = 0", "x.toml:6: rounds: at least 1"),
+        ("rounds = 4", "rounds = -1", "x.toml:6: invalid value"),
+        ("rounds = 4", "rounds = 4294967295", "x.toml:6: rounds: at most 10000 rounds"),
+        ("workers = [4]", "workers = [4000000000]", "x.toml:16: workers: 4000000000 is more than 10000"),
+        ("closed = 16", "open = 1e12", "x.toml:21: open: the rate must be above 0, and at most 1000000"),
+        ("closed = 16", "closed = 16\nduration_s = 0.0", "x.toml:22: duration_s: not within 0.1 to 3600"),
+        ("closed = 16", "closed = 16\npath = \"/é\"", "x.toml:22: path: must not contain"),
         (
             "rounds = 4",
             "rounds = 4\ncpus = \"own\"",
-            "x.toml:6: unknown variant `own`, expected one of `shared`, `apart`, `preempt`",
+            "x.toml:7: unknown variant `own`, expected one of `shared`, `apart`, `preempt`",
         ),
         (
             "rounds = 4",
             "rounds = 4\ncpus = \"preempt\"",
-            "x.toml:6: cpus: `preempt` is for open loops; a load is closed",
+            "x.toml:7: cpus: `preempt` is for open loops; a load is closed",
         ),
-        ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:11: baseline: `nginx` is not one of"),
-        ("workers = [4]", "workers = [0]", "x.toml:15: workers: at least 1 worker"),
-        ("duration_s = 1.2", "duration_s = 0.0", "x.toml:7: duration_s: 0 is not"),
-        ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:18: load: `full load` needs exactly one"),
-        ("handler = \"hello\"", "", "x.toml:16: respond: `cgi` needs"),
-        ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:24: open_of_capacity: the share"),
-        ("name = \"half load\"", "name = \"full load\"", "x.toml:23: name: two loads are named `full load`"),
-        ("\"reuseport\"", "\"inherited\"", "x.toml:14: listener: `inherited` is named twice"),
+        ("baseline = \"inherited\"", "baseline = \"nginx\"", "x.toml:12: baseline: `nginx` is not one of"),
+        ("workers = [4]", "workers = [0]", "x.toml:16: workers: at least 1 worker"),
+        ("duration_s = 1.2", "duration_s = 0.0", "x.toml:8: duration_s: 0 is not"),
+        ("closed = 16", "closed = 16\nopen = 5.0", "x.toml:19: load: `full load` needs exactly one"),
+        ("handler = \"hello\"", "", "x.toml:17: respond: `cgi` needs"),
+        ("open_of_capacity = 0.5", "open_of_capacity = 50.0", "x.toml:25: open_of_capacity: the share"),
+        ("name = \"half load\"", "name = \"full load\"", "x.toml:24: name: two loads are named `full load`"),
+        ("\"reuseport\"", "\"inherited\"", "x.toml:15: listener: `inherited` is named twice"),
     ] {
         let message = complaint(from, to);
         assert!(message.contains(expected), "{message} instead of {expected}");
@@ -62,7 +64,7 @@ fn values_that_make_no_experiment_are_named_with_their_line() {
 #[test]
 fn broken_toml_is_named_with_its_line() {
     let message = complaint("rounds = 4", "rounds = ");
-    assert!(message.starts_with("x.toml:5: "), "{message}");
+    assert!(message.starts_with("x.toml:6: "), "{message}");
 }
 
 /// Every key of an experiment.
@@ -78,7 +80,7 @@ handler = "hello"
 baseline = "inherited"
 server_prefix = "taskset -c 0"
 client_prefix = "taskset -c 1"
-
+decision = "which one, at all"
 [rules]
 noisy_steal = 0.05
 invalid_errors = 1.0

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::lab::judge::claims::{Claim, ClaimVerdict, together};
-use crate::lab::report::text::number;
+use crate::lab::judge::claims::{Claim, ClaimVerdict};
+use crate::lab::report::card::ours;
 use crate::lab::spec::Band;
 
 #[derive(Debug, Serialize)]
@@ -39,7 +39,7 @@ fn view(claim: &Claim, link: &str) -> ClaimView {
         text: expect.text.clone(),
         source: expect.source.clone(),
         theirs: expect.published.clone(),
-        ours: ours(claim),
+        ours: measured(claim),
         asked: asked(claim),
         differs: expect.differs.clone(),
         reason: expect.reason.clone(),
@@ -70,41 +70,7 @@ fn asked(claim: &Claim) -> String {
     format!("{}: {}", claim.figure(), ranges.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-fn ours(claim: &Claim) -> String {
-    let Some(ours) = claim.ours else { return "-".into() };
-    let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits().max(2) };
-    let figure = |value: f64| number(value, digits);
-    let text = format!(
-        "{} ({} to {}) {}",
-        figure(ours.median),
-        figure(ours.interval.low),
-        figure(ours.interval.high),
-        claim.unit()
-    );
-    text.trim_end().to_owned()
-}
-
-/// The worst verdict on each claim, in order.
-pub fn verdicts<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Vec<(String, ClaimVerdict)> {
-    let mut known: Vec<(String, ClaimVerdict)> = Vec::new();
-    for claim in claims.clone() {
-        let name = &claim.expect.claim;
-        if known.iter().all(|(other, _)| other != name) {
-            let same = claims.clone().filter(|other| other.expect.claim == *name);
-            known.extend(together(same).map(|verdict| (name.clone(), verdict)));
-        }
-    }
-    known
-}
-
-/// The verdicts as a sentence; `None` without claims.
-pub fn sentence<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Option<String> {
-    let verdicts = verdicts(claims);
-    let part = |kind: ClaimVerdict| {
-        let names: Vec<&str> =
-            verdicts.iter().filter(|(_, verdict)| *verdict == kind).map(|(name, _)| name.as_str()).collect();
-        (!names.is_empty()).then(|| format!("{} {}", names.join(", "), kind.name()))
-    };
-    let parts: Vec<String> = ClaimVerdict::ALL.into_iter().filter_map(part).collect();
-    (!parts.is_empty()).then(|| format!("Published claims: {}.", parts.join("; ")))
+fn measured(claim: &Claim) -> String {
+    let ours = ours(claim);
+    if ours.is_empty() { "-".into() } else { ours }
 }

@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::lab::judge::{Analysis, Comparison, Conclusion, Estimate, Scene};
-use crate::lab::report::answer::change;
+use crate::lab::report::card::change;
 use crate::lab::report::text::{self, capital, number};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 

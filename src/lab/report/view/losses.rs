@@ -5,11 +5,9 @@ use serde::Serialize;
 use super::Table;
 use crate::lab::judge::losses::{AFTERMATH_S, Losses, Mean};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::report::text::{list, number, percent};
+use crate::lab::report::text::{number, percent};
 use crate::lab::spec::{Fault, FaultKind};
 
-/// More strategies are counted, not named.
-const MOST_NAMES: usize = 4;
 /// "None" is shown as good where at most this share of the faults can still cost a connection.
 const GOOD: f64 = 0.05;
 const SUPERSEDED: &str = "method superseded";
@@ -187,48 +185,6 @@ fn range((_, interval): &Mean, digits: usize) -> String {
         || "no interval".into(),
         |interval| format!("{} to {}", number(interval.low, digits), number(interval.high, digits)),
     )
-}
-
-/// Strategies without and with reset or lost connections; `None` without a fault.
-pub fn sentence(analysis: &Analysis) -> Option<String> {
-    let columns = columns(analysis);
-    let total = |name: &String| {
-        let all = columns.iter().filter_map(|column| column.losses(name));
-        all.reduce(|all, other| all.plus(&other)).unwrap_or_default()
-    };
-    let all: Vec<(String, Losses)> =
-        names(&columns).into_iter().map(|name| (name.clone(), total(&name))).collect();
-    let (whole, lossy): (Vec<_>, Vec<_>) = all.iter().partition(|(_, losses)| losses.failed() == 0);
-    let several = |names: Vec<String>| {
-        if names.len() > MOST_NAMES { format!("{} strategies", names.len()) } else { list(&names) }
-    };
-    let least = whole.iter().map(|(_, losses)| losses).min_by_key(|losses| losses.faults);
-    let bound = least.and_then(|losses| {
-        let share = limit(losses.share()?.high);
-        Some(format!("in {} faults each (less than {share} of faults)", grouped(losses.faults)))
-    });
-    let whole = several(whole.iter().map(|(name, _)| name.clone()).collect());
-    let one = |(name, losses): &&(String, Losses)| {
-        let what =
-            if losses.superseded { format!("{} failed", grouped(losses.failed())) } else { parts(losses) };
-        let superseded = if losses.superseded { format!("; {SUPERSEDED}") } else { String::new() };
-        format!("{name} ({what} in {} faults{superseded})", grouped(losses.faults))
-    };
-    let lossy: Vec<String> = lossy.iter().map(one).collect();
-    let none =
-        bound.map(|bound| format!("No connection was reset or lost with {whole} {bound}{}", but(&columns)));
-    match (all.is_empty(), none, lossy.is_empty()) {
-        (true, ..) | (_, None, true) => None,
-        (_, Some(none), true) => Some(format!("{none}.")),
-        (_, None, _) => Some(format!("Connections were reset or lost with {}.", list(&lossy))),
-        (_, Some(none), _) => Some(format!("{none}; some were with {}.", list(&lossy))),
-    }
-}
-
-/// The exception, if workers are killed.
-fn but(columns: &[Column]) -> &'static str {
-    let kills = |column: &Column| column.fault.is_none_or(|fault| fault.kind == FaultKind::Kill);
-    if columns.iter().any(kills) { ", beside those that killed workers held" } else { "" }
 }
 
 fn columns(analysis: &Analysis) -> Vec<Column<'_>> {

@@ -3,14 +3,16 @@
 pub mod claims;
 mod facts;
 pub mod glance;
+mod left_out;
 pub mod losses;
 mod tables;
 pub mod voids;
 
 use serde::Serialize;
 
+use super::card::Card;
 use super::figures::{Drawn, Figures, slug};
-use super::{answer, text};
+use super::text;
 use crate::lab::judge::{Analysis, Scene, jobs};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -24,11 +26,10 @@ pub struct ReportPage {
     pub subtitle: String,
     pub note: Option<String>,
     pub debug: bool,
-    pub answer: Vec<String>,
+    pub card: CardView,
     pub glance: Table,
     pub glance_says: String,
     pub losses: Option<losses::LossTable>,
-    pub left_out: Vec<String>,
     pub claims: Vec<claims::ClaimView>,
     /// Figures that answer the question.
     pub figures: Vec<Drawn>,
@@ -64,6 +65,28 @@ pub struct Section {
     pub differences: Table,
 }
 
+/// The decision card of a page.
+#[derive(Debug, Serialize)]
+pub struct CardView {
+    pub advice: String,
+    pub effects: Vec<String>,
+    /// Headings and texts.
+    pub parts: Vec<(&'static str, String)>,
+    /// The colour of the standing.
+    pub class: &'static str,
+}
+
+impl CardView {
+    pub fn of(card: &Card) -> Self {
+        Self {
+            advice: card.advice.clone(),
+            effects: card.effects.clone(),
+            parts: card.parts().into_iter().map(|(name, text)| (name, text.to_owned())).collect(),
+            class: card.standing.class(),
+        }
+    }
+}
+
 /// The first column is text, the others are values.
 #[derive(Debug, Default, Serialize)]
 pub struct Table {
@@ -85,9 +108,8 @@ fn note(data: &Data) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join(" "))
 }
 
-pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
+pub fn page(data: &Data, analysis: &Analysis, figures: Figures, card: &Card) -> ReportPage {
     let environment = &data.environment;
-    let [found, left_out] = answer::in_short(analysis);
     let losses = losses::losses(analysis);
     let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
     let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
@@ -107,18 +129,17 @@ pub fn page(data: &Data, analysis: &Analysis, figures: Figures) -> ReportPage {
         ),
         note: note(data),
         debug: data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug",
-        answer: claims::sentence(analysis.claims.iter()).into_iter().chain(found).collect(),
+        card: CardView::of(card),
         glance,
         glance_says,
         losses,
-        left_out,
         claims: claims::views(&analysis.claims, ""),
         voids: voids::rates(analysis),
         strip: figures.ledger.clone(),
         sections: analysis.scenes.iter().zip(figures.scenes).enumerate().map(section).collect(),
         figures: figures.answers,
         says: figures.says,
-        method: facts::method(data, analysis),
+        method: left_out::sentences(analysis).into_iter().chain(facts::method(data, analysis)).collect(),
         environment: facts::facts(data),
         commands: commands.collect(),
         ledger: tables::ledger(&analysis.rows),
@@ -136,12 +157,6 @@ fn measured(spec: &Spec) -> String {
         [first, ..] => format!("{first} s"),
         [] => String::new(),
     }
-}
-
-/// The answer with all values; published claims come first.
-pub fn answer(analysis: &Analysis) -> Vec<String> {
-    let claims = claims::sentence(analysis.claims.iter());
-    claims.into_iter().chain(answer::answer(analysis)).collect()
 }
 
 /// `20261123T013000Z` as `2026-11-23 01:30 UTC`.

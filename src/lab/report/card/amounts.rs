@@ -1,0 +1,137 @@
+//! Amounts in words: changes in percent or as ratios, with their intervals, and counts per fault.
+
+use super::findings::{Column, Counts, Effect};
+use crate::lab::judge::Comparison;
+use crate::lab::judge::losses::Mean;
+use crate::lab::report::text::{list, number};
+use crate::lab::spec::Metric;
+use crate::measure::stats::Interval;
+
+/// From this change on, in percent, a ratio says more.
+const RATIO: f64 = 50.0;
+
+/// A change with its interval, for tables: in percent, or as a factor if large.
+pub fn change(comparison: &Comparison) -> String {
+    const MANY: f64 = 400.0;
+    let figures = [comparison.change, comparison.interval.low, comparison.interval.high];
+    let [change, low, high] = figures;
+    if change < MANY {
+        return format!("{change:+.1} % ({low:+.1} to {high:+.1})");
+    }
+    let [change, low, high] = figures.map(|percent| number(1.0 + percent / 100.0, 0));
+    format!("{change} times as much ({low} to {high})")
+}
+
+/// A metric within a sentence.
+pub fn noun(metric: Metric) -> String {
+    let title = metric.title();
+    let is_word = title.chars().nth(1).is_some_and(|second| second.is_ascii_lowercase());
+    if is_word { title.to_lowercase().replace("cpu", "CPU") } else { title.to_owned() }
+}
+
+/// What a column does in the effects that are `wanted`, metric by metric: `its p99 is 1.5 times inherited's at load 30 %
+/// (1.4 to 1.7) and 2.0 times at load 50 % (1.9 to 2.0)`. Of more than two places, the least and the greatest effect.
+pub fn because(column: &Column, whose: &str, wanted: impl Fn(&Effect) -> bool) -> String {
+    let mut metrics: Vec<Metric> = Vec::new();
+    let effects: Vec<&Effect> = column.judged.iter().filter(|effect| wanted(effect)).collect();
+    for effect in &effects {
+        if !metrics.contains(&effect.metric) {
+            metrics.push(effect.metric);
+        }
+    }
+    let one = |metric: &Metric| {
+        let mut of: Vec<&Effect> =
+            effects.iter().filter(|effect| effect.metric == *metric).copied().collect();
+        if of.len() > 2 {
+            of.sort_by(|a, b| a.size().total_cmp(&b.size()));
+            of = vec![of[0], of[of.len() - 1]];
+        }
+        let each = of
+            .iter()
+            .enumerate()
+            .map(|(index, effect)| against(effect, if index == 0 { column.base.as_str() } else { "" }));
+        let verb = match of[0].counts {
+            Some(counts) => {
+                format!("{} {}", if whose == "its" { "it" } else { column.name.as_str() }, counts.verb)
+            }
+            None => format!("{whose} {} is", noun(*metric)),
+        };
+        format!("{verb} {}", each.collect::<Vec<_>>().join(" and "))
+    };
+    metrics.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `1.5 times inherited's at load 30 % (1.4 to 1.7)`, `9.5 % below inherited's under full load (8.7 to 10.2 %)`; without a base
+/// where it has been named.
+fn against(effect: &Effect, base: &str) -> String {
+    let place = if effect.place.is_empty() { String::new() } else { format!(" {}", effect.place) };
+    if let Some(counts) = &effect.counts {
+        let Counts { own, base: other, event, .. } = counts;
+        let other = if base.is_empty() { String::new() } else { format!(", {base} {}", count(other.0)) };
+        return format!("{} connections per {event}{place}{}{other}", count(own.0), range(own));
+    }
+    let (amount, range) = amount(effect.change, effect.interval);
+    let base = if base.is_empty() { String::new() } else { format!(" {base}'s") };
+    format!("{amount}{base}{place} ({range})")
+}
+
+/// An amount and its interval: a ratio if it is large, otherwise percent.
+fn amount(change: f64, Interval { low, high }: Interval) -> (String, String) {
+    if change >= RATIO {
+        let [change, low, high] = [change, low, high].map(|percent| times(1.0 + percent / 100.0));
+        return (format!("{change} times"), format!("{low} to {high}"));
+    }
+    let word = if change < 0.0 { "below" } else { "above" };
+    if low < 0.0 && high > 0.0 {
+        return (format!("{} % {word}", digits(change.abs())), format!("{low:+.1} to {high:+.1} %"));
+    }
+    let (near, far) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
+    (format!("{} % {word}", digits(change.abs())), format!("{} to {} %", digits(near), digits(far)))
+}
+
+fn times(ratio: f64) -> String {
+    number(ratio, usize::from(ratio < 10.0))
+}
+
+fn digits(percent: f64) -> String {
+    number(percent, usize::from(percent < 10.0))
+}
+
+/// ` (105 to 113)`; empty without an interval.
+pub fn range((_, interval): &Mean) -> String {
+    interval.map_or_else(String::new, |interval| {
+        format!(" ({} to {})", count(interval.low), count(interval.high))
+    })
+}
+
+/// A mean number of connections: less than none is none.
+pub fn count(mean: f64) -> String {
+    let mean = mean.max(0.0);
+    number(mean, usize::from(mean < 10.0 && mean > 0.0))
+}
+
+/// A share of the least effect, such as `±5 %`.
+pub fn limit(percent: f64) -> String {
+    format!("±{percent} %")
+}
+
+/// More names are counted, not listed.
+const MOST_NAMES: usize = 4;
+
+/// `a, b and c`, or `7 what` if there are many.
+pub fn names(all: &[&str], what: &str) -> String {
+    if all.len() > MOST_NAMES {
+        return format!("{} {what}", all.len());
+    }
+    let all: Vec<String> = all.iter().map(|name| (*name).to_owned()).collect();
+    list(&all)
+}
+
+/// `a, b or c`, or `7 of the 14 others` if there are many.
+pub fn either(all: &[&str], of: usize, what: &str) -> String {
+    match all.len() {
+        many if many > MOST_NAMES && many == of => format!("any of the {of} {what}"),
+        many if many > MOST_NAMES => format!("{many} of the {of} {what}"),
+        _ => names(all, what).replacen(" and ", " or ", 1),
+    }
+}

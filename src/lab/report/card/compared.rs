@@ -1,0 +1,387 @@
+//! Columns that were compared: listeners, options or servers. What differs decides; what is equivalent is a free choice; what
+//! was not judged is said with its reason.
+
+use super::Standing;
+use super::amounts::{because, either, limit, names, noun};
+use super::beside::{described, spread};
+use super::faults;
+use super::findings::{Column, Effect, Findings};
+use super::words::{Saying, first_look, scoped};
+use crate::lab::judge::{Conclusion, ENOUGH_ROUNDS};
+use crate::lab::report::text::{capital, list};
+use crate::lab::spec::Metric;
+
+/// Further sentences of each kind.
+const MOST: usize = 2;
+
+/// What the judge found of a column over all loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Better,
+    Worse,
+    /// Better in one place and worse in another.
+    Mixed,
+    /// All that was judged is equivalent.
+    Same,
+    /// Nothing differs, and not all is equivalent.
+    Open,
+    Unjudged,
+}
+
+fn fate(column: &Column) -> Fate {
+    let differs =
+        |better: bool| column.judged.iter().any(|effect| effect.differs() && effect.is_better() == better);
+    let judged: Vec<&Effect> = column.judged.iter().filter(|effect| effect.is_judged()).collect();
+    match (differs(true), differs(false)) {
+        (true, true) => Fate::Mixed,
+        (true, false) => Fate::Better,
+        (false, true) => Fate::Worse,
+        _ if judged.is_empty() => Fate::Unjudged,
+        _ if judged.iter().all(|effect| effect.conclusion != Conclusion::Open) => Fate::Same,
+        _ => Fate::Open,
+    }
+}
+
+/// What the advice is about: where options are compared, they are, and not the strategies beside them.
+struct Subjects<'a> {
+    findings: &'a Findings,
+    all: Vec<&'a Column>,
+    options: bool,
+}
+
+pub fn say(findings: &Findings) -> Saying {
+    let options = findings.columns.iter().any(|column| column.option.is_some());
+    let all = findings.columns.iter().filter(|column| !options || column.option.is_some()).collect();
+    let subjects = Subjects { findings, all, options };
+    if findings.rounds < ENOUGH_ROUNDS {
+        return subjects.first_look();
+    }
+    if subjects.all.is_empty() {
+        return Saying {
+            advice: "Not judged, because nothing is compared.".into(),
+            stands: "not judged".into(),
+            effects: spread(&findings.spread).into_iter().collect(),
+            ..Saying::default()
+        };
+    }
+    let (standing, stands) = subjects.standing();
+    let advice = subjects.advice(&stands);
+    let mut effects = subjects.effects();
+    effects.extend(faults::failures(&findings.losses).map(|lost| format!("{lost}.")));
+    effects.extend(faults::whole(&findings.losses));
+    effects.extend(spread(&findings.spread));
+    Saying { advice, standing, stands, effects, otherwise: subjects.otherwise() }
+}
+
+impl<'a> Subjects<'a> {
+    fn with(&self, fate: Fate) -> Vec<&'a Column> {
+        let mut with: Vec<&Column> =
+            self.all.iter().filter(|column| self::fate(column) == fate).copied().collect();
+        with.sort_by(|a, b| greatest(b).total_cmp(&greatest(a)));
+        with
+    }
+
+    fn judged(&self) -> impl Iterator<Item = &'a Effect> {
+        self.all.iter().flat_map(|column| &column.judged)
+    }
+
+    /// The standing, and the same in words: how many comparisons were judged, and why others were not.
+    fn standing(&self) -> (Standing, String) {
+        let count = |conclusion| self.judged().filter(|effect| effect.conclusion == conclusion).count();
+        let (all, judged) =
+            (self.judged().count(), self.judged().filter(|effect| effect.is_judged()).count());
+        let (bound, few) = (count(Conclusion::ClientBound), count(Conclusion::TooFew));
+        let why = [(bound, "limited by the load generator"), (few, "with too few complete rounds")];
+        let why: Vec<String> =
+            why.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
+        let why = list(&why);
+        let standing = match () {
+            () if judged == 0 => Standing::NotJudged,
+            () if self.judged().any(Effect::differs) => Standing::Supported,
+            () if count(Conclusion::Open) == 0 => Standing::Equivalent,
+            () => Standing::Open,
+        };
+        let word = match standing {
+            Standing::Supported => "supported".to_owned(),
+            Standing::Equivalent => format!("equivalent within {}", self.limits()),
+            Standing::Open => "not told apart".into(),
+            Standing::NotJudged | Standing::FirstLook => return (standing, format!("not judged: {why}")),
+        };
+        let rest = if why.is_empty() { String::new() } else { format!("; not judged: {why}") };
+        let judged = match all {
+            1 => "the one comparison was judged".into(),
+            _ if judged == all => format!("all {all} comparisons judged"),
+            _ => format!("{judged} of {all} comparisons judged"),
+        };
+        (standing, format!("{word} ({judged}{rest})"))
+    }
+
+    /// `±5 % (rate) and ±10 % (p99)`
+    fn limits(&self) -> String {
+        let mut limits: Vec<(Metric, f64)> = Vec::new();
+        for effect in self.judged().filter(|effect| effect.is_judged()) {
+            if limits.iter().all(|(metric, _)| *metric != effect.metric) {
+                limits.push((effect.metric, effect.limit));
+            }
+        }
+        match limits.as_slice() {
+            [(_, one)] => limit(*one),
+            several => list(
+                &several
+                    .iter()
+                    .map(|(metric, of)| format!("{} ({})", limit(*of), noun(*metric)))
+                    .collect::<Vec<_>>(),
+            ),
+        }
+    }
+
+    fn advice(&self, stands: &str) -> String {
+        let [better, worse, mixed] = [Fate::Better, Fate::Worse, Fate::Mixed].map(|fate| self.with(fate));
+        if better.is_empty() && worse.is_empty() && mixed.is_empty() {
+            return self.without_difference(stands);
+        }
+        if self.findings.yardstick {
+            return self.expect();
+        }
+        let (take, do_not) = if self.options { ("Set", "Leave") } else { ("Take", "Do not take") };
+        let advice = match (better.first(), mixed.first()) {
+            (Some(best), _) => {
+                let instead = if self.options {
+                    format!("with {}", best.base)
+                } else {
+                    format!("instead of {}", best.base)
+                };
+                format!(
+                    "{take} {} {instead}: {}.",
+                    self.name(best),
+                    because(best, "its", |effect| effect.differs())
+                )
+            }
+            (None, Some(mixed)) if worse.is_empty() || self.options => format!(
+                "{take} {} only where it is better: {}; but {}.",
+                self.name(mixed),
+                because(mixed, "its", |effect| effect.differs() && effect.is_better()),
+                because(mixed, "its", |effect| effect.differs() && !effect.is_better()),
+            ),
+            _ if self.options => {
+                format!("{do_not} {} as {}: {}.", self.every_option(), self.they_are(), self.reason(&worse))
+            }
+            _ => format!("{do_not} {}: {}.", self.either(&worse), self.reason(&worse)),
+        };
+        scoped(self.findings, &advice)
+    }
+
+    /// What speaks against the worst of several columns.
+    fn reason(&self, worse: &[&Column]) -> String {
+        let Some(worst) = worse.first() else { return String::new() };
+        let whose = match worse {
+            [_] if !self.options => "its".to_owned(),
+            _ => format!("{}'s", self.name(worst)),
+        };
+        because(worst, &whose, |effect| effect.differs() && !effect.is_better())
+    }
+
+    fn without_difference(&self, stands: &str) -> String {
+        let (same, open) = (self.with(Fate::Same), self.with(Fate::Open));
+        let all: Vec<&str> = same.iter().map(|column| column.name.as_str()).collect();
+        let base = &self.findings.baseline;
+        let unseen =
+            open.iter().flat_map(|column| &column.judged).filter(|e| e.conclusion == Conclusion::Open);
+        let widest = unseen.max_by(|a, b| a.visible.total_cmp(&b.visible));
+        let seen = widest.map_or("", |effect| effect.would_take.as_str()).replacen("would", "it would", 1);
+        let what = if self.judged().all(Effect::is_judged) { "all are" } else { "what was judged is" };
+        let limits = self.limits();
+        let advice = match (same.is_empty(), open.is_empty()) {
+            (true, true) => {
+                return format!(
+                    "{}.",
+                    capital(&stands.replacen(
+                        "not judged: ",
+                        "not judged, because no comparison counts: ",
+                        1
+                    ))
+                );
+            }
+            (false, true) if self.options => format!(
+                "Leave {} as {}: {what} equivalent within {limits}.",
+                self.every_option(),
+                self.they_are()
+            ),
+            (false, true) if self.findings.yardstick => {
+                format!("Take {}: equivalent to {base} within {limits}.", names(&all, "of the others"))
+            }
+            (false, true) => {
+                format!("Keep {base}, or take {}: {what} equivalent within {limits}.", self.either(&same))
+            }
+            (_, false) if self.options => format!(
+                "Leave {} as {}: no difference was found, and {seen}.",
+                self.every_option(),
+                self.they_are()
+            ),
+            (_, false) => format!("Keep {base}: no difference was found, and {seen}."),
+        };
+        scoped(self.findings, &advice)
+    }
+
+    /// Of columns that are measured against what the machine permits: listeners first, and what costs most.
+    fn expect(&self) -> String {
+        let mut known: Vec<&Column> =
+            self.all.iter().filter(|column| column.judged.iter().any(Effect::differs)).copied().collect();
+        known.sort_by(|a, b| b.own.cmp(&a.own).then(greatest(b).total_cmp(&greatest(a))));
+        let each: Vec<String> = known
+            .iter()
+            .take(MOST + 1)
+            .map(|column| because(column, &format!("{}'s", column.name), Effect::differs))
+            .collect();
+        let more = known.len().saturating_sub(MOST + 1);
+        let more = if more > 0 { format!("; {more} more differ") } else { String::new() };
+        scoped(self.findings, &format!("Count on this: {}{more}.", each.join("; ")))
+    }
+
+    /// The column whose effects the advice has.
+    fn lead(&self) -> Option<&'a Column> {
+        let [better, worse, mixed] = [Fate::Better, Fate::Worse, Fate::Mixed].map(|fate| self.with(fate));
+        let by_load = mixed.first().filter(|_| worse.is_empty() || self.options);
+        better.first().or(by_load).or(worse.first()).copied()
+    }
+
+    /// Sentences on the columns that the advice leaves out.
+    fn effects(&self) -> Vec<String> {
+        let mut effects = Vec::new();
+        for fate in [Fate::Better, Fate::Mixed, Fate::Worse] {
+            let others = self
+                .with(fate)
+                .into_iter()
+                .filter(|column| self.lead().is_none_or(|lead| lead.name != column.name));
+            let each = |column: &Column| {
+                format!("{}.", because(column, &format!("{}'s", self.name(column)), Effect::differs))
+            };
+            effects.extend(others.filter(|_| !self.findings.yardstick).take(MOST).map(each));
+        }
+        let differs = self.judged().any(Effect::differs);
+        for (fate, what) in
+            [(Fate::Same, "Equivalent"), (Fate::Open, "Not told apart"), (Fate::Unjudged, "Not judged")]
+        {
+            let with: Vec<String> = self.with(fate).iter().map(|column| self.name(column)).collect();
+            let with: Vec<&str> = with.iter().map(String::as_str).collect();
+            let within =
+                if fate == Fate::Same { format!(" within {}", self.limits()) } else { String::new() };
+            let told = differs
+                || (fate == Fate::Unjudged && self.judged().any(Effect::is_judged))
+                || (fate == Fate::Same && !self.with(Fate::Open).is_empty());
+            effects.extend(
+                (told && !with.is_empty()).then(|| format!("{what}{within}: {}.", names(&with, "others"))),
+            );
+        }
+        effects
+    }
+
+    /// A column in another metric, which is described and not judged: who that matters to chooses otherwise.
+    fn otherwise(&self) -> String {
+        let [better, worse, same] = [Fate::Better, Fate::Worse, Fate::Same].map(|fate| self.with(fate));
+        if self.findings.yardstick || self.judged().all(|effect| !effect.is_judged()) {
+            return String::new();
+        }
+        let found = match better.first() {
+            Some(best) => described(best, false).map(|metric| (*best, metric)),
+            None => worse.iter().chain(&same).find_map(|column| Some((*column, described(column, true)?))),
+        };
+        let take = if self.options { "set" } else { "take" };
+        match (found, better.is_empty()) {
+            (None, _) => "nothing measured here is a reason to.".into(),
+            (Some((column, metric)), is_kept) => {
+                let what = noun(metric);
+                let of = |effect: &Effect| effect.metric == metric;
+                let other = Column { judged: column.described.clone(), ..column.clone() };
+                let verb = if is_kept {
+                    format!("{take} {}", self.name(column))
+                } else {
+                    format!("keep {}", column.base)
+                };
+                format!(
+                    "{verb} where {what} matters more: {} (described, not judged).",
+                    because(&other, "its", of)
+                )
+            }
+        }
+    }
+
+    fn first_look(&self) -> Saying {
+        let rounds = self.findings.rounds;
+        let plural = if rounds == 1 { "" } else { "s" };
+        let visible = |effect: &&Effect| {
+            let near = effect.interval.low.abs().min(effect.interval.high.abs());
+            let one_way = effect.interval.low > 0.0 || effect.interval.high < 0.0;
+            let bound = effect.conclusion == Conclusion::ClientBound;
+            effect.rounds > 1 && one_way && !bound && near > effect.noise.max(effect.limit)
+        };
+        let mut seen: Vec<(&Column, &Effect)> = self
+            .all
+            .iter()
+            .flat_map(|column| column.judged.iter().filter(visible).map(move |effect| (*column, effect)))
+            .collect();
+        seen.sort_by(|(_, a), (_, b)| b.size().total_cmp(&a.size()));
+        let each = |(column, effect): &(&Column, &Effect)| {
+            let alone = Column { judged: vec![(*effect).clone()], ..(*column).clone() };
+            format!(
+                "{}, in all {} rounds",
+                because(&alone, &format!("{}'s", self.name(column)), |_| true),
+                effect.rounds
+            )
+        };
+        let mut effects: Vec<String> = Vec::new();
+        if !seen.is_empty() {
+            let more = seen.len().saturating_sub(MOST);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            effects.push(format!(
+                "Visible all the same: {}{more}.",
+                seen.iter().take(MOST).map(each).collect::<Vec<_>>().join("; ")
+            ));
+        }
+        effects.extend(faults::failures(&self.findings.losses).map(|lost| format!("{lost}.")));
+        effects.extend(faults::whole(&self.findings.losses));
+        effects.extend(spread(&self.findings.spread));
+        Saying {
+            advice: format!("No ranking: {rounds} round{plural}, and a judgement needs {ENOUGH_ROUNDS}."),
+            standing: Standing::FirstLook,
+            stands: first_look(self.findings),
+            effects,
+            otherwise: String::new(),
+        }
+    }
+
+    fn name(&self, column: &Column) -> String {
+        column.option.clone().unwrap_or_else(|| column.name.clone())
+    }
+
+    /// `a, b or c`, or `7 of the 14 others`
+    fn either(&self, columns: &[&Column]) -> String {
+        let all: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        either(&all, self.all.len(), "others")
+    }
+
+    /// The options without their values, each once.
+    fn options(&self) -> Vec<&'a str> {
+        let mut all: Vec<&str> = Vec::new();
+        for option in self.all.iter().copied().filter_map(|column| column.option.as_deref()) {
+            let name = option.split_whitespace().next().unwrap_or_default();
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        all
+    }
+
+    fn every_option(&self) -> String {
+        names(&self.options(), "options")
+    }
+
+    fn they_are(&self) -> &'static str {
+        if self.options().len() > 1 { "they are" } else { "it is" }
+    }
+}
+
+/// The largest difference of a column.
+fn greatest(column: &Column) -> f64 {
+    column.judged.iter().filter(|effect| effect.differs()).map(Effect::size).fold(0.0, f64::max)
+}

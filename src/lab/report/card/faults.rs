@@ -1,0 +1,153 @@
+//! Faults without a comparison: which columns reset or lost connections, and how many waited.
+
+use super::Standing;
+use super::amounts::{count, either, names, range};
+use super::findings::{Findings, Lost};
+use super::words::{Saying, scoped};
+use crate::lab::judge::losses::Losses;
+use crate::lab::report::text::{list, number, percent};
+
+/// With fewer faults of a column, losses in more than a fifth of them remain possible.
+const FEW: u64 = 17;
+
+/// What a column lost under all faults together.
+fn totals(all: &[Lost]) -> Vec<(&str, Losses)> {
+    let mut totals: Vec<(&str, Losses)> = Vec::new();
+    for lost in all {
+        match totals.iter_mut().find(|(column, _)| *column == lost.column) {
+            Some((_, losses)) => *losses = std::mem::take(losses).plus(&lost.losses),
+            None => totals.push((&lost.column, lost.losses.clone())),
+        }
+    }
+    totals
+}
+
+/// `reuseport:private lost 4 connections in 12 faults (9.9 % to 65.1 % of faults)`
+fn loss((column, losses): &(&str, Losses)) -> String {
+    let failed = losses.failed();
+    let plural = if failed == 1 { "" } else { "s" };
+    let [count, faults] = [failed, losses.faults].map(|n| number(n as f64, 0));
+    match losses.share().filter(|_| !losses.superseded) {
+        Some(share) => {
+            let range = format!("{} to {}", percent(share.low, 1), percent(share.high, 1));
+            format!("{column} lost {count} connection{plural} in {faults} faults ({range} of faults)")
+        }
+        None => format!("{column} had {count} failed connection{plural} in {faults} faults"),
+    }
+}
+
+/// Columns that lost connections, the one with most first; `None` if there are none.
+pub fn failures(all: &[Lost]) -> Option<String> {
+    let lossy = lossy(all);
+    (!lossy.is_empty()).then(|| list(&lossy.iter().map(loss).collect::<Vec<_>>()))
+}
+
+fn lossy(all: &[Lost]) -> Vec<(&str, Losses)> {
+    let mut lossy: Vec<(&str, Losses)> =
+        totals(all).into_iter().filter(|(_, losses)| losses.failed() > 0).collect();
+    lossy.sort_by_key(|(_, losses)| std::cmp::Reverse(losses.failed()));
+    lossy
+}
+
+/// Columns that lost none, with what their faults cannot exclude.
+pub fn whole(all: &[Lost]) -> Option<String> {
+    let whole: Vec<(&str, Losses)> =
+        totals(all).into_iter().filter(|(_, losses)| losses.failed() == 0 && losses.faults > 0).collect();
+    let least = whole.iter().map(|(_, losses)| losses).min_by_key(|losses| losses.faults)?;
+    let names = names(&whole.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "listeners");
+    let held = if least.superseded { "" } else { ", beside what a struck worker held" };
+    Some(format!(
+        "No connection was reset or lost with {names} in {} faults each ({}{held}).",
+        number(least.faults as f64, 0),
+        bound(least)
+    ))
+}
+
+/// `less than 23 % of faults`
+fn bound(losses: &Losses) -> String {
+    let high = losses.share().map_or(1.0, |share| share.high);
+    let digits = usize::from(high < 0.1);
+    format!("less than {} of faults", percent((high * 1e3).ceil() / 1e3, digits))
+}
+
+/// Connections delayed per fault, for each kind of fault that delays any: the column with most, and the most of the others.
+pub fn delays(all: &[Lost]) -> Vec<String> {
+    let mut places: Vec<&str> = Vec::new();
+    for lost in all {
+        if !places.contains(&lost.place.as_str()) {
+            places.push(&lost.place);
+        }
+    }
+    places.into_iter().filter_map(|place| delay(all.iter().filter(|lost| lost.place == place))).collect()
+}
+
+fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
+    let mut known: Vec<_> = of_place.filter_map(|lost| Some((lost, lost.losses.delayed()?))).collect();
+    known.sort_by(|(_, a), (_, b)| b.0.total_cmp(&a.0));
+    let (worst, most) = known.first().filter(|(_, mean)| mean.0 >= 1.0)?;
+    let others = match known.as_slice() {
+        [_, (next, mean), ..] if known.len() == 2 => format!(", with {} {}", next.column, count(mean.0)),
+        [_, (_, mean), rest @ ..] => format!(", with the other {} at most {}", rest.len() + 1, count(mean.0)),
+        _ => String::new(),
+    };
+    let when = if worst.place.is_empty() { String::new() } else { format!(" ({})", worst.place) };
+    Some(format!(
+        "With {} one {}{when} delays {} connections{}{others}.",
+        worst.column,
+        worst.event,
+        count(most.0),
+        range(most)
+    ))
+}
+
+pub fn say(findings: &Findings) -> Saying {
+    let (all, totals) = (&findings.losses, totals(&findings.losses));
+    let lossy = lossy(all);
+    let least = totals.iter().map(|(_, losses)| losses.faults).min().unwrap_or(0);
+    let superseded = totals.iter().any(|(_, losses)| losses.superseded);
+    let others: Vec<String> = lossy.iter().skip(1).map(loss).collect();
+    let whole = whole(all);
+    let mut effects: Vec<String> =
+        (!others.is_empty()).then(|| format!("{}.", list(&others))).into_iter().collect();
+    let (advice, standing, stands) = match (lossy.first(), &whole) {
+        _ if least == 0 => (
+            "Run it again: no fault happened.".to_owned(),
+            Standing::NotJudged,
+            "not judged, without a fault".to_owned(),
+        ),
+        (Some(worst), _) if superseded => (
+            format!(
+                "Not judged, because the records do not tell what a struck worker held: {}.",
+                loss(worst)
+            ),
+            Standing::NotJudged,
+            "not judged: the method is superseded".into(),
+        ),
+        (Some(worst), _) => {
+            let names: Vec<&str> = lossy.iter().map(|(name, _)| *name).collect();
+            let which = either(&names, totals.len(), "listeners");
+            let stands = "supported: the losses were counted, one fault at a time".into();
+            (format!("Do not take {which}: {}.", loss(worst)), Standing::Supported, stands)
+        }
+        (None, Some(whole)) if least < FEW => {
+            let stands =
+                format!("a first look: after {least} faults, losses in {} are possible", rest(&totals));
+            (format!("Not settled: n{}", whole.trim_start_matches('N')), Standing::FirstLook, stands)
+        }
+        (None, whole) => {
+            let whole = whole.as_deref().unwrap_or_default().trim_start_matches('N');
+            let which = if totals.len() == 1 { "it".into() } else { format!("any of the {}", totals.len()) };
+            let stands = format!("supported by at least {least} faults of each listener");
+            (format!("Take {which}: n{whole}"), Standing::Supported, stands)
+        }
+    };
+    effects.extend(whole.filter(|_| !lossy.is_empty()));
+    effects.extend(delays(all));
+    Saying { advice: scoped(findings, &advice), standing, stands, effects, otherwise: String::new() }
+}
+
+/// The share of faults that could still cost a connection, where none did.
+fn rest(totals: &[(&str, Losses)]) -> String {
+    let highest = totals.iter().filter_map(|(_, losses)| Some(losses.share()?.high)).fold(0.0, f64::max);
+    format!("up to {} of faults", percent(highest, 0))
+}

@@ -1,0 +1,104 @@
+//! A soak: growth per day against its limit, and what was lost.
+
+use super::Standing;
+use super::faults;
+use super::findings::Findings;
+use super::words::{Saying, scoped};
+use crate::lab::judge::endurance::Trend;
+use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::report::names;
+use crate::lab::report::text::number;
+use crate::lab::spec::Spec;
+
+/// Growth of one measure under one load.
+#[derive(Clone, Debug)]
+pub struct Slope {
+    /// `Memory (PSS), with handlers, workers replaced`
+    pub what: String,
+    pub trend: Trend,
+}
+
+impl Slope {
+    pub fn all(spec: &Spec, analysis: &Analysis) -> Vec<Self> {
+        let own = |scene: &'_ Scene| -> Vec<Self> {
+            let place = names::place(scene, &spec.factors, spec.load.len());
+            let results = scene.results.iter().filter(|result| !result.cell.twin);
+            let several = scene.results.len() > 1;
+            let one = |result: &CellResult| {
+                let of = if several { format!(" of {}", result.cell.name()) } else { String::new() };
+                let slope = |trend: &Trend| {
+                    let parts = [format!("{}{of}", trend.name), place.clone(), trend.period.to_owned()];
+                    let what: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                    Self { what: what.join(", "), trend: trend.clone() }
+                };
+                result.endurance.iter().map(slope).collect::<Vec<_>>()
+            };
+            results.flat_map(one).collect()
+        };
+        analysis.scenes.iter().flat_map(own).collect()
+    }
+
+    /// `Memory (PSS) under full load: 3 MiB per day (-2 to 8), limit 48`
+    fn says(&self) -> String {
+        let figure = |value: f64| number(value, self.trend.digits);
+        let Trend { per_day, interval, limit, unit, .. } = &self.trend;
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let range = format!("{} to {}", figure(interval.low), figure(interval.high));
+        format!("{}: {}{unit} per day ({range}), limit {}", self.what, figure(*per_day), figure(*limit))
+    }
+
+    /// Of its limit, at most.
+    fn share(&self) -> f64 {
+        self.trend.interval.high / self.trend.limit
+    }
+}
+
+pub fn say(findings: &Findings) -> Saying {
+    let mut slopes: Vec<&Slope> = findings.slopes.iter().collect();
+    slopes.sort_by(|a, b| b.share().total_cmp(&a.share()));
+    let grew: Vec<&Slope> = slopes.iter().filter(|slope| slope.trend.grew()).copied().collect();
+    let open: Vec<&Slope> =
+        slopes.iter().filter(|slope| !slope.trend.grew() && !slope.trend.is_flat()).copied().collect();
+    let told = findings.losses.iter().all(|lost| !lost.losses.superseded);
+    let failed = faults::failures(&findings.losses);
+    let lost = failed.as_ref().filter(|_| told);
+    let nearest = slopes.first().map_or_else(String::new, |slope| slope.says());
+    let (advice, standing) = match (grew.first(), open.first(), lost) {
+        (Some(slope), ..) => (format!("Do not let it run for long: {}.", slope.says()), Standing::Supported),
+        (None, _, Some(lost)) => (format!("Do not rely on it: {lost}."), Standing::Supported),
+        (None, Some(slope), None) => {
+            (format!("Run it for longer: {}, which is too wide to judge.", slope.says()), Standing::Open)
+        }
+        (None, None, None) => (
+            format!("Let it run: nothing grew beyond its limit. The nearest: {nearest}."),
+            Standing::Supported,
+        ),
+    };
+    let stands = format!(
+        "{}: {} of {} slopes lie below their limits, {} above, {} cross them",
+        if standing == Standing::Open { "not told apart" } else { "supported" },
+        slopes.len() - grew.len() - open.len(),
+        slopes.len(),
+        grew.len(),
+        open.len()
+    );
+    const MOST: usize = 3;
+    let others = grew
+        .iter()
+        .chain(&open)
+        .map(|slope| format!("{}.", slope.says()))
+        .filter(|text| !advice.contains(text.trim_end_matches('.')));
+    let mut effects: Vec<String> = others.take(MOST).collect();
+    if let (Some(failed), None) = (&failed, lost) {
+        effects.push(format!(
+            "{failed}; the records do not tell what a struck worker held (method superseded)."
+        ));
+    } else if lost.is_none() {
+        effects.extend(faults::whole(&findings.losses));
+    } else if let (Some(lost), true) = (lost, !grew.is_empty()) {
+        effects.push(format!("{lost}."));
+    } else {
+        effects.push(format!("Nothing grew beyond its limit; the nearest: {nearest}."));
+    }
+    Saying { advice: scoped(findings, &advice), standing, stands, effects, otherwise: String::new() }
+}
