@@ -9,11 +9,11 @@ use crate::lab::compare::{self, Compare};
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{Environment, RunData};
 use crate::lab::results::store;
-use crate::lab::run::options::{Check, Run};
+use crate::lab::run::options::{Check, Run, Verify};
 use crate::lab::run::{self, guard, suite};
 use crate::lab::spec::catalogue;
 use crate::lab::terminal::{minutes, print, print_line};
-use crate::lab::{keep, packaging, report};
+use crate::lab::{claims, keep, packaging, report, verify};
 use crate::sys::stdio::remark;
 
 /// Measures how strategies spread new connections over worker processes, and writes reports.
@@ -30,6 +30,9 @@ struct Cli {
     man: bool,
 }
 
+/// The folder of all results, in the working directory.
+const RESULTS: &str = "results";
+
 /// Marks builds that should not be measured.
 const VERSION: &str = if cfg!(debug_assertions) {
     concat!(env!("CARGO_PKG_VERSION"), " (debug)")
@@ -43,7 +46,11 @@ enum Action {
     #[command(hide = true, name = guard::ACTION)]
     Guard,
     /// List the experiments and their durations
-    List,
+    List {
+        /// List the published claims instead: the experiment, what it needs, and the verdict of kept results, as Markdown
+        #[arg(long)]
+        claims: bool,
+    },
     /// Run an experiment or a suite, and write the report
     Run(Box<Run>),
     /// Check whether an experiment can be run here, without running it
@@ -70,6 +77,8 @@ enum Action {
     Schema { file: SchemaOf },
     /// Compare two results folders, from two machines, builds or days
     Compare(Compare),
+    /// Run the experiment of a results folder again, and test each of its conclusions
+    Verify(Box<Verify>),
 }
 
 /// A file of a results folder whose format `lab schema` prints.
@@ -94,7 +103,7 @@ impl SchemaOf {
     }
 }
 
-/// The program `lab`: 0 done, 1 failed, 2 usage, 130 interrupted.
+/// The program `lab`: 0 done, 1 failed or contradicted, 2 usage, 3 not judged, 130 interrupted.
 pub fn main() -> ExitCode {
     let done = match Cli::try_parse() {
         Ok(cli) => act(&cli),
@@ -131,7 +140,8 @@ fn act(cli: &Cli) -> Result<()> {
             guard::run();
             Ok(())
         }
-        Action::List => list(),
+        Action::List { claims: true } => print(&claims::list(Path::new(RESULTS))?),
+        Action::List { .. } => list(),
         Action::Run(run) => run::run(run),
         Action::Check(check) => run::check(check),
         Action::Report { directory, all: true } => redraw_all(directory.as_deref()),
@@ -141,6 +151,7 @@ fn act(cli: &Cli) -> Result<()> {
         Action::Keep { directory, target } => print_line(keep::keep(directory, target.as_deref())?.display()),
         Action::Schema { file } => file.print(),
         Action::Compare(wanted) => print(&compare::compare(wanted)?),
+        Action::Verify(wanted) => verify::verify(wanted),
     }
 }
 
@@ -150,7 +161,7 @@ fn redraw(directory: &Path) -> Result<PathBuf> {
 
 /// Every results folder below `results`, in order. The last one leaves the index as it should be.
 fn redraw_all(results: Option<&Path>) -> Result<()> {
-    let results = results.unwrap_or(Path::new("results"));
+    let results = results.unwrap_or(Path::new(RESULTS));
     for experiment in report::subfolders(results)? {
         for directory in report::subfolders(&experiment)? {
             if suite::is_suite(&directory) || store::is_results(&directory) {

@@ -66,11 +66,7 @@ fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     }
     text += &comparison.summary().join("\n");
     text += "\n\n";
-    let table = report::comparison_table(comparison);
-    let columns = vec!["---".to_owned(); table.head.len()];
-    for row in [table.head, columns].iter().chain(&table.rows) {
-        text += &format!("| {} |\n", row.join(" | "));
-    }
+    text += &report::comparison_table(comparison).markdown();
     for name in &comparison.unmatched {
         text += &format!("\nNot compared: {name}");
     }
@@ -87,7 +83,8 @@ mod tests {
         let data = fixture::quick(10);
         let text = markdown(&side_by_side(&data, &data, Vec::new()), &["a".into(), "b".into()]);
         assert!(
-            text.contains("No difference was found, of 6 judged.") && text.starts_with("# b against a"),
+            text.contains("No difference was found, of 6 judged.\nEquivalent: 6 of 6;")
+                && text.starts_with("# b against a"),
             "{text}"
         );
     }

@@ -11,6 +11,9 @@ pub enum Error {
     /// It could not be done: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// No conclusion could be judged, and none is contradicted: exit code 3.
+    #[error("{0}")]
+    NotJudged(String),
     /// The user stopped it: exit code 130.
     #[error("{0}")]
     Interrupted(String),
@@ -27,6 +30,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            Self::NotJudged(_) => 3,
             Self::Interrupted(_) => 130,
         }
     }

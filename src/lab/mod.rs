@@ -8,13 +8,16 @@
 //! judge     a run as figures, and what can be said about all of them          pure
 //! report    words, tables and pages, from a results folder alone
 //! plot      the figures of a page; a figure draws what it is given            pure
+//! claims    lab list --claims: what is claimed, where it is tested, what was found
 //! keep      lab keep: a small copy of a results folder
 //! compare   lab compare: two results folders side by side
+//! verify    lab verify: an experiment again, and whether the conclusions hold
 //! ```
 //!
 //! Each uses those above it, and `report` uses `plot`. The runner never draws, the report never runs anything, a figure
 //! never computes.
 
+mod claims;
 mod cli;
 mod compare;
 mod error;
@@ -29,5 +32,6 @@ mod results;
 mod run;
 mod spec;
 mod terminal;
+mod verify;
 
 pub use cli::main;

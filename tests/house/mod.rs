@@ -18,7 +18,7 @@ use lexer::{Token, tokens};
 /// Longest source file, in lines.
 const LONGEST: usize = 400;
 /// Everything allowed at the top level.
-const TOP: &str = ".ci .gitignore CHANGELOG.md Cargo.lock Cargo.toml LICENSE README.md bench build.sh \
+const TOP: &str = ".ci .gitignore CHANGELOG.md CITATION.cff Cargo.lock Cargo.toml LICENSE README.md bench build.sh \
                    deny.toml experiments results rustfmt.toml src tests";
 
 fn root() -> &'static Path {

@@ -6,7 +6,13 @@ use std::process::Command;
 use super::root;
 use crate::harness::{Sandbox, executed_by, skipped};
 
-const PAGES: &[&str] = &["README.md", "src/listener/README.md", "experiments/README.md", "results/README.md"];
+const PAGES: &[&str] = &[
+    "README.md",
+    "src/listener/README.md",
+    "experiments/README.md",
+    "experiments/claims.md",
+    "results/README.md",
+];
 /// The most lines of README.md.
 const LANDING_PAGE: usize = 200;
 /// The most lines of results/README.md.
@@ -190,4 +196,45 @@ fn the_table_of_experiments_is_that_of_lab_list() {
     let table =
         format!("| experiment | time | question |\n| --- | --- | --- |\n{}", rows.collect::<String>());
     has_table("experiments/README.md", "| experiment | time |", &table);
+}
+
+#[test]
+fn the_table_of_claims_is_that_of_lab_list() {
+    if !root().join("results/claim-r6/reference").is_dir() {
+        return skipped("this copy of the source lacks the kept results");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    let output = command.args(["list", "--claims"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    has_table("experiments/claims.md", "| Claim | Says |", &String::from_utf8(output.stdout).unwrap());
+}
+
+/// The value of a key at the top of CITATION.cff, which is YAML.
+fn cited(key: &str) -> String {
+    let text = page("CITATION.cff");
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key}:")));
+    line.unwrap_or_else(|| panic!("CITATION.cff has no {key}")).trim().trim_matches('"').to_owned()
+}
+
+#[test]
+fn the_citation_names_the_program_and_its_version() {
+    let cargo: toml::Table = page("Cargo.toml").parse().unwrap();
+    let package = |key: &str| cargo["package"][key].as_str().unwrap().to_owned();
+    assert_eq!(cited("cff-version"), "1.2.0");
+    assert_eq!(cited("title").to_lowercase(), package("name"), "CITATION.cff: title");
+    assert_eq!(cited("version"), package("version"), "CITATION.cff: version");
+    assert_eq!(cited("abstract"), package("description"), "CITATION.cff: abstract");
+    assert_eq!((cited("type").as_str(), cited("message").is_empty()), ("software", false));
+    let licences: Vec<String> = package("license").split(" OR ").map(str::to_owned).collect();
+    let text = page("CITATION.cff");
+    let listed: Vec<String> = text
+        .split("license:\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .map_while(|line| line.strip_prefix("  - "))
+        .map(Into::into)
+        .collect();
+    assert_eq!(listed, licences);
+    assert!(text.contains("\nauthors:\n  - name: "), "the schema asks for authors");
 }

@@ -191,7 +191,7 @@ fn a_round_with_a_void_run_is_repeated_whole_and_resuming_goes_on_within_it() {
     );
     assert_eq!(orders(&directory), (1..=15).collect::<Vec<_>>());
     assert_eq!(lines(&directory)[..4], kept);
-    assert!(said.contains("1 of 15 runs are INVALID") && said.contains("1 round was repeated"), "{said}");
+    assert!(said.contains("1 repeated") && said.contains("1 of 15 runs void"), "{said}");
     let again = |runs: &[Value]| {
         let mut cells: Vec<String> = runs[12..].iter().map(|run| run["cell"].to_string()).collect();
         assert!(runs[12..].iter().all(|run| run["round"] == 3 && run["load"] == load), "{runs:?}");
@@ -224,7 +224,7 @@ fn runs_too_short_for_what_is_said_about_them_are_refused() {
     let bench = Bench::new(&text.replace("closed = 4", "open = 800.0"));
     let check = bench.run(&["check", "tiny.toml"]);
     let said = fails(&check, 1) + &text_of(&check);
-    let short = "four: at 86 % use and 2.15 ms per request the queue forgets in 407.5 ms, x 100 = 40.75 s; a run measures 0.1 s: \
+    let short = "four: at 86 % use and an assumed 2.15 ms per request the queue forgets in 407.5 ms, x 100 = 40.75 s; a run measures 0.1 s: \
                  too short; duration_s = 41 would do";
     assert!(said.contains(short), "{said}");
     let few = "four: about 80 requests x 12 rounds x 1.0 % = 10 beyond p99, of 100: too short; duration_s = 1.1 would do";

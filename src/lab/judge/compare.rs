@@ -4,22 +4,23 @@
 //! are one family for Holm's correction. What others are compared with runs twice per round (A/A), and the second run is
 //! the third member of a block of the exact test ([`stats::shift_p`]).
 
+use super::scale::Scale;
 use super::values::value as value_of;
 use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
 use crate::lab::spec::plan::{self, Cell};
-use crate::lab::spec::{Load, Metric};
+use crate::lab::spec::{Load, Metric, Spec};
 use crate::measure::stats::{self, Block, Interval};
 
 /// Probability of a false alarm in all judged comparisons together (Holm).
 pub const ALPHA: f64 = 0.05;
 
-/// A cell against its base in one metric. Changes are in percent of the base.
+/// A cell against its base in one metric. Changes are in percent of the base or, of what is counted for each fault, differences.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// Position in the scene.
     pub cell: usize,
     pub metric: Metric,
-    /// Whether the load is judged by this metric.
+    /// Whether it is one of the metrics that are judged under the load.
     pub primary: bool,
     /// Rounds in which both count.
     pub pairs: usize,
@@ -57,6 +58,29 @@ pub enum Conclusion {
 }
 
 impl Comparison {
+    /// From rounds, without a conclusion; `None` without rounds.
+    pub fn of(metric: Metric, blocks: &[Block], least_effect: f64) -> Option<Self> {
+        let scale = Scale::of(metric);
+        // Where many are late, their number varies; where none is, it does not.
+        let (shift, interval) = match scale {
+            Scale::Ratio => stats::shift(blocks)?,
+            Scale::Difference => stats::shift(&stats::paired(blocks))?,
+        };
+        Some(Self {
+            cell: 0,
+            metric,
+            primary: true,
+            pairs: blocks.len(),
+            change: scale.change(shift),
+            interval: Interval { low: scale.change(interval.low), high: scale.change(interval.high) },
+            p: stats::shift_p(blocks, 0.0),
+            least_effect,
+            visible: f64::INFINITY,
+            least_p: stats::least_p(blocks),
+            conclusion: Conclusion::TooFew,
+        })
+    }
+
     /// The conclusion in words.
     pub fn says(&self) -> String {
         match self.conclusion {
@@ -71,17 +95,22 @@ impl Comparison {
         }
     }
 
-    /// The least effect of interest, such as `5 %`.
+    pub fn scale(&self) -> Scale {
+        Scale::of(self.metric)
+    }
+
+    /// The least effect of interest, such as `5 %` or `1 per fault`.
     pub fn limit(&self) -> String {
-        format!("{} %", self.least_effect)
+        format!("{} {}", self.least_effect, self.scale().unit())
     }
 
     /// The least visible change in words.
     pub fn would_take(&self) -> String {
+        let unit = self.scale().unit();
         match self.visible {
             visible if visible >= 1000.0 => "no change could be seen".into(),
-            visible if visible >= 10.0 => format!("would take {visible:.0} % to see"),
-            visible => format!("would take {visible:.1} % to see"),
+            visible if visible >= 10.0 => format!("would take {visible:.0} {unit} to see"),
+            visible => format!("would take {visible:.1} {unit} to see"),
         }
     }
 
@@ -95,71 +124,66 @@ impl Comparison {
     }
 }
 
-/// The metrics that are compared under a load, and whether each is the primary one. The rate of an open loop is its
-/// schedule.
-pub fn metrics(load: &Load, primary: Metric) -> impl Iterator<Item = (Metric, bool)> {
-    let is_open = load.closed.is_none();
-    let usual = Metric::COMPARED.iter().copied().filter(move |metric| !(is_open && *metric == Metric::Rate));
-    let extra = (!Metric::COMPARED.contains(&primary)).then_some(primary);
-    usual.chain(extra).map(move |metric| (metric, metric == primary))
+/// The metrics of the tables of a scene: the usual ones and those that are judged. Where that is what a fault does, they do not have
+/// the p99 of the run, which depends on how long the run is.
+pub fn shown(judged: &[Metric]) -> impl Iterator<Item = Metric> {
+    let per_fault = judged.iter().any(|metric| metric.is_per_fault());
+    let fits = move |metric: &Metric| !(per_fault && *metric == Metric::ResponseP99Ms);
+    let others = judged.iter().filter(|metric| !Metric::COMPARED.contains(metric));
+    Metric::COMPARED.iter().copied().filter(fits).chain(others.copied())
 }
 
-/// Every cell but the first against its base, metric by metric. [`correct`] concludes. `least_effect` is a share.
+/// The metrics that are compared under a load, and whether each is judged. The rate of an open loop is its schedule.
+pub fn metrics(load: &Load, judged: &[Metric]) -> impl Iterator<Item = (Metric, bool)> {
+    let is_open = load.closed.is_none();
+    let all = shown(judged).filter(move |metric| !(is_open && *metric == Metric::Rate));
+    all.map(move |metric| (metric, judged.contains(&metric)))
+}
+
+/// The least effect of interest as a change.
+pub fn least_effect(metric: Metric, spec: &Spec) -> f64 {
+    let least = spec.least_effect(metric);
+    if metric.is_per_fault() { least } else { (least * 1000.0).round() / 10.0 }
+}
+
+/// Every cell but the first against its base, metric by metric. [`correct`] concludes.
 pub fn compare(
     results: &[CellResult],
     used: &[Vec<Paired>],
     metrics: impl Iterator<Item = (Metric, bool)>,
-    least_effect: impl Fn(Metric) -> f64,
+    spec: &Spec,
 ) -> Vec<Comparison> {
     let cells: Vec<Cell> = results.iter().map(|result| result.cell.clone()).collect();
     let mut comparisons = Vec::new();
-    for (metric, primary) in metrics {
+    for (metric, judged) in metrics {
         for (index, cell) in cells.iter().enumerate().skip(1) {
             let base = plan::base(&cells, cell);
             let is_twin = |other: &Cell| other.twin && plan::base(&cells, other) == base;
             let second = cells.iter().position(is_twin).filter(|_| !cell.twin);
             let blocks =
                 blocks(metric, &used[index], &used[base], second.map(|second| used[second].as_slice()));
-            let Some((change, interval)) = stats::shift(&blocks) else { continue };
+            let Some(comparison) = Comparison::of(metric, &blocks, least_effect(metric, spec)) else {
+                continue;
+            };
             let bound = metric.is_of_the_loop() && [index, base].iter().any(|&of| results[of].client_bound);
-            comparisons.push(Comparison {
-                cell: index,
-                metric,
-                primary,
-                pairs: blocks.len(),
-                change: percent(change),
-                interval: Interval { low: percent(interval.low), high: percent(interval.high) },
-                p: stats::shift_p(&blocks, 0.0),
-                least_effect: (least_effect(metric) * 1000.0).round() / 10.0,
-                visible: f64::INFINITY,
-                least_p: stats::least_p(&blocks),
-                conclusion: match primary {
-                    _ if cell.twin => Conclusion::Twin,
-                    _ if bound => Conclusion::ClientBound,
-                    true => Conclusion::TooFew,
-                    false => Conclusion::Described,
-                },
-            });
+            let conclusion = match judged {
+                _ if cell.twin => Conclusion::Twin,
+                _ if bound => Conclusion::ClientBound,
+                true => Conclusion::TooFew,
+                false => Conclusion::Described,
+            };
+            comparisons.push(Comparison { cell: index, primary: judged, conclusion, ..comparison });
         }
     }
     comparisons
 }
 
-/// A logarithm as a change in percent, and back.
-fn percent(shift: f64) -> f64 {
-    shift.exp_m1() * 100.0
-}
-
-fn shift(percent: f64) -> f64 {
-    (percent / 100.0).max(-1.0 + 1e-9).ln_1p()
-}
-
-/// Rounds in which the cell and a run of its base count and can be divided.
+/// Rounds in which the cell and a run of its base count and can be compared.
 fn blocks(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Paired]>) -> Vec<Block> {
     let value = |runs: &[Paired], round: u32| {
         let run = runs.iter().find(|(_, row)| row.round == round);
         let value = run.and_then(|(_, row)| value_of(metric, row));
-        value.filter(|value| *value > 0.0 && value.is_finite()).map(f64::ln)
+        value.and_then(|value| Scale::of(metric).place(value))
     };
     let block = |(_, row): &Paired| {
         let treated = value(cell, row.round)?;
@@ -179,15 +203,15 @@ pub fn correct(scenes: &mut [Scene]) {
     conclude(&mut comparisons.filter(can).collect::<Vec<_>>());
 }
 
-fn conclude(family: &mut [&mut Comparison]) {
+pub fn conclude(family: &mut [&mut Comparison]) {
     let level = ALPHA / family.len() as f64;
     let adjusted = stats::holm(&family.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
     for (comparison, p) in family.iter_mut().zip(adjusted) {
-        let Interval { low, high } = comparison.interval;
+        let (Interval { low, high }, scale) = (comparison.interval, comparison.scale());
         comparison.p = p;
         if comparison.least_p <= level {
-            let interval = Interval { low: shift(low), high: shift(high) };
-            comparison.visible = percent(stats::visible(interval, level));
+            let interval = Interval { low: scale.shift(low), high: scale.shift(high) };
+            comparison.visible = scale.change(stats::visible(interval, level));
         }
         comparison.conclusion = if p < ALPHA {
             Conclusion::Differs
@@ -212,20 +236,7 @@ mod tests {
             twin: twin.then(|| noise(i, 4)),
         };
         let blocks: Vec<Block> = (0..12).map(block).collect();
-        let (change, interval) = stats::shift(&blocks).unwrap();
-        Comparison {
-            cell: 1,
-            metric: Metric::Rate,
-            primary: true,
-            pairs: 12,
-            change: percent(change),
-            interval: Interval { low: percent(interval.low), high: percent(interval.high) },
-            p: stats::shift_p(&blocks, 0.0),
-            least_effect: 5.0,
-            visible: f64::INFINITY,
-            conclusion: Conclusion::TooFew,
-            least_p: stats::least_p(&blocks),
-        }
+        Comparison::of(Metric::Rate, &blocks, 5.0).unwrap()
     }
 
     /// The conclusion on a change among `others` comparisons without one.
@@ -266,11 +277,15 @@ mod tests {
     #[test]
     fn the_rate_of_an_open_loop_is_not_compared_and_a_named_metric_is() {
         let closed = Load { closed: Some(4), ..Load::default() };
-        let of = |load: &Load, primary| metrics(load, primary).collect::<Vec<_>>();
-        assert_eq!(of(&closed, Metric::Rate)[0], (Metric::Rate, true));
-        let open = of(&Load::default(), Metric::ResponseP95Ms);
+        let of = |load: &Load, judged| metrics(load, judged).collect::<Vec<_>>();
+        assert_eq!(of(&closed, &[Metric::Rate])[0], (Metric::Rate, true));
+        let open = of(&Load::default(), &[Metric::ResponseP95Ms]);
         assert!(open.iter().all(|(metric, _)| *metric != Metric::Rate));
-        let judged: Vec<Metric> = open.iter().filter(|(_, primary)| *primary).map(|(m, _)| *m).collect();
+        let judged: Vec<Metric> = open.iter().filter(|(_, judged)| *judged).map(|(m, _)| *m).collect();
         assert_eq!(judged, [Metric::ResponseP95Ms]);
+        assert!(open.contains(&(Metric::ResponseP99Ms, false)));
+        let faults = of(&Load::default(), &[Metric::DelayedPerFault]);
+        assert!(faults.iter().all(|(metric, _)| *metric != Metric::ResponseP99Ms), "{faults:?}");
+        assert!(faults.contains(&(Metric::DelayedPerFault, true)));
     }
 }

@@ -1,13 +1,13 @@
 //! Two results folders, cell by cell and load by load.
 //!
 //! Runs of two folders were not interleaved, so they are not paired: the test is the exact rank sum test over the runs of
-//! each side, with Holm's correction for all primary metrics. It knows only the variance within a folder. What two sessions
+//! each side, with Holm's correction for all judged metrics. It knows only the variance within a folder. What two sessions
 //! differ by is shown by cells whose programs are the same in both folders.
 
 use super::environment_diff::Difference;
 use super::rows::{Row, Verdict};
 use super::values::value as value_of;
-use super::{ALPHA, Analysis, ENOUGH_ROUNDS, Scene, compare, judge};
+use super::{ALPHA, Analysis, ENOUGH_ROUNDS, Scale, Scene, compare, judge};
 use crate::lab::results::data::Environment;
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::Cell;
@@ -36,12 +36,14 @@ pub struct FolderDifference {
     pub medians: [f64; 2],
     /// Runs that count in the first and in the second folder.
     pub runs: [usize; 2],
-    /// Hodges-Lehmann estimate, in percent.
+    /// Hodges-Lehmann estimate, in percent or, of what is counted for each fault, a difference.
     pub change: f64,
     /// 95 % interval of the change.
     pub interval: Interval,
     /// Of the exact rank sum test; after Holm's correction where the conclusion is one of the test.
     pub p: f64,
+    /// The least effect of interest, as a change.
+    pub least_effect: f64,
     /// Whether the measured programs are the same in both folders: the change is one between sessions.
     pub same_programs: bool,
     pub conclusion: FolderConclusion,
@@ -49,7 +51,7 @@ pub struct FolderDifference {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FolderConclusion {
-    /// Not the primary metric of its load, or a second run (A/A).
+    /// Not a metric that is judged, or a second run (A/A).
     Described,
     TooFew,
     ClientBound,
@@ -57,6 +59,8 @@ pub enum FolderConclusion {
     OtherLoad,
     /// p is below 0.05 after correction.
     Differs,
+    /// It is not `Differs`, and the interval is within the least effect of interest.
+    Equivalent,
     Open,
 }
 
@@ -68,12 +72,13 @@ impl FolderConclusion {
             Self::ClientBound => "client-bound: not judged",
             Self::OtherLoad => "offered loads differ: not judged",
             Self::Differs => "differs",
+            Self::Equivalent => "equivalent",
             Self::Open => "not told apart",
         }
     }
 
     pub fn is_judged(self) -> bool {
-        matches!(self, Self::Differs | Self::Open)
+        matches!(self, Self::Differs | Self::Equivalent | Self::Open)
     }
 }
 
@@ -82,7 +87,8 @@ impl FolderComparison {
     pub fn summary(&self) -> Vec<String> {
         let count = |conclusion| self.differences.iter().filter(|d| d.conclusion == conclusion).count();
         let differ = count(FolderConclusion::Differs);
-        let judged = differ + count(FolderConclusion::Open);
+        let equivalent = count(FolderConclusion::Equivalent);
+        let judged = differ + equivalent + count(FolderConclusion::Open);
         let few = count(FolderConclusion::TooFew);
         let mut summary = vec![match differ {
             _ if judged == 0 && few > 0 => format!(
@@ -92,6 +98,11 @@ impl FolderComparison {
             1 => format!("One difference was found, of {judged} judged."),
             some => format!("{some} differences were found, of {judged} judged."),
         }];
+        if equivalent > 0 {
+            summary.push(format!(
+                "Equivalent: {equivalent} of {judged}; the whole interval is within the least effect of interest."
+            ));
+        }
         let other = count(FolderConclusion::OtherLoad);
         if other > 0 {
             summary.push(format!(
@@ -108,7 +119,8 @@ impl FolderComparison {
         const BEGIN: &str = "The runs of the two folders are not interleaved: every value includes whatever else changed between them.";
         let measures =
             |d: &&FolderDifference| d.conclusion.is_judged() || d.conclusion == FolderConclusion::TooFew;
-        let same = self.differences.iter().filter(|d| d.same_programs).filter(measures);
+        let ratio = |d: &&FolderDifference| Scale::of(d.metric) == Scale::Ratio;
+        let same = self.differences.iter().filter(|d| d.same_programs).filter(measures).filter(ratio);
         let mut changes: Vec<f64> = same.map(|d| d.change.abs()).collect();
         changes.sort_by(f64::total_cmp);
         match (stats::median(&changes), changes.last()) {
@@ -155,12 +167,14 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
             match find(&other, &cell.id, &scene.load.name) {
                 Some(theirs) => {
                     let same_programs = same_programs(cell, environments);
-                    let all = compare::metrics(&scene.load, scene.primary).filter_map(|(metric, primary)| {
+                    let metrics = compare::metrics(&scene.load, &scene.judged);
+                    let all = metrics.filter_map(|(metric, judged)| {
                         let found = difference(cell, metric, [&one, &other], [scene, theirs])?;
                         // The second run of a column says nothing that its first does not.
-                        let judged = primary && !cell.twin;
+                        let judged = judged && !cell.twin;
                         let conclusion = if judged { found.conclusion } else { FolderConclusion::Described };
-                        Some(FolderDifference { same_programs, conclusion, ..found })
+                        let least_effect = compare::least_effect(metric, &first.spec);
+                        Some(FolderDifference { same_programs, conclusion, least_effect, ..found })
                     });
                     differences.extend(all);
                 }
@@ -183,8 +197,11 @@ fn correct(differences: &mut [FolderDifference]) {
     let adjusted = stats::holm(&family.iter().map(|difference| difference.p).collect::<Vec<_>>());
     for (difference, p) in family.iter_mut().zip(adjusted) {
         difference.p = p;
+        let (interval, least) = (difference.interval, difference.least_effect);
         if p < ALPHA {
             difference.conclusion = FolderConclusion::Differs;
+        } else if interval.low >= -least && interval.high <= least {
+            difference.conclusion = FolderConclusion::Equivalent;
         }
     }
 }
@@ -218,13 +235,14 @@ fn difference(
         let fits = |row: &&Row| row.cell == cell.id && row.load == *load && row.counts;
         analysis.rows.iter().filter(fits).collect()
     });
+    let scale = Scale::of(metric);
     let values = [0, 1].map(|side: usize| -> Vec<f64> {
-        rows[side].iter().filter_map(|row| value_of(metric, row)).filter(|value| *value > 0.0).collect()
+        let all = rows[side].iter().filter_map(|row| value_of(metric, row));
+        all.filter(|value| scale.place(*value).is_some()).collect()
     });
-    let logarithms =
-        [0, 1].map(|side: usize| values[side].iter().map(|value| value.ln()).collect::<Vec<_>>());
-    let (change, Interval { low, high }) = stats::shift_between(&logarithms[0], &logarithms[1])?;
-    let percent = |shift: f64| shift.exp_m1() * 100.0;
+    let places = [0, 1]
+        .map(|side: usize| values[side].iter().filter_map(|value| scale.place(*value)).collect::<Vec<_>>());
+    let (change, Interval { low, high }) = stats::shift_between(&places[0], &places[1])?;
     let runs = [values[0].len(), values[1].len()];
     let bound =
         metric.is_of_the_loop() && rows.iter().flatten().any(|row| row.verdict == Verdict::ClientBound);
@@ -241,9 +259,10 @@ fn difference(
         metric,
         medians: [stats::median(&values[0])?, stats::median(&values[1])?],
         runs,
-        change: percent(change),
-        interval: Interval { low: percent(low), high: percent(high) },
-        p: stats::rank_sum_p(&logarithms[0], &logarithms[1]),
+        change: scale.change(change),
+        interval: Interval { low: scale.change(low), high: scale.change(high) },
+        p: stats::rank_sum_p(&places[0], &places[1]),
+        least_effect: 0.0,
         same_programs: false,
         conclusion,
     })
@@ -259,7 +278,8 @@ mod tests {
         let data = fixture::quick(10);
         let comparison = side_by_side(&data, &data, Vec::new());
         let judged = comparison.differences.iter().filter(|d| d.conclusion.is_judged());
-        assert!(judged.clone().all(|d| d.conclusion == FolderConclusion::Open && d.change == 0.0));
+        assert!(judged.clone().all(|d| d.conclusion == FolderConclusion::Equivalent && d.change == 0.0));
+        assert!(comparison.summary()[1].starts_with("Equivalent: 6 of 6; "), "{:?}", comparison.summary());
         // The rate under full load, and p99 under half load, of three columns; no rate of an open loop.
         assert_eq!((judged.count(), comparison.differences.len()), (3 * 2, 4 * (6 + 5)));
     }
@@ -289,6 +309,8 @@ mod tests {
         let mut family = side_by_side(&data, &data, Vec::new()).differences;
         family.retain(|d| d.conclusion.is_judged());
         for (p, found) in [(0.02, FolderConclusion::Open), (0.001, FolderConclusion::Differs)] {
+            family.iter_mut().for_each(|d| (d.conclusion, d.least_effect) = (FolderConclusion::Open, 0.0));
+            family[2].interval = Interval { low: 1.0, high: 2.0 };
             family[2].p = p;
             correct(&mut family);
             assert_eq!(family[2].conclusion, found, "{p} of {}", family.len());
@@ -305,7 +327,8 @@ mod tests {
         let open: Vec<_> = comparison.differences.iter().filter(|d| d.load == "half load").collect();
         let judged = |d: &&&FolderDifference| d.conclusion != FolderConclusion::Described;
         assert!(open.iter().filter(judged).all(|d| d.conclusion == FolderConclusion::OtherLoad));
-        assert!(comparison.summary()[1].starts_with("3 comparisons are not judged because the offered"));
+        let says = comparison.summary();
+        assert!(says.iter().any(|says| says.starts_with("3 comparisons are not judged because the offered")));
     }
 
     #[test]

@@ -128,6 +128,19 @@ impl Effects {
         Some(all)
     }
 
+    /// Connections that were late, more than without a fault; per fault. `None` without a fault, or if it is not known.
+    pub fn delayed_per_fault(&self) -> Option<f64> {
+        let more: Option<Vec<f64>> = self.faults.iter().map(|effect| effect.delayed_more).collect();
+        more.filter(|more| !more.is_empty()).map(|more| more.iter().sum::<f64>() / more.len() as f64)
+    }
+
+    /// Connections that were reset or lost, without those that a struck worker held; per fault. `None` as above.
+    pub fn failed_per_fault(&self) -> Option<f64> {
+        let failed: u64 = self.faults.iter().map(|effect| effect.reset + effect.lost).sum();
+        let known = !self.superseded && !self.faults.is_empty();
+        known.then(|| failed as f64 / self.faults.len() as f64)
+    }
+
     fn count(&mut self, one: &Incident, shift_s: f64, windows: &[Window], ends: bool) {
         let (begin_s, end_s) = (one.intended_s + shift_s, one.ended_s + shift_s);
         let slow = one.kind == Incident::SLOW;
@@ -235,8 +248,8 @@ pub struct Losses {
 }
 
 impl Losses {
-    pub fn of(runs: impl IntoIterator<Item = Effects>) -> Self {
-        runs.into_iter().fold(Self::default(), |all, run| all.plus(&Self::of_run(&run)))
+    pub fn of<'a>(runs: impl IntoIterator<Item = &'a Effects>) -> Self {
+        runs.into_iter().fold(Self::default(), |all, run| all.plus(&Self::of_run(run)))
     }
 
     fn of_run(run: &Effects) -> Self {

@@ -57,7 +57,7 @@ fn a_loss_of_another_cause_in_a_run_with_kills_is_a_loss() {
     let effects = effects(&run(vec![kill], all));
     assert_eq!(effects.outside, 2);
     assert_eq!(effects.faults, [Effect { reset: 1, answering: 2, ..Effect::default() }]);
-    let losses = Losses::of([effects]);
+    let losses = Losses::of([&effects]);
     assert_eq!((losses.failed(), losses.hit, losses.faults, losses.requests), (3, 1, 1, 1005));
 }
 
@@ -81,7 +81,7 @@ fn every_fault_has_its_own() {
     let effects = effects(&run(faults, all));
     let failed: Vec<(u64, u64)> = effects.faults.iter().map(|effect| (effect.reset, effect.lost)).collect();
     assert_eq!(failed, [(0, 1), (1, 0), (0, 1), (0, 0)]);
-    let losses = Losses::of([effects]);
+    let losses = Losses::of([&effects]);
     assert_eq!((losses.hit, losses.faults, losses.outside), (3, 4, 0));
 }
 

@@ -4,6 +4,7 @@
 //! compared within a round.
 
 mod balance;
+mod calm;
 pub mod capacity;
 pub mod claims;
 mod compare;
@@ -18,13 +19,16 @@ pub mod losses;
 mod pooled;
 pub mod rounds;
 pub mod rows;
+mod scale;
 pub mod soak;
 mod spread;
+pub mod struck;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
 mod values;
 pub mod verdict;
+pub mod verify;
 pub mod voids;
 
 use std::collections::BTreeMap;
@@ -32,17 +36,19 @@ use std::collections::BTreeMap;
 pub use self::compare::{ALPHA, Comparison, Conclusion};
 use self::compare::{compare, correct, metrics};
 pub use self::estimate::{ENOUGH_ROUNDS, Estimate};
+pub use self::scale::Scale;
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
 use self::values::value;
-use crate::lab::spec::{Levels, Limits, Metric};
+use crate::lab::spec::{Limits, Metric};
 use rayon::prelude::*;
 
+use self::calm::CalmRuns;
 use self::claims::Claim;
 use self::curves::PercentilePoint;
 use self::endurance::{Trend, trends};
 use self::length::Length;
-use self::losses::{Calm, Effects, Losses};
+use self::losses::Losses;
 use self::pooled::Pool;
 use self::rounds::Rounds;
 use self::rows::{Row, Verdict, row};
@@ -77,8 +83,8 @@ pub struct Scene {
     /// Of an open loop.
     pub offered_per_s: Option<f64>,
     pub random_faults: bool,
-    /// The metric that is judged.
-    pub primary: Metric,
+    /// The metrics that are judged, the primary one first.
+    pub judged: Vec<Metric>,
     /// In the order of the cells of the group.
     pub results: Vec<CellResult>,
     /// Of each cell but the first with its base, metric by metric.
@@ -120,9 +126,13 @@ pub fn judge(data: &Data) -> Analysis {
     let groups = plan::groups(&data.spec);
     let known = |run: &&RunData| run.round > 0 && cells.iter().any(|cell| cell.id == run.cell);
     let runs: Vec<&RunData> = data.runs.iter().filter(known).collect();
+    let calm = CalmRuns::of(&groups, &runs);
     let mut rows: Vec<Row> = runs
         .par_iter()
-        .filter_map(|run| Some(row(run, cells.iter().find(|cell| cell.id == run.cell)?, &data.spec.rules)))
+        .filter_map(|run| {
+            let cell = cells.iter().find(|cell| cell.id == run.cell)?;
+            Some(row(run, cell, &data.spec.rules, calm.beside(run)))
+        })
         .collect();
     let blocks = blocks::all(&data.spec);
     let of_blocks = rounds::mark(&mut rows, &blocks, &cells, &data.spec);
@@ -132,11 +142,7 @@ pub fn judge(data: &Data) -> Analysis {
     let paired: Vec<(&RunData, &Row)> = runs.iter().copied().zip(&rows).collect();
     let places: Vec<(&Group, &Load)> =
         groups.iter().flat_map(|group| data.spec.load.iter().map(move |load| (group, load))).collect();
-    let one = |(group, load): &(&Group, &Load)| {
-        let calm = calm(group, &groups, load, &paired);
-        let limits = data.spec.soak.as_ref().map(|soak| soak.limits);
-        scene(group, load, &paired, Context { calm: &calm, limits }, enough, &data.spec)
-    };
+    let one = |(group, load): &(&Group, &Load)| scene(group, load, &paired, enough, &data.spec);
     let mut scenes: Vec<Scene> = places.par_iter().map(one).collect();
     for (block, rounds) in blocks.iter().zip(&of_blocks) {
         explain(&mut scenes, &data.spec.load[block.load], rounds);
@@ -158,6 +164,16 @@ fn explain(scenes: &mut [Scene], load: &Load, rounds: &Rounds) {
 }
 
 impl Scene {
+    /// What decides first.
+    pub fn primary(&self) -> Metric {
+        self.judged[0]
+    }
+
+    /// The metrics of its tables.
+    pub fn metrics(&self) -> impl Iterator<Item = Metric> {
+        compare::shown(&self.judged)
+    }
+
     /// The comparison of a cell in a metric.
     pub fn comparison(&self, cell: usize, metric: Metric) -> Option<&Comparison> {
         self.comparisons.iter().find(|c| c.cell == cell && c.metric == metric)
@@ -172,29 +188,7 @@ impl CellResult {
 
 type Paired<'a> = (&'a RunData, &'a Row);
 
-/// The runs without a fault that those of a group are compared with, by column and round.
-type CalmRuns = BTreeMap<(String, u32), Calm>;
-
-/// What a scene needs beside its own runs.
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    calm: &'a CalmRuns,
-    /// Of a soak.
-    limits: Option<Limits>,
-}
-
-fn calm(group: &Group, groups: &[Group], load: &Load, all: &[Paired]) -> CalmRuns {
-    let levels = Levels { fault: None, ..group.levels.clone() };
-    let cells = groups.iter().filter(|other| other.levels == levels).flat_map(|other| &other.cells);
-    let one = |cell: &Cell| {
-        let runs = all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name);
-        let known = runs.filter_map(|(run, row)| Some(((cell.name(), row.round), Calm::of(run)?)));
-        known.collect::<Vec<_>>()
-    };
-    cells.flat_map(one).collect()
-}
-
-fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: bool, spec: &Spec) -> Scene {
+fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) -> Scene {
     let of_cell = |cell: &Cell| -> Vec<Paired> {
         all.iter().filter(|(_, row)| row.cell == cell.id && row.load == load.name).copied().collect()
     };
@@ -207,27 +201,34 @@ fn scene(group: &Group, load: &Load, all: &[Paired], context: Context, enough: b
         .iter()
         .zip(made.iter().zip(&used))
         .map(|(cell, (made, used))| CellResult {
-            losses: losses(cell, made, context.calm),
-            endurance: endurance(made, context.limits),
+            losses: Losses::of(made.iter().filter_map(|(_, row)| row.effects.as_ref())),
+            endurance: endurance(made, spec.soak.as_ref().map(|soak| soak.limits)),
             ..cell_result(cell, load, [made.as_slice(), used.as_slice()], reach, enough)
         })
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
-    let primary = spec.primary(load);
-    let comparisons = compare(&results, &used, metrics(load, primary), |metric| spec.least_effect(metric));
-    let random_faults =
-        group.levels.fault.is_none() && made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
-    let sensitivity = voids::sensitivity(&results, &made, primary);
+    let fault = group.levels.fault;
+    // Records of an earlier layout do not tell what a fault did: they are judged as they were.
+    let told = fault.filter(|_| !made.iter().flatten().any(|(_, row)| is_superseded(row)));
+    let judged = spec.judged(load, told);
+    let metrics = metrics(load, &judged);
+    let comparisons = compare(&results, &used, metrics, spec);
+    let random_faults = fault.is_none() && made.iter().flatten().any(|(run, _)| !run.faults.is_empty());
+    let sensitivity = voids::sensitivity(&results, &made, judged[0]);
     Scene {
         group: group.clone(),
         load: load.clone(),
         offered_per_s,
         random_faults,
-        primary,
+        judged,
         results,
         comparisons,
         sensitivity,
     }
+}
+
+fn is_superseded(row: &Row) -> bool {
+    row.effects.as_ref().is_some_and(|effects| effects.superseded)
 }
 
 fn began(made: &[Paired]) -> usize {
@@ -245,11 +246,6 @@ fn sequence(used: &[Paired]) -> Vec<String> {
         if name.len() <= SHORT { name.clone() } else { before.to_string() }
     };
     names.iter().map(short).collect()
-}
-
-fn losses(cell: &Cell, made: &[Paired], calm: &CalmRuns) -> Losses {
-    let calm = |row: &Row| calm.get(&(cell.name(), row.round)).copied();
-    Losses::of(made.iter().filter_map(|(run, row)| Effects::of(run, calm(row))))
 }
 
 fn endurance(made: &[Paired], limits: Option<Limits>) -> Vec<Trend> {

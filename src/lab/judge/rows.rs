@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::losses::{self, Effects, Losses};
+use super::losses::{self, Calm, Effects, Losses};
 use super::{balance, verdict};
 pub use crate::lab::judge::verdict::Verdict;
 use crate::lab::results::data::{RunData, Worker};
@@ -56,6 +56,11 @@ pub struct Row {
     pub answered_by_struck: Option<u64>,
     pub untouched_by_struck: Option<u64>,
     pub reset_or_lost: Option<u64>,
+    pub delayed_per_fault: Option<f64>,
+    pub failed_per_fault: Option<f64>,
+    /// What each fault did; `None` without a record.
+    #[serde(skip)]
+    pub effects: Option<Effects>,
     pub response_mean_us: Option<f64>,
     pub response_stdev_us: Option<f64>,
     pub response_p50_us: Option<f64>,
@@ -117,7 +122,8 @@ impl Row {
     }
 }
 
-pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
+/// `calm`: the same load without a fault, in the same round.
+pub fn row(run: &RunData, cell: &Cell, rules: &Rules, calm: Option<Calm>) -> Row {
     let mut row = Row {
         order: run.order,
         round: run.round,
@@ -144,17 +150,8 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
         tail(&mut row, record);
     }
     row.late = run.record.as_ref().map(|record| losses::late(record, rules.late_ms));
-    if let Some(effects) = Effects::of(run, None) {
-        let superseded = effects.superseded;
-        let losses = Losses::of([effects]);
-        row.faults = Some(losses.faults);
-        row.reset_or_lost = Some(losses.failed());
-        if !superseded {
-            row.refused = Some(losses.refused);
-            row.answered_by_struck = Some(losses.answering);
-            row.untouched_by_struck = Some(losses.untouched);
-        }
-    }
+    row.effects = Effects::of(run, calm);
+    faults(&mut row);
     costs(&mut row, run);
     balance(&mut row, &counts(run, cell));
     row.successor_share = balance::successor_share(run);
@@ -169,6 +166,21 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules) -> Row {
     row.verdict = verdict;
     row.reasons = reasons;
     row
+}
+
+/// What the faults of the run did.
+fn faults(row: &mut Row) {
+    let Some(effects) = &row.effects else { return };
+    let losses = Losses::of([effects]);
+    row.delayed_per_fault = effects.delayed_per_fault();
+    row.failed_per_fault = effects.failed_per_fault();
+    row.faults = Some(losses.faults);
+    row.reset_or_lost = Some(losses.failed());
+    if !losses.superseded {
+        row.refused = Some(losses.refused);
+        row.answered_by_struck = Some(losses.answering);
+        row.untouched_by_struck = Some(losses.untouched);
+    }
 }
 
 /// Connections per worker: from the scoreboard of our server, from the responses of others.
@@ -293,7 +305,8 @@ mod tests {
         let (run, cells) = (data.runs[0].clone(), plan::cells(&data.spec));
         let cost = |kind: &str| {
             let fault = Some(FaultRecord { kind: kind.into(), ..FaultRecord::default() });
-            row(&RunData { fault, ..run.clone() }, &cells[0], &data.spec.rules).system_cpu_us_per_connection
+            row(&RunData { fault, ..run.clone() }, &cells[0], &data.spec.rules, None)
+                .system_cpu_us_per_connection
         };
         assert!(cost("kill").is_some());
         assert_eq!((cost("reload"), cost("grow")), (None, None));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lab::fixture;
+use crate::lab::fixture::rich::Rich;
 
 fn call(analysis: &Analysis, cell: &str, metric: &str) -> Comparison {
     let scene = &analysis.scenes[0];
@@ -130,4 +131,56 @@ fn a_strategy_with_options_is_compared_with_itself_without_them() {
     }));
     let trios = call(&judge(&data), "reuseport --pin", "Rate");
     assert!(trios.conclusion == Conclusion::Differs && trios.p < pairs.p / 50.0, "{trios:?} {pairs:?}");
+}
+
+/// A load of 400 per second without a fault, with a killed worker and with a stopped one, for which connections wait under a
+/// hash.
+fn struck(rounds: u32) -> Data {
+    let faults = vec!["none", "kill@1s", "stop@1s+500ms"];
+    let listeners = vec!["inherited", "reuseport", "round-robin"];
+    Rich { rounds, faults, listeners, peers: Vec::new(), closed: false, open: vec![400], ..Rich::default() }
+        .data()
+}
+
+#[test]
+fn with_a_fault_connections_late_by_it_are_judged_and_not_the_tail_of_the_run() {
+    let mut data = struck(10);
+    let analysis = judge(&data);
+    let scene = |fault: &str| analysis.scenes.iter().find(|scene| scene.group.title == fault).unwrap();
+    assert_eq!(scene("no fault").judged, [Metric::ResponseP99Ms]);
+    assert_eq!(scene("kill@1s").judged, [Metric::DelayedPerFault, Metric::FailedPerFault]);
+    let stuck = scene("stop@1s+500ms");
+    assert_eq!(stuck.judged, [Metric::DelayedPerFault]);
+    assert!(stuck.comparisons.iter().all(|c| c.metric != Metric::ResponseP99Ms), "it depends on the length");
+    let of = |column: &str| {
+        let cell = stuck.results.iter().position(|result| result.cell.name() == column).unwrap();
+        (&stuck.results[cell], stuck.comparison(cell, Metric::DelayedPerFault).unwrap())
+    };
+    // A quarter of them in the queue of the stopped worker for 450 ms.
+    let (hash, late) = of("reuseport");
+    assert_eq!(late.conclusion, Conclusion::Differs, "{late:?}");
+    assert!((38.0..52.0).contains(&late.change) && late.interval.contains(late.change), "{late:?}");
+    assert!(late.interval.low > 30.0 && hash.estimate(Metric::DelayedPerFault).unwrap().median > 35.0);
+    // The others have none or one: no logarithm, no ratio, and all the same a judgement.
+    let (turns, same) = of("round-robin");
+    assert!(turns.estimate(Metric::DelayedPerFault).unwrap().median <= 3.0);
+    assert_eq!(same.says(), "equivalent within 1 per fault", "{same:?}");
+    let (_, twin) = of("inherited (A/A)");
+    assert_eq!(twin.conclusion, Conclusion::Twin);
+    // Two are reset by every kill, one of which the worker was answering.
+    let kill = scene("kill@1s");
+    let lost = kill.comparison(2, Metric::FailedPerFault).unwrap();
+    assert_eq!((lost.change, lost.says().as_str()), (0.0, "equivalent within 0.1 per fault"), "{lost:?}");
+    assert_eq!(kill.results[2].estimate(Metric::FailedPerFault).unwrap().median, 1.0);
+    // Records of an earlier layout do not tell: they are judged as they were.
+    let mut older = data.clone();
+    older.runs.iter_mut().filter_map(|run| run.record.as_mut()).for_each(|record| record.plan.slow_s = None);
+    let judged = judge(&older).scenes.into_iter().map(|scene| scene.judged);
+    assert!(judged.into_iter().all(|judged| judged == [Metric::ResponseP99Ms]));
+    // Without runs without the fault, nothing is known to be late because of it.
+    data.runs.retain(|run| !run.cell.ends_with("no fault"));
+    data.spec.factors.fault.remove(0);
+    let analysis = judge(&data);
+    let judged = analysis.scenes.iter().flat_map(|scene| &scene.comparisons).filter(|c| c.is_judged());
+    assert!(judged.clone().all(|c| c.metric == Metric::FailedPerFault) && judged.count() > 0);
 }

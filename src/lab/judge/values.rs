@@ -32,6 +32,8 @@ pub fn value(metric: Metric, r: &Row) -> Option<f64> {
         Metric::Errors => r.rate_per_s.map(|_| r.errors as f64),
         Metric::Resets => r.resets.map(|n| n as f64),
         Metric::Late => r.late.map(|n| n as f64),
+        Metric::DelayedPerFault => r.delayed_per_fault,
+        Metric::FailedPerFault => r.failed_per_fault,
         Metric::SuccessorShare => r.successor_share,
         Metric::TurnShare => r.turn_share,
         Metric::SequenceTop1 => r.sequence_top1,

@@ -2,7 +2,7 @@
 
 use super::rows::{Row, Verdict};
 use super::values::value;
-use super::{CellResult, Paired};
+use super::{CellResult, Paired, Scale};
 use crate::lab::spec::Metric;
 use crate::lab::spec::plan::{self, Cell};
 use crate::measure::stats;
@@ -58,8 +58,8 @@ pub struct Sensitivity {
     pub runs: usize,
     /// Medians of the metric. Infinite, or 0 for a rate: at least half of the runs are void.
     pub medians: [Option<f64>; 2],
-    /// Median ratios to the base, round by round.
-    pub ratios: [Option<f64>; 2],
+    /// Median changes from the base, round by round, as in a [`super::Comparison`].
+    pub changes: [Option<f64>; 2],
 }
 
 /// What void runs could change; empty if there are none. `made` has all runs of each cell.
@@ -72,8 +72,8 @@ pub fn sensitivity(results: &[CellResult], made: &[Vec<Paired>], metric: Metric)
     let one = |cell: usize| {
         let (own, base) = (&made[cell], plan::base(&cells, &cells[cell]));
         let medians = [true, false].map(|complete| stats::median(&values(own, metric, complete)));
-        let ratios = [true, false].map(|complete| {
-            (cell != base).then(|| stats::median(&ratios(own, &made[base], metric, complete))).flatten()
+        let changes = [true, false].map(|complete| {
+            (cell != base).then(|| stats::median(&changes(own, &made[base], metric, complete))).flatten()
         });
         Sensitivity {
             cell,
@@ -81,7 +81,7 @@ pub fn sensitivity(results: &[CellResult], made: &[Vec<Paired>], metric: Metric)
             void: own.iter().filter(is_void).count(),
             runs: results[cell].runs,
             medians,
-            ratios,
+            changes,
         }
     };
     (0..results.len()).filter(|cell| results[*cell].runs > 0).map(one).collect()
@@ -102,13 +102,12 @@ fn values(runs: &[Paired], metric: Metric, complete: bool) -> Vec<f64> {
     runs.iter().filter_map(|(_, row)| ranked(row, metric, complete)).collect()
 }
 
-fn ratios(runs: &[Paired], base: &[Paired], metric: Metric, complete: bool) -> Vec<f64> {
-    let ratio = |(_, row): &Paired| {
+fn changes(runs: &[Paired], base: &[Paired], metric: Metric, complete: bool) -> Vec<f64> {
+    let change = |(_, row): &Paired| {
         let (_, other) = base.iter().find(|(_, other)| other.round == row.round)?;
-        let ratio = ranked(row, metric, complete)? / ranked(other, metric, complete)?;
-        Some(if ratio.is_nan() { 1.0 } else { ratio })
+        Some(Scale::of(metric).between(ranked(other, metric, complete)?, ranked(row, metric, complete)?))
     };
-    runs.iter().filter_map(ratio).collect()
+    runs.iter().filter_map(change).collect()
 }
 
 #[cfg(test)]
@@ -144,8 +143,8 @@ mod tests {
         let line =
             scene.sensitivity.iter().find(|line| scene.results[line.cell].cell.id == "reuseport").unwrap();
         assert_eq!((line.metric, line.void, line.runs), (Metric::ResponseP99Ms, 6, 12));
-        let [complete, worst] = line.ratios.map(Option::unwrap);
-        assert!(complete < 1.3 && worst == f64::INFINITY, "{line:?}");
+        let [complete, worst] = line.changes.map(Option::unwrap);
+        assert!(complete < 30.0 && worst == f64::INFINITY, "{line:?}");
         let other = &scene.sensitivity[0];
         assert!(other.void == 0 && other.medians[0].unwrap() > 0.0);
         let full = analysis.scenes.iter().find(|scene| scene.load.name == "full load").unwrap();

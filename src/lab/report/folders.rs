@@ -10,6 +10,7 @@ use super::text::{number, probability};
 use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
+use crate::lab::judge::Scale as Compared;
 use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
 use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
 use crate::lab::plot::{Caption, Key, Sample, styles};
@@ -59,8 +60,10 @@ fn answer(comparison: &FolderComparison) -> Vec<String> {
     let each = |line: &FolderDifference| {
         let FolderDifference { cell, load, change, interval, .. } = line;
         let title = line.metric.title();
+        let (unit, digits) =
+            (Compared::of(line.metric).unit(), Compared::of(line.metric).digits(line.metric));
         format!(
-            "{cell} under {load}: {title} {change:+.1} % ({:+.1} to {:+.1}).",
+            "{cell} under {load}: {title} {change:+.digits$} {unit} ({:+.digits$} to {:+.digits$}).",
             interval.low, interval.high
         )
     };
@@ -102,10 +105,11 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
         format!("From the first to the second, {load}"),
         "Change from all runs of the first to all runs of the second, with its 95 % interval.",
     );
+    let ratios = Metric::ALL.iter().filter(|metric| !metric.is_per_fault());
     Dots {
         caption,
         rows: rows.collect(),
-        quantities: Metric::ALL.iter().filter_map(quantity).collect(),
+        quantities: ratios.filter_map(quantity).collect(),
         keys: vec![Key::new("filled: a difference that counts", Sample::Nothing)],
         one_scale: false,
     }
@@ -113,17 +117,18 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
 
 /// One row per cell, load and metric.
 pub fn table(comparison: &FolderComparison) -> Table {
-    const HEAD: &str = "Cell|Load|Metric|First|Second|Change, %|95 % interval|p (Holm)|Runs|Says";
+    const HEAD: &str = "Cell|Load|Metric|First|Second|Change|95 % interval|p (Holm)|Runs|Says";
     let row = |line: &FolderDifference| {
-        let digits = line.metric.digits();
+        let (digits, scale) = (line.metric.digits(), Compared::of(line.metric));
+        let (fine, unit) = (scale.digits(line.metric), scale.unit());
         vec![
             line.cell.clone(),
             line.load.clone(),
             format!("{} ({})", line.metric.title(), line.metric.unit()),
             number(line.medians[0], digits),
             number(line.medians[1], digits),
-            format!("{:+.1}", line.change),
-            format!("{:+.1} to {:+.1}", line.interval.low, line.interval.high),
+            format!("{:+.fine$} {unit}", line.change),
+            format!("{:+.fine$} to {:+.fine$}", line.interval.low, line.interval.high),
             if line.conclusion.is_judged() { probability(line.p) } else { String::new() },
             format!("{}, {}", line.runs[0], line.runs[1]),
             line.conclusion.name().into(),

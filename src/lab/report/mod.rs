@@ -10,10 +10,12 @@
 //! summary     a report in short                index     the overview and the list of all reports
 //! overview    which strategy to take, from all summaries
 //! suite       one table of claims over several experiments
-//! compare     two results folders side by side
+//! folders     two results folders side by side
+//! verification  conclusions beside what was found again
 //! ```
 
 pub mod card;
+mod claim_list;
 mod figures;
 mod folders;
 mod index;
@@ -24,15 +26,18 @@ mod summary;
 mod tables;
 mod templates;
 mod text;
+mod verification;
 mod view;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::card::Card;
+pub use self::claim_list::{ClaimEntry, table as claim_list};
 pub use self::folders::{table as comparison_table, write as write_comparison};
 pub use self::index::{folders as subfolders, write as index};
 use self::summary::Summary;
+pub use self::verification::{figure, table as verification_table};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::{self, Analysis};
 use crate::lab::results::store::{self, Data};

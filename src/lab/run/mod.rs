@@ -37,6 +37,7 @@ use crate::lab::results::store::{self, Data, Results};
 use crate::lab::spec::catalogue::{self, Experiment, Found};
 use crate::lab::spec::{Spec, plan};
 use crate::lab::terminal::{self, minutes, print, print_line};
+use crate::sys::stdio::remark;
 
 /// Common to all experiments of a command.
 #[derive(Debug)]
@@ -67,18 +68,12 @@ pub struct Ended {
 
 /// Runs an experiment or a suite and writes the report. Measurements are kept in any case.
 pub fn run(wanted: &Run) -> Result<()> {
-    let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
+    let interrupt = hold()?;
     let found = wanted.name.as_deref().map(catalogue::find).transpose()?;
-    let label = settings::label(wanted.label.as_deref())?;
+    settings::label(wanted.label.as_deref())?;
     // Report mistakes in the experiment before those about programs.
     let experiment = found.as_ref().map(Found::experiment).transpose()?;
-    let session = Session {
-        wanted,
-        interrupt: &interrupt,
-        programs: Programs::find(wanted.scope.programs.as_deref(), wanted.allow_debug)?,
-        label,
-        started: settings::now(),
-    };
+    let session = Session::new(wanted, &interrupt)?;
     match (&wanted.resume, found, experiment) {
         (Some(directory), found, _) if suite::is_suite(directory) => {
             suite::resume(&session, directory, found)
@@ -92,17 +87,40 @@ pub fn run(wanted: &Run) -> Result<()> {
     }
 }
 
+fn hold() -> Result<Interrupt> {
+    Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))
+}
+
+/// Runs an experiment as it was once, writes the report, and returns its folder. `first` is called with the time that it will
+/// take, in seconds. What goes wrong after the first run is printed: the runs that were made are there.
+pub fn again(
+    wanted: &Run,
+    found: &Found,
+    spec: Spec,
+    first: impl FnOnce(f64) -> Result<()>,
+) -> Result<PathBuf> {
+    let interrupt = hold()?;
+    let session = Session::new(wanted, &interrupt)?;
+    first(session.seconds(found, spec.clone())?)?;
+    let ended = session.experiment(found, spec, Place::Fresh)?;
+    let directory = ended.directory.clone();
+    match finish(ended).how {
+        Err(Error::Interrupted(why)) => return Err(Error::Interrupted(why)),
+        Err(error) => remark(format_args!("lab: {error}")),
+        Ok(()) => {}
+    }
+    Ok(directory)
+}
+
 /// Checks an experiment without running it, and prints the findings.
 pub fn check(wanted: &Check) -> Result<()> {
-    let interrupt = Interrupt::hold().map_err(|e| Error::Failed(format!("cannot watch for signals: {e}")))?;
+    let interrupt = hold()?;
     let found = catalogue::find(&wanted.name)?;
     let members = match found.experiment()? {
         Experiment::One(spec) => vec![(found, *spec)],
         Experiment::Suite(suite) => suite.members()?,
     };
     let is_suite = members.len() > 1;
-    let programs = Programs::find(wanted.scope.programs.as_deref(), true)?;
-    let label = settings::label(None)?;
     let as_run = Run {
         name: Some(wanted.name.clone()),
         scope: wanted.scope.clone(),
@@ -112,13 +130,12 @@ pub fn check(wanted: &Check) -> Result<()> {
         allow_debug: true,
         no_probes: false,
     };
-    let session =
-        Session { wanted: &as_run, interrupt: &interrupt, programs, label, started: settings::now() };
+    let session = Session::new(&as_run, &interrupt)?;
     let (mut refused, mut seconds) = (0, 0.0);
     for (found, spec) in members {
         let (spec, _) = settings::adjusted(spec, &found, &wanted.scope)?;
         let runner = session.runner(&spec)?;
-        let findings = session.findings(&spec, &runner, &wanted.scope.results.join(&found.name))?;
+        let findings = session.findings(&spec, &runner, &wanted.scope.means.results.join(&found.name))?;
         print_line(format_args!("{}: {}", found.name, check::effort(&spec)))?;
         for finding in &findings {
             print_line(format_args!("  {finding}"))?;
@@ -128,7 +145,7 @@ pub fn check(wanted: &Check) -> Result<()> {
     }
     if is_suite {
         print_line(format_args!("together about {}", minutes(seconds)))?;
-        suite::within(seconds, wanted.scope.max_time)?;
+        suite::within(seconds, wanted.scope.means.max_time)?;
     }
     if refused > 0 {
         return Err(Error::Failed(format!("{refused} findings refuse the experiment (marked refused)")));
@@ -137,8 +154,14 @@ pub fn check(wanted: &Check) -> Result<()> {
 }
 
 impl<'a> Session<'a> {
+    fn new(wanted: &'a Run, interrupt: &'a Interrupt) -> Result<Self> {
+        let programs = Programs::find(wanted.scope.means.programs.as_deref(), wanted.allow_debug)?;
+        let label = settings::label(wanted.label.as_deref())?;
+        Ok(Self { wanted, interrupt, programs, label, started: settings::now() })
+    }
+
     fn runner<'s>(&'s self, spec: &'s Spec) -> Result<Runner<'s>> {
-        let timeouts = Timeouts::of(self.wanted.scope.patience);
+        let timeouts = Timeouts::of(self.wanted.scope.means.patience);
         Runner::new(
             &self.programs,
             spec,
@@ -148,7 +171,7 @@ impl<'a> Session<'a> {
     }
 
     fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
-        check::findings(spec, runner, target, &self.wanted.scope)
+        check::findings(spec, runner, target, &self.wanted.scope.means)
     }
 
     /// Estimated seconds of an experiment with the changes of the command line.
@@ -161,13 +184,13 @@ impl<'a> Session<'a> {
         let (spec, text) = settings::adjusted(spec, found, &self.wanted.scope)?;
         let runner = self.runner(&spec)?;
         let parent = match place {
-            Place::Fresh => self.wanted.scope.results.join(&found.name),
+            Place::Fresh => self.wanted.scope.means.results.join(&found.name),
             Place::Folder(folder) => folder.to_owned(),
         };
         check::refuse(&self.findings(&spec, &runner, &parent)?)?;
         let environment = settings::environment(self, &found.name, &spec, &text, &runner);
         let mut results = match place {
-            Place::Fresh => Results::create(&self.wanted.scope.results, &text, &environment)?,
+            Place::Fresh => Results::create(&self.wanted.scope.means.results, &text, &environment)?,
             Place::Folder(folder) => Results::create_at(folder, &text, &environment)?,
         };
         let how = rounds::make(&spec, &runner, &mut results, &[], self.wanted.allow_debug);

@@ -1,4 +1,4 @@
-//! The options of `lab run` and `lab check`.
+//! The options of `lab run`, `lab check` and `lab verify`.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,13 @@ pub struct Scope {
     /// strategy that the experiment lacks is added
     #[arg(long, value_name = "FACTOR=VALUE", value_parser = level)]
     pub only: Vec<(String, String)>,
+    #[command(flatten)]
+    pub means: Means,
+}
+
+/// Common to all commands that run an experiment, or check whether they could.
+#[derive(Clone, Debug, Args)]
+pub struct Means {
     /// Refuse an experiment or a suite that takes longer than this many minutes, repeated rounds aside
     #[arg(long, value_name = "MINUTES", value_parser = positive)]
     pub max_time: Option<f64>,
@@ -64,6 +71,46 @@ pub struct Run {
     /// Record no counters over time and no hiccups (to measure the cost of the probes)
     #[arg(long)]
     pub no_probes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// A results folder that `lab run` made or `lab keep` copied
+    #[arg(value_name = "DIR")]
+    pub reference: PathBuf,
+    /// Test its conclusions on these results, and run nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "rounds", "label", "allow_debug", "max_time", "allow_short", "results", "programs", "patience"
+    ])]
+    pub against: Option<PathBuf>,
+    /// How many times as large, or as small, a difference may be
+    #[arg(long, value_name = "TIMES", default_value_t = 2.0, value_parser = times)]
+    pub factor: f64,
+    /// Rounds to make, instead of those of the results
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rounds: Option<u32>,
+    #[command(flatten)]
+    pub means: Means,
+    /// Put this into the name of the folder [default: the host name]
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Measure programs built with debug assertions; the report says so
+    #[arg(long)]
+    pub allow_debug: bool,
+}
+
+impl Verify {
+    /// The run that it makes.
+    pub fn run(&self) -> Run {
+        let Self { rounds, means, label, allow_debug, .. } = self.clone();
+        let scope = Scope { rounds, duration_s: None, only: Vec::new(), means };
+        Run { name: None, scope, label, resume: None, force: false, allow_debug, no_probes: false }
+    }
+}
+
+fn times(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| (1.0..=1000.0).contains(number));
+    number.ok_or_else(|| "it must be within 1 and 1000".into())
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {

@@ -44,7 +44,7 @@ pub fn make(
     let cells = plan::cells(spec);
     let of_cell = |run: &RunData| {
         let cell = cells.iter().find(|cell| cell.id == run.cell)?;
-        (run.round > 0).then(|| rows::row(run, cell, &spec.rules))
+        (run.round > 0).then(|| rows::row(run, cell, &spec.rules, None))
     };
     let rows: Vec<Row> = made.iter().filter_map(of_cell).collect();
     let widths = [
@@ -131,7 +131,7 @@ impl Making<'_> {
             let run = self.runner.run(&RunRequest { round, order, cell, load, capacity, results })?;
             self.results.append(&run)?;
             refuse_debug(&run, self.allow_debug)?;
-            let row = rows::row(&run, cell, &self.spec.rules);
+            let row = rows::row(&run, cell, &self.spec.rules, None);
             self.say(line(&run, &row, self.widths));
             self.rows.push(row);
             self.progress.inc(1);

@@ -32,8 +32,8 @@ pub fn is_suite(directory: &Path) -> bool {
 
 /// Runs all members and writes the report. The others run even if a member fails.
 pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
-    within(total(session, &suite.members()?)?, session.wanted.scope.max_time)?;
-    let parent = session.wanted.scope.results.join(&found.name);
+    within(total(session, &suite.members()?)?, session.wanted.scope.means.max_time)?;
+    let parent = session.wanted.scope.means.results.join(&found.name);
     fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
     let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
     let path = directory.join(SUITE);

@@ -63,6 +63,15 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// Whether it asks for the same value, whatever it expects of it.
+    pub fn asks_as(&self, other: &Self) -> bool {
+        let key = |one: &Self| {
+            let what = (one.claim.clone(), one.metric.clone(), one.load.clone());
+            (what, one.of.clone(), one.over.clone(), one.pick.clone(), one.over_where.clone())
+        };
+        key(self) == key(other)
+    }
+
     /// The range of the published size.
     pub fn size(&self) -> Option<Band> {
         self.same_size.or(self.reproduced.filter(|band| band.is_closed()))

@@ -64,6 +64,8 @@ metrics! {
     Errors "errors" "Errors" "requests" 0;
     Resets "resets" "Resets" "connections" 0;
     Late "late" "Over 200 ms" "requests" 0;
+    DelayedPerFault "delayed_per_fault" "Late connections" "per fault" 1;
+    FailedPerFault "failed_per_fault" "Lost connections" "per fault" 2;
     SuccessorShare "successor_share" "Successor of the struck worker" "share" 4;
     TurnShare "turn_share" "In turn" "share of the sequence" 4;
     SequenceTop1 "sequence_top1" "Busiest worker" "share of the sequence" 4;
@@ -119,10 +121,18 @@ impl Metric {
         ["requests/s", "ms", "us/connection", "per connection", "KiB PSS"].contains(&self.unit())
     }
 
-    /// The least effect of interest by default, as a share: tails vary more than other metrics.
+    /// Whether it is counted for each fault. It may be 0, so that values are compared by their difference.
+    pub fn is_per_fault(self) -> bool {
+        self.unit() == "per fault"
+    }
+
+    /// The least effect of interest by default: a share (tails vary more than other metrics), or, of what is counted for each
+    /// fault, a number of connections.
     pub fn least_effect(self) -> f64 {
         match self {
             Self::ResponseP95Ms | Self::ResponseP99Ms | Self::ResponseP999Ms | Self::ResponseMaxMs => 0.1,
+            Self::DelayedPerFault => 1.0,
+            Self::FailedPerFault => 0.1,
             _ => 0.05,
         }
     }

@@ -9,6 +9,7 @@ pub mod decision;
 mod expect;
 mod factors;
 pub mod handlers;
+mod judged;
 mod load;
 mod metric;
 mod narrow;
@@ -76,11 +77,11 @@ pub struct Spec {
     #[serde(skip)]
     pub one_twin: bool,
     /// Name of the [`Metric`] that is judged under every load that names none itself. By default it is the rate of closed
-    /// loops and the p99 of open ones; the others are described.
+    /// loops, the p99 of open ones, and with a fault the connections that are late per fault; the others are described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
-    /// The least effect of interest, as a share: strategies are equivalent if they differ by less. By default
-    /// [`Metric::least_effect`].
+    /// The least effect of interest, as a share: strategies are equivalent if they differ by less. By default, and for what
+    /// is counted for each fault, [`Metric::least_effect`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least_effect: Option<f64>,
     /// Gives estimates only: fewer rounds than a judgement needs are allowed.
@@ -155,17 +156,6 @@ impl Spec {
             ))),
             None => Ok(spec),
         }
-    }
-
-    /// The metric that is judged under a load; the others are described.
-    pub fn primary(&self, load: &Load) -> Metric {
-        let usual = if load.closed.is_some() { Metric::Rate } else { Metric::ResponseP99Ms };
-        load.primary.as_ref().or(self.primary.as_ref()).and_then(|name| Metric::named(name)).unwrap_or(usual)
-    }
-
-    /// The least effect of interest in a metric, as a share.
-    pub fn least_effect(&self, metric: Metric) -> f64 {
-        self.least_effect.unwrap_or_else(|| metric.least_effect())
     }
 
     /// Handlers in the paths of loads, other than [`Self::handler`].

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::{
-    Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, decision, handlers, peers,
+    Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, decision, handlers, judged, peers,
 };
 
 /// As on the command line: an experiment is planned in memory.
@@ -24,7 +24,7 @@ pub fn first(spec: &Spec) -> Option<Problem> {
         .or_else(|| rules(spec))
         .or_else(|| soak(spec))
         .or_else(|| loads(&spec.load, "load"))
-        .or_else(|| judgement(spec))
+        .or_else(|| judged::problem(spec))
         .or_else(|| if spec.beside.is_empty() { None } else { loads(&spec.beside, "beside") })
         .or_else(|| {
             spec.expect.iter().enumerate().find_map(|(i, e)| Some(expect(spec, e)?.within("expect", i)))
@@ -291,31 +291,6 @@ fn load(load: &Load, table: &str) -> Option<Problem> {
         ),
     ];
     checks.into_iter().find(|(_, wrong, _)| *wrong).map(|(key, _, why)| Problem::at(key, why))
-}
-
-/// What is judged, and what counts as a difference.
-fn judgement(spec: &Spec) -> Option<Problem> {
-    if let Some(share) = spec.least_effect.filter(|share| !(0.001..=1.0).contains(share)) {
-        return Some(Problem::at("least_effect", format!("{share} is not a share within 0.001 and 1")));
-    }
-    let one = |(index, load): (usize, &Load)| {
-        let own = load.primary.as_ref();
-        let name = own.or(spec.primary.as_ref())?;
-        let what = match Metric::named(name) {
-            Some(Metric::Rate) if load.closed.is_none() => {
-                format!("the rate of the open load `{}` is its schedule; judge `response_p99_ms`", load.name)
-            }
-            Some(metric) if metric.is_quantity() => return None,
-            _ => {
-                let known = Metric::ALL.iter().filter(|metric| metric.is_quantity());
-                let known: Vec<&str> = known.map(|metric| metric.name()).collect();
-                format!("`{name}` cannot be judged; use one of: {}", known.join(", "))
-            }
-        };
-        let problem = Problem::at("primary", what);
-        Some(if own.is_some() { problem.within("load", index) } else { problem })
-    };
-    spec.load.iter().enumerate().find_map(one)
 }
 
 pub fn expect(spec: &Spec, expect: &Expect) -> Option<Problem> {

@@ -221,7 +221,7 @@ fn the_metric_that_is_judged_is_that_of_the_load_of_the_file_or_the_usual_one() 
         let text = format!("{before}{}", ALL.replacen("open = 100.0", &format!("open = 100.0\n{within}"), 1));
         Spec::parse(&text, "x.toml")
     };
-    let judged = |spec: &Spec| spec.load.iter().map(|load| spec.primary(load)).collect::<Vec<_>>();
+    let judged = |spec: &Spec| spec.load.iter().map(|load| spec.judged(load, None)[0]).collect::<Vec<_>>();
     let usual = spec("", "").unwrap();
     assert_eq!(judged(&usual), [Metric::Rate, Metric::ResponseP99Ms]);
     assert_eq!([Metric::Rate, Metric::ResponseP99Ms].map(|metric| usual.least_effect(metric)), [0.05, 0.1]);
@@ -231,9 +231,27 @@ fn the_metric_that_is_judged_is_that_of_the_load_of_the_file_or_the_usual_one() 
     assert_eq!(named.least_effect(Metric::ResponseP99Ms), 0.02);
     let text = toml::to_string(&named).unwrap();
     assert_eq!(Spec::parse(&text, "again.toml").unwrap(), named, "{text}");
+    let struck = |spec: &Spec, fault: &str| spec.judged(&spec.load[1], Some(fault.parse().unwrap()));
+    let (late, lost) = (Metric::DelayedPerFault, Metric::FailedPerFault);
+    assert_eq!((struck(&usual, "kill@1s"), struck(&usual, "stop@1s+1s")), (vec![late, lost], vec![late]));
+    assert_eq!(struck(&named, "kill@1s"), [Metric::ResponseP50Ms], "what the file names");
+    assert_eq!((named.least_effect(late), named.least_effect(lost)), (1.0, 0.1), "connections, not shares");
+    let faults = spec("primary = \"failed_per_fault\"", "").unwrap();
+    assert_eq!((struck(&faults, "stop@1s+1s"), judged(&faults)), (vec![lost], judged(&usual)));
+    let text = ALL.replacen("\"none\", \"kill@1s\", \"stop@500ms+1s\", \"stall@0.5s+400ms\"", "\"none\"", 1);
+    let text = text.split("[[expect]]").next().unwrap();
+    let message = Spec::parse(&format!("primary = \"{late}\"\n{text}"), "x.toml").unwrap_err().to_string();
+    assert!(
+        message.contains("`delayed_per_fault` cannot be judged; use one of (per fault: with a fault) "),
+        "{message}"
+    );
     for (before, within, expected) in [
         ("least_effect = 5.0", "", "x.toml:1: least_effect: 5 is not a share within 0.001 and 1"),
-        ("primary = \"errors\"", "", "x.toml:1: primary: `errors` cannot be judged; use one of: rate, "),
+        (
+            "primary = \"errors\"",
+            "",
+            "x.toml:1: primary: `errors` cannot be judged; use one of (per fault: with a fault) rate, ",
+        ),
         ("primary = \"p99\"", "", "x.toml:1: primary: `p99` cannot be judged"),
         ("primary = \"rate\"", "", "x.toml:1: primary: the rate of the open load `open` is its schedule"),
         ("", "primary = \"rate\"", "x.toml:43: primary: the rate of the open load `open` is its schedule"),

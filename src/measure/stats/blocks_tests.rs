@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal, StudentT};
+use rand_distr::{Distribution, Poisson, StandardNormal, StudentT};
 use rayon::prelude::*;
 
 use super::super::{holm, visible};
@@ -198,6 +198,30 @@ fn a_tenth_more_is_found_in_twelve_rounds_where_two_runs_differ_by_a_twentieth()
     }
     // Among 160 comparisons, as in the largest experiment.
     assert!(power(Noise::Normal, 12, tenth, 160.0, 1000) > 0.8);
+}
+
+/// Connections late by a fault: mostly none.
+#[test]
+fn counts_that_are_mostly_0_raise_no_more_alarms_and_their_intervals_hold_the_difference() {
+    let rare = Poisson::new(0.3).unwrap();
+    let many = Poisson::new(100.0).unwrap();
+    let blocks = |seed: u64, treated: Poisson<f64>| -> Vec<Block> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut draw = |of: Poisson<f64>| of.sample(&mut random);
+        (0..12).map(|_| block(draw(treated), draw(rare), draw(rare))).collect()
+    };
+    let count =
+        |holds: &(dyn Fn(u64) -> bool + Sync)| (0..2000).into_par_iter().filter(|seed| holds(*seed)).count();
+    let alarms = count(&|seed| shift_p(&blocks(seed, rare), 0.0) < 0.05);
+    assert!(alarms <= 115, "{alarms} of 2000");
+    let found = count(&|seed| shift_p(&blocks(seed, Poisson::new(2.0).unwrap()), 0.0) < 0.05);
+    assert!(found > 1600, "{found} of 2000");
+    // Where the treated runs vary more, the rounds are taken as pairs: their signs are exchangeable, not their members.
+    let held = count(&|seed| shift(&paired(&blocks(seed, many))).unwrap().1.contains(99.7));
+    assert!((1860..1960).contains(&held), "{held} of 2000 intervals hold the difference");
+    assert_eq!(shift_p(&[block(0.0, 0.0, 0.0); 12], 0.0), 1.0);
+    let none = shift(&[block(0.0, 0.0, 0.0); 12]).unwrap();
+    assert!(none.0.abs() < 1e-5 && none.1.low > -1e-5 && none.1.high < 1e-5, "{none:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod tails;
 use serde::{Deserialize, Serialize};
 
 pub use balance::Balance;
-pub use blocks::{Block, least_p, shift, shift_p};
+pub use blocks::{Block, least_p, paired, shift, shift_p};
 pub use middle::{median, median_interval};
 pub use rates::equal_rates_p;
 pub use samples::{rank_sum_p, shift_between};

@@ -1,8 +1,8 @@
 //! Amounts in words: changes in percent or as ratios, with their intervals, and counts per fault.
 
 use super::findings::{Column, Counts, Effect};
-use crate::lab::judge::Comparison;
 use crate::lab::judge::losses::Mean;
+use crate::lab::judge::{Comparison, Scale};
 use crate::lab::report::text::{list, number};
 use crate::lab::spec::Metric;
 use crate::measure::stats::Interval;
@@ -15,6 +15,10 @@ pub fn change(comparison: &Comparison) -> String {
     const MANY: f64 = 400.0;
     let figures = [comparison.change, comparison.interval.low, comparison.interval.high];
     let [change, low, high] = figures;
+    if comparison.scale() == Scale::Difference {
+        let digits = comparison.metric.digits();
+        return format!("{change:+.digits$} per fault ({low:+.digits$} to {high:+.digits$})");
+    }
     if change < MANY {
         return format!("{change:+.1} % ({low:+.1} to {high:+.1})");
     }
@@ -110,9 +114,9 @@ pub fn count(mean: f64) -> String {
     number(mean, usize::from(mean < 10.0 && mean > 0.0))
 }
 
-/// A share of the least effect, such as `±5 %`.
-pub fn limit(percent: f64) -> String {
-    format!("±{percent} %")
+/// The least effect, such as `±5 %` or `±1 per fault`.
+pub fn limit(metric: Metric, change: f64) -> String {
+    format!("±{change} {}", Scale::of(metric).unit())
 }
 
 /// More names are counted, not listed.

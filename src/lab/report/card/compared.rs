@@ -125,11 +125,11 @@ impl<'a> Subjects<'a> {
             }
         }
         match limits.as_slice() {
-            [(_, one)] => limit(*one),
+            [(metric, one)] => limit(*metric, *one),
             several => list(
                 &several
                     .iter()
-                    .map(|(metric, of)| format!("{} ({})", limit(*of), noun(*metric)))
+                    .map(|(metric, of)| format!("{} ({})", limit(*metric, *of), noun(*metric)))
                     .collect::<Vec<_>>(),
             ),
         }

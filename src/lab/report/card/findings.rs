@@ -58,7 +58,7 @@ pub struct Effect {
     /// Empty if there is only one.
     pub place: String,
     pub metric: Metric,
-    /// In percent of the base.
+    /// In percent of the base or, of a metric that counts per fault, in connections, as are the figures below.
     pub change: f64,
     pub interval: Interval,
     /// Of a metric that counts connections per fault.
@@ -171,10 +171,10 @@ impl Findings {
 fn noise(analysis: &Analysis) -> Vec<(Metric, f64)> {
     let mut all: Vec<(Metric, f64)> = Vec::new();
     for scene in &analysis.scenes {
-        let Some(noise) = twins(scene, scene.primary) else { continue };
-        match all.iter_mut().find(|(metric, _)| *metric == scene.primary) {
+        let Some(noise) = twins(scene, scene.primary()) else { continue };
+        match all.iter_mut().find(|(metric, _)| *metric == scene.primary()) {
             Some((_, most)) => *most = most.max(noise),
-            None => all.push((scene.primary, noise)),
+            None => all.push((scene.primary(), noise)),
         }
     }
     all
@@ -192,7 +192,7 @@ fn twins(scene: &Scene, metric: Metric) -> Option<f64> {
 
 fn is_short(scene: &Scene) -> bool {
     let calm = scene.group.levels.fault.is_none() && !scene.random_faults;
-    let judged = scene.primary.quantile().is_some_and(|quantile| quantile >= 0.99);
+    let judged = scene.primary().quantile().is_some_and(|quantile| quantile >= 0.99);
     calm && judged && scene.results.iter().filter_map(|result| result.length).any(|length| !length.enough())
 }
 
@@ -231,13 +231,17 @@ fn options(cell: &Cell) -> Option<String> {
 fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> Effect {
     let Comparison { metric, change, interval, .. } = *comparison;
     let counts = || {
-        let of = |result: &CellResult| result.losses.delayed();
+        let late = metric == Metric::DelayedPerFault;
+        let of = |result: &CellResult| match late {
+            true => result.losses.delayed(),
+            false => result.estimate(metric).map(|lost| (lost.median, Some(lost.interval))),
+        };
         let event = names::event(scene.group.levels.fault?.kind);
         Some(Counts {
             own: of(&scene.results[comparison.cell])?,
             base: of(&scene.results[base])?,
             event,
-            verb: "delays",
+            verb: if late { "delays" } else { "loses" },
         })
     };
     Effect {
@@ -245,7 +249,7 @@ fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> E
         metric,
         change,
         interval,
-        counts: (metric == Metric::Late).then(counts).flatten(),
+        counts: metric.is_per_fault().then(counts).flatten(),
         limit: comparison.least_effect,
         conclusion: comparison.conclusion,
         visible: comparison.visible,

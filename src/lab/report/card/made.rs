@@ -30,7 +30,7 @@ pub fn effect(metric: Metric, place: &str, change: f64, conclusion: Conclusion) 
 pub fn delays(place: &str, own: f64, base: f64, conclusion: Conclusion) -> Effect {
     let mean = |mean: f64| (mean, Some(Interval { low: mean * 0.9, high: mean * 1.1 }));
     let counts = Some(Counts { own: mean(own), base: mean(base), event: "hang", verb: "delays" });
-    Effect { counts, limit: 1.0, ..effect(Metric::Late, place, own - base, conclusion) }
+    Effect { counts, limit: 1.0, ..effect(Metric::DelayedPerFault, place, own - base, conclusion) }
 }
 
 pub fn column(name: &str, judged: Vec<Effect>) -> Column {

@@ -3,9 +3,9 @@
 use super::amounts::noun;
 use super::findings::Findings;
 use super::{Card, Standing, claims, compared, faults, soak};
-use crate::lab::judge::ENOUGH_ROUNDS;
+use crate::lab::judge::{ENOUGH_ROUNDS, Scale};
 use crate::lab::report::text::{capital, number};
-use crate::lab::spec::decision;
+use crate::lab::spec::{Metric, decision};
 
 /// What the rules of a kind say. The rest of a card is the same for all.
 #[derive(Debug, Default)]
@@ -66,11 +66,11 @@ fn evidence(findings: &Findings) -> String {
     }
     match findings.noise.as_slice() {
         [] => {}
-        [(_, noise)] => parts.push(format!("noise ±{}", percent(*noise))),
+        [(metric, noise)] => parts.push(format!("noise ±{}", amount(*metric, *noise))),
         several => {
             let each: Vec<String> = several
                 .iter()
-                .map(|(metric, noise)| format!("±{} ({})", percent(*noise), noun(*metric)))
+                .map(|(metric, noise)| format!("±{} ({})", amount(*metric, *noise), noun(*metric)))
                 .collect();
             parts.push(format!("noise {}", each.join(", ")));
         }
@@ -84,8 +84,8 @@ fn evidence(findings: &Findings) -> String {
     parts.join(", ")
 }
 
-fn percent(value: f64) -> String {
-    format!("{} %", number(value, usize::from(value < 2.0)))
+fn amount(metric: Metric, value: f64) -> String {
+    format!("{} {}", number(value, usize::from(value < 2.0)), Scale::of(metric).unit())
 }
 
 /// Too few rounds: what settles it.

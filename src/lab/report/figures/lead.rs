@@ -75,11 +75,6 @@ fn panels(scene: &Scene) -> Vec<Panel<'_>> {
     metrics.into_iter().filter_map(panel).collect()
 }
 
-/// Whether values are compared by their difference: what is counted per fault may be 0.
-fn is_difference(metric: Metric) -> bool {
-    metric.unit() == "per fault"
-}
-
 /// Whether more is better.
 fn more_is_better(metric: Metric) -> bool {
     metric == Metric::Rate
@@ -104,7 +99,7 @@ impl Panel<'_> {
     /// How much worse, so that changes of all metrics can be sorted.
     fn worse(&self, comparison: &Comparison) -> f64 {
         match self.metric {
-            metric if is_difference(metric) => comparison.change,
+            metric if metric.is_per_fault() => comparison.change,
             metric => {
                 let factor = (1.0 + comparison.change / 100.0).max(0.01).ln();
                 if more_is_better(metric) { -factor } else { factor }
@@ -117,7 +112,7 @@ impl Panel<'_> {
     }
 
     fn quantity(&self, (name, rest): (String, String), rows: &[(String, Style)]) -> Quantity {
-        let difference = is_difference(self.metric);
+        let difference = self.metric.is_per_fault();
         let dot = |(name, _): &(String, Style)| {
             let c = self.of(name)?;
             let counts = self.shows(c);
@@ -195,7 +190,7 @@ fn figure(panels: &[Panel], rows: Vec<(String, Style)>, analysis: &Analysis) -> 
 /// `p99, load 85 %: reuseport +181 % (150 to 210).`
 fn says(panels: &[Panel], rows: &[(String, Style)]) -> String {
     let panel = |panel: &Panel| {
-        let unit = if is_difference(panel.metric) { " per fault" } else { " %" };
+        let unit = if panel.metric.is_per_fault() { " per fault" } else { " %" };
         let one = |(name, _): &(String, Style)| {
             let c = panel.of(name).filter(|c| panel.shows(c))?;
             let sign = if c.change < 0.0 { "" } else { "+" };

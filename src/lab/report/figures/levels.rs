@@ -57,9 +57,9 @@ pub fn levels(analysis: &Analysis) -> Told<Curves> {
         let mut all: Vec<((String, Levels), Metric, Series)> = Vec::new();
         for scene in &analysis.scenes {
             let Some((value, rest)) = along.of(scene) else { continue };
-            match all.iter_mut().find(|(other, metric, _)| *other == rest && *metric == scene.primary) {
+            match all.iter_mut().find(|(other, metric, _)| *other == rest && *metric == scene.primary()) {
                 Some((.., series)) => series.0.push((value, scene)),
-                None => all.push((rest, scene.primary, Series(vec![(value, scene)]))),
+                None => all.push((rest, scene.primary(), Series(vec![(value, scene)]))),
             }
         }
         let mut metrics: Vec<Metric> = Vec::new();

@@ -55,7 +55,7 @@ fn view(claim: &Claim, link: &str) -> ClaimView {
 }
 
 /// `rate of reuseport / inherited, full load: same size 0.9..1.1, same direction <= 0.95`
-fn asked(claim: &Claim) -> String {
+pub fn asked(claim: &Claim) -> String {
     let expect = &claim.expect;
     let part = |name: &str, band: Option<Band>| band.map(|band| format!("{name} {band}"));
     let ranges = if expect.own {
@@ -70,7 +70,7 @@ fn asked(claim: &Claim) -> String {
     format!("{}: {}", claim.figure(), ranges.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-fn measured(claim: &Claim) -> String {
+pub fn measured(claim: &Claim) -> String {
     let ours = ours(claim);
     if ours.is_empty() { "-".into() } else { ours }
 }

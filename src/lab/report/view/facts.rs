@@ -2,7 +2,7 @@
 
 use crate::lab::judge::capacity::Capacity;
 use crate::lab::judge::curves::BEYOND;
-use crate::lab::judge::{ALPHA, Analysis, ENOUGH_ROUNDS, jobs};
+use crate::lab::judge::{ALPHA, Analysis, ENOUGH_ROUNDS, Scale, jobs};
 use crate::lab::report::text::{list, number, percent};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
@@ -55,15 +55,25 @@ fn judged(data: &Data, analysis: &Analysis) -> String {
         return String::new();
     }
     let mut metrics: Vec<String> = Vec::new();
-    for scene in &analysis.scenes {
-        let limit = percent(data.spec.least_effect(scene.primary), 0);
-        let text = format!("{} (least effect of interest {limit})", scene.primary.title());
+    for metric in analysis.scenes.iter().flat_map(|scene| &scene.judged) {
+        let least = data.spec.least_effect(*metric);
+        let limit = match Scale::of(*metric) {
+            Scale::Ratio => percent(least, 0),
+            Scale::Difference => format!("{least} per fault"),
+        };
+        let text = format!("{} (least effect of interest {limit})", metric.title());
         if !metrics.contains(&text) {
             metrics.push(text);
         }
     }
+    let faults = analysis.scenes.iter().any(|scene| scene.judged.iter().any(|metric| metric.is_per_fault()));
+    let faults = if faults {
+        " With a fault that is what it does: connections late, more than in the run without it of the same round, and connections lost. They may be 0, so that strategies are compared by their difference and not by a ratio."
+    } else {
+        ""
+    };
     format!(
-        "One metric of each load is judged: {}; the others are described. A strategy differs if p of the exact test is below {ALPHA} after Holm's correction for all judged comparisons; it is equivalent if the whole interval is within the least effect of interest; otherwise it is not told apart. Least visible: the change that four of five such experiments would find. In a closed loop that the load generator limits, neither rate nor response times are judged. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
+        "One metric of each load is judged: {}; the others are described.{faults} A strategy differs if p of the exact test is below {ALPHA} after Holm's correction for all judged comparisons; it is equivalent if the whole interval is within the least effect of interest; otherwise it is not told apart. Least visible: the change that four of five such experiments would find. In a closed loop that the load generator limits, neither rate nor response times are judged. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
         list(&metrics)
     )
 }

@@ -16,8 +16,8 @@ const WITH_BOTH: usize = 3;
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
     let of = |scene: &Scene| -> Vec<Metric> {
-        let tail = (few && scene.primary == Rate).then_some(ResponseP99Ms);
-        [scene.primary].into_iter().chain(tail).collect()
+        let tail = (few && scene.primary() == Rate).then_some(ResponseP99Ms);
+        [scene.primary()].into_iter().chain(tail).collect()
     };
     let calm = analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_none());
     calm.flat_map(|scene| of(scene).into_iter().map(move |metric| (scene, metric))).collect()

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Table;
 use crate::lab::judge::losses::{AFTERMATH_S, Losses, Mean};
-use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::judge::struck::{Struck, names, struck};
+use crate::lab::judge::{Analysis, CellResult};
 use crate::lab::report::text::{number, percent};
 use crate::lab::spec::{Fault, FaultKind};
 
@@ -32,31 +33,15 @@ pub struct LossCell {
     pub class: &'static str,
 }
 
-/// The scenes of one fault, or of random ones.
-struct Column<'a> {
-    fault: Option<Fault>,
-    scenes: Vec<&'a Scene>,
-}
-
-impl Column<'_> {
-    /// Of a strategy; the second run of the baseline (A/A) is not its own. `None` without runs.
-    fn losses(&self, name: &str) -> Option<Losses> {
-        let own = self.scenes.iter().flat_map(|scene| &scene.results);
-        let own =
-            own.filter(|result| !result.cell.twin && result.cell.column() == name && result.counted > 0);
-        own.map(|result| result.losses.clone()).reduce(|all, other| all.plus(&other))
-    }
-
-    /// Whether it is known what the struck worker held.
-    fn holds(&self, names: &[String]) -> bool {
-        let strikes = self.fault.is_none_or(|fault| matches!(fault.kind, FaultKind::Kill | FaultKind::Stop));
-        strikes && names.iter().filter_map(|name| self.losses(name)).any(|losses| !losses.superseded)
-    }
+/// Whether it is known what the struck worker held.
+fn holds(struck: &Struck, names: &[String]) -> bool {
+    let strikes = struck.fault.is_none_or(|fault| matches!(fault.kind, FaultKind::Kill | FaultKind::Stop));
+    strikes && names.iter().filter_map(|name| struck.losses(name)).any(|losses| !losses.superseded)
 }
 
 /// `None` without a fault.
 pub fn losses(analysis: &Analysis) -> Option<LossTable> {
-    let columns = columns(analysis);
+    let columns = struck(analysis);
     let names = names(&columns);
     if names.is_empty() {
         return None;
@@ -73,7 +58,7 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
         };
         let title = title(column.fault);
         add(title.clone(), failed);
-        if column.holds(&names) {
+        if holds(column, &names) {
             let what = title.split('\n').next().unwrap_or_default();
             add(format!("{what}\n(it was answering)"), |losses| held(losses, losses.answering));
             add(format!("{what}\n(accepted, not read)"), |losses| held(losses, losses.untouched));
@@ -144,11 +129,11 @@ fn held(losses: &Losses, count: u64) -> LossCell {
 }
 
 /// Connections late and seconds waited per fault.
-fn delays(columns: &[Column], names: &[String]) -> (Table, String) {
-    let any = |column: &&Column| {
+fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
+    let any = |column: &&Struck| {
         names.iter().filter_map(|name| column.losses(name)).any(|losses| losses.delayed().is_some())
     };
-    let columns: Vec<&Column> = columns.iter().filter(any).collect();
+    let columns: Vec<&Struck> = columns.iter().filter(any).collect();
     if columns.is_empty() {
         let says = format!(
             "Connections late and seconds waited per fault: {SUPERSEDED}, as is p99 of a run with a fault."
@@ -156,7 +141,7 @@ fn delays(columns: &[Column], names: &[String]) -> (Table, String) {
         return (Table::default(), says);
     }
     let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(|column| title(column.fault)));
-    let cell = |column: &&Column, name: &String| -> String {
+    let cell = |column: &&Struck, name: &String| -> String {
         let losses = column.losses(name).unwrap_or_default();
         let (Some(late), Some(waited)) = (losses.delayed(), losses.waited_s()) else { return "-".into() };
         format!(
@@ -187,20 +172,6 @@ fn range((_, interval): &Mean, digits: usize) -> String {
     )
 }
 
-fn columns(analysis: &Analysis) -> Vec<Column<'_>> {
-    let mut known: Vec<Column> = Vec::new();
-    for scene in
-        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults)
-    {
-        let fault = scene.group.levels.fault;
-        match known.iter_mut().find(|column| column.fault == fault) {
-            Some(column) => column.scenes.push(scene),
-            None => known.push(Column { fault, scenes: vec![scene] }),
-        }
-    }
-    known
-}
-
 fn title(fault: Option<Fault>) -> String {
     let Some(fault) = fault else { return "Faults at random".into() };
     let lasts = fault.lasts_ms as f64 / 1e3;
@@ -216,22 +187,11 @@ fn title(fault: Option<Fault>) -> String {
     }
 }
 
-fn names(columns: &[Column]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for result in columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results) {
-        let name = result.cell.name();
-        if !result.cell.twin && result.runs > 0 && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
 fn grouped(figure: u64) -> String {
     number(figure as f64, 0)
 }
 
-fn says(columns: &[Column]) -> String {
+fn says(columns: &[Struck]) -> String {
     let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results);
     let own = || own().filter(|result: &&CellResult| !result.cell.twin);
     let counted: usize = own().map(|result| result.counted).sum();

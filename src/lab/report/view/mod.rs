@@ -100,6 +100,15 @@ impl Table {
     pub fn new(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         Self { head: head.split('|').map(str::to_owned).collect(), rows: rows.into_iter().collect() }
     }
+
+    pub fn markdown(&self) -> String {
+        let line = |row: &Vec<String>| {
+            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let rule = vec!["---".to_owned(); self.head.len()];
+        [&self.head, &rule].into_iter().chain(&self.rows).map(line).collect()
+    }
 }
 
 /// What the keeper of the results has to say, and what keeps them from being believed.

@@ -25,9 +25,10 @@ fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
 
 /// The metrics by which strategies are compared, and memory where it was measured, with their intervals.
 pub fn costs(scene: &Scene) -> Table {
-    let measured = |metric: &&Metric| scene.results.iter().any(|result| result.estimate(**metric).is_some());
-    let metrics: Vec<Metric> =
-        Metric::COMPARED.iter().chain(Metric::MEMORY.iter().filter(measured)).copied().collect();
+    let measured = |metric: &Metric| scene.results.iter().any(|result| result.estimate(*metric).is_some());
+    let memory = Metric::MEMORY.iter().copied().filter(measured);
+    let known = scene.metrics().filter(|metric| !metric.is_per_fault() || measured(metric));
+    let metrics: Vec<Metric> = known.chain(memory).collect();
     let mut head = vec!["Strategy\n(runs that count)".to_owned()];
     head.extend(metrics.iter().copied().map(heading));
     let row = |result: &CellResult| {
@@ -95,19 +96,25 @@ pub fn endurance(scene: &Scene) -> Table {
 }
 
 pub fn differences(scene: &Scene) -> Table {
-    const HEAD: &str = "Strategy|Metric|Difference, %|95 % interval|Least visible, %|p (Holm)|Says";
+    let per_fault = scene.comparisons.iter().any(|c| c.metric.is_per_fault());
+    let unit = if per_fault { "% or per fault" } else { "%" };
+    let head =
+        format!("Strategy|Metric|Difference, {unit}|95 % interval|Least visible, {unit}|p (Holm)|Says");
     let row = |c: &Comparison| {
+        let digits = c.scale().digits(c.metric);
+        let visible = c.is_judged() && c.visible.is_finite();
+        let of_fault = if c.metric.is_per_fault() { ", per fault" } else { "" };
         vec![
             scene.results[c.cell].cell.name(),
-            c.metric.title().into(),
-            format!("{:+.1}", c.change),
-            format!("{:+.1} to {:+.1}", c.interval.low, c.interval.high),
-            if c.is_judged() && c.visible.is_finite() { format!("{:.1}", c.visible) } else { String::new() },
+            format!("{}{of_fault}", c.metric.title()),
+            format!("{:+.digits$}", c.change),
+            format!("{:+.digits$} to {:+.digits$}", c.interval.low, c.interval.high),
+            if visible { format!("{:.digits$}", c.visible) } else { String::new() },
             if c.is_judged() { probability(c.p) } else { String::new() },
             c.says(),
         ]
     };
-    Table::new(HEAD, scene.comparisons.iter().map(row))
+    Table::new(&head, scene.comparisons.iter().map(row))
 }
 
 /// The runs about which there is something to say; all are in runs.csv.

@@ -2,8 +2,9 @@
 
 use super::Table;
 use crate::lab::judge::voids::{Sensitivity, VoidRate};
-use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::judge::{Analysis, CellResult, Scale, Scene};
 use crate::lab::report::text::{self, list, number, percent};
+use crate::lab::spec::Metric;
 
 /// Rates that differ by chance less often than this are said to differ.
 const ALPHA: f64 = 0.05;
@@ -65,31 +66,37 @@ pub fn rates(analysis: &Analysis) -> Table {
 /// The results of a scene with void runs ranked as worst; no rows without void runs.
 pub fn sensitivity(scene: &Scene) -> Table {
     let Some(first) = scene.sensitivity.first() else { return Table::default() };
-    let (title, unit) = (first.metric.title(), first.metric.unit());
+    let (title, unit, of_change) =
+        (first.metric.title(), first.metric.unit(), Scale::of(first.metric).unit());
     let head = format!(
-        "Strategy|Void runs|{title}, complete rounds\n({unit})|{title}, void runs as worst\n({unit})|Difference, complete rounds, %|Difference, void runs as worst, %"
+        "Strategy|Void runs|{title}, complete rounds\n({unit})|{title}, void runs as worst\n({unit})|Difference, complete rounds, {of_change}|Difference, void runs as worst, {of_change}"
     );
     let row = |line: &Sensitivity| {
-        let [complete, worst] = line.medians.map(|median| figure(median, line.metric.digits()));
-        let [main, ranked] = line.ratios.map(change);
+        let [complete, worst] = line.medians.map(|median| figure(median, line.metric));
+        let [main, ranked] = line.changes.map(|value| change(value, line.metric));
         let void = format!("{} of {}", line.void, line.runs);
         vec![scene.results[line.cell].cell.name(), void, complete, worst, main, ranked]
     };
     Table::new(&head, scene.sensitivity.iter().map(row))
 }
 
-fn figure(median: Option<f64>, digits: usize) -> String {
+/// A rate of 0 is that of void runs.
+fn figure(median: Option<f64>, metric: Metric) -> String {
     match median {
         None => "-".into(),
-        Some(value) if value > 0.0 && value.is_finite() => number(value, digits),
+        Some(value) if value.is_finite() && (value > 0.0 || metric.is_per_fault()) => {
+            number(value, metric.digits())
+        }
         Some(_) => "void".into(),
     }
 }
 
-fn change(ratio: Option<f64>) -> String {
-    match ratio {
+fn change(change: Option<f64>, metric: Metric) -> String {
+    let scale = Scale::of(metric);
+    match change {
         None => String::new(),
-        Some(ratio) if ratio > 0.0 && ratio.is_finite() => format!("{:+.1}", (ratio - 1.0) * 100.0),
+        Some(all) if scale == Scale::Ratio && all <= -100.0 => "void".into(),
+        Some(change) if change.is_finite() => format!("{change:+.*}", scale.digits(metric)),
         Some(_) => "void".into(),
     }
 }

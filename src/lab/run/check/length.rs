@@ -162,7 +162,7 @@ fn relaxation(spec: &Spec, load: &Load, levels: &Levels, processors: usize) -> O
     let relaxation_s = relaxation_s(pace.service_s, used)?;
     let (need, have) = (RELAXATIONS * relaxation_s, spec.measured_s(load, levels.fault));
     let arithmetic = format!(
-        "at {:.0} % use and {:.2} ms per request the queue forgets in {:.1} ms, x {RELAXATIONS} = {need:.2} s; a run measures {have} s",
+        "at {:.0} % use and an assumed {:.2} ms per request the queue forgets in {:.1} ms, x {RELAXATIONS} = {need:.2} s; a run measures {have} s",
         used * 100.0,
         pace.service_s * 1e3,
         relaxation_s * 1e3
@@ -181,8 +181,10 @@ fn exceedances(spec: &Spec, load: &Load, levels: &Levels, processors: usize) -> 
     let each = load.requests.map_or(rate * measured_s, |requests| requests as f64);
     let have = each * f64::from(spec.rounds) * (1.0 - quantile);
     let percent = (quantile * 1000.0).round() / 10.0;
+    let known = load.open.is_some() || load.requests.is_some();
+    let assumed = if known { "" } else { ", by assumed service times," };
     let arithmetic = format!(
-        "about {each:.0} requests x {} rounds x {:.1} % = {have:.0} beyond p{percent}, of {EXCEEDANCES}",
+        "about {each:.0} requests{assumed} x {} rounds x {:.1} % = {have:.0} beyond p{percent}, of {EXCEEDANCES}",
         spec.rounds,
         100.0 - percent
     );
@@ -211,7 +213,7 @@ mod tests {
         // As long as they once were.
         let found = tail(|spec| spec.load.iter_mut().for_each(|load| load.duration_s = Some(0.8)));
         let at_85: Vec<&String> = refused(&found).into_iter().filter(|text| text.contains("85 %:")).collect();
-        let expected = "at 85 % use and 1.10 ms per request the queue forgets in 180.6 ms, x 100 = 18.06 s; a run measures \
+        let expected = "at 85 % use and an assumed 1.10 ms per request the queue forgets in 180.6 ms, x 100 = 18.06 s; a run measures \
                         0.8 s: too short; duration_s = 19 would do";
         assert!(at_85.len() == 1 && at_85[0].contains(expected), "{found:#?}");
     }

@@ -18,7 +18,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use self::needs::Machine;
-use super::options::Scope;
+use super::options::Means;
 use super::runner::{Runner, Tried, network};
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::{self, Cell};
@@ -80,7 +80,7 @@ pub fn effort(spec: &Spec) -> String {
 }
 
 /// All findings. `target` is the parent of the results folder.
-pub fn findings(spec: &Spec, runner: &Runner, target: &Path, wanted: &Scope) -> Result<Vec<Finding>> {
+pub fn findings(spec: &Spec, runner: &Runner, target: &Path, wanted: &Means) -> Result<Vec<Finding>> {
     let machine = machine();
     let mut found = vec![needs::time(spec, wanted.max_time)];
     found.extend(length::findings(spec, machine.processors, wanted.allow_short));

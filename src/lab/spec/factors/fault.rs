@@ -87,6 +87,11 @@ impl FaultKind {
         matches!(self, Self::Stop | Self::Stall)
     }
 
+    /// Whether a process ends by it, with the connections that it has or whose queue ends with it.
+    pub fn ends_processes(self) -> bool {
+        !self.lasts()
+    }
+
     pub fn whom(self) -> &'static str {
         if self.strikes_all() { "all workers" } else { "one worker" }
     }

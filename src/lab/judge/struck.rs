@@ -1,0 +1,49 @@
+//! What a kind of fault did to connections, under all loads and with all kinds of work together. Pure.
+
+use super::losses::Losses;
+use super::{Analysis, Scene};
+use crate::lab::spec::Fault;
+
+/// The scenes of one fault, or of random ones.
+#[derive(Debug)]
+pub struct Struck<'a> {
+    pub fault: Option<Fault>,
+    pub scenes: Vec<&'a Scene>,
+}
+
+/// In the order of the file.
+pub fn struck(analysis: &Analysis) -> Vec<Struck<'_>> {
+    let mut known: Vec<Struck> = Vec::new();
+    for scene in
+        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults)
+    {
+        let fault = scene.group.levels.fault;
+        match known.iter_mut().find(|struck| struck.fault == fault) {
+            Some(struck) => struck.scenes.push(scene),
+            None => known.push(Struck { fault, scenes: vec![scene] }),
+        }
+    }
+    known
+}
+
+/// Columns with runs, without second runs (A/A).
+pub fn names(all: &[Struck]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for result in all.iter().flat_map(|struck| &struck.scenes).flat_map(|scene| &scene.results) {
+        let name = result.cell.name();
+        if !result.cell.twin && result.runs > 0 && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+impl Struck<'_> {
+    /// Of a column; its second run (A/A) is not its own. `None` without runs.
+    pub fn losses(&self, name: &str) -> Option<Losses> {
+        let own = self.scenes.iter().flat_map(|scene| &scene.results);
+        let own =
+            own.filter(|result| !result.cell.twin && result.cell.column() == name && result.counted > 0);
+        own.map(|result| result.losses.clone()).reduce(|all, other| all.plus(&other))
+    }
+}
