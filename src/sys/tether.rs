@@ -1,4 +1,4 @@
-//! Ties a child process to the thread that starts it and to processors, and has it preempt others.
+//! Ties a child process to the thread that starts it and to processors, gives it a session, and has it preempt others.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -8,15 +8,17 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
-/// Makes the kernel kill the child (`SIGKILL`) when the thread that starts it ends, and gives it its own process group
-/// and an empty signal mask: `PR_SET_PDEATHSIG` of prctl(2).
+/// Makes the kernel kill the child (`SIGKILL`) when the thread that starts it ends, `PR_SET_PDEATHSIG` of prctl(2), and gives
+/// it an empty signal mask and a session of its own. The scheduler shares processors out over sessions first (autogroups, sched(7)),
+/// so a server in the session of its load generator would run under other conditions than one that starts a session.
 pub fn tether(command: &mut Command) -> &mut Command {
     let hook = || {
+        nix::unistd::setsid().map_err(io::Error::from)?;
         nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL)).map_err(io::Error::from)?;
         SigSet::empty().thread_set_mask().map_err(io::Error::from)
     };
-    // SAFETY: between fork and exec the hook makes two system calls and touches no lock and no heap.
-    unsafe { command.process_group(0).pre_exec(hook) }
+    // SAFETY: between fork and exec the hook makes three system calls and touches no lock and no heap.
+    unsafe { command.pre_exec(hook) }
 }
 
 /// Restricts the child to these processors (sched_setaffinity(2)). The start fails if none of them may be used.
@@ -54,4 +56,19 @@ fn run_first() -> io::Result<()> {
 pub fn processors() -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     Ok((0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap_or(false)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tethered_child_leads_a_session() {
+        let output = tether(Command::new("cat").arg("/proc/self/stat")).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Process, then after the name in brackets: state, parent, group, session (proc_pid_stat(5)).
+        let pid = text.split(' ').next().unwrap();
+        let fields: Vec<&str> = text.rsplit_once(") ").unwrap().1.split(' ').collect();
+        assert_eq!(fields[2..4], [pid, pid], "{text}");
+    }
 }
