@@ -260,10 +260,9 @@ impl Quantity {
         self.ends.iter().any(|end| !end.is_empty())
     }
 
-    /// All that the axis must hold.
+    /// All that the axis must hold: values and a limit. A shade ends with the axis.
     fn places(&self) -> Vec<f64> {
-        let shade = self.shade.into_iter().flat_map(|(low, high)| [low, high]);
-        let values = self.values.iter().flatten().flat_map(Dot::values).chain(shade).chain(self.line);
+        let values = self.values.iter().flatten().flat_map(Dot::values).chain(self.line);
         values.map(|value| self.scale.place(value)).collect()
     }
 

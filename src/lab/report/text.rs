@@ -114,8 +114,8 @@ fn work(respond: &str) -> String {
     match kind {
         "cgi" => "a handler per request".into(),
         "fixed" => "fixed responses".into(),
-        "sleep" => format!("{} of sleep", duration(times)),
-        "spin" => format!("{} of computing", duration(times)),
+        "sleep" => format!("sleep {}", duration(times)),
+        "spin" => format!("compute {}", duration(times)),
         _ => String::new(),
     }
 }

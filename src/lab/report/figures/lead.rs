@@ -75,6 +75,11 @@ fn panels(scene: &Scene) -> Vec<Panel<'_>> {
     metrics.into_iter().filter_map(panel).collect()
 }
 
+/// The change in percent that undoes one.
+fn less(percent: f64) -> f64 {
+    (1.0 / (1.0 + percent / 100.0) - 1.0) * 100.0
+}
+
 /// Whether more is better.
 fn more_is_better(metric: Metric) -> bool {
     metric == Metric::Rate
@@ -136,7 +141,7 @@ impl Panel<'_> {
                 ),
             ),
             scale: if difference { Scale::FromZero } else { Scale::Change(better) },
-            shade: Some((if difference { -self.noise } else { -self.noise.min(99.0) }, self.noise)),
+            shade: Some((if difference { -self.noise } else { less(self.noise) }, self.noise)),
             ends: ["\u{2190} better", "worse \u{2192}"],
             values: rows.iter().map(dot).collect(),
             ..Quantity::default()
