@@ -122,7 +122,7 @@ fn a_page_of_any_experiment_stays_within_its_budget() {
     let faults = vec!["none", "stop@1s+500ms", "kill@1s", "reload@1s"];
     for data in [
         Rich::default(),
-        Rich { workers: vec![4, 8], ..crowd() },
+        Rich { workers: vec![4, 8], open: vec![400], rounds: 1, ..crowd() },
         Rich { faults, open: vec![800], ..Rich::default() },
     ] {
         folders.push(folder(&data.data()));
