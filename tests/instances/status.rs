@@ -135,8 +135,11 @@ fn the_screen_follows_the_size_of_the_terminal() {
     let mut stty = Command::new("stty");
     stty.args(["rows", "10", "cols", "40"]).stdin(terminal.slave.try_clone().unwrap());
     assert!(stty.status().unwrap().success());
-    eventually("it is smaller", || terminal.picture().len() == 10);
-    assert!(terminal.picture().iter().all(|line| line.chars().count() <= 40), "{:#?}", terminal.picture());
+    // stty sets rows and columns one after the other.
+    eventually("it is smaller", || {
+        let picture = terminal.picture();
+        picture.len() == 10 && picture.iter().all(|line| line.chars().count() <= 40)
+    });
     terminal.types("\u{3}");
     assert!(terminal.ends().success());
 }

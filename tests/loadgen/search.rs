@@ -222,8 +222,9 @@ fn on_a_terminal(args: &[&str], server: &Scripted, keys: Result<&str, Signal>) -
             .unwrap();
     let stdio = || Stdio::from(pair.slave.as_fd().try_clone_to_owned().unwrap());
     // setsid -c makes it the controlling terminal, with the program in the foreground.
-    let mut child = StdCommand::new("setsid")
-        .args(["-c", "-w", env!("CARGO_BIN_EXE_loadgen")])
+    // Under nohup(1) the tests inherit that SIGHUP is ignored, and loadgen would respect it.
+    let mut child = StdCommand::new("env")
+        .args(["--default-signal=HUP", "setsid", "-c", "-w", env!("CARGO_BIN_EXE_loadgen")])
         .args(args)
         .env("TERM", "xterm")
         .env_remove("NO_COLOR")
