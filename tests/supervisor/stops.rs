@@ -160,13 +160,10 @@ fn a_stop_by_an_ordinary_user_resets_no_client() {
     });
 }
 
-/// Connects until the server drops an attempt, then checks that it keeps dropping them.
+/// Connects until the server drops each of several attempts: a single one may also be late.
 fn is_turned_away(address: SocketAddr) {
     let attempt = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).err().map(|e| e.kind());
-    eventually("a new connection is turned away", || attempt().is_some());
-    for _ in 0..4 {
-        assert_eq!(attempt(), Some(ErrorKind::TimedOut), "{address}");
-    }
+    eventually("new connections are turned away", || (0..5).all(|_| attempt() == Some(ErrorKind::TimedOut)));
 }
 
 /// Stops a server while a suspended worker (SIGSTOP) holds the sockets: until it is resumed, new connections
