@@ -169,7 +169,7 @@ fn of_file(file: File, path: &Path, request: &Request) -> io::Result<Answer> {
 
 fn version(found: &Metadata) -> Version {
     let ns = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
-    // A date in the future is no date of a change (RFC 9110, section 8.8.2.1).
+    // A date in the future cannot be that of a change (RFC 9110, section 8.8.2.1).
     let modified = found.mtime().min(i64::try_from(now()).unwrap_or(i64::MAX));
     Version { tag: format!("\"{:x}-{ns:x}\"", found.len()), modified }
 }

@@ -226,7 +226,7 @@ pub fn flush() {
     }
 }
 
-/// Whether a buffer that now has so many bytes is to be written at once. If not, in a worker, the `first` line in it arms
+/// Whether to write a buffer of this many bytes at once. If not, in a worker, the `first` line in it arms
 /// the timer.
 fn must_write(first: bool, bytes: usize) -> bool {
     match FLUSH.get() {

@@ -154,7 +154,7 @@ impl Service {
     /// Reports a launch to the keeper, and leaves the client to it if it relays the response.
     ///
     /// # Errors
-    /// There is no descriptor to keep the client until the keeper can have it.
+    /// The process has no free descriptor to keep the client until the keeper can have it.
     fn report(
         &self,
         watch: &HandlerWatch,

@@ -81,7 +81,7 @@ pub enum SpawnError {
     /// The process could not be created.
     #[error("cannot make a process: {}", io::Error::from_raw_os_error(*.0))]
     Clone(i32),
-    /// There is no pipe for its standard output.
+    /// A pipe for its standard output could not be made.
     #[error("cannot make a pipe: {}", io::Error::from_raw_os_error(*.0))]
     Pipe(i32),
     /// The process could not execute the program.

@@ -43,7 +43,7 @@ use crate::lab::results::store::Data;
 pub struct Card {
     /// What the result is to decide, as the experiment has it.
     pub decision: String,
-    /// One sentence: what to do, or why there is no advice.
+    /// One sentence: what to do, or why the data allow no advice.
     pub advice: String,
     pub standing: Standing,
     /// The standing in words, with the number of judged comparisons.

@@ -45,7 +45,7 @@ pub struct Relays {
     board: &'static Scoreboard,
     all: HashMap<u64, Box<Relay>>,
     last: u64,
-    /// Whose output has ended, and when their program is no longer waited for, oldest first.
+    /// Whose output has ended, and until when to wait for their program, oldest first.
     ending: VecDeque<(Instant, u64)>,
     /// When responses are cut, with `--handler-timeout`.
     limits: BTreeSet<(Instant, u64)>,
