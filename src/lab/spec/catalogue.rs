@@ -12,6 +12,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("quick", include_str!("../../../experiments/quick.toml")),
     ("balance", include_str!("../../../experiments/balance.toml")),
     ("tail", include_str!("../../../experiments/tail.toml")),
+    ("tail-cgi", include_str!("../../../experiments/tail-cgi.toml")),
     ("crash", include_str!("../../../experiments/crash.toml")),
     ("strategies", include_str!("../../../experiments/strategies.toml")),
     ("stuck", include_str!("../../../experiments/stuck.toml")),

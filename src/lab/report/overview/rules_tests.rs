@@ -16,7 +16,7 @@ fn cell(strategy: &str, estimate: f64, told: Told) -> Cell {
         strategy: strategy.into(),
         metric: "response_p99_ms".into(),
         work: "sleep".into(),
-        load: "load 85 %".into(),
+        load: "load 80 %".into(),
         fault: None,
         estimate,
         interval: Some(Interval { low: estimate * 0.9, high: estimate * 1.1 }),

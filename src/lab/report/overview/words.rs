@@ -81,7 +81,7 @@ pub fn says(column: &Column, found: &Found) -> String {
     format!("{}{}", interval.unwrap_or_default(), found.tone.words())
 }
 
-/// Why a figure speaks against a strategy: `tail at 85 % load 28.6 ms, 10.0 ms with the default`.
+/// Why a figure speaks against a strategy: `tail at 80 % load 28.6 ms, 10.0 ms with the default`.
 pub fn against(column: &Column, found: &Found) -> String {
     let title: String = {
         let mut letters = column.title.chars();
