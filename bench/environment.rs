@@ -9,6 +9,7 @@ use caffeine::cgi::meta::{self, Instance, Request};
 use caffeine::cgi::response::Response;
 use caffeine::cgi::route::{Kind, resolve};
 use caffeine::cgi::stderr::{Pipes, Table};
+use caffeine::http::forwarded::Origin;
 use caffeine::http::limits::Limits;
 use caffeine::http::request;
 use caffeine::sys::cstrings::CStrings;
@@ -22,6 +23,7 @@ fn instance<'a>(base: &'a Path, extra: &'a BTreeMap<String, String>) -> Instance
         software: SOFTWARE,
         path_var: HANDLER_PATH,
         port: 8080,
+        proxied: false,
         server_name_default: "localhost",
         base,
         worker: 0,
@@ -55,11 +57,12 @@ pub fn bench(criterion: &mut Criterion) {
             let mut slots = request::slots();
             let head = request::parse(text.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
             let route = resolve(base, head.path, &mut |_| Kind::File { executable: true }).unwrap();
+            let origin = Origin::of(([127, 0, 0, 1], 54321).into());
             let request = Request {
                 head: &head,
                 route: &route,
+                origin: &origin,
                 remote_addr: "127.0.0.1",
-                remote_port: 54321,
                 local_name: None,
                 content_length: None,
             };

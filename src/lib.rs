@@ -26,6 +26,7 @@
 //! | where a load run is judged INVALID | `src/loadgen/verdict.rs`; the runs of an experiment: `src/lab/judge/verdict.rs` |
 //! | which test provokes a full disk, or any other failure | `WHEN SOMETHING GOES WRONG` in `src/manual/caffeine.1` |
 //! | what a message on standard error looks like | [`server::error`] and its counterparts |
+//! | which proxy may say who the client is, and what counts of it | [`http::forwarded`] |
 //! | who writes which line of the access log | [`server::logging::access`] |
 //!
 //! # Modules

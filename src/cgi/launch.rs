@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -25,6 +25,7 @@ use super::response::Response;
 use super::route::{Kind, Route};
 use super::stderr::Pipes;
 use super::tree::{Entered, Launching, Tree, Trees};
+use crate::http::forwarded::Origin;
 use crate::http::refusal::Refusal;
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
@@ -125,8 +126,8 @@ impl From<Refusal> for Failure {
 pub struct Client<'a> {
     /// The connection: the standard output of a handler that writes native responses.
     pub stream: BorrowedFd<'a>,
-    /// The client.
-    pub peer: SocketAddr,
+    /// Who asks.
+    pub origin: &'a Origin<'a>,
     /// The handler's standard input; `None` means the caller's, /dev/null.
     pub body: Option<OwnedFd>,
     /// Bytes in the body, where the request has one.
@@ -282,8 +283,8 @@ impl<'a> Launcher<'a> {
             Response::Document | Response::Auto => Some(io::pipe().map_err(|error| no_pipe(&error))?),
         };
         self.address.clear();
-        if client.peer.port() != 0 {
-            let _ = write!(self.address, "{}", client.peer.ip());
+        if let Some(address) = client.origin.address() {
+            let _ = write!(self.address, "{address}");
         }
         let local = head.host_name().is_none().then(|| net::local(client.stream).ok()).flatten();
         let local = local.filter(|local| local.port() != 0);
@@ -297,8 +298,8 @@ impl<'a> Launcher<'a> {
             &meta::Request {
                 head,
                 route: &program.route,
+                origin: client.origin,
                 remote_addr: &self.address,
-                remote_port: client.peer.port(),
                 local_name: local_name.as_deref(),
                 content_length: client.content_length,
             },

@@ -4,7 +4,7 @@
 //! Which header fields become `HTTP_*` (section 4.1.18): all but - names with other characters than letters, digits and
 //! `-`: `X_A` and `X-A` would be one variable; - `Proxy`, which would be `HTTP_PROXY` and redirect the handler's own
 //! requests (CVE-2016-5385); - `Content-Length`, `Content-Type`, `Transfer-Encoding`, which describe the body as it was
-//! sent: the handler gets it decoded, with `CONTENT_LENGTH`.
+//! sent: the handler gets it decoded, with `CONTENT_LENGTH`; - what [`Origin::withholds`].
 //!
 //! `Authorization` is passed on. The RFC would have servers remove it that check it themselves; this one does not check
 //! it, so the handler must. `Connection` and `Upgrade` are passed on too, since the handler owns the connection.
@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::route::Route;
+use crate::http::forwarded::{Origin, Scheme};
 use crate::http::request::Head;
 use crate::sys::cstrings::CStrings;
 
@@ -29,6 +30,8 @@ pub struct Instance<'a> {
     pub path_var: &'a str,
     /// `SERVER_PORT`: the port that is listened on. 0 for a unix socket: then it is that of the request's host, or 80.
     pub port: u16,
+    /// Whether a proxy may tell how the client has reached it, which decides `SERVER_PORT` for each request.
+    pub proxied: bool,
     /// `SERVER_NAME` when the client names no host and the connection tells none.
     pub server_name_default: &'a str,
     /// The base directory of the handlers, for `PATH_TRANSLATED`.
@@ -48,10 +51,10 @@ pub struct Request<'r> {
     pub head: &'r Head<'r, 'r>,
     /// Its handler.
     pub route: &'r Route,
-    /// `REMOTE_ADDR`: the address of the peer, without brackets. Empty for one of a unix socket, which has none.
+    /// Who asks.
+    pub origin: &'r Origin<'r>,
+    /// `REMOTE_ADDR`: the client's address, without brackets. Empty for a peer of a unix socket, which has none.
     pub remote_addr: &'r str,
-    /// `REMOTE_PORT`; 0 for none.
-    pub remote_port: u16,
     /// `SERVER_NAME` when the client names no host: the address that it has reached, IPv6 in brackets (RFC 3875, 4.1.14).
     pub local_name: Option<&'r str>,
     /// `CONTENT_LENGTH`: the bytes of the decoded body; `None` without a body.
@@ -66,6 +69,7 @@ const RESERVED: &[&str] = &[
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
     "GATEWAY_INTERFACE",
+    "HTTPS",
     "PATH_INFO",
     "PATH_TRANSLATED",
     "QUERY_STRING",
@@ -75,6 +79,7 @@ const RESERVED: &[&str] = &[
     "REMOTE_PORT",
     "REMOTE_USER",
     "REQUEST_METHOD",
+    "REQUEST_SCHEME",
     "REQUEST_URI",
     "SCRIPT_FILENAME",
     "SCRIPT_NAME",
@@ -115,7 +120,7 @@ pub fn fixed(env: &mut CStrings, instance: &Instance) {
     }
     set(env, "GATEWAY_INTERFACE", b"CGI/1.1");
     set(env, "SERVER_SOFTWARE", instance.software.as_bytes());
-    if instance.port != 0 {
+    if instance.port != 0 && !instance.proxied {
         set(env, "SERVER_PORT", instance.port.to_string().as_bytes());
     }
     set(env, "CAFFEINE_INSTANCE", instance.name.as_bytes());
@@ -125,12 +130,12 @@ pub fn fixed(env: &mut CStrings, instance: &Instance) {
 /// Appends the part that belongs to one request. `scratch` is room for putting strings together; keep it, and
 /// nothing is allocated once it is warm.
 pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, request: &Request) {
-    let Request { head, route, .. } = *request;
+    let Request { head, route, origin, .. } = *request;
     let server_name = head.host_name().or(request.local_name).unwrap_or(instance.server_name_default);
     set(env, "SERVER_PROTOCOL", if head.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
     set(env, "SERVER_NAME", server_name.as_bytes());
-    if instance.port == 0 {
-        set(env, "SERVER_PORT", head.host_port().unwrap_or("80").as_bytes());
+    if instance.port == 0 || instance.proxied {
+        server_port(env, scratch, instance.port, head, origin.scheme);
     }
     set(env, "REQUEST_METHOD", head.method.as_bytes());
     set(env, "REQUEST_URI", head.target.as_bytes());
@@ -144,16 +149,40 @@ pub fn request(env: &mut CStrings, scratch: &mut Vec<u8>, instance: &Instance, r
         }
     }
     set(env, "REMOTE_ADDR", request.remote_addr.as_bytes());
-    if request.remote_port != 0 {
-        set_number(env, scratch, "REMOTE_PORT", request.remote_port.into());
+    if origin.client.port() != 0 {
+        set_number(env, scratch, "REMOTE_PORT", origin.client.port().into());
     }
+    told_by_proxy(env, origin);
     if let Some(length) = request.content_length {
         set_number(env, scratch, "CONTENT_LENGTH", length);
     }
     if let Some(kind) = head.header("content-type") {
         set(env, "CONTENT_TYPE", kind);
     }
-    header_fields(env, scratch, head);
+    header_fields(env, scratch, head, origin);
+}
+
+/// The port that the client has used, if a proxy tells the scheme or the server has none: that of the host, else that of the scheme.
+fn server_port(env: &mut CStrings, scratch: &mut Vec<u8>, own: u16, head: &Head, scheme: Option<Scheme>) {
+    if own != 0 && scheme.is_none() {
+        return set_number(env, scratch, "SERVER_PORT", own.into());
+    }
+    let usual = scheme.unwrap_or(Scheme::Http).port();
+    set(env, "SERVER_PORT", head.host_port().unwrap_or(usual).as_bytes());
+}
+
+fn told_by_proxy(env: &mut CStrings, origin: &Origin) {
+    if let Some(scheme) = origin.scheme {
+        set(env, "REQUEST_SCHEME", scheme.name().as_bytes());
+        if scheme == Scheme::Https {
+            set(env, "HTTPS", b"on");
+        }
+    }
+    if let Some(user) = origin.user {
+        set(env, "REMOTE_USER", user);
+        // How, only the proxy knows.
+        set(env, "AUTH_TYPE", b"Proxy");
+    }
 }
 
 fn set(env: &mut CStrings, name: &str, value: &[u8]) {
@@ -174,10 +203,11 @@ fn stays_inside(info: &[u8]) -> bool {
 }
 
 /// Appends `HTTP_*`. Fields of one name become one variable (RFC 9110, section 5.3), in the place of the first.
-fn header_fields(env: &mut CStrings, scratch: &mut Vec<u8>, head: &Head) {
+fn header_fields(env: &mut CStrings, scratch: &mut Vec<u8>, head: &Head, origin: &Origin) {
     for (at, header) in head.headers.iter().enumerate() {
         let same = |other: &&httparse::Header| other.name.eq_ignore_ascii_case(header.name);
-        if !is_passed_on(header.name) || head.headers[..at].iter().any(|other| same(&other)) {
+        let passed_on = is_passed_on(header.name) && !origin.withholds(header.name);
+        if !passed_on || head.headers[..at].iter().any(|other| same(&other)) {
             continue;
         }
         scratch.clear();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::http::forwarded::{Proxies, Proxy};
 use crate::http::limits::Limits;
 use crate::http::request;
 
@@ -14,7 +15,10 @@ struct Case<'a> {
     extra: &'a [(&'a str, &'a str)],
     more: Option<&'a BTreeMap<String, String>>,
     port: u16,
-    remote: (&'a str, u16),
+    peer: &'a str,
+    /// Trusted proxies, and the header that names the user.
+    trusted: &'a str,
+    user_header: Option<&'a str>,
 }
 
 impl Default for Case<'_> {
@@ -26,7 +30,9 @@ impl Default for Case<'_> {
             extra: &[],
             more: None,
             port: 8080,
-            remote: ("::1", 4711),
+            peer: "[::1]:4711",
+            trusted: "",
+            user_header: None,
         }
     }
 }
@@ -41,6 +47,7 @@ impl Case<'_> {
             software: "caffeine/1",
             path_var: "/usr/bin:/bin",
             port: self.port,
+            proxied: !self.trusted.is_empty(),
             server_name_default: "fallback",
             base: Path::new("/srv/base"),
             worker: 3,
@@ -56,11 +63,14 @@ impl Case<'_> {
         };
         let mut slots = request::slots();
         let head = request::parse(self.head.as_bytes(), &mut slots, &Limits::default()).unwrap().unwrap();
+        let trusted = self.trusted.split(' ').filter_map(|text| text.parse::<Proxy>().ok()).collect();
+        let proxies = Proxies::new(trusted, self.user_header.map(str::to_owned));
+        let origin = proxies.origin(self.peer.parse().unwrap(), head.headers);
         let request = Request {
             head: &head,
             route: &route,
-            remote_addr: self.remote.0,
-            remote_port: self.remote.1,
+            origin: &origin,
+            remote_addr: &origin.address().map(|address| address.to_string()).unwrap_or_default(),
             local_name: None,
             content_length: self.content_length,
         };
@@ -206,7 +216,7 @@ fn without_a_port_of_its_own_the_server_has_that_of_the_host() {
         [("Host: a:99\r\n", "99"), ("Host: a\r\n", "80"), ("Host: [::1]:7\r\n", "7"), ("", "80")]
     {
         let head = format!("GET / HTTP/1.{}\r\n{host}\r\n", u8::from(!host.is_empty()));
-        let case = Case { head: &head, port: 0, remote: ("", 0), ..Case::default() };
+        let case = Case { head: &head, port: 0, peer: "0.0.0.0:0", ..Case::default() };
         assert_eq!(case.value("SERVER_PORT").as_deref(), Some(port), "{host}");
         assert_eq!((case.value("REMOTE_ADDR").as_deref(), case.value("REMOTE_PORT")), (Some(""), None));
     }
@@ -225,9 +235,55 @@ fn variables_of_a_mount_win_and_none_is_there_twice() {
     }
 }
 
+const FORWARDED: &str = "GET /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-User: ann\r\n\r\n";
+
+#[test]
+fn a_trusted_proxy_decides_who_asks_and_how() {
+    let told = |case: &Case| {
+        ["REMOTE_ADDR", "REMOTE_PORT", "SERVER_PORT", "REQUEST_SCHEME", "HTTPS", "REMOTE_USER", "AUTH_TYPE"]
+            .map(|name| case.value(name).unwrap_or_else(|| "-".into()))
+            .join(" ")
+    };
+    let case =
+        || Case { head: FORWARDED, trusted: "::1 unix", user_header: Some("X-User"), ..Case::default() };
+    assert_eq!(told(&case()), "192.0.2.1 - 443 https on ann Proxy");
+    assert_eq!(told(&Case { peer: "0.0.0.0:0", port: 0, ..case() }), "192.0.2.1 - 443 https on ann Proxy");
+    assert_eq!(told(&Case { user_header: None, ..case() }), "192.0.2.1 - 443 https on - -");
+    assert_eq!(told(&Case { trusted: "", user_header: None, ..case() }), "::1 4711 8080 - - - -");
+    assert_eq!(told(&Case { peer: "[::2]:4711", ..case() }), "::2 4711 8080 - - - -");
+    assert_eq!(told(&Case { peer: "[::2]:4711", port: 0, ..case() }), "::2 4711 80 - - - -");
+    for (from, to, expected) in [
+        ("Host: a\r", "Host: a:8443\r", "192.0.2.1 - 8443 https on ann Proxy"),
+        (": https", ": http", "192.0.2.1 - 80 http - ann Proxy"),
+        (": https", ": httpx", "192.0.2.1 - 8080 - - ann Proxy"),
+        ("X-User: ann", "X-User:", "192.0.2.1 - 443 https on - -"),
+        ("192.0.2.1", "192.0.2.1:99", "192.0.2.1 99 443 https on ann Proxy"),
+        ("192.0.2.1", "?", "::1 4711 443 https on ann Proxy"),
+    ] {
+        let head = FORWARDED.replace(from, to);
+        assert_eq!(told(&Case { head: &head, ..case() }), expected, "{head}");
+    }
+}
+
+#[test]
+fn what_a_stranger_says_of_its_client_reaches_no_handler() {
+    let said = |peer, trusted, user_header| {
+        let variables = Case { head: FORWARDED, peer, trusted, user_header, ..Case::default() }.variables();
+        let of_client = |name: &String| name.starts_with("HTTP_X_");
+        variables.into_iter().filter(of_client).collect::<Vec<_>>().join(" ")
+    };
+    let forwarded = "HTTP_X_FORWARDED_FOR=192.0.2.1 HTTP_X_FORWARDED_PROTO=https";
+    assert_eq!(said("[::2]:1", "", None), format!("{forwarded} HTTP_X_USER=ann"));
+    assert_eq!(said("[::1]:1", "::1", None), format!("{forwarded} HTTP_X_USER=ann"));
+    assert_eq!(said("[::1]:1", "::1", Some("x-user")), forwarded);
+    assert_eq!(said("[::2]:1", "::1", None), "HTTP_X_USER=ann");
+    assert_eq!(said("[::2]:1", "::1", Some("x-user")), "");
+}
+
 #[test]
 fn each_variable_of_the_server_is_refused_in_the_env_table() {
-    let case = Case { path_info: Some(b"/x"), content_length: Some(1), ..Case::default() };
+    let case = Case { head: FORWARDED, trusted: "::1", user_header: Some("X-User"), ..Case::default() };
+    let case = Case { path_info: Some(b"/x"), content_length: Some(1), ..case };
     for variable in case.variables() {
         let (name, _) = variable.split_once('=').unwrap();
         assert_eq!(check_variable(name, "x").is_ok(), name == "PATH", "{name}");

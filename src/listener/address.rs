@@ -92,13 +92,17 @@ impl fmt::Display for Address {
 /// The peer of a connection through a unix socket: it has no address.
 pub const NO_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// A peer, for people.
+/// A peer, or a client that a proxy has named, perhaps without its port; for people.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown(pub SocketAddr);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == NO_PEER { f.write_str("unix") } else { self.0.fmt(f) }
+        match self.0 {
+            peer if peer == NO_PEER => f.write_str("unix"),
+            peer if peer.port() == 0 => peer.ip().fmt(f),
+            peer => peer.fmt(f),
+        }
     }
 }
 
@@ -116,9 +120,10 @@ mod tests {
         }
         assert_eq!("::1".parse::<Bind>().unwrap().at(80).to_string(), "[::1]:80");
         assert_eq!("unix:/a".parse::<Bind>().unwrap().at(80).to_string(), "unix:/a");
-        assert_eq!(
-            (Shown(NO_PEER).to_string(), Shown(([1, 2, 3, 4], 5).into()).to_string()),
-            ("unix".into(), "1.2.3.4:5".into())
-        );
+        for (peer, text) in
+            [("0.0.0.0:0", "unix"), ("1.2.3.4:5", "1.2.3.4:5"), ("1.2.3.4:0", "1.2.3.4"), ("[::1]:0", "::1")]
+        {
+            assert_eq!(Shown(peer.parse().unwrap()).to_string(), text);
+        }
     }
 }

@@ -133,6 +133,19 @@ fn every_error_in_a_file_names_file_line_and_key() {
         ("threads = 1", ":1: unknown key `threads`; the keys are the settings of `caffeine --help`"),
         ("config = \"d.toml\"", ":1: config: a file cannot name another"),
         ("port =", ":1: port: the value is missing"),
+        (
+            "trusted-proxy = [\"::1\", \"::1/64\"]",
+            ":1: trusted-proxy: \"::1/64\": ::1 has bits beyond the prefix /64",
+        ),
+        (
+            "trusted-proxy = \"localhost\"",
+            ":1: trusted-proxy: \"localhost\": it is not an address or a network",
+        ),
+        (
+            "trusted-proxy = \"::1\"\nremote-user-header = \"X_User\"",
+            ":2: remote-user-header: \"X_User\": the name of a header",
+        ),
+        ("port = [1]", ":1: port: expected one value, not a list"),
         ("port = # none", ":1: port: the value is missing"),
         ("workers = 2\nport = \nname = \"lab\"", ":2: port: the value is missing"),
         ("name = lab", ":1: name: put the value in quotes: name = \"lab\""),
@@ -237,7 +250,8 @@ fn recorded_settings_can_be_read_back() {
     let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
                   max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\nseed = 9223372036854775807\n\
                   handler-limit = \"cpu=3s,files=9\"\nmax-connections = 5\nmin-rate = \"1k\"\nsend-timeout = \"0s\"\n\
-                  allow-setuid = true\ndumpable = true\nidle-timeout = \"1s\"\nlog-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
+                  allow-setuid = true\ndumpable = true\nidle-timeout = \"1s\"\nlog-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n\
+                  trusted-proxy = [\"10.0.0.0/8\", \"unix\"]\nremote-user-header = \"X-User\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
     let file = sandbox.write("c.toml", source);
     let settings = resolve(&["-c", file.to_str().unwrap()], &[]);
     let copy = sandbox.path("copy.toml");
@@ -246,6 +260,28 @@ fn recorded_settings_can_be_read_back() {
     assert_eq!(format!("{settings:?}"), format!("{again:?}"));
     assert_eq!(again.env["GREETING"], "good \"day\"");
     assert_eq!(recorded(&copy).unwrap().path.unwrap(), settings.path);
+}
+
+#[test]
+fn trusted_proxies_are_one_setting_wherever_they_are_listed() {
+    let sandbox = Sandbox::new();
+    let shown =
+        |settings: &Settings| settings.trusted_proxy.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let list = sandbox.write("list.toml", "trusted-proxy = [\"10.0.0.0/8\", \"unix\"]\n");
+    let text = sandbox.write("text.toml", "trusted-proxy = \"10.0.0.0/8,unix\"\n");
+    let variable = [("CAFFEINE_TRUSTED_PROXY", "10.0.0.0/8,unix")];
+    let typed = ["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy=unix"];
+    for (arguments, environment) in [
+        (&["-c", list.to_str().unwrap()][..], &[][..]),
+        (&["-c", text.to_str().unwrap()], &[]),
+        (&[], &variable),
+        (&typed, &[]),
+    ] {
+        assert_eq!(shown(&resolve(arguments, environment)), ["10.0.0.0/8", "unix"], "{arguments:?}");
+    }
+    let file = ["-c", list.to_str().unwrap(), "--trusted-proxy", "::1"];
+    assert_eq!(shown(&resolve(&file, &variable)), ["::1"], "a source replaces those below it");
+    assert_eq!(shown(&resolve(&[], &[])), [""; 0]);
 }
 
 #[test]

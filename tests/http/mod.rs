@@ -2,6 +2,7 @@
 
 mod early_responses; // a response before the end of the request body
 mod files; // static files: types, conditions, ranges, nothing outside
+mod forwarded; // what a trusted proxy says of its client, and what strangers say
 mod mounts; // programs and directories below a path
 mod requests; // targets, bodies, one request per connection
 mod responders; // built-in responders for measuring, keep-alive

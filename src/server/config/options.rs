@@ -13,6 +13,7 @@ use super::outcomes::Outcomes;
 use super::values;
 use crate::cgi::response::Response;
 use crate::dist::{parse_duration, parse_size};
+use crate::http::forwarded::Proxy;
 use crate::instance::Name;
 use crate::listener::Choice;
 use crate::listener::address::Bind;
@@ -35,6 +36,12 @@ pub struct Options {
     /// Owner of the unix socket: USER, USER:GROUP or :GROUP [default: the user that serves]
     #[arg(long, value_name = "OWNER", help_heading = "Server")]
     pub socket_owner: Option<String>,
+    /// Proxy that is believed when it names its client (X-Forwarded-For, X-Forwarded-Proto): an address, a network such as 10.0.0.0/8, or unix for the peers of a unix socket; may be repeated
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "Server")]
+    pub trusted_proxy: Vec<Proxy>,
+    /// Header field in which a trusted proxy names the user that it has authenticated, which becomes REMOTE_USER
+    #[arg(long, value_name = "NAME", value_parser = values::field_name, help_heading = "Server")]
+    pub remote_user_header: Option<String>,
     /// Number of worker processes [default: 4]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = values::whole::<usize>, help_heading = "Server")]
     pub workers: Option<usize>,

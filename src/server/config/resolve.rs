@@ -44,6 +44,8 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
         bind,
         port,
         socket_owner: options.socket_owner,
+        remote_user_header: user_header(options.remote_user_header, !options.trusted_proxy.is_empty())?,
+        trusted_proxy: options.trusted_proxy,
         workers: within("workers", options.workers.unwrap_or(4), 1, MAX_WORKERS)?,
         respond: options.respond.unwrap_or(Respond::Cgi),
         response: options.response.unwrap_or_default(),
@@ -99,6 +101,15 @@ fn port(options: &Options, bind: &Bind, listener: &Choice) -> Result<u16, Error>
         )));
     }
     Ok(0)
+}
+
+/// Without trusted proxies the field would be read from none.
+fn user_header(given: Option<String>, is_proxied: bool) -> Result<Option<String>, Error> {
+    if given.is_some() && !is_proxied {
+        let what = "remote-user-header is read from trusted proxies only, and there are none: name them with --trusted-proxy";
+        return Err(Error::Usage(what.into()));
+    }
+    Ok(given)
 }
 
 /// An unnamed instance is named after its port; if the kernel chooses the port, after its process too; with a unix socket,

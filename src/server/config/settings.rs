@@ -19,6 +19,7 @@ use super::outcomes::Outcomes;
 use super::values;
 use crate::cgi::response::Response;
 use crate::dist::format_duration;
+use crate::http::forwarded::{Proxies, Proxy};
 use crate::instance::Name;
 use crate::listener::address::{Address, Bind};
 use crate::listener::{Choice, socket};
@@ -52,6 +53,11 @@ pub struct Settings {
     pub socket_mode: Option<u32>,
     /// Its owner: USER, USER:GROUP or :GROUP.
     pub socket_owner: Option<String>,
+    /// Who may speak for clients.
+    #[serde(serialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxy: Vec<Proxy>,
+    /// The field in which such a proxy names the user.
+    pub remote_user_header: Option<String>,
     /// 1 to [`MAX_WORKERS`](super::MAX_WORKERS).
     pub workers: usize,
     #[serde(serialize_with = "display")]
@@ -128,6 +134,11 @@ impl Settings {
         socket::Terms { backlog: self.backlog, defer_accept_s: self.defer_accept_s }
     }
 
+    /// Who may speak for clients, as the workers need it.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(self.trusted_proxy.clone(), self.remote_user_header.clone())
+    }
+
     /// The settings as a configuration file, which [`recorded`] and `--config` read.
     pub fn to_toml(&self) -> String {
         // Paths were checked to be UTF-8 and numbers to fit, so every value can be written.
@@ -193,6 +204,10 @@ fn mode<S: Serializer>(mode: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
 
 fn display<S: Serializer>(value: &impl std::fmt::Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+fn texts<S: Serializer>(values: &[impl std::fmt::Display], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(ToString::to_string))
 }
 
 #[allow(clippy::ref_option)] // serde's signature

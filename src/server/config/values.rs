@@ -20,6 +20,14 @@ pub fn mode(text: &str) -> Result<u32, String> {
     })
 }
 
+/// The name of a header field that handlers could be given.
+pub fn field_name(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(text.to_owned());
+    }
+    Err("the name of a header field has letters, digits and hyphens, such as X-Remote-User".into())
+}
+
 pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ParseIntError| {
         let why = match error.kind() {
@@ -61,6 +69,14 @@ pub fn log_format_text(format: Format) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_fields_are_those_that_become_variables() {
+        assert_eq!(field_name("X-Remote-User"), Ok("X-Remote-User".into()));
+        for text in ["", "X_User", "X-User:", "a b", "\u{e9}"] {
+            assert!(field_name(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn levels_are_the_four_in_either_case() {

@@ -8,12 +8,14 @@ use crate::cgi::response::Response;
 
 /// Longest handler name in a message; longer ones are cut.
 const NAME_BYTES: usize = 200;
+/// Longest name of a user in a message; longer ones are cut.
+const USER_BYTES: usize = u8::MAX as usize;
 /// Stands for no place.
 const NOWHERE: u16 = u16::MAX;
 /// Longest request head in a message; the fields that do not fit are left out.
 pub const HEAD_BYTES: usize = 8 * 1024;
 /// No message is longer.
-pub const BYTES: usize = 128 + NAME_BYTES + HEAD_BYTES;
+pub const BYTES: usize = 128 + NAME_BYTES + USER_BYTES + HEAD_BYTES;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -62,6 +64,10 @@ pub struct Launch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub peer: SocketAddr,
+    /// The peer, or the client that it speaks for as a trusted proxy.
+    pub client: SocketAddr,
+    /// The user that a trusted proxy names; empty if none does.
+    pub user: Vec<u8>,
     /// Local redirects that led to it.
     pub hops: u8,
     /// What its handler writes.
@@ -184,22 +190,31 @@ impl Request {
     fn append(&self, to: &mut Vec<u8>) {
         let kind = KINDS.iter().position(|kind| *kind == self.response).unwrap_or(0);
         to.extend([self.hops, kind as u8, self.whole.into()]);
-        let ip = match self.peer.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        to.extend(ip.octets());
-        to.extend(self.peer.port().to_ne_bytes());
+        append_address(to, self.peer);
+        append_address(to, self.client);
+        let user = &self.user[..self.user.len().min(USER_BYTES)];
+        to.push(user.len() as u8);
+        to.extend_from_slice(user);
         to.extend_from_slice(&self.head[..self.head.len().min(HEAD_BYTES)]);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let (hops, kind, whole) = (from.byte()?, from.byte()?, from.byte()? != 0);
-        let ip = IpAddr::V6(Ipv6Addr::from(from.take::<16>()?)).to_canonical();
-        let port = u16::from_ne_bytes(from.take()?);
+        let (peer, client) = (from.address()?, from.address()?);
+        let user = from.byte()?.into();
+        let user = from.some(user)?.to_vec();
         let response = *KINDS.get(usize::from(kind))?;
-        Some(Self { peer: (ip, port).into(), hops, response, whole, head: from.0.to_vec() })
+        Some(Self { peer, client, user, hops, response, whole, head: from.0.to_vec() })
     }
+}
+
+fn append_address(to: &mut Vec<u8>, address: SocketAddr) {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    to.extend(ip.octets());
+    to.extend(address.port().to_ne_bytes());
 }
 
 /// Timeouts are whole seconds, never 0.
@@ -222,6 +237,11 @@ impl<'a> Reader<'a> {
 
     fn byte(&mut self) -> Option<u8> {
         Some(self.take::<1>()?[0])
+    }
+
+    fn address(&mut self) -> Option<SocketAddr> {
+        let ip = IpAddr::V6(Ipv6Addr::from(self.take::<16>()?)).to_canonical();
+        Some((ip, u16::from_ne_bytes(self.take()?)).into())
     }
 
     fn some(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -254,7 +274,8 @@ mod tests {
 
     fn request(peer: &str) -> Request {
         let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
-        Request { peer: peer.parse().unwrap(), hops: 3, response: Response::Auto, head, whole: true }
+        let (peer, client) = (peer.parse().unwrap(), ([192, 0, 2, 1], 0).into());
+        Request { peer, client, user: b"ann".to_vec(), hops: 3, response: Response::Auto, head, whole: true }
     }
 
     #[test]
@@ -271,9 +292,9 @@ mod tests {
             assert_eq!(Request::decode(&bytes), Some(request));
         }
         let head = vec![b'x'; 100_000];
-        let long = Request { head, ..request("[::1]:80") };
+        let long = Request { head, user: vec![b'x'; 5000], ..request("[::1]:80") };
         Note::Launched(Launch { name: vec![b'x'; 5000], relayed: Some(long), ..launch() }).encode(&mut bytes);
-        assert!(bytes.len() <= BYTES && bytes.len() > HEAD_BYTES + NAME_BYTES);
+        assert!(bytes.len() <= BYTES && bytes.len() > HEAD_BYTES + NAME_BYTES + USER_BYTES);
     }
 
     #[test]

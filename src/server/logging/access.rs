@@ -175,8 +175,8 @@ pub struct Response {
 pub struct Request<'a> {
     /// `None` if it has no address.
     pub peer: Option<IpAddr>,
-    /// The user, if the client was authenticated.
-    pub user: Option<&'a str>,
+    /// The user, if a proxy has authenticated the client.
+    pub user: Option<&'a [u8]>,
     pub asked: Asked<'a>,
 }
 
@@ -267,6 +267,7 @@ impl Fields<'_> {
     fn before(&mut self, clock: &Clock, millis: u32, request: &Request<'_>) {
         let peer = request.peer.map(|peer| peer.to_string());
         let line = request.asked.line();
+        let user = request.user.map(String::from_utf8_lossy);
         if self.json {
             self.push("{\"time\":\"");
             self.push(clock.iso());
@@ -274,14 +275,14 @@ impl Fields<'_> {
             self.bytes.extend(three_digits(millis));
             self.push("Z\"");
             self.key("peer", peer.as_deref());
-            self.key("user", request.user);
+            self.key("user", user.as_deref());
             self.key("host", request.asked.head().and_then(|head| head.host));
             self.value(",\"request\":\"", &line, LINE_BYTES, "\"");
         } else {
             self.push(peer.as_deref().unwrap_or("-"));
             self.push(" - ");
             // The only field that is neither quoted nor known to have no blank.
-            let user = request.user.unwrap_or_default().replace(char::is_whitespace, "+");
+            let user = user.as_deref().unwrap_or_default().replace(char::is_whitespace, "+");
             self.value("", if user.is_empty() { "-" } else { &user }, FIELD_BYTES, " [");
             self.push(clock.common());
             self.value("] \"", if line.is_empty() { "-" } else { &line }, LINE_BYTES, "\" ");

@@ -22,6 +22,7 @@ pub fn areas(shared: &Shared) -> Vec<Area<'_>> {
         software: SOFTWARE,
         path_var: HANDLER_PATH,
         port: settings.port,
+        proxied: !settings.trusted_proxy.is_empty(),
         server_name_default: &shared.server_name,
         base: &settings.path,
         worker: shared.number as u64,

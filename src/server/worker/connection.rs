@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use crate::listener::address::NO_PEER;
+use crate::http::forwarded::{Origin, Proxies};
 use crate::server::logging::Asked;
 use crate::server::logging::access::{self, Entry, Response};
 
@@ -22,15 +22,14 @@ impl Connection {
         Self { stream, peer, begun: Instant::now() }
     }
 
-    /// What the access log, if there is one, will say of a request on this connection.
-    pub fn entry(&self, asked: Asked<'_>) -> Option<Entry> {
-        let peer = Some(self.peer).filter(|&peer| peer != NO_PEER).map(|peer| peer.ip());
-        Entry::of(&access::Request { peer, user: None, asked })
+    /// Who asks: the peer, or the client for which it may speak.
+    pub fn origin<'a>(&self, asked: Asked<'a>, proxies: &'a Proxies) -> Origin<'a> {
+        asked.head().map_or(Origin::of(self.peer), |head| proxies.origin(self.peer, head.headers))
     }
 
     /// Writes an answer of the server's own to the access log, if there is one. `sent`: the client has got it.
-    pub fn record(&self, asked: Asked<'_>, status: u16, answer: &[u8], sent: bool) {
-        if let Some(entry) = self.entry(asked) {
+    pub fn record(&self, origin: &Origin<'_>, asked: Asked<'_>, status: u16, answer: &[u8], sent: bool) {
+        if let Some(entry) = entry(origin, asked) {
             let body =
                 answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| answer.len() - end - 4);
             let bytes = if sent { body as u64 } else { 0 };
@@ -38,4 +37,9 @@ impl Connection {
             entry.finish(&Response { status: Some(status), bytes: Some(bytes), took });
         }
     }
+}
+
+/// What the access log, if there is one, will say of a request.
+pub fn entry(origin: &Origin<'_>, asked: Asked<'_>) -> Option<Entry> {
+    Entry::of(&access::Request { peer: origin.address(), user: origin.user, asked })
 }

@@ -101,6 +101,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
             Bind::Unix(_) => "localhost".to_owned(),
         },
         descriptors: Descriptors::new(context.settings.relays())?,
+        proxies: context.settings.proxies(),
         settings: context.settings.clone(),
         board: context.board,
         slot: context.slot,

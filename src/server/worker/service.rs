@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::areas;
-use super::connection::Connection;
+use super::connection::{self, Connection};
 use super::first_steps::hint;
 use super::handler_watch::HandlerWatch;
 use super::shared::Shared;
 use super::timer::GRAIN;
 use crate::cgi::launch::{Client, Launched, Launcher, Terms};
+use crate::http::forwarded::Origin;
 use crate::http::refusal::{FULL, KINDS, Refusal};
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
@@ -126,13 +127,13 @@ impl Service {
     pub(super) fn launch_reserved(&mut self, request: Request<'_>) -> After {
         let Request { connection, head, body, length: content_length, hops } = request;
         let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
-        let client =
-            Client { stream: connection.stream.as_fd(), peer: connection.peer, body, content_length };
+        let origin = connection.origin(Asked::Request(head), &self.shared.proxies);
+        let client = Client { stream: connection.stream.as_fd(), origin: &origin, body, content_length };
         let begun = Instant::now();
         match self.launcher.launch(head, &client, watch.is_some()) {
             Ok(launched) => {
                 add(&row.launched, 1);
-                log_launch(connection, head, &launched, begun);
+                log_launch(&origin, head, &launched, begun);
                 match watch.map(|watch| self.report(watch, connection, head, hops, launched, begun)) {
                     Some(Err(error)) => self.refuse(connection, Asked::Request(head), &FULL, &error),
                     _ => After::Close,
@@ -171,12 +172,11 @@ impl Service {
             shared.board.mounts().inspect(|mounts| mounts.note(started.pid, noted));
         }
         let (kept, whole) = if output.is_some() { note::kept(head.bytes) } else { (Vec::new(), true) };
-        let relayed = output.is_some().then_some(note::Request {
-            peer: connection.peer,
-            hops,
-            response: program.response,
-            head: kept,
-            whole,
+        let relayed = output.is_some().then(|| {
+            let origin = connection.origin(Asked::Request(head), &shared.proxies);
+            let user = origin.user.unwrap_or_default().to_vec();
+            let (peer, client, response) = (connection.peer, origin.client, program.response);
+            note::Request { peer, client, user, hops, response, head: kept, whole }
         });
         let launch = Launch {
             ordinal: 0,
@@ -213,13 +213,15 @@ impl Service {
         let answer = &answers[usize::from(keep_alive)];
         let sent = net::send(&connection.stream, answer).is_ok_and(|n| n == answer.len());
         self.count(200);
+        let asked = Asked::Request(head);
+        let origin = connection.origin(asked, &self.shared.proxies);
         tracing::info!(
-            peer = %Shown(connection.peer),
+            peer = %Shown(origin.client),
             method = head.method,
             target = head.target,
             outcome = if sent { "200" } else { "client gone" },
         );
-        connection.record(Asked::Request(head), 200, answer, sent);
+        connection.record(&origin, asked, 200, answer, sent);
         if sent && keep_alive { After::KeepAlive } else { After::Close }
     }
 
@@ -227,8 +229,10 @@ impl Service {
         let answer = response::present(&today::now());
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(200);
-        connection.record(Asked::Request(head), 200, &answer, sent);
-        let peer = Shown(connection.peer);
+        let asked = Asked::Request(head);
+        let origin = connection.origin(asked, &self.shared.proxies);
+        connection.record(&origin, asked, 200, &answer, sent);
+        let peer = Shown(origin.client);
         tracing::info!(peer = %peer, method = head.method, target = head.target, outcome = 200);
         if sent { After::Linger } else { After::Close }
     }
@@ -257,11 +261,12 @@ impl Service {
         let sent = net::send(&connection.stream, &answer).is_ok();
         self.count(status);
         add(&self.shared.row().refused[refusal.kind()], 1);
-        connection.record(asked, status, &answer, sent);
+        let origin = connection.origin(asked, &self.shared.proxies);
+        connection.record(&origin, asked, status, &answer, sent);
         let cause = cause.to_string();
         let reason =
             if cause.is_empty() { refusal.reason.to_owned() } else { format!("{}: {cause}", refusal.reason) };
-        let peer = Shown(connection.peer);
+        let peer = Shown(origin.client);
         if status == 500 {
             tracing::error!(peer = %peer, method, target, received, outcome = status, reason);
         } else {
@@ -277,9 +282,9 @@ impl Service {
 }
 
 /// Logs a launch. A response that is relayed is logged when it ends.
-fn log_launch(connection: &Connection, head: &Head<'_, '_>, launched: &Launched, begun: Instant) {
+fn log_launch(origin: &Origin<'_>, head: &Head<'_, '_>, launched: &Launched, begun: Instant) {
     let handler = OsStr::from_bytes(launched.program.route.name()).display();
-    let (peer, pid, launch_us) = (Shown(connection.peer), launched.started.pid, micros(begun.elapsed()));
+    let (peer, pid, launch_us) = (Shown(origin.client), launched.started.pid, micros(begun.elapsed()));
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(peer = %peer, method = head.method, target = head.target, handler = %handler,
@@ -291,7 +296,7 @@ fn log_launch(connection: &Connection, head: &Head<'_, '_>, launched: &Launched,
     }
     log!(info);
     // Only the client sees what the handler answers.
-    connection.entry(Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
+    connection::entry(origin, Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
 }
 
 fn micros(time: Duration) -> u64 {

@@ -10,6 +10,7 @@ use super::handler_queue::HandlerQueue;
 use super::handler_watch::HandlerWatch;
 use super::timer::Timer;
 use crate::cgi::stderr::Pipes;
+use crate::http::forwarded::Proxies;
 use crate::http::limits::Limits;
 use crate::scoreboard::{Row, Scoreboard};
 use crate::server::config::Settings;
@@ -19,6 +20,8 @@ use crate::server::responders::Occupy;
 pub struct Shared {
     pub settings: Settings,
     pub limits: Limits,
+    /// Who may speak for clients.
+    pub proxies: Proxies,
     pub board: &'static Scoreboard,
     pub slot: usize,
     pub number: usize,

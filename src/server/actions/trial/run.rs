@@ -18,6 +18,7 @@ use crate::cgi::meta;
 use crate::cgi::response::Response;
 use crate::cgi::stderr::{Pipes, Table};
 use crate::http::document;
+use crate::http::forwarded::Origin;
 use crate::http::limits::Limits;
 use crate::http::request;
 use crate::server::config::HandlerLimit;
@@ -113,6 +114,7 @@ pub(super) fn run(
             software: SOFTWARE,
             path_var: HANDLER_PATH,
             port: conditions.port,
+            proxied: false,
             server_name_default: "localhost",
             base: directory,
             worker: 0,
@@ -124,7 +126,7 @@ pub(super) fn run(
         let terms = Terms { stderr: &pipes, clear_mask: true, leases: None };
         let client = Client {
             stream: theirs.as_fd(),
-            peer: ([127, 0, 0, 1], 1).into(),
+            origin: &Origin::of(([127, 0, 0, 1], 1).into()),
             body: Some(File::open("/dev/null")?.into()),
             content_length: None,
         };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -36,14 +36,15 @@ impl Source<'_> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let setting = known.get_arguments().find(|setting| setting.get_long() == Some(name));
-            match setting.map(|setting| setting.get_id().as_str()).filter(|&id| id != "config") {
-                Some(id) if uses.includes(id) => {
-                    let argument = format!("--{name}={}", self.text_of(name, value)?);
-                    if let Err(error) = known.clone().try_get_matches_from([&argument]) {
-                        let text = &argument[name.len() + 3..];
-                        return Err(self.error(Some(key.span()), &complaint::value(name, text, &error)));
+            match setting.filter(|setting| setting.get_id().as_str() != "config") {
+                Some(setting) if uses.includes(setting.get_id().as_str()) => {
+                    for text in self.texts_of(setting, name, value)? {
+                        let argument = format!("--{name}={text}");
+                        if let Err(error) = known.clone().try_get_matches_from([&argument]) {
+                            return Err(self.error(Some(key.span()), &complaint::value(name, &text, &error)));
+                        }
+                        arguments.push(argument);
                     }
-                    arguments.push(argument);
                 }
                 None if matches!(uses, Uses::All) && !TABLES.contains(&name) => {
                     let what = complaint::unknown(name, value.get_ref(), &known);
@@ -57,6 +58,21 @@ impl Source<'_> {
         let mut options = Options::default();
         options.update_from_arg_matches(&matches).map_err(refused)?;
         Ok(options)
+    }
+
+    /// A value as it would be written on the command line; a list, if the option can be repeated, as several.
+    fn texts_of(
+        &self,
+        setting: &Arg,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<String>, Error> {
+        match value.get_ref() {
+            DeValue::Array(list) if matches!(setting.get_action(), ArgAction::Append) => {
+                list.iter().map(|value| self.text_of(name, value)).collect()
+            }
+            _ => Ok(vec![self.text_of(name, value)?]),
+        }
     }
 
     /// A value as it would be written on the command line.

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::http::forwarded::address_of;
 use crate::http::limits::Limits;
 use crate::http::request::{self, Head};
-use crate::listener::address::{NO_PEER, Shown};
+use crate::listener::address::Shown;
 use crate::scoreboard::{Header, add};
 use crate::server::keeper::note::Request;
 use crate::server::logging::Asked;
@@ -92,8 +93,9 @@ impl Facts {
     /// Adds a line to the access log, if there is one.
     fn enter(&self, head: Option<&Head<'_, '_>>, took: Duration) {
         let asked = head.map_or(Asked::Bytes(&[]), Asked::Request);
-        let peer = Some(self.request.peer).filter(|&peer| peer != NO_PEER).map(|peer| peer.ip());
-        let request = access::Request { peer, user: None, asked };
+        let Request { client, user, .. } = &self.request;
+        let user = Some(&**user).filter(|user| !user.is_empty());
+        let request = access::Request { peer: address_of(*client), user, asked };
         let status = (self.status > 0).then_some(self.status);
         let response = access::Response { status, bytes: Some(self.bytes), took: Some(took) };
         Entry::of(&request).inspect(|entry| entry.finish(&response));
@@ -115,7 +117,7 @@ fn finished(finished: &Finished<'_>) {
     let (method, target) = (head.map(|head| head.method), head.map(|head| head.target));
     let handler = OsStr::from_bytes(&facts.handler).display();
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let (peer, bytes, reason) = (Shown(request.peer), *bytes, *reason);
+    let (peer, bytes, reason) = (Shown(request.client), *bytes, *reason);
     let outcome = (*status > 0).then_some(*status);
     let (code, signal) = match program.and_then(|program| program.fate) {
         Some(Fate::Exited(code @ 1..)) => (Some(code), None),

@@ -76,7 +76,7 @@ impl Redirects {
                         request.as_ref().is_some_and(|request| request.head.starts_with(b"HEAD "));
                     let answer = response::refuse(&STOPPING, None, "", head_only, &today::now());
                     let _ = net::send(&client, &answer);
-                    let peer = request.map(|request| Shown(request.peer).to_string());
+                    let peer = request.map(|request| Shown(request.client).to_string());
                     tracing::info!(peer, outcome = STOPPING.status, reason = STOPPING.reason);
                 }
                 Ok((_, None)) => {}
