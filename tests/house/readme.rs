@@ -221,7 +221,7 @@ fn the_citation_names_the_program_and_its_version() {
     let cargo: toml::Table = page("Cargo.toml").parse().unwrap();
     let package = |key: &str| cargo["package"][key].as_str().unwrap().to_owned();
     assert_eq!(cited("cff-version"), "1.2.0");
-    assert_eq!(cited("title").to_lowercase(), package("name"), "CITATION.cff: title");
+    assert_eq!(cited("title").to_lowercase(), package("default-run"), "CITATION.cff: title");
     assert_eq!(cited("version"), package("version"), "CITATION.cff: version");
     assert_eq!(cited("abstract"), package("description"), "CITATION.cff: abstract");
     assert_eq!((cited("type").as_str(), cited("message").is_empty()), ("software", false));
