@@ -23,12 +23,28 @@ pub fn render(command: Command, page: &str) -> io::Result<String> {
             comment if comment.starts_with(".\\\"") => {}
             title if title.starts_with(".TH") => {
                 let version = command.get_version().unwrap_or_default();
-                roff += &format!("{title} \"\" \"Caffeine {version}\"\n.ds AD l\n.nr HY 0\n.ad l\n.nh\n");
+                roff += &format!("{title} \"Caffeine {version}\"\n.ds AD l\n.nr HY 0\n.ad l\n.nh\n");
             }
             line => roff += &format!("{}\n", escaped(line)),
         }
     }
-    Ok(roff)
+    Ok(without_idle_breaks(&roff))
+}
+
+/// Leaves out paragraph breaks beside a heading or another break, which begin a paragraph themselves.
+fn without_idle_breaks(page: &str) -> String {
+    let is_heading = |line: &str| line.starts_with(".SH ") || line.starts_with(".SS ");
+    let mut lines: Vec<&str> = Vec::new();
+    for line in page.lines() {
+        let begins = is_heading(line) || line == ".PP" || line == ".TP";
+        while begins && lines.last() == Some(&".PP") {
+            lines.pop();
+        }
+        if line != ".PP" || !lines.last().is_some_and(|last| is_heading(last)) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// A line of a page, as roff has it.

@@ -164,5 +164,5 @@ fn completions_and_manual_page_can_be_generated() {
         let completions = sandbox.caffeine(&["--completions", shell]).succeeds().stdout;
         assert!(completions.contains("list-instances"), "{shell}");
     }
-    assert!(sandbox.caffeine(&["--man"]).succeeds().stdout.contains(".TH caffeine"));
+    assert!(sandbox.caffeine(&["--man"]).succeeds().stdout.contains(".TH CAFFEINE"));
 }

@@ -1,5 +1,5 @@
 //! The manual pages against the programs: options, statuses, signals, files and variables are those of the code, failures name
-//! a test that provokes them, and groff has nothing to say against a page.
+//! a test that provokes them, and neither groff nor mandoc has anything to say against a page.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -38,6 +38,29 @@ fn lab() -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The rendered pages, by name.
+fn pages() -> [(&'static str, String); 3] {
+    [
+        ("caffeine", manual::render(cli::command(), CAFFEINE).unwrap()),
+        ("loadgen", manual::render(Args::command(), LOADGEN).unwrap()),
+        ("lab", lab()),
+    ]
+}
+
+/// What a program that reads a page from standard input says about it. `None` if it is not installed.
+fn said_of(page: &str, program: &str, arguments: &[&str]) -> Option<String> {
+    let sandbox = Sandbox::new();
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(sandbox.path("")).stdin(Stdio::piped());
+    let Ok(mut child) = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() else {
+        skipped(format!("{program} is not installed"));
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
 /// All long options that a text speaks of.
 fn options_in(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '-');
@@ -46,25 +69,20 @@ fn options_in(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn pages_speak_of_options_that_are_there() {
-    let pages = [
-        ("caffeine.1", CAFFEINE, manual::render(cli::command(), CAFFEINE).unwrap()),
-        ("loadgen.1", LOADGEN, manual::render(Args::command(), LOADGEN).unwrap()),
-        ("lab.1", LAB, lab()),
-    ];
-    for (name, written, rendered) in pages {
+    for ((name, rendered), written) in pages().into_iter().zip([CAFFEINE, LOADGEN, LAB]) {
         // What clap_mangen writes for an option is a bold line after `.TP`.
         let rendered = rendered.replace("\\-", "-");
         let entries = rendered.split(".TP\n\\fB").skip(1).filter_map(|rest| rest.lines().next());
         let defined: BTreeSet<_> = entries.flat_map(options_in).collect();
         let missing =
-            options_in(written).difference(&defined).map(|option| format!("{name}: {option}")).collect();
+            options_in(written).difference(&defined).map(|option| format!("{name}(1): {option}")).collect();
         none("the program has no such option:", missing);
     }
 }
 
 #[test]
 fn every_option_is_on_its_page() {
-    let page = manual::render(cli::command(), CAFFEINE).unwrap();
+    let [(_, page), ..] = pages();
     for option in cli::command().get_arguments().filter_map(clap::Arg::get_long) {
         assert!(
             page.contains(&format!("\\-\\-{}\\fR", option.replace('-', "\\-"))),
@@ -192,19 +210,26 @@ fn keys_of_the_log_are_on_the_page() {
 
 #[test]
 fn groff_renders_the_pages_without_a_warning() {
-    let sandbox = Sandbox::new();
-    let pages = [
-        ("caffeine", manual::render(cli::command(), CAFFEINE).unwrap()),
-        ("loadgen", manual::render(Args::command(), LOADGEN).unwrap()),
-        ("lab", lab()),
-    ];
-    for (name, page) in pages {
-        let mut groff = Command::new("groff");
-        groff.args(["-man", "-Tutf8", "-ww", "-z"]).current_dir(sandbox.path(""));
-        let groff = groff.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let Ok(mut groff) = groff else { return skipped("groff is not installed") };
-        groff.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-        let output = groff.wait_with_output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}(1)");
+    for (name, page) in pages() {
+        let Some(said) = said_of(&page, "groff", &["-man", "-Tutf8", "-ww", "-z"]) else { return };
+        assert_eq!(said, "", "{name}(1)");
+    }
+}
+
+#[test]
+fn mandoc_has_nothing_against_the_pages() {
+    for (name, page) in pages() {
+        let Some(said) = said_of(&page, "mandoc", &["-T", "lint", "-W", "style"]) else { return };
+        assert_eq!(said, "", "{name}(1)");
+    }
+}
+
+#[test]
+fn each_page_has_the_usual_sections() {
+    let usual = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "FILES", "ENVIRONMENT", "EXIT STATUS"];
+    for (name, page) in pages() {
+        let missing = |section: &&str| page.matches(&format!("\n.SH {section}\n")).count() != 1;
+        let missing: Vec<_> = usual.into_iter().filter(missing).collect();
+        assert!(missing.is_empty(), "{name}(1): {missing:?}");
     }
 }

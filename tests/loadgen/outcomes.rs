@@ -367,7 +367,7 @@ fn usage_errors_name_the_option() {
 #[test]
 fn the_manual_page_and_completions_can_be_generated() {
     let man = loadgen(&["--man"]).assert().success();
-    assert!(String::from_utf8_lossy(&man.get_output().stdout).contains(".TH loadgen 1"));
+    assert!(String::from_utf8_lossy(&man.get_output().stdout).contains(".TH LOADGEN 1"));
     let completions = loadgen(&["--completions", "bash"]).assert().success();
     assert!(String::from_utf8_lossy(&completions.get_output().stdout).contains("--warmup"));
 }
