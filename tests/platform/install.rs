@@ -1,5 +1,6 @@
 //! `make install` and `make uninstall` into a temporary directory, and the systemd units.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,11 @@ fn built(sandbox: &Sandbox) -> Option<PathBuf> {
         ("caffeine@.service", "lib/systemd/system/caffeine@.service"),
         ("caffeine@.socket", "lib/systemd/system/caffeine@.socket"),
         ("logrotate.conf", "share/doc/caffeine/logrotate.conf"),
+        ("setgid.conf", "share/doc/caffeine/setgid.conf"),
     ] {
         fs::copy(Path::new(PACKAGING).join(from), build.join(to)).unwrap();
     }
-    fs::write(build.join("share/man/man1/caffeine.1"), ".TH caffeine 1\n").unwrap();
+    fs::write(build.join("share/man/man1/caffeine.1"), ".TH CAFFEINE 1\n").unwrap();
     Some(build)
 }
 
@@ -110,25 +112,68 @@ fn a_relative_prefix_is_refused() {
     assert_eq!(below(&build), before);
 }
 
+/// The installed units of the instance `web`. `None` without make.
+fn units(sandbox: &Sandbox) -> Option<[PathBuf; 2]> {
+    let build = built(sandbox)?;
+    let prefix = sandbox.path("prefix");
+    make(&build, &["install".to_owned(), format!("PREFIX={}", prefix.display())]);
+    Some(["service", "socket"].map(|kind| {
+        let unit = sandbox.path(&format!("caffeine@web.{kind}"));
+        fs::copy(prefix.join(format!("lib/systemd/system/caffeine@.{kind}")), &unit).unwrap();
+        unit
+    }))
+}
+
+/// What systemd-analyze says. `None` if it is not installed.
+fn analyzed(arguments: &[&str], unit: &Path) -> Option<Output> {
+    let output = Command::new("systemd-analyze").args(arguments).arg(unit).output();
+    if output.is_err() {
+        skipped("systemd-analyze is not installed");
+    }
+    output.ok()
+}
+
 #[test]
 fn systemd_accepts_the_units() {
     let sandbox = Sandbox::new();
-    let Some(build) = built(&sandbox) else { return };
-    let prefix = sandbox.path("prefix");
-    make(&build, &["install".to_owned(), format!("PREFIX={}", prefix.display())]);
-    for kind in ["service", "socket"] {
-        let template = prefix.join(format!("lib/systemd/system/caffeine@.{kind}"));
-        fs::copy(template, sandbox.path(&format!("caffeine@web.{kind}"))).unwrap();
-    }
-    for kind in ["service", "socket"] {
-        let unit = sandbox.path(&format!("caffeine@web.{kind}"));
-        let Ok(verdict) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output()
-        else {
-            return skipped("systemd-analyze is not installed");
-        };
+    let Some(units) = units(&sandbox) else { return };
+    for unit in units {
+        let Some(verdict) = analyzed(&["verify", "--man=no"], &unit) else { return };
         let said = String::from_utf8_lossy(&verdict.stderr);
         // systemd also reads other units of this machine, which may have errors.
         let ours: Vec<&str> = said.lines().filter(|line| line.contains("caffeine")).collect();
-        assert!(ours.is_empty(), "{kind}: {ours:?}");
+        assert!(ours.is_empty(), "{}: {ours:?}", unit.display());
+    }
+}
+
+#[test]
+fn systemd_rates_the_exposure_of_the_unit_below_4() {
+    let sandbox = Sandbox::new();
+    let Some([service, _]) = units(&sandbox) else { return };
+    let rate = ["security", "--offline=true", "--no-pager", "--threshold=40"];
+    let Some(verdict) = analyzed(&rate, &service) else { return };
+    let said = [verdict.stdout, verdict.stderr].concat();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// Settings that keep processes of an ordinary user from gaining privileges (systemd.exec(5), NoNewPrivileges=).
+const NO_NEW_PRIVILEGES: &str = "DynamicUser LockPersonality MemoryDenyWriteExecute NoNewPrivileges PrivateDevices ProtectClock \
+    ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables RestrictAddressFamilies RestrictNamespaces \
+    RestrictRealtime RestrictSUIDSGID SystemCallArchitectures SystemCallFilter SystemCallLog";
+
+#[test]
+fn the_drop_in_for_setgid_programs_undoes_all_that_keeps_them_from_their_group() {
+    let setting = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = |name: &str| -> BTreeMap<String, String> {
+        let text = fs::read_to_string(Path::new(PACKAGING).join(name)).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(setting).collect()
+    };
+    let (unit, drop_in) = (settings("caffeine@.service"), settings("setgid.conf"));
+    let implied = ["NoNewPrivileges", "RestrictSUIDSGID"]; // by DynamicUser
+    for name in NO_NEW_PRIVILEGES.split_whitespace() {
+        if unit.contains_key(name) || implied.contains(&name) {
+            let value = drop_in.get(name).map(String::as_str);
+            assert!(matches!(value, Some("no" | "")), "setgid.conf: {name}={value:?}");
+        }
     }
 }

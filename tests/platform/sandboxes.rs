@@ -120,6 +120,32 @@ fn each_refused_flag_has_a_fallback() {
     in_parallel(cells, |cell, _| cell.live(&[]));
 }
 
+/// Of the groups of system calls that the unit for systemd denies, and of RestrictNamespaces=, those of every processor.
+const DENIED_BY_THE_UNIT: [i64; 17] = [
+    libc::SYS_adjtimex,
+    libc::SYS_chroot,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_clone3,
+    libc::SYS_delete_module,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_mount,
+    libc::SYS_pivot_root,
+    libc::SYS_reboot,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+];
+
+#[test]
+fn what_the_unit_denies_is_not_needed() {
+    Lesser::new(&DENIED_BY_THE_UNIT.map(Rule::call), libc::EPERM).live(&["--max-handlers", "8"]);
+}
+
 /// Calls that create a process sharing its parent's memory.
 const NO_HANDLERS: [Rule; 2] =
     [Rule::call(libc::SYS_clone3), Rule::flag(libc::SYS_clone, 0, libc::CLONE_VFORK as u32)];
