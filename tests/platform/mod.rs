@@ -1,5 +1,6 @@
 //! The system around the server.
 
+mod image; // the image for containers
 mod install; // make install and uninstall, units
 pub mod privileges; // users, permissions
 mod proxies; // nginx, HAProxy and Caddy as in the samples

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use caffeine::listener::{STRATEGIES, SocketCount};
@@ -13,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::harness::traffic::{counters, under_load};
 use crate::harness::{
-    DEADLINE, Outcome, Sandbox, Server, eventually, free_port, get, is_alive, pid, says, skipped,
+    DEADLINE, Outcome, Sandbox, Server, eventually, executed_by, free_port, get, is_alive, pid, says, skipped,
 };
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
@@ -128,6 +130,46 @@ fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
         command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
     });
     assert_ne!(server.port(), 0);
+}
+
+#[test]
+fn a_replaced_program_harms_no_instance_and_takes_over_at_a_restart_without_a_lost_connection() {
+    let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    sandbox.handler("hello", HELLO);
+    sandbox.write("files/page", "text");
+    let files = format!("[[static]]\nat = \"/files\"\nroot = {:?}\n", sandbox.path("files"));
+    let config = sandbox.write("c.toml", files);
+    let original = fs::read(env!("CARGO_BIN_EXE_caffeine")).unwrap();
+    let program = sandbox.program("bin/caffeine", &original);
+    let start = || {
+        sandbox.start_with(&["-n", "lab", "-w", "2", "-c", config.to_str().unwrap()], |command| {
+            executed_by(command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
+            activate(command, socket.try_clone().unwrap(), "caffeine.socket");
+        })
+    };
+    let runs_the_file = |server: &Server| {
+        let file = |path: &Path| fs::metadata(path).unwrap().ino();
+        file(format!("/proc/{}/exe", server.pid()).as_ref()) == file(&program)
+    };
+    let first = start();
+    assert!(runs_the_file(&first));
+    let mut second = None;
+    let tally = under_load(&first, 4, || {
+        // As package managers do: a file beside it, then rename(2).
+        let next = sandbox.program("bin/next", [&original[..], b"another version"].concat());
+        fs::rename(next, &program).unwrap();
+        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+        assert!(!runs_the_file(&first));
+        assert_eq!(first.get("/files/page").text(), "text");
+        first.signal(Signal::SIGTERM);
+        eventually("it ends", || !is_alive(first.pid()));
+        let server = second.insert(start());
+        eventually("the next one serves", || counters(server).iter().map(|row| row.accepted).sum::<u64>() > 20);
+    });
+    assert_eq!((tally.lost(), tally.refused()), (0, 0), "{tally:?}");
+    let second = second.unwrap();
+    assert!(runs_the_file(&second));
+    assert_eq!(second.get("/files/page").text(), "text");
 }
 
 /// A service manager's notification socket.
