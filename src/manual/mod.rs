@@ -28,7 +28,7 @@ pub fn render(command: Command, page: &str) -> io::Result<String> {
             line => roff += &format!("{}\n", escaped(line)),
         }
     }
-    Ok(without_idle_breaks(&roff))
+    Ok(broken(&without_idle_breaks(&roff)))
 }
 
 /// Leaves out paragraph breaks beside a heading or another break, which begin a paragraph themselves.
@@ -45,6 +45,33 @@ fn without_idle_breaks(page: &str) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// Breaks long lines of running text, which roff fills again; mandoc(1) objects to them.
+fn broken(page: &str) -> String {
+    let (mut text, mut literal, mut is_tag) = (String::new(), false, false);
+    for line in page.lines() {
+        literal = line == ".EX" || (literal && line != ".EE");
+        if literal || is_tag || line.starts_with('.') {
+            text += line;
+        } else {
+            let mut width = 0;
+            for word in line.split(' ') {
+                // A line that begins with a dot or an apostrophe would be a request.
+                let breaks = width > 0 && width + 1 + word.len() > 80 && !word.starts_with(['.', '\'']);
+                text += match width {
+                    0 => "",
+                    _ if breaks => "\n",
+                    _ => " ",
+                };
+                text += word;
+                width = if breaks { 0 } else { width + usize::from(width > 0) } + word.len();
+            }
+        }
+        text += "\n";
+        is_tag = line == ".TP" || line == ".TQ";
+    }
+    text
 }
 
 /// A line of a page, as roff has it.
