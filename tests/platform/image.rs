@@ -72,11 +72,14 @@ impl Image {
         put(program, to);
         let libraries = Command::new("ldd").arg(program).output().unwrap().stdout;
         let libraries = String::from_utf8(libraries).unwrap();
-        libraries.split_whitespace().filter(|word| word.starts_with('/')).for_each(|path| put(path.as_ref(), path));
+        libraries
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'))
+            .for_each(|path| put(path.as_ref(), path));
     }
 
     fn run(&self, words: &[&str]) {
-        let status = Command::new("chroot").arg(&self.root).args(words).env("PATH", "/bin").status().unwrap();
+        let status = Command::new("chroot").arg(&self.root).args(words).status().unwrap();
         assert!(status.success(), "{words:?}");
     }
 
@@ -92,7 +95,8 @@ impl Image {
 
 /// The program that the image is to have.
 fn program() -> PathBuf {
-    std::env::var_os("TEST_IMAGE_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_caffeine").into(), PathBuf::from)
+    std::env::var_os("TEST_IMAGE_PROGRAM")
+        .map_or_else(|| env!("CARGO_BIN_EXE_caffeine").into(), PathBuf::from)
 }
 
 /// Whether all that the test needs is here.
@@ -116,9 +120,26 @@ fn can_run() -> bool {
 fn inside(first: u32, user: &str, script: &str, output: Stdio) -> Output {
     let (user, group) = user.split_once(':').unwrap();
     let mut command = Command::new("timeout");
-    command.args(["5", "nsenter", "--mount", "--net", "--pid", "--root", "--wd", "--target", &first.to_string()]);
-    command.args(["--setuid", user, "--setgid", group, "/bin/sh", "-c", script]).env("PATH", "/bin");
-    command.stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn().unwrap().wait_with_output().unwrap()
+    command.args([
+        "5",
+        "nsenter",
+        "--mount",
+        "--net",
+        "--pid",
+        "--root",
+        "--wd",
+        "--target",
+        &first.to_string(),
+    ]);
+    command.args(["--setuid", user, "--setgid", group, "/bin/sh", "-c", script]);
+    command
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap()
 }
 
 #[test]
@@ -135,7 +156,9 @@ fn the_image_serves_as_process_1_of_an_ordinary_user_and_its_health_check_notice
     let first = children(server.pid())[0];
     let about = fs::read_to_string(format!("/proc/{first}/status")).unwrap();
     let process_1 = format!("NSpid:\t{first}\t1\n");
-    for line in ["Name:\tcaffeine\n", &process_1, "Uid:\t65532\t65532\t65532\t65532\n", "CapEff:\t0000000000000000\n"] {
+    for line in
+        ["Name:\tcaffeine\n", &process_1, "Uid:\t65532\t65532\t65532\t65532\n", "CapEff:\t0000000000000000\n"]
+    {
         assert!(about.contains(line), "{line:?}: {about}");
     }
     let healthy = || inside(first, &image.user, &image.health, Stdio::null()).status.success();
