@@ -112,6 +112,9 @@
 //! - **Reload** (SIGHUP). Settings are read again and a second *generation* is forked beside the first. When all of it accepts,
 //!   the old workers get SIGTERM and finish what they hold. If anything is wrong, the old ones go on. Sockets are added when
 //!   workers become more, and kept when they become fewer.
+//! - **Upgrade**. At a reload the supervisor executes another program that lies in its place (`supervisor/upgrade.rs`). The process
+//!   keeps its children, locks and sockets; the workers of the old program serve until those of the new one do. If it cannot
+//!   serve, it executes the old one again.
 //! - **Stop** (SIGTERM), in two phases. *Closing*: a socket that has been bound from the start, the *sink*, joins the others,
 //!   and a program steers every SYN to it, where it is dropped ([`listener::sink`]; no privilege is needed). Workers still serve
 //!   the queues and the handshakes that had begun, until none is under way or 1.5 s have passed. *Stopping*: the sockets become

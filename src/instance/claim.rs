@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use super::origin::Origin;
 use super::registry::{CLAIMED, PID_WRITTEN};
 use super::{Error, Folder, Life, Name};
+use crate::sys::descriptors::keep_at_exec;
 use crate::sys::fs::open_regular;
 use crate::sys::lock::{lock_record, try_lock_byte};
 
@@ -32,7 +34,7 @@ pub struct Claim {
 struct Files {
     pid: File,
     /// Never opened a second time by this process: closing that copy would end the lock.
-    _process: File,
+    process: File,
 }
 
 impl Claim {
@@ -61,8 +63,30 @@ impl Claim {
         let holder = std::process::id();
         let process = write_process(&folder.process_file()).map_err(unwritable)?;
         write_pid(&file, holder).map_err(unwritable)?;
-        let files = Files { pid: file, _process: process };
+        let files = Files { pid: file, process };
         Ok(Self { folder, files: RefCell::new(Some(files)), holder })
+    }
+
+    /// The claim of an earlier program of this process: the files that hold its locks, in the order of
+    /// [`kept_at_exec`](Self::kept_at_exec).
+    pub fn inherit(state_dir: &Path, name: &Name, [pid, process]: [OwnedFd; 2]) -> Self {
+        let files = Files { pid: pid.into(), process: process.into() };
+        let folder = Folder::new(state_dir, name);
+        Self { folder, files: RefCell::new(Some(files)), holder: std::process::id() }
+    }
+
+    /// Makes the locks outlast the execution of another program, or not; returns the numbers of their files. These are no
+    /// copies: closing a copy would end the lock on `process`.
+    ///
+    /// # Errors
+    /// Those of fcntl(2); `NotFound` in a forked child.
+    pub fn kept_at_exec(&self, keep: bool) -> io::Result<[RawFd; 2]> {
+        let files = self.files.borrow();
+        let files = files.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        for file in [&files.pid, &files.process] {
+            keep_at_exec(file.as_fd(), keep)?;
+        }
+        Ok([files.pid.as_raw_fd(), files.process.as_raw_fd()])
     }
 
     /// The instance's directory.

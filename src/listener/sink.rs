@@ -52,6 +52,19 @@ impl Sink {
         Ok(Self { socket, address, plugs: Vec::new(), others: 0 })
     }
 
+    /// The sink of an earlier program of this process, by its socket and the address that it is bound to.
+    pub fn inherit(socket: OwnedFd, address: SocketAddr) -> Self {
+        Self { socket, address, plugs: Vec::new(), others: 0 }
+    }
+
+    /// A copy of its socket, before it has led anything to it.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
     /// Leads new connections to the sink from now on. `known` is how many sockets its group has, for want of a better number.
     /// Returns whether that is proved.
     ///

@@ -95,6 +95,15 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
 }
 
 impl SocketFile {
+    /// The file of a socket that an earlier program of this process has bound.
+    ///
+    /// # Errors
+    /// Those of open(2): it was removed.
+    pub fn inherit(path: &Path) -> io::Result<Self> {
+        let file = File::options().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+        Ok(Self { path: path.to_owned(), file, process: std::process::id() })
+    }
+
     /// Whether the path still leads to this socket.
     fn is_in_place(&self) -> bool {
         let identity = |found: &Metadata| (found.dev(), found.ino());

@@ -29,7 +29,7 @@ use config::{Settings, Sources};
 use error::Error;
 use logging::LogTo;
 use privileges::Identity;
-use supervisor::Beginning;
+use supervisor::{ANSWER, Beginning, Call, Inheritance};
 
 pub fn main() -> ExitCode {
     // A worker rehearses a launch with the server's own executable.
@@ -67,6 +67,11 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         return Err(Error::Usage("log-to: a daemon has no standard error; with --daemon use file".into()));
     }
     let identity = Identity::of(&settings)?;
+    match supervisor::called()? {
+        Some(Call::Check) => return stdio::print(ANSWER).map_err(Error::Failed),
+        Some(Call::TakeOver(left)) => return take_over(settings, sources, identity, *left),
+        None => {}
+    }
     actions::make_default_path(&settings.path)?;
     let given = activation::socket()?;
     if !in_background {
@@ -96,5 +101,35 @@ fn serve(
 ) -> Result<(), Error> {
     identity.step_aside(&settings.state_dir, &Folder::new(&settings.state_dir, &settings.name))?;
     let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
-    supervisor::run(settings, sources, Beginning { claim, ready, identity, given, in_background })
+    let inheritance = None;
+    supervisor::run(
+        settings,
+        sources,
+        Beginning { claim, ready, identity, given, in_background, inheritance },
+    )
+}
+
+/// Goes on with the instance of an earlier program of this process.
+fn take_over(
+    mut settings: Settings,
+    sources: Sources,
+    identity: Identity,
+    mut left: Inheritance,
+) -> Result<(), Error> {
+    // It may derive from a port that only the first start knew.
+    settings.name = left.name().parse().unwrap_or(settings.name);
+    let claim = match left.claim.take() {
+        Some(files) => Claim::inherit(&settings.state_dir, &settings.name, files),
+        None => Claim::acquire(&settings.state_dir, &settings.name)?,
+    };
+    let in_background = left.in_background();
+    if in_background {
+        let _ = std::env::set_current_dir("/");
+    }
+    let (ready, given, inheritance) = (daemon::foreground(), None, Some(left));
+    supervisor::run(
+        settings,
+        sources,
+        Beginning { claim, ready, identity, given, in_background, inheritance },
+    )
 }

@@ -21,6 +21,23 @@ pub fn take(count: RawFd) -> io::Result<Vec<OwnedFd>> {
     (FIRST..FIRST.saturating_add(count)).map(own).collect()
 }
 
+/// Takes ownership of descriptors that an earlier program of this process left open for this one, once, and makes them
+/// close-on-exec.
+///
+/// # Errors
+/// `EBADF` if one of them is not open; `InvalidInput` if a number is there twice or is a standard stream; `AlreadyExists` the
+/// second time.
+pub fn take_over(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    let distinct: std::collections::BTreeSet<_> = numbers.iter().filter(|&&number| number >= FIRST).collect();
+    if distinct.len() != numbers.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if TAKEN.swap(true, SeqCst) {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    numbers.iter().copied().map(own).collect()
+}
+
 fn own(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: only asks for the flags of the number, which need not be open.
     super::cerr(unsafe { libc::fcntl(number, libc::F_GETFD) })?;

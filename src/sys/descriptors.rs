@@ -2,8 +2,9 @@
 //! its flags.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit};
 
 /// The first descriptor that is not a standard stream.
@@ -27,6 +28,15 @@ pub fn close_on_exec_from_3() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a descriptor stays open when this process executes another program.
+///
+/// # Errors
+/// Those of `fcntl(2)`.
+pub fn keep_at_exec(fd: BorrowedFd<'_>, keep: bool) -> io::Result<()> {
+    let flags = if keep { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    Ok(fcntl(fd, FcntlArg::F_SETFD(flags)).map(drop)?)
 }
 
 /// Closes every descriptor from 3 on except `kept`: for a process that has just begun, in which no other code owns one.

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
 /// Makes the kernel send this signal to this process when its parent `parent` ends; exits at once if it has ended already.
@@ -90,6 +90,12 @@ pub fn reap() -> Option<(Pid, Fate)> {
     let pid =
         unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
     (pid > 0).then(|| (Pid::from_raw(pid), Fate::of(status)))
+}
+
+/// Whether a process is a child of this one that has not been reaped.
+pub fn is_child(pid: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(pid), flags) != Err(nix::Error::ECHILD)
 }
 
 /// Whether this process has running children (auto-reaped ones included).

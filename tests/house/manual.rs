@@ -226,7 +226,8 @@ fn mandoc_has_nothing_against_the_pages() {
 
 #[test]
 fn each_page_has_the_usual_sections() {
-    let usual = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "FILES", "ENVIRONMENT", "EXIT STATUS"];
+    let usual =
+        ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SIGNALS", "FILES", "ENVIRONMENT", "EXIT STATUS"];
     for (name, page) in pages() {
         let missing = |section: &&str| page.matches(&format!("\n.SH {section}\n")).count() != 1;
         let missing: Vec<_> = usual.into_iter().filter(missing).collect();

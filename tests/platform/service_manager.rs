@@ -133,7 +133,7 @@ fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
 }
 
 #[test]
-fn a_replaced_program_harms_no_instance_and_takes_over_at_a_restart_without_a_lost_connection() {
+fn a_replaced_program_takes_over_at_a_restart_without_a_lost_connection() {
     let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
     sandbox.handler("hello", HELLO);
     sandbox.write("files/page", "text");
@@ -158,13 +158,14 @@ fn a_replaced_program_harms_no_instance_and_takes_over_at_a_restart_without_a_lo
         // As package managers do: a file beside it, then rename(2).
         let next = sandbox.program("bin/next", [&original[..], b"another version"].concat());
         fs::rename(next, &program).unwrap();
-        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
         assert!(!runs_the_file(&first));
         assert_eq!(first.get("/files/page").text(), "text");
         first.signal(Signal::SIGTERM);
         eventually("it ends", || !is_alive(first.pid()));
         let server = second.insert(start());
-        eventually("the next one serves", || counters(server).iter().map(|row| row.accepted).sum::<u64>() > 20);
+        eventually("the next one serves", || {
+            counters(server).iter().map(|row| row.accepted).sum::<u64>() > 20
+        });
     });
     assert_eq!((tally.lost(), tally.refused()), (0, 0), "{tally:?}");
     let second = second.unwrap();

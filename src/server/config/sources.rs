@@ -24,6 +24,11 @@ impl Sources {
         Self { layers, started_in: std::env::current_dir().ok() }
     }
 
+    /// The working directory at the start.
+    pub fn started_in(&self) -> Option<&Path> {
+        self.started_in.as_deref()
+    }
+
     /// Whether the option was given on the command line.
     pub fn is_typed(&self, option: &str) -> bool {
         self.layers.is_typed(option)

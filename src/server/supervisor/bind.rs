@@ -84,6 +84,18 @@ pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>,
     Ok(sockets)
 }
 
+/// Uses the sockets of an earlier program of this process; the file of a unix socket is for later.
+///
+/// # Errors
+/// The address cannot be read.
+pub(super) fn inherit(sockets: Vec<OwnedFd>, sink: Option<OwnedFd>) -> io::Result<Bound> {
+    let sink = match sink {
+        Some(sink) => Some(Ok(Sink::inherit(sink, socket::local_address(sockets[0].as_fd())?))),
+        None => None,
+    };
+    Ok(Bound { sockets, sink, file: None })
+}
+
 /// Sets `send-timeout` on listening sockets, from which connections inherit it.
 ///
 /// # Errors

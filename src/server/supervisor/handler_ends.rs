@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid};
+use nix::unistd::getpid;
 
+use super::predecessors::Kind;
 use super::{OVERTIME, Phase, Supervisor, TICK};
 use crate::sys::proctable::{self, Process};
 
@@ -35,6 +36,7 @@ impl Supervisor {
     /// Whether a member other than the keeper is left. The keeper stays until the handlers have ended.
     pub(super) fn has_workers(&self) -> bool {
         self.staff.iter().any(|member| !member.is_keeper())
+            || self.predecessors.iter().any(|one| one.kind != Kind::Keeper)
     }
 
     /// How long a stop may sleep before it looks for handlers again; `None` while there are workers.
@@ -54,6 +56,7 @@ impl Supervisor {
     /// its own is no longer part of a handler.
     pub(super) fn kill_all(&mut self) {
         self.staff.iter().for_each(|member| member.signal(Signal::SIGKILL));
+        self.predecessors.iter().for_each(|one| one.signal(Signal::SIGKILL));
         self.kill_handlers();
         self.staff.retain(|member| member.pid.is_some());
     }
@@ -62,7 +65,7 @@ impl Supervisor {
     fn kill_handlers(&mut self) {
         self.handlers.killed = true;
         let (own, sessions) = (getpid(), &self.handlers.known);
-        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
+        let staff = self.members();
         let ours = |one: &Process, all: &[Process]| {
             sessions.contains(&one.session) && !staff.contains(&one.pid) && proctable::descends(one, own, all)
         };

@@ -6,6 +6,7 @@
 mod bind;
 mod bind_unix;
 mod closing;
+mod estate;
 mod founding;
 mod generation;
 mod group;
@@ -15,6 +16,7 @@ mod keeper;
 mod keeper_socket;
 mod lines;
 mod member;
+mod predecessors;
 mod refusal;
 mod reload;
 mod repair;
@@ -23,10 +25,12 @@ mod start;
 mod stderr;
 mod tree_removal;
 mod trees;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -49,12 +53,15 @@ use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::fork::{self, Fate};
 use crate::sys::{net, oom};
+pub(super) use estate::{ANSWER, Inheritance};
 use generation::Generation;
 use handlers::Handlers;
 use keeper_socket::KeeperSocket;
 use member::Member;
+use predecessors::Predecessor;
 use stderr::Collector;
 use trees::Trees;
+pub(super) use upgrade::{Call, called};
 
 /// A stop waits this long for handshakes that are under way: longer than TCP_DEFER_ACCEPT holds a connection.
 const HALF_OPEN: Duration = Duration::from_millis(1500);
@@ -74,9 +81,10 @@ const GONE_TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// It cannot listen, or its workers cannot start.
 pub(super) fn run(settings: Settings, sources: Sources, beginning: Beginning) -> Result<(), Error> {
-    let mut supervisor = start::open(settings, sources, beginning)?;
+    let mut supervisor = upgrade::open(settings, sources, beginning)?;
     let ended = supervisor.run();
-    if ended.is_err() {
+    if let Err(error) = &ended {
+        supervisor.give_back(&error.to_string());
         supervisor.kill_all();
         // A start that fails leaves nothing running.
         fork::await_children(LAST_MOMENT);
@@ -100,6 +108,8 @@ pub(super) struct Beginning {
     pub given: Option<OwnedFd>,
     /// Whether it runs as a daemon, whose standard error is /dev/null.
     pub in_background: bool,
+    /// What an earlier program of this process has left.
+    pub inheritance: Option<Inheritance>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +126,9 @@ enum Phase {
 struct Supervisor {
     sources: Sources,
     claim: Claim,
+    /// Where the program lies; another one may take its place.
+    program: Option<PathBuf>,
+    in_background: bool,
     address: Address,
     board: &'static Scoreboard,
     /// Original `RLIMIT_NOFILE`, for handlers, if ours was raised.
@@ -136,6 +149,7 @@ struct Supervisor {
     /// instance.
     given: bool,
     staff: Vec<Member>,
+    predecessors: Vec<Predecessor>,
     handlers: Handlers,
     /// Set once an instance has needed a keeper.
     keeper_socket: Option<KeeperSocket>,
@@ -165,6 +179,8 @@ struct Own {
     stderr: Collector,
     notify: Notify,
     trees: Trees,
+    /// The program that this one has taken over from, until this one serves.
+    earlier: Option<OwnedFd>,
 }
 
 impl Supervisor {
@@ -180,7 +196,7 @@ impl Supervisor {
             self.give_up_hopeless_generation()?;
             self.advance();
             self.restore().map_err(Error::Failed)?;
-            if !self.has_workers() && self.handlers_have_ended() && self.staff.is_empty() {
+            if !self.has_workers() && self.handlers_have_ended() && self.is_alone() {
                 self.handlers.reap_killed();
                 tracing::info!("stopped");
                 return Ok(());
@@ -201,7 +217,7 @@ impl Supervisor {
             self.read_reports()?;
             if let Some(index) = self.staff.iter().position(|member| member.pid == Some(pid)) {
                 self.on_child_status(index, fate);
-            } else if matches!(fate, Fate::Exited(_) | Fate::Killed(_)) {
+            } else if !self.is_predecessor(pid, fate) && matches!(fate, Fate::Exited(_) | Fate::Killed(_)) {
                 self.handlers.ended(pid);
             }
         }
@@ -312,6 +328,7 @@ impl Supervisor {
         }
         self.dismiss_keeper();
         self.tell_retiring();
+        self.tell_predecessors();
         self.send_to_keeper();
         self.reassign_leftovers();
         self.cover_sockets();
@@ -325,6 +342,7 @@ impl Supervisor {
             tracing::error!("cannot reopen {}: {error}; logging continues to the old file", path.display());
         }
         self.staff.iter().for_each(|member| member.signal(Signal::SIGUSR1));
+        self.predecessors.iter().for_each(|one| one.signal(Signal::SIGUSR1));
     }
 
     /// Calls `work` with copies of the listening sockets.

@@ -29,12 +29,18 @@ impl Supervisor {
             self.retire(|member| member.is_of(&starting));
         }
         self.own().notify.reloading();
+        if let Some(program) = self.replacement() {
+            let checked = self.read_settings(&current.settings).map(drop);
+            let reason = checked.err().unwrap_or_else(|| self.upgrade(&program));
+            return self.refuse_reload("upgrade refused", &reason);
+        }
         if let Err(reason) = self.try_reload(&current.settings) {
             self.refuse_reload("reload refused", &reason);
         }
     }
 
-    fn try_reload(&mut self, old: &Settings) -> Result<(), String> {
+    /// Reads the settings again.
+    fn read_settings(&self, old: &Settings) -> Result<Settings, String> {
         let mut settings = self.sources.resolve().map_err(|error| error.to_string())?;
         // Port 0 means the port that is bound already.
         if settings.port == 0 {
@@ -53,6 +59,11 @@ impl Supervisor {
         if let Some(what) = fixed_difference(old, &settings) {
             return Err(format!("{what} cannot change while the instance runs; restart it"));
         }
+        Ok(settings)
+    }
+
+    fn try_reload(&mut self, old: &Settings) -> Result<(), String> {
+        let settings = self.read_settings(old)?;
         access::set(settings.access_log).map_err(|error| format!("cannot open the access log: {error}"))?;
         let Generation { number, settings, .. } = &*self.begin(settings)?;
         tracing::info!("reload: starting generation {number} with {} workers", settings.workers);
@@ -76,6 +87,7 @@ impl Supervisor {
         self.board.header().workers.store(current.settings.workers as u64, Relaxed);
         self.board.header().generation.store(current.number, SeqCst);
         self.current = Some(Rc::clone(&current));
+        self.own().earlier = None;
         if self.phase == Phase::Running {
             self.announce(&current.settings);
         }

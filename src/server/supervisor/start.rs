@@ -10,16 +10,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 
 use super::bind::Bound;
+use super::estate::Inheritance;
 use super::handlers::Handlers;
 use super::stderr::Collector;
 use super::trees::Trees;
-use super::{Beginning, Own, Phase, Supervisor, bind, closing};
+use super::{Beginning, Own, Phase, Supervisor, bind, closing, upgrade};
 use crate::cgi::stderr::Table;
 use crate::instance::Folder;
-use crate::listener::address::Bind;
+use crate::listener::address::{Address, Bind};
 use crate::listener::socket;
+use crate::listener::unix::SocketFile;
 use crate::scoreboard::Scoreboard;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
 use crate::server::error::Error;
@@ -53,12 +56,14 @@ pub(super) fn open(
     let signals = block_signals().map_err(failed("take signals"))?;
     fork::adopt_orphans().map_err(failed("adopt orphaned handlers"))?;
     let nofile = raise_descriptor_limit().map_err(failed("raise the limit on open files"))?;
-    let Beginning { claim, ready, identity, given, in_background } = beginning;
+    let Beginning { claim, ready, identity, given, in_background, mut inheritance } = beginning;
     let notify = Notify::from_environment().map_err(failed("reach the service manager (NOTIFY_SOCKET)"))?;
-    let by_manager = given.is_some();
-    let Bound { sockets, sink, file } = match given {
-        Some(given) => Bound { sockets: bind::adopt(given, &settings)?, sink: None, file: None },
-        None => bind::bind(&settings, &identity)?,
+    let by_manager = given.is_some() || inheritance.as_ref().is_some_and(|left| left.estate.given);
+    let Bound { sockets, sink, file } = match (given, &mut inheritance) {
+        (Some(given), _) => Bound { sockets: bind::adopt(given, &settings)?, sink: None, file: None },
+        (None, Some(left)) => bind::inherit(std::mem::take(&mut left.sockets), left.sink.take())
+            .map_err(failed("take over the sockets"))?,
+        (None, None) => bind::bind(&settings, &identity)?,
     };
     let log_to = settings.log_to.unwrap_or(if in_background { LogTo::File } else { LogTo::Both });
     let (stderr, oom) = identity.as_starter(|| Ok((stderr_for(log_to), oom::Score::open())))?;
@@ -66,7 +71,7 @@ pub(super) fn open(
     if !settings.dumpable {
         fork::be_private().map_err(failed("make this process undumpable"))?;
     }
-    if file.is_none() {
+    if by_manager || !settings.bind.is_unix() {
         let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
         (settings.bind, settings.port) = (Bind::Ip(address.ip()), address.port());
     }
@@ -103,6 +108,8 @@ pub(super) fn open(
     let mut supervisor = Supervisor {
         sources,
         claim,
+        program: upgrade::own_path(),
+        in_background,
         address,
         board,
         nofile,
@@ -114,19 +121,68 @@ pub(super) fn open(
         next_cover: None,
         given: by_manager,
         staff: Vec::new(),
+        predecessors: Vec::new(),
         handlers: Handlers::default(),
         keeper_socket: None,
         phase: Phase::Running,
         ready: Some(ready),
-        own: Some(Own { parking, oom, sink, file, signals, reports: reports_in, stderr, notify, trees }),
+        own: Some(Own {
+            parking,
+            oom,
+            sink,
+            file,
+            signals,
+            reports: reports_in,
+            stderr,
+            notify,
+            trees,
+            earlier: None,
+        }),
         reports: Some(reports),
         leases: Some(leases),
     };
+    if let Some(left) = inheritance {
+        inherit(&mut supervisor, left).map_err(failed("take over from the earlier program"))?;
+        if let Err(reason) = supervisor.begin(settings) {
+            supervisor.give_back(&reason);
+            return Err(Error::Failed(reason));
+        }
+        return Ok(supervisor);
+    }
     let first = supervisor.new_generation(Rc::new(settings)).map_err(Error::Failed)?;
     supervisor.ensure_keeper(&first).map_err(Error::Failed)?;
     supervisor.lend_sockets(&first).map_err(Error::Failed)?;
     supervisor.starting = Some(first);
     Ok(supervisor)
+}
+
+/// Gives a supervisor what an earlier program has left. The file of a unix socket comes last: a supervisor that ends removes it.
+fn inherit(supervisor: &mut Supervisor, left: Inheritance) -> io::Result<()> {
+    let Inheritance { estate, arrivals, entrance, stderr, leases, program, .. } = left;
+    (supervisor.leases, supervisor.nofile) = (Some(entrance), estate.nofile);
+    supervisor.next_number = estate.next_number;
+    // One may have been reaped just before the end of the program that knew it.
+    supervisor.predecessors =
+        estate.predecessors.into_iter().filter(|one| fork::is_child(one.pid())).collect();
+    for session in estate.sessions {
+        supervisor.handlers.session(Pid::from_raw(session));
+    }
+    supervisor.board.header().refused.store(estate.refused, Relaxed);
+    let address = supervisor.address.clone();
+    let own = supervisor.own();
+    own.trees = Trees::inherit(arrivals, leases);
+    for (pipe, worker) in stderr {
+        own.stderr.inherit(pipe.into(), worker)?;
+    }
+    match estate.reason {
+        Some(reason) => supervisor.refuse_reload("upgrade failed", &reason),
+        // Of two programs that cannot serve, neither is executed again.
+        None => own.earlier = Some(program),
+    }
+    if let Address::Unix(path) = &address {
+        supervisor.own().file = Some(SocketFile::inherit(path)?);
+    }
+    Ok(())
 }
 
 fn block_signals() -> io::Result<SignalFd> {

@@ -99,11 +99,32 @@ impl Collector {
             .write(true)
             .open(path)
             .map_or_else(|_| writer.into(), OwnedFd::from);
-        self.epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, self.next_key))?;
-        self.pipes
-            .insert(self.next_key, Pipe { owner, reader, end: Some(end), lent, lines: Lines::default() });
+        self.watch(Pipe { owner, reader, end: Some(end), lent, lines: Lines::default() })
+    }
+
+    fn watch(&mut self, pipe: Pipe) -> io::Result<()> {
+        self.epoll.add(&pipe.reader, EpollEvent::new(EpollFlags::EPOLLIN, self.next_key))?;
+        self.pipes.insert(self.next_key, pipe);
         self.next_key += 1;
         Ok(())
+    }
+
+    /// Reads a pipe of an earlier program of this process, until its last handler has closed it.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn inherit(&mut self, reader: PipeReader, worker: Option<usize>) -> io::Result<()> {
+        let owner = Owner { row: usize::MAX, generation: 0, worker };
+        self.watch(Pipe { owner, reader, end: None, lent: None, lines: Lines::default() })
+    }
+
+    /// Copies of all pipes, with the workers' numbers. What has been read of them is in the log.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn copies(&mut self) -> io::Result<Vec<(OwnedFd, Option<usize>)>> {
+        self.pipes.values_mut().for_each(Pipe::log_rest);
+        self.pipes.values().map(|pipe| Ok((pipe.reader.try_clone()?.into(), pipe.owner.worker))).collect()
     }
 
     /// In a forked process: its own standard error, which handlers share if they must, and the lendable pipes.

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use nix::unistd::Pid;
-
 use super::Supervisor;
 use super::trees::{base, name};
 use crate::instance::trees;
@@ -13,7 +11,7 @@ use crate::sys::process::{fork_single_threaded, standard_streams_to_null};
 impl Supervisor {
     /// Removes replaced trees that are no longer used.
     pub(super) fn sweep_trees(&mut self) {
-        let staff: Vec<Pid> = self.staff.iter().filter_map(|member| member.pid).collect();
+        let staff = self.members();
         let unused = self.own().trees.sweep(&staff);
         self.remove_trees(unused);
     }

@@ -52,6 +52,24 @@ impl Trees {
         Ok((Self { arrivals, leases: HashMap::new(), due: None, pause: FIRST_PAUSE }, entrance))
     }
 
+    /// The leases of an earlier program of this process, which [`copies`](Self::copies) made.
+    pub fn inherit(arrivals: OwnedFd, leases: Vec<(PathBuf, OwnedFd)>) -> Self {
+        let due = (!leases.is_empty()).then(|| Instant::now() + FIRST_PAUSE);
+        let lease = |lock: OwnedFd| Lease { lock: lock.into(), replaced: None };
+        let leases = leases.into_iter().map(|(path, lock)| (path, lease(lock))).collect();
+        Self { arrivals, leases, due, pause: FIRST_PAUSE }
+    }
+
+    /// Copies of the end of the socket to which leases are sent, and of all leases.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn copies(&self) -> io::Result<(OwnedFd, Vec<(PathBuf, OwnedFd)>)> {
+        let leases =
+            self.leases.iter().map(|(path, lease)| Ok((path.clone(), lease.lock.try_clone()?.into())));
+        Ok((self.arrivals.try_clone()?, leases.collect::<io::Result<_>>()?))
+    }
+
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.arrivals.as_fd()
     }
