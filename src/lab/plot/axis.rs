@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
+use super::canvas::TICK;
+use super::layout::text_width;
+
 /// A range of values on a linear or logarithmic scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
@@ -17,6 +20,17 @@ pub struct Axis {
 pub struct Ruler {
     pub axis: Axis,
     pub ticks: Vec<(f64, String)>,
+}
+
+/// What an axis shows.
+#[derive(Clone, Debug, Default)]
+pub struct Dimension {
+    pub name: String,
+    pub log: bool,
+    /// Values to name, and their names; without any, round values.
+    pub ticks: Vec<(f64, String)>,
+    /// A linear axis reaches this value at least.
+    pub least: f64,
 }
 
 impl Ranged for Ruler {
@@ -89,6 +103,55 @@ fn bounds(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
         None => Some((value, value)),
         Some((low, high)) => Some((value.min(low), value.max(high))),
     })
+}
+
+impl Dimension {
+    pub fn new(name: &str, log: bool) -> Self {
+        Self { name: name.into(), log, ..Self::default() }
+    }
+
+    pub fn axis(&self, values: Vec<f64>, tight: bool) -> Option<Axis> {
+        if values.iter().all(|value| !value.is_finite()) {
+            return None;
+        }
+        if self.log {
+            return Axis::log(values);
+        }
+        if !tight {
+            return Axis::linear(values.into_iter().chain([self.least]));
+        }
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        Some(Axis::exact(low, values.into_iter().fold(low, f64::max)))
+    }
+
+    pub fn named(&self, axis: &Axis, most: usize) -> Vec<(f64, String)> {
+        if self.ticks.is_empty() {
+            return axis.ticks(most).into_iter().map(|value| (value, short(value))).collect();
+        }
+        self.ticks.iter().filter(|(value, _)| (axis.low..=axis.high).contains(value)).cloned().collect()
+    }
+
+    /// A horizontal axis within `width` px, including the margin `right`, which grows if the last name needs it. Names
+    /// that would overlap are left out.
+    pub fn horizontal(&self, axis: Axis, width: f64, right: f64) -> (Ruler, f64) {
+        let most = ((width - right) / 58.0).clamp(2.0, 9.0) as usize;
+        let mut ticks = self.named(&axis, most);
+        let half = |name: &str| text_width(name, TICK) / 2.0;
+        let over = ticks
+            .last()
+            .map_or(0.0, |(value, name)| axis.share(*value) * (width - right) + half(name) - width);
+        let right = right + over.max(0.0);
+        let mut free = f64::NEG_INFINITY;
+        for (value, name) in &mut ticks {
+            let (at, half) = (axis.share(*value) * (width - right), half(name));
+            if at - half > free {
+                free = at + half + 6.0;
+            } else {
+                name.clear();
+            }
+        }
+        (Ruler { axis, ticks }, right)
+    }
 }
 
 /// 1, 2 or 5 times a power of ten apart.

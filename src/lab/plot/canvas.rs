@@ -5,7 +5,8 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+pub use plotters::style::text_anchor::HPos;
+use plotters::style::text_anchor::{Pos, VPos};
 
 use super::layout::{Px, shorten, wrap};
 use super::style::{Mark, Style};
@@ -26,43 +27,23 @@ const TITLE_LINE: f64 = 20.0;
 const NOTE: f64 = 12.5;
 const NOTE_LINE: f64 = 17.0;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pattern {
-    #[default]
-    Solid,
-    Dashed,
-}
-
-impl Pattern {
-    /// plotters draws each dash as an element of its own. So widths are multiples of 4 units, the remainder encodes the
-    /// pattern, and [`dashes`] replaces it with the attribute of SVG.
-    const fn code(self) -> u32 {
-        match self {
-            Self::Solid => 0,
-            Self::Dashed => 1,
-        }
-    }
-}
-
 /// How a line is drawn.
-pub fn stroke(colour: RGBColor, opacity: f64, width: f64, pattern: Pattern) -> ShapeStyle {
+pub fn stroke(colour: RGBColor, opacity: f64, width: f64) -> ShapeStyle {
     let quarters = (width * f64::from(UNITS) / 4.0).round().max(1.0) as u32;
-    colour.mix(opacity).stroke_width(quarters * 4 + pattern.code())
+    colour.mix(opacity).stroke_width(quarters * 4)
+}
+
+/// The same with dashes. plotters draws each dash as an element of its own; so widths are multiples of 4 units, a remainder of 1
+/// stands for dashes, and [`dashes`] replaces it with the attribute of SVG.
+pub fn dashed(style: ShapeStyle) -> ShapeStyle {
+    ShapeStyle { stroke_width: style.stroke_width + 1, ..style }
 }
 
 /// How texts of this size are drawn.
-pub fn letters(size: f64, style: FontStyle, opacity: f64) -> TextStyle<'static> {
+pub fn letters(size: f64, opacity: f64) -> TextStyle<'static> {
     // The backend divides sizes by 1.24.
-    let font = ("sans-serif", size * 1.24 * f64::from(UNITS), style);
+    let font = ("sans-serif", size * 1.24 * f64::from(UNITS), FontStyle::Normal);
     TextStyle { color: INK.mix(opacity).to_backend_color(), ..TextStyle::from(font) }
-}
-
-/// The end of a text that stands at the given point.
-#[derive(Clone, Copy, Debug)]
-pub enum Anchor {
-    Left,
-    Middle,
-    Right,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -102,7 +83,7 @@ impl<'a> Canvas<'a> {
 
     /// A line through points.
     pub fn line(&self, points: &[Px], colour: RGBColor, opacity: f64, width: f64) {
-        self.path(points, stroke(colour, opacity, width, Pattern::Solid));
+        self.path(points, stroke(colour, opacity, width));
     }
 
     pub fn path(&self, points: &[Px], style: ShapeStyle) {
@@ -145,34 +126,23 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Writes a text whose line is centred vertically on the point.
-    pub fn text(&self, at: Px, text: &str, size: f64, opacity: f64, anchor: Anchor) {
-        self.write(at, text, letters(size, FontStyle::Normal, opacity), anchor);
-    }
-
-    /// As [`Canvas::text`], shortened to `width` px.
-    pub fn short_text(&self, at: Px, text: &str, size: f64, opacity: f64, width: f64) {
-        self.text(at, &shorten(text, size, width), size, opacity, Anchor::Left);
-    }
-
-    fn write(&self, at: Px, text: &str, style: TextStyle<'static>, anchor: Anchor) {
-        let horizontal = match anchor {
-            Anchor::Left => HPos::Left,
-            Anchor::Middle => HPos::Center,
-            Anchor::Right => HPos::Right,
-        };
+    /// Writes a text whose line is centred vertically on the point; `end` is the end that stands there.
+    pub fn text(&self, at: Px, text: &str, size: f64, opacity: f64, end: HPos) {
         if !text.is_empty() {
-            let style = style.pos(Pos::new(horizontal, VPos::Center));
+            let style = letters(size, opacity).pos(Pos::new(end, VPos::Center));
             drawn(self.area.draw(&Text::new(text.to_owned(), placed(at), style)));
         }
     }
 
+    /// As [`Canvas::text`], shortened to `width` px.
+    pub fn short_text(&self, at: Px, text: &str, size: f64, opacity: f64, width: f64) {
+        self.text(at, &shorten(text, size, width), size, opacity, HPos::Left);
+    }
+
     /// The note of a figure; [`Caption::height`] high.
     fn note(&self, caption: &Caption) {
-        let mut y = 9.0;
-        for line in wrap(&caption.note, NOTE, self.width) {
-            self.text((0.0, y), &line, NOTE, SOFT, Anchor::Left);
-            y += NOTE_LINE;
+        for (index, line) in wrap(&caption.note, NOTE, self.width).iter().enumerate() {
+            self.text((0.0, 9.0 + index as f64 * NOTE_LINE), line, NOTE, SOFT, HPos::Left);
         }
     }
 
@@ -257,17 +227,13 @@ fn slim(body: &str) -> String {
     body.lines().map(dashes).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// Decodes the pattern from the width of a line; see [`Pattern::code`].
+/// See [`dashed`].
 fn dashes(element: &str) -> String {
     let coded = || {
         let (before, rest) = element.split_once(" stroke-width=\"")?;
         let (width, after) = rest.split_once('"')?;
-        let width: u32 = width.parse().ok()?;
-        let pattern = match width % 4 {
-            1 => " stroke-dasharray=\"48 32\"",
-            _ => return None,
-        };
-        Some(format!("{before} stroke-width=\"{}\"{pattern}{after}", width - width % 4))
+        let width = width.parse::<u32>().ok().filter(|width| width % 4 == 1)? - 1;
+        Some(format!("{before} stroke-width=\"{width}\" stroke-dasharray=\"48 32\"{after}"))
     };
     if element.starts_with("<polyline") { coded() } else { None }.unwrap_or_else(|| element.to_owned())
 }
@@ -316,7 +282,7 @@ mod tests {
     #[test]
     fn a_broken_line_stays_one_element() {
         let draw = |canvas: &Canvas| {
-            canvas.path(&[(0.0, 0.0), (50.0, 5.0)], stroke(INK, 1.0, 2.0, Pattern::Dashed));
+            canvas.path(&[(0.0, 0.0), (50.0, 5.0)], dashed(stroke(INK, 1.0, 2.0)));
             canvas.line(&[(0.0, 9.0), (50.0, 9.0)], INK, 0.5, 1.0);
         };
         let svg = figure(60, 20.0, &Caption::new("a & b", ""), draw).inline();

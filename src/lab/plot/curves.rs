@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::canvas::{Caption, Figure, Pattern};
+use super::axis::Dimension;
+use super::canvas::Caption;
 use super::keys::{Key, Sample};
-use super::lines::{Dimension, Line, Lines, Panel};
 use super::style::{Style, apart};
 
 #[derive(Debug, Default)]
@@ -33,8 +33,8 @@ pub struct Part {
     pub curves: Vec<Curve>,
     /// Ranges of the horizontal axis.
     pub shades: Vec<(f64, f64)>,
-    /// Vertical dashed lines, and their names.
-    pub uprights: Vec<(f64, String)>,
+    /// Positions of vertical dashed lines.
+    pub uprights: Vec<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +49,31 @@ pub struct Curve {
     pub rings: Vec<f64>,
 }
 
+/// A part as it is drawn.
+pub struct Panel<'f> {
+    pub part: &'f Part,
+    pub lines: Vec<Line>,
+    /// Columns that are a band or a grey line.
+    pub others: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Line {
+    /// At its right end, if there is enough space; otherwise in the keys.
+    pub label: String,
+    pub style: Style,
+    pub points: Vec<(f64, f64)>,
+    /// Position, lower and upper end of the band around the line.
+    pub band: Vec<(f64, f64, f64)>,
+    pub dashed: bool,
+    /// Width in px.
+    pub weight: f64,
+    /// Whether points have the mark of the style.
+    pub marked: bool,
+    /// Points with a ring around them.
+    pub rings: Vec<(f64, f64)>,
+}
+
 /// Up to this many columns beside the baseline have a colour each.
 const TOGETHER: usize = 4;
 /// At most this many of more.
@@ -61,60 +86,38 @@ const SHARE: f64 = 0.06;
 const TWIN: f64 = 2.0;
 
 impl Curves {
-    /// The figure at this width.
-    pub fn draw(&self, width: i32) -> Figure {
+    /// What is drawn, panel by panel.
+    pub fn panels(&self) -> Vec<Panel<'_>> {
+        self.parts.iter().map(|part| self.panel(part)).collect()
+    }
+
+    pub fn keys(&self, panels: &[Panel]) -> Vec<Key> {
         let mut keys = Vec::new();
-        let drawn: Vec<(Panel, usize)> = self.parts.iter().map(|part| self.panel(part)).collect();
-        let others = || drawn.iter().map(|(_, others)| *others).filter(|others| *others > 0);
+        let others = || panels.iter().map(|panel| panel.others).filter(|others| *others > 1);
         if let (Some(least), Some(most)) = (others().min(), others().max()) {
             let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
             keys.push(Key::new(format!("{count} others lie in this band"), Sample::Band));
         }
-        let dashed = self.parts.iter().flat_map(|part| &part.curves).any(|curve| !curve.dashed.is_empty());
-        for (name, pattern) in self
-            .patterns
-            .iter()
-            .filter(|_| dashed)
-            .flat_map(|[solid, dashed]| [(solid, Pattern::Solid), (dashed, Pattern::Dashed)])
-        {
-            keys.push(Key::new(*name, Sample::Neutral(pattern)));
+        let any = |has: fn(&Curve) -> bool| self.parts.iter().flat_map(|part| &part.curves).any(has);
+        if let Some([solid, dashed]) = self.patterns.filter(|_| any(|curve| !curve.dashed.is_empty())) {
+            keys.extend([Key::new(solid, Sample::Solid), Key::new(dashed, Sample::Dashed)]);
         }
-        if self.parts.iter().flat_map(|part| &part.curves).any(|curve| !curve.rings.is_empty()) {
+        if any(|curve| !curve.rings.is_empty()) {
             keys.push(Key::new(self.ring, Sample::Ring));
         }
-        let alone = drawn.len() == 1;
-        let lines = Lines {
-            caption: self.caption.clone(),
-            x: self.x.clone(),
-            y: self.y.clone(),
-            panels: drawn.into_iter().map(|(panel, _)| panel).collect(),
-            keys,
-            plot_height: if alone { (f64::from(width) * 0.36).clamp(210.0, 280.0) } else { 150.0 },
-            least_width: 300.0,
-            most_columns: 2,
-        };
-        lines.draw(width)
+        keys
     }
 
-    /// The panel, and the number of columns in its band.
-    fn panel(&self, part: &Part) -> (Panel, usize) {
-        let mut coloured = self.coloured(part);
+    fn panel<'f>(&self, part: &'f Part) -> Panel<'f> {
+        let coloured = self.coloured(part);
         let mut styles: Vec<Style> = coloured.iter().map(|curve| curve.style).collect();
         apart(&mut styles);
-        let own = coloured.drain(..).zip(styles).flat_map(|(curve, style)| curve.lines(style));
-        let own: Vec<Line> = own.collect();
-        let is_drawn = |curve: &&Curve| own.iter().any(|line| line.label == curve.label);
-        let rest: Vec<&Curve> = part.others().filter(|curve| !is_drawn(curve)).collect();
+        let own = coloured.iter().zip(styles).flat_map(|(curve, style)| curve.lines(style));
+        let is_coloured = |curve: &&Curve| coloured.iter().any(|other| other.label == curve.label);
+        let rest: Vec<&Curve> = part.others().filter(|curve| !is_coloured(curve)).collect();
         let baseline = part.baseline().map(|curve| curve.lines(curve.style)).unwrap_or_default();
-        let lines = [band(&rest)].into_iter().flatten().chain(baseline).chain(own);
-        let panel = Panel {
-            heading: part.heading.clone(),
-            note: part.note.clone(),
-            lines: lines.collect(),
-            shades: part.shades.clone(),
-            uprights: part.uprights.clone(),
-        };
-        (panel, if rest.len() > 1 { rest.len() } else { 0 })
+        let lines = band(&rest).into_iter().chain(baseline).chain(own).collect();
+        Panel { part, lines, others: rest.len() }
     }
 
     fn coloured<'a>(&self, part: &'a Part) -> Vec<&'a Curve> {
@@ -171,20 +174,15 @@ fn distance(curve: &Curve, other: &Curve, place: impl Fn(f64) -> f64) -> f64 {
 /// The band in which columns lie; one alone is a grey line with its name.
 fn band(rest: &[&Curve]) -> Option<Line> {
     if let [only] = rest {
-        let points = only.points.iter().map(|(x, [middle, ..])| (*x, *middle)).collect();
-        let (label, style) = (only.label.clone(), Some(Style::OTHER));
-        return Some(Line { label, style, points, weight: 1.5, ..Line::default() });
+        let (label, points) = (only.label.clone(), only.middles());
+        return Some(Line { label, style: Style::OTHER, points, weight: 1.5, ..Line::default() });
     }
     let mut ends: BTreeMap<i64, (f64, f64, f64)> = BTreeMap::new();
-    for (x, [middle, ..]) in rest.iter().flat_map(|curve| &curve.points) {
-        let (_, low, high) = ends.entry(key(*x)).or_insert((*x, *middle, *middle));
-        (*low, *high) = (low.min(*middle), high.max(*middle));
+    for (x, middle) in rest.iter().flat_map(|curve| curve.middles()) {
+        let (_, low, high) = ends.entry(key(x)).or_insert((x, middle, middle));
+        (*low, *high) = (low.min(middle), high.max(middle));
     }
-    (!ends.is_empty()).then(|| Line {
-        points: Vec::new(),
-        band: ends.into_values().collect(),
-        ..Line::default()
-    })
+    (!ends.is_empty()).then(|| Line { band: ends.into_values().collect(), ..Line::default() })
 }
 
 impl Curve {
@@ -192,24 +190,26 @@ impl Curve {
         Self { label, style, points, dashed: Vec::new(), rings: Vec::new() }
     }
 
+    fn middles(&self) -> Vec<(f64, f64)> {
+        self.points.iter().map(|(x, [middle, ..])| (*x, *middle)).collect()
+    }
+
     /// The dashed line first, so that the more important one stays visible.
     fn lines(&self, style: Style) -> Vec<Line> {
-        let own = Line::banded(&self.points, Some(style));
+        let points = self.middles();
         let is_ringed = |(x, _): &&(f64, f64)| self.rings.iter().any(|ring| key(*ring) == key(*x));
-        let few = own.points.len() <= 12;
         let own = Line {
             label: self.label.clone(),
-            rings: own.points.iter().filter(is_ringed).copied().collect(),
-            marks: own.points.iter().filter(|_| few).copied().collect(),
-            ..own
-        };
-        let dashed = Line {
-            style: Some(style),
-            points: self.dashed.clone(),
-            pattern: Pattern::Dashed,
-            weight: 1.5,
+            style,
+            rings: points.iter().filter(is_ringed).copied().collect(),
+            marked: points.len() <= 12,
+            points,
+            band: self.points.iter().map(|(x, [_, low, high])| (*x, *low, *high)).collect(),
+            weight: 2.0,
             ..Line::default()
         };
+        let points = self.dashed.clone();
+        let dashed = Line { style, points, dashed: true, weight: 1.5, ..Line::default() };
         if self.dashed.is_empty() { vec![own] } else { vec![dashed, own] }
     }
 }
@@ -217,7 +217,7 @@ impl Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
+    use crate::lab::plot::clash_tests::{COUNTS, clashes, strategies};
     use crate::lab::plot::style::PALETTE;
     use crate::lab::plot::{NARROW, WIDE};
 
@@ -236,7 +236,7 @@ mod tests {
             note: "12 faults, stall@200ms+500ms".into(),
             curves: strategies(count).into_iter().enumerate().map(curve).collect(),
             shades: vec![(2.0, 4.0)],
-            uprights: vec![(7.0, "lost SYN".into())],
+            uprights: vec![7.0],
         };
         Curves {
             caption: Caption::new("Response time, full load", "Median of 12 runs. Band: 95 % interval."),

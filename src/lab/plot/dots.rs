@@ -4,7 +4,7 @@
 //! own, and plotters has no series of marks with intervals and values beside them.
 
 use super::axis::{Axis, short};
-use super::canvas::{Anchor, Canvas, Caption, Figure, INK, LABEL, Pattern, SOFT, TICK, figure, stroke};
+use super::canvas::{Canvas, Caption, Figure, HPos, INK, LABEL, SOFT, TICK, dashed, figure, stroke};
 use super::keys::{Key, key_height, keys};
 use super::layout::{Panels, Px, text_width, widest, wrap};
 use super::style::{ALARM, Style};
@@ -104,7 +104,7 @@ impl Dots {
         let panels = Panels::new(self.quantities.len(), wide - names, 160.0, 28.0, 3);
         let head = self.caption.height(wide);
         let top = head + key_height(&self.keys, wide);
-        let ends = if self.quantities.iter().any(Quantity::has_ends) { ENDS } else { 0.0 };
+        let ends = if self.quantities.iter().any(|quantity| quantity.ends != ["", ""]) { ENDS } else { 0.0 };
         let head_of =
             |quantity: &Quantity| quantity.head(panels.width).map(|lines| lines.len()).iter().sum::<usize>();
         let lines = self.quantities.iter().map(head_of).max().unwrap_or(0);
@@ -159,20 +159,20 @@ impl Dots {
         }
         quantity.ticks(canvas, &axis, x, to);
         let [low, high] = quantity.ends;
-        canvas.text((left + 2.0, to + FOOT), low, TICK, SOFT, Anchor::Left);
-        canvas.text((right - 2.0, to + FOOT), high, TICK, SOFT, Anchor::Right);
+        canvas.text((left + 2.0, to + FOOT), low, TICK, SOFT, HPos::Left);
+        canvas.text((right - 2.0, to + FOOT), high, TICK, SOFT, HPos::Right);
         if let Some(zero) = quantity.scale.zero() {
             canvas.line(&[(x(zero), from), (x(zero), to)], INK, 0.5, 1.0);
         }
         if let Some(line) = quantity.line {
-            canvas.path(&[(x(line), from - 4.0), (x(line), to)], stroke(INK, 0.8, 1.0, Pattern::Dashed));
+            canvas.path(&[(x(line), from - 4.0), (x(line), to)], dashed(stroke(INK, 0.8, 1.0)));
         }
         for (index, (dot, (_, style))) in quantity.values.iter().zip(&self.rows).enumerate() {
             let Some(dot) = dot else { continue };
             let y = from + (index as f64 + 0.5) * ROW;
             dot.draw(canvas, y, *style, x);
             let ink = if dot.full { 1.0 } else { SOFT };
-            canvas.text((left + width, y), &dot.text, TICK, ink, Anchor::Right);
+            canvas.text((left + width, y), &dot.text, TICK, ink, HPos::Right);
         }
     }
 }
@@ -256,10 +256,6 @@ impl Quantity {
         [wrap(&self.name, NAME, width), wrap(&self.unit, TICK, width)]
     }
 
-    fn has_ends(&self) -> bool {
-        self.ends.iter().any(|end| !end.is_empty())
-    }
-
     /// All that the axis must hold: values and a limit. A shade ends with the axis.
     fn places(&self) -> Vec<f64> {
         let values = self.values.iter().flatten().flat_map(Dot::values).chain(self.line);
@@ -280,7 +276,7 @@ impl Quantity {
             }
             taken.push((at - half, at + half));
             canvas.line(&[(at, bottom), (at, bottom + 4.0)], INK, 0.5, 1.0);
-            canvas.text((at, bottom + 13.0), &name, TICK, SOFT, Anchor::Middle);
+            canvas.text((at, bottom + 13.0), &name, TICK, SOFT, HPos::Center);
         }
     }
 }
@@ -289,7 +285,7 @@ impl Quantity {
 mod tests {
     use super::*;
     use crate::lab::plot::WIDE;
-    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
+    use crate::lab::plot::clash_tests::{COUNTS, clashes, strategies};
 
     fn quantity(name: &str, scale: Scale, count: usize, spread: f64) -> Quantity {
         let dot = |row: usize| {

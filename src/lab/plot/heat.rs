@@ -3,8 +3,10 @@
 //! plotters is only the pen here: the cells are rectangles between two times and two rows, neighbours of one colour are
 //! merged, and of a chart only the ticks below would be left.
 
+use plotters::style::RGBColor;
+
 use super::axis::{Axis, short};
-use super::canvas::{Anchor, Canvas, Caption, Figure, INK, Pattern, SOFT, TICK, figure, stroke};
+use super::canvas::{Canvas, Caption, Figure, HPos, INK, SOFT, TICK, dashed, figure, stroke};
 use super::layout::{Panels, Px, text_width};
 use super::style::{PALETTE, Style};
 
@@ -60,14 +62,14 @@ impl Heat {
 
     fn ramp(&self, canvas: &Canvas, top: f64) {
         let y = top + 8.0;
-        canvas.text((0.0, y), "0", TICK, SOFT, Anchor::Left);
+        canvas.text((0.0, y), "0", TICK, SOFT, HPos::Left);
         let left = 14.0;
         for step in 0..=STEPS as u32 {
             let x = left + f64::from(step) * 9.0;
-            canvas.rectangle((x, y - 7.0), (x + 9.0, y + 7.0), hue(), opacity(f64::from(step) / STEPS));
+            canvas.rectangle((x, y - 7.0), (x + 9.0, y + 7.0), HUE, opacity(f64::from(step) / STEPS));
         }
         let text = format!("{} {}", short(self.most.round()), self.unit);
-        canvas.text((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, TICK, SOFT, Anchor::Left);
+        canvas.text((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, TICK, SOFT, HPos::Left);
     }
 
     fn panel(
@@ -93,11 +95,11 @@ impl Heat {
             for (begin, end, level) in self.stretches(values) {
                 let (one, two) =
                     ((x(strategy.times_s[begin]), y), (x(strategy.times_s[end]), y + step - gap));
-                canvas.rectangle(one, two, hue(), opacity(level));
+                canvas.rectangle(one, two, HUE, opacity(level));
             }
         }
         let name = |row: f64, text: &str| {
-            canvas.text((from - 6.0, upper + (row + 0.5) * step), text, TICK, SOFT, Anchor::Right);
+            canvas.text((from - 6.0, upper + (row + 0.5) * step), text, TICK, SOFT, HPos::Right);
         };
         name(0.0, &strategy.first.to_string());
         if strategy.rows.len() > 1 {
@@ -105,13 +107,13 @@ impl Heat {
         }
         for value in axis.ticks(5) {
             canvas.line(&[(x(value), lower), (x(value), lower + 4.0)], INK, 0.5, 1.0);
-            canvas.text((x(value), lower + 13.0), &short(value), TICK, SOFT, Anchor::Middle);
+            canvas.text((x(value), lower + 13.0), &short(value), TICK, SOFT, HPos::Center);
         }
         for event in strategy.event_s.iter().chain((*begin < 0.0).then_some(&0.0)) {
-            canvas.path(&[(x(*event), upper), (x(*event), lower)], stroke(INK, 0.9, 1.25, Pattern::Dashed));
+            canvas.path(&[(x(*event), upper), (x(*event), lower)], dashed(stroke(INK, 0.9, 1.25)));
         }
         if lowest {
-            canvas.text((f64::midpoint(from, to), lower + 30.0), "seconds", TICK, SOFT, Anchor::Middle);
+            canvas.text((f64::midpoint(from, to), lower + 30.0), "seconds", TICK, SOFT, HPos::Center);
         }
     }
 
@@ -131,9 +133,7 @@ impl Heat {
 }
 
 /// One hue for all: larger values are darker on a light page and brighter on a dark one.
-fn hue() -> plotters::style::RGBColor {
-    PALETTE[0]
-}
+const HUE: RGBColor = PALETTE[0];
 
 fn opacity(level: f64) -> f64 {
     0.04 + 0.96 * level
@@ -142,7 +142,7 @@ fn opacity(level: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::plot::clash::{COUNTS, clashes, strategies};
+    use crate::lab::plot::clash_tests::{COUNTS, clashes, strategies};
 
     fn sample(count: usize, workers: usize) -> Heat {
         let strategy = |(label, style)| StrategyHeat {

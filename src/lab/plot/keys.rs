@@ -1,6 +1,6 @@
 //! Keys: the meaning of colours, marks and patterns, in rows above a figure.
 
-use super::canvas::{Anchor, Canvas, INK, Pattern, SOFT, TICK, stroke};
+use super::canvas::{Canvas, HPos, INK, SOFT, TICK, dashed, stroke};
 use super::layout::{flow, text_width};
 use super::style::Style;
 
@@ -14,7 +14,8 @@ pub struct Key {
 #[derive(Clone, Copy, Debug)]
 pub enum Sample {
     Strategy(Style),
-    Neutral(Pattern),
+    Solid,
+    Dashed,
     Band,
     Ring,
     /// The text says it all.
@@ -54,11 +55,12 @@ pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) {
                 canvas.line(&line, style.colour, 1.0, if style.hollow { 1.2 } else { 2.0 });
                 canvas.mark((left + 10.0, y), 4.0, style);
             }
-            Sample::Neutral(pattern) => canvas.path(&line, stroke(INK, 0.8, 2.0, pattern)),
+            Sample::Solid => canvas.line(&line, INK, 0.8, 2.0),
+            Sample::Dashed => canvas.path(&line, dashed(stroke(INK, 0.8, 2.0))),
             Sample::Band => canvas.rectangle((left, y - 6.0), (left + 20.0, y + 6.0), INK, 0.15),
             Sample::Ring => canvas.ring((left + 10.0, y), 6.0, INK, 1.25),
             Sample::Nothing => {}
         }
-        canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, Anchor::Left);
+        canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, HPos::Left);
     }
 }

@@ -2,61 +2,36 @@
 //!
 //! plotters is only the pen here: tiles flow like text and have no coordinates.
 
-use super::canvas::{Anchor, Canvas, Caption, Figure, INK, SOFT, TICK, figure};
+use super::canvas::{Canvas, Caption, Figure, HPos, INK, SOFT, TICK, figure};
 use super::layout::{Px, flow, text_width};
 use super::style::{ALARM, PALETTE};
+use crate::lab::judge::rows::Verdict;
 
 #[derive(Debug)]
 pub struct Ledger {
     pub caption: Caption,
-    /// In the order in which they were made.
-    pub runs: Vec<Tile>,
+    /// Rounds and verdicts, in the order in which the runs were made.
+    pub runs: Vec<(u32, Verdict)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Tile {
-    pub round: u32,
-    pub grade: Grade,
-}
+/// In the order of the keys.
+const VERDICTS: [Verdict; 5] =
+    [Verdict::Ok, Verdict::ClientBound, Verdict::Noisy, Verdict::Invalid, Verdict::Skipped];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
-    Ok,
-    ClientBound,
-    Noisy,
-    Invalid,
-    Skipped,
-}
-
-impl Grade {
-    const ALL: [Self; 5] = [Self::Ok, Self::ClientBound, Self::Noisy, Self::Invalid, Self::Skipped];
-
-    /// As in the tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::ClientBound => "CLIENT-BOUND",
-            Self::Noisy => "NOISY",
-            Self::Invalid => "INVALID",
-            Self::Skipped => "SKIPPED",
+/// Errors differ by shape as well as by colour.
+fn tile(canvas: &Canvas, verdict: Verdict, (left, top): Px) {
+    let corner = (left + TILE, top + TILE);
+    match verdict {
+        Verdict::Ok => canvas.rectangle((left, top), corner, PALETTE[0], 0.75),
+        Verdict::ClientBound => canvas.rectangle((left, top + TILE / 2.0), corner, PALETTE[0], 0.75),
+        Verdict::Noisy => canvas.rectangle((left, top), corner, PALETTE[1], 1.0),
+        Verdict::Invalid => {
+            canvas.line(&[(left + 1.0, top + 1.0), (corner.0 - 1.0, corner.1 - 1.0)], ALARM, 1.0, 2.5);
+            canvas.line(&[(left + 1.0, corner.1 - 1.0), (corner.0 - 1.0, top + 1.0)], ALARM, 1.0, 2.5);
         }
-    }
-
-    /// Errors differ by shape as well as by colour.
-    fn draw(self, canvas: &Canvas, (left, top): Px) {
-        let corner = (left + TILE, top + TILE);
-        match self {
-            Self::Ok => canvas.rectangle((left, top), corner, PALETTE[0], 0.75),
-            Self::ClientBound => canvas.rectangle((left, top + TILE / 2.0), corner, PALETTE[0], 0.75),
-            Self::Noisy => canvas.rectangle((left, top), corner, PALETTE[1], 1.0),
-            Self::Invalid => {
-                canvas.line(&[(left + 1.0, top + 1.0), (corner.0 - 1.0, corner.1 - 1.0)], ALARM, 1.0, 2.5);
-                canvas.line(&[(left + 1.0, corner.1 - 1.0), (corner.0 - 1.0, top + 1.0)], ALARM, 1.0, 2.5);
-            }
-            Self::Skipped => {
-                let middle = top + TILE / 2.0;
-                canvas.line(&[(left + 1.0, middle), (corner.0 - 1.0, middle)], INK, 0.5, 1.5);
-            }
+        Verdict::Skipped => {
+            let middle = top + TILE / 2.0;
+            canvas.line(&[(left + 1.0, middle), (corner.0 - 1.0, middle)], INK, 0.5, 1.5);
         }
     }
 }
@@ -80,20 +55,20 @@ impl Ledger {
         let key_rows = placed.last().map_or(0, |(row, _)| row + 1) as f64;
         let body = top + (key_rows - 1.0).max(0.0) * 18.0 + KEYS;
         figure(width, body + rows * ROW + 4.0, &self.caption, |canvas| {
-            for ((grade, text), (row, left)) in keys.iter().zip(placed) {
+            for ((verdict, text), (row, left)) in keys.iter().zip(placed) {
                 let y = top + row as f64 * 18.0;
-                grade.draw(canvas, (left, y + 4.0));
-                canvas.text((left + 16.0, y + 8.5), text, TICK, SOFT, Anchor::Left);
+                tile(canvas, *verdict, (left, y + 4.0));
+                canvas.text((left + 16.0, y + 8.5), text, TICK, SOFT, HPos::Left);
             }
             let mut previous = None;
-            for (index, (tile, (row, left))) in self.runs.iter().zip(places).enumerate() {
+            for (index, ((_, verdict), (row, left))) in self.runs.iter().zip(places).enumerate() {
                 let y = body + row as f64 * ROW;
                 if previous != Some(row) {
                     let number = (index + 1).to_string();
-                    canvas.text((gutter - 8.0, y + TILE / 2.0), &number, TICK, SOFT, Anchor::Right);
+                    canvas.text((gutter - 8.0, y + TILE / 2.0), &number, TICK, SOFT, HPos::Right);
                     previous = Some(row);
                 }
-                tile.grade.draw(canvas, (gutter + left, y));
+                tile(canvas, *verdict, (gutter + left, y));
             }
         })
     }
@@ -101,11 +76,11 @@ impl Ledger {
     /// The row and the left end of each tile.
     fn places(&self, width: f64) -> Vec<(usize, f64)> {
         let (mut row, mut left, mut round) = (0, 0.0, None);
-        let mut place = |tile: &Tile| {
-            if round.is_some_and(|round| round != tile.round) {
+        let mut place = |(own, _): &(u32, Verdict)| {
+            if round.is_some_and(|round| round != *own) {
                 left += BREAK;
             }
-            round = Some(tile.round);
+            round = Some(*own);
             if left + TILE > width {
                 (row, left) = (row + 1, 0.0);
             }
@@ -116,20 +91,23 @@ impl Ledger {
         self.runs.iter().map(&mut place).collect()
     }
 
-    fn keys(&self) -> Vec<(Grade, String)> {
-        let count = |grade: Grade| self.runs.iter().filter(|tile| tile.grade == grade).count();
-        let counted = Grade::ALL.into_iter().map(|grade| (grade, count(grade)));
-        counted.filter(|(_, n)| *n > 0).map(|(grade, n)| (grade, format!("{} {n}", grade.name()))).collect()
+    fn keys(&self) -> Vec<(Verdict, String)> {
+        let count = |verdict| self.runs.iter().filter(|(_, other)| *other == verdict).count();
+        let counted = VERDICTS.into_iter().map(|verdict| (verdict, count(verdict)));
+        counted
+            .filter(|(_, n)| *n > 0)
+            .map(|(verdict, n)| (verdict, format!("{} {n}", verdict.name())))
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::plot::clash::clashes;
+    use crate::lab::plot::clash_tests::clashes;
 
     fn sample(runs: u32) -> Ledger {
-        let tile = |n: u32| Tile { round: n / 8, grade: Grade::ALL[(n % 31) as usize % 5] };
+        let tile = |n: u32| (n / 8, VERDICTS[(n % 31) as usize % 5]);
         Ledger {
             caption: Caption::new("All runs in their order", "Each round has every cell once, shuffled."),
             runs: (0..runs).map(tile).collect(),

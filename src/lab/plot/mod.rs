@@ -3,8 +3,8 @@
 //! ```text
 //! layout, axis   where things go                                  pure
 //! style, canvas  the style of a column; the drawing surface
-//! keys, lines    parts that figures share: keys, charts of lines
-//! curves         a value over a number: load, time, percentile
+//! keys           the meaning of colours and marks
+//! curves, lines  a value over a number, as load, time or percentile: what is drawn, and its charts
 //! dots           rows of values: changes, costs, shares of workers, claims, slopes
 //! heat, ledger   workers over time; all runs
 //! ```
@@ -12,7 +12,7 @@
 mod axis;
 mod canvas;
 #[cfg(test)]
-mod clash;
+mod clash_tests;
 pub mod curves;
 pub mod dots;
 pub mod heat;
@@ -22,9 +22,9 @@ pub mod ledger;
 mod lines;
 mod style;
 
+pub use axis::Dimension;
 pub use canvas::{Caption, Figure};
 pub use keys::{Key, Sample};
-pub use lines::Dimension;
 pub use style::{Style, styles};
 
 /// Width in px of a figure on a desktop, and in the files.

@@ -70,6 +70,12 @@ impl Style {
     }
 }
 
+impl Default for Style {
+    fn default() -> Self {
+        Self::BASELINE
+    }
+}
+
 /// Colours that strategies prefer; others take what is left.
 const PREFERRED: [(&str, usize); 6] = [
     ("reuseport", 0),

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use itertools::Itertools;
+use serde_json::json;
 
 use super::figures::Drawn;
 use super::text::{number, probability};
@@ -11,6 +12,7 @@ use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
 use crate::lab::judge::Scale as Compared;
+use crate::lab::judge::environment_diff::Difference;
 use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
 use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
 use crate::lab::plot::{Caption, Key, Sample, styles};
@@ -18,39 +20,22 @@ use crate::lab::spec::Metric;
 
 const PAGE: &str = "compare.html";
 
-#[derive(Debug, Serialize)]
-struct ComparisonPage {
-    names: [String; 2],
-    answer: Vec<String>,
-    circumstances: Table,
-    figures: Vec<Drawn>,
-    lines: Table,
-    unmatched: Vec<String>,
-}
-
 pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> Result<()> {
-    let mut loads: Vec<&str> = comparison.differences.iter().map(|line| line.load.as_str()).collect();
-    loads.dedup();
-    let mut seen: Vec<&str> = Vec::new();
-    loads.retain(|load| !seen.contains(load) && (seen.push(load), true).1);
-    let figures = loads.into_iter().map(|load| {
+    let loads = comparison.differences.iter().map(|line| line.load.as_str()).unique();
+    let figures = loads.map(|load| {
         let forest = forest(comparison, load);
         Drawn::new(String::new(), |width| forest.draw(width))
     });
-    let circumstance = |d: &crate::lab::judge::environment_diff::Difference| {
-        vec![d.what.clone(), d.first.clone(), d.second.clone()]
-    };
-    let page = ComparisonPage {
-        names,
-        answer: answer(comparison),
-        circumstances: Table::new(
-            "Different|First|Second",
-            comparison.circumstances.iter().map(circumstance),
-        ),
-        figures: figures.collect(),
-        lines: table(comparison),
-        unmatched: comparison.unmatched.clone(),
-    };
+    let circumstance = |d: &Difference| vec![d.what.clone(), d.first.clone(), d.second.clone()];
+    let circumstances = comparison.circumstances.iter().map(circumstance);
+    let page = json!({
+        "names": names,
+        "answer": answer(comparison),
+        "circumstances": Table::new("Different|First|Second", circumstances),
+        "figures": figures.collect::<Vec<_>>(),
+        "lines": table(comparison),
+        "unmatched": comparison.unmatched,
+    });
     save(path, templates::render(PAGE, include_str!("compare.html"), &page)?.as_bytes())
 }
 
@@ -75,12 +60,7 @@ fn answer(comparison: &FolderComparison) -> Vec<String> {
 
 fn forest(comparison: &FolderComparison, load: &str) -> Dots {
     let of_load: Vec<&FolderDifference> = comparison.differences.iter().filter(|d| d.load == load).collect();
-    let mut cells: Vec<&str> = Vec::new();
-    for difference in &of_load {
-        if !cells.contains(&difference.cell.as_str()) {
-            cells.push(&difference.cell);
-        }
-    }
+    let cells: Vec<&str> = of_load.iter().map(|difference| difference.cell.as_str()).unique().collect();
     let columns: Vec<(&str, bool)> = cells
         .iter()
         .map(|cell| (cell.split(' ').next().unwrap_or_default(), cell.ends_with("(A/A)")))

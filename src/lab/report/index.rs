@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::overview::matrix::{Overview, overview};
+use super::overview::matrix::overview;
 use super::overview::{Run, readme};
 use super::summary::Summary;
 use super::view::moment;
@@ -17,33 +17,6 @@ use crate::lab::results::store;
 const INDEX: &str = "index.html";
 /// In the folder of a suite.
 const SUITE: &str = "suite.toml";
-
-#[derive(Debug, Serialize)]
-struct Index {
-    overview: Overview,
-    experiments: Vec<Experiment>,
-    /// Results whose report has to be drawn again.
-    undrawn: Vec<String>,
-    drawn: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Experiment {
-    name: String,
-    question: String,
-    reports: Vec<Report>,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    link: String,
-    title: String,
-    says: String,
-    counts: String,
-    tags: Vec<&'static str>,
-    /// Of a suite, with links to their reports.
-    members: Vec<(String, String)>,
-}
 
 /// What a folder of results has.
 #[derive(Debug, Default)]
@@ -66,7 +39,9 @@ fn write_at(results: &Path, now: &str) -> Result<PathBuf> {
     let runs: Vec<Run> = reports.into_iter().chain(members).collect();
     let complete = !undrawn.iter().any(|place| is_kept(place));
     readme::update(results, &runs, complete)?;
-    let index = Index { overview: overview(&runs, now), experiments, undrawn, drawn: moment(now) };
+    let (overview, drawn) = (overview(&runs, now), moment(now));
+    let index =
+        json!({ "overview": overview, "experiments": experiments, "undrawn": undrawn, "drawn": drawn });
     let path = results.join(INDEX);
     let page = templates::render(INDEX, include_str!("index.html"), &index)?;
     save(&path, page.as_bytes())?;
@@ -87,31 +62,26 @@ pub fn after(directory: &Path, experiment: &str) -> Result<()> {
 fn find(results: &Path) -> Result<Found> {
     let mut found = Found::default();
     for experiment in folders(results)? {
-        let name = file_name(&experiment);
         for directory in folders(&experiment)? {
-            let place = format!("{name}/{}", file_name(&directory));
-            found.reports.extend(read(&directory, &name, &place, &mut found.undrawn));
-            if !directory.join(SUITE).is_file() {
-                continue;
-            }
-            for member in folders(&directory)? {
-                let name = file_name(&member);
-                let place = format!("{place}/{name}");
-                found.members.extend(read(&member, &name, &place, &mut found.undrawn));
+            found.reports.extend(read(results, &directory, &experiment, &mut found.undrawn));
+            let members = if directory.join(SUITE).is_file() { folders(&directory)? } else { Vec::new() };
+            for member in members {
+                found.members.extend(read(results, &member, &member, &mut found.undrawn));
             }
         }
     }
     Ok(found)
 }
 
-fn read(directory: &Path, experiment: &str, place: &str, undrawn: &mut Vec<String>) -> Option<Run> {
+/// `experiment`: a folder that has its name.
+fn read(results: &Path, directory: &Path, experiment: &Path, undrawn: &mut Vec<String>) -> Option<Run> {
+    let place = directory.strip_prefix(results).unwrap_or(directory).to_string_lossy().into_owned();
     let summary = Summary::read(directory);
-    let results = store::is_results(directory) || directory.join(SUITE).is_file();
-    if results && !summary.as_ref().is_some_and(Summary::is_current) {
-        undrawn.push(place.to_owned());
+    let is_results = store::is_results(directory) || directory.join(SUITE).is_file();
+    if is_results && !summary.as_ref().is_some_and(Summary::is_current) {
+        undrawn.push(place.clone());
     }
-    let (experiment, place) = (experiment.to_owned(), place.to_owned());
-    Some(Run { experiment, kept: is_kept(&place), place, summary: summary? })
+    Some(Run { experiment: file_name(experiment), kept: is_kept(&place), place, summary: summary? })
 }
 
 /// Whether results are kept in the repository, also those of a member of a suite.
@@ -120,32 +90,28 @@ fn is_kept(place: &str) -> bool {
 }
 
 /// By experiment, the newest first.
-fn experiments(runs: &[Run]) -> Vec<Experiment> {
-    let mut experiments: Vec<Experiment> = Vec::new();
-    for group in runs.chunk_by(|one, next| one.experiment == next.experiment) {
+fn experiments(runs: &[Run]) -> Vec<Value> {
+    let experiment = |group: &[Run]| {
         let mut group: Vec<&Run> = group.iter().collect();
         group.sort_by(|a, b| (&b.summary.started, &a.place).cmp(&(&a.summary.started, &b.place)));
-        experiments.push(Experiment {
-            name: group[0].experiment.clone(),
-            question: group[0].summary.question.clone(),
-            reports: group.into_iter().map(report).collect(),
-        });
-    }
-    experiments
+        let reports: Vec<Value> = group.iter().copied().map(report).collect();
+        json!({ "name": group[0].experiment, "question": group[0].summary.question, "reports": reports })
+    };
+    runs.chunk_by(|one, next| one.experiment == next.experiment).map(experiment).collect()
 }
 
-fn report(run: &Run) -> Report {
+fn report(run: &Run) -> Value {
     let summary = &run.summary;
-    let counts: Vec<String> = summary.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
-    let member = |name: &String| (name.clone(), link(&format!("{}/{name}/{PAGE}", run.place)));
-    Report {
-        link: link(&format!("{}/{PAGE}", run.place)),
-        title: format!("{}, {}", moment(&summary.started), summary.label),
-        says: summary.headline().to_owned(),
-        counts: counts.join(", "),
-        tags: run.tags(),
-        members: summary.members.iter().map(member).collect(),
-    }
+    let member = |name: &String| [name.clone(), link(&format!("{}/{name}/{PAGE}", run.place))];
+    json!({
+        "link": link(&format!("{}/{PAGE}", run.place)),
+        "title": format!("{}, {}", moment(&summary.started), summary.label),
+        "says": summary.card.advice,
+        "counts": summary.counts(),
+        "tags": run.tags(),
+        // Of a suite, with links to their reports.
+        "members": summary.members.iter().map(member).collect::<Vec<_>>(),
+    })
 }
 
 /// A path as a link, percent-encoded.

@@ -70,7 +70,7 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Repor
     let figures = figures::draw(data, analysis);
     plots(directory, &figures)?;
     let card = Card::of(data, analysis);
-    let page = view::page(data, analysis, figures, &card);
+    let page = view::page(data, analysis, &figures, &card);
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }

@@ -29,30 +29,54 @@ pub fn under(load: &str) -> String {
     format!("{preposition} {load}")
 }
 
-/// When a fault acts.
-pub fn fault(fault: Fault) -> String {
-    let lasts_s = fault.lasts_ms as f64 / 1e3;
-    match fault.kind {
-        FaultKind::Kill => "when a worker crashes".into(),
-        FaultKind::Exit => "when a worker ends".into(),
-        FaultKind::Reload => "at a reload".into(),
-        FaultKind::Shrink => "at a reload to half the workers".into(),
-        FaultKind::Grow => "at a reload to twice the workers".into(),
-        FaultKind::End => "at a graceful stop".into(),
-        FaultKind::Stop => format!("while a worker is stopped for {lasts_s} s"),
-        FaultKind::Stall => format!("while a worker is busy for {lasts_s} s"),
-    }
+/// A fault in the words of each place.
+pub struct FaultWords {
+    /// A noun: connections per `hang`.
+    pub event: &'static str,
+    /// `while a worker is stopped for 2 s`
+    pub when: String,
+    /// `one worker is stopped for 2 s`
+    pub says: String,
+    /// Of a column; a line feed begins small print.
+    pub title: String,
 }
 
-/// One fault as a noun: connections per `hang`.
-pub fn event(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Kill => "crash",
-        FaultKind::Exit => "end of a worker",
-        FaultKind::Reload | FaultKind::Shrink | FaultKind::Grow => "reload",
-        FaultKind::End => "graceful stop",
-        FaultKind::Stop | FaultKind::Stall => "hang",
-    }
+pub fn fault(fault: Fault) -> FaultWords {
+    let [event, when, says, title] = match fault.kind {
+        FaultKind::Kill => {
+            ["crash", "when a worker crashes", "one worker crashes", "A worker crashes\n(SIGKILL)"]
+        }
+        FaultKind::Exit => {
+            ["end of a worker", "when a worker ends", "one worker is told to end", "A worker ends\n(SIGTERM)"]
+        }
+        FaultKind::Reload => ["reload", "at a reload", "a reload replaces all workers", "Reload\n(SIGHUP)"],
+        FaultKind::Shrink => {
+            let half = "a reload to half the workers";
+            ["reload", "at a reload to half the workers", half, "Half the workers\n(reload)"]
+        }
+        FaultKind::Grow => {
+            let twice = "a reload to twice the workers";
+            ["reload", "at a reload to twice the workers", twice, "Twice the workers\n(reload)"]
+        }
+        FaultKind::End => {
+            ["graceful stop", "at a graceful stop", "the server is told to end", "Graceful stop\n(SIGTERM)"]
+        }
+        FaultKind::Stop => [
+            "hang",
+            "while a worker is stopped for {}",
+            "one worker is stopped for {}",
+            "A worker stuck {}\n(SIGSTOP)",
+        ],
+        FaultKind::Stall => [
+            "hang",
+            "while a worker is busy for {}",
+            "one worker hangs for {}",
+            "A worker busy {}\n(one request)",
+        ],
+    };
+    let lasts = format!("{} s", fault.lasts_ms as f64 / 1e3);
+    let [when, says, title] = [when, says, title].map(|text| text.replace("{}", &lasts));
+    FaultWords { event, when, says, title }
 }
 
 /// What distinguishes a scene from the others of its experiment; empty if it is the only one.
@@ -84,9 +108,21 @@ pub fn place(scene: &Scene, factors: &Factors, loads: usize) -> String {
             .map(|(what, _, text)| format!("{what} {text}")),
     );
     match levels.fault {
-        Some(one) => parts.push(fault(one)),
+        Some(one) => parts.push(fault(one).when),
         None if factors.fault.len() > 1 => parts.push("without a fault".into()),
         None => {}
     }
     parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_in_words() {
+        let name = |text: &str| fault(text.parse().unwrap()).says;
+        assert_eq!(name("stop@1s+2s"), "one worker is stopped for 2 s");
+        assert_eq!(name("kill@100ms*5/320ms"), "one worker crashes");
+    }
 }

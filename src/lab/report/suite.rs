@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::card::{self, Card};
 use super::summary::Summary;
-use super::view::claims::{ClaimView, views};
-use super::view::{CardView, moment};
+use super::view::claims::views;
+use super::view::moment;
 use super::{PAGE, index, save, templates};
 use crate::lab::error::Result;
 use crate::lab::judge::claims::Claim;
@@ -21,34 +21,14 @@ pub struct Member {
     pub claims: Option<Vec<Claim>>,
 }
 
-#[derive(Debug, Serialize)]
-struct SuitePage {
-    question: String,
-    subtitle: String,
-    card: CardView,
-    claims: Vec<ClaimView>,
-    members: Vec<MemberView>,
-}
-
-#[derive(Debug, Serialize)]
-struct MemberView {
-    name: String,
-    question: String,
-    advice: String,
-    counts: String,
-    /// Empty if it has not started.
-    folder: String,
-    link: String,
-}
-
 /// Writes report.html and report.md of a suite into `directory`, from the claims and summaries of its
 /// members, and updates the index. Returns the path of the page, and its card.
 pub fn write(directory: &Path, suite: &Suite, members: &[Member]) -> Result<(PathBuf, Card)> {
-    let views: Vec<MemberView> = members.iter().map(|member| self::member(directory, member)).collect();
-    let all = || members.iter().flat_map(|member| member.claims.iter().flatten());
+    let claims = |member: &Member| member.claims.clone().unwrap_or_default();
+    let all: Vec<Claim> = members.iter().flat_map(claims).collect();
     let missing: Vec<&str> =
         members.iter().filter(|member| member.claims.is_none()).map(|member| member.name.as_str()).collect();
-    let card = card::of_suite(&suite.decision, all(), &missing);
+    let card = card::of_suite(&suite.decision, &all, &missing);
     let first = members.iter().find_map(|member| Summary::read(&directory.join(&member.name)));
     let summary = Summary {
         question: suite.question.clone(),
@@ -58,17 +38,21 @@ pub fn write(directory: &Path, suite: &Suite, members: &[Member]) -> Result<(Pat
         members: members.iter().filter(|m| m.claims.is_some()).map(|m| m.name.clone()).collect(),
         ..Summary::default()
     };
-    let of = |member: &Member| {
-        let link = index::link(&format!("{}/{PAGE}", member.name));
-        self::views(member.claims.as_deref().unwrap_or_default(), &link)
+    let link = |member: &Member| index::link(&format!("{}/{PAGE}", member.name));
+    let member = |member: &Member| -> Value {
+        let summary = Summary::read(&directory.join(&member.name)).unwrap_or_default();
+        json!({
+            "name": member.name, "question": summary.question, "advice": summary.card.advice,
+            "counts": summary.counts(), "link": link(member), "started": member.claims.is_some(),
+        })
     };
-    let page = SuitePage {
-        question: suite.question.clone(),
-        subtitle: format!("{} experiments on {}, {}", views.len(), summary.label, moment(&summary.started)),
-        card: CardView::of(&card),
-        claims: members.iter().flat_map(of).collect(),
-        members: views,
-    };
+    let page = json!({
+        "question": suite.question,
+        "subtitle": format!("{} experiments on {}, {}", members.len(), summary.label, moment(&summary.started)),
+        "card": card.view(),
+        "claims": members.iter().flat_map(|member| views(&claims(member), &link(member))).collect::<Vec<_>>(),
+        "members": members.iter().map(member).collect::<Vec<_>>(),
+    });
     for (name, template) in [(PAGE, include_str!("suite.html")), ("report.md", include_str!("suite.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
@@ -76,17 +60,4 @@ pub fn write(directory: &Path, suite: &Suite, members: &[Member]) -> Result<(Pat
     let parent = directory.parent().and_then(Path::file_name).unwrap_or_default();
     index::after(directory, &parent.to_string_lossy())?;
     Ok((directory.join(PAGE), card))
-}
-
-fn member(directory: &Path, member: &Member) -> MemberView {
-    let summary = Summary::read(&directory.join(&member.name)).unwrap_or_default();
-    let counts: Vec<String> = summary.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
-    MemberView {
-        name: member.name.clone(),
-        question: summary.question,
-        advice: summary.card.advice,
-        counts: counts.join(", "),
-        link: index::link(&format!("{}/{PAGE}", member.name)),
-        folder: if member.claims.is_some() { member.name.clone() } else { String::new() },
-    }
 }

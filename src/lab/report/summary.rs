@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use itertools::Itertools;
 use serde::{Deserialize, Serialize};
 
 use super::card::Card;
@@ -53,9 +54,9 @@ impl Summary {
         }
     }
 
-    /// The sentence that stands for the report in a list.
-    pub fn headline(&self) -> &str {
-        &self.card.advice
+    /// `2 NOISY, 30 OK`
+    pub fn counts(&self) -> String {
+        self.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).join(", ")
     }
 
     /// Whether it has what the list and the overview need. A suite needs nothing: its members have summaries of their own.

@@ -17,35 +17,11 @@ use crate::lab::results::data::{Environment, RunData};
 use crate::lab::results::store::Data;
 use crate::lab::spec::Factors;
 use crate::measure::histogram::decode;
-use crate::measure::series::IntervalSummary;
 
-/// Columns of percentiles.csv, and the quantiles that they hold.
-const QUANTILES: [(&str, f64); 13] = [
-    ("p1_us", 0.01),
-    ("p5_us", 0.05),
-    ("p10_us", 0.1),
-    ("p25_us", 0.25),
-    ("p50_us", 0.5),
-    ("p75_us", 0.75),
-    ("p90_us", 0.9),
-    ("p95_us", 0.95),
-    ("p99_us", 0.99),
-    ("p999_us", 0.999),
-    ("p9999_us", 0.9999),
-    ("p99999_us", 0.99999),
-    ("max_us", 1.0),
-];
-/// The first columns of every table: where the row comes from, so that tables of several results can be joined.
-const SOURCE: &str = "experiment label started commit kernel cores";
-/// The next columns of every table but runs.csv.
-const RUN: &str = "order round cell load";
-const REASONS: &str = "verdict reason";
-const ERRORS: &str = "kind count";
-const WORKERS: &str = "worker accepted wakeups empty_wakeups launched launch_failures busy_ns";
-const SERIES: &str = "at_s worker accepted open busy_ns wakeups empty_wakeups queue overflows drops";
-const INTERVALS: &str = "begin_s end_s warmup offered started completed failed rate response_p50_us response_p90_us \
-    response_p99_us response_p999_us response_max_us open busiest_thread";
-/// What each column of each table holds.
+/// Of percentiles.csv, in the order of the columns.
+const QUANTILES: [f64; 13] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, 1.0];
+/// What each column of each table holds, in the order of the columns. Those of `*` are the first ones of every table: where the row
+/// comes from, so that tables of several results can be joined.
 pub const DICTIONARY: &str = include_str!("columns.csv");
 
 /// Writes all tables into `directory`, and the dictionary of their columns. Series and intervals without rows are left out.
@@ -54,21 +30,17 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
     tables.runs(&analysis.rows)?;
     let rows = || analysis.rows.iter();
     let reasons = rows().flat_map(|row| row.reasons.iter().map(move |why| (of_row(row), row.verdict, why)));
-    tables.write("reasons.csv", REASONS, reasons)?;
-    tables.write(
-        "errors.csv",
-        ERRORS,
-        rows().flat_map(|row| row.error_kinds.iter().map(move |n| (of_row(row), n))),
-    )?;
+    tables.write("reasons.csv", reasons)?;
+    let errors = rows().flat_map(|row| row.error_kinds.iter().map(move |n| (of_row(row), n)));
+    tables.write("errors.csv", errors)?;
     let workers = data.runs.iter().flat_map(|run| run.workers.iter().map(move |worker| (of(run), worker)));
-    tables.write("workers.csv", WORKERS, workers)?;
+    tables.write("workers.csv", workers)?;
     if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
-        tables.write("series.csv", SERIES, data.runs.iter().flat_map(samples))?;
+        tables.write("series.csv", data.runs.iter().flat_map(samples))?;
     }
-    let intervals =
-        || data.runs.iter().flat_map(|run| intervals(run).map(move |interval| (of(run), interval)));
-    if intervals().next().is_some() {
-        tables.write("intervals.csv", INTERVALS, intervals().map(|(run, i)| (run, interval(i))))?;
+    let mut intervals = data.runs.iter().flat_map(intervals).peekable();
+    if intervals.peek().is_some() {
+        tables.write("intervals.csv", intervals)?;
     }
     tables.percentiles(data)?;
     let path = directory.join("columns.csv");
@@ -78,7 +50,7 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
 /// The tables of one results folder.
 struct Tables<'a> {
     directory: &'a Path,
-    /// [`SOURCE`]
+    /// The first columns.
     source: (&'a str, &'a str, &'a str, Option<String>, &'a str, usize),
 }
 
@@ -92,9 +64,9 @@ impl<'a> Tables<'a> {
         Self { directory, source: (experiment, label, started, commit, &machine.kernel, machine.cores) }
     }
 
-    /// Writes a table whose columns are [`SOURCE`], [`RUN`] and `columns`.
-    fn write(&self, name: &str, columns: &str, rows: impl Iterator<Item = impl Serialize>) -> Result<()> {
-        self.write_all(name, RUN.split(' ').chain(columns.split_whitespace()), rows)
+    /// Writes a table whose columns are those of the dictionary.
+    fn write(&self, name: &str, rows: impl Iterator<Item = impl Serialize>) -> Result<()> {
+        self.write_all(name, columns(name), rows)
     }
 
     fn write_all<'c>(
@@ -107,7 +79,7 @@ impl<'a> Tables<'a> {
         let failed = |e: &dyn Display| Error::file("write", &path, e);
         let file = File::create(&path).map_err(|e| failed(&e))?;
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(BufWriter::new(file));
-        writer.write_record(SOURCE.split(' ').chain(columns)).map_err(|e| failed(&e))?;
+        writer.write_record(columns).map_err(|e| failed(&e))?;
         for row in rows {
             writer.serialize((&self.source, row)).map_err(|e| failed(&e))?;
         }
@@ -122,8 +94,10 @@ impl<'a> Tables<'a> {
         let sample = sample.into_inner().map_err(|e| failed(&e))?;
         let mut sample = csv::Reader::from_reader(sample.as_slice());
         let fields = sample.headers().map_err(|e| failed(&e))?;
-        let columns = fields.iter().chain(Factors::GROUPING.iter().copied());
-        self.write_all("runs.csv", columns, rows.iter().map(|row| (row, row.levels.texts())))
+        let mut columns: Vec<&str> =
+            columns("").filter(|column| fields.iter().all(|field| field != *column)).collect();
+        columns.extend(fields.iter().chain(Factors::GROUPING.iter().copied()));
+        self.write_all("runs.csv", columns.into_iter(), rows.iter().map(|row| (row, row.levels.texts())))
     }
 
     /// A row per run and phase, from the histograms.
@@ -131,17 +105,25 @@ impl<'a> Tables<'a> {
         let phases = |run: &RunData| -> Vec<(String, u64, Vec<f64>)> {
             let of_phase = |(name, text): (&String, &String)| {
                 let histogram = decode(text).ok()?;
-                let at = |(_, quantile): &(&str, f64)| histogram.value_at_quantile(*quantile) as f64 / 1e3;
-                Some((name.clone(), histogram.len(), QUANTILES.iter().map(at).collect()))
+                let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+                Some((name.clone(), histogram.len(), QUANTILES.map(at).to_vec()))
             };
             run.record.iter().flat_map(|record| &record.histograms).filter_map(of_phase).collect()
         };
         let read: Vec<_> = data.runs.par_iter().map(phases).collect();
         let runs = data.runs.iter().zip(read);
         let rows = runs.flat_map(|(run, phases)| phases.into_iter().map(move |row| (of(run), row)));
-        let columns = ["phase", "count"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name));
-        self.write("percentiles.csv", &columns.collect::<Vec<_>>().join(" "), rows)
+        self.write("percentiles.csv", rows)
     }
+}
+
+/// The columns of a table, in its order.
+fn columns(table: &str) -> impl Iterator<Item = &'static str> {
+    let column = move |line: &'static str| {
+        let mut fields = line.split(',');
+        fields.next().filter(|of| *of == "*" || *of == table).and_then(|_| fields.next())
+    };
+    DICTIONARY.lines().filter_map(column)
 }
 
 fn of(run: &RunData) -> (u32, u32, &str, &str) {
@@ -166,13 +148,12 @@ fn samples(run: &RunData) -> impl Iterator<Item = impl Serialize> {
     })
 }
 
-fn intervals(run: &RunData) -> impl Iterator<Item = &IntervalSummary> {
-    run.record.iter().flat_map(|record| &record.intervals)
-}
-
-fn interval(i: &IntervalSummary) -> impl Serialize {
-    let counts = (i.begin_s, i.end_s, i.warmup, i.offered, i.started, i.completed, i.failed, i.rate);
-    let r = &i.response;
-    let latency = [r.p50_us, r.p90_us, r.p99_us, r.p999_us, r.max_us].map(|us| (r.count > 0).then_some(us));
-    (counts, latency, i.open, i.busiest_thread)
+fn intervals(run: &RunData) -> impl Iterator<Item = impl Serialize> {
+    run.record.iter().flat_map(|record| &record.intervals).map(move |i| {
+        let counts = (i.begin_s, i.end_s, i.warmup, i.offered, i.started, i.completed, i.failed, i.rate);
+        let r = &i.response;
+        let latency =
+            [r.p50_us, r.p90_us, r.p99_us, r.p999_us, r.max_us].map(|us| (r.count > 0).then_some(us));
+        (of(run), counts, latency, i.open, i.busiest_thread)
+    })
 }

@@ -1,8 +1,11 @@
 //! Formatting of values, lists and names.
 
+use std::fmt::Display;
+
+use super::names;
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::spec::plan::Group;
-use crate::lab::spec::{Fault, FaultKind};
+use crate::measure::stats::Interval;
 
 /// `0.251` as `25.1 %`.
 pub fn percent(share: f64, digits: usize) -> String {
@@ -33,18 +36,50 @@ pub fn number(value: f64, digits: usize) -> String {
     format!("{}{grouped}{rest}", if negative { "-" } else { "" })
 }
 
+/// One digit after the point below 10, none above.
+pub fn brief(value: f64) -> String {
+    number(value, usize::from(value < 10.0))
+}
+
+/// `12.5 to 1,300.0`
+pub fn range(Interval { low, high }: Interval, digits: usize) -> String {
+    format!("{} to {}", number(low, digits), number(high, digits))
+}
+
+/// The upper end of an interval of a share in percent, rounded up.
+pub fn at_most(share: f64) -> String {
+    let (digits, step) = if share < 0.1 { (1, 1000.0) } else { (0, 100.0) };
+    percent((share * step - 1e-9).ceil() / step, digits)
+}
+
+/// `1 round`, `2 rounds`
+pub fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `a, b and c`
-pub fn list(items: &[String]) -> String {
-    match items {
+pub fn list(items: impl IntoIterator<Item: Display>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    match items.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
         [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }
 
+/// The same, or `7 what` of more than `most`.
+pub fn few(all: &[impl Display], most: usize, what: &str) -> String {
+    if all.len() > most { format!("{} {what}", all.len()) } else { list(all) }
+}
+
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+pub fn uncapital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// The load of a scene, with its rate.
@@ -89,11 +124,11 @@ pub fn group_parts(group: &Group) -> Vec<String> {
         }
         there.then_some(words)
     };
-    let workers = if levels.workers == 1 { "1 worker".into() } else { format!("{} workers", levels.workers) };
+    let workers = counted(levels.workers, "worker");
     let backlog = levels.backlog.map(|n| (format!("backlog={n}"), format!("a backlog of {n}")));
-    let fault = levels.fault.map(|fault| (fault.to_string(), fault_name(fault)));
-    let (calm, (backlog, queue)) = (|| ("no fault".into(), "no fault".into()), backlog.unwrap_or_default());
-    let (fault, what) = fault.unwrap_or_else(calm);
+    let fault = levels.fault.map(|fault| (fault.to_string(), names::fault(fault).says));
+    let (backlog, queue) = backlog.unwrap_or_default();
+    let (fault, what) = fault.unwrap_or_else(|| ("no fault".into(), "no fault".into()));
     let known = [
         take(format!("w={}", levels.workers), workers),
         take(levels.respond.clone(), work(&levels.respond)),
@@ -123,21 +158,6 @@ fn work(respond: &str) -> String {
 /// `const(2ms)` as `2ms`.
 fn duration(times: &str) -> &str {
     times.strip_prefix("const(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(times)
-}
-
-/// A fault in words: `one worker hangs for 0.5 s`.
-pub fn fault_name(fault: Fault) -> String {
-    let lasts = fault.lasts_ms as f64 / 1e3;
-    match fault.kind {
-        FaultKind::Kill => "one worker crashes".into(),
-        FaultKind::Exit => "one worker is told to end".into(),
-        FaultKind::Reload => "a reload replaces all workers".into(),
-        FaultKind::Shrink => "a reload to half the workers".into(),
-        FaultKind::Grow => "a reload to twice the workers".into(),
-        FaultKind::End => "the server is told to end".into(),
-        FaultKind::Stop => format!("one worker is stopped for {lasts} s"),
-        FaultKind::Stall => format!("one worker hangs for {lasts} s"),
-    }
 }
 
 /// The meaning of the brackets after a value.
@@ -171,13 +191,6 @@ mod tests {
         assert_eq!(named("no fault", Levels::default()), "no fault");
         assert_eq!(named("cgi pin=one:each", levels()), "pin=one:each, a handler per request");
         assert_eq!([load_name("800/s"), load_name("load 85 %")], ["800 requests/s", "load 85 %"]);
-    }
-
-    #[test]
-    fn faults_are_told_in_words() {
-        let name = |fault: &str| fault_name(fault.parse().unwrap());
-        assert_eq!(name("stop@1s+2s"), "one worker is stopped for 2 s");
-        assert_eq!(name("kill@100ms*5/320ms"), "one worker crashes");
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Amounts in words: changes in percent or as ratios, with their intervals, and counts per fault.
 
+use std::fmt::Display;
+
+use itertools::Itertools;
+
 use super::findings::{Column, Counts, Effect};
 use crate::lab::judge::losses::Mean;
 use crate::lab::judge::{Comparison, Scale};
-use crate::lab::report::text::{list, number};
+use crate::lab::report::text::{brief, few, number};
 use crate::lab::spec::Metric;
 use crate::measure::stats::Interval;
 
@@ -36,16 +40,9 @@ pub fn noun(metric: Metric) -> String {
 /// What a column does in the effects that are `wanted`, metric by metric: `its p99 is 1.5 times inherited's at load 30 %
 /// (1.4 to 1.7) and 2.0 times at load 50 % (1.9 to 2.0)`. Of more than two places, the least and the greatest effect.
 pub fn because(column: &Column, whose: &str, wanted: impl Fn(&Effect) -> bool) -> String {
-    let mut metrics: Vec<Metric> = Vec::new();
-    let effects: Vec<&Effect> = column.judged.iter().filter(|effect| wanted(effect)).collect();
-    for effect in &effects {
-        if !metrics.contains(&effect.metric) {
-            metrics.push(effect.metric);
-        }
-    }
-    let one = |metric: &Metric| {
-        let mut of: Vec<&Effect> =
-            effects.iter().filter(|effect| effect.metric == *metric).copied().collect();
+    let effects = || column.judged.iter().filter(|effect| wanted(effect));
+    let one = |metric: Metric| {
+        let mut of: Vec<&Effect> = effects().filter(|effect| effect.found.metric == metric).collect();
         if of.len() > 2 {
             of.sort_by(|a, b| a.size().total_cmp(&b.size()));
             of = vec![of[0], of[of.len() - 1]];
@@ -58,11 +55,11 @@ pub fn because(column: &Column, whose: &str, wanted: impl Fn(&Effect) -> bool) -
             Some(counts) => {
                 format!("{} {}", if whose == "its" { "it" } else { column.name.as_str() }, counts.verb)
             }
-            None => format!("{whose} {} is", noun(*metric)),
+            None => format!("{whose} {} is", noun(metric)),
         };
         format!("{verb} {}", each.collect::<Vec<_>>().join(" and "))
     };
-    metrics.iter().map(one).collect::<Vec<_>>().join("; ")
+    effects().map(|effect| effect.found.metric).unique_by(|metric| metric.name()).map(one).join("; ")
 }
 
 /// `1.5 times inherited's at load 30 % (1.4 to 1.7)`, `9.5 % below inherited's under full load (8.7 to 10.2 %)`; without a base
@@ -74,7 +71,7 @@ fn against(effect: &Effect, base: &str) -> String {
         let other = if base.is_empty() { String::new() } else { format!(", {base} {}", count(other.0)) };
         return format!("{} connections per {event}{place}{}{other}", count(own.0), range(own));
     }
-    let (amount, range) = amount(effect.change, effect.interval);
+    let (amount, range) = amount(effect.found.change, effect.found.interval);
     let base = if base.is_empty() { String::new() } else { format!(" {base}'s") };
     format!("{amount}{base}{place} ({range})")
 }
@@ -82,23 +79,16 @@ fn against(effect: &Effect, base: &str) -> String {
 /// An amount and its interval: a ratio if it is large, otherwise percent.
 fn amount(change: f64, Interval { low, high }: Interval) -> (String, String) {
     if change >= RATIO {
-        let [change, low, high] = [change, low, high].map(|percent| times(1.0 + percent / 100.0));
+        let [change, low, high] = [change, low, high].map(|percent| brief(1.0 + percent / 100.0));
         return (format!("{change} times"), format!("{low} to {high}"));
     }
     let word = if change < 0.0 { "below" } else { "above" };
+    let size = format!("{} % {word}", brief(change.abs()));
     if low < 0.0 && high > 0.0 {
-        return (format!("{} % {word}", digits(change.abs())), format!("{low:+.1} to {high:+.1} %"));
+        return (size, format!("{low:+.1} to {high:+.1} %"));
     }
     let (near, far) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
-    (format!("{} % {word}", digits(change.abs())), format!("{} to {} %", digits(near), digits(far)))
-}
-
-fn times(ratio: f64) -> String {
-    number(ratio, usize::from(ratio < 10.0))
-}
-
-fn digits(percent: f64) -> String {
-    number(percent, usize::from(percent < 10.0))
+    (size, format!("{} to {} %", brief(near), brief(far)))
 }
 
 /// ` (105 to 113)`; empty without an interval.
@@ -123,16 +113,12 @@ pub fn limit(metric: Metric, change: f64) -> String {
 const MOST_NAMES: usize = 4;
 
 /// `a, b and c`, or `7 what` if there are many.
-pub fn names(all: &[&str], what: &str) -> String {
-    if all.len() > MOST_NAMES {
-        return format!("{} {what}", all.len());
-    }
-    let all: Vec<String> = all.iter().map(|name| (*name).to_owned()).collect();
-    list(&all)
+pub fn names(all: &[impl Display], what: &str) -> String {
+    few(all, MOST_NAMES, what)
 }
 
 /// `a, b or c`, or `7 of the 14 others` if there are many.
-pub fn either(all: &[&str], of: usize, what: &str) -> String {
+pub fn either(all: &[impl Display], of: usize, what: &str) -> String {
     match all.len() {
         many if many > MOST_NAMES && many == of => format!("any of the {of} {what}"),
         many if many > MOST_NAMES => format!("{many} of the {of} {what}"),

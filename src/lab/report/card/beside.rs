@@ -2,17 +2,18 @@
 
 use super::amounts::names;
 use super::findings::{Column, Effect, Spread};
+use crate::lab::judge::Comparison;
 use crate::lab::report::text::{list, number};
 use crate::lab::spec::Metric;
 
 /// A metric in which a column is better (or worse) everywhere, by more than the least effect; the one with most.
 pub fn described(column: &Column, better: bool) -> Option<Metric> {
     let clear = |effect: &Effect| {
-        let Effect { interval, limit, .. } = effect;
-        let beyond = interval.low > *limit || interval.high < -*limit;
+        let Comparison { interval, least_effect, .. } = effect.found;
+        let beyond = interval.low > least_effect || interval.high < -least_effect;
         beyond && effect.is_better() == better
     };
-    let of = |metric: Metric| column.described.iter().filter(move |effect| effect.metric == metric);
+    let of = |metric: Metric| column.described.iter().filter(move |effect| effect.found.metric == metric);
     let matters = Metric::ALL.iter().copied().filter(|metric| *metric != Metric::ServerSwitches);
     let all = matters.filter(|metric| of(*metric).next().is_some() && of(*metric).all(clear));
     let least = |metric: &Metric| of(*metric).map(Effect::size).fold(f64::INFINITY, f64::min);
@@ -38,6 +39,6 @@ pub fn spread(all: &[Spread]) -> Option<String> {
             )
         }),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("Connections go {}.", list(&parts)))
+    let parts = list(parts.into_iter().flatten());
+    (!parts.is_empty()).then(|| format!("Connections go {parts}."))
 }

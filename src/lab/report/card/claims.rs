@@ -1,57 +1,29 @@
 //! Published claims in words, the contradicted ones first.
 
-use super::words::Saying;
+use itertools::Itertools;
+
 use super::{Card, Standing};
 use crate::lab::judge::claims::{Claim, ClaimVerdict};
-use crate::lab::report::text::{capital, number};
+use crate::lab::report::text::{capital, number, range};
+use crate::lab::spec::Expect;
 
 /// Claims with more expectations are counted after this many.
 const MOST: usize = 5;
 
-/// One expectation and what came of it.
-#[derive(Clone, Debug)]
-pub struct Said {
-    /// `R2`
-    pub name: String,
-    pub text: String,
-    pub theirs: String,
-    /// Empty if nothing was measured.
-    pub ours: String,
-    pub verdict: ClaimVerdict,
-    /// Why it is undecided or was not tested.
-    pub why: String,
-}
-
-impl Said {
-    pub fn of(claim: &Claim) -> Self {
-        let expect = &claim.expect;
-        Self {
-            name: expect.claim.clone(),
-            text: expect.text.trim_end_matches('.').to_owned(),
-            theirs: expect.published.clone(),
-            ours: ours(claim),
-            verdict: claim.verdict,
-            why: claim.why.clone(),
-        }
-    }
-
-    /// `"LIFO" (R2), theirs 0 0 0, ours 1.00`
-    fn says(&self) -> String {
-        let Self { name, text, theirs, ours, .. } = self;
-        let ours = if ours.is_empty() { String::new() } else { format!("; ours: {ours}") };
-        format!("\u{201c}{text}\u{201d} ({name}; theirs: {theirs}{ours})")
-    }
+/// `"LIFO" (R2), theirs 0 0 0, ours 1.00`
+fn says(claim: &Claim) -> String {
+    let Expect { claim: name, text, published, .. } = &claim.expect;
+    let (text, ours) = (text.trim_end_matches('.'), ours(claim));
+    let ours = if ours.is_empty() { ours } else { format!("; ours: {ours}") };
+    format!("\u{201c}{text}\u{201d} ({name}; theirs: {published}{ours})")
 }
 
 /// `2.92 times (2.84 to 3.08)`
 pub fn ours(claim: &Claim) -> String {
     let Some(ours) = claim.ours else { return String::new() };
     let digits = if claim.expect.over.is_some() { 2 } else { claim.metric.digits().max(2) };
-    let [median, low, high] =
-        [ours.median, ours.interval.low, ours.interval.high].map(|value| number(value, digits));
-    let unit = claim.unit();
-    let space = if unit.is_empty() { "" } else { " " };
-    format!("{median}{space}{unit} ({low} to {high})")
+    let median = format!("{} {}", number(ours.median, digits), claim.unit());
+    format!("{} ({})", median.trim_end(), range(ours.interval, digits))
 }
 
 /// The order of the words: what is wrong before what is right, and that before what is not known.
@@ -65,45 +37,43 @@ const ORDER: [ClaimVerdict; 7] = [
     ClaimVerdict::NotTestable,
 ];
 
-pub fn say(claims: &[Said]) -> Saying {
+fn is_decided(claim: &Claim) -> bool {
+    !matches!(claim.verdict, ClaimVerdict::Undecided | ClaimVerdict::NotTestable)
+}
+
+pub fn say(claims: &[Claim]) -> Card {
     let of = |verdict: ClaimVerdict| claims.iter().filter(move |claim| claim.verdict == verdict);
-    let sorted: Vec<&Said> = ORDER.into_iter().flat_map(of).collect();
-    let Some(first) = sorted.first() else { return Saying::default() };
+    let sorted: Vec<&Claim> = ORDER.into_iter().flat_map(of).collect();
+    let Some(first) = sorted.first() else { return Card::default() };
     let advice = match first.verdict {
-        ClaimVerdict::Contradicted => {
-            format!("Do not build on this claim, which is contradicted: {}.", first.says())
-        }
-        ClaimVerdict::OwnFails => format!("Do not build on this, which does not hold: {}.", first.says()),
-        ClaimVerdict::SameSize => {
-            format!("Rely on this claim, which has the same size here: {}.", first.says())
-        }
-        ClaimVerdict::SameDirection => {
-            format!("Rely on the direction of this claim, not on its size: {}.", first.says())
-        }
-        ClaimVerdict::OwnHolds => format!("Rely on this, which holds: {}.", first.says()),
-        ClaimVerdict::Undecided | ClaimVerdict::NotTestable => {
-            format!("Not judged, because {}: {}.", why(first), first.says())
-        }
+        ClaimVerdict::Contradicted => "Do not build on this claim, which is contradicted",
+        ClaimVerdict::OwnFails => "Do not build on this, which does not hold",
+        ClaimVerdict::SameSize => "Rely on this claim, which has the same size here",
+        ClaimVerdict::SameDirection => "Rely on the direction of this claim, not on its size",
+        ClaimVerdict::OwnHolds => "Rely on this, which holds",
+        ClaimVerdict::Undecided | ClaimVerdict::NotTestable => &format!("Not judged, because {}", why(first)),
     };
-    let decided =
-        |claim: &&Said| !matches!(claim.verdict, ClaimVerdict::Undecided | ClaimVerdict::NotTestable);
-    let decided = claims.iter().filter(decided).count();
+    let decided = claims.iter().filter(|claim| is_decided(claim)).count();
+    let counts = ORDER.into_iter().map(|verdict| (verdict, of(verdict).count()));
+    let counts = counts.filter(|(_, count)| *count > 0);
     let counts =
-        ORDER.into_iter().map(|verdict| (verdict, of(verdict).count())).filter(|(_, count)| *count > 0);
-    let counts: Vec<String> =
-        counts.map(|(verdict, count)| format!("{count} {}", verdict.name().replace(": ", ", "))).collect();
+        counts.map(|(verdict, count)| format!("{count} {}", verdict.name().replace(": ", ", "))).join(", ");
     let few = decided == 0 && claims.iter().any(|claim| claim.why.starts_with("too few rounds"));
     let (standing, word) = match decided {
         0 if few => (Standing::FirstLook, "a first look"),
         0 => (Standing::NotJudged, "not judged"),
         _ => (Standing::Supported, "supported"),
     };
-    let stands =
-        format!("{word}: {decided} of {} expectations decided ({})", claims.len(), counts.join(", "));
-    Saying { advice, standing, stands, effects: others(&sorted[1..]), otherwise: String::new() }
+    Card {
+        advice: format!("{advice}: {}.", says(first)),
+        standing,
+        stands: format!("{word}: {decided} of {} expectations decided ({counts})", claims.len()),
+        effects: others(&sorted[1..]),
+        ..Card::default()
+    }
 }
 
-fn why(claim: &Said) -> String {
+fn why(claim: &Claim) -> String {
     match claim.why.as_str() {
         "" => "nothing was measured".into(),
         few if few.starts_with("too few") => format!("there are {few}"),
@@ -112,62 +82,39 @@ fn why(claim: &Said) -> String {
 }
 
 /// The other expectations, each with its verdict; what is not known is short.
-fn others(rest: &[&Said]) -> Vec<String> {
-    let (known, open): (Vec<&Said>, Vec<&Said>) = rest
-        .iter()
-        .copied()
-        .partition(|claim| !matches!(claim.verdict, ClaimVerdict::Undecided | ClaimVerdict::NotTestable));
+fn others(rest: &[&Claim]) -> Vec<String> {
+    let (known, open): (Vec<&Claim>, Vec<&Claim>) = rest.iter().copied().partition(|claim| is_decided(claim));
     let each =
-        |claim: &&Said| format!("{}: {}.", capital(claim.verdict.name()).replace(": ", ", "), claim.says());
+        |claim: &&Claim| format!("{}: {}.", capital(claim.verdict.name()).replace(": ", ", "), says(claim));
     let mut all: Vec<String> = known.iter().take(MOST).map(each).collect();
     if known.len() > MOST {
         all.push(format!("{} more have a verdict in the table.", known.len() - MOST));
     }
     if !open.is_empty() {
-        let mut names: Vec<&str> = open.iter().map(|claim| claim.name.as_str()).collect();
-        names.dedup();
-        all.push(format!("Undecided or not testable here: {}.", names.join(", ")));
+        let names = open.iter().map(|claim| &claim.expect.claim).dedup().join(", ");
+        all.push(format!("Undecided or not testable here: {names}."));
     }
     all
 }
 
 /// The card of a suite: of all claims of its members.
-pub fn of_suite<'a>(
-    decision: &str,
-    claims: impl Iterator<Item = &'a Claim> + Clone,
-    not_started: &[&str],
-) -> Card {
-    let said: Vec<Said> = claims.clone().map(Said::of).collect();
-    let saying = if said.is_empty() {
-        Saying {
+pub fn of_suite(decision: &str, claims: &[Claim], not_started: &[&str]) -> Card {
+    let said = if claims.is_empty() {
+        Card {
             advice: "Run the suite: nothing has started.".into(),
             stands: "not judged".into(),
-            ..Saying::default()
+            ..Card::default()
         }
     } else {
-        say(&said)
+        say(claims)
     };
-    let rounds = claims.map(|claim| claim.rounds).filter(|rounds| *rounds > 0);
-    let (least, most) =
-        rounds.fold((usize::MAX, 0), |(least, most), rounds| (least.min(rounds), most.max(rounds)));
-    let evidence = match (least, most) {
-        (_, 0) => "no rounds".into(),
-        (least, most) if least == most => format!("{most} rounds"),
-        (least, most) => format!("{least} to {most} rounds"),
+    let rounds = claims.iter().map(|claim| claim.rounds).filter(|rounds| *rounds > 0);
+    let evidence = match rounds.minmax().into_option() {
+        None => "no rounds".into(),
+        Some((least, most)) if least == most => format!("{most} rounds"),
+        Some((least, most)) => format!("{least} to {most} rounds"),
     };
-    let missing = if not_started.is_empty() {
-        String::new()
-    } else {
-        format!("not started: {}", not_started.join(", "))
-    };
-    Card {
-        decision: decision.to_owned(),
-        advice: saying.advice,
-        standing: saying.standing,
-        stands: saying.stands,
-        effects: saying.effects,
-        evidence,
-        missing,
-        ..Card::default()
-    }
+    let missing = not_started.join(", ");
+    let missing = if missing.is_empty() { missing } else { format!("not started: {missing}") };
+    Card { decision: decision.to_owned(), evidence, missing, ..said }
 }

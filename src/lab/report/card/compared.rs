@@ -1,15 +1,16 @@
 //! Columns that were compared: listeners, options or servers. What differs decides; what is equivalent is a free choice; what
 //! was not judged is said with its reason.
 
-use super::Standing;
+use itertools::Itertools;
+
 use super::amounts::{because, either, limit, names, noun};
 use super::beside::{described, spread};
 use super::faults;
 use super::findings::{Column, Effect, Findings};
-use super::words::{Saying, first_look, scoped};
-use crate::lab::judge::{Conclusion, ENOUGH_ROUNDS};
-use crate::lab::report::text::{capital, list};
-use crate::lab::spec::Metric;
+use super::words::{first_look, scoped};
+use super::{Card, Standing};
+use crate::lab::judge::{Comparison, Conclusion, ENOUGH_ROUNDS};
+use crate::lab::report::text::{capital, counted, list};
 
 /// Further sentences of each kind.
 const MOST: usize = 2;
@@ -31,13 +32,13 @@ enum Fate {
 fn fate(column: &Column) -> Fate {
     let differs =
         |better: bool| column.judged.iter().any(|effect| effect.differs() && effect.is_better() == better);
-    let judged: Vec<&Effect> = column.judged.iter().filter(|effect| effect.is_judged()).collect();
+    let mut judged = column.judged.iter().filter(|effect| effect.found.is_judged()).peekable();
     match (differs(true), differs(false)) {
         (true, true) => Fate::Mixed,
         (true, false) => Fate::Better,
         (false, true) => Fate::Worse,
-        _ if judged.is_empty() => Fate::Unjudged,
-        _ if judged.iter().all(|effect| effect.conclusion != Conclusion::Open) => Fate::Same,
+        _ if judged.peek().is_none() => Fate::Unjudged,
+        _ if judged.all(|effect| effect.found.conclusion != Conclusion::Open) => Fate::Same,
         _ => Fate::Open,
     }
 }
@@ -49,7 +50,7 @@ struct Subjects<'a> {
     options: bool,
 }
 
-pub fn say(findings: &Findings) -> Saying {
+pub fn say(findings: &Findings) -> Card {
     let options = findings.columns.iter().any(|column| column.option.is_some());
     let all = findings.columns.iter().filter(|column| !options || column.option.is_some()).collect();
     let subjects = Subjects { findings, all, options };
@@ -57,20 +58,28 @@ pub fn say(findings: &Findings) -> Saying {
         return subjects.first_look();
     }
     if subjects.all.is_empty() {
-        return Saying {
+        return Card {
             advice: "Not judged, because nothing is compared.".into(),
             stands: "not judged".into(),
             effects: spread(&findings.spread).into_iter().collect(),
-            ..Saying::default()
+            ..Card::default()
         };
     }
     let (standing, stands) = subjects.standing();
     let advice = subjects.advice(&stands);
-    let mut effects = subjects.effects();
-    effects.extend(faults::failures(&findings.losses).map(|lost| format!("{lost}.")));
-    effects.extend(faults::whole(&findings.losses));
-    effects.extend(spread(&findings.spread));
-    Saying { advice, standing, stands, effects, otherwise: subjects.otherwise() }
+    let effects = subjects.effects().into_iter().chain(beside(findings)).collect();
+    Card { advice, standing, stands, effects, otherwise: subjects.otherwise(), ..Card::default() }
+}
+
+/// What was lost, and where connections go.
+fn beside(findings: &Findings) -> impl Iterator<Item = String> {
+    let failures = faults::failures(&findings.losses).map(|lost| format!("{lost}."));
+    failures.into_iter().chain(faults::whole(&findings.losses)).chain(spread(&findings.spread))
+}
+
+/// What follows a list that was cut.
+fn more(left_out: usize, what: &str) -> String {
+    if left_out > 0 { what.replace("{}", &left_out.to_string()) } else { String::new() }
 }
 
 impl<'a> Subjects<'a> {
@@ -87,14 +96,12 @@ impl<'a> Subjects<'a> {
 
     /// The standing, and the same in words: how many comparisons were judged, and why others were not.
     fn standing(&self) -> (Standing, String) {
-        let count = |conclusion| self.judged().filter(|effect| effect.conclusion == conclusion).count();
-        let (all, judged) =
-            (self.judged().count(), self.judged().filter(|effect| effect.is_judged()).count());
+        let count = |conclusion| self.judged().filter(|effect| effect.found.conclusion == conclusion).count();
+        let judged = self.judged().filter(|effect| effect.found.is_judged()).count();
+        let all = self.judged().count();
         let (bound, few) = (count(Conclusion::ClientBound), count(Conclusion::TooFew));
         let why = [(bound, "limited by the load generator"), (few, "with too few complete rounds")];
-        let why: Vec<String> =
-            why.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
-        let why = list(&why);
+        let why = list(why.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")));
         let standing = match () {
             () if judged == 0 => Standing::NotJudged,
             () if self.judged().any(Effect::differs) => Standing::Supported,
@@ -118,19 +125,14 @@ impl<'a> Subjects<'a> {
 
     /// `±5 % (rate) and ±10 % (p99)`
     fn limits(&self) -> String {
-        let mut limits: Vec<(Metric, f64)> = Vec::new();
-        for effect in self.judged().filter(|effect| effect.is_judged()) {
-            if limits.iter().all(|(metric, _)| *metric != effect.metric) {
-                limits.push((effect.metric, effect.limit));
-            }
-        }
+        let judged = self.judged().map(|effect| &effect.found).filter(|found| found.is_judged());
+        let limits: Vec<_> = judged.unique_by(|found| found.metric.name()).collect();
         match limits.as_slice() {
-            [(metric, one)] => limit(*metric, *one),
+            [one] => limit(one.metric, one.least_effect),
             several => list(
-                &several
+                several
                     .iter()
-                    .map(|(metric, of)| format!("{} ({})", limit(*metric, *of), noun(*metric)))
-                    .collect::<Vec<_>>(),
+                    .map(|of| format!("{} ({})", limit(of.metric, of.least_effect), noun(of.metric))),
             ),
         }
     }
@@ -146,26 +148,22 @@ impl<'a> Subjects<'a> {
         let (take, do_not) = if self.options { ("Set", "Leave") } else { ("Take", "Do not take") };
         let advice = match (better.first(), mixed.first()) {
             (Some(best), _) => {
-                let instead = if self.options {
-                    format!("with {}", best.base)
-                } else {
-                    format!("instead of {}", best.base)
+                let instead = if self.options { "with" } else { "instead of" };
+                let (name, why) = (self.name(best), because(best, "its", Effect::differs));
+                format!("{take} {name} {instead} {}: {why}.", best.base)
+            }
+            (None, Some(mixed)) if worse.is_empty() || self.options => {
+                let side = |better: bool| {
+                    because(mixed, "its", |effect| effect.differs() && effect.is_better() == better)
                 };
                 format!(
-                    "{take} {} {instead}: {}.",
-                    self.name(best),
-                    because(best, "its", |effect| effect.differs())
+                    "{take} {} only where it is better: {}; but {}.",
+                    self.name(mixed),
+                    side(true),
+                    side(false)
                 )
             }
-            (None, Some(mixed)) if worse.is_empty() || self.options => format!(
-                "{take} {} only where it is better: {}; but {}.",
-                self.name(mixed),
-                because(mixed, "its", |effect| effect.differs() && effect.is_better()),
-                because(mixed, "its", |effect| effect.differs() && !effect.is_better()),
-            ),
-            _ if self.options => {
-                format!("{do_not} {} as {}: {}.", self.every_option(), self.they_are(), self.reason(&worse))
-            }
+            _ if self.options => format!("{do_not} {}: {}.", self.as_they_are(), self.reason(&worse)),
             _ => format!("{do_not} {}: {}.", self.either(&worse), self.reason(&worse)),
         };
         scoped(self.findings, &advice)
@@ -183,41 +181,36 @@ impl<'a> Subjects<'a> {
 
     fn without_difference(&self, stands: &str) -> String {
         let (same, open) = (self.with(Fate::Same), self.with(Fate::Open));
-        let all: Vec<&str> = same.iter().map(|column| column.name.as_str()).collect();
         let base = &self.findings.baseline;
-        let unseen =
-            open.iter().flat_map(|column| &column.judged).filter(|e| e.conclusion == Conclusion::Open);
+        let unseen = open.iter().flat_map(|column| &column.judged).map(|effect| &effect.found);
+        let unseen = unseen.filter(|found| found.conclusion == Conclusion::Open);
         let widest = unseen.max_by(|a, b| a.visible.total_cmp(&b.visible));
-        let seen = widest.map_or("", |effect| effect.would_take.as_str()).replacen("would", "it would", 1);
-        let what = if self.judged().all(Effect::is_judged) { "all are" } else { "what was judged is" };
+        let seen =
+            widest.map(|found| found.would_take().replacen("would", "it would", 1)).unwrap_or_default();
+        let what = if self.judged().all(|effect| effect.found.is_judged()) {
+            "all are"
+        } else {
+            "what was judged is"
+        };
         let limits = self.limits();
         let advice = match (same.is_empty(), open.is_empty()) {
             (true, true) => {
-                return format!(
-                    "{}.",
-                    capital(&stands.replacen(
-                        "not judged: ",
-                        "not judged, because no comparison counts: ",
-                        1
-                    ))
-                );
+                let why = "not judged, because no comparison counts: ";
+                return format!("{}.", capital(&stands.replacen("not judged: ", why, 1)));
             }
-            (false, true) if self.options => format!(
-                "Leave {} as {}: {what} equivalent within {limits}.",
-                self.every_option(),
-                self.they_are()
-            ),
+            (false, true) if self.options => {
+                format!("Leave {}: {what} equivalent within {limits}.", self.as_they_are())
+            }
             (false, true) if self.findings.yardstick => {
+                let all: Vec<&str> = same.iter().map(|column| column.name.as_str()).collect();
                 format!("Take {}: equivalent to {base} within {limits}.", names(&all, "of the others"))
             }
             (false, true) => {
                 format!("Keep {base}, or take {}: {what} equivalent within {limits}.", self.either(&same))
             }
-            (_, false) if self.options => format!(
-                "Leave {} as {}: no difference was found, and {seen}.",
-                self.every_option(),
-                self.they_are()
-            ),
+            (_, false) if self.options => {
+                format!("Leave {}: no difference was found, and {seen}.", self.as_they_are())
+            }
             (_, false) => format!("Keep {base}: no difference was found, and {seen}."),
         };
         scoped(self.findings, &advice)
@@ -228,14 +221,10 @@ impl<'a> Subjects<'a> {
         let mut known: Vec<&Column> =
             self.all.iter().filter(|column| column.judged.iter().any(Effect::differs)).copied().collect();
         known.sort_by(|a, b| b.own.cmp(&a.own).then(greatest(b).total_cmp(&greatest(a))));
-        let each: Vec<String> = known
-            .iter()
-            .take(MOST + 1)
-            .map(|column| because(column, &format!("{}'s", column.name), Effect::differs))
-            .collect();
-        let more = known.len().saturating_sub(MOST + 1);
-        let more = if more > 0 { format!("; {more} more differ") } else { String::new() };
-        scoped(self.findings, &format!("Count on this: {}{more}.", each.join("; ")))
+        let each = |column: &&Column| because(column, &format!("{}'s", column.name), Effect::differs);
+        let more = more(known.len().saturating_sub(MOST + 1), "; {} more differ");
+        let each = known.iter().take(MOST + 1).map(each).join("; ");
+        scoped(self.findings, &format!("Count on this: {each}{more}."))
     }
 
     /// The column whose effects the advice has.
@@ -263,11 +252,10 @@ impl<'a> Subjects<'a> {
             [(Fate::Same, "Equivalent"), (Fate::Open, "Not told apart"), (Fate::Unjudged, "Not judged")]
         {
             let with: Vec<String> = self.with(fate).iter().map(|column| self.name(column)).collect();
-            let with: Vec<&str> = with.iter().map(String::as_str).collect();
             let within =
                 if fate == Fate::Same { format!(" within {}", self.limits()) } else { String::new() };
             let told = differs
-                || (fate == Fate::Unjudged && self.judged().any(Effect::is_judged))
+                || (fate == Fate::Unjudged && self.judged().any(|effect| effect.found.is_judged()))
                 || (fate == Fate::Same && !self.with(Fate::Open).is_empty());
             effects.extend(
                 (told && !with.is_empty()).then(|| format!("{what}{within}: {}.", names(&with, "others"))),
@@ -279,7 +267,7 @@ impl<'a> Subjects<'a> {
     /// A column in another metric, which is described and not judged: who that matters to chooses otherwise.
     fn otherwise(&self) -> String {
         let [better, worse, same] = [Fate::Better, Fate::Worse, Fate::Same].map(|fate| self.with(fate));
-        if self.findings.yardstick || self.judged().all(|effect| !effect.is_judged()) {
+        if self.findings.yardstick || self.judged().all(|effect| !effect.found.is_judged()) {
             return String::new();
         }
         let found = match better.first() {
@@ -290,63 +278,48 @@ impl<'a> Subjects<'a> {
         match (found, better.is_empty()) {
             (None, _) => "nothing measured here is a reason to.".into(),
             (Some((column, metric)), is_kept) => {
-                let what = noun(metric);
-                let of = |effect: &Effect| effect.metric == metric;
                 let other = Column { judged: column.described.clone(), ..column.clone() };
                 let verb = if is_kept {
                     format!("{take} {}", self.name(column))
                 } else {
                     format!("keep {}", column.base)
                 };
-                format!(
-                    "{verb} where {what} matters more: {} (described, not judged).",
-                    because(&other, "its", of)
-                )
+                let (what, why) =
+                    (noun(metric), because(&other, "its", |effect| effect.found.metric == metric));
+                format!("{verb} where {what} matters more: {why} (described, not judged).")
             }
         }
     }
 
-    fn first_look(&self) -> Saying {
-        let rounds = self.findings.rounds;
-        let plural = if rounds == 1 { "" } else { "s" };
+    fn first_look(&self) -> Card {
         let visible = |effect: &&Effect| {
-            let near = effect.interval.low.abs().min(effect.interval.high.abs());
-            let one_way = effect.interval.low > 0.0 || effect.interval.high < 0.0;
-            let bound = effect.conclusion == Conclusion::ClientBound;
-            effect.rounds > 1 && one_way && !bound && near > effect.noise.max(effect.limit)
+            let Comparison { interval, least_effect, conclusion, pairs, .. } = effect.found;
+            let near = interval.low.abs().min(interval.high.abs());
+            let one_way = interval.low > 0.0 || interval.high < 0.0;
+            let bound = conclusion == Conclusion::ClientBound;
+            pairs > 1 && one_way && !bound && near > effect.noise.max(least_effect)
         };
-        let mut seen: Vec<(&Column, &Effect)> = self
-            .all
-            .iter()
-            .flat_map(|column| column.judged.iter().filter(visible).map(move |effect| (*column, effect)))
-            .collect();
+        let of = |column: &&'a Column| -> Vec<(&'a Column, &'a Effect)> {
+            let column = *column;
+            column.judged.iter().filter(visible).map(|effect| (column, effect)).collect()
+        };
+        let mut seen: Vec<(&Column, &Effect)> = self.all.iter().flat_map(of).collect();
         seen.sort_by(|(_, a), (_, b)| b.size().total_cmp(&a.size()));
         let each = |(column, effect): &(&Column, &Effect)| {
             let alone = Column { judged: vec![(*effect).clone()], ..(*column).clone() };
-            format!(
-                "{}, in all {} rounds",
-                because(&alone, &format!("{}'s", self.name(column)), |_| true),
-                effect.rounds
-            )
+            let why = because(&alone, &format!("{}'s", self.name(column)), |_| true);
+            format!("{why}, in all {} rounds", effect.found.pairs)
         };
-        let mut effects: Vec<String> = Vec::new();
-        if !seen.is_empty() {
-            let more = seen.len().saturating_sub(MOST);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-            effects.push(format!(
-                "Visible all the same: {}{more}.",
-                seen.iter().take(MOST).map(each).collect::<Vec<_>>().join("; ")
-            ));
-        }
-        effects.extend(faults::failures(&self.findings.losses).map(|lost| format!("{lost}.")));
-        effects.extend(faults::whole(&self.findings.losses));
-        effects.extend(spread(&self.findings.spread));
-        Saying {
-            advice: format!("No ranking: {rounds} round{plural}, and a judgement needs {ENOUGH_ROUNDS}."),
+        let more = more(seen.len().saturating_sub(MOST), "; and {} more");
+        let each = seen.iter().take(MOST).map(each).join("; ");
+        let visible = (!seen.is_empty()).then(|| format!("Visible all the same: {each}{more}."));
+        let rounds = counted(self.findings.rounds, "round");
+        Card {
+            advice: format!("No ranking: {rounds}, and a judgement needs {ENOUGH_ROUNDS}."),
             standing: Standing::FirstLook,
             stands: first_look(self.findings),
-            effects,
-            otherwise: String::new(),
+            effects: visible.into_iter().chain(beside(self.findings)).collect(),
+            ..Card::default()
         }
     }
 
@@ -360,24 +333,12 @@ impl<'a> Subjects<'a> {
         either(&all, self.all.len(), "others")
     }
 
-    /// The options without their values, each once.
-    fn options(&self) -> Vec<&'a str> {
-        let mut all: Vec<&str> = Vec::new();
-        for option in self.all.iter().copied().filter_map(|column| column.option.as_deref()) {
-            let name = option.split_whitespace().next().unwrap_or_default();
-            if !all.contains(&name) {
-                all.push(name);
-            }
-        }
-        all
-    }
-
-    fn every_option(&self) -> String {
-        names(&self.options(), "options")
-    }
-
-    fn they_are(&self) -> &'static str {
-        if self.options().len() > 1 { "they are" } else { "it is" }
+    /// The options without their values, each once: `a and b as they are`.
+    fn as_they_are(&self) -> String {
+        let all = self.all.iter().filter_map(|column| column.option.as_deref());
+        let all: Vec<&str> =
+            all.map(|option| option.split_whitespace().next().unwrap_or_default()).unique().collect();
+        format!("{} as {}", names(&all, "options"), if all.len() > 1 { "they are" } else { "it is" })
     }
 }
 

@@ -1,9 +1,11 @@
 //! Faults without a comparison: which columns reset or lost connections, and how many waited.
 
-use super::Standing;
+use itertools::Itertools;
+
 use super::amounts::{count, either, names, range};
 use super::findings::{Findings, Lost};
-use super::words::{Saying, scoped};
+use super::words::scoped;
+use super::{Card, Standing};
 use crate::lab::judge::losses::Losses;
 use crate::lab::report::text::{list, number, percent};
 
@@ -38,8 +40,8 @@ fn loss((column, losses): &(&str, Losses)) -> String {
 
 /// Columns that lost connections, the one with most first; `None` if there are none.
 pub fn failures(all: &[Lost]) -> Option<String> {
-    let lossy = lossy(all);
-    (!lossy.is_empty()).then(|| list(&lossy.iter().map(loss).collect::<Vec<_>>()))
+    let lossy = list(lossy(all).iter().map(loss));
+    (!lossy.is_empty()).then_some(lossy)
 }
 
 fn lossy(all: &[Lost]) -> Vec<(&str, Losses)> {
@@ -72,13 +74,8 @@ fn bound(losses: &Losses) -> String {
 
 /// Connections delayed per fault, for each kind of fault that delays any: the column with most, and the most of the others.
 pub fn delays(all: &[Lost]) -> Vec<String> {
-    let mut places: Vec<&str> = Vec::new();
-    for lost in all {
-        if !places.contains(&lost.place.as_str()) {
-            places.push(&lost.place);
-        }
-    }
-    places.into_iter().filter_map(|place| delay(all.iter().filter(|lost| lost.place == place))).collect()
+    let places = all.iter().map(|lost| &lost.place).unique();
+    places.filter_map(|place| delay(all.iter().filter(|lost| lost.place == *place))).collect()
 }
 
 fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
@@ -100,15 +97,14 @@ fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
     ))
 }
 
-pub fn say(findings: &Findings) -> Saying {
+pub fn say(findings: &Findings) -> Card {
     let (all, totals) = (&findings.losses, totals(&findings.losses));
     let lossy = lossy(all);
     let least = totals.iter().map(|(_, losses)| losses.faults).min().unwrap_or(0);
     let superseded = totals.iter().any(|(_, losses)| losses.superseded);
-    let others: Vec<String> = lossy.iter().skip(1).map(loss).collect();
+    let others = list(lossy.iter().skip(1).map(loss));
     let whole = whole(all);
-    let mut effects: Vec<String> =
-        (!others.is_empty()).then(|| format!("{}.", list(&others))).into_iter().collect();
+    let mut effects: Vec<String> = (!others.is_empty()).then(|| format!("{others}.")).into_iter().collect();
     let (advice, standing, stands) = match (lossy.first(), &whole) {
         _ if least == 0 => (
             "Run it again: no fault happened.".to_owned(),
@@ -143,7 +139,7 @@ pub fn say(findings: &Findings) -> Saying {
     };
     effects.extend(whole.filter(|_| !lossy.is_empty()));
     effects.extend(delays(all));
-    Saying { advice: scoped(findings, &advice), standing, stands, effects, otherwise: String::new() }
+    Card { advice: scoped(findings, &advice), standing, stands, effects, ..Card::default() }
 }
 
 /// The share of faults that could still cost a connection, where none did.

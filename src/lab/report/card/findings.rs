@@ -1,16 +1,18 @@
 //! What the judge concluded, by name and place: the input of the words.
 
-use super::claims::Said;
+use itertools::Itertools;
+
 use super::soak::Slope;
+use crate::lab::judge::claims::Claim;
 use crate::lab::judge::losses::{Losses, Mean};
 use crate::lab::judge::rows::Verdict;
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Kind, Scene};
 use crate::lab::report::names;
+use crate::lab::report::text::counted;
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Metric, Spec};
 use crate::listener::STRATEGIES;
-use crate::measure::stats::Interval;
 
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
@@ -31,7 +33,7 @@ pub struct Findings {
     /// The results have a note: their method is superseded.
     pub noted: bool,
     pub columns: Vec<Column>,
-    pub claims: Vec<Said>,
+    pub claims: Vec<Claim>,
     pub slopes: Vec<Slope>,
     pub losses: Vec<Lost>,
     pub spread: Vec<Spread>,
@@ -57,19 +59,9 @@ pub struct Column {
 pub struct Effect {
     /// Empty if there is only one.
     pub place: String,
-    pub metric: Metric,
-    /// In percent of the base or, of a metric that counts per fault, in connections, as are the figures below.
-    pub change: f64,
-    pub interval: Interval,
+    pub found: Comparison,
     /// Of a metric that counts connections per fault.
     pub counts: Option<Counts>,
-    /// The least effect of interest, in percent.
-    pub limit: f64,
-    pub conclusion: Conclusion,
-    /// The least visible change, in percent, and the same in words.
-    pub visible: f64,
-    pub would_take: String,
-    pub rounds: usize,
     /// How far the second run of the base was from the first under this load, in percent.
     pub noise: f64,
 }
@@ -96,34 +88,25 @@ pub struct Lost {
     pub losses: Losses,
 }
 
-/// How much more than its fair share the busiest worker gets, from the most even load to the least even one.
+/// How much more than its fair share the busiest worker gets, under the least even load.
 #[derive(Clone, Debug, Default)]
 pub struct Spread {
     pub column: String,
-    pub least: f64,
     pub most: f64,
     pub concentrated: bool,
 }
 
 impl Effect {
-    pub fn is_small(&self) -> bool {
-        self.interval.low >= -self.limit && self.interval.high <= self.limit
-    }
-
-    pub fn is_judged(&self) -> bool {
-        matches!(self.conclusion, Conclusion::Differs | Conclusion::Equivalent | Conclusion::Open)
-    }
-
     /// A difference that counts and matters.
     pub fn differs(&self) -> bool {
-        self.conclusion == Conclusion::Differs && !self.is_small()
+        self.found.conclusion == Conclusion::Differs && !self.found.is_small()
     }
 
     /// More requests per second, less of anything else.
     pub fn is_better(&self) -> bool {
         match &self.counts {
             Some(counts) => counts.own.0 < counts.base.0,
-            None => (self.change > 0.0) == (self.metric == Metric::Rate),
+            None => (self.found.change > 0.0) == (self.found.metric == Metric::Rate),
         }
     }
 
@@ -131,7 +114,7 @@ impl Effect {
     pub fn size(&self) -> f64 {
         match &self.counts {
             Some(counts) => (counts.own.0 - counts.base.0).abs(),
-            None => (1.0 + self.change / 100.0).max(0.001).ln().abs(),
+            None => (1.0 + self.found.change / 100.0).max(0.001).ln().abs(),
         }
     }
 }
@@ -158,7 +141,7 @@ impl Findings {
             short: analysis.scenes.iter().any(is_short),
             noted: data.note.is_some(),
             columns: columns(spec, analysis),
-            claims: analysis.claims.iter().map(Said::of).collect(),
+            claims: analysis.claims.clone(),
             slopes: Slope::all(spec, analysis),
             losses: losses(analysis),
             spread: spread(analysis),
@@ -229,14 +212,14 @@ fn options(cell: &Cell) -> Option<String> {
 }
 
 fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> Effect {
-    let Comparison { metric, change, interval, .. } = *comparison;
+    let metric = comparison.metric;
     let counts = || {
         let late = metric == Metric::DelayedPerFault;
         let of = |result: &CellResult| match late {
             true => result.losses.delayed(),
             false => result.estimate(metric).map(|lost| (lost.median, Some(lost.interval))),
         };
-        let event = names::event(scene.group.levels.fault?.kind);
+        let event = names::fault(scene.group.levels.fault?).event;
         Some(Counts {
             own: of(&scene.results[comparison.cell])?,
             base: of(&scene.results[base])?,
@@ -246,15 +229,8 @@ fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> E
     };
     Effect {
         place: names::place(scene, &spec.factors, spec.load.len()),
-        metric,
-        change,
-        interval,
+        found: comparison.clone(),
         counts: metric.is_per_fault().then(counts).flatten(),
-        limit: comparison.least_effect,
-        conclusion: comparison.conclusion,
-        visible: comparison.visible,
-        would_take: comparison.would_take(),
-        rounds: comparison.pairs,
         noise: twins(scene, metric).unwrap_or(0.0),
     }
 }
@@ -265,8 +241,9 @@ fn losses(analysis: &Analysis) -> Vec<Lost> {
     let mut all: Vec<Lost> = Vec::new();
     for scene in struck {
         let fault = scene.group.levels.fault;
-        let place = fault.map_or_else(String::new, names::fault);
-        let event = fault.map_or("fault", |fault| names::event(fault.kind));
+        let words = fault.map(names::fault);
+        let event = words.as_ref().map_or("fault", |words| words.event);
+        let place = words.map(|words| words.when).unwrap_or_default();
         for result in scene.results.iter().filter(|result| !result.cell.twin && result.counted > 0) {
             let column = result.cell.column().to_owned();
             let known = all.iter_mut().find(|lost| lost.column == column && lost.place == place);
@@ -289,11 +266,10 @@ fn spread(analysis: &Analysis) -> Vec<Spread> {
         let (times, concentrated) = (spread.max_over_mean, spread.kind == Kind::Concentrated);
         match all.iter_mut().find(|known| known.column == column) {
             Some(known) => {
-                known.least = known.least.min(times);
                 known.most = known.most.max(times);
                 known.concentrated |= concentrated;
             }
-            None => all.push(Spread { column: column.to_owned(), least: times, most: times, concentrated }),
+            None => all.push(Spread { column: column.to_owned(), most: times, concentrated }),
         }
     }
     all
@@ -302,25 +278,16 @@ fn spread(analysis: &Analysis) -> Vec<Spread> {
 /// What the experiment does not tell: what was skipped or did not count, and what it does not vary.
 fn missing(data: &Data, analysis: &Analysis) -> Vec<String> {
     let factors = &data.spec.factors;
-    let mut all = Vec::new();
-    for row in analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped) {
-        let text = format!("{} ({})", row.peer.as_ref().unwrap_or(&row.listener), row.why());
-        if !all.contains(&text) {
-            all.push(text);
-        }
-    }
+    let skipped = analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped);
+    let skipped =
+        skipped.map(|row| format!("{} ({})", row.peer.as_ref().unwrap_or(&row.listener), row.why()));
     let empty = |scene: &&Scene| {
         scene.results.iter().any(|result| result.runs > 0)
             && scene.results.iter().all(|result| result.used == 0)
     };
     let place = |scene: &Scene| names::place(scene, factors, data.spec.load.len());
-    all.extend(
-        analysis
-            .scenes
-            .iter()
-            .filter(empty)
-            .map(|scene| format!("response times {} (no run counts)", place(scene))),
-    );
+    let empty = analysis.scenes.iter().filter(empty);
+    let empty = empty.map(|scene| format!("response times {} (no run counts)", place(scene)));
     let does = |kind: &str| factors.respond.iter().any(|work| work.starts_with(kind));
     let others = STRATEGIES.iter().filter(|entry| {
         !factors.listener.iter().any(|name| name.split([':', ' ']).next() == Some(entry.name))
@@ -330,16 +297,10 @@ fn missing(data: &Data, analysis: &Analysis) -> Vec<String> {
         (!does("cgi"), "handlers (CGI)".to_owned()),
         (!does("cgi") && !does("spin"), "work that computes".into()),
         (factors.fault == [None] && data.spec.soak.is_none(), "faults".into()),
-        (
-            others > 0 && !factors.listener.is_empty(),
-            match others {
-                1 => "1 other listener".into(),
-                _ => format!("{others} other listeners"),
-            },
-        ),
+        (others > 0 && !factors.listener.is_empty(), counted(others, "other listener")),
         (true, format!("more than {} processors", data.environment.machine.cores)),
         (true, "a network".into()),
     ];
-    all.extend(general.into_iter().filter(|(is, _)| *is).map(|(_, text)| text));
-    all
+    let general = general.into_iter().filter(|(is, _)| *is).map(|(_, text)| text);
+    skipped.unique().chain(empty).chain(general).collect()
 }

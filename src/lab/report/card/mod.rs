@@ -16,13 +16,13 @@
 mod amounts;
 mod beside;
 #[cfg(test)]
-mod cases;
+mod cases_tests;
 mod claims;
 mod compared;
 mod faults;
 mod findings;
 #[cfg(test)]
-mod made;
+mod made_tests;
 mod soak;
 mod terminal;
 #[cfg(test)]
@@ -30,6 +30,7 @@ mod tests;
 mod words;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use self::amounts::change;
 pub use self::claims::{of_suite, ours};
@@ -91,16 +92,19 @@ impl Card {
 
     /// The parts below the advice and its effects: a heading and a text.
     pub fn parts(&self) -> Vec<(&'static str, &str)> {
-        let parts = [
-            ("Standing", &self.stands),
+        let mut parts = vec![
+            ("Standing", self.stands.as_str()),
             ("Choose otherwise", &self.otherwise),
             ("Evidence", &self.evidence),
             ("Not measured", &self.missing),
         ];
+        parts.retain(|(_, text)| !text.is_empty());
         parts
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(name, text)| (name, text.as_str()))
-            .collect()
+    }
+
+    /// For templates.
+    pub fn view(&self) -> Value {
+        let (parts, class) = (self.parts(), self.standing.class());
+        json!({ "advice": self.advice, "effects": self.effects, "parts": parts, "class": class })
     }
 }

@@ -1,13 +1,14 @@
 //! A soak: growth per day against its limit, and what was lost.
 
-use super::Standing;
-use super::faults;
+use itertools::Itertools;
+
 use super::findings::Findings;
-use super::words::{Saying, scoped};
+use super::words::scoped;
+use super::{Card, Standing, faults};
+use crate::lab::judge::Analysis;
 use crate::lab::judge::endurance::Trend;
-use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::report::names;
-use crate::lab::report::text::number;
+use crate::lab::report::text::{number, range};
 use crate::lab::spec::Spec;
 
 /// Growth of one measure under one load.
@@ -20,31 +21,29 @@ pub struct Slope {
 
 impl Slope {
     pub fn all(spec: &Spec, analysis: &Analysis) -> Vec<Self> {
-        let own = |scene: &'_ Scene| -> Vec<Self> {
+        let mut all = Vec::new();
+        for scene in &analysis.scenes {
             let place = names::place(scene, &spec.factors, spec.load.len());
-            let results = scene.results.iter().filter(|result| !result.cell.twin);
             let several = scene.results.len() > 1;
-            let one = |result: &CellResult| {
+            for result in scene.results.iter().filter(|result| !result.cell.twin) {
                 let of = if several { format!(" of {}", result.cell.name()) } else { String::new() };
-                let slope = |trend: &Trend| {
-                    let parts = [format!("{}{of}", trend.name), place.clone(), trend.period.to_owned()];
-                    let what: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-                    Self { what: what.join(", "), trend: trend.clone() }
-                };
-                result.endurance.iter().map(slope).collect::<Vec<_>>()
-            };
-            results.flat_map(one).collect()
-        };
-        analysis.scenes.iter().flat_map(own).collect()
+                for trend in &result.endurance {
+                    let name = format!("{}{of}", trend.name);
+                    let parts = [name.as_str(), &place, trend.period];
+                    let what = parts.into_iter().filter(|part| !part.is_empty()).join(", ");
+                    all.push(Self { what, trend: trend.clone() });
+                }
+            }
+        }
+        all
     }
 
     /// `Memory (PSS) under full load: 3 MiB per day (-2 to 8), limit 48`
     fn says(&self) -> String {
-        let figure = |value: f64| number(value, self.trend.digits);
-        let Trend { per_day, interval, limit, unit, .. } = &self.trend;
+        let Trend { per_day, interval, limit, unit, digits, .. } = self.trend;
         let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-        let range = format!("{} to {}", figure(interval.low), figure(interval.high));
-        format!("{}: {}{unit} per day ({range}), limit {}", self.what, figure(*per_day), figure(*limit))
+        let [per_day, limit] = [per_day, limit].map(|value| number(value, digits));
+        format!("{}: {per_day}{unit} per day ({}), limit {limit}", self.what, range(interval, digits))
     }
 
     /// Of its limit, at most.
@@ -53,7 +52,7 @@ impl Slope {
     }
 }
 
-pub fn say(findings: &Findings) -> Saying {
+pub fn say(findings: &Findings) -> Card {
     let mut slopes: Vec<&Slope> = findings.slopes.iter().collect();
     slopes.sort_by(|a, b| b.share().total_cmp(&a.share()));
     let grew: Vec<&Slope> = slopes.iter().filter(|slope| slope.trend.grew()).copied().collect();
@@ -100,5 +99,5 @@ pub fn say(findings: &Findings) -> Saying {
     } else {
         effects.push(format!("Nothing grew beyond its limit; the nearest: {nearest}."));
     }
-    Saying { advice: scoped(findings, &advice), standing, stands, effects, otherwise: String::new() }
+    Card { advice: scoped(findings, &advice), standing, stands, effects, ..Card::default() }
 }

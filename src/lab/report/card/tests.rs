@@ -1,6 +1,6 @@
 //! Cards of all rules, and of whole fixtures.
 
-use super::cases::cases;
+use super::cases_tests::cases;
 use super::findings::Findings;
 use super::words::card;
 use super::*;

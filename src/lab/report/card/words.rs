@@ -1,28 +1,21 @@
 //! From findings to a card: the kind of the experiment selects the rules. Pure.
 
+use itertools::Itertools;
+
 use super::amounts::noun;
 use super::findings::Findings;
-use super::{Card, Standing, claims, compared, faults, soak};
+use super::{Card, claims, compared, faults, soak};
 use crate::lab::judge::{ENOUGH_ROUNDS, Scale};
-use crate::lab::report::text::{capital, number};
+use crate::lab::report::text::{capital, counted, number, uncapital};
 use crate::lab::spec::{Metric, decision};
 
-/// What the rules of a kind say. The rest of a card is the same for all.
-#[derive(Debug, Default)]
-pub struct Saying {
-    pub advice: String,
-    pub standing: Standing,
-    pub stands: String,
-    pub effects: Vec<String>,
-    pub otherwise: String,
-}
-
+/// The rules of a kind say its advice, how it stands, its effects, and when to choose otherwise. The rest is the same for all.
 pub fn card(findings: &Findings) -> Card {
     let said = match findings {
-        none if none.runs == 0 => Saying {
+        none if none.runs == 0 => Card {
             advice: "Run the experiment again: no run was made.".into(),
             stands: "not judged, because there are no runs".into(),
-            ..Saying::default()
+            ..Card::default()
         },
         tested if !tested.claims.is_empty() => claims::say(&tested.claims),
         long if !long.slopes.is_empty() => soak::say(long),
@@ -32,13 +25,10 @@ pub fn card(findings: &Findings) -> Card {
     let noted = if findings.noted { "; see the note above" } else { "" };
     Card {
         decision: findings.decision.clone(),
-        advice: said.advice,
-        standing: said.standing,
         stands: format!("{}{noted}", said.stands),
-        effects: said.effects,
-        otherwise: said.otherwise,
         evidence: evidence(findings),
         missing: findings.missing.join("; "),
+        ..said
     }
 }
 
@@ -49,9 +39,7 @@ const UNSCOPED: [&str; 3] = ["Not ", "Run it", "No "];
 pub fn scoped(findings: &Findings, advice: &str) -> String {
     match decision::clause(&findings.decision) {
         Some(clause) if !UNSCOPED.iter().any(|begin| advice.starts_with(begin)) => {
-            let mut rest = advice.chars();
-            let first = rest.next().map_or_else(String::new, |first| first.to_lowercase().collect());
-            capital(&format!("{clause}, {first}{}", rest.as_str()))
+            capital(&format!("{clause}, {}", uncapital(advice)))
         }
         _ => advice.to_owned(),
     }
@@ -59,8 +47,7 @@ pub fn scoped(findings: &Findings, advice: &str) -> String {
 
 /// `12 rounds, 2 repeated, noise ±4 %`
 fn evidence(findings: &Findings) -> String {
-    let plural = if findings.rounds == 1 { "" } else { "s" };
-    let mut parts = vec![format!("{} round{plural}", findings.rounds)];
+    let mut parts = vec![counted(findings.rounds, "round")];
     if findings.repeated > 0 {
         parts.push(format!("{} repeated", findings.repeated));
     }
@@ -68,11 +55,9 @@ fn evidence(findings: &Findings) -> String {
         [] => {}
         [(metric, noise)] => parts.push(format!("noise ±{}", amount(*metric, *noise))),
         several => {
-            let each: Vec<String> = several
-                .iter()
-                .map(|(metric, noise)| format!("±{} ({})", amount(*metric, *noise), noun(*metric)))
-                .collect();
-            parts.push(format!("noise {}", each.join(", ")));
+            let each =
+                |(metric, noise): &(Metric, f64)| format!("±{} ({})", amount(*metric, *noise), noun(*metric));
+            parts.push(format!("noise {}", several.iter().map(each).join(", ")));
         }
     }
     if findings.void > 0 {

@@ -62,14 +62,10 @@ fn name(claim: &Claim) -> String {
 }
 
 fn ratio(value: f64) -> String {
-    number(
-        value,
-        if value < 0.1 {
-            3
-        } else if value < 100.0 {
-            2
-        } else {
-            0
-        },
-    )
+    let digits = match value {
+        small if small < 0.1 => 3,
+        middle if middle < 100.0 => 2,
+        _ => 0,
+    };
+    number(value, digits)
 }

@@ -2,6 +2,7 @@
 
 use std::f64::consts::LOG10_2;
 
+use itertools::Itertools;
 use rayon::prelude::*;
 
 use super::runs::Runs;
@@ -25,14 +26,18 @@ const NAMED: [(f64, &str); 6] =
 /// When Linux retransmits an unanswered SYN: 1, 3 and 7 s after the first.
 const RETRANSMITS_MS: [(f64, &str); 3] = [(1000.0, "SYN again, 1 s"), (3000.0, "3 s"), (7000.0, "7 s")];
 
-fn shares() -> Dimension {
+/// Unless all columns are equal.
+fn figure(caption: Caption, curves: Vec<Curve>, patterns: [&'static str; 2]) -> Option<Curves> {
     let ticks = NAMED.map(|(nines, name)| (nines, name.to_owned())).to_vec();
-    Dimension { ticks, ..Dimension::new("share of requests at least as fast", false) }
-}
-
-/// The figure, unless all columns are equal.
-fn unless_equal(figure: Curves) -> Option<Curves> {
-    let part = figure.parts.first()?;
+    let figure = Curves {
+        caption,
+        x: Dimension { ticks, ..Dimension::new("share of requests at least as fast", false) },
+        y: Dimension::new("ms", true),
+        parts: vec![Part { curves, ..Part::default() }],
+        patterns: Some(patterns),
+        ..Curves::default()
+    };
+    let part = &figure.parts[0];
     let alone = part.curves.iter().filter(|curve| !curve.style.hollow).count() == 1;
     (alone || !figure.apart(part).is_empty()).then_some(figure)
 }
@@ -47,17 +52,9 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Cu
             if result.cell.twin { Vec::new() } else { service(&result.curve, runs.get(&result.cell, scene)) };
         Curve { dashed: service, ..Curve::new(result.cell.name(), *style, points.collect()) }
     };
-    unless_equal(Curves {
-        caption: Caption::new(
-            format!("Response time, {}", heading(scene)),
-            format!("{}. Line: median of {most} runs. Band: {}.", load_line(scene), brackets(analysis)),
-        ),
-        x: shares(),
-        y: Dimension::new("ms", true),
-        parts: vec![Part { curves: results.par_iter().map(curve).collect(), ..Part::default() }],
-        patterns: Some(["response time", "service time"]),
-        ..Curves::default()
-    })
+    let note = format!("{}. Line: median of {most} runs. Band: {}.", load_line(scene), brackets(analysis));
+    let caption = Caption::new(format!("Response time, {}", heading(scene)), note);
+    figure(caption, results.par_iter().map(curve).collect(), ["response time", "service time"])
 }
 
 /// Medians over runs at the points of a response curve; empty if equal to the response time.
@@ -91,23 +88,11 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Curves> {
     let slowest = curves.iter().filter_map(|curve| curve.points.last()).map(|(_, [ms, ..])| *ms);
     let slowest = slowest.fold(0.0, f64::max);
     let lost = RETRANSMITS_MS.iter().filter(|(ms, _)| *ms <= slowest * 1.05);
-    let lost: Vec<&str> = lost.map(|(_, name)| *name).collect();
-    let note = if lost.is_empty() {
-        String::new()
-    } else {
-        format!(" Steps at {} are lost packets.", lost.join(", "))
-    };
-    unless_equal(Curves {
-        caption: Caption::new(
-            format!("Time to connect and to the first byte, {}", heading(scene)),
-            format!("All runs that count together.{note}"),
-        ),
-        x: shares(),
-        y: Dimension::new("ms", true),
-        parts: vec![Part { curves, ..Part::default() }],
-        patterns: Some(["first byte", "connect"]),
-        ..Curves::default()
-    })
+    let lost = lost.map(|(_, name)| name).join(", ");
+    let lost = if lost.is_empty() { lost } else { format!(" Steps at {lost} are lost packets.") };
+    let title = format!("Time to connect and to the first byte, {}", heading(scene));
+    let caption = Caption::new(title, format!("All runs that count together.{lost}"));
+    figure(caption, curves, ["first byte", "connect"])
 }
 
 /// log10 of 1/(1-q) and milliseconds, as far as there are enough requests.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::runs::{Runs, together};
-use super::{Told, heading, headings, joined, places, shown};
+use super::{MOST_PANELS, Told, heading, headings, joined, places, shown};
 use crate::lab::judge::timeline::{by_start, responses};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::curves::{Curve, Curves, Part};
 use crate::lab::plot::{Caption, Dimension, Style};
-use crate::lab::report::text::{fault_name, list, number};
+use crate::lab::report::names;
+use crate::lab::report::text::{list, number};
 use crate::lab::results::data::{FaultRecord, RunData};
 use crate::lab::spec::Fault;
 
@@ -22,8 +23,6 @@ const CALM: f64 = 5.0;
 const STEADY: f64 = 2.0;
 /// Intervals needed to draw a course.
 const LEAST: usize = 4;
-/// More panels are left to the tables.
-const MOST_PANELS: usize = 6;
 
 /// A fault and the run in which it happened.
 type Hit<'a> = (&'a RunData, &'a FaultRecord);
@@ -47,7 +46,7 @@ pub fn faults(analysis: &Analysis, runs: &Runs) -> Told<Curves> {
         let Some((_, first)) = of_kind.first() else { continue };
         let same = of_kind.iter().all(|(_, fault)| fault == first);
         let what = match (lasts, same) {
-            (_, true) => fault_name(*first),
+            (_, true) => names::fault(*first).says,
             (true, _) => "a fault lasts".into(),
             (false, _) => "a fault comes".into(),
         };
@@ -119,7 +118,7 @@ fn part(scene: &Scene, fault: Fault, (heading, rest): (String, String), runs: &R
         note: joined(&rest, &format!("{count} faults, {fault}")),
         curves: shown(scene).filter_map(curve).collect(),
         shades: (lasts_s > 0.0).then_some((0.0, lasts_s)).into_iter().collect(),
-        uprights: (lasts_s <= 0.0).then(|| (0.0, String::new())).into_iter().collect(),
+        uprights: (lasts_s <= 0.0).then_some(0.0).into_iter().collect(),
     }
 }
 
@@ -131,10 +130,13 @@ fn around((run, fault): Hit) -> std::ops::Range<f64> {
     from_s..times().filter(|at_s| *at_s > 0.0).fold(lasts_s + AFTER_S, f64::min)
 }
 
+fn step_s(hits: &[Hit]) -> f64 {
+    hits.iter().filter_map(|(run, _)| Some(run.record.as_ref()?.plan.interval_s)).fold(0.0, f64::max)
+}
+
 /// The share of slow and failed requests in %, by when they were due.
 fn slow(hits: &[Hit]) -> Vec<(f64, [f64; 3])> {
-    let step_s =
-        hits.iter().filter_map(|(run, _)| Some(run.record.as_ref()?.plan.interval_s)).fold(0.0, f64::max);
+    let step_s = step_s(hits);
     let mut steps: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     for (run, fault) in hits.iter().filter(|_| step_s > 0.0) {
         let (Some(record), range) = (&run.record, around((run, fault))) else { continue };
@@ -157,14 +159,12 @@ fn slow(hits: &[Hit]) -> Vec<(f64, [f64; 3])> {
 
 /// p99 per interval: of requests that were due in it or, in an earlier layout, ended in it.
 fn p99(hits: &[Hit]) -> Vec<(f64, [f64; 3])> {
-    let step_s =
-        hits.iter().filter_map(|(run, _)| Some(run.record.as_ref()?.plan.interval_s)).fold(0.0, f64::max);
     let track = |hit: &Hit| {
         let moved =
             responses(hit.0, |summary| summary.p99_us).into_iter().map(|(at_s, ms)| (at_s - hit.1.at_s, ms));
         moved.filter(|(at_s, _)| around(*hit).contains(at_s)).collect()
     };
-    together(&hits.iter().map(track).collect::<Vec<_>>(), step_s)
+    together(&hits.iter().map(track).collect::<Vec<_>>(), step_s(hits))
 }
 
 /// Whether nothing happens to the baseline.
@@ -182,9 +182,5 @@ fn peaks(apart: &[&Curve], y: &Dimension) -> String {
         let most = curve.points.iter().map(|(_, [middle, ..])| *middle).fold(0.0, f64::max);
         format!("{} up to {} {unit}", curve.label, number(most, 0))
     };
-    if apart.is_empty() {
-        "all columns alike".into()
-    } else {
-        list(&apart.iter().map(one).collect::<Vec<_>>())
-    }
+    if apart.is_empty() { "all columns alike".into() } else { list(apart.iter().map(one)) }
 }

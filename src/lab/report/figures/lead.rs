@@ -1,15 +1,15 @@
 //! The lead figure: how far each column stands from the baseline in the metric that is judged, in every scene on one scale, the worst
 //! first. What is counted per fault is a difference, everything else a ratio.
 
-use super::{Told, columns, heading, headings, joined, places};
+use itertools::Itertools;
+
+use super::{MOST_PANELS, Told, columns, heading, headings, joined, places};
 use crate::lab::judge::{Analysis, Comparison, Conclusion, Scene};
 use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
 use crate::lab::plot::{Caption, Key, Sample, Style};
-use crate::lab::report::text::{list, number};
+use crate::lab::report::text::{list, number, range};
 use crate::lab::spec::Metric;
 
-/// More panels are left to the tables.
-const MOST_PANELS: usize = 6;
 /// With more columns, those within the noise are named, not drawn.
 const MOST_ROWS: usize = 6;
 
@@ -23,14 +23,15 @@ struct Panel<'a> {
 }
 
 pub fn lead(analysis: &Analysis) -> Told<Dots> {
-    let mut panels: Vec<Panel> = analysis.scenes.iter().flat_map(panels).collect();
-    let (loud, quiet): (Vec<usize>, Vec<usize>) = (0..panels.len())
-        .partition(|&index| panels[index].comparisons.iter().any(|c| panels[index].shows(c)));
+    let all = analysis.scenes.iter().flat_map(panels);
+    let (mut panels, quiet): (Vec<Panel>, Vec<Panel>) =
+        all.partition(|panel| panel.comparisons.iter().any(|c| panel.shows(c)));
     let mut says = Vec::new();
-    if !loud.is_empty() || panels.len() > MOST_PANELS {
-        says.extend(within_noise(&quiet.iter().map(|&index| panels[index].scene).collect::<Vec<_>>()));
-        let mut index = 0..;
-        panels.retain(|_| index.next().is_some_and(|index| loud.contains(&index)));
+    if panels.is_empty() && quiet.len() <= MOST_PANELS {
+        panels = quiet;
+    } else if !quiet.is_empty() {
+        let places = places(&quiet.iter().map(|panel| panel.scene).collect::<Vec<_>>());
+        says.push(format!("No visible difference in the metric that is judged: {places}."));
     }
     let left_out = panels.len().saturating_sub(MOST_PANELS);
     if left_out > 0 {
@@ -48,19 +49,9 @@ pub fn lead(analysis: &Analysis) -> Told<Dots> {
     Told { figures: vec![figure(&panels, rows, analysis)], says }
 }
 
-fn within_noise(scenes: &[&Scene]) -> Option<String> {
-    (!scenes.is_empty())
-        .then(|| format!("No visible difference in the metric that is judged: {}.", places(scenes)))
-}
-
 /// One per judged metric.
 fn panels(scene: &Scene) -> Vec<Panel<'_>> {
-    let mut metrics: Vec<Metric> = Vec::new();
-    for comparison in scene.comparisons.iter().filter(|c| c.primary) {
-        if !metrics.contains(&comparison.metric) {
-            metrics.push(comparison.metric);
-        }
-    }
+    let primary = scene.comparisons.iter().filter(|c| c.primary).map(|c| c.metric);
     let panel = |metric: Metric| {
         let of = || scene.comparisons.iter().filter(move |c| c.metric == metric);
         let twin = of().find(|c| c.conclusion == Conclusion::Twin);
@@ -72,7 +63,7 @@ fn panels(scene: &Scene) -> Vec<Panel<'_>> {
         let noise = noise.filter(|noise| noise.is_finite()).unwrap_or(least);
         (!comparisons.is_empty()).then_some(Panel { scene, metric, comparisons, noise })
     };
-    metrics.into_iter().filter_map(panel).collect()
+    primary.unique_by(|metric| metric.name()).filter_map(panel).collect()
 }
 
 /// The change in percent that undoes one.
@@ -130,16 +121,10 @@ impl Panel<'_> {
             })
         };
         let better = more_is_better(self.metric);
+        let unit = if difference { "more per fault" } else { "change, %" };
         Quantity {
             name,
-            unit: joined(
-                &rest,
-                &format!(
-                    "{}, {}",
-                    self.metric.title(),
-                    if difference { "more per fault" } else { "change, %" }
-                ),
-            ),
+            unit: joined(&rest, &format!("{}, {unit}", self.metric.title())),
             scale: if difference { Scale::FromZero } else { Scale::Change(better) },
             shade: Some((if difference { -self.noise } else { less(self.noise) }, self.noise)),
             ends: ["\u{2190} better", "worse \u{2192}"],
@@ -151,8 +136,7 @@ impl Panel<'_> {
 
 /// The columns to draw, the worst first, and the names of those within the noise everywhere if there are many.
 fn rows(panels: &[Panel]) -> (Vec<(String, Style)>, Vec<String>) {
-    let all = columns(panels.iter().map(|panel| panel.scene));
-    let mut compared = all;
+    let mut compared = columns(panels.iter().map(|panel| panel.scene));
     compared.retain(|(name, _)| panels.iter().any(|panel| panel.of(name).is_some()));
     let worst = |name: &str| {
         let each = panels.iter().filter_map(|panel| Some(panel.worse(panel.of(name)?)));
@@ -199,13 +183,11 @@ fn says(panels: &[Panel], rows: &[(String, Style)]) -> String {
         let one = |(name, _): &(String, Style)| {
             let c = panel.of(name).filter(|c| panel.shows(c))?;
             let sign = if c.change < 0.0 { "" } else { "+" };
-            let [change, low, high] =
-                [c.change, c.interval.low, c.interval.high].map(|value| number(value, 1));
-            Some(format!("{name} {sign}{change}{unit} ({low} to {high})"))
+            Some(format!("{name} {sign}{}{unit} ({})", number(c.change, 1), range(c.interval, 1)))
         };
-        let beyond: Vec<String> = rows.iter().filter_map(one).collect();
-        let beyond = if beyond.is_empty() { "all within the noise".to_owned() } else { list(&beyond) };
+        let beyond = list(rows.iter().filter_map(one));
+        let beyond = if beyond.is_empty() { "all within the noise" } else { &beyond };
         format!("{}, {}: {beyond}.", heading(panel.scene), panel.metric.title())
     };
-    format!("Changes from the baseline. {}", panels.iter().map(panel).collect::<Vec<_>>().join(" "))
+    format!("Changes from the baseline. {}", panels.iter().map(panel).join(" "))
 }

@@ -1,6 +1,8 @@
 //! The primary metric along a number that rises: the offered rate, connections, workers, the length of the accept queue.
 
-use super::{Told, shown};
+use itertools::Itertools;
+
+use super::{MOST_PANELS, Told, shown};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::curves::{Curve, Curves, Part};
 use crate::lab::plot::{Caption, Dimension, Style};
@@ -13,8 +15,6 @@ const LEAST: usize = 3;
 const WIDE: f64 = 8.0;
 /// A smaller share of the offered rate means falling behind.
 const BEHIND: f64 = 0.98;
-/// More panels are left to the tables.
-const MOST_PANELS: usize = 6;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Along {
@@ -27,12 +27,13 @@ enum Along {
 impl Along {
     const ALL: [Self; 4] = [Self::Rate, Self::Connections, Self::Workers, Self::Backlog];
 
-    fn name(self) -> &'static str {
+    /// The name of the axis, and what is changed.
+    fn words(self) -> [&'static str; 2] {
         match self {
-            Self::Rate => "offered requests/s",
-            Self::Connections => "connections at once",
-            Self::Workers => "workers",
-            Self::Backlog => "length of the accept queue",
+            Self::Rate => ["offered requests/s", "the load rises"],
+            Self::Connections => ["connections at once", "connections rise"],
+            Self::Workers => ["workers", "workers rise"],
+            Self::Backlog => ["length of the accept queue", "the accept queue rises"],
         }
     }
 
@@ -62,16 +63,13 @@ pub fn levels(analysis: &Analysis) -> Told<Curves> {
                 None => all.push((rest, scene.primary(), Series(vec![(value, scene)]))),
             }
         }
-        let mut metrics: Vec<Metric> = Vec::new();
-        for (_, metric, series) in &mut all {
+        for (.., series) in &mut all {
             series.0.sort_by(|(a, _), (b, _)| a.total_cmp(b));
             series.0.dedup_by(|(a, _), (b, _)| a == b);
-            if series.0.len() >= LEAST && !metrics.contains(metric) {
-                metrics.push(*metric);
-            }
         }
-        for metric in metrics {
-            let of = all.iter().filter(|(_, other, series)| *other == metric && series.0.len() >= LEAST);
+        all.retain(|(.., series)| series.0.len() >= LEAST);
+        for metric in all.iter().map(|(_, metric, _)| *metric).unique_by(|metric| metric.name()) {
+            let of = all.iter().filter(|(_, other, _)| *other == metric);
             let series: Vec<&Series> = of.map(|(.., series)| series).take(MOST_PANELS).collect();
             told.figures.extend(figure(along, metric, &series, analysis));
         }
@@ -84,12 +82,8 @@ fn figure(along: Along, metric: Metric, series: &[&Series], analysis: &Analysis)
     let xs = || series.iter().flat_map(|series| &series.0).map(|(value, _)| *value);
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
     let ticks = if along == Along::Rate { Vec::new() } else { named(xs()) };
-    let title = format!(
-        "{} as {} rise{}",
-        metric.title(),
-        what(along),
-        if along == Along::Rate || along == Along::Backlog { "s" } else { "" }
-    );
+    let [name, rises] = along.words();
+    let title = format!("{} as {rises}", metric.title());
     let band = text::brackets(analysis);
     let unit = metric.unit();
     let figure = Curves {
@@ -97,7 +91,7 @@ fn figure(along: Along, metric: Metric, series: &[&Series], analysis: &Analysis)
             .saying(says(&title, metric, series)),
         x: Dimension {
             ticks,
-            ..Dimension::new(along.name(), along != Along::Rate && low > 0.0 && high / low > WIDE)
+            ..Dimension::new(name, along != Along::Rate && low > 0.0 && high / low > WIDE)
         },
         y: Dimension::new(
             &if unit.is_empty() { metric.title().to_owned() } else { format!("{}, {unit}", metric.title()) },
@@ -110,21 +104,9 @@ fn figure(along: Along, metric: Metric, series: &[&Series], analysis: &Analysis)
     figure.parts.iter().any(|part| !part.curves.is_empty()).then_some(figure)
 }
 
-fn what(along: Along) -> &'static str {
-    match along {
-        Along::Rate => "the load",
-        Along::Connections => "connections",
-        Along::Workers => "workers",
-        Along::Backlog => "the accept queue",
-    }
-}
-
 /// Whole numbers are named as they are.
 fn named(values: impl Iterator<Item = f64>) -> Vec<(f64, String)> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    values.into_iter().map(|value| (value, number(value, 0))).collect()
+    values.sorted_by(f64::total_cmp).dedup().map(|value| (value, number(value, 0))).collect()
 }
 
 impl Series<'_> {
@@ -132,15 +114,9 @@ impl Series<'_> {
         let first = self.0[0].1;
         let curve = |(result, style): (&CellResult, Style)| {
             let of = |scene: &Scene| {
-                let same = |other: &&CellResult| {
-                    other.cell.column() == result.cell.column() && other.cell.twin == result.cell.twin
-                };
-                scene
-                    .results
-                    .iter()
-                    .find(same)
-                    .filter(|other| other.used > 0 && !(metric.is_of_the_loop() && other.client_bound))?
-                    .estimate(metric)
+                let counts =
+                    |other: &&CellResult| other.used > 0 && !(metric.is_of_the_loop() && other.client_bound);
+                same(scene, result).filter(counts)?.estimate(metric)
             };
             let known = self.0.iter().filter_map(|(value, scene)| Some((*value, *scene, of(scene)?)));
             let points: Vec<_> = known
@@ -148,8 +124,7 @@ impl Series<'_> {
                 .map(|(value, _, e)| (value, [e.median, e.interval.low, e.interval.high]))
                 .collect();
             let behind = |scene: &Scene, value: f64| {
-                let same = scene.results.iter().find(|other| other.cell.name() == result.cell.name());
-                let rate = same.and_then(|other| other.estimate(Metric::Rate));
+                let rate = same(scene, result).and_then(|other| other.estimate(Metric::Rate));
                 along == Along::Rate && rate.is_some_and(|rate| rate.median < value * BEHIND)
             };
             let rings =
@@ -164,6 +139,11 @@ impl Series<'_> {
         };
         Part { heading, curves: shown(first).filter_map(curve).collect(), ..Part::default() }
     }
+}
+
+/// The result of the same column.
+fn same<'a>(scene: &'a Scene, result: &CellResult) -> Option<&'a CellResult> {
+    scene.results.iter().find(|other| other.cell.name() == result.cell.name())
 }
 
 /// The name of a scene without the level along which it is drawn.
@@ -183,14 +163,11 @@ fn says(title: &str, metric: Metric, series: &[&Series]) -> String {
     let one = |series: &&Series| {
         let [(_, first), .., (_, last)] = series.0.as_slice() else { return String::new() };
         let ends = |(result, _): (&CellResult, Style)| {
-            let of = |scene: &Scene| {
-                let same = scene.results.iter().find(|other| other.cell.name() == result.cell.name())?;
-                Some(number(same.estimate(metric)?.median, metric.digits()))
-            };
+            let of = |scene| Some(number(same(scene, result)?.estimate(metric)?.median, metric.digits()));
             (!result.cell.twin).then_some(())?;
             Some(format!("{} from {} to {}", result.cell.name(), of(first)?, of(last)?))
         };
-        list(&shown(first).filter_map(ends).collect::<Vec<_>>())
+        list(shown(first).filter_map(ends))
     };
-    format!("{title}, in {}: {}.", metric.unit(), series.iter().map(one).collect::<Vec<_>>().join("; "))
+    format!("{title}, in {}: {}.", metric.unit(), series.iter().map(one).join("; "))
 }

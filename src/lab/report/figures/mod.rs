@@ -15,16 +15,16 @@ mod soak;
 mod spread;
 mod workers;
 
+use itertools::Itertools;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use self::runs::Runs;
-use super::text::{self, capital, list, place};
-use crate::lab::judge::rows::Verdict;
+use super::text::{self, capital, few, place};
 use crate::lab::judge::{Analysis, CellResult, Scene};
 use crate::lab::plot::curves::Curves;
 use crate::lab::plot::dots::Dots;
-use crate::lab::plot::ledger::{Grade, Ledger, Tile};
+use crate::lab::plot::ledger::Ledger;
 use crate::lab::plot::{Caption, Figure, NARROW, Style, WIDE, styles};
 use crate::lab::results::store::Data;
 
@@ -57,6 +57,9 @@ impl Drawn {
     }
 }
 
+/// More panels are left to the tables.
+const MOST_PANELS: usize = 6;
+
 /// What a figure would show, or the sentences that say that there is nothing to see.
 #[derive(Debug, Default)]
 struct Told<F> {
@@ -84,13 +87,13 @@ impl Figures {
 pub fn draw(data: &Data, analysis: &Analysis) -> Figures {
     let runs = Runs::of(data, analysis);
     let mut figures = Figures::default();
-    figures.curves("load", levels::levels(analysis));
-    figures.dots("claims", claims::claims(analysis));
-    figures.dots("change", lead::lead(analysis));
-    figures.curves("fault", faults::faults(analysis, &runs));
-    figures.dots("slopes", soak::slopes(analysis));
-    figures.dots("faults", soak::lanes(analysis, &runs));
-    figures.dots("spread", spread::spread(analysis, &runs));
+    figures.add("load", levels::levels(analysis), Curves::draw);
+    figures.add("claims", claims::claims(analysis), Dots::draw);
+    figures.add("change", lead::lead(analysis), Dots::draw);
+    figures.add("fault", faults::faults(analysis, &runs), Curves::draw);
+    figures.add("slopes", soak::slopes(analysis), Dots::draw);
+    figures.add("faults", soak::lanes(analysis, &runs), Dots::draw);
+    figures.add("spread", spread::spread(analysis, &runs), Dots::draw);
     let scene = |(index, scene)| self::scene(scene, analysis, &runs, index);
     figures.scenes = analysis.scenes.par_iter().enumerate().map(scene).collect();
     figures.keep_light();
@@ -121,14 +124,6 @@ impl Figures {
                 }
             }
         }
-    }
-
-    fn curves(&mut self, name: &str, told: Told<Curves>) {
-        self.add(name, told, Curves::draw);
-    }
-
-    fn dots(&mut self, name: &str, told: Told<Dots>) {
-        self.add(name, told, Dots::draw);
     }
 
     fn add<F>(&mut self, name: &str, told: Told<F>, draw: impl Fn(&F, i32) -> Figure) {
@@ -165,19 +160,10 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, index: usize) -> Vec<D
 }
 
 fn ledger(analysis: &Analysis) -> Ledger {
-    let grade = |verdict| match verdict {
-        Verdict::Ok => Grade::Ok,
-        Verdict::ClientBound => Grade::ClientBound,
-        Verdict::Noisy => Grade::Noisy,
-        Verdict::Invalid => Grade::Invalid,
-        Verdict::Skipped => Grade::Skipped,
-    };
+    let note = "Gaps separate rounds. A round has every cell once under every load, in shuffled order.";
     Ledger {
-        caption: Caption::new(
-            "All runs in order",
-            "Gaps separate rounds. A round has every cell once under every load, in shuffled order.",
-        ),
-        runs: analysis.rows.iter().map(|row| Tile { round: row.round, grade: grade(row.verdict) }).collect(),
+        caption: Caption::new("All runs in order", note),
+        runs: analysis.rows.iter().map(|row| (row.round, row.verdict)).collect(),
     }
 }
 
@@ -197,12 +183,8 @@ fn shown(scene: &Scene) -> impl Iterator<Item = (&CellResult, Style)> {
 
 /// The columns of all scenes but second runs, with their styles.
 fn columns<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(&'a str, Style)> {
-    let mut names: Vec<(&str, bool)> = Vec::new();
-    for result in scenes.into_iter().flat_map(|scene| &scene.results) {
-        if !names.contains(&(result.cell.column(), false)) {
-            names.push((result.cell.column(), false));
-        }
-    }
+    let results = scenes.into_iter().flat_map(|scene| &scene.results);
+    let names: Vec<(&str, bool)> = results.map(|result| (result.cell.column(), false)).unique().collect();
     let styles = styles(&names);
     names.into_iter().map(|(name, _)| name).zip(styles).collect()
 }
@@ -229,16 +211,12 @@ fn headings<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(String, Str
 
 /// Two parts of a line, of which either may be empty.
 fn joined(one: &str, other: &str) -> String {
-    [one, other].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    [one, other].into_iter().filter(|part| !part.is_empty()).join("; ")
 }
 
 /// Names of scenes; more than a few are counted.
 fn places(scenes: &[&Scene]) -> String {
-    const MOST: usize = 6;
-    match scenes.len() {
-        many if many > MOST => format!("{many} loads and set-ups"),
-        _ => list(&scenes.iter().map(|scene| place(scene)).collect::<Vec<_>>()),
-    }
+    few(&scenes.iter().map(|scene| place(scene)).collect::<Vec<_>>(), 6, "loads and set-ups")
 }
 
 #[cfg(test)]

@@ -72,13 +72,9 @@ fn course(
 /// Overflows and drops of listening sockets in all runs.
 fn losses(scene: &Scene, runs: &Runs) -> (u64, u64) {
     let all = scene.results.iter().flat_map(|result| runs.get(&result.cell, scene));
-    all.filter_map(|run| run.series.samples.first().zip(run.series.samples.last())).fold(
-        (0, 0),
-        |(overflows, drops), (first, last)| {
-            (
-                overflows + last.overflows.saturating_sub(first.overflows),
-                drops + last.drops.saturating_sub(first.drops),
-            )
-        },
-    )
+    let ends = all.filter_map(|run| run.series.samples.first().zip(run.series.samples.last()));
+    let sum = |of: fn(&Sample) -> u64| -> u64 {
+        ends.clone().map(|(first, last)| of(last).saturating_sub(of(first))).sum()
+    };
+    (sum(|sample| sample.overflows), sum(|sample| sample.drops))
 }

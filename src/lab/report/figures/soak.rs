@@ -1,5 +1,7 @@
 //! Long runs: the slopes of memory, descriptors and response times against their limits, and when faults came.
 
+use itertools::Itertools;
+
 use super::runs::Runs;
 use super::{Told, heading, headings, joined, shown};
 use crate::lab::judge::endurance::Trend;
@@ -11,12 +13,8 @@ use crate::lab::report::text::{list, number};
 /// Growth per day of each measure, in percent of its limit; a panel per scene.
 pub fn slopes(analysis: &Analysis) -> Told<Dots> {
     let scenes: Vec<&Scene> = analysis.scenes.iter().filter(|scene| !trends(scene).is_empty()).collect();
-    let mut rows: Vec<(String, Style)> = Vec::new();
-    for (name, style, _) in scenes.iter().flat_map(|scene| trends(scene)) {
-        if rows.iter().all(|(other, _)| *other != name) {
-            rows.push((name, style));
-        }
-    }
+    let trended = scenes.iter().flat_map(|scene| trends(scene)).map(|(name, style, _)| (name, style));
+    let rows: Vec<(String, Style)> = trended.unique_by(|(name, _)| name.clone()).collect();
     if rows.is_empty() {
         return Told::default();
     }
@@ -41,17 +39,15 @@ pub fn slopes(analysis: &Analysis) -> Told<Dots> {
     };
     let quantities: Vec<Quantity> =
         scenes.iter().zip(headings(scenes.iter().copied())).map(quantity).collect();
-    let said = scenes
+    let all = scenes
         .iter()
         .flat_map(|scene| trends(scene).into_iter().map(move |(name, _, trend)| (scene, name, trend)));
-    let grew: Vec<String> = said
-        .filter(|(.., trend)| trend.grew())
-        .map(|(scene, name, _)| format!("{name}, {}", heading(scene)))
-        .collect();
+    let grew = all.filter(|(.., trend)| trend.grew());
+    let grew = list(grew.map(|(scene, name, _)| format!("{name}, {}", heading(scene))));
     let says = if grew.is_empty() {
         "no growth beyond a limit".to_owned()
     } else {
-        format!("beyond the limit: {}", list(&grew))
+        format!("beyond the limit: {grew}")
     };
     let note = "Slope over a run with its 95 % interval, at the right in units per day. Dashed: the limit.";
     let figure = Dots {

@@ -1,15 +1,13 @@
 //! Who gets the connections: a strip per column with a dot per worker, the uneven ones first and the struck worker ringed.
 
 use super::runs::Runs;
-use super::{Told, columns, heading, headings, joined};
+use super::{MOST_PANELS, Told, columns, heading, headings, joined};
 use crate::lab::judge::{Analysis, CellResult, Kind, Scene};
 use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
 use crate::lab::plot::{Caption, Style};
-use crate::lab::report::text::{list, percent};
+use crate::lab::report::text::{few, list, percent};
 use crate::measure::stats;
 
-/// More panels are left to the tables.
-const MOST_PANELS: usize = 6;
 /// More names are counted.
 const MOST_NAMES: usize = 6;
 
@@ -60,10 +58,7 @@ fn evenly(names: &[&str], scenes: &[&Scene]) -> String {
         .iter()
         .flat_map(|scene| names.iter().filter_map(|name| Some(result(scene, name)?.spread?.max_over_mean)));
     let most = times.fold(1.0, f64::max);
-    let who = match names.len() {
-        many if many > MOST_NAMES => format!("{many} columns"),
-        _ => list(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()),
-    };
+    let who = few(names, MOST_NAMES, "columns");
     format!(
         "Spread evenly or nearly so, the busiest worker with at most {most:.2} times its fair share: {who}."
     )
@@ -118,7 +113,7 @@ fn says(scenes: &[&Scene], rows: &[(&str, Style)]) -> String {
         let each = rows.iter().filter_map(|(name, _)| {
             Some(format!("{name} {}", percent(result(scene, name)?.spread?.top1_share, 0)))
         });
-        format!("{}: {}.", heading(scene), list(&each.collect::<Vec<_>>()))
+        format!("{}: {}.", heading(scene), list(each))
     };
     format!("The share of the busiest worker. {}", scenes.iter().map(one).collect::<Vec<_>>().join(" "))
 }

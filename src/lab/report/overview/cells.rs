@@ -16,7 +16,7 @@ pub const LOST: &str = "lost_per_fault";
 const METRICS: [Metric; 4] = [Metric::ResponseP99Ms, Metric::Rate, Metric::ServerCpuUs, Metric::MaxOverMean];
 
 /// A figure of a strategy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// `NAME[:ARG]`, without a default argument.
     pub strategy: String,
@@ -53,7 +53,7 @@ pub struct Ratio {
 }
 
 /// What the report concludes about a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Told {
     /// Others are compared with it.
@@ -68,6 +68,7 @@ pub enum Told {
     TooFew,
     ClientBound,
     /// Counted per fault, with an interval.
+    #[default]
     Counted,
 }
 
@@ -105,20 +106,15 @@ pub fn of(analysis: &Analysis) -> Vec<Cell> {
 }
 
 fn of_scene(scene: &Scene) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for (index, result) in scene.results.iter().enumerate() {
-        let Some(strategy) = strategy(&result.cell) else { continue };
-        match scene.group.levels.fault {
-            Some(fault) => cells.extend(after_fault(scene, result, &strategy, fault.kind)),
-            None => cells.extend(
-                METRICS
-                    .into_iter()
-                    .filter(|metric| applies(*metric, &scene.load))
-                    .filter_map(|metric| calm(scene, index, &strategy, metric)),
-            ),
-        }
-    }
-    cells
+    let of = |(index, result): (usize, &CellResult)| -> Option<Vec<Cell>> {
+        let strategy = strategy(&result.cell)?;
+        let metrics = || METRICS.into_iter().filter(|metric| applies(*metric, &scene.load));
+        Some(match scene.group.levels.fault {
+            Some(fault) => after_fault(scene, result, &strategy, fault.kind),
+            None => metrics().filter_map(|metric| calm(scene, index, &strategy, metric)).collect(),
+        })
+    };
+    scene.results.iter().enumerate().filter_map(of).flatten().collect()
 }
 
 /// The shortest name of a strategy; `None` for another server, options, or a second run.
@@ -145,13 +141,7 @@ fn empty(scene: &Scene, strategy: &str, metric: &str) -> Cell {
         work: respond.split(':').next().unwrap_or_default().to_owned(),
         load: scene.load.name.clone(),
         fault: scene.group.levels.fault.map(|fault| fault.kind),
-        estimate: 0.0,
-        interval: None,
-        ratio: None,
-        told: Told::Counted,
-        n: 0,
-        hits: 0,
-        lost: 0,
+        ..Cell::default()
     }
 }
 

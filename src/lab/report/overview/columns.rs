@@ -131,11 +131,9 @@ pub const COLUMNS: &[Column] = &[
             fault("losses", FaultKind::Stop),
         ],
         filled_by: "stuck",
-        without_default: false,
         works: &["sleep", "spin", "cgi"],
-        more_is_better: false,
         scale: Form::From(0),
-        shown: Shown::Always,
+        ..TAIL
     },
     LOST_PER_KILL,
     Column {
@@ -169,11 +167,10 @@ pub const COLUMNS: &[Column] = &[
         metric: "rate",
         sources: &[calm("strategies", "full load"), calm("quick", "full load")],
         filled_by: "strategies",
-        without_default: false,
         works: &["cgi", "spin", "fixed"],
         more_is_better: true,
         scale: Form::From(0),
-        shown: Shown::Always,
+        ..TAIL
     },
     Column {
         key: "cpu",
@@ -186,9 +183,8 @@ pub const COLUMNS: &[Column] = &[
         filled_by: "overhead",
         without_default: true,
         works: &["fixed", "cgi", "spin"],
-        more_is_better: false,
         scale: Form::From(0),
-        shown: Shown::Always,
+        ..TAIL
     },
     Column {
         key: "busiest",
@@ -199,11 +195,9 @@ pub const COLUMNS: &[Column] = &[
         metric: "max_over_mean",
         sources: &[calm("balance", "half load"), calm("strategies", "half load"), calm("quick", "half load")],
         filled_by: "balance",
-        without_default: false,
         works: &["fixed", "cgi", "spin"],
-        more_is_better: false,
         scale: Form::From(1),
-        shown: Shown::Always,
+        ..TAIL
     },
 ];
 

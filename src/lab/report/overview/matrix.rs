@@ -1,11 +1,13 @@
 //! The matrix of strategies and columns, with the questions, for the templates.
 
+use itertools::Itertools;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::columns::{COLUMNS, Column, Shown};
 use super::questions::Question;
 use super::rules::{Found, Tone, newest, work};
-use super::sheets::{Sheet, sheet};
+use super::sheets::sheet;
 use super::strip::{Scale, draw};
 use super::{Run, default_strategy, words};
 use crate::lab::report::index::link;
@@ -15,71 +17,14 @@ use crate::listener::{Choice, STRATEGIES};
 /// More strategies that are better in something are counted.
 const MOST: usize = 3;
 
+/// Of a strategy to a question.
 #[derive(Debug, Serialize)]
-pub struct Overview {
-    pub lead: Vec<String>,
-    pub questions: Vec<QuestionView>,
-    pub columns: Vec<ColumnView>,
-    pub rows: Vec<RowView>,
-    pub sheets: Vec<Sheet>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct QuestionView {
-    pub key: &'static str,
-    pub words: &'static str,
-    pub says: String,
-}
-
-#[derive(Debug, Serialize)]
-pub struct ColumnView {
-    pub key: &'static str,
-    pub title: &'static str,
-    pub about: &'static str,
-    pub unit: &'static str,
-    /// Of the scale; empty without figures.
-    pub ends: Vec<String>,
-    /// Experiment, load and work, and the folder of the report.
-    pub from: Vec<(String, String)>,
-    /// Strategies without a figure.
-    pub missing: Vec<String>,
-    /// It fills them, for a strategy `NAME`.
-    pub command: String,
-}
-
-#[derive(Debug, Serialize)]
-pub struct RowView {
-    pub name: String,
-    pub anchor: String,
-    pub cells: Vec<CellView>,
-    pub take: &'static str,
-    pub avoid: &'static str,
-    pub answers: Vec<Answer>,
-}
-
-/// Of a row to a question.
-#[derive(Debug, Default, Serialize)]
-pub struct Answer {
-    pub key: &'static str,
+struct Answer {
+    key: &'static str,
     /// Among the rows, the best is 0.
-    pub rank: usize,
+    rank: usize,
     /// Why the strategy is the wrong one; otherwise empty.
-    pub against: String,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub struct CellView {
-    pub title: &'static str,
-    pub class: &'static str,
-    pub strip: String,
-    pub mark: &'static str,
-    pub value: String,
-    pub beside: String,
-    /// For a screen reader, and for the sheet.
-    pub says: String,
-    pub tags: Vec<&'static str>,
-    /// The experiment that fills the cell; otherwise empty.
-    pub fill: &'static str,
+    against: String,
 }
 
 /// A column with its figures, one for each strategy.
@@ -88,53 +33,49 @@ struct Filled<'r> {
     found: Vec<Option<Found<'r>>>,
 }
 
-pub fn overview(runs: &[Run], now: &str) -> Overview {
+/// For templates.
+pub fn overview(runs: &[Run], now: &str) -> Value {
     let choices = strategies(runs);
     let names: Vec<String> = choices.iter().map(Choice::to_string).collect();
     let filled: Vec<Filled> = COLUMNS.iter().map(|column| fill(column, &names, runs)).collect();
     let answers: Vec<Vec<Answer>> =
         Question::ALL.iter().map(|question| answers(*question, &choices, &filled)).collect();
-    let questions = Question::ALL.iter().zip(&answers).map(|(question, answers)| QuestionView {
-        key: question.key(),
-        words: question.words(),
-        says: says(&names, answers),
-    });
-    let questions = questions.collect();
-    let shown: Vec<&Filled> = filled.iter().filter(|filled| is_shown(filled)).collect();
-    let lead = lead(&names, &shown, &answers);
-    let mut columns = answers;
-    let rows = choices.iter().enumerate().map(|(index, choice)| RowView {
-        anchor: anchor(&names[index]),
-        cells: shown.iter().map(|filled| filled.cell(index)).collect(),
-        take: (choice.entry.advice)(&choice.argument).take,
-        avoid: (choice.entry.advice)(&choice.argument).avoid,
-        answers: columns.iter_mut().map(|answers| std::mem::take(&mut answers[index])).collect(),
-        name: names[index].clone(),
-    });
-    Overview {
-        lead,
-        questions,
-        rows: rows.collect(),
-        columns: shown.iter().map(|filled| filled.head(&names)).collect(),
-        sheets: names.iter().map(|name| sheet(name, runs, now)).collect(),
-    }
+    let question = |(question, answers): (&Question, &Vec<Answer>)| {
+        let [key, words, _] = question.text();
+        json!({ "key": key, "words": words, "says": says(&names, answers) })
+    };
+    let shown: Vec<&Filled> = filled.iter().filter(|filled| filled.is_shown()).collect();
+    let row = |(index, (name, choice)): (usize, (&String, &Choice))| {
+        let advice = (choice.entry.advice)(&choice.argument);
+        json!({
+            "name": name,
+            "anchor": anchor(name),
+            "cells": shown.iter().map(|filled| filled.cell(index)).collect::<Vec<_>>(),
+            "take": advice.take,
+            "avoid": advice.avoid,
+            "answers": answers.iter().map(|answers| &answers[index]).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "lead": lead(&names, &shown, &answers),
+        "questions": Question::ALL.iter().zip(&answers).map(question).collect::<Vec<_>>(),
+        "columns": shown.iter().map(|filled| filled.head(&names)).collect::<Vec<_>>(),
+        "rows": names.iter().zip(&choices).enumerate().map(row).collect::<Vec<_>>(),
+        "sheets": names.iter().map(|name| sheet(name, runs, now)).collect::<Vec<_>>(),
+    })
 }
 
 /// Every strategy, and those with an argument that were measured or often are.
 fn strategies(runs: &[Run]) -> Vec<Choice> {
     const ALSO: &str = "reuseport:private";
-    let mut measured: Vec<&str> =
-        runs.iter().flat_map(|run| &run.summary.cells).map(|cell| cell.strategy.as_str()).collect();
-    measured.push(ALSO);
-    measured.sort_unstable();
-    measured.dedup();
+    let measured = runs.iter().flat_map(|run| &run.summary.cells).map(|cell| cell.strategy.as_str());
+    let measured: Vec<&str> = measured.chain([ALSO]).sorted_unstable().dedup().collect();
     let of = |entry: &crate::listener::Entry| {
-        let mut choices: Vec<Choice> = vec![entry.name.parse().unwrap_or_default()];
+        let plain: Choice = entry.name.parse().unwrap_or_default();
         let others = measured.iter().filter_map(|name| name.parse::<Choice>().ok());
-        choices.extend(
-            others.filter(|other| other.entry.name == entry.name && *other != choices[0]).collect::<Vec<_>>(),
-        );
-        choices
+        let others: Vec<Choice> =
+            others.filter(|other| other.entry.name == entry.name && *other != plain).collect();
+        std::iter::once(plain).chain(others)
     };
     STRATEGIES.iter().flat_map(of).collect()
 }
@@ -144,15 +85,15 @@ fn fill<'r>(column: &'static Column, names: &[String], runs: &'r [Run]) -> Fille
     Filled { column, found: names.iter().map(|name| newest(column, work, name, runs)).collect() }
 }
 
-fn is_shown(filled: &Filled) -> bool {
-    match filled.column.shown {
-        Shown::Always => true,
-        Shown::IfMeasured => filled.found.iter().any(Option::is_some),
-        Shown::OnSheets => false,
-    }
-}
-
 impl Filled<'_> {
+    fn is_shown(&self) -> bool {
+        match self.column.shown {
+            Shown::Always => true,
+            Shown::IfMeasured => self.figures().next().is_some(),
+            Shown::OnSheets => false,
+        }
+    }
+
     fn figures(&self) -> impl Iterator<Item = &Found<'_>> {
         self.found.iter().flatten()
     }
@@ -165,48 +106,38 @@ impl Filled<'_> {
         Scale::over(self.column.scale, values)
     }
 
-    fn head(&self, names: &[String]) -> ColumnView {
+    fn head(&self, names: &[String]) -> Value {
         let Column { key, title, about, unit, .. } = *self.column;
-        let mut from: Vec<(String, String)> = Vec::new();
-        for found in self.figures() {
-            let origin = (words::origin(found), found.run.place.clone());
-            if !from.contains(&origin) {
-                from.push(origin);
-            }
-        }
-        let without = names.iter().zip(&self.found).filter(|(_, found)| found.is_none());
-        ColumnView {
-            key,
-            title,
-            about,
-            unit,
-            ends: if self.figures().next().is_some() { self.scale().ends().into() } else { Vec::new() },
-            from,
-            missing: without.map(|(name, _)| name.clone()).collect(),
-            command: self.column.command("NAME"),
-        }
+        let from = self.figures().map(|found| [words::origin(found), found.run.place.clone()]).unique();
+        let missing = names.iter().zip(&self.found).filter(|(_, found)| found.is_none());
+        json!({
+            "key": key, "title": title, "about": about, "unit": unit,
+            "ends": self.figures().next().map(|_| self.scale().ends()),
+            // Experiment, load and work, and the folder of the report.
+            "from": from.collect::<Vec<_>>(),
+            "missing": missing.map(|(name, _)| name).collect::<Vec<_>>(),
+            "command": self.column.command("NAME"),
+        })
     }
 
-    fn cell(&self, index: usize) -> CellView {
+    fn cell(&self, index: usize) -> Value {
         let title = self.column.title;
         let Some(found) = &self.found[index] else {
-            return CellView { title, fill: self.column.filled_by, ..CellView::default() };
+            return json!({ "title": title, "fill": self.column.filled_by });
         };
         let cell = &found.cell;
         let [low, high] = cell.interval.map_or([cell.estimate; 2], |interval| [interval.low, interval.high]);
         // In the same run: others may have been made under another load.
         let default = found.default.as_ref().map(|default| default.estimate);
-        CellView {
-            title,
-            class: found.tone.class(),
-            strip: draw(&self.scale(), [low, cell.estimate, high], default, found.tone),
-            mark: found.tone.mark(),
-            value: words::value(self.column, cell),
-            beside: words::beside(self.column, found),
-            says: words::says(self.column, found),
-            tags: found.run.tags(),
-            fill: "",
-        }
+        let [_, class, mark] = found.tone.told();
+        json!({
+            "title": title, "class": class, "mark": mark,
+            "strip": draw(&self.scale(), [low, cell.estimate, high], default, class),
+            "value": words::value(self.column, cell),
+            "beside": words::beside(self.column, found),
+            "says": words::says(self.column, found),
+            "tags": found.run.tags(),
+        })
     }
 }
 
@@ -218,7 +149,7 @@ fn answers(question: Question, choices: &[Choice], filled: &[Filled]) -> Vec<Ans
         let found: Vec<(&Column, Option<&Found>)> =
             columns.iter().map(|filled| (filled.column, filled.found[index].as_ref())).collect();
         Answer {
-            key: question.key(),
+            key: question.text()[0],
             rank: ranks[index],
             against: question.rules_out(choice, &found).unwrap_or_default(),
         }
@@ -245,16 +176,9 @@ fn ranks(found: &[Option<Found>], rows: usize) -> Vec<usize> {
 
 /// The answer to a question in words.
 fn says(names: &[String], answers: &[Answer]) -> String {
-    let out: Vec<String> = names
-        .iter()
-        .zip(answers)
-        .filter(|(_, answer)| !answer.against.is_empty())
-        .map(|(name, _)| name.clone())
-        .collect();
-    if out.is_empty() {
-        return "If so, any strategy will do.".into();
-    }
-    format!("If so, leave out {}.", list(&out))
+    let out = names.iter().zip(answers).filter(|(_, answer)| !answer.against.is_empty());
+    let out = list(out.map(|(name, _)| name));
+    if out.is_empty() { "If so, any strategy will do.".into() } else { format!("If so, leave out {out}.") }
 }
 
 /// Which strategy to take, and how much of the table is measured.
@@ -267,19 +191,14 @@ fn lead(names: &[String], shown: &[&Filled], answers: &[Vec<Answer>]) -> Vec<Str
         let of = |tone: Tone| {
             let has =
                 |filled: &&&Filled| filled.found[index].as_ref().is_some_and(|found| found.tone == tone);
-            let titles = shown.iter().filter(has).map(|filled| filled.column.title.to_owned());
-            list(&titles.collect::<Vec<_>>())
+            list(shown.iter().filter(has).map(|filled| filled.column.title))
         };
         let wrong =
             Question::ALL.iter().zip(answers).filter(|(_, answers)| !answers[index].against.is_empty());
-        let wrong: Vec<&str> = wrong.map(|(question, _)| question.clause()).collect();
-        let mut but = String::new();
-        if !of(Tone::Worse).is_empty() {
-            but += &format!(", worse in {}", of(Tone::Worse));
-        }
-        if !wrong.is_empty() {
-            but += &format!(", but wrong if {}", wrong.join(" or "));
-        }
+        let wrong = wrong.map(|(question, _)| question.text()[2]).join(" or ");
+        let parts = [(", worse in ", of(Tone::Worse)), (", but wrong if ", wrong)];
+        let parts = parts.into_iter().filter(|(_, what)| !what.is_empty());
+        let but: String = parts.map(|(before, what)| before.to_owned() + &what).collect();
         (!of(Tone::Better).is_empty()).then(|| format!("{name} is better in {}{but}", of(Tone::Better)))
     };
     let better: Vec<String> = names.iter().zip(0..).filter_map(better).collect();

@@ -20,6 +20,8 @@ mod sheets;
 mod strip;
 mod words;
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::cells::Cell;
@@ -48,10 +50,6 @@ pub struct Basis {
 }
 
 impl Basis {
-    const fn none() -> Self {
-        Self { commit: String::new(), machine: String::new(), rounds: 0, debug: false, superseded: false }
-    }
-
     pub fn of(data: &Data, rounds: usize) -> Self {
         let machine = &data.environment.machine;
         let commit = machine.git.as_ref().map(|git| {
@@ -81,8 +79,8 @@ pub struct Run {
 
 impl Run {
     fn basis(&self) -> &Basis {
-        const NONE: &Basis = &Basis::none();
-        self.summary.basis.as_ref().unwrap_or(NONE)
+        static NONE: LazyLock<Basis> = LazyLock::new(Basis::default);
+        self.summary.basis.as_ref().unwrap_or(&NONE)
     }
 
     /// Marks of what figures lack.

@@ -19,28 +19,12 @@ pub enum Question {
 impl Question {
     pub const ALL: [Self; 3] = [Self::Lengths, Self::Hangs, Self::Losses];
 
-    pub fn key(self) -> &'static str {
+    /// Its key on the page, its words, and the same within a sentence: "wrong if ...".
+    pub fn text(self) -> [&'static str; 3] {
         match self {
-            Self::Lengths => "lengths",
-            Self::Hangs => "hangs",
-            Self::Losses => "losses",
-        }
-    }
-
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Lengths => "Do requests differ in length?",
-            Self::Hangs => "May workers hang?",
-            Self::Losses => "Must crashes and reloads lose nothing?",
-        }
-    }
-
-    /// Within a sentence: "wrong if ...".
-    pub fn clause(self) -> &'static str {
-        match self {
-            Self::Lengths => "requests differ in length",
-            Self::Hangs => "workers may hang",
-            Self::Losses => "nothing may be lost",
+            Self::Lengths => ["lengths", "Do requests differ in length?", "requests differ in length"],
+            Self::Hangs => ["hangs", "May workers hang?", "workers may hang"],
+            Self::Losses => ["losses", "Must crashes and reloads lose nothing?", "nothing may be lost"],
         }
     }
 

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Run;
-use super::matrix::{Overview, overview};
+use super::matrix::overview;
 use crate::lab::error::{Error, Result};
 use crate::lab::report::{index, save, templates};
 
@@ -15,22 +15,6 @@ use crate::lab::report::{index, save, templates};
 const BEGIN: &str = "<!-- drawn by `lab report --all` -->\n";
 const END: &str = "<!-- end of the drawn part -->\n";
 const PAGE: &str = "README.md";
-
-#[derive(Debug, Serialize)]
-struct Part {
-    overview: Overview,
-    reports: Vec<Kept>,
-}
-
-#[derive(Debug, Serialize)]
-struct Kept {
-    name: String,
-    link: String,
-    says: String,
-    rounds: usize,
-    commit: String,
-    superseded: bool,
-}
 
 /// Draws the part again, if the page has one. `complete`: all kept results have a summary of this format, without which the page
 /// stays as it is.
@@ -47,15 +31,17 @@ pub fn update(results: &Path, runs: &[Run], complete: bool) -> Result<()> {
 }
 
 fn part(kept: &[Run]) -> Result<String> {
-    let report = |run: &Run| Kept {
-        name: run.experiment.clone(),
-        link: index::link(&format!("{}/report.md", run.place)),
-        says: run.summary.headline().replace('|', "\\|"),
-        rounds: run.basis().rounds,
-        commit: run.basis().commit.clone(),
-        superseded: run.basis().superseded,
+    let report = |run: &Run| -> Value {
+        let basis = run.basis();
+        let link = index::link(&format!("{}/report.md", run.place));
+        let says = run.summary.card.advice.replace('|', "\\|");
+        json!({
+            "name": run.experiment, "link": link, "says": says, "rounds": basis.rounds,
+            "commit": basis.commit, "superseded": basis.superseded,
+        })
     };
-    let part = Part { overview: overview(kept, ""), reports: kept.iter().map(report).collect() };
+    let reports: Vec<Value> = kept.iter().map(report).collect();
+    let part = json!({ "overview": overview(kept, ""), "reports": reports });
     templates::render("readme.md", include_str!("readme.md"), &part)
 }
 

@@ -27,32 +27,15 @@ pub enum Tone {
 }
 
 impl Tone {
-    pub fn words(self) -> &'static str {
+    /// In words, as a class of the style sheet, and as a mark. Only two have a colour.
+    pub fn told(self) -> [&'static str; 3] {
         match self {
-            Self::Default => "the default",
-            Self::Better => "better than the default",
-            Self::Worse => "worse than the default",
-            Self::Same => "equivalent to the default",
-            Self::Open => "not told apart from the default",
-            Self::Unjudged => "not judged",
-        }
-    }
-
-    /// Of figures and tables. Only the first two have a colour.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
-            Self::Default | Self::Same | Self::Open | Self::Unjudged => "",
-        }
-    }
-
-    pub fn mark(self) -> &'static str {
-        match self {
-            Self::Better => "\u{25b2}",
-            Self::Worse => "\u{25bc}",
-            Self::Same => "\u{2248}",
-            Self::Default | Self::Open | Self::Unjudged => "",
+            Self::Default => ["the default", "", ""],
+            Self::Better => ["better than the default", "better", "\u{25b2}"],
+            Self::Worse => ["worse than the default", "worse", "\u{25bc}"],
+            Self::Same => ["equivalent to the default", "", "\u{2248}"],
+            Self::Open => ["not told apart from the default", "", ""],
+            Self::Unjudged => ["not judged", "", ""],
         }
     }
 }

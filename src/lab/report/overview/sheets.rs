@@ -1,6 +1,7 @@
 //! The sheet of a strategy: every figure of it, and what each rests on.
 
-use serde::Serialize;
+use itertools::Itertools;
+use serde_json::{Value, json};
 
 use super::columns::{COLUMNS, Column};
 use super::matrix::anchor;
@@ -11,55 +12,24 @@ use crate::lab::report::text::list;
 use crate::lab::report::view::moment;
 use crate::listener::Choice;
 
-#[derive(Debug, Serialize)]
-pub struct Sheet {
-    pub name: String,
-    pub anchor: String,
-    pub summary: String,
-    /// Figures that cannot be compared with each other.
-    pub warning: String,
-    pub lines: Vec<Line>,
-}
-
-/// A figure, or what is missing.
-#[derive(Debug, Default, Serialize)]
-pub struct Line {
-    pub title: &'static str,
-    pub about: &'static str,
-    pub value: String,
-    pub says: String,
-    pub class: &'static str,
-    pub tags: Vec<&'static str>,
-    pub origin: String,
-    pub link: String,
-    pub label: String,
-    pub commit: String,
-    pub machine: String,
-    pub when: String,
-    pub age: String,
-    pub command: String,
-}
-
-pub fn sheet(name: &str, runs: &[Run], now: &str) -> Sheet {
+/// For templates.
+pub fn sheet(name: &str, runs: &[Run], now: &str) -> Value {
     let (mut lines, mut used) = (Vec::new(), Vec::new());
     for column in COLUMNS {
         let found = every(column, name, runs);
         if found.is_empty() {
-            let command = column.command(name);
-            lines.push(Line { title: column.title, about: column.about, command, ..Line::default() });
+            lines.push(json!({ "title": column.title, "command": column.command(name) }));
         }
         lines.extend(found.iter().map(|found| line(column, found, now)));
         used.extend(found.into_iter().map(|found| found.run));
     }
-    Sheet {
-        name: name.to_owned(),
-        anchor: anchor(name),
-        summary: name
-            .parse::<Choice>()
-            .map_or_else(|_| String::new(), |choice| choice.entry.summary.replace('`', "")),
-        warning: warning(&used),
-        lines,
-    }
+    let summary = name.parse::<Choice>().map(|choice| choice.entry.summary.replace('`', ""));
+    json!({
+        "name": name, "anchor": anchor(name), "summary": summary.unwrap_or_default(),
+        // Figures that cannot be compared with each other.
+        "warning": warning(&used),
+        "lines": lines,
+    })
 }
 
 /// One for each kind of work.
@@ -68,46 +38,38 @@ fn every<'r>(column: &Column, name: &str, runs: &'r [Run]) -> Vec<Found<'r>> {
     works.iter().filter_map(|work| newest(column, work, name, runs)).collect()
 }
 
-fn line(column: &'static Column, found: &Found, now: &str) -> Line {
+fn line(column: &'static Column, found: &Found, now: &str) -> Value {
     let (basis, summary) = (found.run.basis(), &found.run.summary);
     // The interval of the figure itself is in the next column.
     let beside = words::beside(column, found);
     let beside = if beside.starts_with('[') { "" } else { &beside };
-    Line {
-        title: column.title,
-        about: column.about,
-        value: format!("{} {beside}", words::value(column, &found.cell)).trim_end().to_owned(),
-        says: words::says(column, found),
-        class: found.tone.class(),
-        tags: found.run.tags(),
-        origin: words::origin(found),
-        link: link(&format!("{}/{}", found.run.place, crate::lab::report::PAGE)),
-        label: summary.label.clone(),
-        commit: if basis.commit.is_empty() { "not known".into() } else { basis.commit.clone() },
-        machine: basis.machine.clone(),
-        when: moment(&summary.started),
-        age: age(&summary.started, now),
-        command: String::new(),
-    }
+    let [_, class, _] = found.tone.told();
+    json!({
+        "title": column.title,
+        "value": format!("{} {beside}", words::value(column, &found.cell)).trim_end(),
+        "says": words::says(column, found),
+        "class": class,
+        "tags": found.run.tags(),
+        "origin": words::origin(found),
+        "link": link(&format!("{}/{}", found.run.place, crate::lab::report::PAGE)),
+        "label": summary.label,
+        "commit": if basis.commit.is_empty() { "not known" } else { &basis.commit },
+        "machine": basis.machine,
+        "when": moment(&summary.started),
+        "age": age(&summary.started, now),
+    })
 }
 
 /// Of figures from several builds or machines; empty if all are from one.
 fn warning(runs: &[&Run]) -> String {
-    let different = |of: fn(&Run) -> &str| {
-        let mut all: Vec<String> = runs.iter().map(|run| of(run).to_owned()).collect();
-        all.sort();
-        all.dedup();
-        all
-    };
+    let different =
+        |of: fn(&Run) -> &str| -> Vec<&str> { runs.iter().map(|run| of(run)).sorted().dedup().collect() };
     let builds = different(|run| &run.basis().commit);
     let machines = different(|run| &run.basis().machine);
     let mut of = Vec::new();
     if builds.len() > 1 {
-        let named: Vec<String> = builds
-            .iter()
-            .map(|build| if build.is_empty() { "one not known" } else { build.as_str() }.to_owned())
-            .collect();
-        of.push(format!("{} builds ({})", builds.len(), list(&named)));
+        let named = builds.iter().map(|build| if build.is_empty() { "one not known" } else { build });
+        of.push(format!("{} builds ({})", builds.len(), list(named)));
     }
     if machines.len() > 1 {
         of.push(format!("{} machines ({})", machines.len(), machines.join("; ")));
@@ -120,11 +82,7 @@ fn warning(runs: &[&Run]) -> String {
 
 /// Whole days from one stamp to the other: `today`, `1 day`, `12 days`; empty if one cannot be read.
 fn age(started: &str, now: &str) -> String {
-    let day = |stamp: &str| {
-        let figures = |range: std::ops::Range<usize>| stamp.get(range)?.parse::<i16>().ok();
-        let (month, day) = (i8::try_from(figures(4..6)?).ok()?, i8::try_from(figures(6..8)?).ok()?);
-        jiff::civil::Date::new(figures(0..4)?, month, day).ok()
-    };
+    let day = |stamp: &str| jiff::civil::Date::strptime("%Y%m%dT%H%M%SZ", stamp).ok();
     let days =
         day(started).zip(day(now)).and_then(|(started, now)| Some(started.until(now).ok()?.get_days()));
     match days {

@@ -1,10 +1,7 @@
 //! The small figures of the overview: a dot with its interval on the scale of its column, as SVG. The text beside a dot says the
 //! same.
 
-use std::fmt::Write as _;
-
 use super::columns::Form;
-use super::rules::Tone;
 use crate::lab::report::text::{number, percent};
 
 /// In the units of the drawing, which stretches to the width of its cell.
@@ -73,30 +70,21 @@ fn below(value: f64) -> f64 {
 }
 
 /// A dot with its interval, and a line where the default is.
-pub fn draw(scale: &Scale, [low, value, high]: [f64; 3], default: Option<f64>, tone: Tone) -> String {
-    let middle = HEIGHT / 2.0;
+pub fn draw(scale: &Scale, [low, value, high]: [f64; 3], default: Option<f64>, class: &str) -> String {
+    let (middle, end) = (HEIGHT / 2.0, WIDTH - EDGE);
     let at = |value: f64| format!("{:.1}", scale.place(value));
-    let mut svg = format!(
-        "<svg class=\"strip {}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" aria-hidden=\"true\" focusable=\"false\">",
-        tone.class()
-    );
-    let _ = write!(
-        svg,
-        "<line class=\"ground\" x1=\"{EDGE}\" x2=\"{}\" y1=\"{middle}\" y2=\"{middle}\"/>",
-        WIDTH - EDGE
-    );
-    if let Some(default) = default {
-        let x = at(default);
-        let _ = write!(svg, "<line class=\"default\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"{HEIGHT}\"/>");
-    }
-    let _ = write!(
-        svg,
-        "<line class=\"interval\" x1=\"{}\" x2=\"{}\" y1=\"{middle}\" y2=\"{middle}\"/>",
-        at(low),
-        at(high)
-    );
-    let _ = write!(svg, "<circle cx=\"{}\" cy=\"{middle}\" r=\"3.4\"/></svg>", at(value));
-    svg
+    let line = |class: &str, x1: &str, x2: &str, y1: f64, y2: f64| {
+        format!("<line class=\"{class}\" x1=\"{x1}\" x2=\"{x2}\" y1=\"{y1}\" y2=\"{y2}\"/>")
+    };
+    let upright = default.map(|default| line("default", &at(default), &at(default), 0.0, HEIGHT));
+    format!(
+        "<svg class=\"strip {class}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" aria-hidden=\"true\" focusable=\"false\">\
+         {}{}{}<circle cx=\"{}\" cy=\"{middle}\" r=\"3.4\"/></svg>",
+        line("ground", &EDGE.to_string(), &end.to_string(), middle, middle),
+        upright.unwrap_or_default(),
+        line("interval", &at(low), &at(high), middle, middle),
+        at(value)
+    )
 }
 
 #[cfg(test)]
@@ -128,7 +116,7 @@ mod tests {
     fn more_lies_further_right_and_a_dot_within_its_interval() {
         let scale = Scale::over(Form::Factors, [1.0, 100.0].into_iter());
         assert!((scale.place(10.0) - WIDTH / 2.0).abs() < 0.1);
-        let svg = draw(&scale, [8.0, 10.0, 20.0], Some(1.0), Tone::Worse);
+        let svg = draw(&scale, [8.0, 10.0, 20.0], Some(1.0), "worse");
         assert!(svg.contains("class=\"strip worse\"") && svg.contains("cx=\"60.0\""), "{svg}");
         assert!(svg.contains("x1=\"4.0\" x2=\"4.0\""), "the default at the left end: {svg}");
     }

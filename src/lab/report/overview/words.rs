@@ -5,7 +5,7 @@ use super::columns::Column;
 use super::default_strategy;
 use super::rules::Found;
 use crate::lab::judge::ENOUGH_ROUNDS;
-use crate::lab::report::text::{number, percent};
+use crate::lab::report::text::{at_most, brief, number, percent, uncapital};
 use crate::measure::stats::Interval;
 
 /// From this factor on, a change is a factor.
@@ -48,16 +48,14 @@ fn bound(cell: &Cell) -> String {
     if cell.hits > 0 {
         return format!("[{}, {}]", share(interval.low).trim_end_matches(" %"), share(interval.high));
     }
-    let step = if digits == 1 { 1000.0 } else { 100.0 };
-    format!("< {}", share((interval.high * step - 1e-9).ceil() / step))
+    format!("< {}", at_most(interval.high))
 }
 
 /// `2.8 times [2.5, 3.2]`, `-9.6 % [-10.4, -8.2]`.
 fn change(ratio: &Ratio) -> String {
     let Interval { low, high } = ratio.interval;
     if ratio.value >= FACTOR {
-        let [value, low, high] =
-            [ratio.value, low, high].map(|factor| number(factor, if factor < 10.0 { 1 } else { 0 }));
+        let [value, low, high] = [ratio.value, low, high].map(brief);
         return format!("{value} times [{low}, {high}]");
     }
     let [value, low, high] = [ratio.value, low, high].map(|factor| (factor - 1.0) * 100.0);
@@ -78,15 +76,12 @@ pub fn says(column: &Column, found: &Found) -> String {
     let estimate = found.cell.told != Told::Counted && found.run.basis().rounds < ENOUGH_ROUNDS;
     let what = if estimate { "range over the runs" } else { "95 % interval" };
     let interval = found.cell.interval.map(|interval| format!("{what} {}; ", brackets(column, interval)));
-    format!("{}{}", interval.unwrap_or_default(), found.tone.words())
+    format!("{}{}", interval.unwrap_or_default(), found.tone.told()[0])
 }
 
 /// Why a figure speaks against a strategy: `tail at 80 % load 28.6 ms, 10.0 ms with the default`.
 pub fn against(column: &Column, found: &Found) -> String {
-    let title: String = {
-        let mut letters = column.title.chars();
-        letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-    };
+    let title = uncapital(column.title);
     let own = value(column, &found.cell);
     match found.default.as_ref().filter(|_| column.metric != LOST) {
         Some(default) => format!("{title}: {own}, {} with the default", value(column, default)),

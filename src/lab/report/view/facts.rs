@@ -1,10 +1,13 @@
 //! Method and environment, for the end of a report.
 
+use itertools::Itertools;
+
 use crate::lab::judge::capacity::Capacity;
 use crate::lab::judge::curves::BEYOND;
 use crate::lab::judge::{ALPHA, Analysis, ENOUGH_ROUNDS, Scale, jobs};
 use crate::lab::report::text::{list, number, percent};
 use crate::lab::results::store::Data;
+use crate::lab::spec::Metric;
 use crate::lab::spec::plan::{self, Cell};
 use crate::measure::stats;
 
@@ -54,18 +57,15 @@ fn judged(data: &Data, analysis: &Analysis) -> String {
     if !data.spec.twin {
         return String::new();
     }
-    let mut metrics: Vec<String> = Vec::new();
-    for metric in analysis.scenes.iter().flat_map(|scene| &scene.judged) {
+    let metric = |metric: &Metric| {
         let least = data.spec.least_effect(*metric);
         let limit = match Scale::of(*metric) {
             Scale::Ratio => percent(least, 0),
             Scale::Difference => format!("{least} per fault"),
         };
-        let text = format!("{} (least effect of interest {limit})", metric.title());
-        if !metrics.contains(&text) {
-            metrics.push(text);
-        }
-    }
+        format!("{} (least effect of interest {limit})", metric.title())
+    };
+    let metrics = analysis.scenes.iter().flat_map(|scene| &scene.judged).map(metric).unique();
     let faults = analysis.scenes.iter().any(|scene| scene.judged.iter().any(|metric| metric.is_per_fault()));
     let faults = if faults {
         " With a fault that is what it does: connections late, more than in the run without it of the same round, and connections lost. They may be 0, so that strategies are compared by their difference and not by a ratio."
@@ -74,15 +74,14 @@ fn judged(data: &Data, analysis: &Analysis) -> String {
     };
     format!(
         "One metric of each load is judged: {}; the others are described.{faults} A strategy differs if p of the exact test is below {ALPHA} after Holm's correction for all judged comparisons; it is equivalent if the whole interval is within the least effect of interest; otherwise it is not told apart. Least visible: the change that four of five such experiments would find. In a closed loop that the load generator limits, neither rate nor response times are judged. Below {ENOUGH_ROUNDS} rounds nothing is judged.",
-        list(&metrics)
+        list(metrics)
     )
 }
 
 fn options(data: &Data) -> String {
     if !data.spec.against.is_empty() {
-        let pairs: Vec<String> =
-            data.spec.against.iter().map(|(column, other)| format!("{column} with {other}")).collect();
-        format!("Compared with another column than the baseline: {}.", pairs.join(", "))
+        let pairs = data.spec.against.iter().map(|(column, other)| format!("{column} with {other}"));
+        format!("Compared with another column than the baseline: {}.", pairs.format(", "))
     } else if plan::cells(&data.spec).iter().any(Cell::has_options) {
         "A strategy with options is compared with the same strategy without them, all others with the baseline.".into()
     } else {
@@ -120,39 +119,34 @@ pub fn facts(data: &Data) -> Vec<(String, String)> {
         Some(false) => ", no hypervisor",
         None => "",
     };
-    let mut facts = vec![
-        (
-            "Machine".into(),
-            format!(
-                "{}, {} cores, {} MiB{virtualised}",
-                machine.cpu,
-                machine.cores,
-                number(machine.memory_mib as f64, 0)
-            ),
-        ),
-        ("Kernel".into(), format!("{} {}", machine.kernel, machine.architecture)),
-        ("Programs".into(), format!("caffeine {}, {} build", machine.version, machine.profile)),
-    ];
-    if let Some(git) = &machine.git {
+    let memory = number(machine.memory_mib as f64, 0);
+    let commit = machine.git.as_ref().map(|git| {
         let dirty = if git.dirty { ", with uncommitted changes" } else { "" };
-        facts.push(("Commit".into(), format!("{}{dirty}", git.commit)));
-    }
-    facts.extend(environment.handler.as_ref().map(|handler| ("Handler".into(), handler.clone())));
-    facts.extend(machine.governor.as_ref().map(|governor| ("Governor".into(), governor.clone())));
-    facts.push(("Network".into(), "loopback, load generator on the same machine".into()));
-    facts.extend((!environment.cpus.is_empty()).then(|| ("Processors".into(), environment.cpus.clone())));
-    facts.extend(Capacity::all(&data.runs).iter().map(|capacity| ("Capacity".into(), capacity.to_string())));
-    facts.extend(environment.programs.iter().map(|(name, what)| (name.clone(), what.clone())));
-    facts.extend(environment.peers.iter().map(|(name, what)| (name.clone(), what.clone())));
+        format!("{}{dirty}", git.commit)
+    });
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let known = [
+        ("Machine", Some(format!("{}, {} cores, {memory} MiB{virtualised}", machine.cpu, machine.cores))),
+        ("Kernel", Some(format!("{} {}", machine.kernel, machine.architecture))),
+        ("Programs", Some(format!("caffeine {}, {} build", machine.version, machine.profile))),
+        ("Commit", commit),
+        ("Handler", environment.handler.clone()),
+        ("Governor", machine.governor.clone()),
+        ("Network", Some("loopback, load generator on the same machine".into())),
+        ("Processors", some(&environment.cpus)),
+    ];
+    let last =
+        [("Resumed", some(&environment.resumed.join(", "))), ("Fingerprint", some(&environment.fingerprint))];
+    let fact = |(name, text): (&str, Option<String>)| Some((name.to_owned(), text?));
+    let capacities = Capacity::all(&data.runs);
+    let capacities = capacities.iter().map(|capacity| ("Capacity".into(), capacity.to_string()));
+    let seeds = environment.seeds.iter().map(|(name, seed)| (format!("Seed, {name}"), seed.to_string()));
+    let mut facts: Vec<(String, String)> = known.into_iter().filter_map(fact).chain(capacities).collect();
+    facts.extend(environment.programs.clone());
+    facts.extend(environment.peers.clone());
     facts.extend(noise(data));
-    facts.extend(machine.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));
-    facts.extend(environment.seeds.iter().map(|(name, seed)| (format!("Seed, {name}"), seed.to_string())));
-    if !environment.resumed.is_empty() {
-        facts.push(("Resumed".into(), environment.resumed.join(", ")));
-    }
-    if !environment.fingerprint.is_empty() {
-        facts.push(("Fingerprint".into(), environment.fingerprint.clone()));
-    }
+    facts.extend(machine.sysctls.clone());
+    facts.extend(seeds.chain(last.into_iter().filter_map(fact)));
     facts
 }
 

@@ -1,9 +1,11 @@
 //! All strategies under all loads in one small table.
 
+use itertools::Itertools;
+
 use super::Table;
 use crate::lab::judge::{Analysis, Comparison, Conclusion, Estimate, Scene};
 use crate::lab::report::card::change;
-use crate::lab::report::text::{self, capital, number};
+use crate::lab::report::text::{self, capital, number, range};
 use crate::lab::spec::Metric::{self, Rate, ResponseP99Ms};
 
 /// With more scenes, intervals are in the sections only.
@@ -25,23 +27,16 @@ fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
 
 /// The table and its caption; `None` if nothing counts.
 pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
-    let mut names: Vec<String> = Vec::new();
-    for result in analysis.scenes.iter().flat_map(|scene| &scene.results) {
-        let name = result.cell.name();
-        if !result.cell.twin && result.used > 0 && !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
+    let own = results.filter(|result| !result.cell.twin && result.used > 0);
+    let names: Vec<String> = own.map(|result| result.cell.name()).unique().collect();
     let columns = columns(analysis);
     if names.is_empty() || columns.is_empty() {
         return None;
     }
-    let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(heading)).collect();
-    let row = |name: &String| {
-        let cells = columns.iter().map(|(scene, metric)| figure(scene, *metric, name, analysis));
-        std::iter::once(name.clone()).chain(cells).collect()
-    };
-    Some((Table { head, rows: names.iter().map(row).collect() }, caption(analysis)))
+    let cells =
+        |name: &str| columns.iter().map(|(scene, metric)| figure(scene, *metric, name, analysis)).collect();
+    Some((Table::by_strategy(&names, columns.iter().map(heading), cells), caption(analysis)))
 }
 
 fn heading((scene, metric): &(&Scene, Metric)) -> String {
@@ -63,11 +58,10 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
     let comparison = scene.comparison(index, metric);
     text += comparison.map_or("", |c| mark(c, metric));
     if analysis.scenes.len() <= WITH_INTERVALS {
-        let [low, high] = [interval.low, interval.high].map(|value| number(value, digits));
         let told = |c: &&Comparison| analysis.enough && c.conclusion != Conclusion::ClientBound;
         text += &match comparison.filter(told) {
             Some(comparison) => format!("\n{}", change(comparison)),
-            None => format!("\n({low} to {high})"),
+            None => format!("\n({})", range(interval, digits)),
         };
     }
     text

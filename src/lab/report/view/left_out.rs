@@ -1,5 +1,7 @@
 //! Runs and columns that do not count, and why.
 
+use itertools::Itertools;
+
 use super::voids;
 use crate::lab::judge::length::{EXCEEDANCES, RELAXATIONS};
 use crate::lab::judge::rows::{Row, Verdict};
@@ -68,23 +70,17 @@ fn short(analysis: &Analysis) -> Option<String> {
             least.relaxations.map_or(String::new(), |times| format!(", {times:.0} relaxation times"));
         Some(format!("{} ({:.0} requests beyond p99{relaxations})", place(scene), least.beyond_p99))
     };
-    let all: Vec<String> = analysis.scenes.iter().filter_map(scene).collect();
+    let all = list(analysis.scenes.iter().filter_map(scene));
     (!all.is_empty()).then(|| {
         format!(
-            "Too short for a p99 that another experiment would find again: {}; {EXCEEDANCES} requests and {RELAXATIONS} times are needed.",
-            list(&all)
+            "Too short for a p99 that another experiment would find again: {all}; {EXCEEDANCES} requests and {RELAXATIONS} times are needed."
         )
     })
 }
 
 fn skipped(analysis: &Analysis) -> Vec<String> {
-    let mut known: Vec<(String, String)> = Vec::new();
-    for row in analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped) {
-        let column = row.peer.clone().unwrap_or_else(|| row.listener.clone());
-        let entry = (column, row.why());
-        if !known.contains(&entry) {
-            known.push(entry);
-        }
-    }
-    known.into_iter().map(|(column, why)| format!("{column} was not run: {why}.")).collect()
+    let skipped = analysis.rows.iter().filter(|row| row.verdict == Verdict::Skipped);
+    let sentence =
+        |row: &Row| format!("{} was not run: {}.", row.peer.as_ref().unwrap_or(&row.listener), row.why());
+    skipped.map(sentence).unique().collect()
 }

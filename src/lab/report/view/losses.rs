@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::Table;
 use crate::lab::judge::losses::{AFTERMATH_S, Losses, Mean};
-use crate::lab::judge::struck::{Struck, names, struck};
+use crate::lab::judge::struck::{Struck, names as columns_of, struck};
 use crate::lab::judge::{Analysis, CellResult};
-use crate::lab::report::text::{number, percent};
+use crate::lab::report::names;
+use crate::lab::report::text::{self, at_most, number, percent};
 use crate::lab::spec::{Fault, FaultKind};
 
 /// "None" is shown as good where at most this share of the faults can still cost a connection.
@@ -42,7 +43,7 @@ fn holds(struck: &Struck, names: &[String]) -> bool {
 /// `None` without a fault.
 pub fn losses(analysis: &Analysis) -> Option<LossTable> {
     let columns = struck(analysis);
-    let names = names(&columns);
+    let names = columns_of(&columns);
     if names.is_empty() {
         return None;
     }
@@ -77,41 +78,24 @@ fn plain(text: String) -> LossCell {
 
 /// The cell of what failed.
 fn failed(losses: &Losses) -> LossCell {
-    let n = losses.faults;
-    let text = match (losses.failed(), losses.share()) {
-        (0, None) => "no fault happened".into(),
-        (0, Some(share)) => {
-            let class = if share.high <= GOOD { "good" } else { "" };
-            return LossCell {
-                text: format!("none in {}\n(< {} of faults)", grouped(n), limit(share.high)),
-                class,
-            };
-        }
-        (failed, _) if losses.superseded => {
-            let text =
-                format!("{} failed in {}\n({SUPERSEDED}: not told apart)", grouped(failed), grouped(n));
-            return LossCell { text, class: "open" };
-        }
+    let n = grouped(losses.faults);
+    match (losses.failed(), losses.share()) {
+        (0, None) => LossCell { text: "no fault happened".into(), class: "flag" },
+        (0, Some(share)) => LossCell {
+            text: format!("none in {n}\n(< {} of faults)", at_most(share.high)),
+            class: if share.high <= GOOD { "good" } else { "" },
+        },
+        (failed, _) if losses.superseded => LossCell {
+            text: format!("{} failed in {n}\n({SUPERSEDED}: not told apart)", grouped(failed)),
+            class: "open",
+        },
         (_, share) => {
             let share =
                 share.map(|share| format!(": {} to {}", percent(share.low, 1), percent(share.high, 1)));
-            format!(
-                "{} in {}\n({} of {} faults{})",
-                parts(losses),
-                grouped(n),
-                grouped(losses.hit),
-                grouped(n),
-                share.unwrap_or_default()
-            )
+            let (parts, hit, share) = (parts(losses), grouped(losses.hit), share.unwrap_or_default());
+            LossCell { text: format!("{parts} in {n}\n({hit} of {n} faults{share})"), class: "flag" }
         }
-    };
-    LossCell { text, class: "flag" }
-}
-
-/// An upper limit, rounded up.
-fn limit(share: f64) -> String {
-    let (digits, step) = if share < 0.1 { (1, 1000.0) } else { (0, 100.0) };
-    percent((share * step - 1e-9).ceil() / step, digits)
+    }
 }
 
 fn parts(losses: &Losses) -> String {
@@ -140,8 +124,8 @@ fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
         );
         return (Table::default(), says);
     }
-    let head = std::iter::once("Strategy".to_owned()).chain(columns.iter().map(|column| title(column.fault)));
-    let cell = |column: &&Struck, name: &String| -> String {
+    let head = columns.iter().map(|column| title(column.fault));
+    let cell = |column: &&Struck, name: &str| -> String {
         let losses = column.losses(name).unwrap_or_default();
         let (Some(late), Some(waited)) = (losses.delayed(), losses.waited_s()) else { return "-".into() };
         format!(
@@ -153,38 +137,21 @@ fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
             losses.delayed_more.len()
         )
     };
-    let row = |name: &String| {
-        let cells = columns.iter().map(|column| cell(column, name));
-        std::iter::once(name.clone()).chain(cells).collect()
-    };
+    let cells = |name: &str| columns.iter().map(|column| cell(column, name)).collect();
     let says = format!(
         "Per fault, more than in the same time of the run without a fault in the same round: connections that were late, and seconds \
          that requests waited, counted where they were due, until {AFTERMATH_S} s after the fault; for a fault that lasts, seconds per \
          second of it. In brackets 95 % bootstrap intervals over the n faults. Neither depends on the length of the run."
     );
-    (Table { head: head.collect(), rows: names.iter().map(row).collect() }, says)
+    (Table::by_strategy(names, head, cells), says)
 }
 
 fn range((_, interval): &Mean, digits: usize) -> String {
-    interval.map_or_else(
-        || "no interval".into(),
-        |interval| format!("{} to {}", number(interval.low, digits), number(interval.high, digits)),
-    )
+    interval.map_or_else(|| "no interval".into(), |interval| text::range(interval, digits))
 }
 
 fn title(fault: Option<Fault>) -> String {
-    let Some(fault) = fault else { return "Faults at random".into() };
-    let lasts = fault.lasts_ms as f64 / 1e3;
-    match fault.kind {
-        FaultKind::Kill => "A worker crashes\n(SIGKILL)".into(),
-        FaultKind::Exit => "A worker ends\n(SIGTERM)".into(),
-        FaultKind::Reload => "Reload\n(SIGHUP)".into(),
-        FaultKind::Shrink => "Half the workers\n(reload)".into(),
-        FaultKind::Grow => "Twice the workers\n(reload)".into(),
-        FaultKind::End => "Graceful stop\n(SIGTERM)".into(),
-        FaultKind::Stop => format!("A worker stuck {lasts} s\n(SIGSTOP)"),
-        FaultKind::Stall => format!("A worker busy {lasts} s\n(one request)"),
-    }
+    fault.map_or_else(|| "Faults at random".into(), |fault| names::fault(fault).title)
 }
 
 fn grouped(figure: u64) -> String {

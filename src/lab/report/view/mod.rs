@@ -8,84 +8,18 @@ pub mod losses;
 mod tables;
 pub mod voids;
 
+use std::iter::once;
+
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::card::Card;
 use super::figures::{Drawn, Figures, slug};
-use super::text;
+use super::text::{self, counted};
 use crate::lab::judge::{Analysis, Scene, jobs};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
 use crate::lab::spec::Spec;
-
-#[derive(Debug, Serialize)]
-pub struct ReportPage {
-    pub experiment: String,
-    pub question: String,
-    pub source: String,
-    pub subtitle: String,
-    pub note: Option<String>,
-    pub debug: bool,
-    pub card: CardView,
-    pub glance: Table,
-    pub glance_says: String,
-    pub losses: Option<losses::LossTable>,
-    pub claims: Vec<claims::ClaimView>,
-    /// Figures that answer the question.
-    pub figures: Vec<Drawn>,
-    /// What is not drawn because it shows nothing.
-    pub says: Vec<String>,
-    /// The details of each load and set-up.
-    pub sections: Vec<Section>,
-    pub method: Vec<String>,
-    pub environment: Vec<(String, String)>,
-    pub commands: Vec<(String, Vec<String>)>,
-    /// Void runs by strategy.
-    pub voids: Table,
-    pub strip: Option<Drawn>,
-    pub ledger: Table,
-    pub files: Vec<&'static str>,
-}
-
-/// A load of a group.
-#[derive(Debug, Default, Serialize)]
-pub struct Section {
-    pub anchor: String,
-    pub title: String,
-    /// The load and the set-up as an experiment writes them.
-    pub describe: String,
-    /// Figures that explain the answer: on the HTML page only.
-    pub figures: Vec<Drawn>,
-    pub order: Table,
-    pub endurance: Table,
-    pub costs: Table,
-    /// What void runs could change.
-    pub voids: Table,
-    pub balance: Table,
-    pub differences: Table,
-}
-
-/// The decision card of a page.
-#[derive(Debug, Serialize)]
-pub struct CardView {
-    pub advice: String,
-    pub effects: Vec<String>,
-    /// Headings and texts.
-    pub parts: Vec<(&'static str, String)>,
-    /// The colour of the standing.
-    pub class: &'static str,
-}
-
-impl CardView {
-    pub fn of(card: &Card) -> Self {
-        Self {
-            advice: card.advice.clone(),
-            effects: card.effects.clone(),
-            parts: card.parts().into_iter().map(|(name, text)| (name, text.to_owned())).collect(),
-            class: card.standing.class(),
-        }
-    }
-}
 
 /// The first column is text, the others are values.
 #[derive(Debug, Default, Serialize)]
@@ -99,6 +33,19 @@ impl Table {
     /// The names of the columns are separated by `|`.
     pub fn new(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         Self { head: head.split('|').map(str::to_owned).collect(), rows: rows.into_iter().collect() }
+    }
+
+    /// A row per strategy: its cells follow its name.
+    pub fn by_strategy(
+        names: &[String],
+        head: impl Iterator<Item = String>,
+        cells: impl Fn(&str) -> Vec<String>,
+    ) -> Self {
+        let row = |name: &String| once(name.clone()).chain(cells(name)).collect();
+        Self {
+            head: once("Strategy".to_owned()).chain(head).collect(),
+            rows: names.iter().map(row).collect(),
+        }
     }
 
     pub fn markdown(&self) -> String {
@@ -117,43 +64,45 @@ fn note(data: &Data) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join(" "))
 }
 
-pub fn page(data: &Data, analysis: &Analysis, figures: Figures, card: &Card) -> ReportPage {
+pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) -> Value {
     let environment = &data.environment;
-    let losses = losses::losses(analysis);
     let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
-    let commands = environment.commands.iter().map(|(name, commands)| (name.clone(), commands.clone()));
-    ReportPage {
-        experiment: environment.experiment.clone(),
-        question: data.spec.question.clone(),
-        source: data.spec.source.clone(),
-        subtitle: format!(
-            "{}: {} round{}, {} runs of {} on {}, {}",
-            environment.experiment,
-            analysis.rounds,
-            if analysis.rounds == 1 { "" } else { "s" },
-            analysis.rows.len(),
-            measured(&data.spec),
-            environment.label,
-            moment(&environment.started)
-        ),
-        note: note(data),
-        debug: data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug",
-        card: CardView::of(card),
-        glance,
-        glance_says,
-        losses,
-        claims: claims::views(&analysis.claims, ""),
-        voids: voids::rates(analysis),
-        strip: figures.ledger.clone(),
-        sections: analysis.scenes.iter().zip(figures.scenes).enumerate().map(section).collect(),
-        figures: figures.answers,
-        says: figures.says,
-        method: left_out::sentences(analysis).into_iter().chain(facts::method(data, analysis)).collect(),
-        environment: facts::facts(data),
-        commands: commands.collect(),
-        ledger: tables::ledger(&analysis.rows),
-        files: files(data),
-    }
+    let subtitle = format!(
+        "{}: {}, {} runs of {} on {}, {}",
+        environment.experiment,
+        counted(analysis.rounds, "round"),
+        analysis.rows.len(),
+        measured(&data.spec),
+        environment.label,
+        moment(&environment.started)
+    );
+    let debug = data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug";
+    let sections = analysis.scenes.iter().zip(&figures.scenes).enumerate().map(section);
+    let method = left_out::sentences(analysis).into_iter().chain(facts::method(data, analysis));
+    json!({
+        "experiment": environment.experiment,
+        "question": data.spec.question,
+        "source": data.spec.source,
+        "subtitle": subtitle,
+        "note": note(data),
+        "debug": debug,
+        "card": card.view(),
+        "glance": glance,
+        "glance_says": glance_says,
+        "losses": losses::losses(analysis),
+        "claims": claims::views(&analysis.claims, ""),
+        // Figures that answer the question, and what is not drawn because it shows nothing.
+        "figures": figures.answers,
+        "says": figures.says,
+        "sections": sections.collect::<Vec<_>>(),
+        "method": method.collect::<Vec<_>>(),
+        "environment": facts::facts(data),
+        "commands": environment.commands.iter().collect::<Vec<_>>(),
+        "voids": voids::rates(analysis),
+        "strip": figures.ledger,
+        "ledger": tables::ledger(&analysis.rows),
+        "files": files(data),
+    })
 }
 
 /// Measured time of runs: `1.2 s`, or `2 to 7 s` if it depends on load or fault.
@@ -170,43 +119,41 @@ fn measured(spec: &Spec) -> String {
 
 /// `20261123T013000Z` as `2026-11-23 01:30 UTC`.
 pub fn moment(stamp: &str) -> String {
-    match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8), stamp.get(9..11), stamp.get(11..13)) {
-        (Some(year), Some(month), Some(day), Some(hour), Some(minute)) => {
-            format!("{year}-{month}-{day} {hour}:{minute} UTC")
-        }
-        _ => stamp.into(),
-    }
+    let moment = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", stamp);
+    moment.map_or_else(|_| stamp.into(), |moment| moment.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 fn files(data: &Data) -> Vec<&'static str> {
     let mut files =
         vec!["spec.toml", "machine.json", data.file, "columns.csv", "runs.csv", "reasons.csv", "errors.csv"];
     files.extend(["workers.csv", "percentiles.csv"]);
-    if data.runs.iter().any(|run| !run.series.samples.is_empty()) {
-        files.push("series.csv");
-    }
-    if data.runs.iter().any(|run| run.record.as_ref().is_some_and(|record| !record.intervals.is_empty())) {
-        files.push("intervals.csv");
-    }
-    if data.runs.iter().any(|run| run.hlog.is_some()) {
-        files.push("intervals/");
-    }
-    files.push("plots/");
+    let has = |what: fn(&RunData) -> bool| data.runs.iter().any(what);
+    let intervals = |run: &RunData| run.record.as_ref().is_some_and(|record| !record.intervals.is_empty());
+    let some = [
+        (has(|run| !run.series.samples.is_empty()), "series.csv"),
+        (has(intervals), "intervals.csv"),
+        (has(|run| run.hlog.is_some()), "intervals/"),
+        (true, "plots/"),
+    ];
+    files.extend(some.into_iter().filter(|(is, _)| *is).map(|(_, name)| name));
     files
 }
 
-fn section((index, (scene, figures)): (usize, (&Scene, Vec<Drawn>))) -> Section {
+/// The details of a load of a group.
+fn section((index, (scene, figures)): (usize, (&Scene, &Vec<Drawn>))) -> Value {
     let title = text::capital(&text::place(scene));
-    Section {
-        anchor: format!("{}-{}", index + 1, slug(&title)),
-        title,
-        describe: format!("{}; {}", text::load_line(scene), scene.group.levels.description()),
-        figures,
-        order: tables::order(scene),
-        endurance: tables::endurance(scene),
-        costs: tables::costs(scene),
-        voids: voids::sensitivity(scene),
-        balance: tables::balance(scene),
-        differences: tables::differences(scene),
-    }
+    json!({
+        "anchor": format!("{}-{}", index + 1, slug(&title)),
+        "title": title,
+        // The load and the set-up as an experiment writes them.
+        "describe": format!("{}; {}", text::load_line(scene), scene.group.levels.description()),
+        // On the HTML page only.
+        "figures": figures,
+        "order": tables::order(scene),
+        "endurance": tables::endurance(scene),
+        "costs": tables::costs(scene),
+        "voids": voids::sensitivity(scene),
+        "balance": tables::balance(scene),
+        "differences": tables::differences(scene),
+    })
 }

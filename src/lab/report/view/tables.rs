@@ -4,7 +4,7 @@ use super::Table;
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::{Row, Verdict};
 use crate::lab::judge::{CellResult, Comparison, Estimate, Scene};
-use crate::lab::report::text::{number, percent, probability};
+use crate::lab::report::text::{number, percent, probability, range};
 use crate::lab::spec::Metric;
 
 fn heading(metric: Metric) -> String {
@@ -15,12 +15,7 @@ fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     let Some(estimate) = estimate else { return "-".into() };
     let digits = metric.digits();
     let mark = if bound && metric.is_of_the_loop() { " client-bound" } else { "" };
-    format!(
-        "{}{mark}\n({} to {})",
-        number(estimate.median, digits),
-        number(estimate.interval.low, digits),
-        number(estimate.interval.high, digits)
-    )
+    format!("{}{mark}\n({})", number(estimate.median, digits), range(estimate.interval, digits))
 }
 
 /// The metrics by which strategies are compared, and memory where it was measured, with their intervals.
@@ -72,8 +67,8 @@ pub fn order(scene: &Scene) -> Table {
 pub fn endurance(scene: &Scene) -> Table {
     const HEAD: &str = "Strategy|Figure|While|Median|Growth per day|95 % interval|Limit|Says";
     let row = |result: &CellResult, trend: &Trend| {
-        let figure = |value: f64| number(value, trend.digits);
-        let with_unit = |value: f64| format!("{} {}", figure(value), trend.unit).trim_end().to_owned();
+        let with_unit =
+            |value: f64| format!("{} {}", number(value, trend.digits), trend.unit).trim_end().to_owned();
         let says = match trend {
             trend if trend.grew() => "GREW",
             trend if trend.is_flat() => "within the limit",
@@ -85,7 +80,7 @@ pub fn endurance(scene: &Scene) -> Table {
             trend.period.into(),
             with_unit(trend.median),
             with_unit(trend.per_day),
-            format!("{} to {}", figure(trend.interval.low), figure(trend.interval.high)),
+            range(trend.interval, trend.digits),
             with_unit(trend.limit),
             says.into(),
         ]

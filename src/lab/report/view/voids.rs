@@ -3,7 +3,7 @@
 use super::Table;
 use crate::lab::judge::voids::{Sensitivity, VoidRate};
 use crate::lab::judge::{Analysis, CellResult, Scale, Scene};
-use crate::lab::report::text::{self, list, number, percent};
+use crate::lab::report::text::{self, few, number, percent};
 use crate::lab::spec::Metric;
 
 /// Rates that differ by chance less often than this are said to differ.
@@ -19,10 +19,7 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
         return Vec::new();
     }
     let each = |rate: &&VoidRate| format!("{} {} of {}", rate.name, rate.void, rate.runs);
-    let names = match affected.len() {
-        many if many > MOST_NAMES => format!("{many} strategies"),
-        _ => list(&affected.iter().map(each).collect::<Vec<_>>()),
-    };
+    let names = few(&affected.iter().map(each).collect::<Vec<_>>(), MOST_NAMES, "strategies");
     let repeated = match analysis.repeated {
         0 => "no round was repeated".to_owned(),
         1 => "1 round was repeated".to_owned(),

@@ -1,36 +1,31 @@
 //! Findings made by hand, for tests.
 
-use super::claims::Said;
 use super::findings::{Column, Counts, Effect, Findings, Lost};
 use super::soak::Slope;
 use crate::lab::judge::Conclusion::{self, Differs, Equivalent};
-use crate::lab::judge::claims::ClaimVerdict;
+use crate::lab::judge::claims::{Claim, ClaimVerdict};
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::losses::Losses;
+use crate::lab::judge::{Comparison, Estimate};
+use crate::lab::spec::Expect;
 use crate::lab::spec::Metric::{self, ResponseP99Ms};
-use crate::measure::stats::Interval;
+use crate::measure::stats::{Block, Interval};
 
 pub fn effect(metric: Metric, place: &str, change: f64, conclusion: Conclusion) -> Effect {
-    let limit = metric.least_effect() * 100.0;
-    Effect {
-        place: place.into(),
-        metric,
-        change,
-        interval: Interval { low: change - 4.0, high: change + 4.0 },
-        counts: None,
-        limit,
-        conclusion,
-        visible: 12.0,
-        would_take: "would take 12 % to see".into(),
-        rounds: 12,
-        noise: 3.0,
-    }
+    let block = Block { treated: 1.0, control: 1.0, twin: None };
+    let mut found = Comparison::of(metric, &[block], metric.least_effect() * 100.0).unwrap();
+    found.change = change;
+    found.interval = Interval { low: change - 4.0, high: change + 4.0 };
+    (found.conclusion, found.visible, found.pairs) = (conclusion, 12.0, 12);
+    Effect { place: place.into(), found, counts: None, noise: 3.0 }
 }
 
 pub fn delays(place: &str, own: f64, base: f64, conclusion: Conclusion) -> Effect {
     let mean = |mean: f64| (mean, Some(Interval { low: mean * 0.9, high: mean * 1.1 }));
     let counts = Some(Counts { own: mean(own), base: mean(base), event: "hang", verb: "delays" });
-    Effect { counts, limit: 1.0, ..effect(Metric::DelayedPerFault, place, own - base, conclusion) }
+    let mut effect = effect(Metric::DelayedPerFault, place, own - base, conclusion);
+    effect.found.least_effect = 1.0;
+    Effect { counts, ..effect }
 }
 
 pub fn column(name: &str, judged: Vec<Effect>) -> Column {
@@ -73,12 +68,21 @@ pub fn worse() -> Vec<Effect> {
     at_loads([(53.0, Differs), (97.0, Differs), (180.0, Differs)])
 }
 
-pub fn claim(name: &str, verdict: ClaimVerdict, why: &str) -> Said {
-    Said {
-        name: name.into(),
+pub fn claim(name: &str, verdict: ClaimVerdict, why: &str) -> Claim {
+    let expect = Expect {
+        claim: name.into(),
         text: format!("The text of {name}"),
-        theirs: "2 times".into(),
-        ours: if why.is_empty() { "1.03 times (1.01 to 1.05)".into() } else { String::new() },
+        published: "2 times".into(),
+        over: Some("inherited".into()),
+        ..Expect::default()
+    };
+    let ours = Estimate { median: 1.03, interval: Interval { low: 1.01, high: 1.05 } };
+    Claim {
+        expect,
+        metric: Metric::Rate,
+        group: String::new(),
+        ours: why.is_empty().then_some(ours),
+        rounds: 12,
         verdict,
         why: why.into(),
     }

@@ -1,7 +1,7 @@
 //! A case for every rule of the words.
 
 use super::findings::{Column, Effect, Findings, Spread};
-use super::made::{at_loads, claim, column, delays, effect, equal, found, lost, option, slope, worse};
+use super::made_tests::{at_loads, claim, column, delays, effect, equal, found, lost, option, slope, worse};
 use crate::lab::judge::Conclusion::{ClientBound, Described, Differs, Equivalent, Open, TooFew};
 use crate::lab::judge::claims::ClaimVerdict;
 use crate::lab::spec::Metric::{Rate, ResponseP99Ms, ServerCpuUs};
@@ -31,6 +31,10 @@ pub fn cases() -> Vec<(&'static str, Findings)> {
     let small = at_loads([(4.0, Differs), (1.0, Equivalent), (2.0, Equivalent)]);
     let estimates = at_loads([(53.0, TooFew), (1.0, TooFew), (40.0, ClientBound)]);
     let open = at_loads([(5.0, Open), (1.0, Equivalent), (8.0, Open)]);
+    let unseen = |mut effect: Effect| {
+        effect.found.visible = f64::INFINITY;
+        effect
+    };
     let hang = "while a worker is busy for 0.5 s";
     let yardstick = |columns| {
         more(found(12, columns), &|f| {
@@ -69,20 +73,7 @@ pub fn cases() -> Vec<(&'static str, Findings)> {
         ),
         (
             "nothing could be seen",
-            found(
-                12,
-                vec![column(
-                    "reuseport",
-                    open.iter()
-                        .cloned()
-                        .map(|effect| Effect {
-                            visible: f64::INFINITY,
-                            would_take: "no change could be seen".into(),
-                            ..effect
-                        })
-                        .collect(),
-                )],
-            ),
+            found(12, vec![column("reuseport", open.iter().cloned().map(unseen).collect())]),
         ),
         ("client-bound and too few rounds", found(12, vec![column("reuseport", unjudged.clone())])),
         (
@@ -307,12 +298,8 @@ pub fn cases() -> Vec<(&'static str, Findings)> {
                 (f.repeated, f.void, f.short, f.noted) = (2, 3, true, true);
                 f.noise = vec![(Rate, 1.24), (ResponseP99Ms, 14.0)];
                 f.decision = String::new();
-                let spread = |column: &str, most, concentrated| Spread {
-                    column: column.into(),
-                    least: 1.0,
-                    most,
-                    concentrated,
-                };
+                let spread =
+                    |column: &str, most, concentrated| Spread { column: column.into(), most, concentrated };
                 f.spread = vec![
                     spread("inherited", 1.04, false),
                     spread("nginx:mutex", 4.0, true),
