@@ -65,7 +65,7 @@ fn overview() -> (Bench, PathBuf) {
     ];
     leave("tail", summary("What does waiting cost?", 12, cells));
     let cells = vec![
-        json!({"strategy": "inherited", "metric": "response_p99_ms", "work": "cgi", "load": "load 80 %",
+        json!({"strategy": "inherited", "metric": "response_p99_ms", "work": "cgi", "load": "load 60 %",
                "estimate": 21.5, "interval": {"low": 20.0, "high": 23.0}, "told": "baseline", "n": 12}),
     ];
     leave("tail-cgi", summary("What does it cost with handlers?", 12, cells));

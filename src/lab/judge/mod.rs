@@ -284,6 +284,6 @@ fn cell_result(
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
         sequence: sequence(used),
-        curve: curves::curve(used.iter().filter_map(|(run, _)| run.record.as_ref()), reach, enough),
+        curve: pool.as_ref().map(|pool| curves::curve(pool, reach, enough)).unwrap_or_default(),
     }
 }

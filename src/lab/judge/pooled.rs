@@ -35,32 +35,43 @@ impl Pool {
         (!totals.is_empty()).then_some(Self { totals, steps })
     }
 
-    /// Of the runs of which this is true, together, in ms.
-    fn quantile(&self, quantile: f64, takes: impl Fn(usize) -> bool) -> f64 {
+    /// Of the runs of which this is true, together, in ms: in one pass from the largest value on, so the quantiles fall.
+    fn quantiles(&self, falling: &[f64], takes: impl Fn(usize) -> bool) -> Vec<f64> {
         let all: u64 =
             self.totals.iter().enumerate().filter(|(run, _)| takes(*run)).map(|(_, total)| total).sum();
-        let rank = ((quantile * all as f64).ceil() as u64).max(1);
-        let mut beyond = 0;
-        let at = self.steps.iter().filter(|(_, run, _)| takes(*run)).find(|(.., count)| {
-            beyond += count;
-            beyond > all - rank
-        });
-        at.map_or(f64::NAN, |(value, ..)| *value as f64 / 1e6)
+        let mut steps = self.steps.iter().filter(|(_, run, _)| takes(*run));
+        let (mut value, mut reached) = (f64::NAN, 0);
+        let at = |quantile: &f64| {
+            let rank = ((quantile * all as f64).ceil() as u64).clamp(1, all.max(1));
+            while reached <= all.saturating_sub(rank)
+                && let Some((ns, _, count)) = steps.next()
+            {
+                (value, reached) = (*ns as f64 / 1e6, reached + count);
+            }
+            value
+        };
+        falling.iter().map(at).collect()
     }
 
     /// The quantile of all runs together, in ms, with its 95 % interval, or, below enough runs, the range over runs.
     pub fn estimate(&self, quantile: f64, enough: bool) -> Estimate {
+        self.estimates(&[quantile], enough)[0]
+    }
+
+    /// The same of several quantiles, which fall.
+    pub fn estimates(&self, falling: &[f64], enough: bool) -> Vec<Estimate> {
         let runs = 0..self.totals.len();
-        let median = self.quantile(quantile, |_| true);
-        let without: Vec<f64> =
-            runs.clone().map(|run| self.quantile(quantile, |other| other != run)).collect();
-        let each = runs.map(|run| self.quantile(quantile, |other| other == run)).collect::<Vec<_>>();
-        let interval = if enough && without.len() >= FEWEST {
-            jackknife(median, &without)
-        } else {
-            Interval::range(&each)
+        let exact = enough && runs.len() >= FEWEST;
+        // For an interval all but one run each, for a range each run alone.
+        let parts: Vec<Vec<f64>> =
+            runs.map(|run| self.quantiles(falling, |other| (other == run) != exact)).collect();
+        let together = self.quantiles(falling, |_| true);
+        let estimate = |(at, median): (usize, f64)| {
+            let parts: Vec<f64> = parts.iter().map(|part| part[at]).collect();
+            let interval = if exact { jackknife(median, &parts) } else { Interval::range(&parts) };
+            Estimate { median, interval: interval.unwrap_or(Interval { low: median, high: median }) }
         };
-        Estimate { median, interval: interval.unwrap_or(Interval { low: median, high: median }) }
+        together.into_iter().enumerate().map(estimate).collect()
     }
 }
 

@@ -24,6 +24,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("cores", include_str!("../../../experiments/cores.toml")),
     ("peers", include_str!("../../../experiments/peers.toml")),
     ("overhead", include_str!("../../../experiments/overhead.toml")),
+    ("documents", include_str!("../../../experiments/documents.toml")),
     ("speed", include_str!("../../../experiments/speed.toml")),
     ("claims", include_str!("../../../experiments/claims.toml")),
     ("claim-r1", include_str!("../../../experiments/claim-r1.toml")),

@@ -110,7 +110,7 @@ pub fn limit(metric: Metric, change: f64) -> String {
 }
 
 /// More names are counted, not listed.
-const MOST_NAMES: usize = 4;
+const MOST_NAMES: usize = 8;
 
 /// `a, b and c`, or `7 what` if there are many.
 pub fn names(all: &[impl Display], what: &str) -> String {

@@ -6,7 +6,7 @@ use super::amounts::{count, either, names, range};
 use super::findings::{Findings, Lost};
 use super::words::scoped;
 use super::{Card, Standing};
-use crate::lab::judge::losses::Losses;
+use crate::lab::judge::losses::{Losses, Mean};
 use crate::lab::report::text::{list, number, percent};
 
 /// With fewer faults of a column, losses in more than a fifth of them remain possible.
@@ -81,11 +81,14 @@ pub fn delays(all: &[Lost]) -> Vec<String> {
 fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
     let mut known: Vec<_> = of_place.filter_map(|lost| Some((lost, lost.losses.delayed()?))).collect();
     known.sort_by(|(_, a), (_, b)| b.0.total_cmp(&a.0));
-    let (worst, most) = known.first().filter(|(_, mean)| mean.0 >= 1.0)?;
+    // What the interval does not tell from none is not said.
+    let told =
+        |(_, (mean, interval)): &(&Lost, Mean)| *mean >= 1.0 && interval.is_none_or(|all| all.low > 0.0);
+    let (worst, most) = known.remove(known.iter().position(told)?);
     let others = match known.as_slice() {
-        [_, (next, mean), ..] if known.len() == 2 => format!(", with {} {}", next.column, count(mean.0)),
-        [_, (_, mean), rest @ ..] => format!(", with the other {} at most {}", rest.len() + 1, count(mean.0)),
-        _ => String::new(),
+        [] => String::new(),
+        [(next, mean)] => format!(", with {} {}", next.column, count(mean.0)),
+        [(_, mean), rest @ ..] => format!(", with the other {} at most {}", rest.len() + 1, count(mean.0)),
     };
     let when = if worst.place.is_empty() { String::new() } else { format!(" ({})", worst.place) };
     Some(format!(
@@ -93,7 +96,7 @@ fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
         worst.column,
         worst.event,
         count(most.0),
-        range(most)
+        range(&most)
     ))
 }
 

@@ -8,13 +8,12 @@ use rayon::prelude::*;
 use super::runs::Runs;
 use super::{heading, shown};
 use crate::lab::judge::curves::{self, PercentilePoint};
-use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
 use crate::lab::plot::curves::{Curve, Curves, Part};
 use crate::lab::plot::{Caption, Dimension, Style};
-use crate::lab::report::text::{brackets, load_line};
+use crate::lab::report::text::load_line;
 use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
-use crate::measure::stats;
 
 /// Service time is drawn if it differs from response time by more than this factor somewhere.
 const APART: f64 = 1.03;
@@ -43,36 +42,41 @@ fn figure(caption: Caption, curves: Vec<Curve>, patterns: [&'static str; 2]) -> 
 }
 
 pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Curves> {
-    let most = scene.results.iter().map(|result| result.used).max().unwrap_or(0);
+    let band = if analysis.enough { "the 95 % interval" } else { "from the lowest run to the highest" };
     let results: Vec<(&CellResult, Style)> =
         shown(scene).filter(|(result, _)| !result.curve.is_empty()).collect();
     let curve = |(result, style): &(&CellResult, Style)| {
-        let points = result.curve.iter().map(|p| (p.nines, [p.median_ms, p.band_ms.low, p.band_ms.high]));
+        let point = |ms: Estimate| [ms.median, ms.interval.low, ms.interval.high];
+        let points = result.curve.iter().map(|p| (p.nines, point(p.ms)));
         let service =
             if result.cell.twin { Vec::new() } else { service(&result.curve, runs.get(&result.cell, scene)) };
         Curve { dashed: service, ..Curve::new(result.cell.name(), *style, points.collect()) }
     };
-    let note = format!("{}. Line: median of {most} runs. Band: {}.", load_line(scene), brackets(analysis));
+    let note = format!("{}. All runs that count together. Band: {band}.", load_line(scene));
     let caption = Caption::new(format!("Response time, {}", heading(scene)), note);
     figure(caption, results.par_iter().map(curve).collect(), ["response time", "service time"])
 }
 
-/// Medians over runs at the points of a response curve; empty if equal to the response time.
+/// At the points of a response curve; empty if equal to the response time.
 fn service(response: &[PercentilePoint], runs: &[&RunData]) -> Vec<(f64, f64)> {
-    let histograms: Vec<Histogram> = runs.iter().filter_map(|run| phase(run, "service")).collect();
-    let at = |point: &PercentilePoint| {
-        let quantile = 1.0 - 10_f64.powf(-point.nines);
-        let values: Vec<f64> =
-            histograms.iter().map(|h| h.value_at_quantile(quantile) as f64 / 1e6).collect();
-        Some((point.nines, stats::median(&values)?))
-    };
-    let service: Vec<(f64, f64)> = response.iter().filter_map(at).collect();
-    let apart = service.iter().zip(response).any(|((_, ms), point)| point.median_ms > ms * APART);
+    let whole = together(runs, "service");
+    if whole.is_empty() {
+        return Vec::new();
+    }
+    let service: Vec<(f64, f64)> =
+        response.iter().map(|point| (point.nines, at(&whole, point.nines))).collect();
+    let apart = service.iter().zip(response).any(|((_, ms), point)| point.ms.median > ms * APART);
     if apart { service } else { Vec::new() }
 }
 
-fn phase(run: &RunData, phase: &str) -> Option<Histogram> {
-    decode(run.record.as_ref()?.histograms.get(phase)?).ok()
+fn together(runs: &[&RunData], phase: &str) -> Histogram {
+    let of = |run: &&RunData| decode(run.record.as_ref()?.histograms.get(phase)?).ok();
+    histogram::merge(&runs.iter().filter_map(of).collect::<Vec<_>>())
+}
+
+/// In ms, where log10 of 1/(1-q) is `nines`.
+fn at(whole: &Histogram, nines: f64) -> f64 {
+    whole.value_at_quantile(1.0 - 10_f64.powf(-nines)) as f64 / 1e6
 }
 
 /// The time to connect and to the first byte, all runs of a cell together.
@@ -97,17 +101,11 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Curves> {
 
 /// log10 of 1/(1-q) and milliseconds, as far as there are enough requests.
 fn distribution(runs: &[&RunData], name: &str) -> Vec<(f64, f64)> {
-    let mut whole = histogram::new();
-    for part in runs.iter().filter_map(|run| phase(run, name)) {
-        whole = histogram::merge([&whole, &part]);
-    }
+    let whole = together(runs, name);
     if whole.is_empty() {
         return Vec::new();
     }
     let reach = curves::reach([whole.len()].into_iter());
-    let at = |step: u32| {
-        let nines = f64::from(step) / STEPS;
-        (nines, whole.value_at_quantile(1.0 - 10_f64.powf(-nines)) as f64 / 1e6)
-    };
-    (0..=(reach * STEPS) as u32).map(at).collect()
+    let nines = (0..=(reach * STEPS) as u32).map(|step| f64::from(step) / STEPS);
+    nines.map(|nines| (nines, at(&whole, nines))).collect()
 }

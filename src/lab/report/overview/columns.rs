@@ -108,8 +108,8 @@ pub const COLUMNS: &[Column] = &[
     Column {
         key: "handlers",
         title: "Tail, handlers",
-        about: "p99 of the response times at 80 % load, one process per request, some ten times longer",
-        sources: &[calm("tail-cgi", "80 %")],
+        about: "p99 of the response times at 60 % load, one process per request, some ten times longer",
+        sources: &[calm("tail-cgi", "60 %")],
         filled_by: "tail-cgi",
         works: &["cgi"],
         shown: Shown::IfMeasured,
