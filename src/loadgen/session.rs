@@ -32,9 +32,7 @@ pub struct Findings {
 }
 
 /// Carries out `plan`; `observe` is called for every interval, in order, as soon as it is complete.
-///
-/// # Errors
-/// A thread failed. An unreachable server is not an error here: see [`Control::unreachable`].
+/// Errors: a thread failed. An unreachable server is not an error here: see [`Control::unreachable`].
 pub fn run(
     plan: &Plan,
     control: &Arc<Control>,

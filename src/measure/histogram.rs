@@ -28,9 +28,6 @@ pub const DIGITS: u8 = 3;
 pub struct NotAHistogram(String);
 
 /// An empty histogram: about 220 kB, and 8 kB for each doubling of the longest duration beyond [`HIGHEST_NS`].
-///
-/// # Panics
-/// Never: the bounds are constants that the type accepts.
 pub fn new() -> Histogram {
     let mut histogram =
         Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid");
@@ -42,9 +39,6 @@ pub fn new() -> Histogram {
 pub type Coarse = hdrhistogram::Histogram<u32>;
 
 /// An empty one; it never grows, and counts what is beyond [`HIGHEST_NS`] as that.
-///
-/// # Panics
-/// Never: the bounds are constants that the type accepts.
 pub fn coarse() -> Coarse {
     Coarse::new_with_bounds(1_000, HIGHEST_NS, 2).expect("constant bounds are valid")
 }
@@ -80,9 +74,6 @@ pub fn clear(histogram: &mut Histogram) {
 }
 
 /// As HdrHistogram V2 + DEFLATE in base64, which the tools of that project read too.
-///
-/// # Panics
-/// Never: it writes to memory.
 pub fn encode(histogram: &Histogram) -> String {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new().serialize(histogram, &mut bytes).expect("writing to memory");
@@ -90,9 +81,7 @@ pub fn encode(histogram: &Histogram) -> String {
 }
 
 /// The inverse of [`encode`].
-///
-/// # Errors
-/// When `text` is not base64 or what it holds is not a histogram.
+/// Errors: when `text` is not base64 or what it holds is not a histogram.
 pub fn decode(text: &str) -> Result<Histogram, NotAHistogram> {
     let bytes = BASE64.decode(text.trim()).map_err(|error| NotAHistogram(error.to_string()))?;
     Deserializer::new()

@@ -72,9 +72,7 @@ pub fn comment(text: &str) -> String {
 }
 
 /// Reads a log, of this program or another.
-///
-/// # Errors
-/// The first entry that cannot be read.
+/// Errors: the first entry that cannot be read.
 pub fn parse(text: &str) -> Result<Log, NotALog> {
     let mut log = Log::default();
     for (number, entry) in (1..).zip(IntervalLogIterator::new(text.as_bytes())) {

@@ -74,9 +74,7 @@ pub struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// Where to connect for `target`, and from where.
-    ///
-    /// # Errors
-    /// It cannot be resolved, or not be reached from --sources.
+    /// Errors: it cannot be resolved, or not be reached from --sources.
     pub fn peers(&self, target: &Target) -> Result<(Vec<Peer>, Vec<IpAddr>), Error> {
         if let Some(path) = &self.unix_socket {
             let wrong = |error| Error::Usage(format!("--unix-socket {}: {error}", path.display()));
@@ -105,8 +103,7 @@ impl ConnectionArgs {
         Persistence { requests, client_closes: self.client_closes }
     }
 
-    /// # Errors
-    /// A phase may not take longer than the whole request.
+    /// Errors: a phase may not take longer than the whole request.
     pub fn timeouts(&self) -> Result<Timeouts, &'static str> {
         let total_ns = self.timeout;
         let connect_ns = self.connect_timeout.unwrap_or(total_ns);

@@ -7,8 +7,6 @@ use std::path::Path;
 /// Size limit in bytes: an endless device must not use up the machine's memory.
 const MOST: u64 = 1 << 30;
 
-/// # Errors
-/// Those of opening and reading; a file of more than 1 GiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(path, MOST)
 }

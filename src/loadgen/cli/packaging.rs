@@ -13,9 +13,6 @@ pub fn completions(shell: clap_complete::Shell) -> String {
 }
 
 /// The manual page, in roff.
-///
-/// # Errors
-/// It cannot be rendered.
 pub fn man() -> Result<String, Error> {
     manual::render(Args::command(), include_str!("../../manual/loadgen.1"))
         .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))

@@ -7,9 +7,7 @@ use crate::loadgen::plan::target::Target;
 
 impl Args {
     /// The plan of the run, or of the first run of a search.
-    ///
-    /// # Errors
-    /// Usage, if the options make no sense; failure, if this machine cannot carry it out.
+    /// Errors: usage, if the options make no sense; failure, if this machine cannot carry it out.
     pub fn plan(&self) -> Result<Plan, Error> {
         let url = self.url.as_deref().map(Target::parse).transpose().map_err(Error::Usage)?;
         let targets = self.request.targets(url)?;

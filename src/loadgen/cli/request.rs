@@ -42,9 +42,7 @@ pub struct RequestArgs {
 
 impl RequestArgs {
     /// The targets of `--urls`, which are of one server: that of `url`, or else of the first; without the option `url`.
-    ///
-    /// # Errors
-    /// Usage, if a line is wrong; failure, if the file cannot be read.
+    /// Errors: usage, if a line is wrong; failure, if the file cannot be read.
     pub fn targets(&self, url: Option<Target>) -> Result<Vec<Target>, Error> {
         let Some(path) = &self.urls else { return Ok(vec![url.unwrap_or_default()]) };
         let shown = path.display();
@@ -81,8 +79,7 @@ impl RequestArgs {
         }
     }
 
-    /// # Errors
-    /// A URL asks for a time already.
+    /// Errors: a URL asks for a time already.
     pub fn times(&self, targets: &[Target]) -> Result<Option<Distribution>, Error> {
         match self.occupy {
             Some(_) if targets.iter().any(Target::asks_for_a_time) => {
@@ -92,8 +89,7 @@ impl RequestArgs {
         }
     }
 
-    /// # Errors
-    /// Usage, if it is not HTTP; failure, if the body cannot be read, or its copies for all URLs need too much memory.
+    /// Errors: usage, if it is not HTTP; failure, if the body cannot be read, or its copies for all URLs need too much memory.
     pub fn build(&self, targets: &[Target]) -> Result<Arc<[Request]>, Error> {
         let body = match &self.body_file {
             None => self.body.clone().map(String::into_bytes),

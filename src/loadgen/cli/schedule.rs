@@ -67,8 +67,7 @@ pub struct ScheduleArgs {
 }
 
 impl ScheduleArgs {
-    /// # Errors
-    /// Usage, if the options contradict each other; failure, if the file of a replay cannot be read.
+    /// Errors: usage, if the options contradict each other; failure, if the file of a replay cannot be read.
     pub fn timing(&self) -> Result<Timing, Error> {
         let (schedule, warmup_ns, duration_ns) = match (&self.replay, &self.rate) {
             (Some(path), _) => self.replayed(path)?,

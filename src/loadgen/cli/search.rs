@@ -54,9 +54,7 @@ impl Args {
     }
 
     /// Whether `plan` can have as many requests as percentiles need.
-    ///
-    /// # Errors
-    /// Usage: what it would take.
+    /// Errors: usage: what it would take.
     pub fn check_samples(&self, plan: &Plan) -> Result<(), Error> {
         if let Some(goal) = self.goal() {
             return goal.check(plan).map_err(Error::Usage);

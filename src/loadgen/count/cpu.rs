@@ -42,9 +42,6 @@ impl CpuMeter {
 
     /// Takes a reading if the measured time has begun or ended by `now`; `is_over`: the last response is there, which
     /// ends it early.
-    ///
-    /// # Errors
-    /// Those of [`thread_cpu_ns`].
     pub fn read(&mut self, now: u64, is_over: bool) -> io::Result<()> {
         if self.begin.is_none() && now >= self.window.begin {
             self.begin = Some((now, thread_cpu_ns()?));

@@ -73,9 +73,7 @@ impl Exchange {
     }
 
     /// Adds the next bytes of the connection, in pieces of any size.
-    ///
-    /// # Errors
-    /// Why they are not a valid response; only [`reset`](Self::reset) is possible after that.
+    /// Errors: why they are not a valid response; only [`reset`](Self::reset) is possible after that.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         self.bytes += bytes.len() as u64;
         if !matches!(self.state, State::Head) {
@@ -158,9 +156,7 @@ impl Exchange {
     }
 
     /// The connection was closed, or reset. A reset after the announced end does no harm.
-    ///
-    /// # Errors
-    /// The response is incomplete.
+    /// Errors: the response is incomplete.
     pub fn end(&self, reset: bool) -> Result<Answer<'_>, Failure> {
         match (&self.state, reset) {
             (State::Whole, _) | (State::UntilClose, false) => Ok(self.answer()),

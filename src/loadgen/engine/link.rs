@@ -35,8 +35,7 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// # Errors
-    /// The path of a Unix socket is too long.
+    /// Errors: the path of a Unix socket is too long.
     pub fn of(peer: &Peer) -> io::Result<Self> {
         Ok(match peer {
             Peer::Ip(address) => Self::Ip(SockaddrStorage::from(*address)),

@@ -109,9 +109,6 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// Prepares everything, then waits for the other threads; counts go to `handoff`.
-    ///
-    /// # Errors
-    /// Those of `epoll_create` and `prctl`.
     pub fn new(plan: &'a Plan, share: &Share, control: &'a Control, handoff: Handoff) -> io::Result<Self> {
         let pace = match plan.timing.is_open_loop() {
             false => Pace::Free,
@@ -163,9 +160,6 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs until the schedule and every request have ended, or until stopped.
-    ///
-    /// # Errors
-    /// Those of `epoll_wait`.
     pub fn run(mut self) -> io::Result<ThreadUse> {
         let mut events = [EpollEvent::empty(); EVENTS];
         let check_ns = (self.plan.timeouts.shortest_ns() / CHECK_PART).clamp(MIN_CHECK_NS, 2 * TICK_NS);

@@ -83,9 +83,6 @@ pub struct Waiter {
 
 impl Waiter {
     /// For the calling thread.
-    ///
-    /// # Errors
-    /// Those of `prctl(PR_SET_TIMERSLACK)`.
     pub fn new(epoll: Epoll, pace: Pace) -> io::Result<Self> {
         exact_timers()?;
         if pace != Pace::Free {
@@ -100,9 +97,6 @@ impl Waiter {
     }
 
     /// Waits for events and returns their number; it may return none before `until`.
-    ///
-    /// # Errors
-    /// Those of `epoll_pwait2`.
     pub fn wait(&mut self, events: &mut [EpollEvent], now: u64, until: Until) -> io::Result<usize> {
         let (wait_ns, due) = match until {
             Until::About(wait_ns) => (wait_ns, None),

@@ -126,9 +126,7 @@ pub struct Files {
 
 impl Files {
     /// Opens the files that `paths` name; the rest stays unwritten.
-    ///
-    /// # Errors
-    /// Two options name one file, or one that is read, or a file cannot be written.
+    /// Errors: two options name one file, or one that is read, or a file cannot be written.
     pub fn open(paths: Paths<'_>) -> Result<Self, Error> {
         let Paths { json, hgrm, csv, hlog, inputs } = paths;
         let mut outs = [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)]
@@ -163,9 +161,7 @@ impl Files {
     }
 
     /// Writes the result; `response`: all response times.
-    ///
-    /// # Errors
-    /// The first file that could not be written.
+    /// Errors: the first file that could not be written.
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
         // A search has one row per run.
         if let (Some(csv), Some(search)) = (&mut self.csv, &record.search) {
@@ -212,8 +208,6 @@ fn log_lines(snapshot: &Snapshot<'_>) -> String {
     lines
 }
 
-/// # Errors
-/// It cannot be serialized.
 pub fn as_json(record: &RunRecord) -> Result<String, Error> {
     let json = serde_json::to_string_pretty(record);
     json.map(|json| json + "\n")

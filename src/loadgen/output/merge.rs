@@ -79,9 +79,7 @@ fn shards(records: &[Named]) -> Vec<String> {
 }
 
 /// One record for all of `records`, and its response times. `misfits` become reasons of the verdict.
-///
-/// # Errors
-/// The file whose histogram cannot be decoded.
+/// Errors: the file whose histogram cannot be decoded.
 ///
 /// # Panics
 /// Without a record.

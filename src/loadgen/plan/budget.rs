@@ -120,9 +120,7 @@ fn raise_descriptors() -> u64 {
 }
 
 /// Checks `need` against `facts`.
-///
-/// # Errors
-/// What is missing, with the arithmetic and remedies.
+/// Errors: what is missing, with the arithmetic and remedies.
 pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
     let ports = if need.portless { u64::MAX } else { facts.ports().saturating_mul(need.sources) };
     let free = facts.descriptors.saturating_sub(OTHER_DESCRIPTORS);

@@ -87,9 +87,7 @@ impl Default for Plan {
 impl Plan {
     /// Sets the number of connections to `asked`, or to the default as far as this machine has descriptors and local
     /// ports for it, and lowers the number of threads to that. Raises the limit of open files.
-    ///
-    /// # Errors
-    /// This machine cannot carry the plan out.
+    /// Errors: this machine cannot carry the plan out.
     pub fn fit(self, asked: Option<u64>) -> Result<Self, Error> {
         let facts = Facts::read();
         let Budget { connections, warnings } =

@@ -40,9 +40,7 @@ pub struct Resolve {
 
 impl Resolve {
     /// Parses `HOST:PORT:ADDRESS[,ADDRESS...]`, as curl has it.
-    ///
-    /// # Errors
-    /// The expected form.
+    /// Errors: the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.splitn(3, ':');
         let (host, port, addresses) = (parts.next(), parts.next(), parts.next());
@@ -60,8 +58,7 @@ impl Resolve {
         }
     }
 
-    /// # Errors
-    /// It is about another host or port.
+    /// Errors: it is about another host or port.
     fn peers(&self, target: &Target) -> Result<Vec<Peer>, String> {
         let Self { host, port, addresses } = self;
         if !host.eq_ignore_ascii_case(&target.host) || *port != target.port {
@@ -75,9 +72,7 @@ impl Resolve {
 }
 
 /// All addresses of `target`.
-///
-/// # Errors
-/// It cannot be resolved, or `given` is about another host.
+/// Errors: it cannot be resolved, or `given` is about another host.
 pub fn resolve(target: &Target, given: Option<&Resolve>) -> Result<Vec<Peer>, String> {
     if let Some(given) = given {
         return given.peers(target);

@@ -10,9 +10,7 @@ const MOST: u128 = 65_536;
 
 /// Parses `127.0.0.2`, `127.0.0.2-127.0.0.33`, `127.0.1.0/24`, or several of these separated by commas. The network and
 /// broadcast addresses of an IPv4 network of up to 30 bits are left out, except within 127.0.0.0/8.
-///
-/// # Errors
-/// What is wrong, and the expected form.
+/// Errors: what is wrong, and the expected form.
 pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
     let mut sources = Vec::new();
     for part in text.split(',').map(str::trim) {
@@ -77,9 +75,7 @@ fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
 }
 
 /// Checks that sockets can be bound to all `sources` to reach `destination`.
-///
-/// # Errors
-/// The address that does not work, the reason, and a remedy.
+/// Errors: the address that does not work, the reason, and a remedy.
 pub fn verify(sources: &[IpAddr], destination: SocketAddr) -> Result<(), String> {
     for source in sources {
         if source.is_ipv4() != destination.is_ipv4() {

@@ -33,9 +33,7 @@ impl Default for Target {
 
 impl Target {
     /// Parses `[http://]host[:port][/path][?query]` (RFC 3986); a fragment is dropped. `:8080` is port 8080 of this machine.
-    ///
-    /// # Errors
-    /// What is wrong, and the expected form.
+    /// Errors: what is wrong, and the expected form.
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("{url:?} is not a URL for a load test: {why}");
         let (scheme, rest) = match url.split_once("://") {
@@ -206,9 +204,7 @@ pub fn is_token(text: &str) -> bool {
 }
 
 /// Parses `Name: value`.
-///
-/// # Errors
-/// It is not a header, or one that the generator sets.
+/// Errors: it is not a header, or one that the generator sets.
 pub fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once(':').ok_or_else(|| format!("{text:?} is not a header: write 'Name: value'"))?;

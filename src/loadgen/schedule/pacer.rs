@@ -21,9 +21,7 @@ pub enum Arrivals {
 
 impl Arrivals {
     /// Parses `const`, `poisson` or `burst:N`.
-    ///
-    /// # Errors
-    /// The expected form.
+    /// Errors: the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "const" => Ok(Self::Const),

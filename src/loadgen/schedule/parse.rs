@@ -6,9 +6,7 @@ use crate::dist::parse_duration;
 pub const WEEK_NS: u64 = 7 * 24 * 3_600_000_000_000;
 
 /// Parses `10s`, `500ms`, `250us`, `2m`, `1h30m`, or seconds without a unit, as nanoseconds.
-///
-/// # Errors
-/// The expected form.
+/// Errors: the expected form.
 pub fn duration_ns(text: &str) -> Result<u64, String> {
     let ns = match seconds_ns(text.trim()) {
         Some(ns) => ns.into(),

@@ -27,9 +27,6 @@ pub struct RateSpec {
 
 impl RateSpec {
     /// Parses `500`, `100..2000`, `100,200,400`, `100@10s,200..400@20s`.
-    ///
-    /// # Errors
-    /// What is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(parse_part).collect::<Result<Vec<_>, _>>()?;
         if parts.iter().any(|part| part.length_ns.is_some() != parts[0].length_ns.is_some()) {

@@ -21,9 +21,7 @@ pub struct Shard {
 
 impl Shard {
     /// Parses `2/3`, which counts from 1.
-    ///
-    /// # Errors
-    /// The expected form.
+    /// Errors: the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/').map(|(index, of)| (index.parse(), of.parse()));
         match numbers {
@@ -56,9 +54,7 @@ pub enum StartAt {
 
 impl StartAt {
     /// Parses `1764000000.5` or `+5s`.
-    ///
-    /// # Errors
-    /// The expected form.
+    /// Errors: the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(time) = text.strip_prefix('+') {
             return duration_ns(time).map(Self::In);
@@ -68,9 +64,7 @@ impl StartAt {
     }
 
     /// The start on the monotonic clock, in ns, given the current readings of both clocks.
-    ///
-    /// # Errors
-    /// The start has passed, or is more than a week away.
+    /// Errors: the start has passed, or is more than a week away.
     pub fn resolve(self, monotonic: u64, unix: u64) -> Result<u64, String> {
         let wait_ns = match self {
             Self::In(wait_ns) => wait_ns,

@@ -13,9 +13,7 @@ pub struct Trace {
 impl Trace {
     /// Parses one time per line in seconds (`12.5`), ascending; empty lines and comments after `#` are skipped. Times are
     /// relative to the first, so that any epoch will do. A `stretch` of 2 halves the rate.
-    ///
-    /// # Errors
-    /// What is wrong, with the line number.
+    /// Errors: what is wrong, with the line number.
     pub fn parse(text: &str, stretch: f64) -> Result<Self, String> {
         if !(stretch > 0.0 && stretch.is_finite()) {
             return Err("--stretch must be above 0".into());

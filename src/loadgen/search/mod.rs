@@ -67,9 +67,7 @@ impl Goal {
     }
 
     /// Whether the first run has time for its requests.
-    ///
-    /// # Errors
-    /// What it would take.
+    /// Errors: what it would take.
     pub fn check(&self, first: &Plan) -> Result<(), String> {
         let (rate, lowest) = (rate_of(first), self.lowest());
         if rate >= lowest {
@@ -107,9 +105,7 @@ struct Run {
 }
 
 /// Searches from the rate of `first`, the plan of the first run; an interrupt ends it with what is known.
-///
-/// # Errors
-/// A rate cannot be planned, the server cannot be reached, or the interrupt came during the first run.
+/// Errors: a rate cannot be planned, the server cannot be reached, or the interrupt came during the first run.
 pub fn find_rate(
     goal: &Goal,
     first: &Plan,
