@@ -37,7 +37,7 @@ use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::measure::histogram::Histogram;
-use crate::measure::record::{RunRecord, SCHEMA};
+use crate::measure::record::{OLDEST_SCHEMA, RunRecord, SCHEMA};
 use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
 use cli::{Args, Command, input, packaging};
@@ -172,8 +172,10 @@ fn read_record(path: &Path) -> Result<merge::Named, Error> {
     let bytes = input::read(path).map_err(|error| failed(error.to_string()))?;
     let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     match record.schema {
-        1..=SCHEMA => Ok((shown.to_string(), record)),
-        schema => Err(failed(format!("its schema {schema} is newer than this program; use a newer loadgen"))),
+        OLDEST_SCHEMA..=SCHEMA => Ok((shown.to_string(), record)),
+        schema => Err(failed(format!(
+            "its schema is {schema}, and this program reads {OLDEST_SCHEMA} to {SCHEMA}; use the loadgen that wrote it"
+        ))),
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! This is the schema of `--json`: the names in the file are those of the fields here, nested in the same way.
 //! Durations that end in `_us` are microseconds, in `_s` seconds; rates are per second. Histograms count nanoseconds.
-//! Fields marked *since 2* or *since 3* are missing in records of an earlier schema, which are read as if they had nothing to
-//! say.
+//! Fields marked *since 3* are missing in records of schema 2, which are read as if they had nothing to say.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +14,8 @@ pub use super::summary::Summary;
 
 /// Version of the schema that is written.
 pub const SCHEMA: u32 = 3;
+/// The oldest that is read.
+pub const OLDEST_SCHEMA: u32 = 2;
 
 /// One run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,26 +38,19 @@ pub struct RunRecord {
     /// Responses per second that came within the measured time, those to requests of the warm-up among them; those that
     /// came after its end are left out (open loops that a number of requests ends: until the last one came).
     pub rate: f64,
-    /// Open loop: arrivals that were due in the measured time, per second of `duration_s`. Since 2.
-    #[serde(default)]
+    /// Open loop: arrivals that were due in the measured time, per second of `duration_s`.
     pub offered_rate: Option<f64>,
-    /// Requests sent per second of `duration_s`. Since 2.
-    #[serde(default)]
+    /// Requests sent per second of `duration_s`.
     pub sent_rate: f64,
     /// Arrivals (open loop) that had to wait for one of `plan.connections`.
-    #[serde(default)]
     pub held: u64,
     /// Arrivals (open loop) that were due and could not be sent before the run ended.
-    #[serde(default)]
     pub unsent: u64,
     /// Requests still on their way when the run was interrupted.
-    #[serde(default)]
     pub unfinished: u64,
-    /// What became of connections. Since 2.
-    #[serde(default)]
+    /// What became of connections.
     pub connections: Connections,
     /// Whether the run, or the search that it is the answer of, was interrupted before its end.
-    #[serde(default)]
     pub interrupted: bool,
     /// Bytes received in complete responses, heads included.
     pub bytes: u64,
@@ -72,8 +66,7 @@ pub struct RunRecord {
     pub latency: BTreeMap<String, Summary>,
     /// The same phases as HdrHistogram V2 + DEFLATE in base64, values in ns.
     pub histograms: BTreeMap<String, String>,
-    /// The course of the run; empty in a record that was merged of several. Since 2.
-    #[serde(default)]
+    /// The course of the run; empty in a record that was merged of several.
     pub intervals: Vec<IntervalSummary>,
     /// Requests by the interval of their intended start: how long those waited that came while a server was stuck. Of the
     /// first 1,024 intervals; empty in a merged record. Since 3.
@@ -86,13 +79,11 @@ pub struct RunRecord {
     /// How many more there were. Since 3.
     #[serde(default)]
     pub incidents_left_out: u64,
-    /// Whether random arrivals were what they were planned to be. Since 2.
-    #[serde(default)]
+    /// Whether random arrivals were what they were planned to be.
     pub arrivals_test: Option<ArrivalsTest>,
-    /// The wall clock. Since 2.
-    #[serde(default)]
+    /// The wall clock.
     pub clock: Clock,
-    /// The records that this one was merged of, in their order. Since 2.
+    /// The records that this one was merged of, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
     /// The generator itself.
@@ -183,49 +174,39 @@ pub struct Plan {
     pub connections: u64,
     /// Requests per second that this process offers, on average over the measured time (open loop).
     pub rate: Option<f64>,
-    /// The rate of all processes together, as it was typed (open loop, unless replayed). Since 2.
-    #[serde(default)]
+    /// The rate of all processes together, as it was typed (open loop, unless replayed).
     pub profile: Option<String>,
     /// `const`, `poisson`, `burst:N` or `replay` (open loop).
     pub arrivals: Option<String>,
-    /// Whether threads stayed awake between starts (open loop). Since 2.
-    #[serde(default)]
+    /// Whether threads stayed awake between starts (open loop).
     pub spin: bool,
-    /// Which process of how many this is, from 1: `1/1`. Since 2.
-    #[serde(default)]
+    /// Which process of how many this is, from 1: `1/1`.
     pub shard: String,
     /// Seed of random arrivals, pauses and times to take.
     pub seed: u64,
     /// Seconds asked for, warm-up excluded; 0 when the number of requests ends the run.
     pub duration_s: f64,
     /// Requests after which the run ends.
-    #[serde(default)]
     pub requests: Option<u64>,
     /// Seconds before the measured time.
     pub warmup_s: f64,
-    /// Length of the intervals in seconds. Since 2.
-    #[serde(default)]
+    /// Length of the intervals in seconds.
     pub interval_s: f64,
     /// Requests that fail or take longer are recorded one by one; absent: none is. Since 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_s: Option<f64>,
-    /// Whether connections are kept for as long as the server does. Since 2.
-    #[serde(default)]
+    /// Whether connections are kept for as long as the server does.
     pub keep_alive: bool,
-    /// Requests on one connection at most; absent without `keep_alive`: one. Since 2.
-    #[serde(default)]
+    /// Requests on one connection at most; absent without `keep_alive`: one.
     pub requests_per_connection: Option<u64>,
-    /// Whether `loadgen` closes a connection first, so that TIME_WAIT lies on its side. Since 2.
-    #[serde(default)]
+    /// Whether `loadgen` closes a connection first, so that TIME_WAIT lies on its side.
     pub client_closes: bool,
-    /// Pause between a response and the next request of the same client, as a distribution (closed loop). Since 2.
-    #[serde(default)]
+    /// Pause between a response and the next request of the same client, as a distribution (closed loop).
     pub think: Option<String>,
     /// Times that requests ask the server to take, as a distribution. Absent in records without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occupy: Option<String>,
-    /// How many local addresses connections come from; 0: the kernel chooses. Since 2.
-    #[serde(default)]
+    /// How many local addresses connections come from; 0: the kernel chooses.
     pub sources: u64,
 }
 

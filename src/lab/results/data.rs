@@ -14,6 +14,8 @@ use crate::measure::machine::{Facts, Kernel};
 use crate::measure::record::RunRecord;
 
 pub const SCHEMA: u32 = 3;
+/// The oldest that is read.
+pub const OLDEST_SCHEMA: u32 = 2;
 
 /// One run: a line of `runs.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,16 +45,11 @@ pub struct RunData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
     /// Start of the measured time.
-    #[serde(default)]
     pub begin_unix_s: f64,
     /// The interval log of the load generator, relative to the results folder.
-    #[serde(default)]
     pub hlog: Option<String>,
-    #[serde(default)]
     pub series: Series,
-    #[serde(default)]
     pub noise: Noise,
-    #[serde(default)]
     pub fault: Option<FaultRecord>,
     /// Faults at random times, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,7 +61,6 @@ pub struct RunData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<SequenceRecord>,
     /// Why the run was not made: a server that is not installed, a strategy that this kernel lacks.
-    #[serde(default)]
     pub skipped: Option<String>,
 }
 
@@ -167,10 +163,8 @@ pub struct SequenceRecord {
     /// The accepting worker of each, from `Caffeine-Worker`.
     pub workers: Vec<String>,
     /// Response times of a second request on each kept connection, all sent at once.
-    #[serde(default)]
     pub burst_us: Vec<f64>,
     /// Why connections are missing; otherwise empty.
-    #[serde(default)]
     pub failed: String,
 }
 
@@ -248,13 +242,10 @@ pub struct Environment {
     pub handler: Option<String>,
     pub machine: Facts,
     /// Version and a hash of the file.
-    #[serde(default)]
     pub programs: BTreeMap<String, String>,
     /// Version, or that it is not installed.
-    #[serde(default)]
     pub peers: BTreeMap<String, String>,
     /// The commands of server and load generator for each `CELL / LOAD`.
-    #[serde(default)]
     pub commands: BTreeMap<String, Vec<String>>,
     /// The processors of server and load generator.
     #[serde(default)]
@@ -263,13 +254,10 @@ pub struct Environment {
     #[serde(default)]
     pub spec: String,
     /// By purpose.
-    #[serde(default)]
     pub seeds: BTreeMap<String, u64>,
     /// Of machine, programs and settings: equal if results may be combined.
-    #[serde(default)]
     pub fingerprint: String,
     /// Times of `lab run --resume`, UTC.
-    #[serde(default)]
     pub resumed: Vec<String>,
 }
 

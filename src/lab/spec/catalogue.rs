@@ -7,44 +7,19 @@ use super::suite::Suite;
 use super::{Spec, plan};
 use crate::lab::error::{Error, Result};
 
+macro_rules! texts {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../../experiments/", $name, ".toml"))),)*]
+    };
+}
+
 /// Experiments and their text at build time.
-const COMPILED_IN: &[(&str, &str)] = &[
-    ("quick", include_str!("../../../experiments/quick.toml")),
-    ("balance", include_str!("../../../experiments/balance.toml")),
-    ("tail", include_str!("../../../experiments/tail.toml")),
-    ("tail-cgi", include_str!("../../../experiments/tail-cgi.toml")),
-    ("crash", include_str!("../../../experiments/crash.toml")),
-    ("strategies", include_str!("../../../experiments/strategies.toml")),
-    ("stuck", include_str!("../../../experiments/stuck.toml")),
-    ("reload", include_str!("../../../experiments/reload.toml")),
-    ("losses", include_str!("../../../experiments/losses.toml")),
-    ("losses-full", include_str!("../../../experiments/losses-full.toml")),
-    ("control", include_str!("../../../experiments/control.toml")),
-    ("soak", include_str!("../../../experiments/soak.toml")),
-    ("cores", include_str!("../../../experiments/cores.toml")),
-    ("peers", include_str!("../../../experiments/peers.toml")),
-    ("overhead", include_str!("../../../experiments/overhead.toml")),
-    ("documents", include_str!("../../../experiments/documents.toml")),
-    ("speed", include_str!("../../../experiments/speed.toml")),
-    ("claims", include_str!("../../../experiments/claims.toml")),
-    ("claim-r1", include_str!("../../../experiments/claim-r1.toml")),
-    ("claim-r2", include_str!("../../../experiments/claim-r2.toml")),
-    ("claim-r3", include_str!("../../../experiments/claim-r3.toml")),
-    ("claim-r4", include_str!("../../../experiments/claim-r4.toml")),
-    ("claim-r5", include_str!("../../../experiments/claim-r5.toml")),
-    ("claim-r6", include_str!("../../../experiments/claim-r6.toml")),
-    ("claim-r7", include_str!("../../../experiments/claim-r7.toml")),
-    ("claim-r8", include_str!("../../../experiments/claim-r8.toml")),
-    ("claim-r9", include_str!("../../../experiments/claim-r9.toml")),
-    ("claim-r10", include_str!("../../../experiments/claim-r10.toml")),
-    ("claim-r11", include_str!("../../../experiments/claim-r11.toml")),
-    ("claim-r12", include_str!("../../../experiments/claim-r12.toml")),
-    ("claim-r13", include_str!("../../../experiments/claim-r13.toml")),
-    ("claim-r14", include_str!("../../../experiments/claim-r14.toml")),
-    ("claim-r15", include_str!("../../../experiments/claim-r15.toml")),
-    ("claim-r16", include_str!("../../../experiments/claim-r16.toml")),
-    ("claim-r17", include_str!("../../../experiments/claim-r17.toml")),
-];
+const COMPILED_IN: &[(&str, &str)] = texts! {
+    "quick" "balance" "tail" "tail-cgi" "crash" "strategies" "stuck" "reload" "losses" "losses-full" "control"
+    "soak" "cores" "peers" "overhead" "documents" "speed" "claims" "claim-r1" "claim-r2" "claim-r3" "claim-r4" "claim-r5"
+    "claim-r6" "claim-r7" "claim-r8" "claim-r9" "claim-r10" "claim-r11" "claim-r12" "claim-r13" "claim-r14"
+    "claim-r15" "claim-r16" "claim-r17"
+};
 /// Relative to the working directory.
 const FOLDER: &str = "experiments";
 

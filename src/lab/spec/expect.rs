@@ -38,21 +38,17 @@ pub struct Expect {
     #[serde(default, deserialize_with = "levels", skip_serializing_if = "BTreeMap::is_empty")]
     pub over_where: BTreeMap<String, String>,
     /// The range that is the direction of what was published. Either this or `same_size` is needed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_direction: Option<Band>,
     /// The range that is its size: within a factor of 1.5 where nothing speaks for another one. A figure that was not
     /// published has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_size: Option<Band>,
     /// One range for both, in files of version 0.1: a size if it has two ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reproduced: Option<Band>,
     /// An expectation of this project that the source does not have: a condition, a repair, a question. The verdict on the claim
     /// leaves it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
     /// Why the published figure cannot be tested here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_testable: Option<String>,
     /// How the set-up differs from the published one.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -7,29 +7,18 @@ use std::process::{Command, Stdio};
 
 use crate::lab::error::{Error, Result};
 
+macro_rules! sources {
+    ($($name:literal)*) => {
+        &[$((
+            $name,
+            include_str!(concat!("../../../experiments/handlers/", $name, ".c")),
+            include_str!(concat!("../../../experiments/handlers/", $name)),
+        ),)*]
+    };
+}
+
 /// Name, C source, and the sh script for machines without a compiler.
-const KNOWN: &[(&str, &str, &str)] = &[
-    (
-        "hello",
-        include_str!("../../../experiments/handlers/hello.c"),
-        include_str!("../../../experiments/handlers/hello"),
-    ),
-    (
-        "nap",
-        include_str!("../../../experiments/handlers/nap.c"),
-        include_str!("../../../experiments/handlers/nap"),
-    ),
-    (
-        "count",
-        include_str!("../../../experiments/handlers/count.c"),
-        include_str!("../../../experiments/handlers/count"),
-    ),
-    (
-        BURN,
-        include_str!("../../../experiments/handlers/burn.c"),
-        include_str!("../../../experiments/handlers/burn"),
-    ),
-];
+const KNOWN: &[(&str, &str, &str)] = sources! { "hello" "nap" "count" "burn" };
 
 /// The handler that takes the time that a request asks for.
 pub const BURN: &str = "burn";

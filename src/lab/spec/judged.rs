@@ -1,6 +1,6 @@
 //! What is judged under a load, and what counts as a difference.
 
-use super::problem::Problem;
+use super::problem::{Checked, Problem, check};
 use super::{Fault, Load, Metric, Spec};
 
 impl Spec {
@@ -26,10 +26,10 @@ impl Spec {
 }
 
 /// A metric that cannot be judged, or a limit that is none.
-pub fn problem(spec: &Spec) -> Option<Problem> {
-    if let Some(share) = spec.least_effect.filter(|share| !(0.001..=1.0).contains(share)) {
-        return Some(Problem::at("least_effect", format!("{share} is not a share within 0.001 and 1")));
-    }
+pub fn problem(spec: &Spec) -> Checked {
+    let share = spec.least_effect.unwrap_or(1.0);
+    let fine = (0.001..=1.0).contains(&share);
+    check(fine, "least_effect", format!("{share} is not a share within 0.001 and 1"))?;
     let struck = spec.factors.fault.iter().any(Option::is_some);
     let one = |(index, load): (usize, &Load)| {
         let own = load.primary.as_ref();
@@ -51,5 +51,5 @@ pub fn problem(spec: &Spec) -> Option<Problem> {
         let problem = Problem::at("primary", what);
         Some(if own.is_some() { problem.within("load", index) } else { problem })
     };
-    spec.load.iter().enumerate().find_map(one)
+    spec.load.iter().enumerate().find_map(one).map_or(Ok(()), Err)
 }

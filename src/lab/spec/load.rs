@@ -18,7 +18,6 @@ pub struct Load {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_alive: bool,
     /// Measured seconds of a run, instead of those of the experiment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<f64>,
     /// Measured requests after which the run ends, instead of after `duration_s`.
     pub requests: Option<u64>,
@@ -30,7 +29,6 @@ pub struct Load {
     pub path: Option<String>,
     pub body_bytes: Option<usize>,
     /// The metric that is judged under this load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
 }
 

@@ -55,7 +55,6 @@ pub struct Spec {
     /// Measured time of a run.
     pub duration_s: f64,
     /// Measured time after a fault is over; replaces `duration_s` in runs with a fault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_fault_s: Option<f64>,
     /// Interval of all time series.
     #[serde(default = "quarter")]
@@ -78,11 +77,9 @@ pub struct Spec {
     pub one_twin: bool,
     /// Name of the [`Metric`] that is judged under every load that names none itself. By default it is the rate of closed
     /// loops, the p99 of open ones, and with a fault the connections that are late per fault; the others are described.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
     /// The least effect of interest, as a share: strategies are equivalent if they differ by less. By default, and for what
     /// is counted for each fault, [`Metric::least_effect`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least_effect: Option<f64>,
     /// Gives estimates only: fewer rounds than a judgement needs are allowed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,9 +93,7 @@ pub struct Spec {
     pub client_prefix: Option<String>,
     #[serde(default)]
     pub rules: Rules,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
     pub factors: Factors,
     /// Commands of peers `command:NAME`.
@@ -119,7 +114,6 @@ pub struct PeerCommand {
     /// The command with `{port}`, `{workers}`, `{root}` and others to be filled in, split as a shell would.
     pub command: String,
     /// Path of the URL, where it is not that of the load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// When it is ready: `tcp`, once it accepts connections.
     #[serde(default = "tcp")]
@@ -147,15 +141,10 @@ impl Spec {
     /// Parses an experiment; `origin` names the file in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let spec: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
-        match problems::first(&spec) {
-            Some(problem) => Err(Error::Usage(format!(
-                "{origin}:{}: {}: {}",
-                problem.line(text),
-                problem.key,
-                problem.what
-            ))),
-            None => Ok(spec),
-        }
+        problems::find(&spec).map_err(|problem| {
+            Error::Usage(format!("{origin}:{}: {}: {}", problem.line(text), problem.key, problem.what))
+        })?;
+        Ok(spec)
     }
 
     /// Handlers in the paths of loads, other than [`Self::handler`].

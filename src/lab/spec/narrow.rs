@@ -44,7 +44,7 @@ impl Spec {
         self.against.retain(|column, other| is_column(column) && is_column(other));
         self.load.retain(|load| stays("load", &load.name));
         let expectations = std::mem::take(&mut self.expect);
-        let fits = |expect: &super::Expect| problems::expect(self, expect).is_none();
+        let fits = |expect: &super::Expect| problems::expect(self, expect).is_ok();
         let left = expectations.into_iter().filter(fits).collect();
         self.expect = left;
         Ok(())

@@ -1,5 +1,17 @@
 //! A mistake in an experiment, and its line in the file.
 
+pub type Checked = Result<(), Problem>;
+
+/// Refuses the value of `key` unless it is `fine`.
+pub fn check(fine: bool, key: &str, what: impl Into<String>) -> Checked {
+    if fine { Ok(()) } else { Err(Problem::at(key, what)) }
+}
+
+/// Refuses the value of `key` if something is wrong with it.
+pub fn none(key: &str, wrong: Option<String>) -> Checked {
+    wrong.map_or(Ok(()), |what| Err(Problem::at(key, what)))
+}
+
 #[derive(Debug)]
 pub struct Problem {
     /// The table that holds the key, such as `[[load]]`, and its index.

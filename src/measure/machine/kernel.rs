@@ -23,7 +23,6 @@ pub struct Kernel {
     /// Connections dropped by a listener for whatever reason (`TcpExt: ListenDrops`).
     pub listen_drops: u64,
     /// Handshakes dropped because a queue was full (`TcpExt: TCPReqQFullDrop`).
-    #[serde(default)]
     pub request_queue_drops: u64,
     /// TCP segments sent again.
     pub retransmits: u64,

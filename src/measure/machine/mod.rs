@@ -50,19 +50,14 @@ pub struct Facts {
     /// Governor of the first processor.
     pub governor: Option<String>,
     /// Whether processors are threads that share a core.
-    #[serde(default)]
     pub smt: Option<bool>,
     /// Whether the processor may go above its nominal frequency.
-    #[serde(default)]
     pub turbo: Option<bool>,
     /// What the kernel does about flaws of the processor, by flaw; those that it does not have are left out.
-    #[serde(default)]
     pub mitigations: BTreeMap<String, String>,
     /// The container that all this runs in, as far as it shows.
-    #[serde(default)]
     pub container: Option<String>,
     /// What the process may use.
-    #[serde(default)]
     pub limits: Limits,
     /// Settings of the kernel.
     pub sysctls: BTreeMap<String, String>,

@@ -15,7 +15,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Instead of a version.
 pub const NOT_INSTALLED: &str = "not installed";
@@ -98,39 +98,19 @@ impl Setup<'_> {
             None => Ok(()),
         }
     }
-
-    #[cfg(test)]
-    fn example(folder: &'static Path) -> Setup<'static> {
-        Setup {
-            program: Path::new("server"),
-            mode: "",
-            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            workers: 2,
-            backlog: 128,
-            handler: None,
-            respond: "fixed",
-            path: "hello",
-            folder,
-            root: false,
-            descriptors: 1024,
-        }
-    }
 }
 
 #[derive(Debug)]
 struct Kind {
     name: &'static str,
-    /// Names of the executable.
+    /// Names of the executable; the first is that of the package, too.
     programs: &'static [&'static str],
-    package: &'static str,
     /// The first is the default.
     modes: &'static [&'static str],
     /// Whether it can run our handlers.
     cgi: bool,
     /// Whether its workers are processes.
     processes: bool,
-    /// Arguments that print the version.
-    version: &'static [&'static str],
     command: fn(&Setup<'_>) -> Result<Command, Refused>,
 }
 
@@ -138,41 +118,33 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "nginx",
         programs: &["nginx"],
-        package: "nginx",
         modes: &["exclusive", "reuseport", "mutex", "herd"],
         cgi: false,
         processes: true,
-        version: &["-v"],
         command: nginx::command,
     },
     Kind {
         name: "lighttpd",
         programs: &["lighttpd"],
-        package: "lighttpd",
         modes: &[""],
         cgi: true,
         processes: true,
-        version: &["-v"],
         command: lighttpd::command,
     },
     Kind {
         name: "apache",
         programs: &["apache2", "httpd"],
-        package: "apache2",
         modes: &[""],
         cgi: true,
         processes: true,
-        version: &["-v"],
         command: apache::command,
     },
     Kind {
         name: "haproxy",
         programs: &["haproxy"],
-        package: "haproxy",
         modes: &[""],
         cgi: false,
         processes: false,
-        version: &["-v"],
         command: haproxy::command,
     },
 ];
@@ -227,7 +199,7 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
     }
     let (kind, mode) = find(name).ok_or_else(|| Refused::Void(format!("no peer `{name}`")))?;
     let program = installed(kind.programs).ok_or_else(|| {
-        Refused::Skipped(format!("{} is not installed (package {})", kind.name, kind.package))
+        Refused::Skipped(format!("{} is not installed (package {})", kind.name, kind.programs[0]))
     })?;
     (kind.command)(&Setup { program: &program, mode, ..setup })
 }
@@ -236,21 +208,17 @@ pub fn command(name: &str, template: Option<&str>, setup: Setup<'_>) -> Result<C
 pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String, String> {
     let kinds = names.into_iter().filter_map(find).map(|(kind, _)| kind);
     let version_of = |kind: &'static Kind| match installed(kind.programs) {
-        Some(program) => version(&program, kind.version).lines().next().unwrap_or_default().trim().to_owned(),
+        Some(program) => version(&program, "-v").lines().next().unwrap_or_default().trim().to_owned(),
         None => NOT_INSTALLED.into(),
     };
     kinds.map(|kind| (kind.name.to_owned(), version_of(kind))).collect()
 }
 
 /// The output of a program that prints its version, from both streams.
-fn version(program: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-    output.map_or_else(
-        |_| String::new(),
-        |output| {
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-        },
-    )
+fn version(program: &Path, option: &str) -> String {
+    let output = Command::new(program).arg(option).stdin(Stdio::null()).output();
+    let both = |output: Output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    output.map_or_else(|_| String::new(), both)
 }
 
 /// The word after `mark`.
@@ -277,6 +245,24 @@ pub fn installed(programs: &[&str]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Setup<'_> {
+        pub fn example(folder: &'static Path) -> Setup<'static> {
+            Setup {
+                program: Path::new("server"),
+                mode: "",
+                address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+                workers: 2,
+                backlog: 128,
+                handler: None,
+                respond: "fixed",
+                path: "hello",
+                folder,
+                root: false,
+                descriptors: 1024,
+            }
+        }
+    }
 
     #[test]
     fn names_have_the_modes_that_the_server_has() {

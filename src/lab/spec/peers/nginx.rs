@@ -18,13 +18,13 @@ const EXCLUSIVE: [u64; 3] = [1, 11, 3];
 const ERRORS_OPTION: [u64; 3] = [1, 19, 5];
 
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
-    let version = version(&super::version(setup.program, &["-v"]));
+    let version = version(&super::version(setup.program, "-v"));
     let poll = match setup.mode {
         "exclusive" if version < EXCLUSIVE => {
             return Err(Refused::Skipped("nginx uses EPOLLEXCLUSIVE from version 1.11.3 on".into()));
         }
         "herd" if version >= EXCLUSIVE => {
-            if !super::version(setup.program, &["-V"]).contains("--with-poll_module") {
+            if !super::version(setup.program, "-V").contains("--with-poll_module") {
                 return Err(Refused::Skipped(
                     "this nginx can only wait with EPOLLEXCLUSIVE: the herd needs one that was built \
                      --with-poll_module, or is older than 1.11.3"
