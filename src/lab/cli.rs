@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::lab::compare::{self, Compare};
 use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{Environment, RunData};
 use crate::lab::results::store;
 use crate::lab::run::options::{Check, Run, Verify};
-use crate::lab::run::{self, guard, suite};
+use crate::lab::run::{self, guard, suite, verify};
 use crate::lab::spec::catalogue;
 use crate::lab::terminal::{minutes, print, print_line};
-use crate::lab::{claims, keep, packaging, report, verify};
+use crate::lab::{keep, report};
+use crate::manual;
 use crate::sys::stdio::remark;
 
 /// Measures how strategies spread new connections over worker processes, and writes reports.
@@ -24,7 +27,7 @@ struct Cli {
     action: Option<Action>,
     /// Print the completions for a shell
     #[arg(long, value_name = "SHELL", exclusive = true)]
-    completions: Option<clap_complete::Shell>,
+    completions: Option<Shell>,
     /// Print the manual page
     #[arg(long, exclusive = true)]
     man: bool,
@@ -128,11 +131,11 @@ All commands: lab --help";
 
 fn act(cli: &Cli) -> Result<()> {
     if let Some(shell) = cli.completions {
-        return print(&packaging::completions(shell, Cli::command()));
+        return print(&completions(shell, Cli::command()));
     }
     let action = match &cli.action {
         Some(action) => action,
-        None if cli.man => return print(&packaging::man(Cli::command())?),
+        None if cli.man => return print(&man(Cli::command())?),
         None => return Err(Error::Usage(FIRST_STEPS.into())),
     };
     match action {
@@ -140,7 +143,7 @@ fn act(cli: &Cli) -> Result<()> {
             guard::run();
             Ok(())
         }
-        Action::List { claims: true } => print(&claims::list(Path::new(RESULTS))?),
+        Action::List { claims: true } => print(&report::claim_list(Path::new(RESULTS))?),
         Action::List { .. } => list(),
         Action::Run(run) => run::run(run),
         Action::Check(check) => run::check(check),
@@ -185,4 +188,28 @@ fn list() -> Result<()> {
         }
     }
     broken.map_or(Ok(()), |error: Error| Err(error))
+}
+
+/// The completions for a shell, which offer the experiments by name.
+fn completions(shell: Shell, command: Command) -> String {
+    let names: Vec<&'static str> = catalogue::all().into_iter().map(|found| &*found.name.leak()).collect();
+    let offers = |command: Command| {
+        command.mut_arg("name", |name| name.value_parser(PossibleValuesParser::new(names.clone())))
+    };
+    let mut command = command.mut_subcommand("run", offers).mut_subcommand("check", offers);
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, "lab", &mut text);
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    if shell == Shell::Fish {
+        // For fish, clap says nothing of what stands without an option.
+        let names = names.join(" ");
+        text += &format!("complete -c lab -n \"__fish_lab_using_subcommand run check\" -a \"{names}\"\n");
+    }
+    text
+}
+
+/// The manual page, in roff.
+fn man(command: Command) -> Result<String> {
+    manual::render(command, include_str!("../manual/lab.1"))
+        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))
 }

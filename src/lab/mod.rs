@@ -3,21 +3,18 @@
 //! ```text
 //! cli       what was typed
 //! spec      what an experiment file says, and the cells and runs that follow from it
-//! run       lab run and lab check: servers, load, faults and probes, one run after the other
+//! run       lab run, check and verify: servers, load, faults and probes, one run after the other
 //! results   the raw data of runs, on disk and back
 //! judge     a run as figures, and what can be said about all of them          pure
 //! report    words, tables and pages, from a results folder alone
 //! plot      the figures of a page; a figure draws what it is given            pure
-//! claims    lab list --claims: what is claimed, where it is tested, what was found
 //! keep      lab keep: a small copy of a results folder
 //! compare   lab compare: two results folders side by side
-//! verify    lab verify: an experiment again, and whether the conclusions hold
 //! ```
 //!
 //! Each uses those above it, and `report` uses `plot`. The runner never draws, the report never runs anything, a figure
 //! never computes.
 
-mod claims;
 mod cli;
 mod compare;
 mod error;
@@ -25,13 +22,11 @@ mod error;
 mod fixture;
 mod judge;
 mod keep;
-mod packaging;
 mod plot;
 mod report;
 mod results;
 mod run;
 mod spec;
 mod terminal;
-mod verify;
 
 pub use cli::main;

@@ -1,58 +1,111 @@
-//! Published claims, the experiments that test them, and what was found, as a table.
+//! `lab list --claims`: every published claim that an experiment tests, what it needs, and what kept results say on it.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::KEPT;
 use super::index::link;
 use super::text::list;
-use super::view::{Table, claims};
-use crate::lab::judge::claims::Claim;
+use super::view::{Table, claims as words};
+use crate::lab::error::Result;
+use crate::lab::judge::claims::{self, Claim};
+use crate::lab::judge::judge;
+use crate::lab::results::data::Environment;
+use crate::lab::results::store::{self, Data};
+use crate::lab::spec::catalogue::{self, Experiment};
+use crate::lab::spec::{Cpus, Spec, plan};
 use crate::lab::terminal::minutes;
 
-/// An expectation of an experiment.
-#[derive(Debug)]
-pub struct ClaimEntry {
-    pub experiment: String,
-    /// That the whole experiment takes.
-    pub seconds: f64,
-    pub needs: Vec<String>,
-    pub claim: Claim,
-    /// The same expectation in kept results.
-    pub kept: Option<Claim>,
-    /// Of the kept results.
-    pub machine: String,
+/// As a Markdown table, a row per expectation. Its links lead from the folder of the experiments.
+pub fn markdown(results: &Path) -> Result<String> {
+    let mut rows = Vec::new();
+    for found in catalogue::all() {
+        let Experiment::One(spec) = found.experiment()? else { continue };
+        let (seconds, needs) = (plan::seconds(&spec), needs(&spec));
+        let planned = planned(*spec);
+        if planned.is_empty() {
+            continue;
+        }
+        let kept = kept(&results.join(&found.name).join(KEPT))?;
+        for claim in planned {
+            let verdict = kept.as_ref().and_then(|(claims, machine)| Some((same(claims, &claim)?, machine)));
+            let verdict = verdict.map_or_else(
+                || "not kept".into(),
+                |(kept, machine)| verdict_of(&found.name, kept, &claim, machine),
+            );
+            rows.push((number(&claim), row(&found.name, seconds, &needs, &claim, verdict)));
+        }
+    }
+    rows.sort_by_key(|(number, _)| *number);
+    let head = "Claim|Says|Experiment|Time|Needs|Source; published|Expected|Kept result";
+    Ok(Table::new(head, rows.into_iter().map(|(_, row)| row)).markdown())
 }
 
-/// A row per expectation. The links lead from the folder of the experiments.
-pub fn table(entries: &[ClaimEntry]) -> Table {
-    let row = |entry: &ClaimEntry| {
-        let expect = &entry.claim.expect;
-        let own = if expect.own { " (own addition)" } else { "" };
-        let kept = entry.kept.as_ref().map_or_else(
-            || "not kept".into(),
-            |kept| {
-                let report = link(&format!("../results/{}/reference/report.md", entry.experiment));
-                let other = if kept.expect.asks_as(expect) { "" } else { ", of an earlier form of the file" };
-                format!(
-                    "[{}]({report}): {}; {}{other}",
-                    kept.verdict.name(),
-                    claims::measured(kept),
-                    entry.machine
-                )
-            },
-        );
-        let needs = if entry.needs.is_empty() { "-".into() } else { list(&entry.needs) };
-        let why = expect.not_testable.as_ref().map(|why| format!("; not testable here: {why}"));
-        vec![
-            format!("{}{own}", expect.claim),
-            expect.text.clone(),
-            format!("[{0}]({0}.toml)", entry.experiment),
-            minutes(entry.seconds),
-            needs,
-            format!("{}; {}", expect.source, expect.published),
-            format!("{}{}", claims::asked(&entry.claim), why.unwrap_or_default()),
-            kept,
-        ]
-    };
-    Table::new(
-        "Claim|Says|Experiment|Time|Needs|Source; published|Expected|Kept result",
-        entries.iter().map(row),
-    )
+fn row(experiment: &str, seconds: f64, needs: &[String], claim: &Claim, verdict: String) -> Vec<String> {
+    let expect = &claim.expect;
+    let own = if expect.own { " (own addition)" } else { "" };
+    let why = expect.not_testable.as_ref().map(|why| format!("; not testable here: {why}"));
+    vec![
+        format!("{}{own}", expect.claim),
+        expect.text.clone(),
+        format!("[{experiment}]({experiment}.toml)"),
+        minutes(seconds),
+        if needs.is_empty() { "-".into() } else { list(needs) },
+        format!("{}; {}", expect.source, expect.published),
+        format!("{}{}", words::asked(claim), why.unwrap_or_default()),
+        verdict,
+    ]
+}
+
+fn verdict_of(experiment: &str, kept: &Claim, claim: &Claim, machine: &str) -> String {
+    let report = link(&format!("../results/{experiment}/reference/report.md"));
+    let other = if kept.expect.asks_as(&claim.expect) { "" } else { ", of an earlier form of the file" };
+    format!("[{}]({report}): {}; {machine}{other}", kept.verdict.name(), words::measured(kept))
+}
+
+/// The number of a published claim, `R` and digits; of an expectation that belongs to none, `None`.
+fn number(claim: &Claim) -> Option<u32> {
+    claim.expect.claim.strip_prefix('R')?.parse().ok()
+}
+
+/// The published claims that an experiment tests, before it was run.
+fn planned(spec: Spec) -> Vec<Claim> {
+    let data = Data { spec, environment: Environment::default(), runs: Vec::new(), file: "", note: None };
+    let all = claims::evaluate(&data, &[], 0);
+    all.into_iter().filter(|claim| number(claim).is_some()).collect()
+}
+
+/// The same expectation, or the only one of the same value under a load that the file once had.
+fn same<'k>(kept: &'k [Claim], claim: &Claim) -> Option<&'k Claim> {
+    let value =
+        |one: &Claim| (one.expect.claim.clone(), one.metric, one.expect.of.clone(), one.expect.over.clone());
+    let alike: Vec<&Claim> = kept.iter().filter(|kept| value(kept) == value(claim)).collect();
+    let exact = alike.iter().find(|kept| kept.expect.asks_as(&claim.expect)).copied();
+    exact.or_else(|| alike.first().copied().filter(|_| alike.len() == 1))
+}
+
+/// The claims of kept results, and the machine that they come from.
+fn kept(directory: &Path) -> Result<Option<(Vec<Claim>, String)>> {
+    if !store::is_results(directory) {
+        return Ok(None);
+    }
+    let data = store::load(directory)?;
+    let machine = &data.environment.machine;
+    let machine = format!("{} cores, {}", machine.cores, machine.kernel);
+    Ok(Some((judge(&data).claims, machine)))
+}
+
+/// What a machine must have, beside Linux.
+fn needs(spec: &Spec) -> Vec<String> {
+    let mut needs = BTreeSet::new();
+    if spec.cpus == Cpus::Apart {
+        needs.insert("2 processors");
+    }
+    if spec.factors.sysctl.iter().any(Option::is_some) {
+        needs.insert("a network namespace");
+    }
+    let peers = spec.factors.peers.iter().filter_map(|peer| peer.split(':').next());
+    needs.extend(peers.filter(|peer| *peer != "command"));
+    needs.extend(spec.peer.values().filter_map(|peer| peer.command.split_whitespace().next()));
+    needs.into_iter().map(str::to_owned).collect()
 }

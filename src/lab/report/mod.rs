@@ -33,7 +33,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::card::Card;
-pub use self::claim_list::{ClaimEntry, table as claim_list};
+pub use self::claim_list::markdown as claim_list;
 pub use self::folders::{table as comparison_table, write as write_comparison};
 pub use self::index::{folders as subfolders, write as index};
 use self::summary::Summary;

@@ -19,6 +19,7 @@ mod slow;
 mod soak;
 pub mod suite;
 mod turns;
+pub mod verify;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ fn hold() -> Result<Interrupt> {
 
 /// Runs an experiment as it was once, writes the report, and returns its folder. `first` is called with the time that it will
 /// take, in seconds. What goes wrong after the first run is printed: the runs that were made are there.
-pub fn again(
+fn again(
     wanted: &Run,
     found: &Found,
     spec: Spec,

@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use super::error::{Error, Result};
-use super::judge::verify::{Kept, Outcome, Tested, conclusions};
-use super::judge::{self, environment_diff, folders};
-use super::report;
-use super::results::store::{self, Data};
-use super::run::options::Verify;
-use super::run::{self, suite};
-use super::spec::catalogue::Found;
-use super::terminal::{minutes, print};
+use super::options::Verify;
+use super::suite;
+use crate::lab::error::{Error, Result};
+use crate::lab::judge::verify::{Kept, Outcome, Tested, conclusions};
+use crate::lab::judge::{self, environment_diff, folders};
+use crate::lab::report;
+use crate::lab::results::store::{self, Data};
+use crate::lab::spec::catalogue::Found;
+use crate::lab::terminal::{minutes, print};
 
 /// Fails with [`Error::Failed`] if a conclusion is contradicted, and with [`Error::NotJudged`] if one cannot be judged.
 pub fn verify(wanted: &Verify) -> Result<()> {
@@ -68,7 +68,7 @@ fn again(wanted: &Verify, kept: &Data, all: &[Kept]) -> Result<std::path::PathBu
         )),
         other => other,
     };
-    run::again(&wanted.run(), &found, kept.spec.clone(), announce).map_err(stopped)
+    super::again(&wanted.run(), &found, kept.spec.clone(), announce).map_err(stopped)
 }
 
 /// What will be tested, and how long it takes.
