@@ -1,5 +1,6 @@
 //! Expectations such as `p99<5ms`, `errors<1%`, `rate>=1000`: parsed, and checked against a record. Pure.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 
 use crate::loadgen::count::failure::{self, Failure};
@@ -13,38 +14,15 @@ const METRICS: &str = "p50 p90 p99 p99.9 or any other percentile, min, mean, max
                            errors.KIND, status.404, status.5xx, completed, started, unsent, held, unfinished";
 /// Requests expected beyond a percentile that is judged.
 const BEYOND: f64 = 3.0;
-/// Longest first.
-const OPERATORS: [(&str, Compare); 6] = [
-    ("<=", Compare::AtMost),
-    (">=", Compare::AtLeast),
-    ("==", Compare::Is),
-    ("!=", Compare::IsNot),
-    ("<", Compare::Below),
-    (">", Compare::Above),
+/// Comparisons, the longest first, and the orders of value and bound in which they hold.
+const OPERATORS: [(&str, &[Ordering]); 6] = [
+    ("<=", &[Ordering::Less, Ordering::Equal]),
+    (">=", &[Ordering::Equal, Ordering::Greater]),
+    ("==", &[Ordering::Equal]),
+    ("!=", &[Ordering::Less, Ordering::Greater]),
+    ("<", &[Ordering::Less]),
+    (">", &[Ordering::Greater]),
 ];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compare {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-    Is,
-    IsNot,
-}
-
-impl Compare {
-    fn holds(self, value: f64, bound: f64) -> bool {
-        match self {
-            Self::Below => value < bound,
-            Self::AtMost => value <= bound,
-            Self::Above => value > bound,
-            Self::AtLeast => value >= bound,
-            Self::Is => value == bound,
-            Self::IsNot => value != bound,
-        }
-    }
-}
 
 /// A statistic of a phase's times.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,9 +54,11 @@ enum Metric {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
-    text: String,
+    /// As typed, without spaces.
+    pub text: String,
     metric: Metric,
-    compare: Compare,
+    /// The orders of value and bound in which it holds.
+    orders: &'static [Ordering],
     bound: f64,
     unit: Unit,
 }
@@ -93,17 +73,13 @@ enum Unit {
 }
 
 impl Expectation {
-    /// As typed, without spaces.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Whether it is an upper bound on something that grows with load: a time, failures, delayed arrivals. An objective
     /// of a search must be one.
     pub fn is_upper_bound(&self) -> bool {
         let grows = !matches!(self.metric, Metric::Rate | Metric::Completed | Metric::Started);
-        let none = self.compare == Compare::Is && self.bound == 0.0;
-        grows && (none || matches!(self.compare, Compare::Below | Compare::AtMost))
+        let none = *self.orders == [Ordering::Equal] && self.bound == 0.0;
+        let below = self.orders.contains(&Ordering::Less) && !self.orders.contains(&Ordering::Greater);
+        grows && (none || below)
     }
 
     pub fn is_about_failures(&self) -> bool {
@@ -142,7 +118,8 @@ impl Expectation {
             }
             Some(_) => None,
         };
-        let holds = reason.is_none() && value.is_some_and(|value| self.compare.holds(value, self.bound));
+        let order = value.filter(|_| reason.is_none()).and_then(|value| value.partial_cmp(&self.bound));
+        let holds = order.is_some_and(|order| self.orders.contains(&order));
         record::Expectation { text: self.text.clone(), value, holds, reason }
     }
 
@@ -215,13 +192,13 @@ impl FromStr for Expectation {
         let text: String = typed.split_whitespace().collect();
         let at = text.find(['<', '>', '=', '!']).ok_or("write METRIC, a comparison, and a value: p99<5ms")?;
         let (name, rest) = text.split_at(at);
-        let (sign, compare) = OPERATORS
+        let (sign, orders) = OPERATORS
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or("the comparisons are < <= > >= == !=")?;
         let metric = metric(name)?;
         let (bound, unit) = bound(&rest[sign.len()..], &metric)?;
-        Ok(Self { metric, compare, bound, unit, text })
+        Ok(Self { metric, orders, bound, unit, text })
     }
 }
 

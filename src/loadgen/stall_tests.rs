@@ -44,7 +44,7 @@ fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
     let mut recorder = Recorder::new(&plan, share, window, Handoff { to, back });
     let mut open: Vec<(u64, Timestamps)> = Vec::new();
     let mut now = ORIGIN;
-    while !(cursor.is_over() && open.is_empty()) {
+    while !(cursor.is_over && open.is_empty()) {
         recorder.tick(now);
         open.sort_by_key(|(end, _)| *end);
         while open.first().is_some_and(|(end, _)| *end <= now) {

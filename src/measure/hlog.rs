@@ -6,44 +6,7 @@
 
 use std::fmt::Write as _;
 
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-
-use super::histogram::{self, Histogram, NotAHistogram};
-
-/// One line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// What was timed; without a tag, the response.
-    pub tag: Option<String>,
-    /// Begin of the interval in seconds.
-    pub begin_s: f64,
-    /// Its length in seconds.
-    pub length_s: f64,
-    /// The durations, in ns.
-    pub histogram: Histogram,
-}
-
-/// A log as a whole.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Log {
-    /// When it began, in seconds since 1970.
-    pub start_unix_s: Option<f64>,
-    /// What else it says, one comment each.
-    pub comments: Vec<String>,
-    /// The histograms, in their order.
-    pub lines: Vec<Line>,
-}
-
-/// A text that is not such a log.
-#[derive(Debug, thiserror::Error)]
-pub enum NotALog {
-    /// Neither a comment nor a legend nor a histogram.
-    #[error("not an HdrHistogram interval log: the entry number {0} cannot be read")]
-    Entry(usize),
-    /// A line whose histogram cannot be decoded.
-    #[error("the entry number {0} of the interval log: {1}")]
-    Histogram(usize, NotAHistogram),
-}
+use super::histogram::{self, Histogram};
 
 /// What a log begins with: `comment` (one line), when it began in seconds since 1970, and the legend.
 pub fn header(comment: &str, start_unix_s: f64) -> String {
@@ -71,32 +34,10 @@ pub fn comment(text: &str) -> String {
     format!("#[{}]\n", text.replace('\n', " "))
 }
 
-/// Reads a log, of this program or another.
-/// Errors: the first entry that cannot be read.
-pub fn parse(text: &str) -> Result<Log, NotALog> {
-    let mut log = Log::default();
-    for (number, entry) in (1..).zip(IntervalLogIterator::new(text.as_bytes())) {
-        match entry.map_err(|_| NotALog::Entry(number))? {
-            LogEntry::StartTime(start) => log.start_unix_s = Some(start.as_secs_f64()),
-            LogEntry::BaseTime(_) => {}
-            LogEntry::Interval(interval) => log.lines.push(Line {
-                tag: interval.tag().map(|tag| tag.as_str().to_owned()),
-                begin_s: interval.start_timestamp().as_secs_f64(),
-                length_s: interval.duration().as_secs_f64(),
-                histogram: histogram::decode(interval.encoded_histogram())
-                    .map_err(|error| NotALog::Histogram(number, error))?,
-            }),
-        }
-    }
-    let comments = text.lines().filter_map(|line| line.strip_prefix("#[")?.strip_suffix(']'));
-    let others = comments.filter(|text| !text.starts_with("StartTime:") && !text.starts_with("BaseTime:"));
-    log.comments = others.map(str::to_owned).collect();
-    Ok(log)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     use proptest::prelude::*;
 
     fn of(values: &[u64]) -> Histogram {
@@ -124,21 +65,20 @@ mod tests {
                 expected.push((tag, begin_ms, length_ms, of(&values)));
             }
             text += &comment("the end");
-            let log = parse(&text).unwrap();
-            prop_assert_eq!(log.start_unix_s, Some(f64::from(start)));
-            prop_assert_eq!(log.comments.last().map(String::as_str), Some("the end"));
-            let ms = |seconds: f64| (seconds * 1e3).round() as u32;
-            let read: Vec<_> = log
-                .lines
-                .into_iter()
-                .map(|line| (line.tag, ms(line.begin_s), ms(line.length_s), line.histogram))
-                .collect();
+            prop_assert!(text.ends_with("#[the end]\n"));
+            let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e3).round() as u32;
+            let interval = |entry| match entry {
+                LogEntry::Interval(one) => Some((
+                    one.tag().map(|tag| tag.as_str().to_owned()),
+                    ms(one.start_timestamp()),
+                    ms(one.duration()),
+                    histogram::decode(one.encoded_histogram()).unwrap(),
+                )),
+                _ => None,
+            };
+            let read: Vec<_> =
+                IntervalLogIterator::new(text.as_bytes()).filter_map(|entry| interval(entry.unwrap())).collect();
             prop_assert_eq!(read, expected);
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text in "[#\\[\\]A-Za-z0-9=,.\n\"]{0,80}") {
-            let _ = parse(&text);
         }
     }
 
@@ -154,12 +94,5 @@ mod tests {
         );
         assert!(lines[5].starts_with("Tag=A,0.127,1.007,2.7"), "{}", lines[5]);
         assert!(lines[5].split(',').next_back().unwrap().starts_with("HISTFA"), "{}", lines[5]);
-    }
-
-    #[test]
-    fn what_is_no_log_is_refused_with_its_place() {
-        assert!(matches!(parse("nonsense"), Err(NotALog::Entry(1))));
-        let broken = header("x", 0.0) + "0.1,1.0,2.0,aGVsbG8=\n";
-        assert!(parse(&broken).unwrap_err().to_string().contains("not an HdrHistogram"));
     }
 }

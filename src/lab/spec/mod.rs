@@ -19,7 +19,6 @@ mod problem;
 mod problems;
 mod rules;
 mod sequence;
-pub mod shell_words;
 mod soak;
 pub mod suite;
 
@@ -173,6 +172,11 @@ impl Spec {
         let text = std::fs::read_to_string(path).map_err(|e| Error::file("read the experiment", path, e))?;
         Self::parse(&text, &path.display().to_string())
     }
+}
+
+/// The words of a command, as a shell would split it: with quotes and backslashes, without expansion.
+pub fn words(command: &str) -> std::result::Result<Vec<String>, String> {
+    shlex::split(command).ok_or_else(|| format!("`{command}`: a quote is not closed, or a backslash is the last"))
 }
 
 /// An error of the TOML parser, with file and line.

@@ -63,7 +63,7 @@ impl Args {
         let most = self.search.expect.iter().max_by_key(|expected| expected.sample());
         let short = most.filter(|expected| planned.round() < expected.sample() as f64);
         short.map_or(Ok(()), |expected| {
-            let (text, needed) = (expected.text(), expected.sample());
+            let (text, needed) = (&expected.text, expected.sample());
             Err(Error::Usage(format!(
                 "--expect {text} needs at least {needed} requests, three beyond the percentile, and this run has \
                  {planned:.0}: raise --requests, --rate or --duration"

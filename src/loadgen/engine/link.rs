@@ -101,7 +101,7 @@ impl Engine<'_> {
             Err(Errno::EAGAIN) => {}
             Err(error) => return Err(error.into()),
         }
-        let event = EpollEvent::new(interest(slot.unsent() == 0), index as u64);
+        let event = EpollEvent::new(interest(slot.unsent == 0), index as u64);
         self.waiter.epoll().add(&*socket, event)?;
         if slot.is_connected() {
             self.connected(index);
@@ -113,14 +113,14 @@ impl Engine<'_> {
     fn connected(&mut self, index: usize) {
         self.connected_once = true;
         let connection = &self.connections[index];
-        let timestamps = connection.slot.timestamps();
+        let timestamps = connection.slot.timestamps;
         let lost = match &connection.socket {
             Some(socket) if timestamps.connected - timestamps.started > SYN_LOST_NS => {
                 total_retransmits(socket.as_fd()).unwrap_or(0)
             }
             _ => 0,
         };
-        self.recorder.tally(connection.slot.is_counted(), timestamps.connected).connections.open(lost);
+        self.recorder.tally(connection.slot.counted, timestamps.connected).connections.open(lost);
     }
 
     /// Sends on an open connection.
@@ -132,21 +132,21 @@ impl Engine<'_> {
         let request = Connection::request(self.plan, slot, sized, *number);
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {
             Ok(sent) => {
-                let _ = slot.sent(sent, slot.timestamps().started);
+                let _ = slot.sent(sent, slot.timestamps.started);
             }
             Err(Errno::EAGAIN) => {}
             // Epoll reports the end.
             Err(Errno::EPIPE | Errno::ECONNRESET) => slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if slot.unsent() > 0 {
+        if slot.unsent > 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(false), index as u64))?;
         }
         Ok(())
     }
 
     pub(super) fn on_event(&mut self, index: usize, flags: EpollFlags) {
-        if self.connections[index].slot.unsent() > 0
+        if self.connections[index].slot.unsent > 0
             && let Err(error) = self.send_rest(index)
         {
             return self.fail_connect(index, &error);
@@ -166,7 +166,7 @@ impl Engine<'_> {
             return Ok(());
         };
         let request = Connection::request(self.plan, slot, sized, *number);
-        let from = request.len() - slot.unsent();
+        let from = request.len() - slot.unsent;
         let stood = slot.is_connected();
         let mut step = Step::Wait;
         match send(socket.as_raw_fd(), &request[from..], MsgFlags::MSG_NOSIGNAL) {
@@ -179,7 +179,7 @@ impl Engine<'_> {
             Err(Errno::EPIPE | Errno::ECONNRESET) if stood => slot.cut(),
             Err(error) => return Err(error.into()),
         }
-        if slot.unsent() == 0 {
+        if slot.unsent == 0 {
             self.waiter.epoll().modify(socket, &mut EpollEvent::new(interest(true), index as u64))?;
         }
         if !stood {
@@ -258,7 +258,7 @@ impl Engine<'_> {
         if let Some(socket) = self.connections[index].socket.take() {
             self.open -= 1;
             // What the peer does not read would keep the socket in the kernel: reset the connection.
-            if self.connections[index].slot.unsent() > 0 {
+            if self.connections[index].slot.unsent > 0 {
                 let _ = setsockopt(&socket, Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
             }
             // Unlike drop, this makes no extra system call in builds with debug assertions.

@@ -173,7 +173,7 @@ impl<'a> Engine<'a> {
             let now = monotonic_ns();
             self.publish();
             self.recorder.tick(now);
-            if self.control.is_stopped() || (self.cursor.is_over() && self.busy == 0) {
+            if self.control.is_stopped() || (self.cursor.is_over && self.busy == 0) {
                 break;
             }
             if now >= next_check {
@@ -193,7 +193,7 @@ impl<'a> Engine<'a> {
         }
         let now = monotonic_ns();
         meter.read(now, true)?;
-        let unfinished = |connection: &&Connection| connection.slot.is_busy() && connection.slot.is_counted();
+        let unfinished = |connection: &&Connection| connection.slot.is_busy() && connection.slot.counted;
         let unfinished = self.connections.iter().filter(unfinished).count() as u64;
         let (gaps, starts) = self.recorder.finish(now, self.cursor.unsent(now), unfinished);
         let (cpu_ns, wall_ns) = meter.used();
@@ -279,13 +279,13 @@ impl<'a> Engine<'a> {
         let now = monotonic_ns();
         let Connection { slot, socket, .. } = &self.connections[index];
         self.completed += 1;
-        if slot.is_counted() {
+        if slot.counted {
             self.finished = now;
         }
-        let tally = self.recorder.tally(slot.is_counted(), now);
-        tally.complete(slot.exchange().answer(), slot.timestamps(), now);
-        self.recorder.starts.complete(slot.timestamps(), now, || {
-            let worker = slot.exchange().answer().worker;
+        let tally = self.recorder.tally(slot.counted, now);
+        tally.complete(slot.exchange.answer(), slot.timestamps, now);
+        self.recorder.starts.complete(slot.timestamps, now, || {
+            let worker = slot.exchange.answer().worker;
             (local_port(socket.as_ref()), worker.map(|name| String::from_utf8_lossy(name).into_owned()))
         });
         if !keep {
@@ -327,13 +327,13 @@ impl<'a> Engine<'a> {
         self.failed += 1;
         let now = monotonic_ns();
         let Connection { slot, socket, .. } = &self.connections[index];
-        if slot.is_counted() {
+        if slot.counted {
             self.finished = now;
         }
-        self.recorder.starts.fail(failure, slot.timestamps(), now, || local_port(socket.as_ref()));
-        let after_ms = (now - slot.timestamps().started) as f64 / 1e6;
-        let received = slot.exchange().received();
-        self.recorder.tally(slot.is_counted(), now).fail(failure, || {
+        self.recorder.starts.fail(failure, slot.timestamps, now, || local_port(socket.as_ref()));
+        let after_ms = (now - slot.timestamps.started) as f64 / 1e6;
+        let received = slot.exchange.received();
+        self.recorder.tally(slot.counted, now).fail(failure, || {
             let detail = detail();
             let separator = if detail.is_empty() { "" } else { "; " };
             format!("{detail}{separator}after {after_ms:.1} ms, {received} bytes received")

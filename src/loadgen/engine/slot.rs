@@ -41,15 +41,16 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Slot {
     stage: Stage,
-    exchange: Exchange,
-    timestamps: Timestamps,
+    /// The response, as far as it is there.
+    pub exchange: Exchange,
+    pub timestamps: Timestamps,
     persistence: Persistence,
     /// Bytes of the request not sent yet.
-    unsent: usize,
+    pub unsent: usize,
     /// Sending found the connection reset; data that arrived before can still be read.
     reset: bool,
     /// The request belongs to the measured time.
-    counted: bool,
+    pub counted: bool,
     open: bool,
     /// The server closed the last connection while it was idle.
     lost: bool,
@@ -201,26 +202,6 @@ impl Slot {
                 late.then_some(Failure::TimeoutBeforeResponse)
             }
         }
-    }
-
-    /// The response, as far as it is there.
-    pub fn exchange(&self) -> &Exchange {
-        &self.exchange
-    }
-
-    /// When what happened. `connected` is 0 where the connection was open before.
-    pub fn timestamps(&self) -> Timestamps {
-        self.timestamps
-    }
-
-    /// Bytes of the request not sent yet.
-    pub fn unsent(&self) -> usize {
-        self.unsent
-    }
-
-    /// Whether the request belongs to the measured time.
-    pub fn is_counted(&self) -> bool {
-        self.counted
     }
 
     /// Whether a request is under way.

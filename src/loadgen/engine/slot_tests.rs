@@ -34,14 +34,14 @@ fn a_kept_connection_is_over_with_its_response_and_used_again() {
     assert_eq!(slot.receive(&OK[..10], 3), Step::Wait);
     assert_eq!(slot.receive(&OK[10..], 4), Step::Complete { keep: true });
     assert_eq!(
-        (slot.timestamps().connected, slot.timestamps().first_byte, slot.idle_since()),
+        (slot.timestamps.connected, slot.timestamps.first_byte, slot.idle_since()),
         (2, 3, Some(4))
     );
     assert_eq!(slot.begin(5, 5, true), Begin::Reuse);
     slot.load(5);
     assert_eq!(slot.sent(5, 6), Step::Wait);
     assert_eq!(slot.receive(OK, 7), Step::Complete { keep: true });
-    assert_eq!(slot.timestamps().connected, 0, "a kept connection has no connect to time");
+    assert_eq!(slot.timestamps.connected, 0, "a kept connection has no connect to time");
 }
 
 #[test]
@@ -240,7 +240,7 @@ proptest! {
                     completed += 1;
                     prop_assert!(was_busy && !slot.is_busy());
                     prop_assert_eq!(slot.idle_since().is_some(), keep);
-                    prop_assert!(slot.exchange().answer().status >= 200);
+                    prop_assert!(slot.exchange.answer().status >= 200);
                 }
                 Step::Fail(..) => {
                     failed += 1;

@@ -16,7 +16,7 @@ pub struct Cursor {
     /// Absent in a closed loop.
     pacer: Option<Pacer>,
     next: Option<u64>,
-    is_over: bool,
+    pub is_over: bool,
 }
 
 impl Cursor {
@@ -55,10 +55,6 @@ impl Cursor {
             self.left -= 1;
         }
         self.advance();
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.is_over
     }
 
     /// When the next request is due, if known.
@@ -120,7 +116,7 @@ mod tests {
         assert_eq!(take_due(&mut cursor, 1025 * MS), [1000 * MS, 1010 * MS, 1020 * MS]);
         assert_eq!(cursor.next_due(), Some(1030 * MS));
         assert_eq!(take_due(&mut cursor, 4000 * MS).len(), 297, "the end of the run is not part of it");
-        assert!(cursor.is_over());
+        assert!(cursor.is_over);
         assert_eq!(cursor.unsent(u64::MAX), 0);
     }
 
@@ -130,7 +126,7 @@ mod tests {
         assert_eq!(take_due(&mut cursor(&timing, None), 3050 * MS).len(), 200);
         let mut late = cursor(&timing, None);
         assert!(take_due(&mut late, 3100 * MS).is_empty());
-        assert!(late.is_over());
+        assert!(late.is_over);
         assert_eq!(late.unsent(u64::MAX), 200);
         assert_eq!(
             cursor(&timing, None).unsent(1500 * MS),
@@ -145,7 +141,7 @@ mod tests {
         let starts = take_due(&mut cursor, 60_000 * MS);
         assert_eq!(starts.len(), 105);
         assert_eq!(starts.last(), Some(&(2040 * MS)));
-        assert!(cursor.is_over());
+        assert!(cursor.is_over);
     }
 
     #[test]
@@ -156,7 +152,7 @@ mod tests {
             let mut cursor =
                 cursor(&Timing { schedule, warmup_ns: 0, duration_ns: Some(S), ..Timing::default() }, None);
             assert_eq!(take_due(&mut cursor, 1500 * MS).len(), at_once);
-            assert!(cursor.is_over(), "{rate}");
+            assert!(cursor.is_over, "{rate}");
         }
     }
 
@@ -166,6 +162,6 @@ mod tests {
         assert_eq!(cursor.due(999 * MS), None);
         assert_eq!(cursor.due(2500 * MS), Some(2500 * MS));
         assert_eq!(cursor.due(3000 * MS), None);
-        assert!(cursor.is_over());
+        assert!(cursor.is_over);
     }
 }

@@ -30,7 +30,7 @@ impl FromStr for Objectives {
         if let Some(wrong) = bounds.iter().find(|bound| !bound.is_upper_bound()) {
             return Err(format!(
                 "{} is not an objective: it needs an upper bound on something that grows with the rate, such as p99<5ms",
-                wrong.text()
+                wrong.text
             ));
         }
         if !bounds.iter().any(Expectation::is_about_failures) {
@@ -52,7 +52,7 @@ impl fmt::Display for Objectives {
 impl Objectives {
     /// As typed.
     pub fn texts(&self) -> Vec<String> {
-        self.0.iter().map(|bound| bound.text().to_owned()).collect()
+        self.0.iter().map(|bound| bound.text.clone()).collect()
     }
 
     /// Requests that each run needs.

@@ -85,10 +85,6 @@ impl RateSearch {
         Self { rules, levels: Vec::new() }
     }
 
-    pub fn levels(&self) -> &[Level] {
-        &self.levels
-    }
-
     pub fn note(&mut self, rate: f64, outcome: Outcome) {
         let at = self.levels.partition_point(|level| level.rate < rate);
         if self.levels.get(at).is_none_or(|level| level.rate != rate) {

@@ -41,7 +41,7 @@ fn search(mut probe: impl FnMut(f64) -> Outcome) -> (RateSearch, u32) {
     while let Some(rate) = search.next() {
         search.note(rate, probe(rate));
     }
-    let probes = search.levels().iter().map(Level::probes).sum();
+    let probes = search.levels.iter().map(Level::probes).sum();
     (search, probes)
 }
 
@@ -89,7 +89,7 @@ fn a_server_that_never_holds_is_probed_down_to_the_lowest_rate() {
     let (search, probes) = search(|_| Outcome::Broken);
     let interval = search.interval();
     assert_eq!((interval.answer, interval.lower, interval.is_limited), (None, None, false));
-    assert_eq!(search.levels()[0].rate, 1.0);
+    assert_eq!(search.levels[0].rate, 1.0);
     assert!(probes <= 8, "{probes}");
 }
 

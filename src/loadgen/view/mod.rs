@@ -5,6 +5,7 @@ mod draw;
 mod heat;
 mod lines;
 #[cfg(test)]
+#[path = "sample_tests.rs"]
 mod samples;
 mod screen;
 mod theme;

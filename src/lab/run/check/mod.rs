@@ -22,7 +22,7 @@ use super::options::Means;
 use super::runner::{Runner, Tried, network};
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::{self, Cell};
-use crate::lab::spec::{Spec, Sysctl, peers, shell_words};
+use crate::lab::spec::{Spec, Sysctl, peers, words};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 use crate::sys::tether;
@@ -169,7 +169,7 @@ fn installed(spec: &Spec) -> Vec<Finding> {
         .map(|(server, version)| (server, version != peers::NOT_INSTALLED))
         .collect();
     for (name, peer) in &spec.peer {
-        let program = shell_words::split(&peer.command).ok().and_then(|words| words.into_iter().next());
+        let program = words(&peer.command).ok().and_then(|words| words.into_iter().next());
         here.insert(
             format!("command:{name}"),
             program.is_some_and(|program| peers::installed(&[&program]).is_some()),

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::processors::Share;
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Sources, Spec, shell_words};
+use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Sources, Spec, words};
 
 /// Of every measured instance; each has a state directory of its own.
 pub const INSTANCE: &str = "lab";
@@ -20,8 +20,7 @@ pub const BACKLOG: u32 = 4096;
 pub type CommandLine = Vec<OsString>;
 
 pub fn prefix(text: Option<&str>, key: &str) -> Result<CommandLine> {
-    let words =
-        shell_words::split(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
+    let words = words(text.unwrap_or_default()).map_err(|e| Error::Usage(format!("{key}: {e}")))?;
     Ok(words.into_iter().map(OsString::from).collect())
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Refused, Setup};
-use crate::lab::spec::shell_words;
+use crate::lab::spec::words;
 
 /// What is replaced in each word of a template.
 pub const PLACEHOLDERS: [&str; 7] =
@@ -25,7 +25,7 @@ pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
     let fill = |word: String| {
         PLACEHOLDERS.iter().zip(&values).fold(word, |word, (name, value)| word.replace(name, value))
     };
-    let mut words = shell_words::split(template).map_err(Refused::Void)?.into_iter().map(fill);
+    let mut words = words(template).map_err(Refused::Void)?.into_iter().map(fill);
     let program = words.next().ok_or_else(|| Refused::Void("the command of the peer is empty".into()))?;
     let mut command = Command::new(program);
     command.args(words);
