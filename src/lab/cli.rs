@@ -122,7 +122,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What to do first.
 const FIRST_STEPS: &str = "a command is needed. To begin:
   lab list         the experiments, and how long each takes
   lab check tail   whether one can run here, and what it takes
@@ -208,7 +207,6 @@ fn completions(shell: Shell, command: Command) -> String {
     text
 }
 
-/// The manual page, in roff.
 fn man(command: Command) -> Result<String> {
     manual::render(command, include_str!("../manual/lab.1"))
         .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))

@@ -10,7 +10,6 @@ use super::judge::folders::{FolderComparison, settings, side_by_side};
 use super::report;
 use super::results::store;
 
-/// What `lab compare` was asked for.
 #[derive(Clone, Debug, Args)]
 pub struct Compare {
     /// The results folder to compare with
@@ -27,7 +26,6 @@ pub struct Compare {
     pub page: Option<PathBuf>,
 }
 
-/// Compares two results folders, as Markdown.
 pub fn compare(wanted: &Compare) -> Result<String> {
     let (first, second) = (store::load(&wanted.first)?, store::load(&wanted.second)?);
     let mut circumstances = environment_diff::differences(&first.environment, &second.environment);

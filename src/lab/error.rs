@@ -25,7 +25,6 @@ impl Error {
         Self::Failed(format!("cannot {doing} {}: {why}", path.display()))
     }
 
-    /// The code that the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
@@ -36,5 +35,4 @@ impl Error {
     }
 }
 
-/// Result of the lab's functions.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -50,7 +50,6 @@ fn put(aside: &Path, target: &Path) -> Result<()> {
     fs::rename(aside.join("new"), target).map_err(failed)
 }
 
-/// Whether all members of a suite are copies.
 fn is_kept_suite(directory: &Path) -> Result<bool> {
     let members = suite::begun(directory)?;
     Ok(members.iter().all(|name| store::is_kept(&directory.join(name)).unwrap_or(false)))
@@ -65,7 +64,6 @@ fn copy_suite(directory: &Path, target: &Path) -> Result<()> {
     fs::write(&path, read(&directory.join(suite::SUITE))?).map_err(|e| Error::file("write", &path, e))
 }
 
-/// One experiment's data.
 fn copy(directory: &Path, target: &Path) -> Result<()> {
     let mut data = store::load(directory)?;
     data.runs.iter_mut().for_each(thin);

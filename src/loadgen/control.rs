@@ -69,7 +69,6 @@ impl Control {
         self.not_before.store(at_ns, Relaxed);
     }
 
-    /// Asks all threads to end.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
     }

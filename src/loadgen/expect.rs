@@ -41,7 +41,6 @@ enum Metric {
     /// Completed requests per second.
     Rate,
     Failed,
-    /// Failures of one kind.
     Failure(&'static str),
     /// Responses whose status starts with these digits.
     Status(String),
@@ -63,7 +62,6 @@ pub struct Expectation {
     unit: Unit,
 }
 
-/// The unit of the bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Unit {
     /// This many of the metric's unit (us, per second, requests).

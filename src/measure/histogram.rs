@@ -51,7 +51,6 @@ pub fn record<C: Counter>(histogram: &mut hdrhistogram::Histogram<C>, duration_n
     }
 }
 
-/// All of them in one.
 pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
     let mut whole = new();
     parts.into_iter().for_each(|part| add(&mut whole, part));
@@ -68,7 +67,6 @@ pub fn add(whole: &mut Histogram, part: &Histogram) {
     }
 }
 
-/// Begins anew; memory is kept.
 pub fn clear(histogram: &mut Histogram) {
     histogram.reset();
 }

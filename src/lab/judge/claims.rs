@@ -154,7 +154,6 @@ fn values(metric: Metric, cells: &[&Cell], load: &str, rows: &[Row]) -> Vec<f64>
     (1..=rounds).filter_map(value).collect()
 }
 
-/// Whether the metric of a run may be used.
 fn fit(row: &Row, metric: Metric) -> bool {
     row.counts && !(metric.is_of_the_loop() && row.verdict == Verdict::ClientBound)
 }
@@ -188,7 +187,6 @@ fn compared(expect: &Expect, interval: Interval) -> (ClaimVerdict, String) {
     }
 }
 
-/// Why too few rounds count.
 fn spoiled(metric: Metric, left: usize, rows: &[Row], cells: &[&Cell], load: &str) -> String {
     let rows = rows.iter().filter(|row| row.load == load && cells.iter().any(|cell| cell.id == row.cell));
     let unfit: Vec<&Row> = rows.filter(|row| !fit(row, metric)).collect();

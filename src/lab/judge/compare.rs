@@ -30,7 +30,6 @@ pub struct Comparison {
     pub interval: Interval,
     /// Of the exact test, after Holm's correction where the comparison is judged.
     pub p: f64,
-    /// The least effect of interest.
     pub least_effect: f64,
     /// The least change that this comparison would find in four of five experiments; infinite if it could find none.
     /// Only of judged comparisons.
@@ -81,7 +80,6 @@ impl Comparison {
         })
     }
 
-    /// The conclusion in words.
     pub fn says(&self) -> String {
         match self.conclusion {
             Conclusion::Twin => "the same twice (A/A)".into(),
@@ -104,7 +102,6 @@ impl Comparison {
         format!("{} {}", self.least_effect, self.scale().unit())
     }
 
-    /// The least visible change in words.
     pub fn would_take(&self) -> String {
         let unit = self.scale().unit();
         match self.visible {
@@ -114,7 +111,6 @@ impl Comparison {
         }
     }
 
-    /// Whether the interval is within the least effect of interest.
     pub fn is_small(&self) -> bool {
         self.interval.low >= -self.least_effect && self.interval.high <= self.least_effect
     }

@@ -27,12 +27,10 @@ pub struct Trend {
 }
 
 impl Trend {
-    /// Whether the whole interval is above the limit.
     pub fn grew(&self) -> bool {
         self.interval.low > self.limit
     }
 
-    /// Whether the whole interval is below the limit.
     pub fn is_flat(&self) -> bool {
         self.interval.high <= self.limit
     }

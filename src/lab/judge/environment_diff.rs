@@ -60,7 +60,6 @@ fn walk(first: &Value, second: &Value, path: &str, found: &mut Vec<Difference>) 
     }
 }
 
-/// As a sentence.
 pub fn list(differences: &[Difference]) -> String {
     let one = |d: &Difference| format!("{} was {} and is {}", d.what, d.first, d.second);
     differences.iter().map(one).collect::<Vec<_>>().join("; ")

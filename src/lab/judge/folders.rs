@@ -19,7 +19,6 @@ const SAME_LOAD: f64 = 0.02;
 
 #[derive(Debug)]
 pub struct FolderComparison {
-    /// Differences between the environments.
     pub circumstances: Vec<Difference>,
     /// One per cell, load and metric that both have.
     pub differences: Vec<FolderDifference>,
@@ -38,7 +37,6 @@ pub struct FolderDifference {
     pub runs: [usize; 2],
     /// Hodges-Lehmann estimate, in percent or, of what is counted for each fault, a difference.
     pub change: f64,
-    /// 95 % interval of the change.
     pub interval: Interval,
     /// Of the exact rank sum test; after Holm's correction where the conclusion is one of the test.
     pub p: f64,
@@ -55,7 +53,6 @@ pub enum FolderConclusion {
     Described,
     TooFew,
     ClientBound,
-    /// The offered rates differ.
     OtherLoad,
     /// p is below 0.05 after correction.
     Differs,
@@ -190,7 +187,6 @@ pub fn side_by_side(first: &Data, second: &Data, circumstances: Vec<Difference>)
     FolderComparison { circumstances, differences, unmatched }
 }
 
-/// Holm's correction for all that can be judged.
 fn correct(differences: &mut [FolderDifference]) {
     let mut family: Vec<&mut FolderDifference> =
         differences.iter_mut().filter(|d| d.conclusion == FolderConclusion::Open).collect();

@@ -46,7 +46,6 @@ pub fn alarm(data: &Data) -> Option<String> {
     None
 }
 
-/// Round, load, cell and plan of every run with a record.
 fn plans<'a>(data: &'a Data, cells: &'a [Cell]) -> Vec<(u32, &'a str, &'a Cell, &'a record::Plan)> {
     let runs = data.runs.iter().filter(|run| run.round > 0);
     let one = |run: &'a RunData| {

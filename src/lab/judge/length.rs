@@ -10,7 +10,6 @@ pub const RELAXATIONS: f64 = 100.0;
 /// Requests expected beyond a percentile, over all rounds.
 pub const EXCEEDANCES: f64 = 100.0;
 
-/// Lengths of the runs that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Length {
     /// Requests expected beyond p99, all runs together.

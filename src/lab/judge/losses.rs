@@ -45,7 +45,6 @@ pub struct Calm {
     mean_s: f64,
 }
 
-/// The faults of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
     pub faults: Vec<Effect>,
@@ -183,7 +182,6 @@ impl Effects {
     }
 }
 
-/// A kind of failure.
 const REFUSED: &str = "connect-refused";
 
 /// The faults that happened while the load ran.
@@ -229,7 +227,6 @@ pub fn late(record: &RunRecord, late_ms: f64) -> u64 {
 /// A mean over faults, with its interval if there are several.
 pub type Mean = (f64, Option<Interval>);
 
-/// All faults of a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
     pub faults: u64,

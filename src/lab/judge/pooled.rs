@@ -8,7 +8,6 @@ use crate::measure::stats::Interval;
 /// With fewer runs than this, their range says more than an interval.
 const FEWEST: usize = 6;
 
-/// The response times of several runs.
 #[derive(Clone, Debug)]
 pub struct Pool {
     /// Requests of each run.

@@ -46,7 +46,6 @@ pub struct Row {
     pub rate_per_s: Option<f64>,
     pub errors: u64,
     pub error_share: Option<f64>,
-    /// Failed requests by kind.
     #[serde(skip)]
     pub error_kinds: BTreeMap<String, u64>,
     pub resets: Option<u64>,
@@ -116,7 +115,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// The reasons of the verdict, in one line.
     pub fn why(&self) -> String {
         self.reasons.join("; ")
     }
@@ -168,7 +166,6 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules, calm: Option<Calm>) -> Row
     row
 }
 
-/// What the faults of the run did.
 fn faults(row: &mut Row) {
     let Some(effects) = &row.effects else { return };
     let losses = Losses::of([effects]);

@@ -24,7 +24,6 @@ impl Scale {
         }
     }
 
-    /// A shift as a change.
     pub fn change(self, shift: f64) -> f64 {
         match self {
             Self::Ratio => shift.exp_m1() * 100.0,
@@ -32,7 +31,6 @@ impl Scale {
         }
     }
 
-    /// A change as a shift.
     pub fn shift(self, change: f64) -> f64 {
         match self {
             Self::Ratio => (change / 100.0).max(-1.0 + 1e-9).ln_1p(),
@@ -49,7 +47,6 @@ impl Scale {
         if change.is_nan() { 0.0 } else { change }
     }
 
-    /// Of a change.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Ratio => "%",

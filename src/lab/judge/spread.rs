@@ -2,15 +2,12 @@
 
 use crate::measure::stats::{self, Balance};
 
+/// Medians over the runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Median of the largest share.
     pub top1_share: f64,
-    /// Median of the largest over the mean.
     pub max_over_mean: f64,
-    /// Median of Jain's index.
     pub jain: f64,
-    /// Median of the coefficient of variation.
     pub cov: f64,
     /// p of the chi-square values of all runs together.
     pub p: f64,
@@ -30,7 +27,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Of the largest share, and that in multiples of the mean.
     pub fn of(top1_share: f64, max_over_mean: f64) -> Self {
         match max_over_mean {
             _ if top1_share >= 0.9 => Self::Concentrated,

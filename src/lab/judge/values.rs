@@ -3,7 +3,6 @@
 use super::rows::Row;
 use crate::lab::spec::Metric;
 
-/// `None` if the run has none.
 pub fn value(metric: Metric, r: &Row) -> Option<f64> {
     match metric {
         Metric::Rate => r.rate_per_s,

@@ -45,7 +45,6 @@ pub fn steal(run: &RunData) -> f64 {
     run.kernel.steal_share().max(run.noise.steal)
 }
 
-/// The verdict, and the reasons if it is not OK.
 pub fn judge(run: &RunData, rules: &Rules) -> (Verdict, Vec<String>) {
     if let Some(skipped) = &run.skipped {
         return (Verdict::Skipped, vec![skipped.clone()]);

@@ -18,7 +18,6 @@ pub struct Voids {
 pub struct VoidRate {
     /// Listener or peer, its A/A run included.
     pub name: String,
-    /// Without skipped ones.
     pub runs: u64,
     pub void: u64,
     /// Why, in the first of them.

@@ -30,7 +30,6 @@ pub struct Data {
     pub runs: Vec<RunData>,
     /// Name of the file that they were read from.
     pub file: &'static str,
-    /// A remark on all of it, for the head of the report.
     pub note: Option<String>,
 }
 
@@ -131,7 +130,6 @@ pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     )))
 }
 
-/// Whether `directory` is a results folder.
 pub fn is_results(directory: &Path) -> bool {
     directory.join(SPEC).is_file()
 }
@@ -142,7 +140,6 @@ pub fn is_kept(directory: &Path) -> Result<bool> {
     Ok(!directory.join(RUNS).exists())
 }
 
-/// Reads a results folder.
 pub fn load(directory: &Path) -> Result<Data> {
     if !is_results(directory) {
         return Err(Error::Failed(format!(

@@ -15,7 +15,6 @@ use crate::lab::results::data::Void;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::tether::tether;
 
-/// Interval of polling.
 pub const TICK: Duration = Duration::from_millis(10);
 /// Lines of stderr to keep of a void run.
 const KEPT_LINES: usize = 12;
@@ -24,9 +23,7 @@ const KEPT_LINES: usize = 12;
 pub enum Stop {
     /// Something failed: the run does not count.
     Void(Void),
-    /// It is impossible here.
     Skipped(String),
-    /// By the user.
     Interrupted,
 }
 
@@ -37,7 +34,6 @@ impl Stop {
     }
 }
 
-/// Time limits of waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a server to become ready, and for a load generator to end after its load.
@@ -113,7 +109,6 @@ impl<'a> Process<'a> {
         self.void(&format!("closed its output {when}"))
     }
 
-    /// The status, if it ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
@@ -130,7 +125,6 @@ impl<'a> Process<'a> {
         let _ = kill(self.nix_pid(), Signal::SIGTERM);
     }
 
-    /// Its standard output, if piped; once.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }

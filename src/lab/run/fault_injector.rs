@@ -35,7 +35,6 @@ pub struct Target {
     pub address: SocketAddr,
     /// The configuration file with the number of workers.
     pub config: PathBuf,
-    /// Configured workers.
     pub count: usize,
 }
 
@@ -52,13 +51,11 @@ enum State {
     Ending,
     /// Waiting for the replacement of these workers.
     Reloading(Vec<u32>),
-    /// Waiting for the server to exit.
     Leaving(Pidfd),
     Stopped {
         process: Pidfd,
         until: Instant,
     },
-    /// Waiting for the response.
     Stalled(Receiver<Reply>),
     Over,
 }
@@ -69,7 +66,6 @@ pub struct FaultInjector {
     target: Target,
     turns: Turns,
     begin: Instant,
-    /// Whether the number of workers was changed.
     resized: bool,
     state: State,
     done: Option<FaultRecord>,
@@ -140,7 +136,6 @@ impl FaultInjector {
         POLL
     }
 
-    /// Ends the fault and returns its record.
     pub fn finish(mut self) -> Option<FaultRecord> {
         self.resume();
         let deadline = Instant::now() + SUCCESSION;
@@ -287,7 +282,6 @@ impl FaultInjector {
         }
     }
 
-    /// Checks whether all workers were replaced.
     fn check_generation(&mut self, before: Vec<u32>) {
         let now_s = self.since_begin();
         let workers = self.target.workers.now();

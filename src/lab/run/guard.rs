@@ -13,7 +13,6 @@ use std::sync::Mutex;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// The hidden command that runs the guard.
 pub const ACTION: &str = "guard";
 
 /// The lab's end of the pipe.

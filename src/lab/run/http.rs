@@ -11,7 +11,6 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// From `Caffeine-Worker`.
     pub worker: Option<String>,
 }
 

@@ -23,7 +23,6 @@ impl Interrupt {
         Ok(Self { signals, seen: Cell::new(false) })
     }
 
-    /// Whether a signal came.
     pub fn requested(&self) -> bool {
         if matches!(self.signals.read_signal(), Ok(Some(_))) {
             self.seen.set(true);

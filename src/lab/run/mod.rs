@@ -63,7 +63,6 @@ pub enum Place<'a> {
 #[derive(Debug)]
 pub struct Ended {
     pub directory: PathBuf,
-    /// Whether all runs were made.
     pub how: Result<()>,
 }
 
@@ -113,7 +112,6 @@ fn again(
     Ok(directory)
 }
 
-/// Checks an experiment without running it, and prints the findings.
 pub fn check(wanted: &Check) -> Result<()> {
     let interrupt = hold()?;
     let found = catalogue::find(&wanted.name)?;
@@ -201,12 +199,10 @@ impl<'a> Session<'a> {
 
 #[derive(Debug)]
 pub struct Finished {
-    /// Empty without a run.
     pub claims: Vec<Claim>,
     pub how: Result<()>,
 }
 
-/// Writes the report and returns the final result.
 pub fn finish(Ended { directory, how }: Ended) -> Finished {
     match judged(&directory) {
         Ok((data, analysis)) => {

@@ -18,7 +18,6 @@ use crate::lab::spec::plan::{self, Cell, Planned};
 use crate::lab::terminal::minutes;
 use crate::sys::stdio::remark;
 
-/// The runs of an experiment under way.
 struct Making<'a> {
     spec: &'a Spec,
     runner: &'a Runner<'a>,

@@ -13,14 +13,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::child::{Process, Stop, TICK, Watch};
 use super::http::ask;
 
-/// Time limit of one attempt.
 const TRY: Duration = Duration::from_secs(2);
 
 /// The sign that another server is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready<'t> {
     Accepts,
-    /// It responds to this target with 200.
     Answers(&'t str),
 }
 

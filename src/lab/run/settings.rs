@@ -70,7 +70,6 @@ pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runne
     }
 }
 
-/// Versions of the measured programs, and hashes of their files.
 fn programs(session: &Session) -> BTreeMap<String, String> {
     let files = [("caffeine", &session.programs.caffeine), ("loadgen", &session.programs.loadgen)];
     let print = |(name, path): (&str, &std::path::PathBuf)| {

@@ -6,7 +6,6 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Between bytes.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Time to connect; retried later.
 const PATIENCE: Duration = Duration::from_secs(1);

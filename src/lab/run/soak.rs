@@ -50,7 +50,6 @@ impl FaultSequence {
         Self { one, next: next.into_iter().collect(), past: Vec::new() }
     }
 
-    /// Does what is due, and returns the time until the next action.
     pub fn advance(&mut self) -> Duration {
         if self.one.is_over()
             && let Some(fault) = self.next.pop_front()
@@ -60,12 +59,10 @@ impl FaultSequence {
         self.one.advance()
     }
 
-    /// Whether the server was told to stop.
     pub fn ends_server(&self) -> bool {
         self.one.ends_server()
     }
 
-    /// The records of all faults.
     pub fn finish(mut self) -> Vec<FaultRecord> {
         self.past.extend(self.one.finish());
         self.past

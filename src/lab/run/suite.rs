@@ -20,10 +20,8 @@ use crate::lab::terminal::minutes;
 use crate::lab::{judge, report};
 use crate::sys::stdio::remark;
 
-/// By the names of the members.
 type Claims = BTreeMap<String, Vec<Claim>>;
 
-/// The suite as it was run.
 pub const SUITE: &str = "suite.toml";
 
 pub fn is_suite(directory: &Path) -> bool {
@@ -95,7 +93,6 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
     }
 }
 
-/// Refuses what takes too long.
 pub fn within(seconds: f64, max_minutes: Option<f64>) -> Result<()> {
     match max_minutes.filter(|most| seconds > most * 60.0) {
         None => Ok(()),
@@ -111,7 +108,6 @@ fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
     members.iter().map(|(found, spec)| session.seconds(found, spec.clone())).sum()
 }
 
-/// Runs or resumes an experiment.
 fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<Finished> {
     let ended = if folder.join(store::SPEC).is_file() {
         session.resume(folder, None)?
@@ -131,7 +127,6 @@ pub fn redraw(directory: &Path) -> Result<PathBuf> {
     Ok(write(directory, known)?.0)
 }
 
-/// The members that have results.
 pub fn begun(directory: &Path) -> Result<Vec<String>> {
     let (suite, _) = read(directory)?;
     Ok(suite.suite.into_iter().filter(|name| has_started(&directory.join(name))).collect())

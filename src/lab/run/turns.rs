@@ -8,12 +8,10 @@ use crate::lab::spec::REST_MS;
 
 const REST: Duration = Duration::from_millis(REST_MS);
 
-/// A worker whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     pub worker: u64,
     pub pid: u32,
-    /// How long it must still rest.
     pub rest: Duration,
 }
 

@@ -71,7 +71,6 @@ fn again(wanted: &Verify, kept: &Data, all: &[Kept]) -> Result<std::path::PathBu
     super::again(&wanted.run(), &found, kept.spec.clone(), announce).map_err(stopped)
 }
 
-/// What will be tested, and how long it takes.
 fn announcement(reference: &Path, rounds: u32, seconds: f64, all: &[Kept]) -> String {
     let each: String = all
         .iter()
@@ -89,7 +88,6 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// What differs between the two, other than the values.
 fn circumstances(kept: &Data, new: &Data) -> Vec<String> {
     let mut all = environment_diff::differences(&kept.environment, &new.environment);
     all.extend(folders::settings(&kept.spec, &new.spec));

@@ -8,12 +8,10 @@ use crate::sys::sockdiag::SockDiag;
 
 #[derive(Debug)]
 pub enum Workers {
-    /// Of our server.
     Board(Scoreboard),
     /// Of another server: the last children of its first process.
     ChildrenOf {
         pid: u32,
-        /// Number of workers.
         count: usize,
     },
 }

@@ -38,7 +38,6 @@ pub enum Experiment {
 }
 
 impl Experiment {
-    /// Estimated.
     pub fn seconds(&self) -> Result<f64> {
         match self {
             Self::One(spec) => Ok(plan::seconds(spec)),

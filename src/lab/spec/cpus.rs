@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The key `cpus` of an experiment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cpus {

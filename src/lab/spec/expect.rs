@@ -68,12 +68,10 @@ impl Expect {
         key(self) == key(other)
     }
 
-    /// The range of the published size.
     pub fn size(&self) -> Option<Band> {
         self.same_size.or(self.reproduced.filter(|band| band.is_closed()))
     }
 
-    /// The range of the published direction.
     pub fn direction(&self) -> Option<Band> {
         self.same_direction.or(self.reproduced).or(self.same_size)
     }
@@ -99,12 +97,10 @@ impl Band {
         self.low.is_finite() && self.high.is_finite()
     }
 
-    /// Whether the whole interval is inside.
     pub fn holds(self, interval: Interval) -> bool {
         self.low <= interval.low && interval.high <= self.high
     }
 
-    /// Whether the whole interval is outside.
     pub fn excludes(self, interval: Interval) -> bool {
         interval.high < self.low || interval.low > self.high
     }

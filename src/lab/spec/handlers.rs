@@ -23,7 +23,6 @@ const KNOWN: &[(&str, &str, &str)] = sources! { "hello" "nap" "count" "burn" };
 /// The handler that takes the time that a request asks for.
 pub const BURN: &str = "burn";
 
-/// Best first.
 const FLAGS: &[&[&str]] = &[
     &["-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"],
     &["-O2", "-static", "-DHOSTED"],

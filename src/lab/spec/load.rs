@@ -33,7 +33,6 @@ pub struct Load {
 }
 
 impl Load {
-    /// For reports.
     pub fn describe(&self) -> String {
         let mut text = match (self.closed, self.open, self.open_of_capacity) {
             (Some(1), ..) => "one connection at a time".into(),

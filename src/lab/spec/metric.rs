@@ -14,22 +14,18 @@ macro_rules! metrics {
             /// Those of [`Metric::COMPARED`] first.
             pub const ALL: &[Metric] = &[$(Metric::$key,)*];
 
-            /// In experiment files.
             pub fn name(self) -> &'static str {
                 match self { $(Metric::$key => $name,)* }
             }
 
-            /// In tables.
             pub fn title(self) -> &'static str {
                 match self { $(Metric::$key => $title,)* }
             }
 
-            /// In tables.
             pub fn unit(self) -> &'static str {
                 match self { $(Metric::$key => $unit,)* }
             }
 
-            /// After the point.
             pub fn digits(self) -> usize {
                 match self { $(Metric::$key => $digits,)* }
             }
@@ -92,7 +88,6 @@ impl Metric {
     /// Shown beside those, where they were measured, and not compared.
     pub const MEMORY: &[Metric] = &[Metric::PssRestKib, Metric::PssLoadedKib];
 
-    /// The metric of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }

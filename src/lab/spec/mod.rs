@@ -102,7 +102,6 @@ pub struct Spec {
     /// Loads from further, unmeasured load generators during each of those, for mixed traffic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<Load>,
-    /// Published claims to test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expect>,
 }

@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 use super::{FaultKind, Levels, Load, Spec, peers};
 use crate::dist::mix;
 
-/// One combination of the factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Name in tables, plots and data.
@@ -37,7 +36,6 @@ impl Cell {
         format!("{}{}", self.column(), if self.twin { " (A/A)" } else { "" })
     }
 
-    /// Listener or peer.
     pub fn column(&self) -> &str {
         self.peer.as_deref().unwrap_or(&self.listener)
     }
@@ -147,7 +145,6 @@ pub fn trials(spec: &Spec) -> Vec<Cell> {
     trials
 }
 
-/// Whether two cells share a capacity.
 pub fn same_work(a: &Cell, b: &Cell) -> bool {
     let work = |cell: &Cell| (cell.levels.workers, cell.levels.respond.clone(), cell.levels.occupy.clone());
     work(a) == work(b)
@@ -197,7 +194,6 @@ pub fn run_seconds(spec: &Spec, cell: &Cell, load: &Load) -> f64 {
     spec.warmup_s + sequence_s + spec.measured_s(load, cell.levels.fault) + AROUND_S
 }
 
-/// Measured seconds of a trial run.
 pub fn trial_s(spec: &Spec) -> f64 {
     spec.duration_s.min(LONGEST_TRIAL_S)
 }

@@ -12,7 +12,6 @@ const MOST_SLOW_CLIENTS: u32 = 10_000;
 /// A body is made in memory.
 const MOST_BODY_BYTES: usize = 1 << 30;
 
-/// Fails with the first problem.
 pub fn find(spec: &Spec) -> Checked {
     none("decision", decision::problem(&spec.decision))?;
     times(spec)?;

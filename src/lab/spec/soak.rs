@@ -8,7 +8,6 @@ use super::FaultKind;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Soak {
-    /// Faults to draw from.
     pub faults: Vec<FaultKind>,
     /// On average.
     pub every_s: f64,

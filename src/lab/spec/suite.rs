@@ -10,7 +10,6 @@ use crate::lab::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     pub question: String,
-    /// As in an experiment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub decision: String,
     pub suite: Vec<String>,
@@ -48,7 +47,6 @@ impl Suite {
         self.suite.iter().map(member).collect()
     }
 
-    /// Estimated.
     pub fn seconds(&self) -> Result<f64> {
         Ok(self.members()?.iter().map(|(_, spec)| plan::seconds(spec)).sum())
     }

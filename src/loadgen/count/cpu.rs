@@ -16,11 +16,9 @@ pub struct ThreadUse {
     pub window: Window,
     /// When it sent its last request or received its last response, whichever was later.
     pub finished: u64,
-    /// When it ended.
     pub stopped: u64,
     /// CPU time in the measured time, in ns.
     pub cpu_ns: u64,
-    /// Length of that time, in ns.
     pub wall_ns: u64,
     /// Present if arrivals are random.
     pub gaps: Option<GapSample>,

@@ -52,7 +52,6 @@ impl Failure {
         NAMES[self as usize]
     }
 
-    /// The kind called `name`.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().copied().find(|failure| failure.name() == name)
     }

@@ -21,14 +21,12 @@ const FEWEST: usize = 64;
 /// Mean duration of a span, in seconds.
 const SPAN_S: f64 = 1e-3;
 
-/// A sample of the spans of one thread.
 #[derive(Clone, Debug)]
 pub struct GapSample {
     profile: Profile,
     origin_ns: u64,
     /// Threads of all processes that share the plan.
     shards: f64,
-    /// Arrivals per span.
     arrivals: u32,
     /// Arrivals since the last span ended.
     seen: u32,

@@ -15,7 +15,6 @@ use crate::sys::clock::thread_cpu_ns;
 #[derive(Debug)]
 pub struct Batch {
     pub thread: usize,
-    /// The interval.
     pub index: u64,
     /// The interval that the thread counts in from now on; `u64::MAX` if it has ended. It has finished those before.
     pub next: u64,
@@ -39,14 +38,12 @@ pub struct Handoff {
     pub back: Receiver<Box<Tally>>,
 }
 
-/// The counts of one thread.
 #[derive(Debug)]
 pub struct Recorder {
     thread: usize,
     paced: bool,
     intervals: Intervals,
     index: u64,
-    /// End of the current interval.
     end: u64,
     /// Absent until there is something to count.
     measured: Option<Box<Tally>>,

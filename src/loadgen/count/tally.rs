@@ -10,7 +10,6 @@ use crate::measure::record::Connections;
 const MAX_WORKERS: usize = 4096;
 const OTHER_WORKERS: &[u8] = b"others";
 
-/// The phases that have a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// From the intended start to the end of the response.
@@ -35,7 +34,6 @@ impl Phase {
     }
 }
 
-/// What is counted of a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
     /// 200 to 599; interim responses are skipped.
@@ -49,7 +47,6 @@ pub struct Answer<'a> {
 /// When the phases of one request ended, in ns of one clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timestamps {
-    /// Scheduled start.
     pub intended: u64,
     pub started: u64,
     /// 0 if the connection was open before.
@@ -57,11 +54,9 @@ pub struct Timestamps {
     pub first_byte: u64,
 }
 
-/// The counts of one thread, or of all.
 #[derive(Debug)]
 pub struct Tally {
     pub started: u64,
-    /// Requests with a complete response.
     pub completed: u64,
     /// Bytes of complete responses.
     pub bytes: u64,
@@ -194,7 +189,6 @@ impl Tally {
         self.failures[failure as usize]
     }
 
-    /// The kinds that occurred.
     pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
         failure::ALL
             .iter()
@@ -207,13 +201,11 @@ impl Tally {
         self.examples.get(failure.name()).map_or("", String::as_str)
     }
 
-    /// Complete responses by status code.
     pub fn statuses(&self) -> BTreeMap<String, u64> {
         let counted = self.statuses.iter().enumerate().filter(|(_, count)| **count > 0);
         counted.map(|(status, count)| (status.to_string(), *count)).collect()
     }
 
-    /// Complete responses by worker.
     pub fn workers(&self) -> BTreeMap<String, u64> {
         self.workers
             .iter()

@@ -24,7 +24,6 @@ enum State {
     Whole,
 }
 
-/// A response being received.
 #[derive(Debug)]
 pub struct Exchange {
     state: State,

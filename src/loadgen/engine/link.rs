@@ -109,7 +109,6 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Counts an established connection.
     fn connected(&mut self, index: usize) {
         self.connected_once = true;
         let connection = &self.connections[index];
@@ -123,7 +122,6 @@ impl Engine<'_> {
         self.recorder.tally(connection.slot.counted, timestamps.connected).connections.open(lost);
     }
 
-    /// Sends on an open connection.
     pub(super) fn send_kept(&mut self, index: usize) -> io::Result<()> {
         let Connection { slot, socket: Some(socket), sized, number, .. } = &mut self.connections[index]
         else {

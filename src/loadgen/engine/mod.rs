@@ -35,7 +35,6 @@ use link::{Address, local_port};
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
 
-/// Events per `epoll_wait`.
 const EVENTS: usize = 64;
 /// Bytes per `recv`.
 const BUFFER: usize = 64 * 1024;
@@ -98,7 +97,6 @@ pub struct Engine<'a> {
     connected_once: bool,
     /// Requests in flight.
     busy: usize,
-    /// Open sockets.
     open: u64,
     completed: u64,
     failed: u64,
@@ -370,7 +368,6 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Fails the requests that have timed out.
     fn expire(&mut self, now: u64) {
         for index in 0..self.connections.len() {
             if let Some(failure) = self.connections[index].slot.overdue(now, &self.plan.timeouts) {

@@ -15,7 +15,6 @@ enum Stage {
     Exchanging,
 }
 
-/// What a new request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// An open connection.
@@ -98,7 +97,6 @@ impl Slot {
         self.answered + 1 >= self.persistence.requests
     }
 
-    /// Sets the size of the request.
     pub fn load(&mut self, bytes: usize) {
         self.unsent = bytes;
     }

@@ -43,7 +43,6 @@ pub enum Pace {
     Free,
     /// It polls briefly before each start.
     Timed,
-    /// It busy-waits.
     Awake,
 }
 
@@ -71,7 +70,6 @@ impl Lateness {
     }
 }
 
-/// Waits for the events of one epoll set.
 #[derive(Debug)]
 pub struct Waiter {
     epoll: Epoll,

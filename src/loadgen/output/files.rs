@@ -104,7 +104,6 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::Failed(format!("cannot write {}: {error}", path.display()))
 }
 
-/// Where each format goes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paths<'a> {
     pub json: Option<&'a Path>,
@@ -115,7 +114,6 @@ pub struct Paths<'a> {
     pub inputs: &'a [&'a Path],
 }
 
-/// All files of one result.
 #[derive(Debug)]
 pub struct Files {
     json: Option<Out>,
@@ -138,7 +136,6 @@ impl Files {
         Ok(Self { json: next(), hgrm: next(), csv: next(), hlog: next() })
     }
 
-    /// Writes an interval.
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         if let Some(csv) = &mut self.csv {

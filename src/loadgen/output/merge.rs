@@ -129,7 +129,6 @@ pub fn merge(
     Ok((merged, response.map_or_else(histogram::new, |(_, response)| response)))
 }
 
-/// The counts, added up.
 fn counts(records: &[Named]) -> RunRecord {
     let mut whole = RunRecord::default();
     for (_, record) in records {

@@ -93,7 +93,6 @@ fn plan(page: &mut Page, record: &RunRecord) {
     page.line(format_args!("  {how};{gap}{measured}\n"));
 }
 
-/// The use of connections in words.
 pub fn connection_use(plan: &record::Plan) -> String {
     let often = match plan.requests_per_connection {
         None if plan.keep_alive => "connections kept".to_owned(),

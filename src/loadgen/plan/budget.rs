@@ -24,10 +24,8 @@ const FAST_THREAD: f64 = 20_000.0;
 /// Share of the ports in use above which the kernel is slow to find a free one.
 const TIGHT_SHARE: f64 = 0.9;
 
-/// Limits of this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    /// Limit of file descriptors.
     pub descriptors: u64,
     /// First and last local port.
     pub range: (u64, u64),
@@ -39,7 +37,6 @@ pub struct Facts {
     pub reuse_delay_ms: u64,
     /// `net.ipv4.tcp_timestamps`: 0 is off.
     pub timestamps: u64,
-    /// `net.ipv4.tcp_max_tw_buckets`.
     pub time_wait_most: u64,
 }
 
@@ -170,7 +167,6 @@ fn supply(need: &Need, facts: &Facts, ports: u64) -> String {
     text
 }
 
-/// Checks the ports over the time of the run.
 fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result<Option<String>, String> {
     let supply = supply(need, facts, ports);
     let (ports, seconds) = (ports as f64, need.seconds.unwrap_or(f64::INFINITY));

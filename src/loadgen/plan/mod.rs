@@ -50,7 +50,6 @@ pub struct Plan {
     pub sources: Vec<IpAddr>,
     /// Resources that could run short, one sentence each.
     pub warnings: Vec<String>,
-    /// Length of the intervals that are reported, in ns.
     pub interval_ns: u64,
     /// Failed requests, and those that take longer, are recorded one by one; `None`: none is.
     pub slow_ns: Option<u64>,

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// Most addresses.
 const MOST: u128 = 65_536;
 
 /// Parses `127.0.0.2`, `127.0.0.2-127.0.0.33`, `127.0.1.0/24`, or several of these separated by commas. The network and

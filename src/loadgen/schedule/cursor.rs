@@ -7,11 +7,9 @@ use super::timing::{Share, Timing, Window};
 /// does not lose its last arrivals.
 const GRACE_NS: u64 = 100_000_000;
 
-/// The future requests of one thread.
 #[derive(Debug)]
 pub struct Cursor {
     window: Window,
-    /// Remaining measured requests.
     left: u64,
     /// Absent in a closed loop.
     pacer: Option<Pacer>,

@@ -19,7 +19,6 @@ impl Intervals {
         self.window
     }
 
-    /// The number of intervals before the measured time and in it.
     fn counts(&self) -> (u64, u64) {
         let Window { origin, begin, end } = self.window;
         let count = |length: u64| length.div_ceil(self.length_ns);

@@ -21,11 +21,9 @@ const WARMUP: u64 = 1 << 63;
 pub struct Job {
     /// Its number, of the measured ones or of the warm-up: which URL it has.
     pub turn: u64,
-    /// The time to ask for.
     pub size: Option<Duration>,
 }
 
-/// The jobs of one thread.
 #[derive(Debug)]
 pub struct Jobs {
     sizes: Option<Numbered>,

@@ -8,7 +8,6 @@ use rand_chacha::ChaCha8Rng;
 use super::profile::Profile;
 use super::trace::Trace;
 
-/// The spacing of arrivals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
     /// Equal intervals, or equal parts of the integral of a changing rate.
@@ -34,7 +33,6 @@ impl Arrivals {
         }
     }
 
-    /// As on the command line.
     pub fn name(self) -> String {
         match self {
             Self::Const => "const".into(),

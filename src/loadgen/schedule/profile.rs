@@ -38,7 +38,6 @@ impl RateSpec {
         Ok(Self { text: text.to_owned(), parts })
     }
 
-    /// A constant rate per second, above 0.
     pub fn constant(rate: f64) -> Self {
         Self { text: rate.to_string(), parts: vec![Part { from: rate, to: rate, length_ns: None }] }
     }
@@ -167,7 +166,6 @@ impl Profile {
         Some(segment.begin_s + segment.elapsed_s(arrivals - segment.before))
     }
 
-    /// The highest rate, per second.
     pub fn peak(&self) -> f64 {
         self.segments.iter().map(|segment| segment.from.max(segment.to)).fold(0.0, f64::max)
     }

@@ -37,7 +37,6 @@ impl Shard {
         whole / self.of + u64::from(self.index < whole % self.of)
     }
 
-    /// As on the command line.
     pub fn name(self) -> String {
         format!("{}/{}", self.index + 1, self.of)
     }
@@ -88,7 +87,6 @@ pub struct Timing {
     pub schedule: Option<Schedule>,
     /// Measured time in ns; absent if `requests` alone end the run.
     pub duration_ns: Option<u64>,
-    /// Time before it, in ns.
     pub warmup_ns: u64,
     /// Measured requests of this process after which the run ends.
     pub requests: Option<u64>,
@@ -150,7 +148,6 @@ pub struct Share {
     pub thread: u64,
     pub threads: u64,
     pub connections: usize,
-    /// Measured requests.
     pub requests: Option<u64>,
 }
 

@@ -48,7 +48,6 @@ const PAUSES: u32 = 200;
 /// How often a pause checks for an interrupt.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What to search for.
 #[derive(Clone, Debug)]
 pub struct Goal {
     pub objectives: Objectives,

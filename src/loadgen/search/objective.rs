@@ -50,12 +50,10 @@ impl fmt::Display for Objectives {
 }
 
 impl Objectives {
-    /// As typed.
     pub fn texts(&self) -> Vec<String> {
         self.0.iter().map(|bound| bound.text.clone()).collect()
     }
 
-    /// Requests that each run needs.
     pub fn sample(&self) -> u64 {
         self.0.iter().map(Expectation::sample).max().unwrap_or(1)
     }

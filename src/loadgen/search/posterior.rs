@@ -6,11 +6,9 @@
 
 /// Probability that the answer lies beyond an end of the interval, for each end.
 const DOUBT: f64 = 0.025;
-/// Grid points.
 const POSITIONS: usize = 240;
 /// Widths, in units of the resolution of the search.
 const WIDTHS: [f64; 6] = [0.1, 0.3, 1.0, 3.0, 9.0, 27.0];
-/// Share of random probes.
 const LAPSE: f64 = 0.01;
 /// How far the grid extends beyond the rates tried, as the logarithm of a factor.
 const BEYOND: f64 = 0.7;
@@ -19,7 +17,6 @@ const BEYOND: f64 = 0.7;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Level {
     pub rate: f64,
-    /// Probes that held.
     pub held: u32,
     pub broken: u32,
     /// Probes that reached the generator's limit.
@@ -73,7 +70,6 @@ impl Posterior {
     }
 }
 
-/// The log likelihood.
 fn likelihood(levels: &[Level], place: f64, width: f64) -> f64 {
     let of = |level: &Level| {
         let curve = 1.0 / (1.0 + ((level.rate.ln() - place) / width).exp());

@@ -9,12 +9,9 @@
 
 use super::posterior::{Level, Posterior};
 
-/// The outcome of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The objective held.
     Holds,
-    /// The server broke it.
     Broken,
     /// The generator could not offer the rate: nothing is known about the server.
     Limited,
@@ -25,7 +22,6 @@ const DRAWN: u32 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// First rate, per second.
     pub start: f64,
     pub lowest: f64,
     pub highest: f64,
@@ -56,7 +52,6 @@ impl Rules {
     }
 }
 
-/// What is known about the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {
     /// The highest level below the split that always held, preferably one with enough probes.

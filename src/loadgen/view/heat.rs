@@ -8,9 +8,7 @@ use super::theme::Theme;
 use super::timeline::{BANDS, Bucket, Timeline, band_end_us};
 use crate::loadgen::figures::time;
 
-/// A title and three bands.
 pub const LEAST_HEIGHT: u16 = 4;
-/// Width of the labels on the left.
 const LABELS: u16 = 11;
 /// From few to most.
 const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];

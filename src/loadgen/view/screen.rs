@@ -22,7 +22,6 @@ use super::theme::Theme;
 use super::timeline::Timeline;
 use crate::loadgen::control::Interrupt;
 
-/// Time between two frames, in ms.
 const PERIOD_MS: u16 = 250;
 
 /// The terminal in use, and its original settings.

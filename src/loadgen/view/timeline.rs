@@ -73,14 +73,12 @@ impl Figures {
     }
 }
 
-/// The progress of one run.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     pub plan: Plan,
     /// The search that the run is part of, if any.
     pub note: String,
     pub begun: Instant,
-    /// In chronological order.
     pub buckets: Vec<Bucket>,
     /// Intervals per bucket.
     per_bucket: u32,

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::tails::chi_square_p;
 
-/// How evenly something was shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Balance {
     /// The largest part's share of the whole, 0 to 1.
@@ -19,7 +18,6 @@ pub struct Balance {
     pub jain: f64,
     /// Pearson's chi-square against equal shares.
     pub chi_square: f64,
-    /// Degrees of freedom of `chi_square`.
     pub freedom: f64,
     /// How often a fair random choice is at least this uneven: a hash gives anything between 0 and 1, an exact
     /// turn is close to 1, a preference close to 0.

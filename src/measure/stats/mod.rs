@@ -22,7 +22,6 @@ pub use shares::{mean_with_interval, proportion, slope};
 pub use tails::chi_square_p;
 use tails::normal_value;
 
-/// A closed interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,

@@ -10,7 +10,6 @@ use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROU
 use crate::lab::spec::Fault;
 use crate::measure::stats::Interval;
 
-/// A conclusion of kept results.
 #[derive(Debug)]
 pub struct Kept<'a> {
     pub about: String,
@@ -105,7 +104,6 @@ fn losses(analysis: &Analysis) -> Vec<Kept<'_>> {
     found
 }
 
-/// The share of faults with a loss.
 fn of_share(losses: &Losses) -> Option<Figure> {
     let share = losses.share()?;
     let interval = Interval { low: share.low * 100.0, high: share.high * 100.0 };

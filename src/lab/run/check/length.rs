@@ -44,7 +44,6 @@ impl Pace {
         self.servers / self.service_s
     }
 
-    /// Requests per second under a load.
     fn rate_per_s(self, load: &Load) -> f64 {
         let think_s = load.think.as_deref().and_then(|think| think.parse::<Distribution>().ok());
         let cycle_s = self.service_s + think_s.map_or(0.0, |think| think.mean().as_secs_f64());
@@ -111,7 +110,6 @@ fn answered(spec: &Spec, processors: usize) -> Option<Finding> {
     plan::groups(spec).iter().find_map(group)
 }
 
-/// What a load needs, and what it has.
 struct Need {
     arithmetic: String,
     have: f64,
@@ -121,7 +119,6 @@ struct Need {
 }
 
 impl Need {
-    /// Above 1: it is not enough.
     fn lack(&self) -> f64 {
         self.need / self.have
     }

@@ -48,7 +48,6 @@ impl Finding {
         Self { subject, text: text.into(), severity }
     }
 
-    /// Refused unless `fine`.
     fn demand(subject: &'static str, fine: bool, text: String) -> Self {
         Self::new(subject, if fine { Severity::Fine } else { Severity::Refused }, text)
     }

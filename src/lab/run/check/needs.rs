@@ -8,9 +8,7 @@ use crate::lab::terminal::minutes;
 
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// First and last.
     pub ports: (u64, u64),
-    /// Hard limit.
     pub descriptors: u64,
     pub somaxconn: u64,
     pub processors: usize,
@@ -128,7 +126,6 @@ pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     split.then(|| Finding::demand("processors", machine.processors >= 2, text))
 }
 
-/// Of workers, connections and handlers.
 pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Finding {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;

@@ -15,7 +15,6 @@ use crate::lab::results::data::{Usage, Worker};
 use crate::measure::machine::Kernel;
 use crate::scoreboard::{Counters, Scoreboard};
 
-/// Counters of the server and of the machine.
 #[derive(Debug)]
 pub struct Moment {
     workers: Vec<Counters>,

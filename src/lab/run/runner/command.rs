@@ -70,12 +70,10 @@ pub fn server(program: &Path, cell: &Cell, folder: &Path, handlers: &Path, seed:
     words
 }
 
-/// The arguments of a load generator.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     pub spec: &'a Spec,
     pub load: &'a Load,
-    /// Path of the URL.
     pub path: &'a str,
     pub fault: Option<Fault>,
     /// In requests per second, from the trial run.

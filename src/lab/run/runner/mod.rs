@@ -92,7 +92,6 @@ pub struct Runner<'a> {
     server_prefix: CommandLine,
     client_prefix: CommandLine,
     processors: Processors,
-    /// Description of the handler.
     pub handler: Option<String>,
     /// Strategies that do not start here, and why: their runs are skipped.
     unavailable: RefCell<BTreeMap<String, String>>,
@@ -135,7 +134,6 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Skips all runs of a strategy.
     pub fn skip(&self, listener: &str, why: String) {
         self.unavailable.borrow_mut().insert(listener.to_owned(), why);
     }
@@ -242,7 +240,6 @@ impl<'a> Runner<'a> {
         self.processors.shares(if split { Cpus::Apart } else { self.spec.cpus })
     }
 
-    /// In words, for all runs together.
     pub fn cpus(&self) -> String {
         self.processors.describe(self.spec.cpus)
     }

@@ -15,7 +15,6 @@ pub struct Processors {
     may_preempt: bool,
 }
 
-/// What one program has of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
     /// Some of them only.
@@ -61,7 +60,6 @@ impl Processors {
         [set(if others.is_empty() { &self.numbers } else { others }), set(&[*last])]
     }
 
-    /// In words, for the report.
     pub fn describe(&self, cpus: Cpus) -> String {
         let list = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let shared = format!("shared: server and load generator have {}", list(&self.numbers));

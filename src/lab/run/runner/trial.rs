@@ -28,9 +28,7 @@ pub enum Tried {
     Serves { worker_bytes: Option<u64> },
     /// It does not know the strategy or the work.
     Unknown(String),
-    /// The strategy is unavailable here.
     Unavailable(String),
-    /// It fails otherwise.
     Fails(String),
 }
 
@@ -130,7 +128,6 @@ fn said(void: &Void) -> String {
     line.map_or_else(|| void.reason.clone(), |line| format!("{} ({})", line, void.reason))
 }
 
-/// The largest private memory of a child.
 fn largest_child(pid: u32) -> Option<u64> {
     let parent = Child::new(i32::try_from(pid).ok()?).ok()?;
     let children = parent.task_main_thread().ok()?.children().ok()?;

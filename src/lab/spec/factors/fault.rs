@@ -82,7 +82,6 @@ impl FaultKind {
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 
-    /// Whether it has a duration.
     pub fn lasts(self) -> bool {
         matches!(self, Self::Stop | Self::Stall)
     }
@@ -96,7 +95,6 @@ impl FaultKind {
         if self.strikes_all() { "all workers" } else { "one worker" }
     }
 
-    /// Whether it affects more than one worker.
     pub fn strikes_all(self) -> bool {
         self.replaces() || self == Self::End
     }
@@ -106,7 +104,6 @@ impl FaultKind {
         matches!(self, Self::Reload | Self::Shrink | Self::Grow)
     }
 
-    /// Configured workers after the fault.
     pub fn workers_after(self, workers: usize) -> usize {
         match self {
             Self::Shrink => (workers / 2).max(1),

@@ -22,7 +22,6 @@ const THREADS: usize = 64;
 /// It refuses to serve as root.
 const USER: &str = "nobody";
 
-/// Writes the configuration and the files to serve.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let Some(modules) =
         FOLDERS.iter().map(Path::new).find(|folder| folder.join("mod_mpm_event.so").is_file())

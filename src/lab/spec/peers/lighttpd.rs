@@ -6,7 +6,6 @@ use std::process::Command;
 
 use super::{FIXED_BODY, Refused, Setup};
 
-/// Writes the configuration and the files to serve.
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let root = setup.folder.join("served");
     fs::create_dir_all(&root).map_err(|e| Refused::unwritable(&root, &e))?;

@@ -58,9 +58,7 @@ pub struct Setup<'a> {
     pub path: &'a str,
     /// For configuration, pid files and whatever else it writes.
     pub folder: &'a Path,
-    /// Whether the lab runs as root.
     pub root: bool,
-    /// Limit of open descriptors.
     pub descriptors: u64,
 }
 
@@ -109,7 +107,6 @@ struct Kind {
     modes: &'static [&'static str],
     /// Whether it can run our handlers.
     cgi: bool,
-    /// Whether its workers are processes.
     processes: bool,
     command: fn(&Setup<'_>) -> Result<Command, Refused>,
 }
@@ -226,7 +223,6 @@ fn said<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     text.split_once(mark)?.1.split(|c: char| c.is_whitespace() || c == ';').next()
 }
 
-/// The first program that is installed.
 pub fn installed(programs: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> =

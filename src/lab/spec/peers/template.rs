@@ -5,7 +5,6 @@ use std::process::Command;
 use super::{Refused, Setup};
 use crate::lab::spec::words;
 
-/// What is replaced in each word of a template.
 pub const PLACEHOLDERS: [&str; 7] =
     ["{address}", "{port}", "{workers}", "{backlog}", "{root}", "{folder}", "{respond}"];
 
