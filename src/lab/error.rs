@@ -36,3 +36,7 @@ impl Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
+}

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{Error, Result, read};
 use crate::lab::report;
 use crate::lab::results::data::RunData;
 use crate::lab::results::store;
@@ -76,10 +76,6 @@ fn thin(run: &mut RunData) {
     for interval in run.record.iter_mut().flat_map(|record| &mut record.intervals) {
         interval.service = Summary::default();
     }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
 #[cfg(test)]

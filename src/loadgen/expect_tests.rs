@@ -135,7 +135,7 @@ proptest! {
     ) {
         let text = format!("p{percent}{}{value}{}", OPERATORS[sign].0, ["us", "ms", "s"][unit]);
         let parsed = parse(&text).unwrap();
-        prop_assert_eq!(&parsed, &parse(parsed.text()).unwrap());
+        prop_assert_eq!(&parsed, &parse(&parsed.text).unwrap());
         prop_assert_eq!(&parsed, &parse(&format!(" p{percent} {} {value} {} ", OPERATORS[sign].0, ["us", "ms", "s"][unit])).unwrap());
     }
 

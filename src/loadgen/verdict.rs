@@ -30,7 +30,9 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
     if open_loop {
         reasons.extend(off_plan(tally));
         // A send lag that is small against the response time also distorts the arrivals little.
-        reasons.extend(arrivals.filter(|_| lag_us(tally) <= LAG_US || is_late(tally)).and_then(misfit));
+        reasons.extend(
+            arrivals.filter(|_| p99_us(tally, Phase::SendLag) <= LAG_US || is_late(tally)).and_then(misfit),
+        );
     }
     if !reasons.is_empty() {
         return Verdict { name: "INVALID", reasons };
@@ -86,16 +88,13 @@ fn own_failures(tally: &Tally) -> Vec<String> {
     .collect()
 }
 
-fn lag_us(tally: &Tally) -> f64 {
-    summary(tally.histogram(Phase::SendLag)).p99_us
-}
-
-fn response_us(tally: &Tally) -> f64 {
-    summary(tally.histogram(Phase::Response)).p99_us
+fn p99_us(tally: &Tally, phase: Phase) -> f64 {
+    summary(tally.histogram(phase)).p99_us
 }
 
 fn is_late(tally: &Tally) -> bool {
-    lag_us(tally) > LAG_US && lag_us(tally) > response_us(tally) * LAG_SHARE
+    let lag_us = p99_us(tally, Phase::SendLag);
+    lag_us > LAG_US && lag_us > p99_us(tally, Phase::Response) * LAG_SHARE
 }
 
 fn off_plan(tally: &Tally) -> Vec<String> {
@@ -109,7 +108,7 @@ fn off_plan(tally: &Tally) -> Vec<String> {
         reasons
             .push(format!("{} of {planned} arrivals were not sent in time (limit 2 %){held}", tally.unsent));
     }
-    let (lag_us, response_us) = (lag_us(tally), response_us(tally));
+    let [lag_us, response_us] = [Phase::SendLag, Phase::Response].map(|phase| p99_us(tally, phase));
     if is_late(tally) {
         reasons.push(format!(
             "requests were sent late: p99 of the send lag is {:.1} ms (limit 1 ms, or a tenth of the response \

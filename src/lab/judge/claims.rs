@@ -3,6 +3,8 @@
 //! Pure. A claim concerns the median over rounds of a metric of one cell, or of its ratio to another cell of
 //! the same round.
 
+use std::collections::BTreeMap;
+
 use super::rows::{Row, Verdict};
 use super::values::value as value_of;
 use super::{ENOUGH_ROUNDS, Estimate};
@@ -99,33 +101,32 @@ fn one(expect: &Expect, data: &Data, rows: &[Row], rounds: usize, groups: &[Grou
         verdict: ClaimVerdict::NotTestable,
         why: String::new(),
     };
-    let Some(of) = group.and_then(|group| column(group, &expect.of)) else {
-        claim.why = format!("{} cannot do this work", expect.of);
-        return Some(claim);
-    };
-    let over = match &expect.over {
-        None => None,
-        Some(over) => {
-            let mut levels = expect.pick.clone();
-            levels.extend(expect.over_where.clone());
-            let found =
-                groups.iter().find(|group| group.levels.has(&levels)).and_then(|group| column(group, over));
-            if found.is_none() {
-                claim.why = format!("{over} cannot do the work of this group");
-                return Some(claim);
-            }
-            found
+    let cells =
+        compared_cells(expect, groups).and_then(|cells| match skipped(&data.runs, &cells, &expect.load) {
+            Some(why) => Err(why),
+            None => Ok(cells),
+        });
+    match cells {
+        Err(why) => claim.why = why,
+        Ok(cells) => {
+            let values = values(metric, &cells, &expect.load, rows);
+            claim.rounds = values.len();
+            decide(&mut claim, &values, rounds, rows, &cells);
         }
-    };
-    let cells: Vec<&Cell> = [Some(of), over].into_iter().flatten().collect();
-    if let Some(why) = skipped(&data.runs, &cells, &expect.load) {
-        claim.why = why;
-        return Some(claim);
     }
-    let values = values(metric, &cells, &expect.load, rows);
-    claim.rounds = values.len();
-    decide(&mut claim, &values, rounds, rows, &cells);
     Some(claim)
+}
+
+/// The cell that the claim is about and, if there is one, that to divide by; or why one cannot do the work.
+fn compared_cells<'g>(expect: &Expect, groups: &'g [Group]) -> Result<Vec<&'g Cell>, String> {
+    let find = |levels: &BTreeMap<String, String>, name: &str| {
+        groups.iter().find(|group| group.levels.has(levels)).and_then(|group| column(group, name))
+    };
+    let of = find(&expect.pick, &expect.of).ok_or_else(|| format!("{} cannot do this work", expect.of))?;
+    let Some(over) = &expect.over else { return Ok(vec![of]) };
+    let levels = expect.pick.clone().into_iter().chain(expect.over_where.clone()).collect();
+    let base = find(&levels, over).ok_or_else(|| format!("{over} cannot do the work of this group"))?;
+    Ok(vec![of, base])
 }
 
 /// The first cell of a column.

@@ -36,22 +36,15 @@ impl Trend {
     }
 }
 
-fn memory(run: &RunData) -> Track {
-    of_tree(run, |tree| tree.pss_kib as f64 / 1024.0)
-}
-
-fn descriptors(run: &RunData) -> Track {
-    of_tree(run, |tree| tree.descriptors as f64)
-}
-
 /// Empty if the processes of the server were not watched.
 pub fn trends(run: &RunData, limits: Limits) -> Vec<Trend> {
-    let memory = memory(run);
+    let memory = of_tree(run, |tree| tree.pss_kib as f64 / 1024.0);
     let Some((end_s, _)) = memory.last().copied() else { return Vec::new() };
+    let descriptors = of_tree(run, |tree| tree.descriptors as f64);
     let p50 = responses(run, |summary| summary.p50_us);
     let measures = [
         ("Memory (PSS)", "MiB", 1, memory, limits.memory_mib_per_day),
-        ("Descriptors", "", 0, descriptors(run), limits.descriptors_per_day),
+        ("Descriptors", "", 0, descriptors, limits.descriptors_per_day),
         ("p50", "ms", 2, p50, limits.p50_ms_per_day),
     ];
     let mut trends = Vec::new();
@@ -101,9 +94,7 @@ const SETTLED_S: f64 = 10.0;
 /// The medians of parts of equal length.
 fn thinned(track: &Track) -> Track {
     let part = |part: &[(f64, f64)]| {
-        let [times, values] = [0, 1].map(|axis| {
-            part.iter().map(|point| if axis == 0 { point.0 } else { point.1 }).collect::<Vec<f64>>()
-        });
+        let (times, values): (Vec<f64>, Vec<f64>) = part.iter().copied().unzip();
         stats::median(&times).zip(stats::median(&values))
     };
     track.chunks(track.len().div_ceil(PARTS).max(1)).filter_map(part).collect()

@@ -6,7 +6,6 @@
 
 use crate::lab::results::data::{FaultRecord, RunData};
 use crate::lab::spec::FaultKind;
-use crate::measure::histogram;
 use crate::measure::record::RunRecord;
 use crate::measure::series::{Incident, StartSummary};
 use crate::measure::stats::{self, Interval};
@@ -212,16 +211,6 @@ fn compare(effect: &mut Effect, window: &Window, record: &RunRecord, calm: Optio
     let per_s = if lasting && window.lasts_s > 0.0 { window.lasts_s } else { 1.0 };
     effect.waited_more_s = Some(waited_s / per_s);
     effect.delayed_more = Some(effect.delayed as f64 - window.expected(calm));
-}
-
-/// Requests with a response that were slower than this.
-pub fn late(record: &RunRecord, late_ms: f64) -> u64 {
-    let responses = record.histograms.get("response").and_then(|text| histogram::decode(text).ok());
-    let slow = |responses: &histogram::Histogram| -> u64 {
-        let steps = responses.iter_recorded().filter(|step| step.value_iterated_to() as f64 > late_ms * 1e6);
-        steps.map(|step| step.count_at_value()).sum()
-    };
-    responses.as_ref().map_or(0, slow)
 }
 
 /// A mean over faults, with its interval if there are several.

@@ -40,7 +40,7 @@ pub use self::scale::Scale;
 pub use self::spread::{Kind, Spread};
 use self::spread::{shares, spread};
 use self::values::value;
-use crate::lab::spec::{Limits, Metric};
+use crate::lab::spec::Metric;
 use rayon::prelude::*;
 
 use self::calm::CalmRuns;
@@ -200,16 +200,13 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) 
         .cells
         .iter()
         .zip(made.iter().zip(&used))
-        .map(|(cell, (made, used))| CellResult {
-            losses: Losses::of(made.iter().filter_map(|(_, row)| row.effects.as_ref())),
-            endurance: endurance(made, spec.soak.as_ref().map(|soak| soak.limits)),
-            ..cell_result(cell, load, [made.as_slice(), used.as_slice()], reach, enough)
-        })
+        .map(|(cell, (made, used))| cell_result(cell, load, [made, used], reach, enough, spec))
         .collect();
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let fault = group.levels.fault;
     // Records of an earlier layout do not tell what a fault did: they are judged as they were.
-    let told = fault.filter(|_| !made.iter().flatten().any(|(_, row)| is_superseded(row)));
+    let superseded = |row: &Row| row.effects.as_ref().is_some_and(|effects| effects.superseded);
+    let told = fault.filter(|_| !made.iter().flatten().any(|(_, row)| superseded(row)));
     let judged = spec.judged(load, told);
     let metrics = metrics(load, &judged);
     let comparisons = compare(&results, &used, metrics, spec);
@@ -227,14 +224,6 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) 
     }
 }
 
-fn is_superseded(row: &Row) -> bool {
-    row.effects.as_ref().is_some_and(|effects| effects.superseded)
-}
-
-fn began(made: &[Paired]) -> usize {
-    made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count()
-}
-
 /// Short names of workers: their numbers, or the order of their first connections.
 fn sequence(used: &[Paired]) -> Vec<String> {
     const SHORT: usize = 2;
@@ -248,17 +237,13 @@ fn sequence(used: &[Paired]) -> Vec<String> {
     names.iter().map(short).collect()
 }
 
-fn endurance(made: &[Paired], limits: Option<Limits>) -> Vec<Trend> {
-    let first = made.iter().find(|(run, _)| run.record.is_some());
-    first.map(|(run, _)| trends(run, limits.unwrap_or_default())).unwrap_or_default()
-}
-
 fn cell_result(
     cell: &Cell,
     load: &Load,
     [made, used]: [&[Paired]; 2],
     reach: f64,
     enough: bool,
+    spec: &Spec,
 ) -> CellResult {
     let pool = Pool::of(used.iter().filter_map(|(run, _)| run.record.as_ref()));
     let estimate = |metric: &Metric| {
@@ -270,17 +255,19 @@ fn cell_result(
         Some((*metric, Estimate::of(&values, enough)?))
     };
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
+    let limits = spec.soak.as_ref().map(|soak| soak.limits).unwrap_or_default();
+    let recorded: Vec<&Paired> = made.iter().filter(|(run, _)| run.record.is_some()).collect();
     CellResult {
         cell: cell.clone(),
-        runs: began(made),
+        runs: made.iter().filter(|(_, row)| row.verdict != Verdict::Skipped).count(),
         used: used.len(),
         not_judged: None,
         length: Length::of(load, used.iter().map(|(_, row)| *row)),
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: Metric::ALL.iter().filter_map(estimate).collect(),
-        counted: made.iter().filter(|(run, _)| run.record.is_some()).count(),
-        endurance: Vec::new(),
-        losses: Losses::default(),
+        counted: recorded.len(),
+        losses: Losses::of(made.iter().filter_map(|(_, row)| row.effects.as_ref())),
+        endurance: recorded.first().map(|(run, _)| trends(run, limits)).unwrap_or_default(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),
         sequence: sequence(used),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::losses::{self, Calm, Effects, Losses};
+use super::losses::{Calm, Effects, Losses};
 use super::{balance, verdict};
 pub use crate::lab::judge::verdict::Verdict;
 use crate::lab::results::data::{RunData, Worker};
@@ -16,7 +16,7 @@ use crate::measure::record::{RunRecord, Summary};
 use crate::measure::stats::Balance;
 
 /// Slower responses waited for a retransmission or a stuck worker.
-const SECOND_NS: u64 = 1_000_000_000;
+const SECOND_MS: f64 = 1000.0;
 
 /// Shares are 0 to 1; `_per_connection` divides by accepted connections, both including the warm-up.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -145,9 +145,8 @@ pub fn row(run: &RunData, cell: &Cell, rules: &Rules, calm: Option<Calm>) -> Row
     };
     if let Some(record) = &run.record {
         figures(&mut row, record);
-        tail(&mut row, record);
+        tail(&mut row, record, rules.late_ms);
     }
-    row.late = run.record.as_ref().map(|record| losses::late(record, rules.late_ms));
     row.effects = Effects::of(run, calm);
     faults(&mut row);
     costs(&mut row, run);
@@ -278,15 +277,19 @@ fn figures(row: &mut Row, record: &RunRecord) {
 }
 
 /// What requires the whole histogram of response times.
-fn tail(row: &mut Row, record: &RunRecord) {
+fn tail(row: &mut Row, record: &RunRecord, late_ms: f64) {
+    row.late = Some(0);
     let text = record.histograms.get("response");
     let Some(histogram) = text.and_then(|text| histogram::decode(text).ok()).filter(|h| !h.is_empty()) else {
         return;
     };
     row.response_p60_us = Some(histogram.value_at_quantile(0.6) as f64 / 1e3);
     row.response_p95_us = Some(histogram.value_at_quantile(0.95) as f64 / 1e3);
-    let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() > SECOND_NS);
-    row.over_1s = Some(slow.map(|step| step.count_at_value()).sum());
+    let over = |ms: f64| {
+        let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() as f64 > ms * 1e6);
+        Some(slow.map(|step| step.count_at_value()).sum())
+    };
+    (row.late, row.over_1s) = (over(late_ms), over(SECOND_MS));
 }
 
 #[cfg(test)]

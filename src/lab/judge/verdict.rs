@@ -7,20 +7,16 @@ use crate::lab::spec::Rules;
 use crate::measure::record::RunRecord;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING-KEBAB-CASE")]
 pub enum Verdict {
-    #[serde(rename = "OK")]
     Ok,
     /// Rate and response times do not count: the load generator was the limit.
-    #[serde(rename = "CLIENT-BOUND")]
     ClientBound,
     /// It counts and is marked: the machine was disturbed.
-    #[serde(rename = "NOISY")]
     Noisy,
     /// Not made: a program that is not installed, a strategy that this kernel lacks.
-    #[serde(rename = "SKIPPED")]
     Skipped,
     #[default]
-    #[serde(rename = "INVALID")]
     Invalid,
 }
 

@@ -264,7 +264,10 @@ mod tests {
         for schema in [OLDEST_SCHEMA - 1, SCHEMA + 1] {
             write_environment(&directory, &Environment { schema, ..data.environment.clone() }).unwrap();
             let refused = load(&directory).unwrap_err().to_string();
-            assert!(refused.contains(&format!("has schema {schema}, and this lab reads 2 to 3")), "{refused}");
+            assert!(
+                refused.contains(&format!("has schema {schema}, and this lab reads 2 to 3")),
+                "{refused}"
+            );
         }
     }
 }

@@ -68,19 +68,22 @@ pub struct FaultInjector {
     begin: Instant,
     resized: bool,
     state: State,
-    done: Option<FaultRecord>,
+    /// Whether the fault has been injected; `done` is its record.
+    injected: bool,
+    done: FaultRecord,
 }
 
 impl FaultInjector {
     /// The measurement begins at `begin`; `choice` selects the first worker.
     pub fn new(fault: Fault, target: Target, choice: u64, begin: Instant) -> Self {
         let turns = Turns::new(&target.workers.now(), choice);
-        Self { fault, target, turns, begin, resized: false, state: State::Waiting, done: None }
+        let (state, done) = (State::Waiting, FaultRecord::default());
+        Self { fault, target, turns, begin, resized: false, state, injected: false, done }
     }
 
     /// Whether the server was told to stop, so that its end is expected.
     pub fn ends_server(&self) -> bool {
-        self.fault.kind == FaultKind::End && self.done.is_some()
+        self.fault.kind == FaultKind::End && self.injected
     }
 
     pub fn is_over(&self) -> bool {
@@ -90,7 +93,11 @@ impl FaultInjector {
     /// Starts the next fault and returns the record of the last one.
     pub fn again(&mut self, fault: Fault) -> Option<FaultRecord> {
         (self.fault, self.state) = (fault, State::Waiting);
-        self.done.take()
+        self.record()
+    }
+
+    fn record(&mut self) -> Option<FaultRecord> {
+        std::mem::take(&mut self.injected).then(|| std::mem::take(&mut self.done))
     }
 
     /// Does what is due, and returns the time until the next action.
@@ -151,7 +158,7 @@ impl FaultInjector {
                 self.stall_ended(&reply);
             }
         }
-        self.done.take()
+        self.record()
     }
 
     fn since_begin(&self) -> f64 {
@@ -173,7 +180,8 @@ impl FaultInjector {
 
     fn inject(&mut self) {
         let kind = self.fault.kind.name().to_owned();
-        self.done = Some(FaultRecord { kind, at_s: self.since_begin(), ..FaultRecord::default() });
+        self.done = FaultRecord { kind, at_s: self.since_begin(), ..FaultRecord::default() };
+        self.injected = true;
         self.state = match self.fault.kind {
             FaultKind::Stall => self.stall(),
             FaultKind::Kill => self.kill().map_or(State::Over, |()| State::Ending),
@@ -187,15 +195,9 @@ impl FaultInjector {
         };
     }
 
-    fn note(&mut self, text: &str) {
-        if let Some(done) = &mut self.done {
-            done.note = text.to_owned();
-        }
-    }
-
     fn signal(&mut self, signal: Signal) -> Option<Pidfd> {
         let Some(Turn { worker, pid, .. }) = self.turn() else {
-            self.note("no worker was found");
+            self.done.note = "no worker was found".into();
             return None;
         };
         self.turns.struck(pid, Instant::now());
@@ -204,33 +206,30 @@ impl FaultInjector {
             // worker had ended.
             Ok(process) if self.target.workers.now().contains(&(worker, pid)) => process,
             _ => {
-                self.note("the chosen worker had just ended");
+                self.done.note = "the chosen worker had just ended".into();
                 return None;
             }
         };
         let at_s = self.since_begin();
         if let Err(error) = process.signal(signal) {
-            self.note(&format!("{signal} could not be sent: {error}"));
+            self.done.note = format!("{signal} could not be sent: {error}");
             return None;
         }
-        if let Some(done) = &mut self.done {
-            (done.worker, done.pid, done.at_s) = (worker, pid.into(), at_s);
-        }
+        (self.done.worker, self.done.pid, self.done.at_s) = (worker, pid.into(), at_s);
         Some(process)
     }
 
     /// Stops the selected worker and counts its connections.
     fn stop(&mut self) -> Option<Pidfd> {
         let process = self.signal(Signal::SIGSTOP)?;
-        let done = self.done.as_mut()?;
-        let pid = u32::try_from(done.pid).ok()?;
+        let pid = u32::try_from(self.done.pid).ok()?;
         let deadline = Instant::now() + STANDSTILL;
         while !is_stopped(pid) && Instant::now() < deadline {
             std::thread::yield_now();
         }
         if let Some(held) = open_connections(pid, self.target.address) {
-            done.held = Some((held.answering.len() + held.untouched.len()) as u64);
-            (done.answering, done.untouched) = (held.answering, held.untouched);
+            self.done.held = Some((held.answering.len() + held.untouched.len()) as u64);
+            (self.done.answering, self.done.untouched) = (held.answering, held.untouched);
         }
         Some(process)
     }
@@ -240,12 +239,10 @@ impl FaultInjector {
         let process = self.stop()?;
         let at_s = self.since_begin();
         if let Err(error) = process.signal(Signal::SIGKILL) {
-            self.note(&format!("SIGKILL could not be sent: {error}"));
+            self.done.note = format!("SIGKILL could not be sent: {error}");
             return None;
         }
-        if let Some(done) = &mut self.done {
-            done.at_s = at_s;
-        }
+        self.done.at_s = at_s;
         Some(())
     }
 
@@ -253,10 +250,8 @@ impl FaultInjector {
         let at_s = self.since_begin();
         let sent =
             Pidfd::open(self.target.supervisor).and_then(|process| process.signal(signal).map(|()| process));
-        if let Some(done) = &mut self.done {
-            (done.pid, done.at_s) = (self.target.supervisor.into(), at_s);
-        }
-        sent.map_err(|error| self.note(&format!("{signal} could not be sent: {error}"))).ok()
+        (self.done.pid, self.done.at_s) = (self.target.supervisor.into(), at_s);
+        sent.map_err(|error| self.done.note = format!("{signal} could not be sent: {error}")).ok()
     }
 
     /// Reloads the server, with another number of workers if the fault asks for it.
@@ -266,7 +261,7 @@ impl FaultInjector {
         let wanted =
             if self.resized { self.fault.kind.workers_after(self.target.count) } else { self.target.count };
         if resizes && let Err(error) = std::fs::write(&self.target.config, config(wanted)) {
-            self.note(&format!("{} could not be written: {error}", self.target.config.display()));
+            self.done.note = format!("{} could not be written: {error}", self.target.config.display());
             return State::Over;
         }
         let before = self.target.workers.now().into_iter().map(|(_, pid)| pid).collect();
@@ -276,10 +271,8 @@ impl FaultInjector {
     fn server_ended(&mut self) {
         let now_s = self.since_begin();
         self.state = State::Over;
-        if let Some(done) = &mut self.done {
-            done.until_s = Some(now_s);
-            done.note = format!("ended within {:.0} ms", (now_s - done.at_s) * 1e3);
-        }
+        self.done.until_s = Some(now_s);
+        self.done.note = format!("ended within {:.0} ms", (now_s - self.done.at_s) * 1e3);
     }
 
     fn check_generation(&mut self, before: Vec<u32>) {
@@ -291,21 +284,15 @@ impl FaultInjector {
         }
         self.state = State::Over;
         self.turn();
-        if let Some(done) = &mut self.done {
-            done.until_s = Some(now_s);
-            let after_ms = (now_s - done.at_s) * 1e3;
-            let now = if workers.len() == self.target.count {
-                String::new()
-            } else {
-                format!(", now {}", workers.len())
-            };
-            done.note = format!("all workers replaced within {after_ms:.0} ms{now}");
-        }
+        self.done.until_s = Some(now_s);
+        let (after_ms, now) = ((now_s - self.done.at_s) * 1e3, workers.len());
+        let other = if now == self.target.count { String::new() } else { format!(", now {now}") };
+        self.done.note = format!("all workers replaced within {after_ms:.0} ms{other}");
     }
 
     fn check_successor(&mut self) {
         let now_s = self.since_begin();
-        let Some(done) = &mut self.done else { return };
+        let done = &mut self.done;
         let workers = self.target.workers.now();
         let killed = u32::try_from(done.pid).unwrap_or(0);
         let successor = match self.target.workers {
@@ -328,11 +315,9 @@ impl FaultInjector {
         let now_s = self.since_begin();
         if let State::Stopped { process, .. } = &self.state {
             let resumed = process.signal(Signal::SIGCONT);
-            if let Some(done) = &mut self.done {
-                done.until_s = Some(now_s);
-                if let Err(error) = resumed {
-                    done.note = format!("SIGCONT could not be sent: {error}");
-                }
+            self.done.until_s = Some(now_s);
+            if let Err(error) = resumed {
+                self.done.note = format!("SIGCONT could not be sent: {error}");
             }
             self.state = State::Over;
         }
@@ -350,7 +335,7 @@ impl FaultInjector {
         match std::thread::Builder::new().name("stall".into()).spawn(wait) {
             Ok(_) => State::Stalled(receive),
             Err(error) => {
-                self.note(&format!("no request could be sent: {error}"));
+                self.done.note = format!("no request could be sent: {error}");
                 State::Over
             }
         }
@@ -361,7 +346,7 @@ impl FaultInjector {
         let workers = self.target.workers.now();
         self.state = State::Over;
         let lasted = Duration::from_millis(self.fault.lasts_ms);
-        let Some(done) = &mut self.done else { return };
+        let done = &mut self.done;
         match answer {
             Ok(answer) if answer.status == 200 => {
                 done.until_s = Some(ended_s);

@@ -66,7 +66,7 @@ fn until(injector: &mut FaultInjector, what: &str, condition: impl Fn(&FaultInje
 }
 
 fn victim(injector: &FaultInjector) -> u64 {
-    injector.done.as_ref().unwrap().pid
+    injector.done.pid
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_stopped_worker_goes_on_after_its_time() {
     let family = Family::new();
     let mut injector = family.injector("stop@10ms+30ms");
     assert!(injector.advance() <= Duration::from_millis(10));
-    until(&mut injector, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
+    until(&mut injector, "not stopped", |t| t.injected && state(victim(t)) == 'T');
     until(&mut injector, "not resumed", |t| state(victim(t)) == 'S');
     let done = injector.finish().unwrap();
     assert_eq!((done.kind.as_str(), done.worker), ("stop", 1));
@@ -86,7 +86,7 @@ fn a_stopped_worker_goes_on_when_the_run_ends_before_its_time_or_fails() {
     for fails in [false, true] {
         let family = Family::new();
         let mut injector = family.injector("stop@0s+3600s");
-        until(&mut injector, "not stopped", |t| t.done.is_some() && state(victim(t)) == 'T');
+        until(&mut injector, "not stopped", |t| t.injected && state(victim(t)) == 'T');
         let pid = victim(&injector);
         if fails {
             drop(injector);
@@ -105,7 +105,7 @@ fn a_stopped_worker_goes_on_when_the_run_ends_before_its_time_or_fails() {
 fn a_killed_worker_is_dead_and_named() {
     let family = Family::new();
     let mut injector = family.injector("kill@0s");
-    until(&mut injector, "not killed", |t| t.done.is_some() && "Z-X".contains(state(victim(t))));
+    until(&mut injector, "not killed", |t| t.injected && "Z-X".contains(state(victim(t))));
     let done = injector.finish().unwrap();
     assert!(done.kind == "kill" && done.until_s.is_none() && done.pid > 0, "{done:?}");
     assert_eq!(done.held, Some(0));

@@ -52,14 +52,6 @@ pub struct Session<'a> {
     pub started: String,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
-    /// A new folder for this experiment and time.
-    Fresh,
-    /// This folder, which does not exist yet.
-    Folder(&'a Path),
-}
-
 #[derive(Debug)]
 pub struct Ended {
     pub directory: PathBuf,
@@ -78,10 +70,10 @@ pub fn run(wanted: &Run) -> Result<()> {
         (Some(directory), found, _) if suite::is_suite(directory) => {
             suite::resume(&session, directory, found)
         }
-        (Some(directory), found, _) => finish(session.resume(directory, found.as_ref())?).how,
+        (Some(directory), found, _) => finish(session.resume(directory, found.as_ref())?).1,
         (None, Some(found), Some(Experiment::Suite(suite))) => suite::run(&session, &found, &suite),
         (None, Some(found), Some(Experiment::One(spec))) => {
-            finish(session.experiment(&found, *spec, Place::Fresh)?).how
+            finish(session.experiment(&found, *spec, None)?).1
         }
         (None, ..) => Err(Error::Usage("name an experiment (lab list)".into())),
     }
@@ -93,18 +85,13 @@ fn hold() -> Result<Interrupt> {
 
 /// Runs an experiment as it was once, writes the report, and returns its folder. `first` is called with the time that it will
 /// take, in seconds. What goes wrong after the first run is printed: the runs that were made are there.
-fn again(
-    wanted: &Run,
-    found: &Found,
-    spec: Spec,
-    first: impl FnOnce(f64) -> Result<()>,
-) -> Result<PathBuf> {
+fn again(wanted: &Run, found: &Found, spec: Spec, first: impl FnOnce(f64) -> Result<()>) -> Result<PathBuf> {
     let interrupt = hold()?;
     let session = Session::new(wanted, &interrupt)?;
     first(session.seconds(found, spec.clone())?)?;
-    let ended = session.experiment(found, spec, Place::Fresh)?;
+    let ended = session.experiment(found, spec, None)?;
     let directory = ended.directory.clone();
-    match finish(ended).how {
+    match finish(ended).1 {
         Err(Error::Interrupted(why)) => return Err(Error::Interrupted(why)),
         Err(error) => remark(format_args!("lab: {error}")),
         Ok(()) => {}
@@ -134,7 +121,8 @@ pub fn check(wanted: &Check) -> Result<()> {
     for (found, spec) in members {
         let (spec, _) = settings::adjusted(spec, &found, &wanted.scope)?;
         let runner = session.runner(&spec)?;
-        let findings = session.findings(&spec, &runner, &wanted.scope.means.results.join(&found.name))?;
+        let means = &wanted.scope.means;
+        let findings = check::findings(&spec, &runner, &means.results.join(&found.name), means)?;
         print_line(format_args!("{}: {}", found.name, check::effort(&spec)))?;
         for finding in &findings {
             print_line(format_args!("  {finding}"))?;
@@ -169,47 +157,36 @@ impl<'a> Session<'a> {
         )
     }
 
-    fn findings(&self, spec: &Spec, runner: &Runner, target: &Path) -> Result<Vec<check::Finding>> {
-        check::findings(spec, runner, target, &self.wanted.scope.means)
-    }
-
     /// Estimated seconds of an experiment with the changes of the command line.
     pub fn seconds(&self, found: &Found, spec: Spec) -> Result<f64> {
         Ok(plan::seconds(&settings::adjusted(spec, found, &self.wanted.scope)?.0))
     }
 
-    /// Makes all runs of an experiment. The outer result concerns what precedes the first run.
-    pub fn experiment(&self, found: &Found, spec: Spec, place: Place) -> Result<Ended> {
+    /// Makes all runs of an experiment, in a new folder for it and this time, or in `folder`, which does not exist yet. The outer
+    /// result concerns what precedes the first run.
+    pub fn experiment(&self, found: &Found, spec: Spec, folder: Option<&Path>) -> Result<Ended> {
         let (spec, text) = settings::adjusted(spec, found, &self.wanted.scope)?;
-        let runner = self.runner(&spec)?;
-        let parent = match place {
-            Place::Fresh => self.wanted.scope.means.results.join(&found.name),
-            Place::Folder(folder) => folder.to_owned(),
-        };
-        check::refuse(&self.findings(&spec, &runner, &parent)?)?;
+        let (runner, means) = (self.runner(&spec)?, &self.wanted.scope.means);
+        let parent = folder.map_or_else(|| means.results.join(&found.name), Path::to_owned);
+        check::refuse(&check::findings(&spec, &runner, &parent, means)?)?;
         let environment = settings::environment(self, &found.name, &spec, &text, &runner);
-        let mut results = match place {
-            Place::Fresh => Results::create(&self.wanted.scope.means.results, &text, &environment)?,
-            Place::Folder(folder) => Results::create_at(folder, &text, &environment)?,
+        let mut results = match folder {
+            None => Results::create(&means.results, &text, &environment)?,
+            Some(folder) => Results::create_at(folder, &text, &environment)?,
         };
         let how = rounds::make(&spec, &runner, &mut results, &[], self.wanted.allow_debug);
         Ok(Ended { directory: results.directory, how })
     }
 }
 
-#[derive(Debug)]
-pub struct Finished {
-    pub claims: Vec<Claim>,
-    pub how: Result<()>,
-}
-
-pub fn finish(Ended { directory, how }: Ended) -> Finished {
+/// Writes the report. The claims, none without a run, and the final result.
+pub fn finish(Ended { directory, how }: Ended) -> (Vec<Claim>, Result<()>) {
     match judged(&directory) {
         Ok((data, analysis)) => {
             let how = conclude(&directory, &data, &analysis, how);
-            Finished { claims: analysis.claims, how }
+            (analysis.claims, how)
         }
-        Err(error) => Finished { claims: Vec::new(), how: how.and(Err(error)) },
+        Err(error) => (Vec::new(), how.and(Err(error))),
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Means {
     #[arg(long, value_name = "DIR")]
     pub programs: Option<PathBuf>,
     /// Time for a server to become ready, and for a load generator to end after its load
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = patience)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = within(0.1, 3600.0))]
     pub patience: f64,
 }
 
@@ -84,7 +84,7 @@ pub struct Verify {
     ])]
     pub against: Option<PathBuf>,
     /// How many times as large, or as small, a difference may be
-    #[arg(long, value_name = "TIMES", default_value_t = 2.0, value_parser = times)]
+    #[arg(long, value_name = "TIMES", default_value_t = 2.0, value_parser = within(1.0, 1000.0))]
     pub factor: f64,
     /// Rounds to make, instead of those of the results
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -108,9 +108,11 @@ impl Verify {
     }
 }
 
-fn times(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| (1.0..=1000.0).contains(number));
-    number.ok_or_else(|| "it must be within 1 and 1000".into())
+fn within(low: f64, high: f64) -> impl Fn(&str) -> std::result::Result<f64, String> + Clone {
+    move |text: &str| {
+        let number = text.parse().ok().filter(|number: &f64| (low..=high).contains(number));
+        number.ok_or_else(|| format!("it must be within {low} and {high}"))
+    }
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -121,10 +123,4 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
 fn level(text: &str) -> std::result::Result<(String, String), String> {
     let (factor, level) = text.split_once('=').ok_or("write it as FACTOR=VALUE, such as workers=4")?;
     Ok((factor.trim().to_owned(), level.trim().to_owned()))
-}
-
-fn patience(text: &str) -> std::result::Result<f64, String> {
-    let seconds = text.parse::<f64>().map_err(|e| e.to_string())?;
-    let fits = (0.1..=3600.0).contains(&seconds);
-    fits.then_some(seconds).ok_or_else(|| "must be within 0.1 and 3600".into())
 }

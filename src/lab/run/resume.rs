@@ -1,10 +1,9 @@
 //! `lab run --resume DIR`: the missing runs, on the same machine with the same programs.
 
-use std::fs;
 use std::path::Path;
 
 use super::{Ended, Session, check, rounds, settings};
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{self, Error, Result};
 use crate::lab::judge::environment_diff;
 use crate::lab::results::store::{self, Results};
 use crate::lab::spec::catalogue::Found;
@@ -15,7 +14,7 @@ impl Session<'_> {
     pub fn resume(&self, directory: &Path, found: Option<&Found>) -> Result<Ended> {
         let data = store::load(directory)?;
         let path = directory.join(store::SPEC);
-        let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+        let text = error::read(&path)?;
         if let Some(found) = found.filter(|found| found.text != text) {
             return Err(Error::Failed(format!(
                 "{} differs from the experiment in {}; resume without naming it",
@@ -41,7 +40,7 @@ impl Session<'_> {
                 environment_diff::list(&others)
             )));
         }
-        check::refuse(&self.findings(&data.spec, &runner, directory)?)?;
+        check::refuse(&check::findings(&data.spec, &runner, directory, &self.wanted.scope.means)?)?;
         let mut environment = data.environment;
         let forced = if others.is_empty() { "" } else { ", forced" };
         environment.resumed.push(format!("{}{forced}", self.started));

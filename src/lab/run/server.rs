@@ -15,13 +15,6 @@ use super::http::ask;
 
 const TRY: Duration = Duration::from_secs(2);
 
-/// The sign that another server is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready<'t> {
-    Accepts,
-    Answers(&'t str),
-}
-
 #[derive(Debug)]
 pub struct Server<'a> {
     /// The supervisor, or the first process of another server.
@@ -56,12 +49,13 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Starts another server on `address` and waits until it serves.
+    /// Starts another server on `address` and waits until it serves: until it responds to `target` with 200, or without one,
+    /// accepts connections.
     pub fn start_other(
         name: &str,
         command: &mut Command,
         address: SocketAddr,
-        ready: Ready<'_>,
+        target: Option<&str>,
         folder: &Path,
         watch: Watch<'a>,
     ) -> Result<Self, Stop> {
@@ -69,18 +63,13 @@ impl<'a> Server<'a> {
         let deadline = Instant::now() + watch.timeouts.ready;
         loop {
             let accepts = TcpStream::connect_timeout(&address, TRY).is_ok();
-            match ready {
-                Ready::Accepts if accepts => break,
-                Ready::Answers(target) if accepts => {
-                    match ask(address, target, TRY.min(watch.timeouts.ready)) {
-                        Ok(answer) if answer.status == 200 => break,
-                        Ok(answer) => {
-                            return Err(
-                                process.void(&format!("answered {target} with {}, not 200", answer.status))
-                            );
-                        }
-                        Err(_) => {}
-                    }
+            let ask = |target: &str| ask(address, target, TRY.min(watch.timeouts.ready));
+            match target.filter(|_| accepts).map(ask) {
+                None if accepts => break,
+                Some(Ok(answer)) if answer.status == 200 => break,
+                Some(Ok(answer)) => {
+                    let asked = target.unwrap_or_default();
+                    return Err(process.void(&format!("answered {asked} with {}, not 200", answer.status)));
                 }
                 _ => {}
             }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Finished, Place, Session, finish, summarise};
-use crate::lab::error::{Error, Result};
+use super::{Session, finish, summarise};
+use crate::lab::error::{self, Error, Result};
 use crate::lab::judge::claims::Claim;
 use crate::lab::report::card::Card;
 use crate::lab::report::suite::Member;
@@ -53,7 +53,7 @@ pub fn resume(session: &Session, directory: &Path, found: Option<Found>) -> Resu
 
 fn read(directory: &Path) -> Result<(Suite, String)> {
     let path = directory.join(SUITE);
-    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+    let text = error::read(&path)?;
     Ok((Suite::parse(&text, &path.display().to_string())?, text))
 }
 
@@ -65,7 +65,7 @@ fn run_members(session: &Session, directory: &Path, suite: &Suite) -> Result<()>
     for (found, spec) in members {
         let folder = directory.join(&found.name);
         remark(format_args!("{}: {}", found.name, spec.question));
-        let how = member(session, &found, spec, &folder).and_then(|Finished { claims, how }| {
+        let how = member(session, &found, spec, &folder).and_then(|(claims, how)| {
             known.insert(found.name.clone(), claims);
             how
         });
@@ -108,11 +108,11 @@ fn total(session: &Session, members: &[(Found, Spec)]) -> Result<f64> {
     members.iter().map(|(found, spec)| session.seconds(found, spec.clone())).sum()
 }
 
-fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<Finished> {
-    let ended = if folder.join(store::SPEC).is_file() {
+fn member(session: &Session, found: &Found, spec: Spec, folder: &Path) -> Result<(Vec<Claim>, Result<()>)> {
+    let ended = if store::is_results(folder) {
         session.resume(folder, None)?
     } else {
-        session.experiment(found, spec, Place::Folder(folder))?
+        session.experiment(found, spec, Some(folder))?
     };
     Ok(finish(ended))
 }
@@ -129,11 +129,7 @@ pub fn redraw(directory: &Path) -> Result<PathBuf> {
 
 pub fn begun(directory: &Path) -> Result<Vec<String>> {
     let (suite, _) = read(directory)?;
-    Ok(suite.suite.into_iter().filter(|name| has_started(&directory.join(name))).collect())
-}
-
-fn has_started(member: &Path) -> bool {
-    member.join(store::SPEC).is_file()
+    Ok(suite.suite.into_iter().filter(|name| store::is_results(&directory.join(name))).collect())
 }
 
 /// Writes the report of the suite. Started members that are not `known` are judged now.
@@ -142,7 +138,7 @@ fn write(directory: &Path, mut known: Claims) -> Result<(PathBuf, Card)> {
     let mut claims = |name: &String| -> Result<Option<Vec<Claim>>> {
         let folder = directory.join(name);
         match known.remove(name) {
-            None if has_started(&folder) => Ok(Some(judge::judge(&store::load(&folder)?).claims)),
+            None if store::is_results(&folder) => Ok(Some(judge::judge(&store::load(&folder)?).claims)),
             claims => Ok(claims),
         }
     };

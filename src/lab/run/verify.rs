@@ -1,11 +1,10 @@
 //! `lab verify DIR`: runs the experiment of kept results again, and tests each of their conclusions.
 
-use std::fs;
 use std::path::Path;
 
 use super::options::Verify;
 use super::suite;
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{self, Error, Result};
 use crate::lab::judge::verify::{Kept, Outcome, Tested, conclusions};
 use crate::lab::judge::{self, environment_diff, folders};
 use crate::lab::report;
@@ -56,7 +55,7 @@ fn tested(wanted: &Verify) -> Result<Vec<Tested>> {
 /// Runs the experiment of the kept results; returns the folder of the new ones.
 fn again(wanted: &Verify, kept: &Data, all: &[Kept]) -> Result<std::path::PathBuf> {
     let path = wanted.reference.join(store::SPEC);
-    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+    let text = error::read(&path)?;
     let name = kept.environment.experiment.clone();
     let found = Found { name, origin: path.display().to_string(), text };
     let rounds = wanted.rounds.unwrap_or(kept.spec.rounds);

@@ -113,13 +113,6 @@ pub struct PeerCommand {
     pub command: String,
     /// Path of the URL, where it is not that of the load.
     pub path: Option<String>,
-    /// When it is ready: `tcp`, once it accepts connections.
-    #[serde(default = "tcp")]
-    pub ready: String,
-}
-
-fn tcp() -> String {
-    "tcp".into()
 }
 
 fn yes() -> bool {
@@ -175,7 +168,8 @@ impl Spec {
 
 /// The words of a command, as a shell would split it: with quotes and backslashes, without expansion.
 pub fn words(command: &str) -> std::result::Result<Vec<String>, String> {
-    shlex::split(command).ok_or_else(|| format!("`{command}`: a quote is not closed, or a backslash is the last"))
+    shlex::split(command)
+        .ok_or_else(|| format!("`{command}`: a quote is not closed, or a backslash is the last"))
 }
 
 /// An error of the TOML parser, with file and line.

@@ -118,7 +118,6 @@ fn peers(spec: &Spec) -> Checked {
         check(used, &format!("peer.{name}"), say(&unused))?;
         let lacks = "lacks `{port}`, so the server cannot be told where to listen";
         check(peer.command.contains("{port}"), "command", say(lacks))?;
-        check(peer.ready == "tcp", "ready", say(&format!("`{}` is unknown; use `tcp`", peer.ready)))?;
     }
     Ok(())
 }
@@ -129,7 +128,8 @@ fn faults(spec: &Spec) -> Checked {
     for load in &spec.load {
         let measured_s = |fault: &Fault| spec.measured_s(load, Some(*fault));
         let late = faults().find(|fault| last(fault) >= measured_s(fault));
-        let what = late.map(|late| format!("`{late}` is after the end of the measured {} s", measured_s(late)));
+        let what =
+            late.map(|late| format!("`{late}` is after the end of the measured {} s", measured_s(late)));
         none("fault", what)?;
     }
     let workers = spec.factors.workers.iter().copied().min().unwrap_or(1);
@@ -221,7 +221,8 @@ pub fn expect(spec: &Spec, expect: &Expect) -> Checked {
     let columns: Vec<&String> = spec.factors.listener.iter().chain(&spec.factors.peers).collect();
     for (key, column) in [("of", Some(&expect.of)), ("over", expect.over.as_ref())] {
         let odd = column.filter(|column| !columns.contains(column));
-        let what = |column: &String| format!("`{column}` is not a listener or peer here ({})", names(&columns));
+        let what =
+            |column: &String| format!("`{column}` is not a listener or peer here ({})", names(&columns));
         none(key, odd.map(what))?;
     }
     let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();

@@ -140,7 +140,6 @@ fn every_key_is_read_and_written_the_same() {
     let faults = spec.factors.levels("fault").unwrap();
     assert_eq!(faults, ["none", "kill@1s", "stop@500ms+1s", "stall@500ms+400ms"]);
     assert_eq!(spec.expect[0].pick["workers"], "4");
-    assert_eq!(spec.peer["mine"].ready, "tcp");
     let text = toml::to_string(&spec).unwrap();
     assert_eq!(Spec::parse(&text, "again.toml").unwrap(), spec, "{text}");
 }

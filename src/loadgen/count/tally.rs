@@ -170,7 +170,7 @@ impl Tally {
             *count = 0;
         }
         self.connections = Connections::default();
-        self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(histogram::clear);
+        self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
         self.statuses.fill(0);
         self.failures.fill(0);
         self.examples.clear();

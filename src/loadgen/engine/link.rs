@@ -6,10 +6,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::sockopt::{IpBindAddressNoPort, Linger};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike as _, SockaddrStorage, UnixAddr, bind, connect,
-    getsockname, recv, send, setsockopt, socket,
-};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, bind, getsockname, recv, send, setsockopt};
+use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::slot::Step;
 use super::{Connection, Engine};
@@ -27,35 +25,11 @@ const STALE_NS: u64 = 1_000_000;
 /// Epoll reports the rest again.
 const MOST_READS: usize = 8;
 
-/// A peer as the kernel knows it.
-#[derive(Debug)]
-pub(super) enum Address {
-    Ip(SockaddrStorage),
-    Unix(UnixAddr),
-}
-
-impl Address {
-    /// Errors: the path of a Unix socket is too long.
-    pub fn of(peer: &Peer) -> io::Result<Self> {
-        Ok(match peer {
-            Peer::Ip(address) => Self::Ip(SockaddrStorage::from(*address)),
-            Peer::Unix(path) => Self::Unix(UnixAddr::new(path)?),
-        })
-    }
-
-    fn socket(&self) -> nix::Result<OwnedFd> {
-        let family = match self {
-            Self::Ip(address) => address.family().unwrap_or(AddressFamily::Inet),
-            Self::Unix(_) => AddressFamily::Unix,
-        };
-        socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
-    }
-
-    fn connect(&self, socket: &OwnedFd) -> nix::Result<()> {
-        match self {
-            Self::Ip(address) => connect(socket.as_raw_fd(), address),
-            Self::Unix(address) => connect(socket.as_raw_fd(), address),
-        }
+/// Errors: the path of a Unix socket is too long.
+pub(super) fn address(peer: &Peer) -> io::Result<SockAddr> {
+    match peer {
+        Peer::Ip(address) => Ok((*address).into()),
+        Peer::Unix(path) => SockAddr::unix(path),
     }
 }
 
@@ -80,7 +54,8 @@ impl Engine<'_> {
         let request = Connection::request(self.plan, slot, sized, *number);
         let address = &self.addresses[self.address];
         *used = self.address;
-        let socket = place.insert(address.socket()?);
+        let kind = Type::STREAM.nonblocking();
+        let socket = place.insert(Socket::new(address.domain(), kind, None)?.into());
         self.open += 1;
         if !self.sources.is_empty() {
             // The port is chosen by `connect`, which knows the peer: one port can serve several peers.
@@ -88,9 +63,9 @@ impl Engine<'_> {
             bind(socket.as_raw_fd(), &self.sources[self.next_source % self.sources.len()])?;
             self.next_source = self.next_source.wrapping_add(1);
         }
-        match address.connect(socket) {
-            Ok(()) | Err(Errno::EINPROGRESS) => {}
-            Err(error) => return Err(error.into()),
+        match SockRef::from(&*socket).connect(address) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
         }
         let returned = monotonic_ns();
         match send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL) {

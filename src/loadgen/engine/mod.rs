@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
 use nix::sys::socket::SockaddrStorage;
+use socket2::SockAddr;
 
 use crate::dist::{Sampler, mix};
 use crate::loadgen::control::Control;
@@ -31,7 +32,7 @@ use crate::loadgen::schedule::cursor::Cursor;
 use crate::loadgen::schedule::jobs::{Job, Jobs};
 use crate::loadgen::schedule::timing::{Share, Window};
 use crate::sys::clock::monotonic_ns;
-use link::{Address, local_port};
+use link::local_port;
 use slot::{Begin, Slot, Step};
 use wait::{Pace, Until, Waiter};
 
@@ -78,7 +79,7 @@ pub struct Engine<'a> {
     thread: usize,
     waiter: Waiter,
     /// Where to connect, and which of them is in use: the first that answered.
-    addresses: Vec<Address>,
+    addresses: Vec<SockAddr>,
     address: usize,
     /// Local addresses, used in turn; empty: the kernel chooses.
     sources: Vec<SockaddrStorage>,
@@ -115,7 +116,7 @@ impl<'a> Engine<'a> {
         };
         let waiter = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
         let waiter = waiter.and_then(|epoll| Waiter::new(epoll, pace));
-        let addresses = plan.peers.iter().map(Address::of).collect::<io::Result<Vec<_>>>();
+        let addresses = plan.peers.iter().map(link::address).collect::<io::Result<Vec<_>>>();
         let is_head = plan.requests[0].is_head();
         let connection = || Connection {
             slot: Slot::new(is_head, plan.persistence),

@@ -33,10 +33,7 @@ fn a_kept_connection_is_over_with_its_response_and_used_again() {
     let mut slot = sent(KEEP);
     assert_eq!(slot.receive(&OK[..10], 3), Step::Wait);
     assert_eq!(slot.receive(&OK[10..], 4), Step::Complete { keep: true });
-    assert_eq!(
-        (slot.timestamps.connected, slot.timestamps.first_byte, slot.idle_since()),
-        (2, 3, Some(4))
-    );
+    assert_eq!((slot.timestamps.connected, slot.timestamps.first_byte, slot.idle_since()), (2, 3, Some(4)));
     assert_eq!(slot.begin(5, 5, true), Begin::Reuse);
     slot.load(5);
     assert_eq!(slot.sent(5, 6), Step::Wait);

@@ -22,6 +22,7 @@ use crate::loadgen::schedule::timing::{Share, Timing};
 const CLOSED_CONNECTIONS: usize = 16;
 /// Upper bound of the connections of an open loop, if not given.
 const OPEN_CONNECTIONS: usize = 4096;
+const TIMEOUT_NS: u64 = 10_000_000_000;
 
 /// A run. The default is a closed loop to `http://127.0.0.1:8080/` for 10 s.
 #[derive(Clone, Debug)]
@@ -68,11 +69,7 @@ impl Default for Plan {
             connections: CLOSED_CONNECTIONS,
             threads: 1,
             persistence: Persistence { requests: 1, client_closes: false },
-            timeouts: Timeouts {
-                total_ns: 10_000_000_000,
-                connect_ns: 10_000_000_000,
-                first_byte_ns: 10_000_000_000,
-            },
+            timeouts: Timeouts { total_ns: TIMEOUT_NS, connect_ns: TIMEOUT_NS, first_byte_ns: TIMEOUT_NS },
             think: None,
             occupy: None,
             sources: Vec::new(),

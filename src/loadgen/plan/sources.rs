@@ -1,7 +1,7 @@
 //! Local addresses to connect from: parsed from text, and tried. Each of them provides all local ports for connections to
 //! one destination, so more addresses permit more connections.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
@@ -16,15 +16,15 @@ pub fn parse(text: &str) -> Result<Vec<IpAddr>, String> {
         let range = match (part.split_once('-'), part.split_once('/')) {
             (Some((first, last)), None) => range(first.trim(), last.trim()),
             (None, Some((address, bits))) => network(address, bits),
-            _ => one(part).map(|address| (number(address), number(address), address.is_ipv4())),
+            _ => one(part).map(|address| (number(address), number(address))),
         };
-        let (first, last, v4) = range.map_err(|why| {
+        let (first, last) = range.map_err(|why| {
             format!("{part:?}: {why}; write 127.0.0.2, 127.0.0.2-127.0.0.33 or 127.0.1.0/24, several separated by commas")
         })?;
         if last - first >= MOST || sources.len() as u128 + last - first >= MOST {
             return Err(format!("{text:?} has more than {MOST} addresses"));
         }
-        sources.extend((first..=last).map(|number| address(number, v4)));
+        sources.extend((first..=last).map(|number| Ipv6Addr::from_bits(number).to_canonical()));
     }
     Ok(sources)
 }
@@ -33,33 +33,24 @@ fn one(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an IP address"))
 }
 
+/// IPv4 addresses count as what they are in IPv6.
 fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
+    let mapped = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    mapped.to_bits()
 }
 
-fn address(number: u128, v4: bool) -> IpAddr {
-    match u32::try_from(number) {
-        Ok(bits) if v4 => IpAddr::V4(Ipv4Addr::from_bits(bits)),
-        _ => IpAddr::V6(Ipv6Addr::from_bits(number)),
-    }
-}
-
-fn range(first: &str, last: &str) -> Result<(u128, u128, bool), String> {
+fn range(first: &str, last: &str) -> Result<(u128, u128), String> {
     let (first, last) = (one(first)?, one(last)?);
     if first.is_ipv4() != last.is_ipv4() {
         return Err("one end is IPv4, the other IPv6".into());
     }
-    if first > last {
-        Err("it ends before it begins".into())
-    } else {
-        Ok((number(first), number(last), first.is_ipv4()))
-    }
+    if first > last { Err("it ends before it begins".into()) } else { Ok((number(first), number(last))) }
 }
 
-fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
+fn network(base: &str, bits: &str) -> Result<(u128, u128), String> {
     let base = one(base)?;
     let width: u32 = if base.is_ipv4() { 32 } else { 128 };
     let bits: u32 = bits.parse().map_err(|_| format!("/{bits} is not a prefix length"))?;
@@ -70,7 +61,7 @@ fn network(base: &str, bits: &str) -> Result<(u128, u128, bool), String> {
     let (first, last) = (number(base) & !mask, number(base) | mask);
     let has_broadcast = base.is_ipv4() && !base.is_loopback() && host_bits >= 2;
     let edge = u128::from(has_broadcast);
-    Ok((first + edge, last - edge, base.is_ipv4()))
+    Ok((first + edge, last - edge))
 }
 
 /// Checks that sockets can be bound to all `sources` to reach `destination`.
@@ -107,6 +98,8 @@ pub fn verify(sources: &[IpAddr], destination: SocketAddr) -> Result<(), String>
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use proptest::prelude::*;
 

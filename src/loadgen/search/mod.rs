@@ -27,7 +27,7 @@ use crate::loadgen::session::{self, Findings};
 use crate::loadgen::view::View;
 use crate::measure::record::{Probe, RunRecord, Search, Summary};
 use objective::Objectives;
-use rate_search::{Interval, Outcome, RateSearch, Rules};
+use rate_search::{Interval, Outcome, RateSearch};
 
 /// Fewest requests of a meaningful run.
 const FEWEST: u64 = 10;
@@ -112,7 +112,7 @@ pub fn find_rate(
     view: &mut View,
 ) -> Result<(RunRecord, Findings), Error> {
     let begun = Instant::now();
-    let mut search = RateSearch::new(Rules::new(rate_of(first), goal.lowest()));
+    let mut search = RateSearch::new(rate_of(first), goal.lowest());
     let mut runs: Vec<Run> = Vec::new();
     while let Some(rate) = search.next() {
         let plan = at_rate(first, rate, goal.requests(), runs.len() as u64)?;

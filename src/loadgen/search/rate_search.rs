@@ -2,9 +2,9 @@
 //!
 //! The outcomes so far are the only state. *Levels* are the rates tried, in ascending order. The *split* is the position
 //! between two levels that agrees with most outcomes: levels below it should hold, levels above it should not. The search
-//! multiplies or divides by [`Rules::stride`] until the split lies between two levels; bisects their ratio until it is at
-//! most [`Rules::resolution`]; then repeats on both sides until one level has always held, and one never, in
-//! [`Rules::repeats`] probes, and the posterior of all probes puts the answer between them. Levels that cannot be such an
+//! multiplies or divides by [`STRIDE`] until the split lies between two levels; bisects their ratio until it is at
+//! most [`RESOLUTION`]; then repeats on both sides until one level has always held, and one never, in
+//! [`REPEATS`] probes, and the posterior of all probes puts the answer between them. Levels that cannot be such an
 //! end are skipped in growing steps, so that a wide region of chance costs few probes and one outlier does no harm.
 
 use super::posterior::{Level, Posterior};
@@ -19,38 +19,16 @@ pub enum Outcome {
 
 /// Probes after which a draw is accepted.
 const DRAWN: u32 = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    pub start: f64,
-    pub lowest: f64,
-    pub highest: f64,
-    /// Factor between rates until both outcomes have occurred, above 1.
-    pub stride: f64,
-    /// Target distance of the two ends as a share of the rate.
-    pub resolution: f64,
-    /// Unanimous probes that make an end of the interval.
-    pub repeats: u32,
-    /// Limit on all probes.
-    pub most: u32,
-}
-
-impl Rules {
-    /// The rules of `--find-rate`; `lowest`: the rate at which a run still has enough requests.
-    pub fn new(start: f64, lowest: f64) -> Self {
-        let highest = 1e6;
-        let lowest = lowest.min(start);
-        Self {
-            start: start.min(highest),
-            lowest,
-            highest,
-            stride: 4.0,
-            resolution: 0.05,
-            repeats: 2,
-            most: 200,
-        }
-    }
-}
+/// Per second.
+const HIGHEST: f64 = 1e6;
+/// Factor between rates until both outcomes have occurred.
+const STRIDE: f64 = 4.0;
+/// Target distance of the two ends as a share of the rate.
+const RESOLUTION: f64 = 0.05;
+/// Unanimous probes that make an end of the interval.
+const REPEATS: u32 = 2;
+/// Limit on all probes.
+const MOST: u32 = 200;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {
@@ -70,14 +48,17 @@ pub struct Interval {
 
 #[derive(Clone, Debug)]
 pub struct RateSearch {
-    rules: Rules,
+    start: f64,
+    lowest: f64,
+    most: u32,
     /// Ascending.
     levels: Vec<Level>,
 }
 
 impl RateSearch {
-    pub fn new(rules: Rules) -> Self {
-        Self { rules, levels: Vec::new() }
+    /// From this rate on; `lowest`: the rate at which a run still has enough requests.
+    pub fn new(start: f64, lowest: f64) -> Self {
+        Self { start: start.min(HIGHEST), lowest: lowest.min(start), most: MOST, levels: Vec::new() }
     }
 
     pub fn note(&mut self, rate: f64, outcome: Outcome) {
@@ -98,8 +79,8 @@ impl RateSearch {
     }
 
     fn exact_next(&self) -> Option<f64> {
-        let Rules { start, lowest, highest, stride, resolution, repeats, most } = self.rules;
-        if self.probes() >= most {
+        let Self { start, lowest, .. } = *self;
+        if self.probes() >= self.most {
             return None;
         }
         let (below, above) = self.levels.split_at(self.split());
@@ -107,22 +88,22 @@ impl RateSearch {
             (None, None) => Some(start),
             // An outlier is more likely than the generator's limit, and a draw decides nothing: repeat.
             (_, Some(first)) if self.is_doubtful(first) => Some(first.rate),
-            (None, Some(first)) if first.rate > lowest => Some((first.rate / stride).max(lowest)),
-            (Some(last), None) if last.rate < highest => Some((last.rate * stride).min(highest)),
+            (None, Some(first)) if first.rate > lowest => Some((first.rate / STRIDE).max(lowest)),
+            (Some(last), None) if last.rate < HIGHEST => Some((last.rate * STRIDE).min(HIGHEST)),
             // At the limits of the search.
-            (None, Some(end)) | (Some(end), None) => (end.probes() < repeats).then_some(end.rate),
+            (None, Some(end)) | (Some(end), None) => (end.probes() < REPEATS).then_some(end.rate),
             // Confirm before turning back.
-            (Some(last), Some(first)) if first.probes() == 1 && first.rate / last.rate > stride * 0.9 => {
+            (Some(last), Some(first)) if first.probes() == 1 && first.rate / last.rate > STRIDE * 0.9 => {
                 Some(first.rate)
             }
-            (Some(last), Some(first)) if first.rate / last.rate > 1.0 + resolution => {
+            (Some(last), Some(first)) if first.rate / last.rate > 1.0 + RESOLUTION => {
                 Some((last.rate * first.rate).sqrt())
             }
             _ => {
-                let posterior = Posterior::of(&self.levels, resolution);
+                let posterior = Posterior::of(&self.levels, RESOLUTION);
                 let down = self.towards(below.iter().rev().copied(), &posterior, false);
                 let up = self.towards(above.iter().copied(), &posterior, true);
-                let open = [down, up].into_iter().flatten().filter(|(_, probes)| *probes < repeats);
+                let open = [down, up].into_iter().flatten().filter(|(_, probes)| *probes < REPEATS);
                 open.min_by_key(|(_, probes)| *probes).map(|(rate, _)| rate)
             }
         }
@@ -150,12 +131,11 @@ impl RateSearch {
         posterior: &Posterior,
         up: bool,
     ) -> Option<(f64, u32)> {
-        let Rules { lowest, highest, resolution, repeats, .. } = self.rules;
         let further =
             |rate: f64, step: f64| three_digits(if up { rate * (1.0 + step) } else { rate / (1.0 + step) });
         let is_before = |rate: f64, other: f64| if up { rate < other } else { rate > other };
         let mut passed: Option<f64> = None;
-        let mut step = resolution;
+        let mut step = RESOLUTION;
         for level in levels {
             // The step ends before the next level: try there.
             if let Some(rate) =
@@ -164,22 +144,22 @@ impl RateSearch {
                 return Some((rate, 0));
             }
             let is_unanimous = if up { level.held == 0 } else { level.against() == 0 };
-            if is_unanimous && (level.probes() < repeats || posterior.is_beyond(level.rate, up)) {
+            if is_unanimous && (level.probes() < REPEATS || posterior.is_beyond(level.rate, up)) {
                 return Some((level.rate, level.probes()));
             }
             passed = Some(level.rate);
             step *= 2.0;
         }
         let rate = passed?;
-        let beyond = further(rate, step).clamp(lowest, highest);
+        let beyond = further(rate, step).clamp(self.lowest, HIGHEST);
         (beyond != rate).then_some((beyond, 0))
     }
 
     pub fn interval(&self) -> Interval {
         let (below, above) = self.levels.split_at(self.split());
-        let posterior = Posterior::of(&self.levels, self.rules.resolution);
+        let posterior = Posterior::of(&self.levels, RESOLUTION);
         let held = || below.iter().rev().filter(|level| level.against() == 0);
-        let repeated = held().find(|level| level.probes() >= self.rules.repeats);
+        let repeated = held().find(|level| level.probes() >= REPEATS);
         let lower = held().find(|level| posterior.is_beyond(level.rate, false)).or(held().next());
         let not = || above.iter().filter(|level| level.held == 0);
         let upper = not().find(|level| posterior.is_beyond(level.rate, true)).or(not().next());
@@ -187,7 +167,7 @@ impl RateSearch {
             answer: repeated.or(held().next()).copied(),
             lower: lower.copied(),
             upper: upper.copied(),
-            confirmed: self.next().is_none() && self.probes() < self.rules.most,
+            confirmed: self.next().is_none() && self.probes() < self.most,
             non_monotone: below.iter().any(|level| level.against() > level.held)
                 || above.iter().any(|level| level.held > level.against()),
             is_limited: above.first().is_some_and(|level| level.limited > level.broken),

@@ -37,7 +37,7 @@ impl Server {
 
 /// Searches from 100 per second to the end; returns the number of probes too.
 fn search(mut probe: impl FnMut(f64) -> Outcome) -> (RateSearch, u32) {
-    let mut search = RateSearch::new(Rules::new(100.0, 1.0));
+    let mut search = RateSearch::new(100.0, 1.0);
     while let Some(rate) = search.next() {
         search.note(rate, probe(rate));
     }
@@ -142,7 +142,7 @@ fn one_outlier_does_not_decide() {
 #[test]
 fn outcomes_that_are_not_monotone_are_reported() {
     let of = |dip: Outcome| {
-        let mut search = RateSearch::new(Rules::new(100.0, 1.0));
+        let mut search = RateSearch::new(100.0, 1.0);
         let outcomes =
             [(100.0, Outcome::Holds), (200.0, dip), (400.0, Outcome::Holds), (440.0, Outcome::Broken)];
         for _ in 0..5 {
@@ -164,7 +164,7 @@ proptest! {
     fn any_outcomes_end_within_the_limits(
         outcomes in prop::collection::vec(0u8..3, 1..40), start in 0.1f64..2e6,
     ) {
-        let mut search = RateSearch::new(Rules { most: 60, ..Rules::new(start, 1.0) });
+        let mut search = RateSearch { most: 60, ..RateSearch::new(start, 1.0) };
         let mut probes = 0;
         while let Some(rate) = search.next() {
             prop_assert!((start.min(1.0)..=1e6).contains(&rate), "{}", rate);

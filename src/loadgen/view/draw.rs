@@ -136,30 +136,24 @@ fn failed(total: &Figures, theme: Theme) -> Span<'static> {
 }
 
 fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
-    let done = match (timeline.plan.timing.end_ns(), timeline.plan.timing.requests) {
-        (Some(planned), _) if planned > 0 => elapsed_ns as f64 / planned as f64,
-        (_, Some(requests)) => (timeline.total.completed + timeline.total.failed) as f64 / requests as f64,
-        _ => 0.0,
-    }
-    .clamp(0.0, 1.0);
-    let (stage, left) = match timeline.plan.timing.end_ns() {
+    let (end_ns, requests) = (timeline.plan.timing.end_ns(), timeline.plan.timing.requests);
+    let ended = timeline.total.completed + timeline.total.failed;
+    let (done, planned) = match (end_ns, requests) {
+        (Some(end_ns), _) => (elapsed_ns as f64 / end_ns.max(1) as f64, format!(" of {}", clock(end_ns))),
+        (None, Some(requests)) => (ended as f64 / requests as f64, format!(", {ended} of {requests}")),
+        (None, None) => (0.0, String::new()),
+    };
+    let (stage, left) = match end_ns {
         _ if elapsed_ns < timeline.plan.timing.warmup_ns => {
-            ("warm-up", timeline.plan.timing.end_ns().map(|planned| planned - elapsed_ns))
+            ("warm-up", end_ns.map(|end_ns| end_ns - elapsed_ns))
         }
-        Some(planned) if elapsed_ns >= planned => ("waiting for the last responses", None),
-        planned => ("measuring", planned.map(|planned| planned - elapsed_ns)),
+        Some(end_ns) if elapsed_ns >= end_ns => ("waiting for the last responses", None),
+        end_ns => ("measuring", end_ns.map(|end_ns| end_ns - elapsed_ns)),
     };
     let left = left.map(|left| format!(", {} left", clock(left))).unwrap_or_default();
     let long = width >= WIDE;
     let cells = usize::from(width / 4);
-    let filled = (done * cells as f64).round() as usize;
-    let planned = match (timeline.plan.timing.end_ns(), timeline.plan.timing.requests) {
-        (Some(planned), _) => format!(" of {}", clock(planned)),
-        (None, Some(requests)) => {
-            format!(", {} of {requests}", timeline.total.completed + timeline.total.failed)
-        }
-        _ => String::new(),
-    };
+    let filled = (done.clamp(0.0, 1.0) * cells as f64).round() as usize;
     let words = if long { format!(": {stage}{left}") } else { String::new() };
     let keys = if width >= 30 { "   q ends it" } else { "" };
     Line::from(vec![

@@ -89,22 +89,11 @@ impl Kernel {
     }
 }
 
-/// What listening sockets refused, counted from boot, on the whole machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listening {
-    /// Connections that found an accept queue full.
-    pub overflows: u64,
-    /// Connections dropped for whatever reason.
-    pub drops: u64,
-}
-
-/// Reads that alone, which is cheap enough to be done while a run goes on.
-pub fn listening() -> Listening {
+/// Connections that found an accept queue full, and those that listening sockets dropped for any reason, since boot and on the
+/// whole machine: cheap enough to be read while a run goes on.
+pub fn listening() -> [u64; 2] {
     let netstat = fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
-    Listening {
-        overflows: paired(&netstat, "TcpExt:", "ListenOverflows"),
-        drops: paired(&netstat, "TcpExt:", "ListenDrops"),
-    }
+    ["ListenOverflows", "ListenDrops"].map(|name| paired(&netstat, "TcpExt:", name))
 }
 
 /// Microseconds since boot in which some work waited for a processor (PSI); `None` where the kernel does not count it.

@@ -13,7 +13,7 @@ use std::process::Command;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::kernel::{Kernel, Listening, cpu_pressure_us, listening};
+pub use self::kernel::{Kernel, cpu_pressure_us, listening};
 pub use self::limits::Limits;
 
 /// Settings of the kernel that bear on accepting connections.
@@ -115,15 +115,11 @@ impl Facts {
             git: Git::of(programs),
         }
     }
-}
 
-impl Facts {
     /// A hash over everything that the figures of a machine depend on, but not the programs: equal on the same machine with
     /// the same settings.
     pub fn fingerprint(&self) -> String {
-        let none = (String::new(), String::new(), None);
-        let (version, profile, git) = none;
-        let machine = Self { version, profile, git, ..self.clone() };
+        let machine = Self { version: String::new(), profile: String::new(), git: None, ..self.clone() };
         fingerprint(&serde_json::to_vec(&machine).unwrap_or_default())
     }
 }

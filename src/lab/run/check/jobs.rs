@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Severity};
+use super::Finding;
 use crate::lab::spec::{Spec, plan};
 
 pub fn jobs(spec: &Spec) -> Finding {
@@ -16,7 +16,7 @@ pub fn jobs(spec: &Spec) -> Finding {
                 "round {other} of `{name}` and round {round} of `{}` have the same seed and would repeat the same arrivals and jobs: change `seed`",
                 load.name
             );
-            return Finding::new("jobs", Severity::Refused, text);
+            return Finding::refused("jobs", text);
         }
     }
     let mut times: Vec<String> =
@@ -30,7 +30,7 @@ pub fn jobs(spec: &Spec) -> Finding {
         spec.load.len(),
         seen.len()
     );
-    Finding::new("jobs", Severity::Fine, text)
+    Finding::fine("jobs", text)
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn answered(spec: &Spec, processors: usize) -> Option<Finding> {
             short.name,
             spec.measured_s(short, group.levels.fault)
         );
-        Some(Finding::new("length", Severity::Refused, text))
+        Some(Finding::refused("length", text))
     };
     plan::groups(spec).iter().find_map(group)
 }

@@ -48,6 +48,18 @@ impl Finding {
         Self { subject, text: text.into(), severity }
     }
 
+    fn fine(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(subject, Severity::Fine, text)
+    }
+
+    fn note(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(subject, Severity::Note, text)
+    }
+
+    fn refused(subject: &'static str, text: impl Into<String>) -> Self {
+        Self::new(subject, Severity::Refused, text)
+    }
+
     fn demand(subject: &'static str, fine: bool, text: String) -> Self {
         Self::new(subject, if fine { Severity::Fine } else { Severity::Refused }, text)
     }
@@ -146,16 +158,14 @@ fn addresses(spec: &Spec) -> Option<Finding> {
     let text = format!(
         "no connection can come from {address}: it is not an address of this machine (ip address add)"
     );
-    Some(Finding::new("sources", Severity::Refused, text))
+    Some(Finding::refused("sources", text))
 }
 
 /// Whether network settings can be made in a network namespace.
 fn networks(spec: &Spec) -> Vec<Finding> {
     let one = |setting: &Sysctl| match network(setting) {
-        Ok(_) => {
-            Finding::new("network", Severity::Fine, format!("{setting} can be set, in a network of its own"))
-        }
-        Err(why) => Finding::new("network", Severity::Note, format!("{why}: its runs are skipped")),
+        Ok(_) => Finding::fine("network", format!("{setting} can be set, in a network of its own")),
+        Err(why) => Finding::note("network", format!("{why}: its runs are skipped")),
     };
     spec.factors.sysctl.iter().flatten().map(one).collect()
 }
@@ -175,10 +185,8 @@ fn installed(spec: &Spec) -> Vec<Finding> {
         );
     }
     let say = |(server, here): (String, bool)| match here {
-        true => Finding::new("peers", Severity::Fine, format!("{server} is installed")),
-        false => {
-            Finding::new("peers", Severity::Note, format!("{server} is not installed: its runs are skipped"))
-        }
+        true => Finding::fine("peers", format!("{server} is installed")),
+        false => Finding::note("peers", format!("{server} is not installed: its runs are skipped")),
     };
     here.into_iter().map(say).collect()
 }
@@ -197,31 +205,28 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
     }
     let (mut found, mut bytes) = (Vec::new(), None);
     for cell in tried {
-        let subject = "strategies";
         let what = format!("{} with --respond {}", cell.listener, cell.levels.respond);
-        match runner.try_start(cell)? {
+        let is_baseline = cell.listener == spec.baseline;
+        let (severity, text) = match runner.try_start(cell)? {
             Tried::Serves { worker_bytes } => {
                 bytes = bytes.max(worker_bytes);
-                found.push(Finding::new(subject, Severity::Fine, format!("{what} starts")));
+                (Severity::Fine, format!("{what} starts"))
             }
-            Tried::Unknown(why) => {
-                found.push(Finding::new(subject, Severity::Refused, format!("{what}: {why}")))
-            }
-            Tried::Unavailable(why) if cell.listener == spec.baseline => {
-                let text = format!("{what} is unavailable here, and it is the baseline: {why}");
-                found.push(Finding::new(subject, Severity::Refused, text));
+            Tried::Unknown(why) => (Severity::Refused, format!("{what}: {why}")),
+            Tried::Unavailable(why) if is_baseline => {
+                (Severity::Refused, format!("{what} is unavailable here, and it is the baseline: {why}"))
             }
             Tried::Unavailable(why) => {
                 let text = format!("{what} is unavailable here, so its runs are skipped: {why}");
-                found.push(Finding::new(subject, Severity::Note, text));
                 runner.skip(&cell.listener, why);
+                (Severity::Note, text)
             }
             Tried::Fails(why) => {
-                let only = if cell.listener == spec.baseline { ", and it is the baseline" } else { "" };
-                let text = format!("{what} does not start, so its runs will be void{only}: {why}");
-                found.push(Finding::new(subject, Severity::Note, text));
+                let only = if is_baseline { ", and it is the baseline" } else { "" };
+                (Severity::Note, format!("{what} does not start, so its runs will be void{only}: {why}"))
             }
-        }
+        };
+        found.push(Finding::new("strategies", severity, text));
     }
     Ok((found, bytes))
 }
@@ -236,10 +241,8 @@ fn loads(spec: &Spec, runner: &Runner) -> Result<Vec<Finding>> {
     for (cell, load) in cells.iter().flat_map(|cell| spec.load.iter().map(move |load| (cell, load))) {
         let what = format!("`{}` with --respond {}", load.name, cell.levels.respond);
         found.push(match runner.rehearse(cell, load)? {
-            None => Finding::new("load", Severity::Fine, format!("{what} is answered")),
-            Some(why) => {
-                Finding::new("load", Severity::Refused, format!("{what}: all runs would be void: {why}"))
-            }
+            None => Finding::fine("load", format!("{what} is answered")),
+            Some(why) => Finding::refused("load", format!("{what}: all runs would be void: {why}")),
         });
     }
     Ok(found)
@@ -251,7 +254,7 @@ fn folder(spec: &Spec, target: &Path) -> Vec<Finding> {
     let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let refuse = |why: String| {
         let error = Error::file("make the results folder", target, why);
-        vec![Finding::new("results", Severity::Refused, error.to_string())]
+        vec![Finding::refused("results", error.to_string())]
     };
     if !there.is_dir() {
         return refuse(format!("{} is not a folder (--results DIR)", there.display()));

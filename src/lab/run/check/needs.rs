@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, Severity};
+use super::Finding;
 use crate::lab::spec::{Cpus, Load, Pin, Spec, plan};
 use crate::lab::terminal::minutes;
 
@@ -42,9 +42,9 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
                 rounds => format!("--rounds {rounds} would fit, or select a part with --only"),
             };
             let text = format!("{text}, and --max-time is {most} min; {way_out}");
-            Finding::new("time", Severity::Refused, text)
+            Finding::refused("time", text)
         }
-        _ => Finding::new("time", Severity::Fine, text),
+        _ => Finding::fine("time", text),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
 pub fn preemption(spec: &Spec, permitted: bool) -> Option<Finding> {
     let text = "the load generator may not preempt the server (SCHED_FIFO): requests will be sent late, and runs be void, where all \
                 processors compute; give it CAP_SYS_NICE or a limit RLIMIT_RTPRIO of 1 (ulimit -r 1)";
-    (spec.cpus == Cpus::Preempt && !permitted).then(|| Finding::new("processors", Severity::Note, text))
+    (spec.cpus == Cpus::Preempt && !permitted).then(|| Finding::note("processors", text))
 }
 
 pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
@@ -141,7 +141,7 @@ pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Find
         mib(need)
     );
     match machine.memory_bytes {
-        None => Finding::new("memory", Severity::Fine, text),
+        None => Finding::fine("memory", text),
         Some(have) => {
             let way_out = if need <= have { "" } else { ": use fewer workers or connections" };
             Finding::demand("memory", need <= have, format!("{text} of {} MiB{way_out}", mib(have)))
@@ -158,7 +158,7 @@ pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
     let need = runs * run + REPORT_BYTES;
     let text = format!("{runs} runs x {} KiB + reports = {} MiB", run / 1024, mib(need));
     match free {
-        None => Finding::new("disk", Severity::Fine, text),
+        None => Finding::fine("disk", text),
         Some(have) => {
             let text = format!("{text} of {} MiB free in {}", mib(have), folder.display());
             let way_out = if need <= have { "" } else { ": make room, or use --results DIR on another disk" };
@@ -170,6 +170,7 @@ pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::run::check::Severity;
 
     const MACHINE: Machine = Machine {
         ports: (32768, 60999),

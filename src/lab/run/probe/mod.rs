@@ -7,8 +7,6 @@ pub mod noise;
 pub mod series;
 pub mod tree;
 
-use std::path::Path;
-
 use procfs::process::Process;
 
 use crate::lab::results::data::{Usage, Worker};
@@ -58,10 +56,6 @@ impl Moment {
         };
         (workers.collect(), self.kernel.since(before.kernel), server)
     }
-}
-
-pub fn board(state: &Path, name: &str) -> std::io::Result<Scoreboard> {
-    Scoreboard::open(&state.join(name).join("scoreboard"))
 }
 
 /// Of all threads of a process.

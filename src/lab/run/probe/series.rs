@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::tree::tree;
 use crate::lab::results::data::{Sample, Series};
-use crate::measure::machine::{Listening, listening};
+use crate::measure::machine::listening;
 use crate::scoreboard::{Counters, Scoreboard};
 use crate::sys::sockdiag::SockDiag;
 
@@ -35,8 +35,7 @@ impl Sampler {
         interval: Duration,
     ) -> Self {
         let (stop, stopped) = channel::<()>();
-        let mut source = Source::new(board, address, begin);
-        source.watched = watched;
+        let mut source = Source::new(board, watched, address, begin);
         let sample = move || {
             let mut samples = vec![source.sample()];
             // Samples missed by a stall are not made up.
@@ -78,36 +77,29 @@ struct Source {
     board: Option<Scoreboard>,
     before: Vec<Counters>,
     diag: Option<SockDiag>,
-    kernel: Listening,
+    kernel: [u64; 2],
     watched: Option<u32>,
     address: SocketAddr,
     begin: Instant,
 }
 
 impl Source {
-    fn new(board: Option<Scoreboard>, address: SocketAddr, begin: Instant) -> Self {
+    fn new(board: Option<Scoreboard>, watched: Option<u32>, address: SocketAddr, begin: Instant) -> Self {
         let before = board.as_ref().map(Scoreboard::snapshot).unwrap_or_default();
-        Self {
-            board,
-            before,
-            diag: SockDiag::open().ok(),
-            kernel: listening(),
-            watched: None,
-            address,
-            begin,
-        }
+        let (diag, kernel) = (SockDiag::open().ok(), listening());
+        Self { board, before, diag, kernel, watched, address, begin }
     }
 
     fn sample(&mut self) -> Sample {
         let now = Instant::now();
         let ahead = self.begin.saturating_duration_since(now).as_secs_f64();
         let queues = self.diag.as_mut().and_then(|diag| diag.queues(self.address).ok()).unwrap_or_default();
-        let kernel = listening();
+        let [overflows, drops] = listening();
         let mut sample = Sample {
             at_s: now.saturating_duration_since(self.begin).as_secs_f64() - ahead,
             queue: queues.iter().map(|queue| queue.waiting).collect(),
-            overflows: kernel.overflows.saturating_sub(self.kernel.overflows),
-            drops: kernel.drops.saturating_sub(self.kernel.drops),
+            overflows: overflows.saturating_sub(self.kernel[0]),
+            drops: drops.saturating_sub(self.kernel[1]),
             tree: self.watched.map(tree),
             ..Sample::default()
         };
@@ -148,7 +140,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let _clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
         let begin = Instant::now() + Duration::from_secs(5);
-        let mut source = Source::new(None, address, begin);
+        let mut source = Source::new(None, None, address, begin);
         while source.sample().queue != [3] {
             assert!(Instant::now() < begin, "{:?}", source.sample());
         }

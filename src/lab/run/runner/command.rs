@@ -90,38 +90,27 @@ pub struct Ask<'a> {
 pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
     let Ask { spec, load, path, .. } = *ask;
     let mut words: CommandLine = vec![program.into(), format!("http://{authority}/{path}").into()];
-    let mut add = |option: &str, value: &str| words.extend([option.into(), value.into()]);
-    if let Some(connections) = load.closed {
-        add("-c", &connections.to_string());
-    }
     let share = |share: f64| ask.capacity.map(|capacity| (capacity * share).round().max(1.0));
-    if let Some(rate) = load.open.or_else(|| load.open_of_capacity.and_then(share)) {
-        add("-r", &rate.to_string());
-    }
-    match load.requests {
-        Some(requests) => add("-n", &requests.to_string()),
-        None => add("-d", &format!("{}s", spec.measured_s(load, ask.fault))),
-    }
-    add("-w", &format!("{}s", spec.warmup_s));
-    add("--seed", &ask.seed.to_string());
-    if let Some(jobs) = &ask.jobs {
-        add("--occupy", &jobs.to_string());
-    }
-    if let Some(arrivals) = &load.arrivals {
-        add("--arrivals", arrivals);
-    }
-    if let Some(think) = &load.think {
-        add("--think", think);
-    }
-    if let Some(timeout_s) = load.timeout_s {
-        add("--timeout", &format!("{timeout_s}s"));
-    }
-    if let Some(sources) = ask.sources {
-        add("--sources", &sources.to_string());
-    }
-    add("--interval", &format!("{}s", spec.interval_s));
-    if spec.soak.is_some() || spec.factors.fault.iter().any(Option::is_some) {
-        add("--slow", &format!("{}ms", spec.rules.late_ms));
+    let rate = load.open.or_else(|| load.open_of_capacity.and_then(share));
+    let measured_s = load.requests.is_none().then(|| spec.measured_s(load, ask.fault));
+    let faults = spec.soak.is_some() || spec.factors.fault.iter().any(Option::is_some);
+    let options = [
+        ("-c", load.closed.map(|connections| connections.to_string())),
+        ("-r", rate.map(|rate| rate.to_string())),
+        ("-n", load.requests.map(|requests| requests.to_string())),
+        ("-d", measured_s.map(|seconds| format!("{seconds}s"))),
+        ("-w", Some(format!("{}s", spec.warmup_s))),
+        ("--seed", Some(ask.seed.to_string())),
+        ("--occupy", ask.jobs.as_ref().map(ToString::to_string)),
+        ("--arrivals", load.arrivals.clone()),
+        ("--think", load.think.clone()),
+        ("--timeout", load.timeout_s.map(|seconds| format!("{seconds}s"))),
+        ("--sources", ask.sources.map(|sources| sources.to_string())),
+        ("--interval", Some(format!("{}s", spec.interval_s))),
+        ("--slow", faults.then(|| format!("{}ms", spec.rules.late_ms))),
+    ];
+    for (option, value) in options {
+        words.extend(value.into_iter().flat_map(|value| [option.into(), value.into()]));
     }
     if let Some(hlog) = ask.hlog {
         words.extend(["--hlog".into(), hlog.into()]);

@@ -11,12 +11,12 @@ use crate::dist::mix;
 use crate::lab::results::data::{Memory, RunData, SequenceRecord};
 use crate::lab::run::child::{Process, Stop};
 use crate::lab::run::fault_injector::{self, FaultInjector, Target};
+use crate::lab::run::probe::Moment;
 use crate::lab::run::probe::noise::Sleeper;
 use crate::lab::run::probe::series::Sampler;
 use crate::lab::run::probe::tree::tree;
-use crate::lab::run::probe::{Moment, board};
 use crate::lab::run::sequence;
-use crate::lab::run::server::{Ready, Server, free_port};
+use crate::lab::run::server::{Server, free_port};
 use crate::lab::run::soak::{self, FaultSequence};
 use crate::lab::run::workers::Workers;
 use crate::lab::spec::peers::{self, Refused};
@@ -39,13 +39,10 @@ impl Runner<'_> {
         let cell = request.cell;
         let seed = request.seed(self.spec);
         let mut server = self.start_server(request, folder, seed)?;
-        let state = folder.join("state");
-        let open = || match &cell.peer {
-            None => board(&state, INSTANCE).map(Some),
-            Some(_) => Ok(None),
-        };
-        let scoreboard = || match open() {
-            Ok(board) => Ok(board),
+        let path = folder.join("state").join(INSTANCE).join("scoreboard");
+        let scoreboard = || match Scoreboard::open(&path) {
+            _ if cell.peer.is_some() => Ok(None),
+            Ok(board) => Ok(Some(board)),
             // Behind a prefix the server may be on another machine, with its files.
             Err(_) if !self.server_prefix.is_empty() => Ok(None),
             Err(e) => Err(server.process.void(&format!("has no scoreboard: {e}"))),
@@ -153,8 +150,8 @@ impl Runner<'_> {
         let [share, _] = self.shares(cell);
         let mut command = command::command(&self.server_prefix, &words, share);
         let target = format!("/{path}");
-        let ready = if template.is_some() { Ready::Accepts } else { Ready::Answers(&target) };
-        Server::start_other(name, &mut command, setup.address, ready, folder, self.watch())
+        let target = template.is_none().then_some(target.as_str());
+        Server::start_other(name, &mut command, setup.address, target, folder, self.watch())
     }
 
     fn start_generator(

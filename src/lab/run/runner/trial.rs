@@ -25,7 +25,9 @@ const FAILED: i32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
     /// The private memory of a worker, if known.
-    Serves { worker_bytes: Option<u64> },
+    Serves {
+        worker_bytes: Option<u64>,
+    },
     /// It does not know the strategy or the work.
     Unknown(String),
     Unavailable(String),

@@ -214,7 +214,8 @@ pub fn versions<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String
 /// The output of a program that prints its version, from both streams.
 fn version(program: &Path, option: &str) -> String {
     let output = Command::new(program).arg(option).stdin(Stdio::null()).output();
-    let both = |output: Output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let both =
+        |output: Output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     output.map_or_else(|_| String::new(), both)
 }
 
