@@ -26,8 +26,8 @@ pub fn find(spec: &Spec) -> Checked {
     loads(&spec.load, "load")?;
     judged::problem(spec)?;
     loads(&spec.beside, "beside")?;
-    let each = spec.expect.iter().enumerate();
-    each.map(|(index, one)| expect(spec, one).map_err(|problem| problem.within("expect", index))).collect()
+    let mut each = spec.expect.iter().enumerate();
+    each.try_for_each(|(index, one)| expect(spec, one).map_err(|problem| problem.within("expect", index)))
 }
 
 fn times(spec: &Spec) -> Checked {
