@@ -68,6 +68,7 @@ fn a_new_program_takes_over_at_a_reload_and_no_connection_is_lost() {
         }
         let sandbox = Sandbox::new();
         let arguments = ["--listener", entry.name, "-w", "2", "-n", "lab", "--max-handlers", "50"];
+        let arguments = [&arguments[..], &["--handler-timeout", "5m"]].concat();
         let server = start(&sandbox, &arguments);
         let earlier = children(server.pid());
         let tally = under_load(&server, 4, || {

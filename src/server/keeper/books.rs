@@ -44,6 +44,7 @@ impl Keeper {
                     }
                     Some(Note::Logging(how)) => logging::adopt(how),
                     Some(Note::Stay) => self.stay(),
+                    Some(Note::Succeeded) => self.succeeded = true,
                     None => tracing::error!("ignoring a malformed message of {length} bytes"),
                 },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

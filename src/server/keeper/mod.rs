@@ -108,6 +108,8 @@ struct Keeper {
     places: Places,
     /// Launches of dead workers that this census accounts for (`Header::lost`).
     lost: u64,
+    /// Another keeper watches what handlers leave behind.
+    succeeded: bool,
 }
 
 impl Keeper {
@@ -131,6 +133,7 @@ impl Keeper {
             inherited: 0,
             places: Places::new(post.board),
             lost: 0,
+            succeeded: false,
             post,
         };
         keeper.take_over()?;
@@ -215,7 +218,7 @@ impl Keeper {
             && self.handlers.running() == 0
             && self.relays.is_empty()
             && self.without_pidfd.is_empty()
-            && (closing || (self.handlers.is_empty() && self.census_due.is_none()))
+            && (closing || self.succeeded || (self.handlers.is_empty() && self.census_due.is_none()))
     }
 
     /// The keeper was told to end, and is needed again.

@@ -33,6 +33,8 @@ pub enum Note {
     Logging(u8),
     /// The keeper was told to end, and is needed again.
     Stay,
+    /// Another program has taken over: its keeper watches what handlers leave behind.
+    Succeeded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ const LAUNCHED: u8 = b'l';
 const GONE: u8 = b'g';
 const LOGGING: u8 = b'v';
 const STAY: u8 = b's';
+const SUCCEEDED: u8 = b'e';
 const KINDS: [Response; 3] = [Response::Native, Response::Document, Response::Auto];
 
 impl Note {
@@ -108,6 +111,7 @@ impl Note {
             }
             Self::Logging(how) => bytes.extend([LOGGING, *how]),
             Self::Stay => bytes.push(STAY),
+            Self::Succeeded => bytes.push(SUCCEEDED),
         }
     }
 
@@ -124,6 +128,7 @@ impl Note {
             },
             LOGGING => Self::Logging(from.byte()?),
             STAY => Self::Stay,
+            SUCCEEDED => Self::Succeeded,
             _ => return None,
         })
     }
@@ -283,7 +288,14 @@ mod tests {
         let gone = Note::Gone { session: 5, lost: 2, timeout: None };
         let relayed = Launch { relayed: Some(request("[::1]:80")), ..launch() };
         let mut bytes = Vec::new();
-        for note in [Note::Launched(launch()), Note::Launched(relayed), gone, Note::Logging(3), Note::Stay] {
+        for note in [
+            Note::Launched(launch()),
+            Note::Launched(relayed),
+            gone,
+            Note::Logging(3),
+            Note::Stay,
+            Note::Succeeded,
+        ] {
             note.encode(&mut bytes);
             assert_eq!(Note::decode(&bytes), Some(note));
         }

@@ -87,7 +87,7 @@ impl Supervisor {
         self.tell_keeper(Note::Logging(logging::settings()));
     }
 
-    fn tell_keeper(&mut self, note: Note) {
+    pub(super) fn tell_keeper(&mut self, note: Note) {
         if let Some(socket) = &mut self.keeper_socket {
             socket.unsent.push(note);
             socket.send();

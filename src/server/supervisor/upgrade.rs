@@ -26,6 +26,7 @@ use crate::cgi::mount::OWN_PROGRAM;
 use crate::listener::sink::Sink;
 use crate::server::config::{Settings, Sources};
 use crate::server::error::Error;
+use crate::server::keeper::note::Note;
 use crate::server::logging;
 use crate::sys::descriptors::keep_at_exec;
 use crate::sys::fs::unnamed;
@@ -150,6 +151,7 @@ impl Supervisor {
         let at = estate.sockets + usize::from(estate.has_sink);
         estate.descriptors = copies.iter().map(AsRawFd::as_raw_fd).collect();
         estate.descriptors.splice(at..at, [pid, process]);
+        self.tell_keeper(Note::Succeeded);
         let folder = self.claim.folder().files().to_owned();
         let failed = execute(program, &estate, &copies, &folder, self.sources.started_in());
         self.claim.kept_at_exec(false)?;
