@@ -27,6 +27,7 @@
 //! | which test provokes a full disk, or any other failure | `WHEN SOMETHING GOES WRONG` in `src/manual/caffeine.1` |
 //! | what a message on standard error looks like | [`server::error`] and its counterparts |
 //! | which proxy may say who the client is, and what counts of it | [`http::forwarded`] |
+//! | what one client address may hold, and who counts it | [`scoreboard::clients`] |
 //! | who writes which line of the access log | [`server::logging::access`] |
 //!
 //! # Modules

@@ -6,6 +6,7 @@
 //! Layout (native byte order): a header of [`ROW_BYTES`] bytes, then one row of [`ROW_BYTES`] bytes per slot. Each row
 //! starts on its own pair of cache lines, so that workers never share a line.
 
+pub mod clients;
 pub mod mounts;
 mod totals;
 
@@ -24,18 +25,19 @@ pub use process::{Role, State};
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
+use clients::Clients;
 use counters::TOTALLED;
 use mounts::MountCounts;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x08");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x09");
 /// All but the version.
 const KIND: u64 = MAGIC & !0xffff;
 /// Size of the header and of a row, in bytes.
 pub const ROW_BYTES: usize = 512;
 /// Number of kinds of refusals that are counted.
-pub const REFUSALS: usize = 18;
+pub const REFUSALS: usize = 20;
 
 /// The first [`ROW_BYTES`] bytes of the file.
 #[repr(C, align(128))]
@@ -117,6 +119,8 @@ pub struct Row {
     pub open: AtomicU64,
     /// Those among them that have their answer and linger.
     pub lingering: AtomicU64,
+    /// Bytes of arriving request bodies in memory, if they have a limit.
+    pub bodies: AtomicU64,
     /// 1 while log lines are buffered.
     pub unwritten: AtomicU64,
     /// Running handlers of this worker that the keeper has counted. Written by the keeper.
@@ -184,8 +188,9 @@ pub struct Scoreboard {
     /// The mapped file, until it is guarded.
     file: Option<File>,
     started_ms: u64,
-    /// `None` for readers.
+    /// `None` for readers, as the next.
     mounts: Option<MountCounts>,
+    clients: Option<Clients>,
 }
 
 impl Scoreboard {
@@ -219,6 +224,7 @@ impl Scoreboard {
     pub fn anonymous(rows: usize) -> io::Result<Self> {
         let mut board = Self::over(SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows, None);
         board.mounts = Some(MountCounts::new()?);
+        board.clients = Some(Clients::new()?);
         board.mend();
         Ok(board)
     }
@@ -250,7 +256,7 @@ impl Scoreboard {
     }
 
     fn over(map: SharedMap, rows: usize, file: Option<File>) -> Self {
-        Self { map, rows, file, started_ms: 0, mounts: None }
+        Self { map, rows, file, started_ms: 0, mounts: None, clients: None }
     }
 
     /// Sets the start time of the instance, in ms since the Unix epoch. From now on truncation of the file does not
@@ -261,6 +267,7 @@ impl Scoreboard {
     pub fn guarded(mut self, started_ms: u64) -> io::Result<&'static Self> {
         self.started_ms = started_ms;
         self.mounts = Some(MountCounts::new()?);
+        self.clients = Some(Clients::new()?);
         self.mend();
         let file = self.file.take();
         let board: &'static Self = Box::leak(Box::new(self));
@@ -310,6 +317,7 @@ impl Scoreboard {
             &row.role,
             &row.open,
             &row.lingering,
+            &row.bodies,
             &row.unwritten,
             &row.running,
         ];
@@ -333,10 +341,14 @@ impl Scoreboard {
         self.used().map(waiting).sum()
     }
 
+    /// How many rows have been used.
+    pub fn used_rows(&self) -> usize {
+        usize::try_from(self.header().slots.load(Relaxed)).unwrap_or(self.rows).min(self.rows)
+    }
+
     /// The rows that have been used.
     pub fn used(&self) -> impl Iterator<Item = &Row> {
-        let used = usize::try_from(self.header().slots.load(Relaxed)).unwrap_or(self.rows).min(self.rows);
-        (0..used).map(|slot| self.row(slot))
+        (0..self.used_rows()).map(|slot| self.row(slot))
     }
 
     /// A copy of the rows whose worker is of the current generation, in the order of the workers' numbers.

@@ -12,7 +12,7 @@ fn a_changed_layout_has_another_version() {
         offset_of!(Row, busy_ns),
     ];
     let header = [offset_of!(Header, closing), offset_of!(Header, refused)];
-    assert_eq!((MAGIC & 0xffff, row, header), (8, [40, 88, 136, 192], [40, 72]));
+    assert_eq!((MAGIC & 0xffff, row, header), (9, [40, 88, 136, 200], [40, 72]));
 }
 
 #[test]

@@ -51,6 +51,12 @@ impl Spool {
         Ok(())
     }
 
+    /// Bytes in memory after `more` were written.
+    pub fn in_memory_with(&self, more: usize) -> u64 {
+        let len = self.len + more as u64;
+        if self.on_disk || len > IN_MEMORY_BYTES { 0 } else { len }
+    }
+
     fn move_to_disk(&mut self, directory: &Path) -> io::Result<()> {
         let disk = unnamed(directory)?;
         let mut start = vec![0; usize::try_from(self.len).unwrap_or(0)];
@@ -95,6 +101,7 @@ mod tests {
     fn a_small_body_is_sealed_in_memory() {
         let mut spool = Spool::new(Path::new("/nowhere")).unwrap();
         spool.write(b"two ", Path::new("/nowhere")).unwrap();
+        assert_eq!((spool.in_memory_with(6), spool.in_memory_with(1 << 20)), (10, 0));
         spool.write(b"pieces", Path::new("/nowhere")).unwrap();
         let mut body = File::from(spool.finish());
         let mut text = String::new();
@@ -139,6 +146,7 @@ mod tests {
         for _ in 0..3 {
             spool.write(&piece, directory.path()).unwrap();
         }
+        assert_eq!(spool.in_memory_with(1), 0);
         let mut body = File::from(spool.finish());
         let mut bytes = Vec::new();
         body.read_to_end(&mut bytes).unwrap();

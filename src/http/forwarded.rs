@@ -155,7 +155,8 @@ impl Proxies {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether a peer with this address may speak for clients.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         let contains = |proxy: &Proxy| matches!(proxy, Proxy::Network(network) if network.contains(address));
         self.trusted.iter().any(contains)
     }

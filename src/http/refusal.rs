@@ -20,9 +20,13 @@ impl Refusal {
 pub const BUSY: Refusal = Refusal::new(503, "too many handlers are running");
 /// The answer to a slow client beyond `--max-connections`.
 pub const FULL: Refusal = Refusal::new(503, "too many connections are waiting");
+/// The answer beyond `--max-per-client`.
+pub const PER_CLIENT: Refusal = Refusal::new(429, "too many connections or handlers of this client address");
+/// The answer beyond `--max-body-memory`.
+pub const BODY_MEMORY: Refusal = Refusal::new(503, "too many request bodies are in memory");
 
 /// The kinds of refusals that are counted: status and a word. The last one is every other.
-pub const KINDS: [(u16, &str); 18] = [
+pub const KINDS: [(u16, &str); 20] = [
     (308, "redirected"),
     (400, "bad_request"),
     (403, "not_executable"),
@@ -32,12 +36,14 @@ pub const KINDS: [(u16, &str); 18] = [
     (413, "body_too_large"),
     (414, "target_too_long"),
     (417, "expectation"),
+    (429, "max_per_client"),
     (431, "head_too_large"),
     (500, "not_started"),
     (501, "not_implemented"),
     (502, "bad_response"),
     (503, "max_handlers"),
     (503, "max_connections"),
+    (503, "max_body_memory"),
     (505, "version"),
     (507, "no_room"),
     (0, "other"),
@@ -51,6 +57,7 @@ impl Refusal {
                 && match *word {
                     "max_handlers" => *self == BUSY,
                     "max_connections" => *self == FULL,
+                    "max_body_memory" => *self == BODY_MEMORY,
                     _ => true,
                 }
         };
@@ -81,6 +88,7 @@ pub fn phrase(status: u16) -> &'static str {
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -103,6 +111,8 @@ mod tests {
             (bad("x"), "bad_request"),
             (BUSY, "max_handlers"),
             (FULL, "max_connections"),
+            (PER_CLIENT, "max_per_client"),
+            (BODY_MEMORY, "max_body_memory"),
             (Refusal::new(503, "x"), "other"),
             (Refusal::new(404, "x"), "not_found"),
             (Refusal::new(418, "x"), "other"),

@@ -43,14 +43,14 @@ impl Moved {
 }
 
 /// A complete answer that ends the connection; `hint` is text that follows its reason; `head_only` for HEAD, which gets
-/// the length but no body. Beyond `--max-handlers` (503) the client is told to come back in a second.
+/// the length but no body. Beyond a limit on what runs (429, 503) the client is told to come back in a second.
 pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, hint: &str, head_only: bool, date: &str) -> Vec<u8> {
     let status = moved.map_or(refusal.status, |moved| moved.status);
     let (phrase, reason) = (phrase(status), refusal.reason);
     let more = match (moved, status) {
         (Some(moved), _) => format!("Location: {}\r\n", moved.location),
         (None, 405) => "Allow: GET, HEAD\r\n".to_owned(),
-        (None, 503) => "Retry-After: 1\r\n".to_owned(),
+        (None, 429 | 503) => "Retry-After: 1\r\n".to_owned(),
         (None, _) => String::new(),
     };
     let body = format!("{status} {phrase}: {reason}\n{hint}");

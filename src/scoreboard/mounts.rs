@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use super::clients::Client;
 use super::{Row, Scoreboard};
 use crate::sys::map::SharedMap;
 
@@ -34,7 +35,11 @@ pub struct Place {
 
 #[repr(C)]
 #[derive(Debug)]
-struct Note(AtomicU64);
+struct Note {
+    known: AtomicU64,
+    /// [`Client::number`], or 0.
+    client: AtomicU64,
+}
 
 crate::sys::map::shared!(Place, Note);
 
@@ -64,10 +69,19 @@ impl Place {
     }
 }
 
+/// Where a handler counts besides the instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// The place of a mount with a limit.
+    pub place: Option<u16>,
+    /// Its client, if clients have a limit.
+    pub client: Option<Client>,
+}
+
 /// What is known of a handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
-    pub place: Option<u16>,
+    pub shares: Shares,
     /// In whole seconds.
     pub timeout: Option<Duration>,
 }
@@ -99,18 +113,23 @@ impl MountCounts {
     /// Notes a handler that has just been started.
     pub fn note(&self, pid: i32, noted: Noted) {
         let timeout = noted.timeout.map_or(0, |time| time.as_secs().min(LONGEST_S));
-        let place = noted.place.map_or(NOWHERE, u64::from);
+        let Shares { place, client } = noted.shares;
+        let place = place.map_or(NOWHERE, u64::from);
         let pid_bits = u64::from(pid.unsigned_abs()) << (64 - PID_BITS);
-        self.note_of(pid).0.store(pid_bits | place << (64 - PID_BITS - PLACE_BITS) | timeout, SeqCst);
+        let note = self.note_of(pid);
+        note.client.store(client.map_or(0, Client::number), SeqCst);
+        note.known.store(pid_bits | place << (64 - PID_BITS - PLACE_BITS) | timeout, SeqCst);
     }
 
     /// What was noted of the handler.
     pub fn noted(&self, pid: i32) -> Option<Noted> {
-        let note = self.note_of(pid).0.load(SeqCst);
+        let Note { known, client } = self.note_of(pid);
+        let note = known.load(SeqCst);
+        let client = Client::numbered(client.load(SeqCst));
         let place = note >> (64 - PID_BITS - PLACE_BITS) & NOWHERE;
         let timeout = note & LONGEST_S;
         (pid > 0 && note >> (64 - PID_BITS) == u64::from(pid.unsigned_abs())).then(|| Noted {
-            place: u16::try_from(place).ok().filter(|_| place != NOWHERE),
+            shares: Shares { place: u16::try_from(place).ok().filter(|_| place != NOWHERE), client },
             timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
         })
     }
@@ -145,11 +164,12 @@ mod tests {
     fn what_is_noted_of_a_handler_is_read_until_a_pid_with_the_same_last_bits_comes() {
         let counts = MountCounts::new().unwrap();
         assert_eq!(counts.noted(0), None);
+        let shares = |place, client| Shares { place, client: Client::numbered(client) };
         for noted in [
             Noted::default(),
-            Noted { place: Some(0), timeout: None },
-            Noted { place: Some(511), timeout: Some(Duration::from_secs(7)) },
-            Noted { place: None, timeout: Some(Duration::from_secs(LONGEST_S)) },
+            Noted { shares: shares(Some(0), 1), timeout: None },
+            Noted { shares: shares(Some(511), u64::MAX), timeout: Some(Duration::from_secs(7)) },
+            Noted { shares: shares(None, 0), timeout: Some(Duration::from_secs(LONGEST_S)) },
         ] {
             counts.note(4_194_303, noted);
             assert_eq!(counts.noted(4_194_303), Some(noted));

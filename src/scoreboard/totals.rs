@@ -59,6 +59,11 @@ impl Scoreboard {
         })
     }
 
+    /// Bytes of arriving request bodies in memory, over all workers, if they have a limit.
+    pub fn body_bytes(&self) -> u64 {
+        self.used().map(|row| row.bodies.load(SeqCst)).sum()
+    }
+
     fn workers(&self) -> impl Iterator<Item = &Row> {
         self.used().filter(|row| row.role.load(Relaxed) == Role::Worker as u64)
     }

@@ -249,7 +249,7 @@ fn recorded_settings_can_be_read_back() {
     let sandbox = Sandbox::new();
     let source = "name = \"lab\"\npath = \".\"\nmax-handlers = 7\nhandler-timeout = \"9s\"\nheader-timeout = \"1500ms\"\n\
                   max-body = \"64KiB\"\nlistener = \"round-robin:wait\"\nrespond = \"sleep:const(1ms)\"\nseed = 9223372036854775807\n\
-                  handler-limit = \"cpu=3s,files=9\"\nmax-connections = 5\nmin-rate = \"1k\"\nsend-timeout = \"0s\"\n\
+                  handler-limit = \"cpu=3s,files=9\"\nmax-connections = 5\nmax-per-client = 6\nmax-body-memory = \"64MiB\"\nlog-size = \"1MiB\"\nmin-rate = \"1k\"\nsend-timeout = \"0s\"\n\
                   allow-setuid = true\ndumpable = true\nidle-timeout = \"1s\"\nlog-level = \"WARN\"\nlog-format = \"json\"\nbind = \"::1\"\n\
                   trusted-proxy = [\"10.0.0.0/8\", \"unix\"]\nremote-user-header = \"X-User\"\n[env]\nGREETING = \"good \\\"day\\\"\"\n";
     let file = sandbox.write("c.toml", source);

@@ -8,6 +8,7 @@ mod lifecycle; // names, pid files, start, stop, reload, list
 mod log_command; // --log: printing, following, emptying
 mod log_lines; // what the log says, and that a request cannot forge a line
 mod log_places; // the file, standard error, both
+mod log_size; // bounded log files
 mod metrics; // --metrics, --status --json, --list-instances --json
 mod signalling; // which process an action signals
 mod status; // --status in a pipe and as a screen

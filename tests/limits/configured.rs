@@ -289,6 +289,8 @@ fn nonsensical_limits_are_refused_with_the_reason() {
         (["--handler-limit", "cpu=1s,cpu=2s"], "twice"),
         (["--idle-timeout", "0s"], "idle-timeout"),
         (["--min-rate", "fast"], "'fast'"),
+        (["--log-size", "10k"], "log-size must be 65536 to"),
+        (["--max-per-client", "20000000"], "max-per-client must be 0 to"),
     ] {
         sandbox.caffeine(&arguments).fails(2, text);
     }

@@ -68,6 +68,11 @@ impl Settings {
         self.mount.iter().any(|mount| mount.handler_timeout.is_some() || mount.most_handlers().is_some())
     }
 
+    /// Whether it is noted of each handler where it counts and when it times out, for a keeper that takes over.
+    pub fn shares_are_noted(&self) -> bool {
+        self.mounts_are_watched() || self.max_per_client.is_some()
+    }
+
     /// The timeout of handlers in an area: 0 is the instance's directory, then come the mounts, then files, which have none.
     pub fn timeout_of(&self, area: usize) -> Option<Duration> {
         let Some(place) = area.checked_sub(1) else { return self.handler_timeout };

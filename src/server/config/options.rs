@@ -114,6 +114,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = "Logs")]
     pub access_log_file: Option<PathBuf>,
 
+    /// Most of each log file: beyond it the file is renamed to FILE.1, and a new one begins; 0 means no limit [default: 0]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Logs")]
+    pub log_size: Option<u64>,
+
     /// Length of the accept queue [default: 4096]
     #[arg(long, value_name = "N", value_parser = values::whole::<u32>, help_heading = "Limits")]
     pub backlog: Option<u32>,
@@ -126,9 +130,15 @@ pub struct Options {
     /// Most slow connections at once; answer 503 beyond it; 0 means no limit [default: 0]
     #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
     pub max_connections: Option<u64>,
+    /// Most slow connections, and as many handlers, of one client address (IPv6: of a /64) at once; answer 429 beyond it; 0 means no limit [default: 0]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>, help_heading = "Limits")]
+    pub max_per_client: Option<u64>,
     /// Largest request body [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
     pub max_body: Option<u64>,
+    /// Most memory for request bodies that are arriving; answer 503 beyond it; 0 means no limit [default: 0]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    pub max_body_memory: Option<u64>,
     /// Close a connection that sends no byte of a request for this long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub idle_timeout: Option<Duration>,

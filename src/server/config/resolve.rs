@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::instance::Name;
 use crate::listener::address::Bind;
 use crate::listener::{Choice, STRATEGIES, SocketCount};
+use crate::scoreboard::clients;
 use crate::server::error::Error;
 use crate::server::logging::Format;
 use crate::server::responders::Respond;
@@ -21,6 +22,7 @@ const MAX_BATCH: usize = 1024;
 const MOST_DEFER_S: u32 = 120;
 /// Permissions of a unix socket.
 const DEFAULT_MODE: u32 = 0o660;
+const LEAST_LOG: u64 = 64 * 1024;
 const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -61,6 +63,8 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
         allow_setuid: options.allow_setuid.unwrap_or(false),
         dumpable: options.dumpable.unwrap_or(false),
         max_connections: options.max_connections.filter(|&most| most != 0),
+        max_per_client: limit("max-per-client", options.max_per_client, clients::MOST)?,
+        max_body_memory: limit("max-body-memory", options.max_body_memory, i64::MAX.cast_unsigned())?,
         idle_timeout: some_time("idle-timeout", options.idle_timeout, 10)?,
         header_timeout: some_time("header-timeout", options.header_timeout, 10)?,
         body_timeout: some_time("body-timeout", options.body_timeout, 30)?,
@@ -74,6 +78,7 @@ pub fn resolve(options: Options) -> Result<Settings, Error> {
         log_to: options.log_to,
         access_log: options.access_log.unwrap_or_default(),
         access_log_file: options.access_log_file.map(utf8).transpose()?,
+        log_size: log_size(options.log_size)?,
         env: options.env,
         mount: options.mount,
         files: options.files,
@@ -136,6 +141,17 @@ fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, least: T, most
         return Err(Error::Usage(format!("{key} must be {least} to {most}, not {value}")));
     }
     Ok(value)
+}
+
+/// 0 means no limit.
+fn limit(key: &str, given: Option<u64>, most: u64) -> Result<Option<u64>, Error> {
+    within(key, given.unwrap_or(0), 0, most).map(|value| Some(value).filter(|&value| value != 0))
+}
+
+/// Smaller files would be renamed all the time.
+fn log_size(given: Option<u64>) -> Result<Option<u64>, Error> {
+    let given = given.filter(|&size| size != 0);
+    given.map(|size| within("log-size", size, LEAST_LOG, i64::MAX.cast_unsigned())).transpose()
 }
 
 fn some_time(key: &str, given: Option<Duration>, default_s: u64) -> Result<Duration, Error> {

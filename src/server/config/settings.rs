@@ -83,8 +83,12 @@ pub struct Settings {
     pub dumpable: bool,
     /// Most slow connections at once in the instance.
     pub max_connections: Option<u64>,
+    /// Most slow connections, and as many running handlers, of one client address.
+    pub max_per_client: Option<u64>,
     /// In bytes.
     pub max_body: u64,
+    /// Most memory for request bodies that are arriving, in bytes.
+    pub max_body_memory: Option<u64>,
     /// Longest time without a byte of a request.
     #[serde(serialize_with = "time")]
     pub idle_timeout: Duration,
@@ -117,6 +121,8 @@ pub struct Settings {
     pub access_log: access::Form,
     /// `None`: in the directory of the instance.
     pub access_log_file: Option<PathBuf>,
+    /// Most bytes of each log file.
+    pub log_size: Option<u64>,
     /// Variables of the `[env]` table, for every handler.
     pub env: BTreeMap<String, String>,
     pub mount: Vec<Mount>,
@@ -150,6 +156,7 @@ impl Settings {
         self.respond == Respond::Cgi
             && (self.relays()
                 || self.max_handlers.is_some()
+                || self.max_per_client.is_some()
                 || self.has_timeouts()
                 || self.mounts_are_watched()
                 || self.outcomes == Outcomes::On

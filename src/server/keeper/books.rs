@@ -14,6 +14,7 @@ use super::note::{Launch, Note, Request};
 use super::relay::{End, Ended, Facts, Slot};
 use super::watch::{RETRY, Watched};
 use super::{Keeper, Post, SOCKET, outcome};
+use crate::scoreboard::mounts::Shares;
 use crate::scoreboard::{Row, Scoreboard, State};
 use crate::server::logging;
 use crate::sys::clock::{self, monotonic_ns};
@@ -84,14 +85,16 @@ impl Keeper {
         // Counted here before it is uncounted there.
         let known = self.handlers.find(pid).is_some();
         if !known {
-            self.count(1, launch.place);
-        } else if let Some(handler) = self.handlers.find(pid).filter(|handler| handler.place.is_none()) {
-            handler.place = launch.place;
-            self.places.count(1, launch.place);
+            self.count(1, launch.shares);
+        } else if let Some(handler) =
+            self.handlers.find(pid).filter(|handler| handler.shares == Shares::default())
+        {
+            handler.shares = launch.shares;
+            self.places.count(1, launch.shares);
         }
         let row = self.post.board.row(launch.slot as usize);
         row.passed.store(launch.ordinal, SeqCst);
-        self.places.passed(launch.place);
+        self.places.passed(launch.shares);
         let [first, second, third] = attached;
         let (response, pidfd) = match (launch.relayed.take(), first, second) {
             (Some(request), Some(client), Some(output)) => {
@@ -145,7 +148,7 @@ impl Keeper {
     }
 
     pub(super) fn insert(&mut self, handler: Watched) {
-        let (pid, counted, place) = (handler.pid, handler.counted, handler.place);
+        let (pid, counted, shares) = (handler.pid, handler.counted, handler.shares);
         let id = self.handlers.insert(handler);
         let Some(fd) = self.handlers.pidfd(id).and_then(Pidfd::fd) else {
             self.looked_at.push(id);
@@ -155,7 +158,7 @@ impl Keeper {
             // Out of memory: the handler will be found in the process table.
             tracing::error!(pid = pid.as_raw(), "cannot watch a handler: {error}; trying again");
             self.handlers.forget(id);
-            self.count(-i64::from(counted), place);
+            self.count(-i64::from(counted), shares);
             self.census_due = Some(Instant::now() + RETRY);
         }
     }
@@ -165,8 +168,8 @@ impl Keeper {
         match Pidfd::open(launch.pid.unsigned_abs()) {
             Ok(pidfd) => self.watch(&launch, response, pidfd),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-                if !self.still_relays(response, Ended::default(), Some(Slot(launch.place))) {
-                    self.count(-1, launch.place);
+                if !self.still_relays(response, Ended::default(), Some(Slot(launch.shares))) {
+                    self.count(-1, launch.shares);
                 }
             }
             Err(_) => self.without_pidfd.push((launch, response)),
@@ -190,7 +193,7 @@ impl Keeper {
             }
             let header = post.board.header();
             (row, response) = (handler.row, handler.response);
-            slot = handler.counted.then_some(Slot(handler.place));
+            slot = handler.counted.then_some(Slot(handler.shares));
             if slot.is_some() && response.is_none() {
                 // First, because a request may be waiting for the handler slot.
                 header.watched.store(left, SeqCst);
@@ -206,9 +209,9 @@ impl Keeper {
             row_running(post.board, slot, worker, -1);
         }
         if !self.still_relays(response, ended, slot)
-            && let Some(Slot(place)) = slot
+            && let Some(Slot(shares)) = slot
         {
-            self.count(-1, place);
+            self.count(-1, shares);
         }
         if had_deadline && self.census_due.is_none() {
             // Processes that it started in the worker's group can only be found in the process table.
@@ -262,10 +265,10 @@ impl Keeper {
         let noted = self.post.board.mounts().and_then(|mounts| mounts.noted(process.pid.as_raw()));
         let timeout = noted.map_or(self.post.timeout, |noted| noted.timeout);
         let mut handler = Watched::new(process.pid, Some(pidfd), started_at(process.start), timeout);
-        handler.place = noted.and_then(|noted| noted.place);
+        handler.shares = noted.unwrap_or_default().shares;
         handler.outcome = self.post.outcomes;
         handler.row = self.row_of(process.session);
-        self.count(1, handler.place);
+        self.count(1, handler.shares);
         self.board_running(&handler, 1);
         self.insert(handler);
         Ok(())
@@ -290,7 +293,7 @@ fn describe(handler: &mut Watched, launch: &Launch, response: Option<u64>) {
     handler.worker = Some(launch.number);
     handler.row = Some((launch.slot as usize, Pid::from_raw(launch.worker)));
     handler.outcome = launch.outcome;
-    handler.place = launch.place;
+    handler.shares = launch.shares;
 }
 
 /// Counts handlers in the row of their worker, unless the row has another worker now.

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::unistd::Pid;
 
+use crate::scoreboard::mounts::Shares;
 use crate::scoreboard::{Scoreboard, State};
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
@@ -159,15 +160,15 @@ impl Keeper {
             board.row(slot).passed.fetch_max(sent, SeqCst);
         }
         self.inherited = 0;
-        self.count(0, None);
+        self.count(0, Shares::default());
         self.places.publish();
         Ok(())
     }
 
-    /// Changes the count of handlers, and that of a mount. It is stored, not added, so that a scoreboard that lost its contents
+    /// Changes the count of handlers, and those of a mount and a client. It is stored, not added, so that a scoreboard that lost its contents
     /// is correct again.
-    fn count(&mut self, change: i64, place: Option<u16>) {
-        self.places.count(change, place);
+    fn count(&mut self, change: i64, shares: Shares) {
+        self.places.count(change, shares);
         self.counted = self.counted.saturating_add_signed(change);
         self.post.board.header().watched.store(self.counted + self.inherited, SeqCst);
     }
@@ -270,8 +271,11 @@ impl Keeper {
         if !self.receiving {
             self.receive(MESSAGES_PER_TURN);
         }
-        for Slot(place) in self.relays.freed() {
-            self.count(-1, place);
+        for Slot(shares) in self.relays.freed() {
+            self.count(-1, shares);
         }
+        let unwatched = self.without_pidfd.iter().map(|(launch, _)| launch.shares);
+        let running = self.handlers.shares().chain(self.relays.shares()).chain(unwatched);
+        self.places.settle_clients(running.filter_map(|shares| shares.client));
     }
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::cgi::response::Response;
+use crate::scoreboard::clients::Client;
+use crate::scoreboard::mounts::Shares;
 
 /// Longest handler name in a message; longer ones are cut.
 const NAME_BYTES: usize = 200;
@@ -18,6 +20,7 @@ pub const HEAD_BYTES: usize = 8 * 1024;
 pub const BYTES: usize = 128 + NAME_BYTES + USER_BYTES + HEAD_BYTES;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // it is read and used at once, and nearly all are launches
 pub enum Note {
     /// A worker started a handler. Attached: the client and the handler's output if its response is relayed, then the
     /// pidfd if there is one.
@@ -53,8 +56,8 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// Timeout of handlers of which no more is known than that they are the instance's.
     pub timeout_of_unknown: Option<Duration>,
-    /// Where it counts besides the instance: the place of a mount with a limit.
-    pub place: Option<u16>,
+    /// Where it counts besides the instance.
+    pub shares: Shares,
     pub outcome: bool,
     /// The handler's `SCRIPT_NAME`.
     pub name: Vec<u8>,
@@ -151,7 +154,8 @@ impl Launch {
         to.extend(self.started_ns.to_ne_bytes());
         to.extend(seconds(self.timeout).to_ne_bytes());
         to.extend(seconds(self.timeout_of_unknown).to_ne_bytes());
-        to.extend(self.place.unwrap_or(NOWHERE).to_ne_bytes());
+        to.extend(self.shares.place.unwrap_or(NOWHERE).to_ne_bytes());
+        to.extend(self.shares.client.map_or(0, Client::number).to_ne_bytes());
         let name = &self.name[..self.name.len().min(NAME_BYTES)];
         to.push(name.len() as u8);
         to.extend_from_slice(name);
@@ -170,7 +174,10 @@ impl Launch {
             started_ns: u64::from_ne_bytes(from.take()?),
             timeout: time(u64::from_ne_bytes(from.take()?)),
             timeout_of_unknown: time(u64::from_ne_bytes(from.take()?)),
-            place: Some(u16::from_ne_bytes(from.take()?)).filter(|&place| place != NOWHERE),
+            shares: Shares {
+                place: Some(u16::from_ne_bytes(from.take()?)).filter(|&place| place != NOWHERE),
+                client: Client::numbered(u64::from_ne_bytes(from.take()?)),
+            },
             name: {
                 let length = from.byte()?.into();
                 from.some(length)?.to_vec()
@@ -270,7 +277,7 @@ mod tests {
             started_ns: u64::MAX,
             timeout: Some(Duration::from_secs(9)),
             timeout_of_unknown: Some(Duration::from_secs(8)),
-            place: Some(511),
+            shares: Shares { place: Some(511), client: Client::numbered(u64::MAX) },
             outcome: true,
             name: b"/shop/cart".to_vec(),
             relayed: None,

@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::scoreboard::mounts::Shares;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::proctable::{self, Process};
 
@@ -41,7 +42,7 @@ pub struct Watched {
     pub counted: bool,
     pub outcome: bool,
     /// Where it counts besides the instance.
-    pub place: Option<u16>,
+    pub shares: Shares,
     /// Its response, if that is relayed.
     pub response: Option<u64>,
     /// Its timeout, then the time of the next check.
@@ -66,7 +67,7 @@ impl Watched {
             name: Vec::new(),
             counted: true,
             outcome: false,
-            place: None,
+            shares: Shares::default(),
             response: None,
             deadline: timeout.and_then(|time| started.checked_add(time)),
             warned: None,
@@ -179,6 +180,11 @@ impl Handlers {
     /// The handler with this pid, if its first process still runs.
     pub fn find(&mut self, pid: Pid) -> Option<&mut Watched> {
         self.all.get_mut(self.led.get(&pid)?)
+    }
+
+    /// The shares of all that run.
+    pub fn shares(&self) -> impl Iterator<Item = Shares> {
+        self.all.values().filter(|one| one.counted && one.pidfd.is_some()).map(|one| one.shares)
     }
 
     pub fn forget(&mut self, id: u64) {

@@ -29,7 +29,7 @@ use std::time::Duration;
 use super::asked::Asked;
 use super::clock::{Clock, three_digits};
 use super::escape::Escape;
-use super::sink;
+use super::{rotate, sink};
 
 /// Longest escaped values; longer ones are cut. An [`Entry`] has at most about [`ENTRY_BYTES`].
 const LINE_BYTES: usize = 2048;
@@ -150,8 +150,12 @@ impl Access {
         if pending.lines.is_empty() {
             return;
         }
+        let renamed = path().map_or(Ok(()), |path| rotate::if_full(&self.file, path));
         let lost = sink::append(&self.file, &pending.lines);
         pending.lines.clear();
+        if let Err(error) = renamed {
+            tracing::warn!("the access log was full and could not be renamed, so it was emptied: {error}");
+        }
         if lost == 0 && pending.lost > 0 {
             tracing::warn!("{} lines of the access log are missing; they could not be written", pending.lost);
             pending.lost = 0;

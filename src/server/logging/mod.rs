@@ -9,7 +9,7 @@
 //! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
 //! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
 //!
-//! `--log-to` says where the lines go: to the file, to standard error ([`Stderr`]), or to both. The access log is another
+//! `--log-size` bounds the files ([`rotate`]). `--log-to` says where the lines go: to the file, to standard error ([`Stderr`]), or to both. The access log is another
 //! file with rules of its own ([`access`]), flushed by the same timer.
 
 pub mod access;
@@ -18,6 +18,7 @@ mod clock;
 mod escape;
 mod line;
 mod log_to;
+mod rotate;
 mod sink;
 mod stderr;
 
@@ -38,6 +39,7 @@ pub use line::NUMBERS;
 pub use log_to::LogTo;
 use nix::sys::timer::TimerSetTimeFlags;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
+pub use rotate::{limit_size, older};
 pub use stderr::Stderr;
 use tracing::{Event, Level, Metadata, span};
 
@@ -255,7 +257,13 @@ impl Log {
     fn write_out(&self, buffer: &mut Buffer) {
         let mut lines = std::mem::take(&mut buffer.lines);
         if !lines.is_empty() {
-            if let Some((file, _)) = &self.places.file {
+            if let Some((file, path)) = &self.places.file {
+                if let Err(error) = rotate::if_full(file, path) {
+                    let message =
+                        format!("the log was full and could not be renamed, so it was emptied: {error}");
+                    buffer.line(Level::WARN, |out| out.message(&message));
+                    lines = [std::mem::take(&mut buffer.lines), lines].concat();
+                }
                 buffer.put(0, &lines, |text| sink::append(file, text));
             }
             if let Some(stderr) = &self.places.stderr {

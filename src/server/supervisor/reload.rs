@@ -206,6 +206,7 @@ fn fixed_difference(old: &Settings, new: &Settings) -> Option<&'static str> {
         (old.dumpable != new.dumpable, "dumpable"),
         (old.log_to != new.log_to, "log-to"),
         (old.access_log_file != new.access_log_file, "access-log-file"),
+        (old.log_size != new.log_size, "log-size"),
         (old.user != new.user || old.group != new.group, "the user or group"),
     ]
     .into_iter()

@@ -95,8 +95,10 @@ impl Supervisor {
         // Its connections are gone; the keeper still counts its handlers.
         row.open.store(0, Relaxed);
         row.lingering.store(0, Relaxed);
+        row.bodies.store(0, SeqCst);
         row.unwritten.store(0, Relaxed);
         row.running.store(0, SeqCst);
+        self.board.clients().inspect(|clients| clients.clear(member.slot));
         self.report_gone(index, Pid::from_raw(pid));
         if self.staff[index].is_keeper() {
             self.count_cut_responses();

@@ -218,6 +218,7 @@ fn open_logs(
     let open = || logging::open(&path).map(|file| (file, path.clone())).map_err(failed(&path));
     let file = to.has_file().then(open).transpose()?;
     let places = Places { file, stderr };
+    logging::limit_size(settings.log_size);
     logging::install(places, settings.log_format, settings.log_level).map_err(failed(&path))?;
     let path = settings.access_log_file.clone().unwrap_or_else(|| folder.access_log());
     access::install(&path);

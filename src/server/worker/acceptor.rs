@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::shortage::Shortage;
 use super::slow_connection::{Progress, SlowConnection};
 use super::slow_connections::SlowConnections;
+use crate::http::refusal::{FULL, PER_CLIENT};
 use crate::http::request::{self, Framing};
 use crate::listener::{self, Accepted, socket};
 use crate::scoreboard::{Row, State, add, subtract};
@@ -117,7 +118,10 @@ impl Acceptor {
                 Some(After::Close) => leave(row),
                 // It has its answer, and its descriptor is needed.
                 Some(After::KeepAlive) if self.is_full(&connection) => leave(row),
-                Some(after) => self.keep(SlowConnection::after(connection, after, self.shared)),
+                Some(after) => {
+                    let mut slow = SlowConnection::after(connection, after, self.shared);
+                    if slow.hold() || slow.is_answered() { self.keep(slow) } else { leave(row) }
+                }
                 None => self.hold(connection, n),
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.hold(connection, 0),
@@ -149,14 +153,21 @@ impl Acceptor {
         }
     }
 
-    /// Leaves a connection to the background thread. If it is full, an unanswered one gets 503.
+    /// Leaves a connection to the background thread. If it is full, or has enough of this client, an unanswered one gets 503
+    /// or 429.
     fn keep(&mut self, mut slow: SlowConnection) {
         let placed = self.connections.make_room_for(&mut slow.connection);
-        let turned_away = !slow.is_answered() && (!placed || self.is_full(&slow.connection));
-        if turned_away && slow.turn_away(&mut self.service) == Progress::Finished {
+        let refusal = match slow.is_answered() {
+            true => None,
+            false if !placed || self.is_full(&slow.connection) => Some(FULL),
+            false => (!slow.hold()).then_some(PER_CLIENT),
+        };
+        if let Some(refusal) = refusal
+            && slow.turn_away(&mut self.service, &refusal) == Progress::Finished
+        {
             return leave(self.shared.row());
         }
-        if placed {
+        if placed && slow.hold() {
             return self.connections.add(slow);
         }
         slow.drain();

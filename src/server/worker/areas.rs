@@ -68,6 +68,7 @@ pub fn rehearse(shared: &Shared) -> Result<(), String> {
         return Ok(());
     }
     let watched = settings.max_handlers.is_some()
+        || settings.max_per_client.is_some()
         || settings.has_timeouts()
         || settings.mounts_are_watched()
         || settings.listener.entry.counts_handlers;

@@ -177,7 +177,7 @@ impl Background {
             return;
         }
         let mut slow = SlowConnection::after(connection, after, self.shared);
-        if self.connections.make_room_for(&mut slow.connection) {
+        if self.connections.make_room_for(&mut slow.connection) && slow.hold() {
             self.shared.row().open.fetch_add(1, Relaxed);
             self.connections.add(slow);
         } else {

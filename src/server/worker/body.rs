@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::body_memory::BodyMemory;
+use super::shared::Shared;
 use crate::cgi::body::Spool;
 use crate::http::chunked::Decoder;
 use crate::http::refusal::Refusal;
@@ -26,6 +28,7 @@ pub struct Body {
     pub head: Vec<u8>,
     /// Where the body is stored; `None` if it is not needed.
     pub spool: Option<Spool>,
+    memory: BodyMemory,
     rest: Rest,
     /// When the head was complete; then the number of bytes received since.
     begun: Instant,
@@ -39,14 +42,21 @@ enum Rest {
 }
 
 impl Body {
-    /// Starts a body after `head`. `received` bytes of it have arrived, and it may have up to `most`.
-    pub fn new(head: &[u8], spool: Option<Spool>, framing: Framing, received: usize, most: u64) -> Self {
+    /// Starts a body after `head`. `received` bytes of it have arrived.
+    pub fn new(
+        head: &[u8],
+        spool: Option<Spool>,
+        framing: Framing,
+        received: usize,
+        shared: &'static Shared,
+    ) -> Self {
         let rest = match framing {
-            Framing::Chunked => Rest::Chunked(Decoder::new(most)),
+            Framing::Chunked => Rest::Chunked(Decoder::new(shared.limits.body)),
             Framing::Length(length) => Rest::Length(length),
             Framing::None => Rest::Length(0),
         };
-        Self { head: head.to_vec(), spool, rest, begun: Instant::now(), received: received as u64 }
+        let (head, memory) = (head.to_vec(), BodyMemory::new(shared));
+        Self { head, spool, memory, rest, begun: Instant::now(), received: received as u64 }
     }
 
     /// Bytes still to come, if known.
@@ -83,6 +93,7 @@ impl Body {
             }
         };
         if let Some(spool) = &mut self.spool {
+            self.memory.change(spool.in_memory_with(data.len()))?;
             spool.write(data, directory).map_err(|error| no_room(&error))?;
         }
         Ok((used, complete))

@@ -2,7 +2,7 @@
 //! its handler is counted off, so a client that sends one request after another would be refused by chance: its request
 //! waits here for a few milliseconds instead. Under overload waiting is futile, so only a few requests wait, and after one
 //! waited in vain none do for a while: then a refusal costs no more than any other answer of the server's own. The limits of
-//! the instance and of each mount have queues of their own in this sense.
+//! the instance, of each mount and of each client have queues of their own in this sense.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -12,22 +12,40 @@ use std::time::{Duration, Instant};
 use super::connection::Connection;
 use super::service::Request;
 use super::timer::Timer;
+use crate::http::refusal::{BUSY, PER_CLIENT, Refusal};
+use crate::scoreboard::clients::Client;
 
 /// Pauses between the attempts. Their sum is the longest wait.
 const PAUSES_MS: [u64; 6] = [1, 1, 2, 4, 8, 16];
 /// After a request waited in vain, requests are refused at once for this long.
 const CLOSED: Duration = Duration::from_millis(100);
-/// At most this many requests wait for one limit, and never more than the limit.
+/// At most this many requests wait for one limit, and never more than the limit...
 const LONGEST: u64 = 8;
+/// ...and at most this many for all of them.
+const MOST: usize = 256;
 /// Resolution of the timer for queued requests.
 const GRAIN: Duration = Duration::from_micros(100);
+
+/// What has a limit on running handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// 0 for the instance, else a mount.
+    Area(usize),
+    Client(Client),
+}
 
 /// A limit on running handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The area that has it: 0 for the instance, else a mount.
-    pub area: usize,
+    pub of: Of,
     pub most: u64,
+}
+
+impl Limit {
+    /// The answer to a request that has waited in vain, or cannot wait.
+    pub fn refusal(self) -> &'static Refusal {
+        if let Of::Client(_) = self.of { &PER_CLIENT } else { &BUSY }
+    }
 }
 
 /// A whole request that waits for a handler slot.
@@ -71,17 +89,17 @@ pub struct HandlerQueue(Mutex<Queue>);
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<QueuedRequest>,
-    /// By area.
-    closed_until: HashMap<usize, Instant>,
+    closed_until: HashMap<Of, Instant>,
 }
 
 impl HandlerQueue {
     /// Whether one more request may wait.
     pub fn has_room(&self, limit: Limit) -> bool {
         let queue = self.lock();
-        let waiting = queue.waiting.iter().filter(|one| one.limit.area == limit.area).count() as u64;
+        let waiting = queue.waiting.iter().filter(|one| one.limit.of == limit.of).count() as u64;
         waiting < limit.most.min(LONGEST)
-            && queue.closed_until.get(&limit.area).is_none_or(|&until| until <= Instant::now())
+            && queue.waiting.len() < MOST
+            && queue.closed_until.get(&limit.of).is_none_or(|&until| until <= Instant::now())
     }
 
     /// Adds a request and arms the timer for it.
@@ -93,7 +111,9 @@ impl HandlerQueue {
 
     /// Refuses further requests for a while, because one waited in vain.
     pub fn close(&self, limit: Limit) {
-        self.lock().closed_until.insert(limit.area, Instant::now() + CLOSED);
+        let (mut queue, now) = (self.lock(), Instant::now());
+        queue.closed_until.retain(|_, until| *until > now);
+        queue.closed_until.insert(limit.of, now + CLOSED);
     }
 
     /// Removes the requests whose next attempt is due, oldest first, and arms the timer for the others.
@@ -115,7 +135,7 @@ impl HandlerQueue {
 mod tests {
     use super::*;
 
-    const TWO: Limit = Limit { area: 0, most: 2 };
+    const TWO: Limit = Limit { of: Of::Area(0), most: 2 };
 
     fn request() -> QueuedRequest {
         let (one, _) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -143,6 +163,8 @@ mod tests {
         let mut one = due.remove(0);
         assert_eq!((0..9).take_while(|_| one.may_retry()).count(), PAUSES_MS.len() - 1);
         queue.close(TWO);
-        assert!(!queue.has_room(TWO) && queue.has_room(Limit { area: 1, most: 1 }));
+        assert!(!queue.has_room(TWO) && queue.has_room(Limit { of: Of::Area(1), most: 1 }));
+        let client = Client::numbered(1).unwrap();
+        assert!(queue.has_room(Limit { of: Of::Client(client), most: 1 }));
     }
 }

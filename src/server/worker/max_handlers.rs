@@ -1,15 +1,15 @@
-//! `--max-handlers`, of the instance and of mounts: counts launches against the limits. At a limit a request is refused, or
-//! queued for a moment ([`handler_queue`](super::handler_queue)).
+//! `--max-handlers`, of the instance and of mounts, and `--max-per-client`: counts launches against the limits. At a limit a
+//! request is refused, or queued for a moment ([`handler_queue`](super::handler_queue)).
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::connection::Connection;
-use super::handler_queue::{Limit, QueuedRequest};
+use super::handler_queue::{Limit, Of, QueuedRequest};
 use super::service::{After, Request, Service};
-use crate::http::refusal::BUSY;
 use crate::http::request::{self, Head};
-use crate::scoreboard::mounts::{Noted, Place};
+use crate::scoreboard::clients::Client;
+use crate::scoreboard::mounts::{Noted, Place, Shares};
 use crate::scoreboard::subtract;
 use crate::server::logging::Asked;
 
@@ -25,30 +25,39 @@ pub enum Attempt {
 }
 
 impl Service {
-    /// Reserves a handler slot in the instance, and in the mount if it has a limit. Without a keeper nothing is counted.
+    /// Reserves a handler slot in the instance, and in the mount and of the client if these have a limit. Without a keeper
+    /// nothing is counted. Returns the client if it has a limit.
     ///
     /// # Errors
     /// The limit that is reached.
-    pub(super) fn reserve(&self, head: &Head<'_, '_>) -> Result<(), Limit> {
+    pub(super) fn reserve(
+        &self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+    ) -> Result<Option<Client>, Limit> {
         if self.shared.watch.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let (begun, board) = (&self.shared.row().begun, self.shared.board);
         let most = self.shared.settings.max_handlers;
         if !take(begun, most, || board.handlers()) {
-            return Err(Limit { area: 0, most: most.unwrap_or(0) });
+            return Err(Limit { of: Of::Area(0), most: most.unwrap_or(0) });
         }
         let area = self.launcher.area(head.path);
-        let Some((place, most)) = self.limited(area) else { return Ok(()) };
-        if take(&place.begun, Some(most), || place.running()) {
-            return Ok(());
-        }
-        subtract(begun, 1);
-        Err(Limit { area, most })
+        let mount = self.limited(area);
+        let in_mount = mount.is_none_or(|(place, most)| take(&place.begun, Some(most), || place.running()));
+        let taken = match mount {
+            Some((_, most)) if !in_mount => Err(Limit { of: Of::Area(area), most }),
+            _ => self.shared.take_handler(connection, head).inspect_err(|_| {
+                mount.inspect(|(place, _)| subtract(&place.begun, 1));
+            }),
+        };
+        taken.inspect_err(|_| subtract(begun, 1))
     }
 
     /// Gives back the slot of a handler that could not be started.
-    pub(super) fn release(&self, head: &Head<'_, '_>) {
+    pub(super) fn release(&self, head: &Head<'_, '_>, client: Option<Client>) {
+        self.shared.give_back_handler(client);
         if self.shared.watch.is_some() {
             let place = self.limited(self.launcher.area(head.path));
             place.inspect(|(place, _)| subtract(&place.begun, 1));
@@ -63,9 +72,9 @@ impl Service {
     }
 
     /// What the keeper must know of a handler in this area.
-    pub(super) fn noted(&self, area: usize) -> Noted {
+    pub(super) fn noted(&self, area: usize, client: Option<Client>) -> Noted {
         let place = self.limited(area).map(|_| self.shared.places[area - 1]);
-        Noted { place, timeout: self.shared.settings.timeout_of(area) }
+        Noted { shares: Shares { place, client }, timeout: self.shared.settings.timeout_of(area) }
     }
 
     /// Queues or refuses a request at the limit. A path without a handler gets its 404 or 403 all the same.
@@ -85,7 +94,7 @@ impl Service {
             shared.queue.push(queued, &shared.timer);
             return After::Close;
         }
-        self.refuse(connection, Asked::Request(head), &BUSY, &"")
+        self.refuse(connection, Asked::Request(head), limit.refusal(), &"")
     }
 
     /// Tries a queued request again: launches its handler if there is a slot, refuses it if it has waited too long.
@@ -95,18 +104,21 @@ impl Service {
         let Ok(Some(head)) = request::parse(&bytes, &mut slots, &self.shared.limits) else {
             return Attempt::Answered(queued.connection, After::Close); // cannot happen: it was parsed before
         };
-        let Err(limit) = self.reserve(&head) else {
-            let (body, length, hops) = (queued.body.take(), queued.length, queued.hops);
-            let request = Request { connection: &queued.connection, head: &head, body, length, hops };
-            let after = self.launch_reserved(request);
-            return Attempt::Answered(queued.connection, after);
+        let limit = match self.reserve(&queued.connection, &head) {
+            Ok(client) => {
+                let (body, length, hops) = (queued.body.take(), queued.length, queued.hops);
+                let request = Request { connection: &queued.connection, head: &head, body, length, hops };
+                let after = self.launch_reserved(request, client);
+                return Attempt::Answered(queued.connection, after);
+            }
+            Err(limit) => limit,
         };
         queued.limit = limit;
         if queued.may_retry() {
             queued.head = bytes;
             return Attempt::Retry(queued);
         }
-        let after = self.refuse(&queued.connection, Asked::Request(&head), &BUSY, &"");
+        let after = self.refuse(&queued.connection, Asked::Request(&head), limit.refusal(), &"");
         Attempt::Refused(queued.connection, after, limit)
     }
 }

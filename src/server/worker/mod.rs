@@ -10,6 +10,7 @@ mod areas;
 pub mod auxiliary;
 mod background;
 mod body;
+mod body_memory;
 mod connection;
 mod context;
 mod descriptors;
@@ -18,6 +19,7 @@ mod handler_queue;
 mod handler_watch;
 mod linger;
 mod max_handlers;
+mod per_client;
 mod pin;
 mod service;
 mod shared;
@@ -133,6 +135,7 @@ fn set_up(context: WorkerContext<'_>) -> io::Result<Acceptor> {
     row.pid.store(u64::from(std::process::id()), Relaxed);
     row.open.store(0, Relaxed);
     row.lingering.store(0, Relaxed);
+    row.bodies.store(0, Relaxed);
     row.state.store(State::Running as u64, Relaxed);
     Acceptor::new(shared, connections, strategy, context.sockets, context.leaves_queue)
 }

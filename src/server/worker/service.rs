@@ -21,7 +21,7 @@ use crate::http::refusal::{FULL, KINDS, Refusal};
 use crate::http::request::Head;
 use crate::http::response::{self, Moved};
 use crate::listener::address::Shown;
-use crate::scoreboard::{REFUSALS, add};
+use crate::scoreboard::{REFUSALS, add, clients};
 use crate::server::keeper::note::{self, Launch};
 use crate::server::logging::Asked;
 use crate::server::logging::access::Response;
@@ -117,15 +117,20 @@ impl Service {
         if self.slow && self.shared.watch.is_some() && self.shared.descriptors.spare().is_err() {
             return self.refuse(request.connection, Asked::Request(request.head), &FULL, &"");
         }
-        match self.reserve(request.head) {
+        match self.reserve(request.connection, request.head) {
             Err(limit) => self.at_the_limit(limit, request),
-            Ok(()) => self.launch_reserved(request),
+            Ok(limited) => self.launch_reserved(request, limited),
         }
     }
 
-    /// Launches a handler whose slot is reserved.
-    pub(super) fn launch_reserved(&mut self, request: Request<'_>) -> After {
-        let Request { connection, head, body, length: content_length, hops } = request;
+    /// Launches a handler whose slot is reserved, that of its client too if it is `limited`.
+    pub(super) fn launch_reserved(
+        &mut self,
+        mut request: Request<'_>,
+        limited: Option<clients::Client>,
+    ) -> After {
+        let (body, content_length) = (request.body.take(), request.length);
+        let Request { connection, head, .. } = request;
         let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
         let origin = connection.origin(Asked::Request(head), &self.shared.proxies);
         let client = Client { stream: connection.stream.as_fd(), origin: &origin, body, content_length };
@@ -134,13 +139,13 @@ impl Service {
             Ok(launched) => {
                 add(&row.launched, 1);
                 log_launch(&origin, head, &launched, begun);
-                match watch.map(|watch| self.report(watch, connection, head, hops, launched, begun)) {
+                match watch.map(|watch| self.report(watch, &request, launched, begun, limited)) {
                     Some(Err(error)) => self.refuse(connection, Asked::Request(head), &FULL, &error),
                     _ => After::Close,
                 }
             }
             Err(failure) => {
-                self.release(head);
+                self.release(head, limited);
                 match failure.cause {
                     Some(cause) => {
                         add(&row.launch_failures, 1);
@@ -159,16 +164,16 @@ impl Service {
     fn report(
         &self,
         watch: &HandlerWatch,
-        connection: &Connection,
-        head: &Head<'_, '_>,
-        hops: u8,
+        request: &Request<'_>,
         launched: Launched,
         begun: Instant,
+        limited: Option<clients::Client>,
     ) -> io::Result<()> {
         let (shared, Launched { started, program, output }) = (self.shared, launched);
+        let &Request { connection, head, hops, .. } = request;
         let age = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(0);
-        let noted = self.noted(program.area);
-        if shared.settings.mounts_are_watched() {
+        let noted = self.noted(program.area, limited);
+        if shared.settings.shares_are_noted() {
             shared.board.mounts().inspect(|mounts| mounts.note(started.pid, noted));
         }
         let (kept, whole) = if output.is_some() { note::kept(head.bytes) } else { (Vec::new(), true) };
@@ -186,7 +191,7 @@ impl Service {
             pid: started.pid,
             started_ns: monotonic_ns().saturating_sub(age),
             timeout: noted.timeout,
-            place: noted.place,
+            shares: noted.shares,
             timeout_of_unknown: shared.settings.timeout_of_unknown(),
             outcome: watch.outcomes,
             name: program.route.name().to_vec(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::body::{Body, no_room};
 use super::connection::Connection;
 use super::linger::Linger;
+use super::per_client::Held;
 use super::service::{After, Request, Service};
 use super::shared::Shared;
 use crate::cgi::body::Spool;
@@ -47,6 +48,8 @@ pub struct SlowConnection {
     /// How much of `input` has been parsed as an incomplete head.
     parsed: usize,
     stage: Stage,
+    /// Its place among the connections of its client.
+    held: Option<Held>,
     shared: &'static Shared,
 }
 
@@ -70,7 +73,8 @@ impl SlowConnection {
         let settings = &shared.settings;
         let time = if input.is_empty() { settings.idle_timeout } else { settings.header_timeout };
         let deadline = connection.begun + time;
-        Self { connection, deadline, input: input.to_vec(), parsed: 0, stage: Stage::Head, shared }
+        let input = input.to_vec();
+        Self { connection, deadline, input, parsed: 0, stage: Stage::Head, held: None, shared }
     }
 
     /// A connection that stays open after its request was answered.
@@ -88,6 +92,13 @@ impl SlowConnection {
     /// Whether the answer has been sent.
     pub fn is_answered(&self) -> bool {
         matches!(self.stage, Stage::Linger(_))
+    }
+
+    /// Takes a place among the connections of the client, unless it has one. Returns whether there is one.
+    pub fn hold(&mut self) -> bool {
+        let lingers = self.is_answered();
+        self.held = self.held.take().or_else(|| Held::take(self.shared, &self.connection, lingers));
+        self.held.is_some()
     }
 
     /// Whether no byte of a request has arrived.
@@ -122,14 +133,14 @@ impl SlowConnection {
         if let Stage::Body(Body { spool: Some(spool), .. }) = &self.stage
             && !self.shared.descriptors.may_be_held(spool.descriptor())
         {
-            return self.turn_away(service);
+            return self.turn_away(service, &FULL);
         }
         Progress::Waiting
     }
 
-    /// Answers 503: the client would have to be waited for, and all places are taken.
-    pub fn turn_away(&mut self, service: &mut Service) -> Progress {
-        match self.refuse(service, &FULL) {
+    /// Answers: the client would have to be waited for, and all places are taken.
+    pub fn turn_away(&mut self, service: &mut Service, refusal: &Refusal) -> Progress {
+        match self.refuse(service, refusal) {
             Step::Finished => Progress::Finished,
             _ => Progress::Waiting,
         }
@@ -257,8 +268,7 @@ impl SlowConnection {
         if head.expect_continue && self.input.is_empty() {
             let _ = net::send(&self.connection.stream, response::CONTINUE);
         }
-        let most = self.shared.limits.body;
-        let body = Body::new(&input[..head.len], spool, head.framing, self.input.len(), most);
+        let body = Body::new(&input[..head.len], spool, head.framing, self.input.len(), self.shared);
         self.deadline = body.deadline(&self.shared.settings);
         self.stage = Stage::Body(body);
         Ok(())

@@ -21,6 +21,7 @@ use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request;
 use crate::scoreboard::Scoreboard;
+use crate::scoreboard::mounts::Shares;
 use exchange::{Next, Ready, Relay, Side};
 pub use facts::{End, Ended, Facts, Finished};
 pub use redirect::Redirects;
@@ -35,9 +36,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A response is cut this much later than its program is told to end, so that it usually ends with the program.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-/// A place under `--max-handlers`, and under the limit of a mount.
+/// A place under `--max-handlers`, and under the limits of a mount and of a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Slot(pub Option<u16>);
+pub struct Slot(pub Shares);
 
 /// The responses on their way.
 #[derive(Debug)]
@@ -161,6 +162,11 @@ impl Relays {
             relay.slot = slot;
             true
         })
+    }
+
+    /// The shares of responses whose program has ended.
+    pub fn shares(&self) -> impl Iterator<Item = Shares> {
+        self.all.values().filter_map(|relay| relay.slot).map(|Slot(shares)| shares)
     }
 
     /// Slots that became free since the last call.
