@@ -54,6 +54,14 @@ pub struct Sandbox {
     home: TempDir,
 }
 
+/// Another process writes the copy: what this one has open for writing, a process that another test just starts has too, and
+/// such a file cannot be executed (ETXTBSY).
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let copied = Command::new("install").args(["-m", "755"]).args([from, to]).status().unwrap();
+    assert!(copied.success(), "{}", to.display());
+}
+
 impl Sandbox {
     /// A home that is empty except for the default handlers' directory.
     pub fn new() -> Self {
@@ -94,6 +102,13 @@ impl Sandbox {
     pub fn program(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.write(relative, contents);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A program that is no script.
+    pub fn binary(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let (source, path) = (self.write(&format!("{relative}.source"), contents), self.path(relative));
+        copy_program(&source, &path);
         path
     }
 

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::privileges::is_root;
 use crate::harness::traffic::children;
-use crate::harness::{Sandbox, eventually, pid, says, skipped};
+use crate::harness::{Sandbox, copy_program, eventually, pid, says, skipped};
 
 const DOCKERFILE: &str = include_str!("../../src/server/packaging/Dockerfile");
 /// What an engine does before it starts process 1.
@@ -67,7 +67,7 @@ impl Image {
         let put = |from: &Path, to: &str| {
             let to = self.root.join(to.trim_start_matches('/'));
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(from, to).unwrap();
+            copy_program(from, to);
         };
         put(program, to);
         let libraries = Command::new("ldd").arg(program).output().unwrap().stdout;

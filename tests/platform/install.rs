@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::harness::{Sandbox, skipped};
+use crate::harness::{Sandbox, copy_program, skipped};
 
 const PACKAGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/packaging");
 
@@ -20,7 +20,7 @@ fn built(sandbox: &Sandbox) -> Option<PathBuf> {
     for folder in ["bin", "lib/systemd/system", "share/man/man1", "share/doc/caffeine"] {
         fs::create_dir_all(build.join(folder)).unwrap();
     }
-    fs::copy(env!("CARGO_BIN_EXE_caffeine"), build.join("bin/caffeine")).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_caffeine"), build.join("bin/caffeine"));
     for (from, to) in [
         ("Makefile.in", "Makefile"),
         ("caffeine@.service", "lib/systemd/system/caffeine@.service"),

@@ -140,7 +140,7 @@ fn a_replaced_program_takes_over_at_a_restart_without_a_lost_connection() {
     let files = format!("[[static]]\nat = \"/files\"\nroot = {:?}\n", sandbox.path("files"));
     let config = sandbox.write("c.toml", files);
     let original = fs::read(env!("CARGO_BIN_EXE_caffeine")).unwrap();
-    let program = sandbox.program("bin/caffeine", &original);
+    let program = sandbox.binary("bin/caffeine", &original);
     let start = || {
         sandbox.start_with(&["-n", "lab", "-w", "2", "-c", config.to_str().unwrap()], |command| {
             executed_by(command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
@@ -156,7 +156,7 @@ fn a_replaced_program_takes_over_at_a_restart_without_a_lost_connection() {
     let mut second = None;
     let tally = under_load(&first, 4, || {
         // As package managers do: a file beside it, then rename(2).
-        let next = sandbox.program("bin/next", [&original[..], b"another version"].concat());
+        let next = sandbox.binary("bin/next", [&original[..], b"another version"].concat());
         fs::rename(next, &program).unwrap();
         assert!(!runs_the_file(&first));
         assert_eq!(first.get("/files/page").text(), "text");

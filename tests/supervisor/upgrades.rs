@@ -19,7 +19,7 @@ const SLOW: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\nbegun '\n\
 
 /// Puts something in the place of the program, as package managers do: a file beside it, then rename(2).
 fn install(sandbox: &Sandbox, contents: &[u8]) -> PathBuf {
-    let (next, program) = (sandbox.program("bin/next", contents), sandbox.path("bin/caffeine"));
+    let (next, program) = (sandbox.binary("bin/next", contents), sandbox.path("bin/caffeine"));
     fs::rename(next, &program).unwrap();
     program
 }
@@ -115,7 +115,7 @@ fn a_program_that_cannot_serve_leaves_the_instance_to_the_old_one() {
     let tally = under_load(&server, 2, || {
         install(&sandbox, b"#!/bin/sh\nexit 3\n");
         reload().fails(1, "did not say that it can take over");
-        let shared = sandbox.program("bin/next", version("2"));
+        let shared = sandbox.binary("bin/next", version("2"));
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o757)).unwrap();
         fs::rename(shared, sandbox.path("bin/caffeine")).unwrap();
         reload().fails(1, "others may write to it");

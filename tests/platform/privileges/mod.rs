@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::harness::traffic::oom_points;
-use crate::harness::{Sandbox, Server, eventually, executed_by, names_in, says, skipped};
+use crate::harness::{Sandbox, Server, copy_program, eventually, executed_by, names_in, says, skipped};
 
 /// An unused user id.
 pub const NOBODY: u32 = 54_321;
@@ -54,7 +54,7 @@ pub fn by_nobody(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     if geteuid().is_root() {
         // The user may not be able to reach the build directory.
         let program = sandbox.path("caffeine");
-        fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
+        copy_program(env!("CARGO_BIN_EXE_caffeine"), &program);
         executed_by(&mut command, &["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -376,7 +376,7 @@ done
     let sandbox = open_home();
     sandbox.handler("look", LOOK);
     let program = sandbox.path("caffeine");
-    fs::copy(env!("CARGO_BIN_EXE_caffeine"), &program).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_caffeine"), &program);
     let state = sandbox.path("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();

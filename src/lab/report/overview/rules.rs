@@ -7,6 +7,7 @@ use super::cells::{Cell, Told};
 use super::columns::{Column, Source};
 use super::{Run, default_strategy};
 use crate::lab::judge::ENOUGH_ROUNDS;
+use crate::lab::spec::Metric;
 use crate::measure::stats::Interval;
 
 /// With fewer faults, a mean per fault is not judged.
@@ -115,8 +116,11 @@ fn apart(cell: &Cell, default: &Cell, run: &Run, more_is_better: bool) -> Tone {
         Told::Counted => exact || cell.n.min(default.n) >= ENOUGH_FAULTS,
         _ => run.basis().rounds >= ENOUGH_ROUNDS,
     };
-    let counted = cell.told == Told::Counted;
-    let near = !counted && (cell.estimate / default.estimate).ln().abs() < LEAST_EFFECT;
+    let near = match cell.told {
+        _ if exact => false,
+        Told::Counted => (cell.estimate - default.estimate).abs() < Metric::DelayedPerFault.least_effect(),
+        _ => (cell.estimate / default.estimate).ln().abs() < LEAST_EFFECT,
+    };
     match (enough, near || overlap(own, other)) {
         (false, _) => Tone::Unjudged,
         (true, true) => Tone::Open,

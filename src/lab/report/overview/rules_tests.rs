@@ -119,6 +119,7 @@ fn counts_of_faults_have_a_colour_if_their_bounds_are_apart() {
         ("few faults", lost("reuseport:private", 1, 2), lost("inherited", 0, 2), Tone::Open),
         ("none lost", lost("reuseport", 0, 300), lost("inherited", 0, 300), Tone::Open),
         ("many late", delayed("reuseport", 109.0, 12), delayed("inherited", 1.0, 12), Tone::Worse),
+        ("hardly later", delayed("reuseport", 1.9, 12), delayed("inherited", 1.0, 12), Tone::Open),
         ("late in few faults", delayed("reuseport", 109.0, 9), delayed("inherited", 1.0, 9), Tone::Unjudged),
     ];
     for (name, cell, default, expected) in cases {
