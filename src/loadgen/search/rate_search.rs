@@ -2,9 +2,9 @@
 //!
 //! The outcomes so far are the only state. *Levels* are the rates tried, in ascending order. The *split* is the position
 //! between two levels that agrees with most outcomes: levels below it should hold, levels above it should not. The search
-//! multiplies or divides by [`STRIDE`] until the split lies between two levels; bisects their ratio until it is at
-//! most [`RESOLUTION`]; then repeats on both sides until one level has always held, and one never, in
-//! [`REPEATS`] probes, and the posterior of all probes puts the answer between them. Levels that cannot be such an
+//! multiplies or divides by `STRIDE` until the split lies between two levels; bisects their ratio until it is at
+//! most `RESOLUTION`; then repeats on both sides until one level has always held, and one never, in
+//! `REPEATS` probes, and the posterior of all probes puts the answer between them. Levels that cannot be such an
 //! end are skipped in growing steps, so that a wide region of chance costs few probes and one outlier does no harm.
 
 use super::posterior::{Level, Posterior};

@@ -9,7 +9,7 @@
 //! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
 //! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
 //!
-//! `--log-size` bounds the files ([`rotate`]). `--log-to` says where the lines go: to the file, to standard error ([`Stderr`]), or to both. The access log is another
+//! `--log-size` bounds the files (`rotate.rs`). `--log-to` says where the lines go: to the file, to standard error ([`Stderr`]), or to both. The access log is another
 //! file with rules of its own ([`access`]), flushed by the same timer.
 
 pub mod access;
