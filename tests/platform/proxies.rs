@@ -273,7 +273,9 @@ fn knows_users(kind: &Kind, program: &Path, sandbox: &Sandbox, sample: &str) {
         sample = replaced(&sample, from, to);
     }
     if sample.contains("HASH") {
-        let output = Command::new(program).args(["hash-password", "--plaintext", "secret"]).output().unwrap();
+        let mut command = Command::new(program);
+        command.args(["hash-password", "--plaintext", "secret"]).env("HOME", sandbox.path(""));
+        let output = command.output().unwrap();
         sample =
             sample.replace("ann HASH", &format!("ann {}", String::from_utf8(output.stdout).unwrap().trim()));
     }
