@@ -7,6 +7,7 @@ pub mod browser;
 mod gate;
 mod http;
 mod machine;
+mod programs;
 pub mod standstill;
 pub mod sys;
 pub mod syscalls;
@@ -32,6 +33,7 @@ use standstill::Instance;
 pub use gate::{Answer, intercept};
 pub use http::{Response, connect, get, raw, read_some};
 pub use machine::{free_port, is_alive, port_of, skipped, without_settings};
+pub use programs::copy_program;
 
 /// Longer than any step takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -52,14 +54,6 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// A temporary home directory with state, handlers and configuration. Dropping it ends all its instances.
 pub struct Sandbox {
     home: TempDir,
-}
-
-/// Another process writes the copy: what this one has open for writing, a process that another test just starts has too, and
-/// such a file cannot be executed (ETXTBSY).
-pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    let copied = Command::new("install").args(["-m", "755"]).args([from, to]).status().unwrap();
-    assert!(copied.success(), "{}", to.display());
 }
 
 impl Sandbox {
@@ -102,13 +96,6 @@ impl Sandbox {
     pub fn program(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.write(relative, contents);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    /// A program that is no script.
-    pub fn binary(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let (source, path) = (self.write(&format!("{relative}.source"), contents), self.path(relative));
-        copy_program(&source, &path);
         path
     }
 
