@@ -4,12 +4,17 @@
  *     cc -O2 -static -nostdlib -ffreestanding -o hello hello.c
  * With one (other processors):
  *     cc -O2 -DHOSTED -o hello hello.c
+ * With -DDOCUMENT it is a CGI program: the server makes the response of its header fields and its body.
  */
 static const char response[] =
+#ifndef DOCUMENT
     "HTTP/1.1 200 OK\r\n"
+#endif
     "Content-Type: text/plain\r\n"
     "Content-Length: 6\r\n"
+#ifndef DOCUMENT
     "Connection: close\r\n"
+#endif
     "\r\n"
     "hello\n";
 

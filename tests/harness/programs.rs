@@ -14,7 +14,7 @@ pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
 }
 
 impl Sandbox {
-    /// A program that is no script.
+    /// A compiled program.
     pub fn binary(&self, relative: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let (source, path) = (self.write(&format!("{relative}.source"), contents), self.path(relative));
         copy_program(&source, &path);
