@@ -1,6 +1,8 @@
 //! Whether arrivals are what they were planned to be: the Anderson-Darling test of a sample against the distribution
 //! that a Poisson process must have. Pure.
 
+use statrs::function::gamma::gamma_lr;
+
 /// The statistic that a right sample exceeds in 5 of 100 cases (Stephens 1974, all parameters known, any size from 5).
 pub const CRITICAL: f64 = 2.492;
 /// Multiple of [`CRITICAL`] up to which arrivals are accepted, as Lancet does (Kogias et al. 2019).
@@ -11,17 +13,7 @@ pub const FEWEST: usize = 20;
 /// How much time `k` arrivals of a Poisson process take, as a probability: the regularised lower incomplete gamma
 /// function P(k, x), where x is their time in mean intervals. For `k` = 1 the exponential distribution.
 pub fn poisson_span_p(k: u32, x: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    // 1 - sum over i < k of e^-x x^i / i!, in logarithms: e^-x alone would vanish.
-    let mut logarithm = -x;
-    let mut above = logarithm.exp();
-    for i in 1..k {
-        logarithm += (x / f64::from(i)).ln();
-        above += logarithm.exp();
-    }
-    (1.0 - above).clamp(0.0, 1.0)
+    if x > 0.0 { gamma_lr(f64::from(k), x) } else { 0.0 }
 }
 
 /// The Anderson-Darling statistic A^2 of probabilities that should be uniform between 0 and 1; `None` for fewer than

@@ -3,14 +3,12 @@
 //! Every histogram counts nanoseconds, with the same bounds and the same precision, so that any two can be merged
 //! without loss. Percentiles are never merged. It does not know what was timed.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Counter;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
-
-use super::summary::Summary;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Counts of durations in nanoseconds.
 pub type Histogram = hdrhistogram::Histogram<u64>;
@@ -21,6 +19,22 @@ pub const LOWEST_NS: u64 = 1;
 pub const HIGHEST_NS: u64 = 120_000_000_000;
 /// Significant decimal digits: values are exact to 0.1 %.
 pub const DIGITS: u8 = 3;
+
+/// Percentiles of one phase in microseconds, from its histogram.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    pub count: u64,
+    pub min_us: f64,
+    pub mean_us: f64,
+    pub stdev_us: f64,
+    pub p50_us: f64,
+    pub p75_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub p9999_us: f64,
+    pub max_us: f64,
+}
 
 /// A text that is not a histogram of this project.
 #[derive(Debug, thiserror::Error)]
@@ -124,25 +138,17 @@ pub fn hgrm(histogram: &Histogram) -> String {
     for step in histogram.iter_quantiles(STEPS_PER_HALVING) {
         total += step.count_since_last_iteration();
         let (value, quantile) = (us(step.value_iterated_to()) / 1000.0, step.quantile_iterated_to());
-        let _ = write!(text, "{value:>12.6} {quantile:>14.12} {total:>10}");
-        let _ =
-            if quantile < 1.0 { writeln!(text, " {:>14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
+        text += &format!("{value:>12.6} {quantile:>14.12} {total:>10}");
+        if quantile < 1.0 {
+            text += &format!(" {:>14.2}", 1.0 / (1.0 - quantile));
+        }
+        text.push('\n');
     }
-    let ms = |ns: f64| ns / 1e6;
-    let _ = writeln!(
-        text,
-        "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
-        ms(histogram.mean()),
-        ms(histogram.stdev())
-    );
-    let _ = writeln!(
-        text,
-        "#[Max     = {:12.6}, Total count    = {:12}]",
-        ms(histogram.max() as f64),
-        histogram.len()
-    );
-    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {:12}]", histogram.buckets(), 2048);
-    text
+    let ms = [histogram.mean(), histogram.stdev(), histogram.max() as f64].map(|ns| ns / 1e6);
+    let ([mean, deviation, max], count, buckets) = (ms, histogram.len(), histogram.buckets());
+    text += &format!("#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]\n");
+    text += &format!("#[Max     = {max:12.6}, Total count    = {count:12}]\n");
+    text + &format!("#[Buckets = {buckets:12}, SubBuckets     = {:12}]\n", 2048)
 }
 
 fn us(ns: u64) -> f64 {

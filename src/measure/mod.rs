@@ -9,4 +9,3 @@ pub mod record;
 pub mod series;
 #[cfg(feature = "lab")]
 pub mod stats;
-mod summary;

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::histogram::Summary;
 use super::series::{Incident, IntervalSummary, StartSummary};
-pub use super::summary::Summary;
 
 /// Version of the schema that is written.
 pub const SCHEMA: u32 = 3;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::summary::Summary;
+use super::histogram::Summary;
 
 /// What happened in one interval of a run, all threads together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,19 +100,12 @@ fn percentiles(summary: &Summary) -> [(&'static str, f64); 6] {
 
 /// The header of the CSV form, with its line feed. `kinds`: the names of all kinds of failure.
 pub fn csv_header(kinds: &[&str]) -> String {
-    let first = ["begin_s", "end_s", "warmup", "offered", "started", "completed", "failed", "rate"];
-    let percentiles = ["response", "service"]
-        .into_iter()
-        .flat_map(|phase| percentiles(&Summary::default()).map(|(name, _)| format!("{phase}_{name}")));
-    let last = ["open", "busiest_thread", "client_bound", "interrupted"];
-    let cells: Vec<String> = first
-        .map(str::to_owned)
-        .into_iter()
-        .chain(percentiles)
-        .chain(last.map(str::to_owned))
-        .chain(kinds.iter().map(|kind| (*kind).to_owned()))
-        .collect();
-    cells.join(",") + "\n"
+    let first = "begin_s,end_s,warmup,offered,started,completed,failed,rate";
+    let names = percentiles(&Summary::default()).map(|(name, _)| name);
+    let [response, service] =
+        ["response_", "service_"].map(|phase| names.map(|name| phase.to_owned() + name).join(","));
+    let last = "open,busiest_thread,client_bound,interrupted";
+    [&[first, &response, &service, last][..], kinds].concat().join(",") + "\n"
 }
 
 /// An interval in the CSV form, with its line feed. A phase in which nothing was counted has empty cells, and so has the

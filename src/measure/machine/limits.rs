@@ -46,13 +46,10 @@ impl Limits {
 /// `own` is the text of /proc/self/cgroup: lines of number, controllers and path.
 fn folder(own: &str, controller: &str) -> Option<PathBuf> {
     let path = own.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':');
-        let (number, names, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let fits = if controller.is_empty() {
-            number == "0" && names.is_empty()
-        } else {
-            names.split(',').any(|name| name == controller)
-        };
+        let (_, rest) = line.split_once(':')?;
+        let (names, path) = rest.split_once(':')?;
+        // Without a name for version 2.
+        let fits = names.split(',').any(|name| name == controller);
         fits.then(|| path.trim_start_matches('/'))
     })?;
     Some(Path::new("/sys/fs/cgroup").join(controller).join(path))

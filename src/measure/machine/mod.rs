@@ -6,10 +6,12 @@ mod kernel;
 mod limits;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::utsname::{UtsName, uname};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,21 +86,16 @@ impl Facts {
     pub fn collect(programs: &Path) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
-            cpuinfo
-                .lines()
-                .find(|line| line.starts_with(name))
-                .and_then(|line| line.split_once(':'))
-                .map(|l| l.1.trim())
+            let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim())
         };
-        let system = nix::sys::utsname::uname().ok();
-        let named = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let system = uname().ok();
+        let named = |part: fn(&UtsName) -> &OsStr| {
+            system.as_ref().map(part).unwrap_or_default().to_string_lossy().into_owned()
+        };
         Self {
-            kernel: format!(
-                "{} {}",
-                named(system.as_ref().map(|s| s.sysname())),
-                named(system.as_ref().map(|s| s.release()))
-            ),
-            architecture: named(system.as_ref().map(|s| s.machine())),
+            kernel: format!("{} {}", named(UtsName::sysname), named(UtsName::release)),
+            architecture: named(UtsName::machine),
             cpu: field("model name").unwrap_or("unknown").into(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mib: memory_mib(),

@@ -9,7 +9,7 @@
 //! The interval is made of the shifts that the test does not refuse (Hodges and Lehmann 1963), so an interval and a p
 //! never contradict each other.
 
-use super::Interval;
+use super::{Interval, TAIL, boundary};
 
 /// One round.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,6 @@ pub struct Block {
     pub twin: Option<f64>,
 }
 
-/// Probability outside a 95 % interval, at either end.
-const TAIL: f64 = 0.025;
 /// Values that differ by less have the same rank.
 const TIE: f64 = 1e-12;
 /// Halvings of the range in which a shift is sought.
@@ -108,19 +106,12 @@ pub fn shift(blocks: &[Block]) -> Option<(f64, Interval)> {
     let all = Interval::range(&pairs)?;
     let span = all.high - all.low + 1e-6;
     // Without that much at either end every treated run would rank above, or below, every control.
-    let edge = |holds: &dyn Fn(f64) -> bool| {
-        let (mut low, mut high) = (all.low - span, all.high + span);
-        for _ in 0..HALVINGS {
-            let middle = f64::midpoint(low, high);
-            *(if holds(middle) { &mut low } else { &mut high }) = middle;
-        }
-        f64::midpoint(low, high)
-    };
+    let edge = |holds: &dyn Fn(f64) -> bool| boundary([all.low - span, all.high + span], HALVINGS, holds);
     let middle =
         f64::midpoint(edge(&|shift| lean(blocks, shift) > 0), edge(&|shift| lean(blocks, shift) >= 0));
     if least_p(blocks) > 2.0 * TAIL {
-        let single = |b: &Block| b.treated - b.twin.map_or(b.control, |twin| f64::midpoint(b.control, twin));
-        return Some((middle, Interval::range(&blocks.iter().map(single).collect::<Vec<_>>())?));
+        let single: Vec<f64> = paired(blocks).iter().map(|b| b.treated).collect();
+        return Some((middle, Interval::range(&single)?));
     }
     let low = edge(&|shift| tails(blocks, shift)[1] <= TAIL);
     let high = edge(&|shift| tails(blocks, shift)[0] > TAIL);

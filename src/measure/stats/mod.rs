@@ -22,6 +22,9 @@ pub use shares::{mean_with_interval, proportion, slope};
 pub use tails::chi_square_p;
 use tails::normal_value;
 
+/// Probability outside a 95 % interval, at either end.
+const TAIL: f64 = 0.025;
+
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
@@ -42,6 +45,15 @@ impl Interval {
     }
 }
 
+/// Where `holds` ceases to, between `low` and `high`, by this many halvings.
+fn boundary([mut low, mut high]: [f64; 2], halvings: u32, holds: &dyn Fn(f64) -> bool) -> f64 {
+    for _ in 0..halvings {
+        let middle = f64::midpoint(low, high);
+        *(if holds(middle) { &mut low } else { &mut high }) = middle;
+    }
+    f64::midpoint(low, high)
+}
+
 /// Holm's step-down correction (1979): p values adjusted for their number, in the order given.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
@@ -58,7 +70,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 /// The least shift that a two-sided test at level `alpha` finds in four of five experiments that are as noisy as one with
 /// this 95 % interval. By normal approximation.
 pub fn visible(interval: Interval, alpha: f64) -> f64 {
-    let error = (interval.high - interval.low) / 2.0 / normal_value(0.025);
+    let error = (interval.high - interval.low) / 2.0 / normal_value(TAIL);
     (normal_value(alpha / 2.0) + normal_value(0.2)) * error
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use statrs::function::factorial::ln_binomial;
+
 use super::tails::chi_square_p;
 
 /// Up to this many events, all ways to spread them are counted.
@@ -67,10 +69,7 @@ fn uneven(events: u64, trials: u64) -> u64 {
 
 /// How many ways there are to choose 0, 1, ... of `trials`, relative to the most frequent.
 fn choices(trials: u64, most: u64) -> Vec<f64> {
-    let mut logs = vec![0.0_f64];
-    for k in 1..=trials.min(most) {
-        logs.push(logs[k as usize - 1] + ((trials - k + 1) as f64 / k as f64).ln());
-    }
+    let logs: Vec<f64> = (0..=trials.min(most)).map(|k| ln_binomial(trials, k)).collect();
     let top = logs.iter().copied().fold(0.0, f64::max);
     logs.into_iter().map(|log| (log - top).exp()).collect()
 }

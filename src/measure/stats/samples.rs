@@ -1,9 +1,6 @@
 //! Two independent samples: the exact rank sum test (Wilcoxon 1945) and the shift between them (Hodges and Lehmann 1963).
 
-use super::{Interval, median};
-
-/// Probability outside a 95 % interval, at either end.
-const TAIL: f64 = 0.025;
+use super::{Interval, TAIL, median};
 
 /// Two-sided p that both samples come from the same distribution; exact, also with ties. 1 without values.
 pub fn rank_sum_p(first: &[f64], second: &[f64]) -> f64 {

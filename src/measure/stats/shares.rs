@@ -2,11 +2,13 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use statrs::function::beta::beta_reg;
 
-use super::{Interval, median};
+use super::{Interval, TAIL, boundary, median};
 
-const ALPHA: f64 = 0.05;
 const RESAMPLES: usize = 4000;
+/// Of the range in which a probability is sought.
+const HALVINGS: u32 = 60;
 
 /// The share of successes that `hits` of `trials` are compatible with (Clopper and Pearson 1934). Where all or none succeed, one
 /// end is known and the whole of the 5 % lies at the other: 0 of 300 is at most 0.99 %, about 3 / 300. `None` without trials.
@@ -14,33 +16,17 @@ pub fn proportion(hits: u64, trials: u64) -> Option<Interval> {
     if trials == 0 || hits > trials {
         return None;
     }
-    let tail = if hits == 0 || hits == trials { ALPHA } else { ALPHA / 2.0 };
+    let tail = if hits == 0 || hits == trials { 2.0 * TAIL } else { TAIL };
     // At the upper end so few successes are rare, at the lower end so many.
-    let high = if hits == trials { 1.0 } else { root(|p| at_most(hits, trials, p) > tail) };
-    let low = if hits == 0 { 0.0 } else { root(|p| 1.0 - at_most(hits - 1, trials, p) < tail) };
+    let where_least = |hits, share| boundary([0.0, 1.0], HALVINGS, &|p| at_least(hits, trials, p) < share);
+    let high = if hits == trials { 1.0 } else { where_least(hits + 1, 1.0 - tail) };
+    let low = if hits == 0 { 0.0 } else { where_least(hits, tail) };
     Some(Interval { low, high })
 }
 
-/// Where `below` ceases to hold between 0 and 1.
-fn root(below: impl Fn(f64) -> bool) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        *(if below(middle) { &mut low } else { &mut high }) = middle;
-    }
-    f64::midpoint(low, high)
-}
-
-/// The probability of at most `hits` successes in `trials` of probability `p`.
-fn at_most(hits: u64, trials: u64, p: f64) -> f64 {
-    let (n, success, failure) = (trials as f64, p.ln(), (-p).ln_1p());
-    let (mut choices, mut sum) = (0.0, 0.0);
-    for k in 0..=hits {
-        let k = k as f64;
-        sum += (choices + k * success + (n - k) * failure).exp();
-        choices += ((n - k) / (k + 1.0)).ln();
-    }
-    sum.min(1.0)
+/// The probability of at least `hits` successes in `trials` of probability `p`; `hits`: from 1 to `trials`.
+fn at_least(hits: u64, trials: u64, p: f64) -> f64 {
+    beta_reg(hits as f64, (trials - hits + 1) as f64, p)
 }
 
 /// The mean, and its 95 % bootstrap interval over the values: the same for the same values. The interval needs two values.
@@ -55,7 +41,7 @@ pub fn mean_with_interval(values: &[f64]) -> Option<(f64, Option<Interval>)> {
     let mut means: Vec<f64> = (0..RESAMPLES).map(|_| resample()).collect();
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
-    Some((mean, Some(Interval { low: at(ALPHA / 2.0), high: at(1.0 - ALPHA / 2.0) })))
+    Some((mean, Some(Interval { low: at(TAIL), high: at(1.0 - TAIL) })))
 }
 
 /// The slope of points (x, y): the median over all pairs (Theil 1950, Sen 1968), which single outliers do not move, and its
