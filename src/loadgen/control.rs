@@ -1,4 +1,4 @@
-//! State shared by the threads of a run: the start, the request to stop, and their progress. Not accessed per request.
+//! State shared by the threads of a run: the start, the request to stop, and open connections. Not accessed per request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -9,14 +9,10 @@ use crate::sys::clock::monotonic_ns;
 /// have to wait for a core.
 const LEAD_NS: u64 = 5_000_000;
 
-/// Progress of one thread, on its own cache lines. Counts include the warm-up.
+/// How many connections one thread has open, on its own cache lines.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Progress {
-    pub completed: AtomicU64,
-    pub failed: AtomicU64,
-    pub open: AtomicU64,
-}
+pub struct Open(pub AtomicU64);
 
 /// Whether the program was asked to end; shared by all runs of a search.
 #[derive(Debug, Default)]
@@ -35,7 +31,7 @@ impl Interrupt {
 #[derive(Debug)]
 pub struct Control {
     /// One for each thread.
-    pub progress: Vec<Progress>,
+    pub open: Vec<Open>,
     interrupt: Arc<Interrupt>,
     stop: AtomicBool,
     unreachable: OnceLock<String>,
@@ -49,7 +45,7 @@ impl Control {
     pub fn new(threads: usize, interrupt: Arc<Interrupt>) -> Self {
         Self {
             interrupt,
-            progress: (0..threads).map(|_| Progress::default()).collect(),
+            open: (0..threads).map(|_| Open::default()).collect(),
             stop: AtomicBool::new(false),
             unreachable: OnceLock::new(),
             ready: Barrier::new(threads),

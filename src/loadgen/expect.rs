@@ -26,7 +26,7 @@ const OPERATORS: [(&str, &[Ordering]); 6] = [
 
 /// A statistic of a phase's times.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Statistic {
+pub enum Statistic {
     Min,
     Mean,
     Max,
@@ -35,7 +35,7 @@ enum Statistic {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Metric {
+pub enum Metric {
     /// A statistic of a phase, in us.
     Time(&'static str, Statistic),
     /// Completed requests per second.
@@ -55,7 +55,7 @@ enum Metric {
 pub struct Expectation {
     /// As typed, without spaces.
     pub text: String,
-    metric: Metric,
+    pub metric: Metric,
     /// The orders of value and bound in which it holds.
     orders: &'static [Ordering],
     bound: f64,
@@ -80,14 +80,6 @@ impl Expectation {
         grows && (none || below)
     }
 
-    pub fn is_about_failures(&self) -> bool {
-        matches!(self.metric, Metric::Failed)
-    }
-
-    pub fn is_about_statuses(&self) -> bool {
-        matches!(self.metric, Metric::Status(_))
-    }
-
     /// The least number of requests that can tell: for a percentile, three must be expected beyond it.
     pub fn sample(&self) -> u64 {
         match self.metric {
@@ -98,10 +90,6 @@ impl Expectation {
         }
     }
 
-    pub fn is_about_time(&self) -> bool {
-        matches!(self.metric, Metric::Time(..))
-    }
-
     /// Compares a record with it; a record without a value, or with too few requests to tell, fails.
     pub fn judge(&self, record: &RunRecord) -> record::Expectation {
         let value = self.value(record).filter(|value| value.is_finite());
@@ -109,21 +97,21 @@ impl Expectation {
             Metric::Time(phase, _) => record.latency.get(phase).map_or(0, |summary| summary.count),
             _ => u64::MAX,
         };
+        let (needed, text) = (self.sample(), self.text.clone());
         let reason = match value {
             None => Some("no matching requests".to_owned()),
-            Some(_) if counted < self.sample() => {
-                Some(format!("{counted} requests are too few: at least {}", self.sample()))
+            Some(_) => {
+                (counted < needed).then(|| format!("{counted} requests are too few: at least {needed}"))
             }
-            Some(_) => None,
         };
         let order = value.filter(|_| reason.is_none()).and_then(|value| value.partial_cmp(&self.bound));
         let holds = order.is_some_and(|order| self.orders.contains(&order));
-        record::Expectation { text: self.text.clone(), value, holds, reason }
+        record::Expectation { text, value, holds, reason }
     }
 
     /// The record's value in the unit of the bound.
     fn value(&self, record: &RunRecord) -> Option<f64> {
-        let (count, whole) = match &self.metric {
+        let (count, whole): (u64, u64) = match &self.metric {
             Metric::Time(phase, statistic) => return Some(time_us(record, phase, *statistic)? / self.one()),
             Metric::Rate => return (record.duration_s > 0.0).then_some(record.rate / self.one()),
             Metric::Failed => (record.errors.values().sum(), record.started),
@@ -138,7 +126,6 @@ impl Expectation {
             Metric::Held => (record.held, record.started + record.unsent),
             Metric::Unfinished => (record.unfinished, record.started),
         };
-        let count: u64 = count;
         match self.unit {
             Unit::One(one) => Some(count as f64 / one),
             Unit::Percent => (whole > 0).then(|| count as f64 / whole as f64 * 100.0),
@@ -152,10 +139,8 @@ impl Expectation {
 
 /// Results as text, one line each.
 pub fn text(judged: &[record::Expectation]) -> String {
-    let label = |index: usize| if index == 0 { "expected" } else { "" };
-    let lines =
-        judged.iter().enumerate().map(|(index, judged)| format!("  {:<10} {}\n", label(index), line(judged)));
-    lines.collect()
+    let labels = std::iter::once("expected").chain(std::iter::repeat(""));
+    judged.iter().zip(labels).map(|(judged, label)| format!("  {label:<10} {}\n", line(judged))).collect()
 }
 
 pub fn line(judged: &record::Expectation) -> String {
@@ -173,13 +158,13 @@ fn time_us(record: &RunRecord, phase: &str, statistic: Statistic) -> Option<f64>
         Statistic::Min => Some(min_us),
         Statistic::Mean => Some(mean_us),
         Statistic::Max => Some(max_us),
-        Statistic::Percentile(percent) => {
-            let known = standard.iter().find(|(standard, _)| *standard == percent).map(|(_, us)| *us);
-            known.or_else(|| {
+        Statistic::Percentile(percent) => match standard.iter().find(|(known, _)| *known == percent) {
+            Some((_, us)) => Some(*us),
+            None => {
                 let times = histogram::decode(record.histograms.get(phase)?).ok()?;
                 Some(times.value_at_percentile(percent) as f64 / 1000.0)
-            })
-        }
+            }
+        },
     }
 }
 
@@ -257,18 +242,17 @@ fn bound(text: &str, metric: &Metric) -> Result<(f64, Unit), String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let number = plain_number(number).ok_or_else(|| format!("{text:?} does not start with a number"))?;
+    let wrong = |why: &str| Err(format!("{why}, unlike {text:?}"));
     let unit = match (metric, unit) {
         (Metric::Time(..), "us") => Unit::One(1.0),
         (Metric::Time(..), "ms") => Unit::One(1e3),
         (Metric::Time(..), "s") => Unit::One(1e6),
-        (Metric::Time(..), _) => return Err(format!("a time needs a unit (us, ms or s), unlike {text:?}")),
+        (Metric::Time(..), _) => return wrong("a time needs a unit (us, ms or s)"),
         (Metric::Rate, "" | "/s") => Unit::One(1.0),
-        (Metric::Rate, _) => {
-            return Err(format!("a rate is a number per second without a unit, unlike {text:?}"));
-        }
+        (Metric::Rate, _) => return wrong("a rate is a number per second without a unit"),
         (_, "") => Unit::One(1.0),
         (_, "%") => Unit::Percent,
-        _ => return Err(format!("a count is a number or a share in %, unlike {text:?}")),
+        _ => return wrong("a count is a number or a share in %"),
     };
     Ok((number, unit))
 }

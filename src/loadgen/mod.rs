@@ -40,11 +40,11 @@ use crate::measure::histogram::Histogram;
 use crate::measure::record::{OLDEST_SCHEMA, RunRecord, SCHEMA};
 use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
-use cli::{Args, Command, input, packaging};
+use cli::{Args, Command, input};
 use control::{Control, Interrupt};
 use count::tally::Phase;
 use error::Error;
-use output::files::{self, Files, Paths};
+use output::files::{self, Files};
 use output::{merge, report, text};
 use plan::Plan;
 use plan::target::DEFAULT_URL;
@@ -85,21 +85,19 @@ fn parse() -> Result<Option<Args>, Error> {
 
 fn run(args: &Args) -> Result<u8, Error> {
     if let Some(shell) = args.completions {
-        return print(&packaging::completions(shell)).map(|()| 0);
+        return print(&cli::completions(shell)).map(|()| 0);
     }
     if args.man {
-        return print(&packaging::man()?).map(|()| 0);
+        return print(&cli::man()?).map(|()| 0);
     }
     if let Some(Command::Merge(merge)) = &args.command {
         return run_merge(merge);
     }
     let plan = args.plan()?;
     args.check_samples(&plan)?;
-    let (json, hgrm) = (args.output.json.as_deref(), args.output.hgrm.as_deref());
-    let (csv, hlog) = (args.output.csv.as_deref(), args.output.hlog.as_deref());
     let inputs = [&args.request.body_file, &args.request.urls, &args.schedule.replay];
     let inputs: Vec<_> = inputs.into_iter().filter_map(Option::as_deref).collect();
-    let mut files = Files::open(Paths { json, hgrm, csv, hlog, inputs: &inputs })?;
+    let mut files = Files::open(&args.output.files(), &inputs)?;
     if args.url.is_none() && args.request.urls.is_none() && !args.output.quiet {
         remark(format_args!("loadgen: no URL given; using {}", DEFAULT_URL));
     }
@@ -114,7 +112,8 @@ fn run(args: &Args) -> Result<u8, Error> {
     };
     drop(view);
     record.expectations = args.search.expect.iter().map(|expected| expected.judge(&record)).collect();
-    deliver(&record, findings.tally.histogram(Phase::Response), files, json, args.output.quiet)
+    let (response, json) = (findings.tally.histogram(Phase::Response), args.output.json.as_deref());
+    deliver(&record, response, files, json, args.output.quiet)
 }
 
 /// Writes the files, then prints: the terminal may be gone. Returns the exit code.
@@ -160,7 +159,7 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
     }
     let (json, hgrm) = (args.json.as_deref(), args.hgrm.as_deref());
     let inputs: Vec<_> = args.files.iter().map(PathBuf::as_path).collect();
-    let files = Files::open(Paths { json, hgrm, inputs: &inputs, ..Paths::default() })?;
+    let files = Files::open(&[("--json", json), ("--hgrm", hgrm)], &inputs)?;
     let merged = merge::merge(&records, misfits);
     let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
     deliver(&record, &response, files, json, args.quiet)
@@ -169,7 +168,7 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
 fn read_record(path: &Path) -> Result<merge::Named, Error> {
     let shown = path.display();
     let failed = |why: String| Error::Failed(format!("cannot read the result in {shown}: {why}"));
-    let bytes = input::read(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = input::read(path, "the result in")?;
     let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     match record.schema {
         OLDEST_SCHEMA..=SCHEMA => Ok((shown.to_string(), record)),

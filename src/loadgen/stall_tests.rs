@@ -62,7 +62,7 @@ fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
         }
         now += MS;
     }
-    let _ = recorder.finish(now, cursor.unsent(now), 0);
+    let _ = recorder.finish(now, cursor.pass(now).1, 0);
     let mut collector = Collector::new(&plan, &control, vec![empty]);
     batches.into_iter().for_each(|batch| collector.take(batch, &mut |_| {}));
     let (total, intervals, _) = collector.finish(&mut |_| {});

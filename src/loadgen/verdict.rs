@@ -14,12 +14,8 @@ const LAG_SHARE: f64 = 0.1;
 /// Permitted share of unsent arrivals.
 const UNSENT_SHARE: f64 = 0.02;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// `OK`, `CLIENT-BOUND`, `ERRORS`, `FAILED` or `INVALID`.
-    pub name: &'static str,
-    pub reasons: Vec<String>,
-}
+/// `OK`, `CLIENT-BOUND`, `ERRORS`, `FAILED` or `INVALID`, with the reasons.
+type Verdict = (&'static str, Vec<String>);
 
 /// `busiest`: the largest share of a core that one thread used.
 pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&ArrivalsTest>) -> Verdict {
@@ -35,13 +31,13 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
         );
     }
     if !reasons.is_empty() {
-        return Verdict { name: "INVALID", reasons };
+        return ("INVALID", reasons);
     }
     if tally.completed == 0 {
-        return Verdict { name: "FAILED", reasons: vec![all_failed(tally)] };
+        return ("FAILED", vec![all_failed(tally)]);
     }
     if let Some(reason) = mostly_errors(tally) {
-        return Verdict { name: "ERRORS", reasons: vec![reason] };
+        return ("ERRORS", vec![reason]);
     }
     if !open_loop && busiest > BUSY_SHARE {
         let reason = format!(
@@ -50,9 +46,9 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
             busiest * 100.0,
             BUSY_SHARE * 100.0
         );
-        return Verdict { name: "CLIENT-BOUND", reasons: vec![reason] };
+        return ("CLIENT-BOUND", vec![reason]);
     }
-    Verdict { name: "OK", reasons }
+    ("OK", reasons)
 }
 
 fn all_failed(tally: &Tally) -> String {
@@ -149,7 +145,7 @@ mod tests {
     }
 
     fn name(open_loop: bool, tally: &Tally, busiest: f64) -> &'static str {
-        judge(open_loop, tally, busiest, None).name
+        judge(open_loop, tally, busiest, None).0
     }
 
     #[test]
@@ -181,10 +177,10 @@ mod tests {
     fn arrivals_that_do_not_fit_invalidate_an_open_loop() {
         let test = |statistic| ArrivalsTest { statistic, limit: 4.984, sample: 1000, arrivals_per_span: 1 };
         let judged = |statistic| judge(true, &tally(10, 0, 1000), 0.0, Some(&test(statistic)));
-        assert_eq!(judged(4.9).name, "OK");
-        assert!(judged(5.0).reasons[0].starts_with("arrivals do not fit the plan"), "{:?}", judged(5.0));
+        assert_eq!(judged(4.9).0, "OK");
+        assert!(judged(5.0).1[0].starts_with("arrivals do not fit the plan"), "{:?}", judged(5.0));
         let dwarfed = tally(10, 2_000_000, 30_000_000);
-        assert_eq!(judge(true, &dwarfed, 0.0, Some(&test(9.0))).name, "OK");
+        assert_eq!(judge(true, &dwarfed, 0.0, Some(&test(9.0))).0, "OK");
     }
 
     #[test]
@@ -193,8 +189,8 @@ mod tests {
         (0..5).for_each(|_| refused.start(None));
         (0..5).for_each(|_| refused.fail(Failure::ConnectRefused, String::new));
         let verdict = judge(false, &refused, 0.99, None);
-        assert_eq!(verdict.name, "FAILED");
-        assert_eq!(verdict.reasons, ["none of 5 requests completed (connect-refused: 5)"]);
+        assert_eq!(verdict.0, "FAILED");
+        assert_eq!(verdict.1, ["none of 5 requests completed (connect-refused: 5)"]);
         let mut errors = tally(10, 0, 1000);
         let respond = |tally: &mut Tally, status| {
             tally.start(None);
@@ -204,15 +200,15 @@ mod tests {
         assert_eq!(name(false, &errors, 0.0), "OK", "half of them");
         respond(&mut errors, 503);
         let verdict = judge(false, &errors, 0.99, None);
-        assert_eq!(verdict.name, "ERRORS");
-        assert_eq!(verdict.reasons, ["11 of 21 responses are errors (404: 10, 503: 1)"]);
+        assert_eq!(verdict.0, "ERRORS");
+        assert_eq!(verdict.1, ["11 of 21 responses are errors (404: 10, 503: 1)"]);
     }
 
     #[test]
     fn failures_of_the_generator_and_empty_runs_are_invalid() {
         let mut ported = tally(1000, 0, 1000);
         ported.fail(Failure::NoPorts, String::new);
-        assert!(judge(false, &ported, 0.0, None).reasons[0].contains("no local port"));
+        assert!(judge(false, &ported, 0.0, None).1[0].contains("no local port"));
         assert_eq!(name(false, &Tally::default(), 0.0), "INVALID");
         let mut refused = tally(1000, 0, 1000);
         refused.fail(Failure::ConnectRefused, String::new);

@@ -9,14 +9,10 @@ use nix::sys::socket::UnixAddr;
 use super::{positive_ns, times};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
-use crate::loadgen::plan::connections::{Persistence, Timeouts};
 use crate::loadgen::plan::peer::{Peer, Resolve, resolve};
 use crate::loadgen::plan::sources;
 use crate::loadgen::plan::target::Target;
-
-/// Local addresses, as one value of an option.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources(pub Vec<IpAddr>);
+use crate::loadgen::plan::{Persistence, Timeouts};
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connections")]
@@ -43,8 +39,8 @@ pub struct ConnectionArgs {
     pub client_closes: bool,
 
     /// Local addresses to connect from, in turn: 127.0.0.2-127.0.0.33, 127.0.1.0/24, or a list separated by commas
-    #[arg(long, value_name = "ADDRESSES", value_parser = |text: &str| sources::parse(text).map(Sources))]
-    pub sources: Option<Sources>,
+    #[arg(long, value_name = "ADDRESSES", value_parser = sources::parse)]
+    pub sources: Option<std::vec::Vec<IpAddr>>, // one value: clap takes a plain Vec for several
 
     /// Use these addresses for a host and port: the first that answers, such as shop:80:127.0.0.1
     #[arg(long, value_name = "HOST:PORT:ADDRESS", value_parser = Resolve::parse)]
@@ -83,18 +79,16 @@ impl ConnectionArgs {
         }
         let resolved = resolve(target, self.resolve.as_ref());
         let peers = resolved.map_err(if self.resolve.is_some() { Error::Usage } else { Error::Failed })?;
-        let sources = self.sources.clone().unwrap_or_default().0;
-        let mut why = None;
-        let usable = |peer: &Peer| match peer {
-            Peer::Ip(address) => {
-                sources::verify(&sources, *address).map_err(|error| why.get_or_insert(error).clone()).is_ok()
-            }
-            Peer::Unix(_) => true,
+        let sources = self.sources.clone().unwrap_or_default();
+        let verify = |peer: &Peer| match peer {
+            Peer::Ip(address) => sources::verify(&sources, *address),
+            Peer::Unix(_) => Ok(()),
         };
-        let usable: Vec<_> = peers.into_iter().filter(usable).collect();
-        match why {
-            Some(why) if usable.is_empty() => Err(Error::Failed(format!("--sources: {why}"))),
-            _ => Ok((usable, sources)),
+        let (usable, others): (Vec<_>, Vec<_>) =
+            peers.into_iter().map(|peer| (verify(&peer), peer)).partition(|(verified, _)| verified.is_ok());
+        match others.into_iter().next() {
+            Some((Err(why), _)) if usable.is_empty() => Err(Error::Failed(format!("--sources: {why}"))),
+            _ => Ok((usable.into_iter().map(|(_, peer)| peer).collect(), sources)),
         }
     }
 
@@ -108,11 +102,13 @@ impl ConnectionArgs {
         let total_ns = self.timeout;
         let connect_ns = self.connect_timeout.unwrap_or(total_ns);
         let first_byte_ns = self.first_byte_timeout.unwrap_or(total_ns);
-        match () {
-            () if connect_ns > total_ns => Err("--connect-timeout must not be longer than --timeout"),
-            () if first_byte_ns > total_ns => Err("--first-byte-timeout must not be longer than --timeout"),
-            () => Ok(Timeouts { total_ns, connect_ns, first_byte_ns }),
+        if connect_ns > total_ns {
+            return Err("--connect-timeout must not be longer than --timeout");
         }
+        if first_byte_ns > total_ns {
+            return Err("--first-byte-timeout must not be longer than --timeout");
+        }
+        Ok(Timeouts { total_ns, connect_ns, first_byte_ns })
     }
 }
 

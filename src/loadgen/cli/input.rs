@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::loadgen::error::Error;
+
 /// Size limit in bytes: an endless device must not use up the machine's memory.
 const MOST: u64 = 1 << 30;
 
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    read_up_to(path, MOST)
+/// `what`: what is read, as in `cannot read the body from FILE`.
+pub fn read(path: &Path, what: &str) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::Failed(format!("cannot read {what} {}: {error}", path.display()));
+    read_up_to(path, MOST).map_err(failed)
 }
 
 fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -37,6 +41,6 @@ mod tests {
         std::fs::write(&path, [b'x'; 1000]).unwrap();
         assert_eq!(read_up_to(&path, 1000).unwrap().len(), 1000);
         assert!(read_up_to(&path, 999).is_err());
-        assert!(read(Path::new("/nonexistent")).is_err());
+        assert!(read(Path::new("/nonexistent"), "a file from").is_err());
     }
 }

@@ -7,7 +7,6 @@ mod connections;
 pub mod input;
 pub mod merge;
 mod output;
-pub mod packaging;
 mod plan;
 mod request;
 mod schedule;
@@ -15,6 +14,7 @@ mod search;
 
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use connections::ConnectionArgs;
 use merge::MergeArgs;
 use output::OutputArgs;
@@ -23,7 +23,9 @@ use schedule::ScheduleArgs;
 use search::SearchArgs;
 
 use crate::dist::Distribution;
+use crate::loadgen::error::Error;
 use crate::loadgen::schedule::parse::duration_ns;
+use crate::manual;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -183,6 +185,19 @@ pub struct Args {
 pub enum Command {
     /// Merge the results that several processes wrote with --json
     Merge(MergeArgs),
+}
+
+/// What `--completions` prints.
+pub fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "loadgen", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The manual page, in roff.
+pub fn man() -> Result<String, Error> {
+    manual::render(Args::command(), include_str!("../../manual/loadgen.1"))
+        .map_err(|error| Error::Failed(format!("cannot write the manual page: {error}")))
 }
 
 /// Parses a duration above 0.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::loadgen::output::files::Named;
 use crate::loadgen::schedule::parse::duration_ns;
 
 /// Shortest interval: at each end the threads hand over their counts.
@@ -44,6 +45,15 @@ pub struct OutputArgs {
     /// Print neither text nor progress: only errors and a verdict that is not OK
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+impl OutputArgs {
+    /// The files to write.
+    pub fn files(&self) -> [Named<'_>; 4] {
+        let Self { json, hgrm, csv, hlog, .. } = self;
+        [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)]
+            .map(|(option, path)| (option, path.as_deref()))
+    }
 }
 
 fn interval_ns(text: &str) -> Result<u64, String> {

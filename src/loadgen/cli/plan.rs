@@ -14,7 +14,10 @@ impl Args {
         let is_search = self.search.find_rate.is_some();
         let connections = &self.connections;
         let requests = self.request.build(&targets)?;
-        let occupy = self.request.times(&targets)?;
+        let occupy = self.request.occupy;
+        if occupy.is_some() && targets.iter().any(Target::asks_for_a_time) {
+            return Err(Error::Usage("the URL has occupy=TIME already: leave it out, or --occupy".into()));
+        }
         let [target, ..] = &targets[..] else { return Err(Error::Usage("there is no URL".into())) };
         let timeouts = connections.timeouts().map_err(|why| Error::Usage(why.into()))?;
         let timing = if is_search { self.first_of_search()? } else { self.schedule.timing()? };
@@ -43,8 +46,8 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadgen::plan::Persistence;
     use crate::loadgen::plan::budget::Facts;
-    use crate::loadgen::plan::connections::Persistence;
     use crate::loadgen::plan::target::DEFAULT_URL;
     use clap::Parser as _;
 
@@ -109,7 +112,6 @@ mod tests {
             (some.total_ns, some.connect_ns, some.first_byte_ns),
             (10_000_000_000, 1_000_000_000, 20_000_000)
         );
-        assert_eq!(some.shortest_ns(), 20_000_000);
         assert!(matches!(plan(&["--connect-timeout", "11s"]), Err(Error::Usage(_))));
         assert!(Args::try_parse_from(["loadgen", "--first-byte-timeout", "0s"]).is_err());
     }

@@ -46,8 +46,7 @@ impl RequestArgs {
     pub fn targets(&self, url: Option<Target>) -> Result<Vec<Target>, Error> {
         let Some(path) = &self.urls else { return Ok(vec![url.unwrap_or_default()]) };
         let shown = path.display();
-        let bytes = input::read(path)
-            .map_err(|error| Error::Failed(format!("cannot read the URLs from {shown}: {error}")))?;
+        let bytes = input::read(path, "the URLs from")?;
         let text = String::from_utf8_lossy(&bytes);
         let mut server = url;
         let mut targets = Vec::new();
@@ -56,14 +55,13 @@ impl RequestArgs {
                 continue;
             }
             let wrong = |why: String| Error::Usage(format!("--urls {shown}, line {number}: {why}"));
-            let server = if line.starts_with('/') {
-                server.get_or_insert_default()
+            let target = if line.starts_with('/') {
+                let server = server.get_or_insert_default();
+                Target::parse(&format!("{}{line}", server.authority)).map_err(wrong)?
             } else {
-                server.get_or_insert(Target::parse(line).map_err(wrong)?)
+                Target::parse(line).map_err(wrong)?
             };
-            let url =
-                if line.starts_with('/') { format!("{}{line}", server.authority) } else { line.to_owned() };
-            let target = Target::parse(&url).map_err(wrong)?;
+            let server = server.get_or_insert_with(|| target.clone());
             if (&target.host, target.port) != (&server.host, server.port) {
                 return Err(wrong(format!(
                     "{} is not {}, and all have to be of one server",
@@ -79,23 +77,11 @@ impl RequestArgs {
         }
     }
 
-    /// Errors: a URL asks for a time already.
-    pub fn times(&self, targets: &[Target]) -> Result<Option<Distribution>, Error> {
-        match self.occupy {
-            Some(_) if targets.iter().any(Target::asks_for_a_time) => {
-                Err(Error::Usage("the URL has occupy=TIME already: leave it out, or --occupy".into()))
-            }
-            times => Ok(times),
-        }
-    }
-
     /// Errors: usage, if it is not HTTP; failure, if the body cannot be read, or its copies for all URLs need too much memory.
     pub fn build(&self, targets: &[Target]) -> Result<Arc<[Request]>, Error> {
         let body = match &self.body_file {
             None => self.body.clone().map(String::into_bytes),
-            Some(path) => Some(input::read(path).map_err(|error| {
-                Error::Failed(format!("cannot read the body from {}: {error}", path.display()))
-            })?),
+            Some(path) => Some(input::read(path, "the body from")?),
         };
         let default = if body.is_some() { "POST" } else { "GET" };
         let method = self.method.as_deref().unwrap_or(default);
@@ -105,12 +91,10 @@ impl RequestArgs {
         let headers = self.headers.iter().map(|text| parse_header(text)).collect::<Result<Vec<_>, _>>();
         let headers = headers.map_err(|why| Error::Usage(format!("-H: {why}")))?;
         let body = body.unwrap_or_default();
-        if body.len().saturating_mul(targets.len()) > MOST_BYTES {
-            let why = format!(
-                "{} URLs with a body of {} bytes need too much memory: at most 1 GiB",
-                targets.len(),
-                body.len()
-            );
+        let (number, size) = (targets.len(), body.len());
+        if size.saturating_mul(number) > MOST_BYTES {
+            let why =
+                format!("{number} URLs with a body of {size} bytes need too much memory: at most 1 GiB");
             return Err(Error::Failed(why));
         }
         Ok(targets.iter().map(|target| Request::new(target, method, &headers, &body)).collect())

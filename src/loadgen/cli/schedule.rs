@@ -115,9 +115,7 @@ impl ScheduleArgs {
 
     fn replayed(&self, path: &Path) -> Result<(Option<Schedule>, u64, Option<u64>), Error> {
         let shown = path.display();
-        let bytes = input::read(path).map_err(|error| {
-            Error::Failed(format!("cannot read the times of --replay from {shown}: {error}"))
-        })?;
+        let bytes = input::read(path, "the times of --replay from")?;
         // Bytes that are not text are not a time either: the error names the line.
         let text = String::from_utf8_lossy(&bytes);
         let trace = Trace::parse(&text, self.stretch)

@@ -17,44 +17,22 @@ use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
 use crate::sys::clock::{monotonic_ns, realtime_ns};
 
-/// What all threads did in one interval.
-#[derive(Debug)]
-pub struct Interval {
-    /// From 0. An interval of the measured time in which requests of the warm-up ended comes twice, first with those.
-    pub index: u64,
-    /// In ns since the origin of the run.
-    pub begin_ns: u64,
-    /// In ns since the origin of the run; the last interval ends with the run.
-    pub end_ns: u64,
-    /// Whether the counts are those of requests due before the measured time.
-    pub warmup: bool,
-    pub tally: Box<Tally>,
-    /// Arrivals planned in it; 0 in a closed loop.
-    pub offered: u64,
-}
-
-/// The state of a run when an interval is complete.
+/// The state of a run when an interval is complete. An interval of the measured time in which requests of the warm-up ended
+/// comes twice, first with those.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
     pub plan: &'a Plan,
-    /// The newest complete interval.
-    pub last: &'a Interval,
-    /// `last` as it goes into the record.
-    pub summary: &'a IntervalSummary,
+    /// The newest complete interval, in ns since the origin of the run; the last interval ends with the run.
+    pub begin_ns: u64,
+    pub end_ns: u64,
+    /// What all threads did in it.
+    pub tally: &'a Tally,
+    /// The same as it goes into the record.
+    pub last: &'a IntervalSummary,
     /// All requests of the measured time so far.
     pub total: &'a Tally,
     /// When the first request was due, in ns since 1970.
     pub start_unix_ns: u64,
-}
-
-/// The place of an interval, on the clock of the window.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    index: u64,
-    begin: u64,
-    end: u64,
-    /// It ends with the run, not by the plan.
-    partial: bool,
 }
 
 /// An interval that not all threads have passed.
@@ -118,9 +96,7 @@ impl<'a> Collector<'a> {
         self.busy[thread] = busy;
         self.until = self.until.max(until);
         let offset = index.saturating_sub(self.first) as usize;
-        while self.pending.len() <= offset {
-            self.pending.push_back(Pending::default());
-        }
+        self.pending.resize_with(self.pending.len().max(offset + 1), Pending::default);
         let pending = &mut self.pending[offset];
         for (mine, theirs) in [(&mut pending.measured, measured), (&mut pending.warmup, warmup)] {
             match (mine.as_mut(), theirs) {
@@ -180,14 +156,23 @@ impl<'a> Collector<'a> {
         let Pending { measured, warmup } = self.pending.pop_front().unwrap_or_default();
         let (begin, whole) = intervals.bounds(index);
         let end = whole.min(last).max(begin);
-        let span = Span { index, begin, end, partial: end < whole };
         let (early, due) = self.offered(end);
+        let [begin_ns, end_ns] = [begin, end].map(|at| at - intervals.window().origin);
+        let paced = self.plan.timing.is_open_loop();
+        let place = |warmup, offered| IntervalSummary {
+            begin_s: begin_ns as f64 / 1e9,
+            end_s: end_ns as f64 / 1e9,
+            warmup,
+            offered: paced.then_some(offered),
+            partial: end < whole,
+            ..IntervalSummary::default()
+        };
         let is_warmup = intervals.is_warmup(index);
         if is_warmup || warmup.is_some() {
-            self.emit(intervals.window(), span, true, warmup, early, observe);
+            self.emit([begin_ns, end_ns], place(true, early), warmup, observe);
         }
         if !is_warmup {
-            self.emit(intervals.window(), span, false, measured, due, observe);
+            self.emit([begin_ns, end_ns], place(false, due), measured, observe);
         }
     }
 
@@ -197,36 +182,38 @@ impl<'a> Collector<'a> {
         passed.fold((0, 0), |sum, (early, due)| (sum.0 + early, sum.1 + due))
     }
 
+    /// Completes the interval of `place`, which is known but for its counts.
     fn emit(
         &mut self,
-        window: Window,
-        Span { index, begin, end, partial }: Span,
-        warmup: bool,
+        [begin_ns, end_ns]: [u64; 2],
+        place: IntervalSummary,
         tally: Option<(Box<Tally>, usize)>,
-        offered: u64,
         observe: &mut dyn FnMut(&Snapshot<'_>),
     ) {
         let (tally, owner) = tally.unwrap_or_default();
-        if !warmup {
+        if !place.warmup {
             self.total.add(&tally);
         }
-        let (begin_ns, end_ns) = (begin - window.origin, end - window.origin);
-        let interval = Interval { index, begin_ns, end_ns, warmup, tally, offered };
-        let open = self.control.progress.iter().map(|progress| progress.open.load(Relaxed)).sum();
+        let length_s = (end_ns - begin_ns) as f64 / 1e9;
         let busiest_thread = self.busy.iter().copied().fold(0.0, f64::max);
-        let paced = self.plan.timing.is_open_loop();
-        let summary = IntervalSummary {
-            open,
+        let last = IntervalSummary {
+            started: tally.started,
+            completed: tally.completed,
+            failed: tally.failed(),
+            errors: tally.errors(),
+            rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
+            response: summary(tally.histogram(Phase::Response)),
+            service: summary(tally.histogram(Phase::Service)),
+            open: self.control.open.iter().map(|open| open.0.load(Relaxed)).sum(),
             busiest_thread,
-            client_bound: !paced && busiest_thread > BUSY_SHARE,
+            client_bound: !self.plan.timing.is_open_loop() && busiest_thread > BUSY_SHARE,
             interrupted: self.control.is_interrupted(),
-            partial,
-            ..summarise(&interval, paced)
+            ..place
         };
         let (plan, total, start_unix_ns) = (self.plan, &self.total, self.start_unix_ns);
-        observe(&Snapshot { plan, last: &interval, summary: &summary, total, start_unix_ns });
-        self.summaries.push(summary);
-        give_back(&self.returns, owner, interval.tally);
+        observe(&Snapshot { plan, begin_ns, end_ns, tally: &tally, last: &last, total, start_unix_ns });
+        self.summaries.push(last);
+        give_back(&self.returns, owner, tally);
     }
 }
 
@@ -234,25 +221,6 @@ fn give_back(returns: &[Sender<Box<Tally>>], thread: usize, mut tally: Box<Tally
     tally.clear();
     // Fails if the thread has ended.
     let _ = returns[thread].send(tally);
-}
-
-fn summarise(interval: &Interval, paced: bool) -> IntervalSummary {
-    let Interval { begin_ns, end_ns, warmup, ref tally, offered, .. } = *interval;
-    let length_s = (end_ns - begin_ns) as f64 / 1e9;
-    IntervalSummary {
-        begin_s: begin_ns as f64 / 1e9,
-        end_s: end_ns as f64 / 1e9,
-        warmup,
-        offered: paced.then_some(offered),
-        started: tally.started,
-        completed: tally.completed,
-        failed: tally.failed(),
-        errors: tally.failures().map(|(failure, count)| (failure.name().into(), count)).collect(),
-        rate: if length_s > 0.0 { tally.completed as f64 / length_s } else { 0.0 },
-        response: summary(tally.histogram(Phase::Response)),
-        service: summary(tally.histogram(Phase::Service)),
-        ..IntervalSummary::default()
-    }
 }
 
 #[cfg(test)]

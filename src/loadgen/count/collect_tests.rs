@@ -47,7 +47,7 @@ fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>)
     }
     let mut collector = Collector::new(&plan, &control, returns);
     let mut seen = Vec::new();
-    let mut observe = |snapshot: &Snapshot<'_>| seen.push((snapshot.last.index, snapshot.last.warmup));
+    let mut observe = |snapshot: &Snapshot<'_>| seen.push((snapshot.begin_ns, snapshot.last.warmup));
     let turns = order.iter().map(|turn| turn % threads.len()).chain((0..threads.len()).cycle());
     for thread in turns {
         if queues.iter().all(VecDeque::is_empty) {
@@ -58,7 +58,7 @@ fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>)
         }
     }
     let (total, summaries, _) = collector.finish(&mut observe);
-    assert!(seen.is_sorted_by_key(|(index, warmup)| (*index, !warmup)), "{seen:?}");
+    assert!(seen.is_sorted_by_key(|(begin, warmup)| (*begin, !warmup)), "{seen:?}");
     (total.completed, summaries)
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 macro_rules! failures {
-    ($($(#[$doc:meta])* $kind:ident $name:literal,)*) => {
+    ($($(#[$doc:meta])* $kind:ident $name:literal $place:literal,)*) => {
         /// A kind of failure. Failed requests never enter a latency histogram.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Failure { $($(#[$doc])* $kind,)* }
@@ -13,43 +13,51 @@ macro_rules! failures {
 
         /// Their names in every output.
         pub const NAMES: &[&str] = &[$($name),*];
+
+        /// The phase or side of each.
+        const PLACES: &[&str] = &[$($place),*];
     };
 }
 
 failures! {
     /// The port is closed, or the accept queue refuses.
-    ConnectRefused "connect-refused",
-    ConnectTimeout "connect-timeout",
+    ConnectRefused "connect-refused" "connecting",
+    ConnectTimeout "connect-timeout" "connecting",
     /// For any other reason, such as no route.
-    ConnectFailed "connect-failed",
+    ConnectFailed "connect-failed" "connecting",
     /// The server closed or reset a kept connection after the request was sent and before the first byte of a response.
     /// It may have timed out an idle connection just as the request was sent. A browser would retry silently; a load
     /// generator that did would hide what its users experience.
-    ClosedBeforeResponse "closed-before-response",
+    ClosedBeforeResponse "closed-before-response" "before the response",
     /// The server reset a new connection before the first byte of a response.
-    ResetBeforeResponse "reset-before-response",
-    ResetInResponse "reset-in-response",
+    ResetBeforeResponse "reset-before-response" "before the response",
+    ResetInResponse "reset-in-response" "in the response",
     /// The connection was closed before the end of the response head.
-    EarlyEnd "early-end",
+    EarlyEnd "early-end" "before the response",
     /// The connection was closed before the announced end of the body.
-    ShortBody "short-body",
+    ShortBody "short-body" "in the response",
     /// Not HTTP, or more bytes than announced.
-    BadResponse "bad-response",
-    TimeoutBeforeResponse "timeout-before-response",
-    TimeoutInResponse "timeout-in-response",
+    BadResponse "bad-response" "in the response",
+    TimeoutBeforeResponse "timeout-before-response" "before the response",
+    TimeoutInResponse "timeout-in-response" "in the response",
     /// The response was complete, but the server did not close the connection in time.
-    TimeoutBeforeClose "timeout-before-close",
+    TimeoutBeforeClose "timeout-before-close" "after the response",
     /// Of the generator: no file descriptor left.
-    NoDescriptors "no-descriptors",
+    NoDescriptors "no-descriptors" "loadgen itself",
     /// Of the generator: no local port left.
-    NoPorts "no-ports",
+    NoPorts "no-ports" "loadgen itself",
     /// Of the generator: no socket for another reason, such as memory.
-    NoSocket "no-socket",
+    NoSocket "no-socket" "loadgen itself",
 }
 
 impl Failure {
     pub fn name(self) -> &'static str {
         NAMES[self as usize]
+    }
+
+    /// The phase or side, in words.
+    pub fn place(self) -> &'static str {
+        PLACES[self as usize]
     }
 
     pub fn named(name: &str) -> Option<Self> {

@@ -70,7 +70,7 @@ pub struct Tally {
     histograms: [Histogram; PHASES.len()],
     statuses: [u64; 600],
     failures: [u64; failure::ALL.len()],
-    examples: BTreeMap<&'static str, String>,
+    examples: [Option<String>; failure::ALL.len()],
     workers: BTreeMap<Box<[u8]>, u64>,
 }
 
@@ -87,7 +87,7 @@ impl Default for Tally {
             histograms: std::array::from_fn(|_| histogram::new()),
             statuses: [0; 600],
             failures: [0; failure::ALL.len()],
-            examples: BTreeMap::new(),
+            examples: [const { None }; failure::ALL.len()],
             workers: BTreeMap::new(),
         }
     }
@@ -121,7 +121,7 @@ impl Tally {
     /// Counts a failed request. `example` is called only for the first of its kind.
     pub fn fail(&mut self, failure: Failure, example: impl FnOnce() -> String) {
         self.failures[failure as usize] += 1;
-        self.examples.entry(failure.name()).or_insert_with(example);
+        self.examples[failure as usize].get_or_insert_with(example);
     }
 
     fn record(&mut self, phase: Phase, duration_ns: u64) {
@@ -151,15 +151,11 @@ impl Tally {
         }
         self.statuses.iter_mut().zip(other.statuses).for_each(|(mine, theirs)| *mine += theirs);
         self.failures.iter_mut().zip(other.failures).for_each(|(mine, theirs)| *mine += theirs);
-        for (kind, example) in &other.examples {
-            self.examples.entry(kind).or_insert_with(|| example.clone());
+        for (mine, theirs) in self.examples.iter_mut().zip(&other.examples) {
+            *mine = mine.take().or_else(|| theirs.clone());
         }
         for (name, count) in other.workers.iter().filter(|(_, count)| **count > 0) {
-            if let Some(mine) = self.workers.get_mut(name) {
-                *mine += count;
-            } else {
-                self.workers.insert(name.clone(), *count);
-            }
+            *self.workers.entry(name.clone()).or_default() += count;
         }
     }
 
@@ -173,7 +169,7 @@ impl Tally {
         self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
         self.statuses.fill(0);
         self.failures.fill(0);
-        self.examples.clear();
+        self.examples.fill(None);
         self.workers.values_mut().for_each(|count| *count = 0);
     }
 
@@ -185,20 +181,18 @@ impl Tally {
         self.failures.iter().sum()
     }
 
-    pub fn count(&self, failure: Failure) -> u64 {
-        self.failures[failure as usize]
+    /// In the order of the phases.
+    pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
+        let all = failure::ALL.iter().copied().zip(self.failures);
+        all.filter(|(_, count)| *count > 0)
     }
 
-    pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
-        failure::ALL
-            .iter()
-            .copied()
-            .map(|failure| (failure, self.count(failure)))
-            .filter(|(_, count)| *count > 0)
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.failures().map(|(failure, count)| (failure.name().into(), count)).collect()
     }
 
     pub fn example(&self, failure: Failure) -> &str {
-        self.examples.get(failure.name()).map_or("", String::as_str)
+        self.examples[failure as usize].as_deref().unwrap_or_default()
     }
 
     pub fn statuses(&self) -> BTreeMap<String, u64> {
@@ -207,11 +201,8 @@ impl Tally {
     }
 
     pub fn workers(&self) -> BTreeMap<String, u64> {
-        self.workers
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(name, count)| (String::from_utf8_lossy(name).into_owned(), *count))
-            .collect()
+        let counted = self.workers.iter().filter(|(_, count)| **count > 0);
+        counted.map(|(name, count)| (String::from_utf8_lossy(name).into_owned(), *count)).collect()
     }
 }
 
@@ -242,7 +233,7 @@ mod tests {
         tally.fail(Failure::ShortBody, || "first".into());
         tally.fail(Failure::ShortBody, || "second".into());
         assert_eq!(
-            (tally.failed(), tally.count(Failure::ShortBody), tally.example(Failure::ShortBody)),
+            (tally.failed(), tally.errors()["short-body"], tally.example(Failure::ShortBody)),
             (2, 2, "first")
         );
         assert!(PHASES.iter().all(|phase| tally.histogram(*phase).is_empty()));

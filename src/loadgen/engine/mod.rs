@@ -26,8 +26,8 @@ use crate::loadgen::control::Control;
 use crate::loadgen::count::cpu::{CpuMeter, ThreadUse};
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::recorder::{Handoff, Recorder};
-use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::target::write_sized;
+use crate::loadgen::plan::{Plan, Timeouts};
 use crate::loadgen::schedule::cursor::Cursor;
 use crate::loadgen::schedule::jobs::{Job, Jobs};
 use crate::loadgen::schedule::timing::{Share, Window};
@@ -99,8 +99,6 @@ pub struct Engine<'a> {
     /// Requests in flight.
     busy: usize,
     open: u64,
-    completed: u64,
-    failed: u64,
     finished: u64,
     buffer: Vec<u8>,
     recorder: Recorder,
@@ -150,8 +148,6 @@ impl<'a> Engine<'a> {
             connected_once: false,
             busy: 0,
             open: 0,
-            completed: 0,
-            failed: 0,
             finished: window.begin,
             buffer: vec![0; BUFFER],
             recorder: Recorder::new(plan, share, window, handoff),
@@ -161,7 +157,9 @@ impl<'a> Engine<'a> {
     /// Runs until the schedule and every request have ended, or until stopped.
     pub fn run(mut self) -> io::Result<ThreadUse> {
         let mut events = [EpollEvent::empty(); EVENTS];
-        let check_ns = (self.plan.timeouts.shortest_ns() / CHECK_PART).clamp(MIN_CHECK_NS, 2 * TICK_NS);
+        let Timeouts { total_ns, connect_ns, first_byte_ns } = self.plan.timeouts;
+        let shortest_ns = total_ns.min(connect_ns).min(first_byte_ns);
+        let check_ns = (shortest_ns / CHECK_PART).clamp(MIN_CHECK_NS, 2 * TICK_NS);
         let mut next_check = self.window.origin + check_ns;
         let mut meter = CpuMeter::new(self.window);
         let paced = self.plan.timing.is_open_loop();
@@ -170,7 +168,7 @@ impl<'a> Engine<'a> {
             meter.read(monotonic_ns(), false)?;
             self.launch();
             let now = monotonic_ns();
-            self.publish();
+            self.control.open[self.thread].0.store(self.open, Relaxed);
             self.recorder.tick(now);
             if self.control.is_stopped() || (self.cursor.is_over && self.busy == 0) {
                 break;
@@ -194,7 +192,8 @@ impl<'a> Engine<'a> {
         meter.read(now, true)?;
         let unfinished = |connection: &&Connection| connection.slot.is_busy() && connection.slot.counted;
         let unfinished = self.connections.iter().filter(unfinished).count() as u64;
-        let (gaps, starts) = self.recorder.finish(now, self.cursor.unsent(now), unfinished);
+        let (_, unsent) = self.cursor.pass(now);
+        let (gaps, starts) = self.recorder.finish(now, unsent, unfinished);
         let (cpu_ns, wall_ns) = meter.used();
         let (window, finished) = (self.window, self.finished);
         Ok(ThreadUse { window, finished, stopped: now, cpu_ns, wall_ns, gaps, starts })
@@ -218,13 +217,6 @@ impl<'a> Engine<'a> {
             }
         };
         self.waiter.wait(events, now, until)
-    }
-
-    fn publish(&self) {
-        let progress = &self.control.progress[self.thread];
-        progress.completed.store(self.completed, Relaxed);
-        progress.failed.store(self.failed, Relaxed);
-        progress.open.store(self.open, Relaxed);
     }
 
     /// Starts the requests that are due, as far as slots are free.
@@ -277,7 +269,6 @@ impl<'a> Engine<'a> {
     fn complete(&mut self, index: usize, keep: bool) {
         let now = monotonic_ns();
         let Connection { slot, socket, .. } = &self.connections[index];
-        self.completed += 1;
         if slot.counted {
             self.finished = now;
         }
@@ -323,7 +314,6 @@ impl<'a> Engine<'a> {
     }
 
     fn count_failure(&mut self, index: usize, failure: Failure, detail: impl FnOnce() -> String) {
-        self.failed += 1;
         let now = monotonic_ns();
         let Connection { slot, socket, .. } = &self.connections[index];
         if slot.counted {

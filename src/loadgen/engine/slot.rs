@@ -4,7 +4,7 @@
 use super::exchange::Exchange;
 use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::tally::Timestamps;
-use crate::loadgen::plan::connections::{Persistence, Timeouts};
+use crate::loadgen::plan::{Persistence, Timeouts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

@@ -11,12 +11,14 @@ use crate::loadgen::count::failure;
 use crate::loadgen::count::tally::{PHASES, Phase};
 use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
+use crate::measure::hlog;
 use crate::measure::record::RunRecord;
-use crate::measure::{hlog, series};
+use crate::measure::series::{self, IntervalSummary};
 
-/// A file. One that did not exist before is removed again if nothing was written to it.
+/// The file of an option. One that did not exist before is removed again if nothing was written to it.
 #[derive(Debug)]
 struct Out {
+    option: &'static str,
     path: PathBuf,
     file: File,
     created: bool,
@@ -25,29 +27,39 @@ struct Out {
 }
 
 impl Out {
-    /// `None` for JSON to standard output, which is printed elsewhere.
-    fn open(option: &str, path: Option<&Path>) -> Result<Option<Self>, Error> {
-        let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
+    fn open(option: &'static str, path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
-            if option == "--json" {
-                return Ok(None);
-            }
             return Err(Error::Usage(format!("{option} - is not supported; give a file, or /dev/stdout")));
         }
         let open =
-            |new| OpenOptions::new().write(true).create(true).create_new(new).truncate(false).open(&path);
+            |new| OpenOptions::new().write(true).create(true).create_new(new).truncate(false).open(path);
         let (file, created) = match open(true) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => (open(false), false),
             file => (file, true),
         };
-        let file = file.map_err(|error| unwritable(&path, &error))?;
-        Ok(Some(Self { path, file, created, begun: false, failure: None }))
+        let file = file.map_err(|error| unwritable(path, &error))?;
+        Ok(Self { option, path: path.to_owned(), file, created, begun: false, failure: None })
     }
 
-    /// Which file it is, whatever its name. A device such as /dev/null can take several outputs.
-    fn identity(&self) -> Option<(u64, u64)> {
-        let about = self.file.metadata().ok().filter(Metadata::is_file)?;
-        Some((about.dev(), about.ino()))
+    /// Refuses a file of another option, however each spells it, or one that is read.
+    fn check_distinct(&self, others: &[Self], inputs: &[&Path]) -> Result<(), Error> {
+        // A device such as /dev/null can take several outputs.
+        let Some(own) = self.file.metadata().ok().filter(Metadata::is_file) else { return Ok(()) };
+        let is_own = |about: Metadata| (about.dev(), about.ino()) == (own.dev(), own.ino());
+        let (option, shown) = (self.option, self.path.display());
+        if let Some(other) = others.iter().find(|other| other.file.metadata().is_ok_and(is_own)) {
+            let other = other.option;
+            return Err(Error::Usage(format!(
+                "{other} and {option} both name {shown}; give each its own file"
+            )));
+        }
+        if let Some(input) = inputs.iter().find(|input| fs::metadata(input).is_ok_and(is_own)) {
+            let shown = input.display();
+            return Err(Error::Usage(format!(
+                "{option} would overwrite {shown}, which is read; give another file"
+            )));
+        }
+        Ok(())
     }
 
     /// Appends; [`close`](Self::close) returns the first failure, after which nothing is written.
@@ -76,84 +88,54 @@ impl Drop for Out {
     }
 }
 
-/// Refuses options that name one file, however each spells it, or one that is read.
-fn check_distinct(outs: &[(&str, Option<Out>)], inputs: &[&Path]) -> Result<(), Error> {
-    let files = || outs.iter().filter_map(|(option, out)| out.as_ref().map(|out| (option, out)));
-    for (at, (option, out)) in files().enumerate() {
-        let same = |other: &Out| out.identity().is_some() && other.identity() == out.identity();
-        if let Some((other, _)) = files().take(at).find(|(_, other)| same(other)) {
-            let shown = out.path.display();
-            return Err(Error::Usage(format!(
-                "{other} and {option} both name {shown}; give each its own file"
-            )));
-        }
-        let is_same = |input: &&&Path| {
-            fs::metadata(input).is_ok_and(|about| out.identity() == Some((about.dev(), about.ino())))
-        };
-        if let Some(input) = inputs.iter().find(is_same) {
-            let shown = input.display();
-            return Err(Error::Usage(format!(
-                "{option} would overwrite {shown}, which is read; give another file"
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::Failed(format!("cannot write {}: {error}", path.display()))
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Paths<'a> {
-    pub json: Option<&'a Path>,
-    pub hgrm: Option<&'a Path>,
-    pub csv: Option<&'a Path>,
-    pub hlog: Option<&'a Path>,
-    /// Files that are read.
-    pub inputs: &'a [&'a Path],
-}
+/// An option and the file that it names.
+pub type Named<'a> = (&'static str, Option<&'a Path>);
 
 #[derive(Debug)]
-pub struct Files {
-    json: Option<Out>,
-    hgrm: Option<Out>,
-    csv: Option<Out>,
-    hlog: Option<Out>,
-}
+pub struct Files(Vec<Out>);
 
 impl Files {
-    /// Opens the files that `paths` name; the rest stays unwritten.
+    /// Opens the files of `named`, but for JSON to standard output, which is printed elsewhere. `inputs`: files that are read.
     /// Errors: two options name one file, or one that is read, or a file cannot be written.
-    pub fn open(paths: Paths<'_>) -> Result<Self, Error> {
-        let Paths { json, hgrm, csv, hlog, inputs } = paths;
-        let mut outs = [("--json", json), ("--hgrm", hgrm), ("--csv", csv), ("--hlog", hlog)]
-            .into_iter()
-            .map(|(option, path)| Ok((option, Out::open(option, path)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        check_distinct(&outs, inputs)?;
-        let mut next = || outs.remove(0).1;
-        Ok(Self { json: next(), hgrm: next(), csv: next(), hlog: next() })
+    pub fn open(named: &[Named<'_>], inputs: &[&Path]) -> Result<Self, Error> {
+        let mut outs: Vec<Out> = Vec::new();
+        let is_printed = |option: &str, path: &Path| (option, path) == ("--json", Path::new("-"));
+        for (option, path) in named.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
+            if !is_printed(option, path) {
+                let out = Out::open(option, path)?;
+                out.check_distinct(&outs, inputs)?;
+                outs.push(out);
+            }
+        }
+        Ok(Self(outs))
     }
 
     pub fn interval(&mut self, snapshot: &Snapshot<'_>) {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
-        if let Some(csv) = &mut self.csv {
-            csv.write(&series::csv_row(snapshot.summary, failure::NAMES));
-        }
-        if let Some(log) = &mut self.hlog {
-            log.write(&log_lines(snapshot));
+        for out in &mut self.0 {
+            match out.option {
+                "--csv" => out.write(&series::csv_row(snapshot.last, failure::NAMES)),
+                "--hlog" => out.write(&log_lines(snapshot)),
+                _ => {}
+            }
         }
     }
 
     /// Writes the headers, once.
     fn begin(&mut self, url: &str, start_unix_s: f64) {
-        if let Some(csv) = self.csv.as_mut().filter(|csv| !csv.begun) {
-            csv.write(&series::csv_header(failure::NAMES));
-        }
-        if let Some(log) = self.hlog.as_mut().filter(|log| !log.begun) {
-            let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));
-            log.write(&hlog::header(&comment, start_unix_s));
+        for out in self.0.iter_mut().filter(|out| !out.begun) {
+            match out.option {
+                "--csv" => out.write(&series::csv_header(failure::NAMES)),
+                "--hlog" => {
+                    let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));
+                    out.write(&hlog::header(&comment, start_unix_s));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -161,21 +143,22 @@ impl Files {
     /// Errors: the first file that could not be written.
     pub fn finish(mut self, record: &RunRecord, response: &Histogram) -> Result<(), Error> {
         // A search has one row per run.
-        if let (Some(csv), Some(search)) = (&mut self.csv, &record.search) {
+        let csv = self.0.iter_mut().find(|out| out.option == "--csv");
+        if let (Some(csv), Some(search)) = (csv, &record.search) {
             csv.write(&crate::loadgen::search::csv(search));
         }
         // A run that was stopped in its first interval has no headers yet.
         self.begin(&record.plan.url, record.clock.start_unix_s);
-        if let Some(json) = &mut self.json {
-            json.write(&as_json(record)?);
+        let remarks: String = remarks(record).iter().map(|remark| hlog::comment(remark)).collect();
+        for out in &mut self.0 {
+            match out.option {
+                "--json" => out.write(&as_json(record)?),
+                "--hgrm" => out.write(&(histogram::hgrm(response) + &remarks)),
+                "--hlog" => out.write(&remarks),
+                _ => {}
+            }
         }
-        if let Some(hgrm) = &mut self.hgrm {
-            hgrm.write(&histogram::hgrm(response));
-        }
-        for out in [&mut self.hgrm, &mut self.hlog].into_iter().flatten() {
-            remarks(record).iter().for_each(|remark| out.write(&hlog::comment(remark)));
-        }
-        [self.json, self.hgrm, self.csv, self.hlog].into_iter().flatten().try_for_each(Out::close)
+        self.0.into_iter().try_for_each(Out::close)
     }
 }
 
@@ -187,12 +170,11 @@ fn remarks(record: &RunRecord) -> Vec<String> {
 
 /// The histograms of an interval: the response always, so that no interval is missing, and others that have counts.
 fn log_lines(snapshot: &Snapshot<'_>) -> String {
-    let interval = snapshot.last;
-    let (begin_s, end_s) = (interval.begin_ns as f64 / 1e9, interval.end_ns as f64 / 1e9);
+    let IntervalSummary { begin_s, end_s, warmup, .. } = *snapshot.last;
     let mut lines = String::new();
     for phase in PHASES {
-        let counted = interval.tally.histogram(phase);
-        let tag = match (interval.warmup, phase) {
+        let counted = snapshot.tally.histogram(phase);
+        let tag = match (warmup, phase) {
             (false, Phase::Response) => None,
             (false, phase) => Some(phase.name().to_owned()),
             (true, Phase::Response) => Some("warmup".to_owned()),
@@ -219,14 +201,14 @@ mod tests {
     fn formats_without_a_field_for_the_verdict_have_it_in_a_comment() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let out = |name: &str| Out::open("--x", Some(&path(name))).unwrap();
+        let out = |option, name| Out::open(option, &path(name)).unwrap();
         let record = RunRecord {
             verdict: "CLIENT-BOUND".into(),
             reasons: vec!["busy".into()],
             interrupted: true,
             ..RunRecord::default()
         };
-        let files = Files { json: None, hgrm: out("hgrm"), csv: out("csv"), hlog: out("hlog") };
+        let files = Files(vec![out("--hgrm", "hgrm"), out("--csv", "csv"), out("--hlog", "hlog")]);
         files.finish(&record, &histogram::new()).unwrap();
         for name in ["hgrm", "hlog"] {
             let text = std::fs::read_to_string(path(name)).unwrap();
@@ -240,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let open = |json: &Path, csv: &Path| {
-            Files::open(Paths { json: Some(json), csv: Some(csv), ..Paths::default() }).map(drop)
+            Files::open(&[("--json", Some(json)), ("--csv", Some(csv))], &[]).map(drop)
         };
         let other = path("x/../a").to_str().unwrap().replace("x/../", "./");
         assert_eq!(open(&path("a"), Path::new(&other)).unwrap_err().exit_code(), 2);
@@ -254,9 +236,7 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(path("b")).unwrap(), "old");
         let input = path("b");
-        let inputs = [input.as_path()];
-        let error =
-            Files::open(Paths { json: Some(&path("d")), inputs: &inputs, ..Paths::default() }).unwrap_err();
+        let error = Files::open(&[("--json", Some(&path("d")))], &[&input]).unwrap_err();
         assert!(error.to_string().contains("--json would overwrite"), "{error}");
         open(&path("a"), &path("e")).unwrap();
         assert!(!path("a").exists(), "without a result there is no file");
@@ -265,10 +245,9 @@ mod tests {
 
     #[test]
     fn a_full_device_is_named() {
-        let full = Out::open("--csv", Some(Path::new("/dev/full"))).unwrap();
-        let files = Files { json: None, hgrm: None, csv: full, hlog: None };
+        let files = Files::open(&[("--csv", Some(Path::new("/dev/full")))], &[]).unwrap();
         let error = files.finish(&RunRecord::default(), &histogram::new()).unwrap_err().to_string();
         assert!(error.starts_with("cannot write /dev/full: "), "{error}");
-        assert_eq!(Out::open("--csv", Some(Path::new("-"))).unwrap_err().exit_code(), 2);
+        assert_eq!(Out::open("--csv", Path::new("-")).unwrap_err().exit_code(), 2);
     }
 }

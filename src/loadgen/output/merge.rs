@@ -1,7 +1,7 @@
 //! Merges the records of several processes that shared one plan. Pure. Histograms are merged and rates added;
 //! percentiles come from the merged histograms and are never averaged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::text::connection_use;
 use crate::loadgen::schedule::timing::Shard;
@@ -90,70 +90,74 @@ pub fn merge(
     let histograms = merged_histograms(records)?;
     let first = &records[0].1;
     let all = || records.iter().map(|(_, record)| record);
+    // Files may hold any number: sums must not overflow.
+    let sum = |count: fn(&RunRecord) -> u64| all().map(count).fold(0, u64::saturating_add);
+    let most = |value: fn(&RunRecord) -> f64| all().map(value).fold(0.0, f64::max);
     let own_reasons = records
         .iter()
         .flat_map(|(file, record)| record.reasons.iter().map(move |reason| format!("{file}: {reason}")));
-    let generators = || all().map(|record| &record.generator);
+    let is_same = all().all(|record| record.profile == first.profile);
+    let mut connections = record::Connections::default();
+    all().for_each(|record| connections.add(&record.connections));
     let merged = RunRecord {
         schema: record::SCHEMA,
         version: first.version.clone(),
-        profile: if all().all(|record| record.profile == first.profile) { &first.profile } else { "debug" }
-            .into(),
-        plan: plan(records),
-        duration_s: all().map(|record| record.duration_s).fold(0.0, f64::max),
+        profile: if is_same { first.profile.clone() } else { "debug".into() },
+        plan: plan(records, sum(|record| record.plan.connections)),
+        duration_s: most(|record| record.duration_s),
+        started: sum(|record| record.started),
+        completed: sum(|record| record.completed),
         rate: all().map(|record| record.rate).sum(),
         offered_rate: all().map(|record| record.offered_rate).sum(),
         sent_rate: all().map(|record| record.sent_rate).sum(),
+        held: sum(|record| record.held),
+        unsent: sum(|record| record.unsent),
+        unfinished: sum(|record| record.unfinished),
+        connections,
         interrupted: all().any(|record| record.interrupted),
+        bytes: sum(|record| record.bytes),
+        errors: by_name(all().map(|record| &record.errors)),
         examples: all().rev().flat_map(|record| record.examples.clone()).collect(),
+        statuses: by_name(all().map(|record| &record.statuses)),
+        workers: by_name(all().map(|record| &record.workers)),
         latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
         histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
-        incidents_left_out: all()
-            .map(|record| record.incidents_left_out + record.incidents.len() as u64)
-            .sum(),
+        incidents_left_out: sum(|record| record.incidents_left_out + record.incidents.len() as u64),
         arrivals_test: all()
             .filter_map(|record| record.arrivals_test.clone())
             .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),
         clock: clock(records),
         sources: records.iter().map(|(file, record)| source(file, record)).collect(),
         generator: record::Generator {
-            threads: generators().map(|one| one.threads).fold(0, u64::saturating_add),
-            cpu_s: generators().map(|one| one.cpu_s).sum(),
-            busiest_thread: generators().map(|one| one.busiest_thread).fold(0.0, f64::max),
+            threads: sum(|record| record.generator.threads),
+            cpu_s: all().map(|record| record.generator.cpu_s).sum(),
+            busiest_thread: most(|record| record.generator.busiest_thread),
         },
-        verdict: worst(all().map(|record| record.verdict.as_str()), !misfits.is_empty()).into(),
+        verdict: if misfits.is_empty() { worst(all()) } else { "INVALID" }.into(),
         reasons: misfits.into_iter().chain(own_reasons).collect(),
-        ..counts(records)
+        ..RunRecord::default()
     };
     let response = histograms.into_iter().find(|(name, _)| name == "response");
     Ok((merged, response.map_or_else(histogram::new, |(_, response)| response)))
 }
 
-fn counts(records: &[Named]) -> RunRecord {
-    let mut whole = RunRecord::default();
-    for (_, record) in records {
-        // Files may hold any number: sums must not overflow.
-        for (mine, theirs) in [
-            (&mut whole.started, record.started),
-            (&mut whole.completed, record.completed),
-            (&mut whole.held, record.held),
-            (&mut whole.unsent, record.unsent),
-            (&mut whole.unfinished, record.unfinished),
-            (&mut whole.bytes, record.bytes),
-        ] {
-            *mine = mine.saturating_add(theirs);
-        }
-        whole.connections.add(&record.connections);
-        for (mine, theirs) in [
-            (&mut whole.errors, &record.errors),
-            (&mut whole.statuses, &record.statuses),
-            (&mut whole.workers, &record.workers),
-        ] {
-            for (name, count) in theirs {
-                let mine = mine.entry(name.clone()).or_default();
-                *mine = mine.saturating_add(*count);
-            }
-        }
+fn plan(records: &[Named], connections: u64) -> record::Plan {
+    let all = || records.iter().map(|(_, record)| &record.plan);
+    let requests = all().map(|plan| plan.requests);
+    record::Plan {
+        connections,
+        rate: all().map(|plan| plan.rate).sum(),
+        requests: requests.reduce(|one, other| Some(one?.saturating_add(other?))).flatten(),
+        shard: "1/1".into(),
+        ..records[0].1.plan.clone()
+    }
+}
+
+fn by_name<'a>(parts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut whole = BTreeMap::new();
+    for (name, count) in parts.flatten() {
+        let sum: &mut u64 = whole.entry(name.clone()).or_default();
+        *sum = sum.saturating_add(*count);
     }
     whole
 }
@@ -167,20 +171,6 @@ fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (
         }
     }
     Ok(merged)
-}
-
-fn plan(records: &[Named]) -> record::Plan {
-    let all = || records.iter().map(|(_, record)| &record.plan);
-    record::Plan {
-        connections: all().map(|plan| plan.connections).fold(0, u64::saturating_add),
-        rate: all().map(|plan| plan.rate).sum(),
-        requests: all()
-            .map(|plan| plan.requests)
-            .reduce(|one, other| Some(one?.saturating_add(other?)))
-            .flatten(),
-        shard: "1/1".into(),
-        ..records[0].1.plan.clone()
-    }
 }
 
 /// The first start, with the largest error of all clocks.
@@ -203,10 +193,10 @@ fn source(file: &str, record: &RunRecord) -> Source {
 }
 
 /// The worst verdict; an unknown one counts as INVALID.
-fn worst<'a>(verdicts: impl Iterator<Item = &'a str>, misfit: bool) -> &'static str {
-    let rank = |verdict| VERDICTS.iter().position(|known| *known == verdict).unwrap_or(VERDICTS.len() - 1);
-    let worst = verdicts.map(rank).collect::<BTreeSet<_>>().last().copied().unwrap_or(VERDICTS.len() - 1);
-    if misfit { "INVALID" } else { VERDICTS[worst] }
+fn worst<'a>(records: impl Iterator<Item = &'a RunRecord>) -> &'static str {
+    let last = VERDICTS.len() - 1;
+    let rank = |record: &RunRecord| VERDICTS.iter().position(|known| *known == record.verdict);
+    VERDICTS[records.map(|record| rank(record).unwrap_or(last)).max().unwrap_or(last)]
 }
 
 #[cfg(test)]

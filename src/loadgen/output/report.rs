@@ -1,10 +1,9 @@
 //! The record of a run.
 
-use std::collections::BTreeMap;
-
 use crate::loadgen::count::cpu::ThreadUse;
+use crate::loadgen::count::failure::Failure;
 use crate::loadgen::count::starts;
-use crate::loadgen::count::tally::{PHASES, Tally};
+use crate::loadgen::count::tally::PHASES;
 use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::peer::Peer;
 use crate::loadgen::session::Findings;
@@ -18,11 +17,16 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     let Findings { tally, threads: found, interrupted, .. } = findings;
     let open_loop = plan.timing.is_open_loop();
     let duration_s = duration_s(plan, found, *interrupted);
-    let per_s = |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
+    let per_s = |count| per_second(count, duration_s);
     let generator = generator(found);
     let arrivals_test = arrivals_test(found);
     let (by_start, incidents, incidents_left_out) = starts::together(found.iter().map(|used| &used.starts));
-    let verdict = judge(open_loop, tally, generator.busiest_thread, arrivals_test.as_ref());
+    let (verdict, reasons) = judge(open_loop, tally, generator.busiest_thread, arrivals_test.as_ref());
+    let phases = || {
+        let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
+        recorded.map(|phase| (phase.name().to_owned(), tally.histogram(phase)))
+    };
+    let example = |(failure, _): (Failure, u64)| (failure.name().into(), tally.example(failure).into());
     RunRecord {
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -40,6 +44,12 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         connections: tally.connections.clone(),
         interrupted: *interrupted,
         bytes: tally.bytes,
+        errors: tally.errors(),
+        examples: tally.failures().map(example).collect(),
+        statuses: tally.statuses(),
+        workers: tally.workers(),
+        latency: phases().map(|(name, all)| (name, histogram::summary(all))).collect(),
+        histograms: phases().map(|(name, all)| (name, histogram::encode(all))).collect(),
         intervals: findings.intervals.clone(),
         by_start,
         incidents,
@@ -47,26 +57,8 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
         arrivals_test,
         clock: clock(findings.start_unix_ns),
         generator,
-        verdict: verdict.name.into(),
-        reasons: verdict.reasons,
-        ..counts(tally)
-    }
-}
-
-/// The fields that are keyed by name.
-fn counts(tally: &Tally) -> RunRecord {
-    let phases = || {
-        let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());
-        recorded.map(|phase| (phase.name().to_owned(), tally.histogram(phase)))
-    };
-    let example = |failure| tally.example(failure).to_owned();
-    RunRecord {
-        errors: tally.failures().map(|(failure, count)| (failure.name().into(), count)).collect(),
-        examples: tally.failures().map(|(failure, _)| (failure.name().into(), example(failure))).collect(),
-        statuses: tally.statuses(),
-        workers: tally.workers(),
-        latency: phases().map(|(name, histogram)| (name, histogram::summary(histogram))).collect(),
-        histograms: phases().map(|(name, all)| (name, histogram::encode(all))).collect::<BTreeMap<_, _>>(),
+        verdict: verdict.into(),
+        reasons,
         ..RunRecord::default()
     }
 }
@@ -115,7 +107,11 @@ fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
     let within = findings.intervals.iter().filter(|row| (begin_s..end_s).contains(&row.begin_s));
     let completed: u64 = within.map(|row| row.completed).sum();
     let length_s = duration_s.max(last_s(&findings.threads)).min(planned_s);
-    if length_s > 0.0 { completed as f64 / length_s } else { 0.0 }
+    per_second(completed, length_s)
+}
+
+fn per_second(count: u64, length_s: f64) -> f64 {
+    if length_s > 0.0 { count as f64 / length_s } else { 0.0 }
 }
 
 fn planned_s(plan: &Plan) -> f64 {

@@ -189,25 +189,11 @@ fn latency(page: &mut Page, record: &RunRecord) {
     page.line("");
 }
 
-/// The phase and side of a kind of failure.
-fn place(kind: &str) -> &'static str {
-    let Some(failure) = Failure::named(kind) else {
-        return "elsewhere";
-    };
-    match kind {
-        _ if failure.is_ours() => "loadgen itself",
-        _ if failure.is_before_connection() => "connecting",
-        "early-end" => "before the response",
-        _ if kind.ends_with("before-response") => "before the response",
-        _ if kind.ends_with("before-close") => "after the response",
-        _ => "in the response",
-    }
-}
-
 fn counts(page: &mut Page, record: &RunRecord) {
     let mut label = "errors";
     for (kind, count) in &record.errors {
-        page.row(label, format_args!("{count} {kind} ({})", place(kind)));
+        let place = Failure::named(kind).map_or("elsewhere", Failure::place);
+        page.row(label, format_args!("{count} {kind} ({place})"));
         label = "";
         if let Some(example) = record.examples.get(kind).filter(|example| !example.is_empty()) {
             page.words("", &format!("first: {example}"));
@@ -216,7 +202,7 @@ fn counts(page: &mut Page, record: &RunRecord) {
     page.list("statuses", record.statuses.iter().map(|(status, count)| format!("{status}: {count}")), "  ");
     let whole = record.workers.values().sum::<u64>() as f64;
     let mut workers: Vec<_> = record.workers.iter().collect();
-    workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.as_str().to_owned()));
+    workers.sort_by_key(|(name, _)| name.parse().unwrap_or(u64::MAX));
     let share = |count: u64| count as f64 / whole * 100.0;
     let workers =
         workers.into_iter().map(|(name, count)| format!("{name}: {count} ({:.1} %)", share(*count)));

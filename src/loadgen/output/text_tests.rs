@@ -1,7 +1,6 @@
 //! Snapshots of the text of all kinds of records.
 
 use super::*;
-use crate::loadgen::count::failure;
 use crate::measure::record::{ArrivalsTest, Plan, Source};
 
 fn summary(p50_us: f64) -> Summary {
@@ -108,9 +107,4 @@ fn no_line_is_wider_than_a_terminal() {
         let longest = |text: &str| text.lines().map(str::len).max();
         assert!(record.workers.is_empty() || longest(&wide) > longest(&narrow), "{wide}");
     }
-}
-
-#[test]
-fn every_kind_of_failure_has_a_place() {
-    assert!(failure::NAMES.iter().all(|name| place(name) != "elsewhere"));
 }

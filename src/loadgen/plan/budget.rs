@@ -10,7 +10,6 @@
 //! 1000 ports: 999 connections closed by the client, then EADDRNOTAVAIL, for 1 s with reuse and for 60 s without; 30,000
 //! in 3 s closed by the server.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -123,6 +122,7 @@ pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
     let free = facts.descriptors.saturating_sub(OTHER_DESCRIPTORS);
     let connections =
         need.connections.unwrap_or(need.default_connections.min(free).min(ports).max(need.threads).max(1));
+    let supply = supply(need, facts, ports);
     if connections > free {
         return Err(format!(
             "{connections} connections need {} file descriptors, but the limit is {} (raise it with ulimit -n, or \
@@ -132,39 +132,30 @@ pub fn check(need: &Need, facts: &Facts) -> Result<Budget, String> {
         ));
     }
     if connections > ports {
-        let from = supply(need, facts, ports);
         return Err(format!(
-            "{connections} connections to one address need as many local ports, but {from}. Ways out: more \
+            "{connections} connections to one address need as many local ports, but {supply}. Ways out: more \
              --sources, a wider range, a lower -c"
         ));
     }
-    let mut warnings = Vec::new();
-    if need.connections.is_some() && connections as f64 > ports as f64 * TIGHT_SHARE {
-        warnings.push(format!(
-            "{connections} connections leave few of the local ports: {}; other programs need some too",
-            supply(need, facts, ports)
-        ));
-    }
-    warnings.extend(over_time(need, facts, ports, connections)?);
-    Ok(Budget { connections, warnings })
+    let is_tight = need.connections.is_some() && connections as f64 > ports as f64 * TIGHT_SHARE;
+    let tight = is_tight.then(|| {
+        format!(
+            "{connections} connections leave few of the local ports: {supply}; other programs need some too"
+        )
+    });
+    let over_time = over_time(need, facts, ports, connections)?;
+    Ok(Budget { connections, warnings: tight.into_iter().chain(over_time).collect() })
 }
 
 /// The number of ports and its origin in words.
 fn supply(need: &Need, facts: &Facts, ports: u64) -> String {
     let (low, high) = facts.range;
-    let mut text = match need.sources {
-        1 => String::new(),
-        sources => format!("{sources} source addresses x "),
-    };
-    let _ = write!(text, "net.ipv4.ip_local_port_range ({low} {high}");
-    if facts.reserved > 0 {
-        let _ = write!(text, ", less {} reserved", facts.reserved);
+    let less = if facts.reserved > 0 { format!(", less {} reserved", facts.reserved) } else { String::new() };
+    let one = format!("net.ipv4.ip_local_port_range ({low} {high}{less}) has {}", facts.ports());
+    match need.sources {
+        1 => one,
+        sources => format!("{sources} source addresses x {one}, together {ports}"),
     }
-    let _ = write!(text, ") has {}", facts.ports());
-    if need.sources > 1 {
-        let _ = write!(text, ", together {ports}");
-    }
-    text
 }
 
 fn over_time(need: &Need, facts: &Facts, ports: u64, connections: u64) -> Result<Option<String>, String> {

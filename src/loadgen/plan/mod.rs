@@ -2,7 +2,6 @@
 //! builds one from the command line. Only [`Plan::fit`] and [`peer::resolve`] look at the machine. It sends nothing.
 
 pub mod budget;
-pub mod connections;
 pub mod peer;
 pub mod sources;
 pub mod target;
@@ -11,7 +10,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::budget::{Budget, Facts, Need};
-use self::connections::{Persistence, Timeouts};
 use self::peer::Peer;
 use self::target::{Request, Target};
 use crate::dist::Distribution;
@@ -23,6 +21,27 @@ const CLOSED_CONNECTIONS: usize = 16;
 /// Upper bound of the connections of an open loop, if not given.
 const OPEN_CONNECTIONS: usize = 4096;
 const TIMEOUT_NS: u64 = 10_000_000_000;
+
+/// How long a connection is used, and which side closes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// Most requests on one connection, at least 1; `u64::MAX`: as many as the server permits.
+    pub requests: u64,
+    /// The client closes it after the last response, without announcing it. Otherwise the last request asks the server
+    /// to, and the response ends when the server has closed.
+    pub client_closes: bool,
+}
+
+/// Time limits of a request, in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the whole request, from its actual start.
+    pub total_ns: u64,
+    /// For connecting, from the actual start.
+    pub connect_ns: u64,
+    /// For the first byte of the response, from the end of connecting; on a kept connection from the actual start.
+    pub first_byte_ns: u64,
+}
 
 /// A run. The default is a closed loop to `http://127.0.0.1:8080/` for 10 s.
 #[derive(Clone, Debug)]

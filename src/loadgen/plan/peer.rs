@@ -42,20 +42,15 @@ impl Resolve {
     /// Parses `HOST:PORT:ADDRESS[,ADDRESS...]`, as curl has it.
     /// Errors: the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = text.splitn(3, ':');
-        let (host, port, addresses) = (parts.next(), parts.next(), parts.next());
-        let address =
-            |text: &str| text.trim().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-        let addresses = addresses.and_then(|list| list.split(',').map(address).collect::<Option<Vec<_>>>());
-        match (host, port.and_then(|port| port.parse().ok()), addresses) {
-            (Some(host), Some(port), Some(addresses)) if !host.is_empty() => {
-                Ok(Self { host: host.to_owned(), port, addresses })
-            }
-            _ => {
-                Err("write HOST:PORT:ADDRESS, several addresses separated by commas: shop:80:127.0.0.1"
-                    .into())
-            }
-        }
+        let form = "write HOST:PORT:ADDRESS, several addresses separated by commas: shop:80:127.0.0.1";
+        let parsed = || {
+            let (host, rest) = text.split_once(':').filter(|(host, _)| !host.is_empty())?;
+            let (port, list) = rest.split_once(':')?;
+            let address = |text: &str| text.trim().trim_start_matches('[').trim_end_matches(']').parse().ok();
+            let addresses = list.split(',').map(address).collect::<Option<_>>()?;
+            Some(Self { host: host.to_owned(), port: port.parse().ok()?, addresses })
+        };
+        parsed().ok_or_else(|| form.into())
     }
 
     /// Errors: it is about another host or port.

@@ -67,6 +67,12 @@ impl Target {
     pub fn url(&self) -> String {
         format!("http://{}{}", self.authority, self.path)
     }
+
+    /// Whether the query asks for a time already.
+    pub fn asks_for_a_time(&self) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').any(|pair| pair.starts_with(ASKS))
+    }
 }
 
 const PORT: &str = "the port must be a number from 1 to 65535";
@@ -133,7 +139,19 @@ pub struct Request {
 impl Request {
     /// `headers` were checked by [`parse_header`]; those named `Host` and `User-Agent` replace the defaults.
     pub fn new(target: &Target, method: &str, headers: &[(String, String)], body: &[u8]) -> Self {
-        let bytes = |connection| request_bytes(target, method, headers, body, connection);
+        let is_given = |field: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(field));
+        let defaults = [("Host", target.authority.as_str()), ("User-Agent", AGENT)];
+        let field = |(name, value): (&str, &str)| format!("{name}: {value}\r\n");
+        let bytes = |connection| {
+            let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
+            request.extend(defaults.into_iter().filter(|(name, _)| !is_given(name)).map(field));
+            request += &field(("Connection", connection));
+            request.extend(headers.iter().map(|(name, value)| field((name, value))));
+            if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+                request += &format!("Content-Length: {}\r\n", body.len());
+            }
+            [request.as_bytes(), b"\r\n", body].concat()
+        };
         let (method, path) = (method.to_owned(), target.path.clone());
         Self { keep: bytes("keep-alive"), close: bytes("close"), method, path }
     }
@@ -149,14 +167,6 @@ const ASKS: &str = "occupy=";
 /// Longer than the digits and the name of a time.
 const TIME_BYTES: usize = 64;
 
-impl Target {
-    /// Whether the query asks for a time already.
-    pub fn asks_for_a_time(&self) -> bool {
-        let query = self.path.split_once('?').map_or("", |(_, query)| query);
-        query.split('&').any(|pair| pair.starts_with(ASKS))
-    }
-}
-
 /// Writes a request whose query asks for `time` beside what `request` has. It allocates only if `to` has no room.
 pub fn write_sized(request: &[u8], time: Duration, to: &mut Vec<u8>) {
     let line = request.iter().position(|byte| *byte == b'\r').unwrap_or(request.len());
@@ -168,33 +178,6 @@ pub fn write_sized(request: &[u8], time: Duration, to: &mut Vec<u8>) {
     let written = write!(to, "{mark}{ASKS}{}ns", time.as_nanos());
     debug_assert!(written.is_ok(), "writing to memory");
     to.extend_from_slice(&request[end..]);
-}
-
-fn request_bytes(
-    target: &Target,
-    method: &str,
-    headers: &[(String, String)],
-    body: &[u8],
-    connection: &str,
-) -> Vec<u8> {
-    let mut request = format!("{method} {} HTTP/1.1\r\n", target.path);
-    let is_given = |field: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(field));
-    for (field, value) in [("Host", target.authority.as_str()), ("User-Agent", AGENT)] {
-        if !is_given(field) {
-            request += &format!("{field}: {value}\r\n");
-        }
-    }
-    request += &format!("Connection: {connection}\r\n");
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
-        request += &format!("Content-Length: {}\r\n", body.len());
-    }
-    request += "\r\n";
-    let mut bytes = request.into_bytes();
-    bytes.extend_from_slice(body);
-    bytes
 }
 
 /// Whether `text` is a token (RFC 9110, section 5.6.2): what methods and header names are made of.

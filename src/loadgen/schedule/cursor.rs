@@ -60,11 +60,6 @@ impl Cursor {
         if self.is_over { None } else { self.next.or(Some(self.window.origin)) }
     }
 
-    /// Passes the arrivals due before `until`; returns the number of measured ones.
-    pub fn unsent(&mut self, until: u64) -> u64 {
-        self.pass(until).1
-    }
-
     /// Passes the arrivals due before `until`; returns their numbers, of the warm-up and measured.
     pub fn pass(&mut self, until: u64) -> (u64, u64) {
         let (mut early, mut due) = (0, 0);
@@ -115,7 +110,7 @@ mod tests {
         assert_eq!(cursor.next_due(), Some(1030 * MS));
         assert_eq!(take_due(&mut cursor, 4000 * MS).len(), 297, "the end of the run is not part of it");
         assert!(cursor.is_over);
-        assert_eq!(cursor.unsent(u64::MAX), 0);
+        assert_eq!(cursor.pass(u64::MAX).1, 0);
     }
 
     #[test]
@@ -125,9 +120,9 @@ mod tests {
         let mut late = cursor(&timing, None);
         assert!(take_due(&mut late, 3100 * MS).is_empty());
         assert!(late.is_over);
-        assert_eq!(late.unsent(u64::MAX), 200);
+        assert_eq!(late.pass(u64::MAX).1, 200);
         assert_eq!(
-            cursor(&timing, None).unsent(1500 * MS),
+            cursor(&timing, None).pass(1500 * MS).1,
             50,
             "an interrupted run counts only what was due"
         );

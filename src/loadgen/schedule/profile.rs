@@ -56,20 +56,25 @@ impl RateSpec {
     pub fn profile(&self, warmup_ns: u64, duration_ns: Option<u64>) -> Profile {
         let first = self.parts[0].from;
         let last = self.parts[self.parts.len() - 1].to;
-        let mut segments = Segments::default();
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut push = |from: f64, to: f64, length_s: f64| {
+            let end = |last: &Segment| (last.begin_s + last.length_s, last.after);
+            let (begin_s, before) = segments.last().map_or((0.0, 0.0), end);
+            let mean = f64::midpoint(from, to);
+            if length_s > 0.0 {
+                let after = before + if mean > 0.0 { mean * length_s } else { 0.0 };
+                segments.push(Segment { begin_s, length_s, from, to, before, after });
+            }
+        };
         if !self.is_constant() {
-            segments.push(first, first, warmup_ns as f64 / 1e9);
+            push(first, first, warmup_ns as f64 / 1e9);
             let share_s = duration_ns.unwrap_or(0) as f64 / 1e9 / self.parts.len() as f64;
-            for part in &self.parts {
-                segments.push(
-                    part.from,
-                    part.to,
-                    part.length_ns.map_or(share_s, |length| length as f64 / 1e9),
-                );
+            for Part { from, to, length_ns } in &self.parts {
+                push(*from, *to, length_ns.map_or(share_s, |length| length as f64 / 1e9));
             }
         }
-        segments.push(last, last, f64::INFINITY);
-        Profile { text: self.text.as_str().into(), segments: segments.0.into() }
+        push(last, last, f64::INFINITY);
+        Profile { text: self.text.as_str().into(), segments: segments.into() }
     }
 }
 
@@ -119,21 +124,6 @@ impl Segment {
         let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();
         let divisor = self.from + root;
         if divisor == 0.0 { 0.0 } else { (2.0 * arrivals / divisor).min(self.length_s) }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Segments(Vec<Segment>);
-
-impl Segments {
-    fn push(&mut self, from: f64, to: f64, length_s: f64) {
-        let (begin_s, before) =
-            self.0.last().map_or((0.0, 0.0), |segment| (segment.begin_s + segment.length_s, segment.after));
-        if length_s > 0.0 {
-            let mean = f64::midpoint(from, to);
-            let arrivals = if mean > 0.0 { mean * length_s } else { 0.0 };
-            self.0.push(Segment { begin_s, length_s, from, to, before, after: before + arrivals });
-        }
     }
 }
 

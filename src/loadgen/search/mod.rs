@@ -95,14 +95,6 @@ pub fn times(total_ns: u64, warmup_ns: Option<u64>) -> (u64, u64) {
     (warmup_ns, run_ns.saturating_sub(warmup_ns).max(SHORTEST_NS))
 }
 
-struct Run {
-    rate: f64,
-    outcome: Outcome,
-    reasons: Vec<String>,
-    record: RunRecord,
-    findings: Findings,
-}
-
 /// Searches from the rate of `first`, the plan of the first run; an interrupt ends it with what is known.
 /// Errors: a rate cannot be planned, the server cannot be reached, or the interrupt came during the first run.
 pub fn find_rate(
@@ -113,7 +105,7 @@ pub fn find_rate(
 ) -> Result<(RunRecord, Findings), Error> {
     let begun = Instant::now();
     let mut search = RateSearch::new(rate_of(first), goal.lowest());
-    let mut runs: Vec<Run> = Vec::new();
+    let mut runs: Vec<(Probe, RunRecord, Findings)> = Vec::new();
     while let Some(rate) = search.next() {
         let plan = at_rate(first, rate, goal.requests(), runs.len() as u64)?;
         let needed = Duration::from_nanos(plan.timing.end_ns().unwrap_or(0));
@@ -135,9 +127,9 @@ pub fn find_rate(
             None => goal.objectives.judge(&record),
         };
         search.note(rate, outcome);
-        let run = Run { rate, outcome, reasons, record, findings };
-        view.note(report::HEAD, &report::line(&probe(&run)));
-        runs.push(run);
+        let probe = probe(rate, outcome, reasons, &record);
+        view.note(report::HEAD, &report::line(&probe));
+        runs.push((probe, record, findings));
         if outcome != Outcome::Holds {
             pause(goal.time / PAUSES, interrupt);
         }
@@ -173,32 +165,22 @@ fn pause(time: Duration, interrupt: &Interrupt) {
     }
 }
 
-fn probe(run: &Run) -> Probe {
-    let Summary { p50_us, p99_us, p999_us, .. } =
-        run.record.latency.get("response").cloned().unwrap_or_default();
-    Probe {
-        offered: run.rate,
-        achieved: run.record.rate,
-        p50_us,
-        p99_us,
-        p999_us,
-        completed: run.record.completed,
-        failed: run.record.errors.values().sum(),
-        verdict: match run.outcome {
-            Outcome::Holds => "holds",
-            Outcome::Broken => "broken",
-            Outcome::Limited => "generator-limit",
-        }
-        .into(),
-        reasons: run.reasons.clone(),
-    }
+fn probe(offered: f64, outcome: Outcome, reasons: Vec<String>, record: &RunRecord) -> Probe {
+    let Summary { p50_us, p99_us, p999_us, .. } = record.latency.get("response").cloned().unwrap_or_default();
+    let verdict = match outcome {
+        Outcome::Holds => "holds",
+        Outcome::Broken => "broken",
+        Outcome::Limited => "generator-limit",
+    };
+    let (achieved, completed, failed) = (record.rate, record.completed, record.errors.values().sum());
+    Probe { offered, achieved, p50_us, p99_us, p999_us, completed, failed, verdict: verdict.into(), reasons }
 }
 
 /// The record of the last run at the rate found, or else at the lowest rate, with the search in it.
 fn conclude(
     objectives: &Objectives,
     search: &RateSearch,
-    mut runs: Vec<Run>,
+    mut runs: Vec<(Probe, RunRecord, Findings)>,
     interrupted: bool,
 ) -> Result<(RunRecord, Findings), Error> {
     let interval = search.interval();
@@ -216,14 +198,14 @@ fn conclude(
         upper: interval.upper.map(|level| level.rate),
         confirmed: interval.confirmed,
         non_monotone: interval.non_monotone,
-        probes: runs.iter().map(probe).collect(),
+        probes: runs.iter().map(|(probe, ..)| probe.clone()).collect(),
     };
-    let lowest = runs.iter().map(|run| run.rate).fold(f64::INFINITY, f64::min);
+    let lowest = search.probes.iter().map(|probe| probe.offered).fold(f64::INFINITY, f64::min);
     let rate = search.rate.unwrap_or(lowest);
-    let at = runs.iter().rposition(|run| run.rate == rate);
+    let at = search.probes.iter().rposition(|probe| probe.offered == rate);
     let at =
         at.ok_or_else(|| Error::Failed("the search was interrupted before its first run ended".into()))?;
-    let Run { record, findings, .. } = runs.swap_remove(at);
+    let (_, record, findings) = runs.swap_remove(at);
     Ok((RunRecord { search: Some(search), interrupted, ..record }, findings))
 }
 

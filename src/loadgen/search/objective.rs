@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use super::rate_search::Outcome;
 use crate::loadgen::count::cpu::BUSY_SHARE;
-use crate::loadgen::count::failure;
-use crate::loadgen::expect::Expectation;
+use crate::loadgen::count::failure::Failure;
+use crate::loadgen::expect::{Expectation, Metric};
 use crate::loadgen::figures::short;
-use crate::measure::record::RunRecord;
+use crate::measure::record::{self, RunRecord};
 
 /// Bound on failures unless the objectives have one: only completed requests have latencies, and a server that refuses
 /// most requests may be quick with the rest.
@@ -33,10 +33,10 @@ impl FromStr for Objectives {
                 wrong.text
             ));
         }
-        if !bounds.iter().any(Expectation::is_about_failures) {
+        if !bounds.iter().any(|bound| bound.metric == Metric::Failed) {
             bounds.extend(ERRORS.parse());
         }
-        if !bounds.iter().any(Expectation::is_about_statuses) {
+        if !bounds.iter().any(|bound| matches!(bound.metric, Metric::Status(_))) {
             bounds.extend(STATUSES.parse());
         }
         Ok(Self(bounds))
@@ -61,21 +61,16 @@ impl Objectives {
     /// Judges a run, with the reasons if it does not hold.
     pub fn judge(&self, record: &RunRecord) -> (Outcome, Vec<String>) {
         let busy = record.generator.busiest_thread;
-        let own_failures = failure::ALL
-            .iter()
-            .any(|failure| failure.is_ours() && record.errors.contains_key(failure.name()));
+        let own_failures =
+            record.errors.keys().any(|kind| Failure::named(kind).is_some_and(Failure::is_ours));
         let all_sent = record.started > 0 && record.unsent * UNSENT <= record.started;
         let void = record.verdict == "INVALID";
-        let mut broken: Vec<String> = self
-            .0
-            .iter()
-            .map(|bound| bound.judge(record))
-            .filter(|judged| !judged.holds)
-            .map(|judged| match (judged.reason, judged.value) {
-                (Some(reason), _) => format!("{}: {reason}", judged.text),
-                (None, value) => format!("{}: {}", judged.text, short(value.unwrap_or_default())),
-            })
-            .collect();
+        let judged = self.0.iter().map(|bound| bound.judge(record)).filter(|judged| !judged.holds);
+        let why = |judged: record::Expectation| {
+            let shown = judged.reason.unwrap_or_else(|| short(judged.value.unwrap_or_default()));
+            format!("{}: {shown}", judged.text)
+        };
+        let mut broken: Vec<String> = judged.map(why).collect();
         // Late sends only lengthen the times: an objective that holds in spite of them holds.
         if broken.is_empty() && (!void || (all_sent && !own_failures)) {
             return (Outcome::Holds, broken);
@@ -86,7 +81,8 @@ impl Objectives {
         }
         // Late sends excuse times but not failures. Arrivals that waited for a free connection while the generator was
         // not busy waited for the server.
-        let has_failed = self.0.iter().any(|bound| !bound.is_about_time() && !bound.judge(record).holds);
+        let is_time = |bound: &Expectation| matches!(bound.metric, Metric::Time(..));
+        let has_failed = self.0.iter().any(|bound| !is_time(bound) && !bound.judge(record).holds);
         let is_excused = record.held == 0 && (!has_failed || record.started == 0);
         if void && (is_excused || own_failures) {
             return (Outcome::Limited, record.reasons.clone());

@@ -75,16 +75,12 @@ impl RateSearch {
 
     /// The rate to try next, with three digits; `None` when the search is complete.
     pub fn next(&self) -> Option<f64> {
-        self.exact_next().map(three_digits)
-    }
-
-    fn exact_next(&self) -> Option<f64> {
         let Self { start, lowest, .. } = *self;
         if self.probes() >= self.most {
             return None;
         }
         let (below, above) = self.levels.split_at(self.split());
-        match (below.last(), above.first()) {
+        let exact = match (below.last(), above.first()) {
             (None, None) => Some(start),
             // An outlier is more likely than the generator's limit, and a draw decides nothing: repeat.
             (_, Some(first)) if self.is_doubtful(first) => Some(first.rate),
@@ -106,7 +102,8 @@ impl RateSearch {
                 let open = [down, up].into_iter().flatten().filter(|(_, probes)| *probes < REPEATS);
                 open.min_by_key(|(_, probes)| *probes).map(|(rate, _)| rate)
             }
-        }
+        };
+        exact.map(three_digits)
     }
 
     /// The number of levels below the split; of several possible splits, the lowest.

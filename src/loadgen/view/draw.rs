@@ -2,14 +2,22 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Sparkline};
+use ratatui::widgets::Sparkline;
 
 use super::heat;
-use super::theme::Theme;
-use super::timeline::{Figures, Timeline};
+use super::timeline::Timeline;
+use crate::loadgen::count::cpu::BUSY_SHARE;
 use crate::loadgen::figures::{clock, rate, time};
+use crate::measure::record::Summary;
+
+pub const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+/// For labels.
+pub const FAINT: Style = Style::new().fg(Color::DarkGray);
+pub const BAR: Style = Style::new().fg(Color::Cyan);
+/// For failures and other problems.
+pub const BAD: Style = STRONG.fg(Color::Red);
 
 /// Least width of the full form.
 const WIDE: u16 = 72;
@@ -35,109 +43,101 @@ impl Rows<'_, '_> {
         area
     }
 
-    fn line(&mut self, line: Line<'_>) {
+    fn line<'c>(&mut self, line: impl Into<Line<'c>>) {
         let area = self.take(1);
-        self.frame.render_widget(Paragraph::new(line), area);
+        let line: Line<'_> = line.into();
+        self.frame.render_widget(line, area);
     }
 
-    fn gap(&mut self) {
-        self.take(1);
+    fn note(&mut self, timeline: &Timeline) {
+        if !timeline.note.is_empty() {
+            self.line(format!(" {}", timeline.note));
+        }
     }
 }
 
-/// `elapsed_ns`: since the start of the run.
-pub fn draw(frame: &mut Frame<'_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
+/// `elapsed_ns`: since the start of the run; `color`: whether colors are wanted.
+pub fn draw(frame: &mut Frame<'_>, timeline: &Timeline, elapsed_ns: u64, color: bool) {
     let area = frame.area();
     let mut rows = Rows { left: area, frame };
     match (area.width, area.height) {
         (_, 0..3) => rows.line(one_line(timeline, elapsed_ns)),
-        (WIDE.., 16..) => full(&mut rows, timeline, elapsed_ns, theme),
-        _ => small(&mut rows, timeline, elapsed_ns, theme),
+        (WIDE.., 16..) => full(&mut rows, timeline, elapsed_ns),
+        _ => small(&mut rows, timeline, elapsed_ns),
+    }
+    if !color {
+        rows.frame.buffer_mut().content.iter_mut().for_each(|cell| cell.fg = Color::Reset);
     }
 }
 
-fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
+fn full(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64) {
     let width = rows.left.width;
     let doing = timeline.doing();
     let room = usize::from(width).saturating_sub(doing.len() + 12);
     let url: String = timeline.plan.target.url().chars().take(room).collect();
     let gap = usize::from(width).saturating_sub(url.chars().count() + doing.len() + 11);
-    rows.line(Line::from(vec![
-        Span::styled(" loadgen  ", theme.strong()),
+    rows.line(vec![
+        Span::styled(" loadgen  ", STRONG),
         Span::raw(url),
         Span::raw(" ".repeat(gap)),
-        Span::styled(doing, theme.faint()),
-    ]));
-    rows.line(progress(timeline, elapsed_ns, width, theme));
-    if !timeline.note.is_empty() {
-        rows.line(Line::from(format!(" {}", timeline.note)));
-    }
-    rows.gap();
-    rows.line(rates(timeline, width, theme));
-    sparkline(rows, timeline, 3, theme);
-    rows.gap();
-    latencies(rows, timeline, theme);
-    rows.gap();
-    errors(rows, timeline, theme);
-    workers(rows, timeline, theme);
+        Span::styled(doing, FAINT),
+    ]);
+    rows.line(progress(timeline, elapsed_ns, width));
+    rows.note(timeline);
+    rows.take(1);
+    rows.line(rates(timeline, width));
+    sparkline(rows, timeline, 3);
+    rows.take(1);
+    latencies(rows, timeline);
+    rows.take(1);
+    errors(rows, timeline);
+    workers(rows, timeline);
     if rows.left.height > heat::LEAST_HEIGHT {
-        rows.gap();
+        rows.take(1);
         let area = rows.take(rows.left.height);
-        heat::draw(rows.frame.buffer_mut(), area, timeline, theme);
+        heat::draw(rows.frame.buffer_mut(), area, timeline);
     }
 }
 
 /// For narrow or low screens.
-fn small(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64, theme: Theme) {
-    let total = &timeline.total.response;
-    let width = rows.left.width;
+fn small(rows: &mut Rows<'_, '_>, timeline: &Timeline, elapsed_ns: u64) {
     let low = rows.left.height < 6;
     if low {
         rows.line(one_line(timeline, elapsed_ns));
     } else {
-        rows.line(Line::styled(format!(" {}", timeline.plan.target.url()), theme.strong()));
-        rows.line(progress(timeline, elapsed_ns, width, theme));
-    }
-    if !low && !timeline.note.is_empty() {
-        rows.line(Line::from(format!(" {}", timeline.note)));
+        rows.line(Span::styled(format!(" {}", timeline.plan.target.url()), STRONG));
+        rows.line(progress(timeline, elapsed_ns, rows.left.width));
+        rows.note(timeline);
     }
     let offered = if timeline.is_paced() { format!(" of {}", rate(timeline.offered)) } else { String::new() };
-    rows.line(Line::from(format!(
-        " {}{offered} requests/s, {} open",
-        rate(timeline.achieved),
-        timeline.open
-    )));
-    rows.line(Line::from(vec![
-        Span::raw(format!(" p50 {} p99 {} ", time(total.p50_us), time(total.p99_us))),
-        failed(&timeline.total, theme),
-    ]));
+    rows.line(format!(" {}{offered} requests/s, {} open", rate(timeline.achieved), timeline.open));
+    let Summary { p50_us, p99_us, .. } = timeline.response;
+    let times = format!(" p50 {} p99 {} ", time(p50_us), time(p99_us));
+    rows.line(vec![Span::raw(times), failed(timeline)]);
     if !low {
-        sparkline(rows, timeline, rows.left.height, theme);
+        sparkline(rows, timeline, rows.left.height);
     }
 }
 
-fn one_line(timeline: &Timeline, elapsed_ns: u64) -> Line<'static> {
-    Line::from(format!(
-        " {}  {}/s  p99 {}  {} failed",
-        clock(elapsed_ns),
-        rate(timeline.achieved),
-        time(timeline.total.response.p99_us),
-        timeline.total.failed
-    ))
+fn one_line(timeline: &Timeline, elapsed_ns: u64) -> String {
+    let (elapsed, per_second) = (clock(elapsed_ns), rate(timeline.achieved));
+    let (p99, failed) = (time(timeline.response.p99_us), timeline.failed);
+    format!(" {elapsed}  {per_second}/s  p99 {p99}  {failed} failed")
 }
 
-fn failed(total: &Figures, theme: Theme) -> Span<'static> {
-    let share = total.failed as f64 * 100.0 / ((total.completed + total.failed) as f64).max(1.0);
-    match total.failed {
+fn failed(timeline: &Timeline) -> Span<'static> {
+    let (failed, ended) = (timeline.failed, timeline.completed + timeline.failed);
+    let share = failed as f64 * 100.0 / (ended as f64).max(1.0);
+    match failed {
         0 => Span::raw("0 failed"),
-        failed if share < 0.1 => Span::styled(format!("{failed} failed (<0.1 %)"), theme.bad()),
-        failed => Span::styled(format!("{failed} failed ({share:.1} %)"), theme.bad()),
+        _ if share < 0.1 => Span::styled(format!("{failed} failed (<0.1 %)"), BAD),
+        _ => Span::styled(format!("{failed} failed ({share:.1} %)"), BAD),
     }
 }
 
-fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> Line<'static> {
+fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16) -> Line<'static> {
     let (end_ns, requests) = (timeline.plan.timing.end_ns(), timeline.plan.timing.requests);
-    let ended = timeline.total.completed + timeline.total.failed;
+    let ended = timeline.completed + timeline.failed;
     let (done, planned) = match (end_ns, requests) {
         (Some(end_ns), _) => (elapsed_ns as f64 / end_ns.max(1) as f64, format!(" of {}", clock(end_ns))),
         (None, Some(requests)) => (ended as f64 / requests as f64, format!(", {ended} of {requests}")),
@@ -151,83 +151,76 @@ fn progress(timeline: &Timeline, elapsed_ns: u64, width: u16, theme: Theme) -> L
         end_ns => ("measuring", end_ns.map(|end_ns| end_ns - elapsed_ns)),
     };
     let left = left.map(|left| format!(", {} left", clock(left))).unwrap_or_default();
-    let long = width >= WIDE;
     let cells = usize::from(width / 4);
     let filled = (done.clamp(0.0, 1.0) * cells as f64).round() as usize;
-    let words = if long { format!(": {stage}{left}") } else { String::new() };
+    let words = if width >= WIDE { format!(": {stage}{left}") } else { String::new() };
     let keys = if width >= 30 { "   q ends it" } else { "" };
     Line::from(vec![
         Span::raw(" "),
-        Span::styled("█".repeat(filled), theme.bar()),
-        Span::styled("░".repeat(cells - filled), theme.faint()),
+        Span::styled("█".repeat(filled), BAR),
+        Span::styled("░".repeat(cells - filled), FAINT),
         Span::raw(format!(" {}{planned}{words}", clock(elapsed_ns))),
-        Span::styled(keys, theme.faint()),
+        Span::styled(keys, FAINT),
     ])
 }
 
-fn rates(timeline: &Timeline, width: u16, theme: Theme) -> Line<'static> {
+fn rates(timeline: &Timeline, width: u16) -> Line<'static> {
     let offered =
         if timeline.is_paced() { format!(" of {} offered", rate(timeline.offered)) } else { String::new() };
-    let busiest = format!("{:.0} %", timeline.busiest * 100.0);
-    let busy = if timeline.busiest > 0.9 { theme.bad() } else { Style::new() };
+    let warn = |is_bad| if is_bad { BAD } else { Style::new() };
     let mut line = vec![
-        Span::styled(" rate      ", theme.faint()),
-        Span::styled(format!("{}/s", rate(timeline.achieved)), theme.strong()),
+        Span::styled(" rate      ", FAINT),
+        Span::styled(format!("{}/s", rate(timeline.achieved)), STRONG),
         Span::raw(offered),
-        Span::styled("   open ", theme.faint()),
+        Span::styled("   open ", FAINT),
         Span::raw(format!("{} of {}", timeline.open, timeline.plan.connections)),
-        Span::styled("   busiest thread ", theme.faint()),
-        Span::styled(busiest, busy),
+        Span::styled("   busiest thread ", FAINT),
+        Span::styled(format!("{:.0} %", timeline.busiest * 100.0), warn(timeline.busiest > BUSY_SHARE)),
     ];
     if timeline.is_paced() && width >= ROOMY {
-        let late = if timeline.total.lag_us > LATE_US { theme.bad() } else { Style::new() };
-        line.push(Span::styled("   send lag p99 ", theme.faint()));
-        line.push(Span::styled(time(timeline.total.lag_us), late));
+        line.push(Span::styled("   send lag p99 ", FAINT));
+        line.push(Span::styled(time(timeline.lag_us), warn(timeline.lag_us > LATE_US)));
     }
     Line::from(line)
 }
 
-fn sparkline(rows: &mut Rows<'_, '_>, timeline: &Timeline, height: u16, theme: Theme) {
+fn sparkline(rows: &mut Rows<'_, '_>, timeline: &Timeline, height: u16) {
     let area = rows.take(height);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let columns = timeline.columns(usize::from(area.width));
     let rates: Vec<u64> = columns.into_iter().map(|bucket| bucket.rate() as u64).collect();
     let top = rates.iter().copied().max().unwrap_or(0).max(timeline.offered as u64).max(1);
-    rows.frame.render_widget(Sparkline::default().data(&rates).max(top).style(theme.bar()), area);
+    rows.frame.render_widget(Sparkline::default().data(&rates).max(top).style(BAR), area);
 }
 
-fn latencies(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
+fn latencies(rows: &mut Rows<'_, '_>, timeline: &Timeline) {
     // Seven columns, the first of 16.
     let wide = usize::from((rows.left.width.saturating_sub(16) / 6).clamp(10, 24));
     let head =
         ["p50", "p90", "p99", "p99.9", "max", "requests"].map(|name| format!("{name:>wide$}")).concat();
-    rows.line(Line::styled(format!(" {:<14}{head}", "response time"), theme.faint()));
-    let of = |label: String, summary: &crate::measure::record::Summary| {
+    rows.line(Span::styled(format!(" {:<14}{head}", "response time"), FAINT));
+    let of = |label: &str, summary: &Summary| {
         let values = [summary.p50_us, summary.p90_us, summary.p99_us, summary.p999_us, summary.max_us];
         let shown = values.map(|us| if summary.count == 0 { "-".to_owned() } else { time(us) });
         let cells = shown.map(|text| format!("{text:>wide$}")).concat();
         format!(" {label:<14}{cells}{:>wide$}", summary.count)
     };
-    let last_s = timeline.last_ns as f64 / 1e9;
-    rows.line(Line::from(of(format!("  last {last_s:.1} s"), &timeline.last.response)));
-    rows.line(Line::styled(of("  all".into(), &timeline.total.response), theme.strong()));
+    rows.line(of(&format!("  last {:.1} s", timeline.last_ns as f64 / 1e9), &timeline.last));
+    rows.line(Span::styled(of("  all", &timeline.response), STRONG));
     if timeline.is_paced() {
-        rows.line(Line::from(of("  service only".into(), &timeline.total.service)));
+        rows.line(of("  service only", &timeline.service));
     }
 }
 
-fn errors(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
+fn errors(rows: &mut Rows<'_, '_>, timeline: &Timeline) {
     let room = usize::from(rows.left.width) / 20;
     let kinds = timeline.errors.iter().take(room).map(|(kind, count)| format!("{kind} {count}"));
     let kinds = kinds.collect::<Vec<_>>().join(", ");
-    rows.line(Line::from(vec![
-        Span::styled(" errors    ", theme.faint()),
-        failed(&timeline.total, theme),
-        Span::raw(if kinds.is_empty() { String::new() } else { format!(": {kinds}") }),
-    ]));
+    let kinds = if kinds.is_empty() { kinds } else { format!(": {kinds}") };
+    rows.line(vec![Span::styled(" errors    ", FAINT), failed(timeline), Span::raw(kinds)]);
 }
 
-fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
+fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline) {
     let whole: u64 = timeline.workers.iter().map(|(_, count)| *count).sum();
     let most = timeline.workers.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     // The other half is left to the heat map.
@@ -239,18 +232,16 @@ fn workers(rows: &mut Rows<'_, '_>, timeline: &Timeline, theme: Theme) {
         let filled = (*count as f64 / most as f64 * cells as f64).round() as usize;
         let label = if index == 0 { "workers" } else { "" };
         let name: String = name.chars().take(10).collect();
-        rows.line(Line::from(vec![
-            Span::styled(format!(" {label:<9} "), theme.faint()),
+        rows.line(vec![
+            Span::styled(format!(" {label:<9} "), FAINT),
             Span::raw(format!("{name:>10} ")),
-            Span::styled("█".repeat(filled), theme.bar()),
+            Span::styled("█".repeat(filled), BAR),
             Span::raw(format!(" {:.1} %", *count as f64 * 100.0 / whole.max(1) as f64)),
-        ]));
+        ]);
     }
     if hidden > 0 && room > 0 {
-        rows.line(Line::styled(
-            format!(" {:<21} and {} more", "", timeline.workers.len() - shown),
-            theme.faint(),
-        ));
+        let more = timeline.workers.len() - shown;
+        rows.line(Span::styled(format!(" {:<21} and {more} more", ""), FAINT));
     }
 }
 

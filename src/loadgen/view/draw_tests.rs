@@ -5,7 +5,6 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::loadgen::view::samples;
-use ratatui::style::Color;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -17,7 +16,7 @@ fn terminal(
     color: bool,
 ) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame, timeline, seconds * SECOND_NS, Theme { color })).unwrap();
+    terminal.draw(|frame| draw(frame, timeline, seconds * SECOND_NS, color)).unwrap();
     terminal
 }
 

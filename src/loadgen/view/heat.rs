@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
-use super::theme::Theme;
+use super::draw::FAINT;
 use super::timeline::{BANDS, Bucket, Timeline, band_end_us};
 use crate::loadgen::figures::time;
 
@@ -15,7 +15,7 @@ const SHADES: [&str; 4] = ["░", "▒", "▓", "█"];
 /// The same in color: one hue from dark to bright.
 const COLORS: [u8; 4] = [24, 31, 38, 45];
 
-pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) {
+pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline) {
     let columns = usize::from(area.width.saturating_sub(LABELS + 1));
     let columns = timeline.columns(columns);
     let mut used = [0u64; BANDS];
@@ -24,7 +24,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
     }
     let Some(high) = used.iter().rposition(|count| *count > 0) else { return };
     let low = floor(&used);
-    buffer.set_string(area.x + 1, area.y, "response times over time", theme.faint());
+    buffer.set_string(area.x + 1, area.y, "response times over time", FAINT);
     let rows = usize::from(area.height - 1);
     let per_row = (high - low + 1).div_ceil(rows);
     let shown = (high - low + 1).div_ceil(per_row);
@@ -39,11 +39,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, timeline: &Timeline, theme: Theme) 
     for row in 0..shown {
         let y = area.y + 1 + (shown - 1 - row) as u16;
         let label = format!("{:>9} ", time(band_end_us(bands(row).end - 1)));
-        buffer.set_string(area.x, y, label, theme.faint());
+        buffer.set_string(area.x, y, label, FAINT);
         for (column, bucket) in columns.iter().enumerate() {
             let whole: u64 = bucket.bands.iter().map(|count| u64::from(*count)).sum();
             if let Some(level) = level(count(bucket, row), whole) {
-                let style = theme.colored(Style::new(), Color::Indexed(COLORS[level]));
+                let style = Style::new().fg(Color::Indexed(COLORS[level]));
                 buffer.set_string(area.x + LABELS + column as u16, y, SHADES[level], style);
             }
         }
@@ -64,14 +64,6 @@ fn floor(used: &[u64; BANDS]) -> usize {
 
 /// The shade of a share: darker from 1 %, 10 % and 33 %.
 fn level(count: u64, whole: u64) -> Option<usize> {
-    if count == 0 {
-        return None;
-    }
     let share = count as f64 / whole.max(1) as f64;
-    Some(match share {
-        0.33.. => 3,
-        0.1.. => 2,
-        0.01.. => 1,
-        _ => 0,
-    })
+    (count > 0).then(|| [0.01, 0.1, 0.33].into_iter().filter(|least| share >= *least).count())
 }

@@ -7,7 +7,7 @@ pub const HEAD: &str = "      time  offered/s   rate/s       p50       p99   fai
 
 /// The last interval, which ended at `elapsed_ns`. A partial one has no rates.
 pub fn line(timeline: &Timeline, elapsed_ns: u64, failed: u64, (warmup, partial): (bool, bool)) -> String {
-    let response = &timeline.last.response;
+    let response = &timeline.last;
     let shown = |us| if response.count == 0 { "-".to_owned() } else { time(us) };
     let per_second = |known: bool, value| if known && !partial { rate(value) } else { "-".to_owned() };
     let offered = per_second(timeline.is_paced(), timeline.offered);

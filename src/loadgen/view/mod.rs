@@ -8,7 +8,6 @@ mod lines;
 #[path = "sample_tests.rs"]
 mod samples;
 mod screen;
-mod theme;
 mod timeline;
 
 pub use screen::leave;
@@ -113,21 +112,19 @@ impl Lines {
 
     fn show(&mut self, snapshot: &Snapshot<'_>) {
         let Some(mut timeline) = self.timeline.take() else { return };
-        timeline.take(snapshot);
-        let Snapshot { plan, last, total, summary, .. } = *snapshot;
-        let is_cut_short = last.begin_ns == 0 && last.end_ns < plan.interval_ns;
-        let is_straggler = last.warmup && last.begin_ns >= plan.timing.warmup_ns;
-        let is_over = plan.timing.end_ns().is_some_and(|planned| last.begin_ns >= planned);
-        if !self.has_seen && last.tally.completed > 0 {
+        let has_rate = timeline.take(snapshot);
+        let Snapshot { plan, begin_ns, end_ns, tally, total, last, .. } = *snapshot;
+        let is_cut_short = begin_ns == 0 && end_ns < plan.interval_ns;
+        if !self.has_seen && tally.completed > 0 {
             self.has_seen = true;
-            if let Some(warning) = first_responses(plan, &last.tally) {
+            if let Some(warning) = first_responses(plan, tally) {
                 remark(format_args!("loadgen: warning: {warning}"));
             }
         }
         // The runs of a search have one line each.
-        if timeline.note.is_empty() && !is_cut_short && !is_straggler && !is_over {
-            let failed = if last.warmup { last.tally.failed() } else { total.failed() };
-            let line = lines::line(&timeline, last.end_ns, failed, (last.warmup, summary.partial));
+        if timeline.note.is_empty() && !is_cut_short && has_rate {
+            let failed = if last.warmup { tally.failed() } else { total.failed() };
+            let line = lines::line(&timeline, end_ns, failed, (last.warmup, last.partial));
             self.print(lines::HEAD, &line);
         }
         self.timeline = Some(timeline);

@@ -1,14 +1,15 @@
 //! Timelines for tests: a run of 30 s at 2000 requests per second.
 
 use super::timeline::Timeline;
-use crate::loadgen::count::collect::{Interval, Snapshot};
+use crate::loadgen::count::collect::Snapshot;
 use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::{Answer, Tally, Timestamps};
+use crate::loadgen::count::tally::{Answer, Phase, Tally, Timestamps};
 use crate::loadgen::plan::Plan;
 use crate::loadgen::plan::target::Target;
 use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
 use crate::loadgen::schedule::profile::RateSpec;
 use crate::loadgen::schedule::timing::Timing;
+use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -29,14 +30,20 @@ pub fn timeline(seconds: u64) -> Timeline {
         if !warmup {
             total.add(&tally);
         }
-        let (begin_ns, end_ns) = (second * SECOND_NS, (second + 1) * SECOND_NS);
-        let last =
-            Interval { index: second, begin_ns, end_ns, warmup, tally: Box::new(tally), offered: 2000 };
         timeline.take(&Snapshot {
             plan: &plan,
             start_unix_ns: 0,
-            last: &last,
-            summary: &IntervalSummary { open: 12, busiest_thread: 0.34, ..IntervalSummary::default() },
+            begin_ns: second * SECOND_NS,
+            end_ns: (second + 1) * SECOND_NS,
+            last: &IntervalSummary {
+                warmup,
+                offered: Some(2000),
+                response: summary(tally.histogram(Phase::Response)),
+                open: 12,
+                busiest_thread: 0.34,
+                ..IntervalSummary::default()
+            },
+            tally: &tally,
             total: &total,
         });
     }

@@ -18,9 +18,9 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 
 use super::draw::draw;
-use super::theme::Theme;
 use super::timeline::Timeline;
 use crate::loadgen::control::Interrupt;
+use crate::sys::clock::monotonic_ns;
 
 const PERIOD_MS: u16 = 250;
 
@@ -73,13 +73,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The thread: draws, then waits for a key or the next frame.
 fn show(timeline: &Mutex<Option<Timeline>>, mut tty: File, ended: &PipeReader, interrupt: &Interrupt) {
-    let theme = Theme { color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let Ok(mut terminal) = Terminal::new(CrosstermBackend::new(io::stderr())) else { return };
     loop {
         let shown = lock(timeline).clone();
         if let Some(timeline) = shown.filter(|_| IS_TAKEN.load(Relaxed)) {
-            let elapsed_ns = timeline.begun.elapsed().as_nanos() as u64;
-            if terminal.draw(|frame| draw(frame, &timeline, elapsed_ns, theme)).is_err() {
+            let elapsed_ns = monotonic_ns() - timeline.begun_ns;
+            if terminal.draw(|frame| draw(frame, &timeline, elapsed_ns, color)).is_err() {
                 return;
             }
         }

@@ -1,13 +1,12 @@
 //! The data of the live view, condensed from snapshots. Its size does not grow with the run.
 
-use std::time::Instant;
-
 use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::tally::{Phase, Tally};
+use crate::loadgen::count::tally::Phase;
 use crate::loadgen::figures::plural;
 use crate::loadgen::plan::Plan;
 use crate::measure::histogram::{Histogram, summary};
 use crate::measure::record::Summary;
+use crate::sys::clock::monotonic_ns;
 
 /// Most buckets; beyond that, neighbours are merged.
 const MOST_BUCKETS: usize = 512;
@@ -29,9 +28,16 @@ impl Bucket {
         per_second(self.completed, self.length_ns)
     }
 
+    /// Adds the counts of the same time.
     fn merge(&mut self, other: &Self) {
         self.completed += other.completed;
         self.bands.iter_mut().zip(other.bands).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
+    }
+
+    /// Appends the next one.
+    fn join(&mut self, next: &Self) {
+        self.merge(next);
+        self.length_ns += next.length_ns;
     }
 }
 
@@ -50,35 +56,13 @@ pub fn band_end_us(band: usize) -> f64 {
     octave_ns * if halves % 2 == 1 { 1.5 } else { 1.0 } / 1000.0
 }
 
-/// The figures of the last interval, or of the measured time.
 #[derive(Clone, Debug, Default)]
-pub struct Figures {
-    pub response: Summary,
-    pub service: Summary,
-    /// Send lag at p99 in us (open loop).
-    pub lag_us: f64,
-    pub completed: u64,
-    pub failed: u64,
-}
-
-impl Figures {
-    fn of(tally: &Tally) -> Self {
-        Self {
-            response: summary(tally.histogram(Phase::Response)),
-            service: summary(tally.histogram(Phase::Service)),
-            lag_us: summary(tally.histogram(Phase::SendLag)).p99_us,
-            completed: tally.completed,
-            failed: tally.failed(),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
 pub struct Timeline {
     pub plan: Plan,
     /// The search that the run is part of, if any.
     pub note: String,
-    pub begun: Instant,
+    /// On the monotonic clock.
+    pub begun_ns: u64,
     pub buckets: Vec<Bucket>,
     /// Intervals per bucket.
     per_bucket: u32,
@@ -90,8 +74,15 @@ pub struct Timeline {
     /// Per second, planned for the last interval (open loop).
     pub offered: f64,
     pub last_ns: u64,
-    pub last: Figures,
-    pub total: Figures,
+    /// Response times of the last interval.
+    pub last: Summary,
+    /// Response and service times of the measured time so far.
+    pub response: Summary,
+    pub service: Summary,
+    /// Send lag at p99 in us (open loop).
+    pub lag_us: f64,
+    pub completed: u64,
+    pub failed: u64,
     /// Failures by kind, and responses by status from 400.
     pub errors: Vec<(String, u64)>,
     pub workers: Vec<(String, u64)>,
@@ -102,24 +93,8 @@ pub struct Timeline {
 
 impl Timeline {
     pub fn new(plan: &Plan, note: &str) -> Self {
-        Self {
-            plan: plan.clone(),
-            note: note.to_owned(),
-            begun: Instant::now(),
-            buckets: Vec::new(),
-            per_bucket: 1,
-            in_last: 1,
-            stragglers: 0,
-            achieved: 0.0,
-            offered: 0.0,
-            last_ns: 0,
-            last: Figures::default(),
-            total: Figures::default(),
-            errors: Vec::new(),
-            workers: Vec::new(),
-            open: 0,
-            busiest: 0.0,
-        }
+        let (plan, note, begun_ns) = (plan.clone(), note.to_owned(), monotonic_ns());
+        Self { plan, note, begun_ns, per_bucket: 1, in_last: 1, ..Self::default() }
     }
 
     pub fn is_paced(&self) -> bool {
@@ -135,37 +110,41 @@ impl Timeline {
         }
     }
 
-    pub fn take(&mut self, snapshot: &Snapshot<'_>) {
-        let Snapshot { last, total, summary: of_last, .. } = *snapshot;
-        let length_ns = last.end_ns.saturating_sub(last.begin_ns);
-        let tally = &*last.tally;
+    /// Whether the newest interval has a rate: it has none with late requests of the warm-up, which belong to the next one,
+    /// nor after the end.
+    pub fn take(&mut self, snapshot: &Snapshot<'_>) -> bool {
+        let Snapshot { begin_ns, end_ns, tally, total, last, .. } = *snapshot;
+        let length_ns = end_ns.saturating_sub(begin_ns);
         self.push(Bucket {
-            begin_ns: last.begin_ns,
+            begin_ns,
             // Without a length it has no rate.
-            length_ns: if of_last.partial { 0 } else { length_ns },
+            length_ns: if last.partial { 0 } else { length_ns },
             completed: tally.completed,
             bands: bands(tally.histogram(Phase::Response)),
         });
-        (self.open, self.busiest) = (of_last.open, of_last.busiest_thread);
-        // Late requests of the warm-up belong to the next interval; the time after the end has no rate.
-        let is_straggler = last.warmup && last.begin_ns >= self.plan.timing.warmup_ns;
-        let is_over = self.plan.timing.end_ns().is_some_and(|planned| last.begin_ns >= planned);
+        (self.open, self.busiest) = (last.open, last.busiest_thread);
+        let is_straggler = last.warmup && begin_ns >= self.plan.timing.warmup_ns;
+        let is_over = self.plan.timing.end_ns().is_some_and(|planned| begin_ns >= planned);
         if is_straggler {
             self.stragglers = tally.completed;
         } else if !is_over {
             let completed = tally.completed + std::mem::take(&mut self.stragglers);
-            if !of_last.partial {
+            if !last.partial {
                 self.last_ns = length_ns;
                 self.achieved = per_second(completed, length_ns);
-                self.offered = per_second(last.offered, length_ns);
+                self.offered = per_second(last.offered.unwrap_or(0), length_ns);
             }
-            self.last = Figures::of(tally);
+            self.last = last.response.clone();
         }
-        self.total = Figures::of(total);
+        let of = |phase| summary(total.histogram(phase));
+        (self.response, self.service) = (of(Phase::Response), of(Phase::Service));
+        self.lag_us = of(Phase::SendLag).p99_us;
+        (self.completed, self.failed) = (total.completed, total.failed());
         self.errors = total.failures().map(|(failure, count)| (failure.name().to_owned(), count)).collect();
         self.errors.extend(total.statuses().into_iter().filter(|(status, _)| status.as_str() >= "400"));
         self.workers = total.workers().into_iter().collect();
-        self.workers.sort_by_key(|(name, _)| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
+        self.workers.sort_by_key(|(name, _)| name.parse().unwrap_or(u64::MAX));
+        !is_straggler && !is_over
     }
 
     /// The bucket of each of `width` columns, which the whole run will fill; the newest ones if there are more.
@@ -182,8 +161,7 @@ impl Timeline {
         match self.buckets.last_mut() {
             Some(last) if same => last.merge(&bucket),
             Some(last) if self.in_last < self.per_bucket => {
-                last.merge(&bucket);
-                last.length_ns += bucket.length_ns;
+                last.join(&bucket);
                 self.in_last += 1;
             }
             _ => {
@@ -192,16 +170,12 @@ impl Timeline {
             }
         }
         if self.buckets.len() > MOST_BUCKETS {
-            for pair in self.buckets.chunks_exact_mut(2) {
-                let [first, second] = pair else { continue };
-                first.merge(second);
-                first.length_ns += second.length_ns;
-            }
-            let mut index = 0;
-            self.buckets.retain(|_| {
-                index += 1;
-                index % 2 == 1
+            let halved = self.buckets.chunks(2).map(|pair| {
+                let mut first = pair[0].clone();
+                pair[1..].iter().for_each(|second| first.join(second));
+                first
             });
+            self.buckets = halved.collect();
             self.per_bucket *= 2;
             // The last one was not merged.
             self.in_last = self.per_bucket / 2;
