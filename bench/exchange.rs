@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
-use caffeine::loadgen::count::recorder::Handoff;
+use caffeine::loadgen::count::Handoff;
 use caffeine::loadgen::engine::Engine;
 use caffeine::loadgen::engine::exchange::Exchange;
 use caffeine::sys::clock::monotonic_ns;

@@ -3,8 +3,7 @@
 use std::cmp::Ordering;
 use std::str::FromStr;
 
-use crate::loadgen::count::failure::{self, Failure};
-use crate::loadgen::count::tally::PHASES;
+use crate::loadgen::count::{Failure, PHASES};
 use crate::measure::histogram;
 use crate::measure::record::{self, RunRecord, Summary};
 
@@ -202,7 +201,7 @@ fn metric(name: &str) -> Result<Metric, String> {
         ("unfinished", "") => Metric::Unfinished,
         ("errors", kind) => {
             let unknown =
-                || format!("no kind of error {kind:?}; known kinds are {}", failure::NAMES.join(" "));
+                || format!("no kind of error {kind:?}; known kinds are {}", Failure::NAMES.join(" "));
             Metric::Failure(Failure::named(kind).ok_or_else(unknown)?.name())
         }
         ("status", class) => Metric::Status(status(class).ok_or_else(unknown)?),

@@ -42,12 +42,11 @@ use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
 use cli::{Args, Command, input};
 use control::{Control, Interrupt};
-use count::tally::Phase;
+use count::Phase;
 use error::Error;
 use output::files::{self, Files};
 use output::{merge, report, text};
-use plan::Plan;
-use plan::target::DEFAULT_URL;
+use plan::{DEFAULT_URL, Plan};
 use session::Findings;
 use view::View;
 

@@ -6,14 +6,10 @@ use std::sync::mpsc::channel;
 use std::thread::{self, ScopedJoinHandle};
 
 use crate::loadgen::control::Control;
-use crate::loadgen::count::collect::{Collector, Snapshot};
-use crate::loadgen::count::cpu::ThreadUse;
-use crate::loadgen::count::recorder::Handoff;
-use crate::loadgen::count::tally::Tally;
+use crate::loadgen::count::{Collector, Handoff, Snapshot, Tally, ThreadUse};
 use crate::loadgen::engine::Engine;
 use crate::loadgen::error::Error;
-use crate::loadgen::plan::Plan;
-use crate::loadgen::plan::peer::Peer;
+use crate::loadgen::plan::{Peer, Plan};
 use crate::measure::series::IntervalSummary;
 
 /// Empty tallies per thread: one of each kind in use, and one of each with the collector.

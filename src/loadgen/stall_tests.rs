@@ -5,14 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::control::{Control, Interrupt};
-use super::count::collect::Collector;
-use super::count::recorder::{Handoff, Recorder};
-use super::count::tally::{Answer, Phase, Tally, Timestamps};
+use super::count::{Answer, Collector, Handoff, Phase, Recorder, Tally, Timestamps};
 use super::plan::Plan;
-use super::schedule::cursor::Cursor;
-use super::schedule::pacer::{Arrivals, Schedule};
-use super::schedule::profile::RateSpec;
-use super::schedule::timing::{Timing, Window};
+use super::schedule::{Arrivals, Cursor, RateSpec, Schedule, Timing, Window};
 use crate::measure::histogram::Histogram;
 use crate::measure::series::IntervalSummary;
 

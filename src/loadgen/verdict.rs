@@ -1,8 +1,6 @@
 //! Whether a run's figures can be used, by the fixed rules that `--help` lists. Pure.
 
-use crate::loadgen::count::cpu::BUSY_SHARE;
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::{Phase, Tally};
+use crate::loadgen::count::{BUSY_SHARE, Failure, Phase, Tally};
 use crate::loadgen::figures::plural;
 use crate::measure::histogram::summary;
 use crate::measure::record::ArrivalsTest;
@@ -129,7 +127,7 @@ fn misfit(test: &ArrivalsTest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::count::tally::{Answer, Timestamps};
+    use crate::loadgen::count::{Answer, Timestamps};
 
     fn tally(requests: u64, lag_ns: u64, response_ns: u64) -> Tally {
         let mut tally = Tally::default();

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use crate::harness::sys::alloc::allocations;
 use caffeine::loadgen::cli::Args;
 use caffeine::loadgen::control::Control;
-use caffeine::loadgen::count::recorder::Handoff;
+use caffeine::loadgen::count::Handoff;
 use caffeine::loadgen::engine::Engine;
 use clap::Parser as _;
 

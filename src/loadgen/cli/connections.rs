@@ -9,10 +9,7 @@ use nix::sys::socket::UnixAddr;
 use super::{positive_ns, times};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
-use crate::loadgen::plan::peer::{Peer, Resolve, resolve};
-use crate::loadgen::plan::sources;
-use crate::loadgen::plan::target::Target;
-use crate::loadgen::plan::{Persistence, Timeouts};
+use crate::loadgen::plan::{Peer, Persistence, Resolve, Target, Timeouts, resolve, sources};
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connections")]

@@ -24,7 +24,7 @@ use search::SearchArgs;
 
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
-use crate::loadgen::schedule::parse::duration_ns;
+use crate::loadgen::schedule::duration_ns;
 use crate::manual;
 
 const EXAMPLES: &str = "\

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::loadgen::output::files::Named;
-use crate::loadgen::schedule::parse::duration_ns;
+use crate::loadgen::schedule::duration_ns;
 
 /// Shortest interval: at each end the threads hand over their counts.
 const MIN_INTERVAL_NS: u64 = 10_000_000;

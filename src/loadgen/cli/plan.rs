@@ -2,8 +2,7 @@
 
 use super::Args;
 use crate::loadgen::error::Error;
-use crate::loadgen::plan::Plan;
-use crate::loadgen::plan::target::Target;
+use crate::loadgen::plan::{Plan, Target};
 
 impl Args {
     /// The plan of the run, or of the first run of a search.
@@ -46,9 +45,8 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::plan::Persistence;
     use crate::loadgen::plan::budget::Facts;
-    use crate::loadgen::plan::target::DEFAULT_URL;
+    use crate::loadgen::plan::{DEFAULT_URL, Persistence};
     use clap::Parser as _;
 
     fn plan(args: &[&str]) -> Result<Plan, Error> {

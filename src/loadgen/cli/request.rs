@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{input, times};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
-use crate::loadgen::plan::target::{Request, Target, is_token, parse_header};
+use crate::loadgen::plan::{Request, Target, is_token, parse_header};
 
 /// Most bytes of bodies, of all URLs together.
 const MOST_BYTES: usize = 1 << 30;

@@ -6,11 +6,9 @@ use clap::value_parser;
 
 use super::{input, positive_ns};
 use crate::loadgen::error::Error;
-use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
-use crate::loadgen::schedule::parse::{WEEK_NS, duration_ns};
-use crate::loadgen::schedule::profile::RateSpec;
-use crate::loadgen::schedule::timing::{DURATION_NS, Shard, StartAt, Timing, WARMUP_NS};
-use crate::loadgen::schedule::trace::Trace;
+use crate::loadgen::schedule::{
+    Arrivals, DURATION_NS, RateSpec, Schedule, Shard, StartAt, Timing, Trace, WARMUP_NS, WEEK_NS, duration_ns,
+};
 use crate::sys::clock::{monotonic_ns, realtime_ns};
 
 #[derive(Clone, Debug, clap::Args)]

@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::loadgen::error::Error;
 use crate::loadgen::expect::Expectation;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::parse::duration_ns;
-use crate::loadgen::schedule::profile::RateSpec;
-use crate::loadgen::schedule::timing::Timing;
+use crate::loadgen::schedule::{RateSpec, Timing, duration_ns};
 use crate::loadgen::search::objective::Objectives;
 use crate::loadgen::search::{Goal, START_RATE, times};
 

@@ -7,9 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::loadgen::control::Interrupt;
-use crate::loadgen::count::recorder::{Handoff, Recorder};
-use crate::loadgen::count::tally::{Answer, Timestamps};
-use crate::loadgen::schedule::timing::Timing;
+use crate::loadgen::count::{Answer, Handoff, Recorder, Timestamps};
+use crate::loadgen::schedule::Timing;
 
 const MS: u64 = 1_000_000;
 const ORIGIN: u64 = 7_000 * MS;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::gap_sample::GapSample;
 use super::starts::Starts;
-use crate::loadgen::schedule::timing::Window;
+use crate::loadgen::schedule::Window;
 use crate::sys::clock::thread_cpu_ns;
 
 /// Share of a core above which a thread's results may show the generator's limit rather than the server's.

@@ -8,14 +8,14 @@ macro_rules! failures {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Failure { $($(#[$doc])* $kind,)* }
 
-        /// All kinds, in the order of the phases.
-        pub const ALL: &[Failure] = &[$(Failure::$kind),*];
-
-        /// Their names in every output.
-        pub const NAMES: &[&str] = &[$($name),*];
-
-        /// The phase or side of each.
-        const PLACES: &[&str] = &[$($place),*];
+        impl Failure {
+            /// All kinds, in the order of the phases.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+            /// Their names in every output.
+            pub const NAMES: &[&str] = &[$($name),*];
+            /// The phase or side of each.
+            const PLACES: &[&str] = &[$($place),*];
+        }
     };
 }
 
@@ -52,16 +52,16 @@ failures! {
 
 impl Failure {
     pub fn name(self) -> &'static str {
-        NAMES[self as usize]
+        Self::NAMES[self as usize]
     }
 
     /// The phase or side, in words.
     pub fn place(self) -> &'static str {
-        PLACES[self as usize]
+        Self::PLACES[self as usize]
     }
 
     pub fn named(name: &str) -> Option<Self> {
-        ALL.iter().copied().find(|failure| failure.name() == name)
+        Self::ALL.iter().copied().find(|failure| failure.name() == name)
     }
 
     /// Whether the generator itself failed, which voids the run.
@@ -96,9 +96,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_listed_once_in_order_and_has_its_own_name() {
-        for (index, failure) in ALL.iter().copied().enumerate() {
+        for (index, failure) in Failure::ALL.iter().copied().enumerate() {
             assert_eq!(failure as usize, index);
-            assert_eq!(ALL.iter().filter(|other| other.name() == failure.name()).count(), 1);
+            assert_eq!(Failure::ALL.iter().filter(|other| other.name() == failure.name()).count(), 1);
         }
     }
 

@@ -9,9 +9,7 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
-use crate::loadgen::schedule::profile::Profile;
-use crate::loadgen::schedule::timing::{Share, Timing};
+use crate::loadgen::schedule::{Arrivals, Profile, Schedule, Share, Timing};
 use crate::measure::arrivals;
 
 /// Sample size of all threads together.
@@ -96,7 +94,7 @@ impl GapSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::schedule::profile::RateSpec;
+    use crate::loadgen::schedule::RateSpec;
     use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
 
     const DURATION_NS: u64 = 20_000_000_000;

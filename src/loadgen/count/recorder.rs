@@ -7,8 +7,7 @@ use super::gap_sample::GapSample;
 use super::starts::Starts;
 use super::tally::Tally;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::intervals::Intervals;
-use crate::loadgen::schedule::timing::{Share, Window};
+use crate::loadgen::schedule::{Intervals, Share, Window};
 use crate::sys::clock::thread_cpu_ns;
 
 /// What one thread counted in one interval.

@@ -4,8 +4,7 @@
 use super::failure::Failure;
 use super::tally::Timestamps;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::intervals::Intervals;
-use crate::loadgen::schedule::timing::Window;
+use crate::loadgen::schedule::{Intervals, Window};
 use crate::measure::histogram::{self, Coarse};
 use crate::measure::series::{Incident, StartSummary};
 

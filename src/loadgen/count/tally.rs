@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::failure::{self, Failure};
+use super::failure::Failure;
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::Connections;
 
@@ -69,8 +69,8 @@ pub struct Tally {
     pub connections: Connections,
     histograms: [Histogram; PHASES.len()],
     statuses: [u64; 600],
-    failures: [u64; failure::ALL.len()],
-    examples: [Option<String>; failure::ALL.len()],
+    failures: [u64; Failure::ALL.len()],
+    examples: [Option<String>; Failure::ALL.len()],
     workers: BTreeMap<Box<[u8]>, u64>,
 }
 
@@ -86,8 +86,8 @@ impl Default for Tally {
             connections: Connections::default(),
             histograms: std::array::from_fn(|_| histogram::new()),
             statuses: [0; 600],
-            failures: [0; failure::ALL.len()],
-            examples: [const { None }; failure::ALL.len()],
+            failures: [0; Failure::ALL.len()],
+            examples: [const { None }; Failure::ALL.len()],
             workers: BTreeMap::new(),
         }
     }
@@ -183,7 +183,7 @@ impl Tally {
 
     /// In the order of the phases.
     pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
-        let all = failure::ALL.iter().copied().zip(self.failures);
+        let all = Failure::ALL.iter().copied().zip(self.failures);
         all.filter(|(_, count)| *count > 0)
     }
 

@@ -3,8 +3,7 @@
 
 use crate::http::chunked::Decoder;
 use crate::http::response::{ResponseFraming, parse_response};
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::Answer;
+use crate::loadgen::count::{Answer, Failure};
 
 /// Longest accepted response head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;

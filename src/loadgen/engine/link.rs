@@ -11,7 +11,7 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::slot::Step;
 use super::{Connection, Engine};
-use crate::loadgen::plan::peer::Peer;
+use crate::loadgen::plan::Peer;
 use crate::sys::client::total_retransmits;
 use crate::sys::clock::monotonic_ns;
 

@@ -23,14 +23,9 @@ use socket2::SockAddr;
 
 use crate::dist::{Sampler, mix};
 use crate::loadgen::control::Control;
-use crate::loadgen::count::cpu::{CpuMeter, ThreadUse};
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::recorder::{Handoff, Recorder};
-use crate::loadgen::plan::target::write_sized;
-use crate::loadgen::plan::{Plan, Timeouts};
-use crate::loadgen::schedule::cursor::Cursor;
-use crate::loadgen::schedule::jobs::{Job, Jobs};
-use crate::loadgen::schedule::timing::{Share, Window};
+use crate::loadgen::count::{CpuMeter, Failure, Handoff, Recorder, ThreadUse};
+use crate::loadgen::plan::{Plan, Timeouts, write_sized};
+use crate::loadgen::schedule::{Cursor, Job, Jobs, Share, Window};
 use crate::sys::clock::monotonic_ns;
 use link::local_port;
 use slot::{Begin, Slot, Step};

@@ -2,8 +2,7 @@
 //! clocks, so that a test can bring events in any order.
 
 use super::exchange::Exchange;
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::Timestamps;
+use crate::loadgen::count::{Failure, Timestamps};
 use crate::loadgen::plan::{Persistence, Timeouts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

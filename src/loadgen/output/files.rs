@@ -6,9 +6,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::failure;
-use crate::loadgen::count::tally::{PHASES, Phase};
+use crate::loadgen::count::{Failure, PHASES, Phase, Snapshot};
 use crate::loadgen::error::Error;
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::hlog;
@@ -118,7 +116,7 @@ impl Files {
         self.begin(&snapshot.plan.target.url(), snapshot.start_unix_ns as f64 / 1e9);
         for out in &mut self.0 {
             match out.option {
-                "--csv" => out.write(&series::csv_row(snapshot.last, failure::NAMES)),
+                "--csv" => out.write(&series::csv_row(snapshot.last, Failure::NAMES)),
                 "--hlog" => out.write(&log_lines(snapshot)),
                 _ => {}
             }
@@ -129,7 +127,7 @@ impl Files {
     fn begin(&mut self, url: &str, start_unix_s: f64) {
         for out in self.0.iter_mut().filter(|out| !out.begun) {
             match out.option {
-                "--csv" => out.write(&series::csv_header(failure::NAMES)),
+                "--csv" => out.write(&series::csv_header(Failure::NAMES)),
                 "--hlog" => {
                     let comment = format!("loadgen {}: {url}", env!("CARGO_PKG_VERSION"));
                     out.write(&hlog::header(&comment, start_unix_s));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::text::connection_use;
-use crate::loadgen::schedule::timing::Shard;
+use crate::loadgen::schedule::Shard;
 use crate::measure::histogram::{self, Histogram, NotAHistogram};
 use crate::measure::record::{self, Clock, RunRecord, Source};
 

@@ -1,11 +1,7 @@
 //! The record of a run.
 
-use crate::loadgen::count::cpu::ThreadUse;
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::starts;
-use crate::loadgen::count::tally::PHASES;
-use crate::loadgen::plan::Plan;
-use crate::loadgen::plan::peer::Peer;
+use crate::loadgen::count::{Failure, PHASES, ThreadUse, together};
+use crate::loadgen::plan::{Peer, Plan};
 use crate::loadgen::session::Findings;
 use crate::loadgen::verdict::judge;
 use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
@@ -20,7 +16,7 @@ pub fn record(plan: &Plan, findings: &Findings) -> RunRecord {
     let per_s = |count| per_second(count, duration_s);
     let generator = generator(found);
     let arrivals_test = arrivals_test(found);
-    let (by_start, incidents, incidents_left_out) = starts::together(found.iter().map(|used| &used.starts));
+    let (by_start, incidents, incidents_left_out) = together(found.iter().map(|used| &used.starts));
     let (verdict, reasons) = judge(open_loop, tally, generator.busiest_thread, arrivals_test.as_ref());
     let phases = || {
         let recorded = PHASES.into_iter().filter(|phase| !tally.histogram(*phase).is_empty());

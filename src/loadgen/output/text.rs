@@ -2,8 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::{PHASES, Phase};
+use crate::loadgen::count::{Failure, PHASES, Phase};
 use crate::loadgen::figures::{plural, time};
 use crate::measure::record::{self, Generator, RunRecord, Summary};
 

@@ -1,20 +1,21 @@
 //! What a run does, complete: target, request, times, connections. A [`Plan`] can be written down as a value; `cli`
-//! builds one from the command line. Only [`Plan::fit`] and [`peer::resolve`] look at the machine. It sends nothing.
+//! builds one from the command line. Only [`Plan::fit`] and [`resolve`] look at the machine. It sends nothing.
 
 pub mod budget;
-pub mod peer;
+mod peer;
 pub mod sources;
-pub mod target;
+mod target;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::peer::{Peer, Resolve, resolve};
+pub use self::target::{DEFAULT_URL, Request, Target, is_token, parse_header, write_sized};
+
 use self::budget::{Budget, Facts, Need};
-use self::peer::Peer;
-use self::target::{Request, Target};
 use crate::dist::Distribution;
 use crate::loadgen::error::Error;
-use crate::loadgen::schedule::timing::{Share, Timing};
+use crate::loadgen::schedule::{Share, Timing};
 
 /// Connections of a closed loop, if not given.
 const CLOSED_CONNECTIONS: usize = 16;

@@ -77,8 +77,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
-    use crate::loadgen::schedule::profile::RateSpec;
+    use crate::loadgen::schedule::{Arrivals, RateSpec, Schedule};
 
     const MS: u64 = 1_000_000;
     const S: u64 = 1000 * MS;

@@ -1,7 +1,7 @@
 //! The schedule is ascending, divided exactly by its shards, true to the rate, and determined by the seed.
 
 use super::*;
-use crate::loadgen::schedule::profile::RateSpec;
+use crate::loadgen::schedule::RateSpec;
 use proptest::prelude::*;
 
 fn schedule(arrivals: Arrivals, rate: &str, seed: u64) -> Schedule {

@@ -179,8 +179,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loadgen::schedule::pacer::Arrivals;
-    use crate::loadgen::schedule::profile::RateSpec;
+    use crate::loadgen::schedule::{Arrivals, RateSpec};
 
     const S: u64 = 1_000_000_000;
 

@@ -21,8 +21,7 @@ use crate::loadgen::control::{Control, Interrupt};
 use crate::loadgen::error::Error;
 use crate::loadgen::figures::short;
 use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::pacer::Schedule;
-use crate::loadgen::schedule::profile::RateSpec;
+use crate::loadgen::schedule::{RateSpec, Schedule};
 use crate::loadgen::session::{self, Findings};
 use crate::loadgen::view::View;
 use crate::measure::record::{Probe, RunRecord, Search, Summary};
@@ -213,8 +212,7 @@ fn conclude(
 mod tests {
     use super::*;
     use crate::loadgen::cli::Args;
-    use crate::loadgen::schedule::pacer::Arrivals;
-    use crate::loadgen::schedule::timing::Timing;
+    use crate::loadgen::schedule::{Arrivals, Timing};
     use clap::Parser as _;
 
     fn plan(rate: f64) -> Plan {

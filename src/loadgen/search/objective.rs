@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::rate_search::Outcome;
-use crate::loadgen::count::cpu::BUSY_SHARE;
-use crate::loadgen::count::failure::Failure;
+use crate::loadgen::count::{BUSY_SHARE, Failure};
 use crate::loadgen::expect::{Expectation, Metric};
 use crate::loadgen::figures::short;
 use crate::measure::record::{self, RunRecord};

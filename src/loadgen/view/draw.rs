@@ -8,7 +8,7 @@ use ratatui::widgets::Sparkline;
 
 use super::heat;
 use super::timeline::Timeline;
-use crate::loadgen::count::cpu::BUSY_SHARE;
+use crate::loadgen::count::BUSY_SHARE;
 use crate::loadgen::figures::{clock, rate, time};
 use crate::measure::record::Summary;
 

@@ -17,8 +17,7 @@ use std::sync::Arc;
 
 use crate::http::refusal::phrase;
 use crate::loadgen::control::Interrupt;
-use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::tally::Tally;
+use crate::loadgen::count::{Snapshot, Tally};
 use crate::loadgen::output::text::WIDTH;
 use crate::loadgen::plan::Plan;
 use crate::sys::stdio::remark;

@@ -1,14 +1,9 @@
 //! Timelines for tests: a run of 30 s at 2000 requests per second.
 
 use super::timeline::Timeline;
-use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::failure::Failure;
-use crate::loadgen::count::tally::{Answer, Phase, Tally, Timestamps};
-use crate::loadgen::plan::Plan;
-use crate::loadgen::plan::target::Target;
-use crate::loadgen::schedule::pacer::{Arrivals, Schedule};
-use crate::loadgen::schedule::profile::RateSpec;
-use crate::loadgen::schedule::timing::Timing;
+use crate::loadgen::count::{Answer, Failure, Phase, Snapshot, Tally, Timestamps};
+use crate::loadgen::plan::{Plan, Target};
+use crate::loadgen::schedule::{Arrivals, RateSpec, Schedule, Timing};
 use crate::measure::histogram::summary;
 use crate::measure::series::IntervalSummary;
 

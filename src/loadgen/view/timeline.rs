@@ -1,7 +1,6 @@
 //! The data of the live view, condensed from snapshots. Its size does not grow with the run.
 
-use crate::loadgen::count::collect::Snapshot;
-use crate::loadgen::count::tally::Phase;
+use crate::loadgen::count::{Phase, Snapshot};
 use crate::loadgen::figures::plural;
 use crate::loadgen::plan::Plan;
 use crate::measure::histogram::{Histogram, summary};
