@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::skipped;
 use lexer::{Token, tokens};
 
 /// Longest source file, in lines.
@@ -223,4 +224,25 @@ fn the_top_level_holds_only_listed_entries() {
     let tops = paths.lines().filter_map(|path| path.split('/').next());
     let strange: BTreeSet<_> = tops.filter(|top| !TOP.split_whitespace().any(|name| name == *top)).collect();
     none("not in the design's top level:", strange.into_iter().map(String::from).collect());
+}
+
+#[test]
+fn the_fuzz_targets_lock_what_the_package_depends_on() {
+    let Ok(lock) = fs::read_to_string(root().join("tests/fuzz/Cargo.lock")) else {
+        return skipped("the published package has no fuzz targets");
+    };
+    let table = |text: &str| text.parse::<toml::Table>().unwrap();
+    let (package, lock) = (table(&fs::read_to_string(root().join("Cargo.toml")).unwrap()), table(&lock));
+    let locked = lock["package"].as_array().unwrap().iter();
+    let own = locked
+        .map(|entry| entry.as_table().unwrap())
+        .find(|entry| entry["name"] == package["package"]["name"]);
+    let names: BTreeSet<_> =
+        own.unwrap()["dependencies"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let needed = package["dependencies"].as_table().unwrap().iter();
+    let missing = needed.filter(|(name, of)| of.get("optional").is_none() && !names.contains(name.as_str()));
+    none(
+        "run cargo update --workspace --manifest-path tests/fuzz/Cargo.toml:",
+        missing.map(|(name, _)| name.clone()).collect(),
+    );
 }
