@@ -37,7 +37,7 @@ fn write_app(sandbox: &Sandbox, version: &str) {
     sandbox.write(".config/caffeine/app-name", "!");
 }
 
-fn deploy(sandbox: &Sandbox, version: &str) {
+pub fn deploy(sandbox: &Sandbox, version: &str) {
     write_app(sandbox, version);
     sandbox.caffeine(&["-d", "app"]).succeeds();
 }
@@ -50,7 +50,7 @@ fn deploy_elsewhere(sandbox: &Sandbox) {
 }
 
 /// Names of the existing trees.
-fn trees(sandbox: &Sandbox) -> Vec<String> {
+pub fn trees(sandbox: &Sandbox) -> Vec<String> {
     let names = names_in(&sandbox.handlers()).into_iter();
     names.filter(|name| name.starts_with(".caffeine@") && !name.ends_with(".lock")).collect()
 }
@@ -63,7 +63,7 @@ fn stray_locks(sandbox: &Sandbox) -> Vec<String> {
 }
 
 /// A request whose handler has started and waits.
-fn begin(sandbox: &Sandbox, server: &Server) -> JoinHandle<String> {
+pub fn begin(sandbox: &Sandbox, server: &Server) -> JoinHandle<String> {
     let lines = || fs::read_to_string(sandbox.path("started")).unwrap_or_default().len();
     let (before, port) = (lines(), server.port());
     let request = std::thread::spawn(move || get(port, "/app").text());
@@ -71,11 +71,11 @@ fn begin(sandbox: &Sandbox, server: &Server) -> JoinHandle<String> {
     request
 }
 
-fn go(sandbox: &Sandbox) {
+pub fn go(sandbox: &Sandbox) {
     sandbox.write("go", "");
 }
 
-fn only_one_tree_is_left(sandbox: &Sandbox) {
+pub fn only_one_tree_is_left(sandbox: &Sandbox) {
     eventually("old trees are removed", || trees(sandbox).len() == 1);
     eventually("their locks are", || stray_locks(sandbox).is_empty());
 }

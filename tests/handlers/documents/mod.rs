@@ -3,10 +3,8 @@
 mod heads;
 mod lives;
 mod passage;
-mod programs;
 mod redirects;
 mod settings;
-mod sites;
 
 use std::fs::File;
 use std::path::PathBuf;

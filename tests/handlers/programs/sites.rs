@@ -1,0 +1,91 @@
+//! cgit and gitweb as sites of their own, with their pictures and styles where they look for them.
+
+use super::git::repository;
+use super::{CGIT, GITWEB, files, has_cgi_pm, installed, mount, serving};
+use crate::handlers::documents::text;
+use crate::harness::{Response, Sandbox, Server};
+
+/// What a page names in `href` or `src` and ends with one of these, as an absolute path.
+fn parts_of(page: &str, target: &str) -> Vec<String> {
+    let values = |name: &str| -> Vec<String> {
+        let after = page.split(name).skip(1);
+        after.filter_map(|rest| rest.split(['"', '\'']).next().map(str::to_owned)).collect()
+    };
+    let base = page.split("<base href=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let base = base.and_then(|base| Some(format!("/{}", base.split_once("://")?.1.split_once('/')?.1)));
+    let base = base.as_deref().unwrap_or(target);
+    let folder = &base[..=base.rfind('/').unwrap()];
+    let links = [values("href='"), values("href=\""), values("src='"), values("src=\"")].concat();
+    let shown = |link: &String| [".css", ".png", ".js", ".ico"].iter().any(|end| link.ends_with(end));
+    let absolute = |link: String| if link.starts_with('/') { link } else { format!("{folder}{link}") };
+    links.into_iter().filter(shown).map(absolute).collect()
+}
+
+/// Expects a page, and every style and picture of it.
+#[track_caller]
+fn shows(server: &Server, target: &str, expected: &str) {
+    let page = server.get(target);
+    assert_eq!(page.status, 200, "{target}: {page:?}");
+    let page = text(&page);
+    assert!(page.contains(expected), "{target}: {page}");
+    let parts = parts_of(&page, target);
+    assert!(parts.iter().any(|part| part.ends_with(".css")), "{target} has no style: {page}");
+    for part in parts {
+        let file = server.get(&part);
+        let kind = file.header("content-type").unwrap_or_default();
+        let right = match part.rsplit('.').next().unwrap() {
+            "css" => kind.starts_with("text/css"),
+            "js" => kind.contains("javascript"),
+            _ => kind.starts_with("image/"),
+        };
+        assert!(file.status == 200 && right && !file.body.is_empty(), "{target}: {part}: {file:?}");
+    }
+}
+
+#[test]
+fn cgit_is_a_site_with_its_styles() {
+    let Some(program) = installed(CGIT, "cgit") else { return };
+    // Where it looks for its files unless told otherwise, and elsewhere.
+    for (at, beside) in [("/cgit", ""), ("/", "/cgit-files")] {
+        let sandbox = Sandbox::new();
+        repository(&sandbox);
+        let repositories = sandbox.path("repositories").display().to_string();
+        let told = format!("css={beside}/cgit.css\nlogo={beside}/cgit.png\nfavicon={beside}/favicon.ico\n");
+        let told = if beside.is_empty() { "" } else { &told };
+        let settings = format!("enable-git-config=0\nvirtual-root={at}\n{told}scan-path={repositories}\n");
+        let settings = sandbox.write("cgitrc", settings).display().to_string();
+        let file = |name: &str| files(&format!("{beside}/{name}"), &format!("/usr/share/cgit/{name}"));
+        let mounts = mount(at, &program, &[("CGIT_CONFIG", &settings)])
+            + &["cgit.css", "cgit.png", "favicon.ico"].map(file).concat();
+        let server = serving(&sandbox, &mounts, &[]);
+        let root = at.trim_end_matches('/');
+        shows(&server, &format!("{root}/"), "a repository for tests");
+        shows(&server, &format!("{root}/r.git/log/"), "commit 2");
+        shows(&server, &format!("{root}/r.git/tree/file"), "version 3");
+        assert_eq!(server.get(&format!("{root}/none/")).status, 404);
+    }
+}
+
+#[test]
+fn gitweb_is_a_site_with_its_styles() {
+    let Some(program) = installed(GITWEB, "gitweb").filter(|_| has_cgi_pm()) else { return };
+    // Its pages link to static/gitweb.css, from the folder of the script.
+    for (at, beside) in [("/gitweb", "/static"), ("/gitweb/index.cgi", "/gitweb/static")] {
+        let sandbox = Sandbox::new();
+        repository(&sandbox);
+        let root = sandbox.path("repositories").display().to_string();
+        let paths = "$feature{'pathinfo'}{'default'} = [1];";
+        let settings = sandbox.write("gitweb.conf", format!("$projectroot = \"{root}\";\n{paths}\n1;\n"));
+        let env = [("GITWEB_CONFIG", settings.to_str().unwrap())];
+        let mounts = mount(at, &program, &env) + &files(beside, "/usr/share/gitweb/static");
+        let server = serving(&sandbox, &mounts, &[]);
+        shows(&server, &format!("{at}/"), "a repository for tests");
+        shows(&server, &format!("{at}/r.git/shortlog/refs/heads/main"), "commit 2");
+        shows(&server, &format!("{at}/r.git/blob/HEAD:/file"), "version&nbsp;3");
+        shows(&server, &format!("{at}?p=r.git;a=shortlog"), "commit 2");
+        assert_eq!(server.get(&format!("{at}/?p=none.git")).status, 404);
+        let head = format!("HEAD {at} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let head = Response::parse(&server.raw(head.as_bytes()));
+        assert_eq!((head.status, head.body.len()), (200, 0));
+    }
+}
