@@ -3,14 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::DEADLINE;
+use super::Place;
 
 #[track_caller]
 pub fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    stream
+    Place::Port(port).connect().unwrap()
 }
 
 /// Reads the next bytes and returns their number, 0 at the end. Retries after EINTR: a read with a timeout is

@@ -2,9 +2,16 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::DEADLINE;
 
 /// A port that was just free and that no other test of this run gets. It lies below the ephemeral ports, so
 /// the kernel cannot give it to a client meanwhile.
@@ -20,6 +27,16 @@ pub fn free_port() -> u16 {
     };
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(candidate).find(is_free).unwrap()
+}
+
+/// Lets this process and its children have this many open files. `false`, reported, where that is not permitted.
+pub fn has_descriptors(count: u64) -> bool {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < count {
+        skipped(format!("{count} open files are needed, and the hard limit is {hard}"));
+        return false;
+    }
+    soft >= count || setrlimit(Resource::RLIMIT_NOFILE, count, hard).is_ok()
 }
 
 /// Reports that this test or a part of it cannot run here. Bypasses libtest, which would hide the output of
@@ -48,13 +65,49 @@ pub fn is_alive(pid: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
+/// Where a server listens: a port of 127.0.0.1, or a unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Port(u16),
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// The place in a ready line.
+    #[track_caller]
+    pub fn of(ready: &str) -> Self {
+        let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
+        let unix =
+            address.and_then(|address| address.strip_prefix("unix:")).map(|path| Self::Unix(path.into()));
+        let port = || address.and_then(|address| address.rsplit(':').next()?.parse().ok()).map(Self::Port);
+        unix.or_else(port).unwrap_or_else(|| panic!("no ready line: {ready:?}"))
+    }
+
+    /// 0 for a unix socket.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Port(port) => *port,
+            Self::Unix(_) => 0,
+        }
+    }
+
+    /// A connection; that to a unix socket has the type of the others, which reads and writes it alike.
+    ///
+    /// # Errors
+    /// Those of connect(2).
+    pub fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = match self {
+            Self::Port(port) => TcpStream::connect(("127.0.0.1", *port))?,
+            Self::Unix(path) => OwnedFd::from(UnixStream::connect(path)?).into(),
+        };
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        Ok(stream)
+    }
+}
+
 /// The port in a ready line; 0 for a unix socket.
 #[track_caller]
 pub fn port_of(ready: &str) -> u16 {
-    if ready.contains(" ready on unix:") {
-        return 0;
-    }
-    let address = ready.split(" ready on ").nth(1).and_then(|rest| rest.split(',').next());
-    let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
-    port.unwrap_or_else(|| panic!("no ready line: {ready:?}"))
+    Place::of(ready).port()
 }

@@ -32,7 +32,7 @@ use standstill::Instance;
 
 pub use gate::{Answer, intercept};
 pub use http::{Response, connect, get, raw, read_some};
-pub use machine::{free_port, is_alive, port_of, skipped, without_settings};
+pub use machine::{Place, free_port, has_descriptors, is_alive, port_of, skipped, without_settings};
 pub use programs::copy_program;
 
 /// Longer than any step takes on a slow machine.
@@ -252,7 +252,7 @@ impl Outcome {
 pub struct Server {
     child: Child,
     name: String,
-    port: u16,
+    place: Place,
     state_dir: PathBuf,
     stderr: Option<std::thread::JoinHandle<String>>,
 }
@@ -279,11 +279,16 @@ impl Server {
             panic!("{command:?} did not get ready: {:?}, {}", child.wait(), stderr.join().unwrap());
         };
         let name = ready.split(' ').nth(1).unwrap_or_default().to_owned();
-        Self { child, name, port: port_of(&ready), state_dir, stderr: Some(stderr) }
+        Self { child, name, place: Place::of(&ready), state_dir, stderr: Some(stderr) }
     }
 
+    /// 0 for a unix socket.
     pub fn port(&self) -> u16 {
-        self.port
+        self.place.port()
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The supervisor.
@@ -318,7 +323,7 @@ impl Server {
 
     #[track_caller]
     pub fn connect(&self) -> TcpStream {
-        connect(self.port)
+        self.place.connect().unwrap()
     }
 
     #[track_caller]

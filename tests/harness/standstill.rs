@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use caffeine::scoreboard::{Role, Row, Scoreboard};
 
-use super::{DEADLINE, Server, syscalls};
+use super::{DEADLINE, Place, Server, syscalls};
 
 /// How often a waiting client looks at the instance.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -22,13 +22,14 @@ const ENOUGH_OUTSIDE_QUEUES: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct Instance {
     supervisor: u32,
-    port: u16,
+    place: Place,
     scoreboard: PathBuf,
 }
 
 impl Instance {
     pub fn of(server: &Server) -> Self {
-        Self { supervisor: server.pid(), port: server.port(), scoreboard: server.folder().scoreboard() }
+        let place = server.place().clone();
+        Self { supervisor: server.pid(), place, scoreboard: server.folder().scoreboard() }
     }
 
     fn look(&self) -> Look {
@@ -38,7 +39,7 @@ impl Instance {
             (0..board.rows()).map(|slot| board.row(slot)).find(|row| row.pid.load(Relaxed) == u64::from(pid))
         };
         let processes = children(self.supervisor).map(|pid| Process::look(pid, row(pid))).collect();
-        Look { port: self.port, queues: queues(self.port), processes }
+        Look { place: self.place.clone(), queues: queues(&self.place), processes }
     }
 
     /// Reads to the end of the connection.
@@ -85,8 +86,8 @@ pub fn lasts(server: &Server, time: Duration) -> bool {
 /// An instance at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Look {
-    port: u16,
-    /// Connections in the accept queue of each listening socket.
+    place: Place,
+    /// Connections in the accept queue of each listening socket; none is known of a unix socket.
     queues: Vec<u64>,
     /// The children of the supervisor.
     processes: Vec<Process>,
@@ -113,10 +114,13 @@ impl fmt::Display for Look {
     /// `3 connections wait in the accept queue of port 8000, 4 workers sleep in epoll_wait`, and a line per process.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting: u64 = self.queues.iter().sum();
-        match &self.queues[..] {
-            [_] => write!(f, "{waiting} connections wait in the accept queue of port {}", self.port)?,
-            queues => {
-                write!(f, "{waiting} connections wait in the accept queues of port {} {queues:?}", self.port)?
+        match (&self.place, &self.queues[..]) {
+            (Place::Unix(path), _) => write!(f, "connections may wait in the queue of {}", path.display())?,
+            (Place::Port(port), [_]) => {
+                write!(f, "{waiting} connections wait in the accept queue of port {port}")?
+            }
+            (Place::Port(port), queues) => {
+                write!(f, "{waiting} connections wait in the accept queues of port {port} {queues:?}")?
             }
         }
         let mut told = Vec::new();
@@ -212,7 +216,8 @@ fn children(pid: u32) -> impl Iterator<Item = u32> {
 }
 
 /// The length of each accept queue of a port: what /proc/net/tcp shows as received of a socket that listens.
-fn queues(port: u16) -> Vec<u64> {
+fn queues(place: &Place) -> Vec<u64> {
+    let Place::Port(port) = place else { return Vec::new() };
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let local = format!(":{port:04X}");
     let queue = |line: &str| {

@@ -9,7 +9,7 @@ use caffeine::scoreboard::Counters;
 use nix::sys::signal::{Signal, kill};
 
 use crate::harness::standstill::Instance;
-use crate::harness::{Response, Server, connect, eventually, pid};
+use crate::harness::{Response, Server, eventually, pid};
 
 /// The scoreboard rows of the current generation by worker number.
 pub fn counters(server: &Server) -> Vec<Counters> {
@@ -48,7 +48,7 @@ pub struct Pending {
 
 /// Sends a GET.
 pub fn begin(server: &Server, target: &str) -> Pending {
-    let mut stream = connect(server.port());
+    let mut stream = server.connect();
     // In one piece: write!() would send several, like a slow client.
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
@@ -73,7 +73,7 @@ impl Pending {
 
 /// A client that sends half a request.
 pub fn half_a_request(server: &Server) -> TcpStream {
-    let mut stream = connect(server.port());
+    let mut stream = server.connect();
     stream.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
     stream
 }
@@ -98,7 +98,7 @@ impl Tally {
     }
 
     fn request(&self, server: &Server) {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", server.port())) else {
+        let Ok(stream) = server.place().connect() else {
             self.refused.fetch_add(1, SeqCst);
             return std::thread::sleep(Duration::from_millis(5));
         };

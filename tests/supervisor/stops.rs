@@ -19,7 +19,7 @@ use nix::unistd::geteuid;
 
 use crate::harness::traffic::{begin, counters, signal, state};
 use crate::harness::{Sandbox, Server, eventually, is_alive};
-use crate::listener::contract::{everywhere, number};
+use crate::listener::contract::{number, over_tcp};
 
 /// An ordinary user.
 const ORDINARY: u32 = 65_534;
@@ -152,10 +152,10 @@ fn stop_under_load(arguments: &[&str], host: &str, rate: u32, after: usize) {
 #[test]
 fn a_stop_by_an_ordinary_user_resets_no_client() {
     let (stops, rate) = (number("STOPS", 10), number("RATE", 400));
-    everywhere(|_, listener| {
+    over_tcp(|_, listener| {
         for round in 0..stops {
             let after = 20 + round * 7 % 13;
-            stop_under_load(&["--listener", listener, "-w", "4"], "127.0.0.1", rate as u32, after);
+            stop_under_load(&["--listener", &listener.strategy, "-w", "4"], "127.0.0.1", rate as u32, after);
         }
     });
 }
@@ -203,13 +203,14 @@ fn stop_with_a_held_worker(server: &mut Server, host: &str) {
 
 #[test]
 fn during_a_stop_new_connections_are_dropped_and_queued_ones_served() {
-    everywhere(|_, listener| {
+    over_tcp(|_, listener| {
         for (bind, host) in [("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::", "127.0.0.1")] {
             for defer in ["0s", "1s"] {
                 if std::net::TcpListener::bind((bind, 0)).is_err() {
                     continue;
                 }
-                let more = ["--bind", bind, "-w", "3", "--listener", listener, "--defer-accept", defer];
+                let more =
+                    ["--bind", bind, "-w", "3", "--listener", &listener.strategy, "--defer-accept", defer];
                 let (_sandbox, mut server) = start(&more);
                 stop_with_a_held_worker(&mut server, host);
                 assert!(!server.log().contains("cannot"), "{listener} {bind}: {}", server.log());
@@ -258,11 +259,11 @@ fn the_port_is_free_immediately_after_a_stop() {
 
 #[test]
 fn a_stop_while_all_workers_are_dead_serves_what_waits() {
-    everywhere(|choice, listener| {
+    over_tcp(|choice, listener| {
         if choice.promises().crash != Loss::Nothing {
             return;
         }
-        let (_sandbox, mut server) = start(&["-w", "3", "--listener", listener]);
+        let (_sandbox, mut server) = start(&["-w", "3", "--listener", &listener.strategy]);
         let workers = counters(&server);
         workers.iter().for_each(|row| signal(row, Signal::SIGSTOP));
         eventually("they are stopped", || workers.iter().all(|row| state(row.pid as u32) == 'T'));

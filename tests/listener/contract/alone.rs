@@ -10,7 +10,7 @@ fn reloads_to_and_from_a_single_worker_keep_serving() {
         let workers = |count: usize| sandbox.write("c.toml", format!("workers = {count}\n"));
         let config = workers(1);
         let config = config.to_str().unwrap();
-        let server = sandbox.start(&["-c", config, "--listener", listener, "--respond", "fixed"]);
+        let server = listener.start(&sandbox, &["-c", config, "--respond", "fixed"]);
         for count in [1, 3, 1] {
             workers(count);
             sandbox.caffeine(&["-n", server.name(), "--reload"]).succeeds();

@@ -2,16 +2,15 @@
 
 use nix::sys::signal::Signal;
 
-use super::{everywhere, stop};
+use super::{Listener, everywhere, stop};
 use crate::harness::Sandbox;
 use crate::harness::traffic::{begin, counters, signal};
 
 /// Wake-ups of a strategy's only worker for eight connections that wait for it; those that found none are not counted, since
 /// the supervisor may have a worker look because it was stopped.
-fn wakeups_for_eight(listener: &str, batch: &str) -> u64 {
+fn wakeups_for_eight(listener: &Listener, batch: &str) -> u64 {
     let sandbox = Sandbox::new();
-    let server =
-        sandbox.start(&["--respond", "fixed", "-w", "1", "--listener", listener, "--accept-batch", batch]);
+    let server = listener.start(&sandbox, &["--respond", "fixed", "-w", "1", "--accept-batch", batch]);
     let worker = counters(&server).remove(0);
     stop(&worker);
     let clients: Vec<_> = (0..8).map(|_| begin(&server, "/")).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use caffeine::listener::Spread;
 
-use super::everywhere;
+use super::over_tcp;
 use crate::harness::syscalls::SYSCALLS;
 use crate::harness::traffic::children;
 use crate::harness::{Answer, Sandbox};
@@ -68,10 +68,10 @@ fn a_connection_costs_the_documented_system_calls() {
     let Some(mut common) = per_connection("inherited", "2") else { return };
     *common.get_mut("accept4").unwrap() -= 1.0;
     assert!(common["accept4"].abs() < 0.1, "{common:?}");
-    everywhere(|choice, listener| {
+    over_tcp(|choice, listener| {
         // In a race the promise holds for the winner: with one worker there is no loser.
         let workers = if choice.promises().spread == Spread::Race { "1" } else { "2" };
-        for (name, count) in per_connection(listener, workers).unwrap() {
+        for (name, count) in per_connection(&listener.strategy, workers).unwrap() {
             let promised = choice.promises().calls.iter().filter(|call| **call == name).count() as f64;
             let seen = count - common[name];
             assert!(

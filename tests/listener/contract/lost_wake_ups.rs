@@ -9,7 +9,7 @@ use std::time::Duration;
 use caffeine::listener::{Loss, Promises, Wait};
 use nix::sys::signal::{Signal, kill};
 
-use super::everywhere;
+use super::{Listener, everywhere};
 use crate::harness::traffic::{Pending, begin, state};
 use crate::harness::{Answer, Sandbox, Server, eventually, pid, standstill};
 
@@ -128,14 +128,15 @@ const NEED_NOTHING: &[&str] = &[
 const TRIES: usize = 3;
 
 /// Tries one fate. `false` when no connection waits for the held worker.
-fn is_served(listener: &str, fate: Fate) -> bool {
+fn is_served(listener: &Listener, fate: Fate) -> bool {
     let sandbox = Sandbox::new();
     let held = Arc::new(Mutex::new(Held::default()));
     let gate = Arc::clone(&held);
+    let options = listener.with(&sandbox, &["--respond", "fixed", "-w", &WORKERS.to_string()]);
     let server = sandbox.start_behind(
         &[&TAKING[..], &WAITING].concat(),
         move |call| gate.lock().unwrap().answer(call.thread, call.number),
-        &["--listener", listener, "--respond", "fixed", "-w", &WORKERS.to_string()],
+        &options.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     let Some(server) = server else { return true };
     assert_eq!(server.get("/").status, 200);

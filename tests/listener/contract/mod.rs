@@ -1,4 +1,5 @@
-//! The contract of the listener layer, tested with every strategy: see `src/listener/mod.rs`.
+//! The contract of the listener layer, tested with every strategy: see `src/listener/mod.rs`. Those with one socket keep it over
+//! a unix socket too.
 
 mod alone;
 mod batches;
@@ -9,12 +10,13 @@ mod lost_wake_ups;
 mod order;
 mod random;
 
+use std::fmt;
 use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use caffeine::listener::{Choice, Loss, Spread, Wait};
+use caffeine::listener::{Choice, Loss, SocketCount, Spread, Wait};
 use caffeine::scoreboard::Counters;
 use nix::sys::signal::Signal;
 
@@ -34,25 +36,72 @@ pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Tests every strategy with every argument. In the environment, `CONTRACT_OF=uring,reuseport` picks
-/// strategies and `LANES=1` runs them one by one.
-pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
+/// A strategy with its argument, on a TCP port or a unix socket.
+pub struct Listener {
+    pub strategy: String,
+    unix: bool,
+}
+
+impl Listener {
+    fn of(choice: &Choice, unix: bool) -> Self {
+        let strategy = format!("{}:{}", choice.entry.name, choice.argument);
+        Self { strategy: strategy.trim_end_matches(':').to_owned(), unix }
+    }
+
+    /// The options for it, before others.
+    fn with(&self, sandbox: &Sandbox, others: &[&str]) -> Vec<String> {
+        let mut options = vec!["--listener".to_owned(), self.strategy.clone()];
+        if self.unix {
+            options.extend(["--bind".to_owned(), format!("unix:{}", sandbox.path("socket").display())]);
+        }
+        options.extend(others.iter().map(ToString::to_string));
+        options
+    }
+
+    #[track_caller]
+    fn start(&self, sandbox: &Sandbox, others: &[&str]) -> Server {
+        let options = self.with(sandbox, others);
+        sandbox.start(&options.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.strategy, if self.unix { " over a unix socket" } else { "" })
+    }
+}
+
+/// Tests every strategy with every argument, on a TCP port and, where it has one socket, on a unix socket. In the environment,
+/// `CONTRACT_OF=uring,reuseport` picks strategies and `LANES=1` runs them one by one.
+pub fn everywhere(test: impl Fn(&Choice, &Listener) + Sync) {
+    try_each(&[false, true], test);
+}
+
+/// The same, on a TCP port only: what does not depend on the kind of socket, or cannot be seen of the other one.
+pub fn over_tcp(test: impl Fn(&Choice, &Listener) + Sync) {
+    try_each(&[false], test);
+}
+
+fn try_each(kinds: &[bool], test: impl Fn(&Choice, &Listener) + Sync) {
     let only = std::env::var("CONTRACT_OF").ok();
-    let choices: Vec<Choice> = Choice::all()
-        .filter(|choice| {
-            only.as_ref().is_none_or(|only| only.split(',').any(|name| name == choice.entry.name))
-        })
+    let is_wanted = |choice: &Choice| {
+        only.as_ref().is_none_or(|only| only.split(',').any(|name| name == choice.entry.name))
+    };
+    let has_one = |choice: &Choice| choice.sockets() == SocketCount::One;
+    let choices: Vec<(Choice, bool)> = kinds
+        .iter()
+        .flat_map(|&unix| Choice::all().map(move |choice| (choice, unix)))
+        .filter(|(choice, unix)| is_wanted(choice) && (!unix || has_one(choice)))
         .collect();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     let work = || {
-        while let Some(choice) = choices.get(next.fetch_add(1, SeqCst)) {
-            let listener = format!("{}:{}", choice.entry.name, choice.argument);
-            let listener = listener.trim_end_matches(':');
+        while let Some((choice, unix)) = choices.get(next.fetch_add(1, SeqCst)) {
+            let listener = Listener::of(choice, *unix);
             if let Err(reason) = choice.available() {
                 skipped(format!("{listener}: {reason}"));
-            } else if std::panic::catch_unwind(AssertUnwindSafe(|| test(choice, listener))).is_err() {
-                failed.lock().unwrap().push(listener.to_owned());
+            } else if std::panic::catch_unwind(AssertUnwindSafe(|| test(choice, &listener))).is_err() {
+                failed.lock().unwrap().push(listener.to_string());
             }
         }
     };
@@ -65,17 +114,17 @@ pub fn everywhere(test: impl Fn(&Choice, &str) + Sync) {
     assert!(failed.is_empty(), "these do not keep the contract, see above: {failed:?}");
 }
 
-fn fixed(listener: &str) -> (Sandbox, Server) {
+fn fixed(listener: &Listener) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
-    let server = sandbox.start(&["--listener", listener, "--respond", "fixed", "-w", "4"]);
+    let server = listener.start(&sandbox, &["--respond", "fixed", "-w", "4"]);
     (sandbox, server)
 }
 
-fn with_handlers(listener: &str) -> (Sandbox, Server) {
+fn with_handlers(listener: &Listener) -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", HELLO);
     sandbox.handler("slow", SLOW);
-    let server = sandbox.start(&["--listener", listener, "-w", "4"]);
+    let server = listener.start(&sandbox, &["-w", "4"]);
     (sandbox, server)
 }
 
@@ -134,7 +183,7 @@ fn every_connection_is_accepted_exactly_once() {
 
 #[test]
 fn connections_are_spread_over_idle_workers_as_promised() {
-    everywhere(|choice, listener| {
+    over_tcp(|choice, listener| {
         if matches!(choice.promises().spread, Spread::Race | Spread::Programmed) {
             return eprintln!("{listener}: no spread is promised");
         }
@@ -169,7 +218,7 @@ fn stop(row: &Counters) {
 
 #[test]
 fn idle_connections_do_not_change_the_spread() {
-    everywhere(|choice, listener| {
+    over_tcp(|choice, listener| {
         let promises = choice.promises();
         let stuck = matches!(promises.spread, Spread::One | Spread::Latest) && promises.stopped == Wait::All;
         if stuck || matches!(promises.spread, Spread::Race | Spread::Programmed) {
@@ -307,10 +356,9 @@ fn reloads_to_fewer_and_more_workers_lose_nothing() {
         }
         let sandbox = Sandbox::new();
         sandbox.handler("hello", HELLO);
-        let config =
-            |workers| sandbox.write("lab.toml", format!("workers = {workers}\nlistener = \"{listener}\"\n"));
+        let config = |workers| sandbox.write("lab.toml", format!("workers = {workers}\n"));
         let path = config(4);
-        let server = sandbox.start(&["-n", "lab", "--config", path.to_str().unwrap()]);
+        let server = listener.start(&sandbox, &["-n", "lab", "--config", path.to_str().unwrap()]);
         let tally = under_load(&server, 6, || {
             for workers in [2, 5, 1] {
                 config(workers);

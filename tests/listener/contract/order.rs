@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caffeine::listener::{Spread, Wait};
 
-use super::everywhere;
+use super::over_tcp;
 use crate::harness::traffic::{Pending, begin, counters};
 use crate::harness::{Sandbox, Server, eventually};
 
@@ -82,7 +82,7 @@ fn next(server: &Server) -> Option<Next> {
 
 #[test]
 fn the_next_connection_goes_to_the_worker_that_the_spread_names() {
-    everywhere(|choice, listener| {
+    over_tcp(|choice, listener| {
         let promises = choice.promises();
         let expected = match promises.spread {
             _ if !matches!(promises.busy, Wait::Nothing | Wait::UpToMs(_)) => None,
@@ -94,7 +94,7 @@ fn the_next_connection_goes_to_the_worker_that_the_spread_names() {
         };
         let Some(expected) = expected else { return eprintln!("{listener}: no order is promised") };
         let sandbox = Sandbox::new();
-        let server = sandbox.start(&["--listener", listener, "--respond", RESPOND, "-w", "4"]);
+        let server = listener.start(&sandbox, &["--respond", RESPOND, "-w", "4"]);
         assert_eq!(server.get("/").status, 200);
         let seen = (0..TRIES).find_map(|_| next(&server));
         assert_eq!(seen, Some(expected), "{listener}");

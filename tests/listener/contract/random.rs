@@ -10,9 +10,9 @@ use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{WORKERS, everywhere, fixed, is_stopped, pid_of, sockets, stop};
+use super::{Listener, WORKERS, everywhere, fixed, is_stopped, pid_of, sockets, stop};
 use crate::harness::traffic::{counters, half_a_request, signal};
-use crate::harness::{Sandbox, Server, connect, eventually};
+use crate::harness::{Sandbox, Server, eventually};
 
 /// Steps and seeds; `LIFE_STEPS=30` and `LIFE_SEEDS=1,2,3` in the environment override them.
 const STEPS: usize = 14;
@@ -66,7 +66,7 @@ impl Life<'_> {
 
     fn connections(&mut self, n: usize) -> String {
         for _ in 0..n {
-            let mut stream = connect(self.server.port());
+            let mut stream = self.server.connect();
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
             self.sent.push(stream);
         }
@@ -134,7 +134,7 @@ impl Life<'_> {
     }
 }
 
-fn live(choice: &Choice, listener: &str, seed: u64) {
+fn live(choice: &Choice, listener: &Listener, seed: u64) {
     let (sandbox, server) = fixed(listener);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let usual_sockets = sockets(server.worker_pids()[0]);

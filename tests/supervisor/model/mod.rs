@@ -17,7 +17,7 @@ use caffeine::listener::{Choice, Loss, Wait};
 use nix::sys::signal::Signal;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
-use crate::listener::contract::everywhere;
+use crate::listener::contract::over_tcp;
 use instance::{Instance, WORKERS};
 use reference::{Reference, Seen};
 use steps::{Action, End, Life, Then};
@@ -41,7 +41,7 @@ fn random_lives_of_an_instance_agree_with_the_model() {
     let mut seed = asked("MODEL_SEED").unwrap_or_else(|| seconds.map_or(SEED, |_| clock()));
     let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
     loop {
-        everywhere(|choice, listener| try_seed(choice, listener, seed));
+        over_tcp(|choice, listener| try_seed(choice, &listener.strategy, seed));
         seed += 1;
         if Instant::now() >= end {
             break;
