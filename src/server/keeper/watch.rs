@@ -47,13 +47,19 @@ pub struct Watched {
     pub response: Option<u64>,
     /// Its timeout, then the time of the next check.
     deadline: Option<Instant>,
+    /// Once it has timed out. Apart, since few do and there may be thousands of handlers.
+    late: Option<Box<Late>>,
+    /// `None` once the first process has ended.
+    pidfd: Option<Pidfd>,
+}
+
+#[derive(Debug)]
+struct Late {
     /// When SIGTERM was sent.
-    warned: Option<Instant>,
+    warned: Instant,
     pause: Duration,
     /// Processes outside its group that were signalled too, with their start times.
     elsewhere: Vec<(Pid, u64)>,
-    /// `None` once the first process has ended.
-    pidfd: Option<Pidfd>,
 }
 
 impl Watched {
@@ -70,21 +76,19 @@ impl Watched {
             shares: Shares::default(),
             response: None,
             deadline: timeout.and_then(|time| started.checked_add(time)),
-            warned: None,
-            pause: FIRST_PAUSE,
-            elsewhere: Vec::new(),
+            late: None,
             pidfd,
         }
     }
 
     /// Whether it timed out.
     pub fn timed_out(&self) -> bool {
-        self.warned.is_some()
+        self.late.is_some()
     }
 
     /// The signal that is due, if the deadline has passed.
     fn due_signal(&mut self, now: Instant) -> Signal {
-        if self.warned.is_none() {
+        if self.late.is_none() {
             tracing::warn!(
                 pid = self.pid.as_raw(),
                 worker = self.worker,
@@ -92,8 +96,9 @@ impl Watched {
                 "handler exceeded handler-timeout; sending SIGTERM"
             );
         }
-        let warned = *self.warned.get_or_insert(now);
-        if now < warned + LAST_MOMENT { Signal::SIGTERM } else { Signal::SIGKILL }
+        let begun = || Box::new(Late { warned: now, pause: FIRST_PAUSE, elsewhere: Vec::new() });
+        let late = self.late.get_or_insert_with(begun);
+        if now < late.warned + LAST_MOMENT { Signal::SIGTERM } else { Signal::SIGKILL }
     }
 
     /// Signals the processes that can be signalled without reading the process table.
@@ -111,30 +116,33 @@ impl Watched {
         let (group, others): (Vec<&Process>, Vec<&Process>) =
             family.iter().partition(|one| one.group == self.pid);
         let own = self.pidfd.is_some() || group.iter().any(|one| all.sessions.contains(&one.session));
+        let is_left = self.pidfd.is_some() || (own && !group.is_empty());
+        let Some(Late { elsewhere, .. }) = self.late.as_deref_mut() else { return is_left };
         if own {
-            let known: HashSet<Pid> = self.elsewhere.iter().map(|&(pid, _)| pid).collect();
+            let known: HashSet<Pid> = elsewhere.iter().map(|&(pid, _)| pid).collect();
             let new = others.iter().filter(|one| one.pid != self.pid && !known.contains(&one.pid));
-            self.elsewhere.extend(new.map(|one| (one.pid, one.start)));
+            elsewhere.extend(new.map(|one| (one.pid, one.start)));
             if self.pidfd.is_none() {
                 let _ = killpg(self.pid, signal); // it may have ended at this moment
             }
         }
-        self.elsewhere.retain(|(pid, start)| all.by_pid.get(pid).is_some_and(|one| one.start == *start));
-        for (pid, _) in &self.elsewhere {
+        elsewhere.retain(|(pid, start)| all.by_pid.get(pid).is_some_and(|one| one.start == *start));
+        for (pid, _) in elsewhere.iter() {
             let _ = kill(*pid, signal);
         }
-        self.pidfd.is_some() || (own && !group.is_empty()) || !self.elsewhere.is_empty()
+        is_left || !elsewhere.is_empty()
     }
 
     /// When to check again after this signal.
     fn next_look(&mut self, signal: Signal, now: Instant) -> Instant {
-        match (signal, self.warned) {
-            (Signal::SIGTERM, Some(warned)) => warned + LAST_MOMENT,
-            _ => {
-                let next = now + self.pause;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        match self.late.as_deref_mut() {
+            Some(late) if signal == Signal::SIGTERM => late.warned + LAST_MOMENT,
+            Some(late) => {
+                let next = now + late.pause;
+                late.pause = (late.pause * 2).min(LONGEST_PAUSE);
                 next
             }
+            None => now + FIRST_PAUSE,
         }
     }
 }
@@ -147,7 +155,8 @@ struct Table<'a> {
 
 #[derive(Debug, Default)]
 pub struct Handlers {
-    all: HashMap<u64, Watched>,
+    /// Boxed: a table has room for up to twice as many as it holds.
+    all: HashMap<u64, Box<Watched>>,
     /// Keys of handlers with a pidfd, by pid.
     led: HashMap<Pid, u64>,
     due: BTreeSet<(Instant, u64)>,
@@ -164,7 +173,7 @@ impl Handlers {
             self.led.insert(handler.pid, self.last);
         }
         self.due.extend(handler.deadline.map(|deadline| (deadline, self.last)));
-        self.all.insert(self.last, handler);
+        self.all.insert(self.last, Box::new(handler));
         self.last
     }
 
@@ -179,7 +188,7 @@ impl Handlers {
 
     /// The handler with this pid, if its first process still runs.
     pub fn find(&mut self, pid: Pid) -> Option<&mut Watched> {
-        self.all.get_mut(self.led.get(&pid)?)
+        self.all.get_mut(self.led.get(&pid)?).map(|handler| &mut **handler)
     }
 
     /// The shares of all that run.
@@ -221,7 +230,8 @@ impl Handlers {
             self.all.remove(&id);
             return false;
         };
-        if killpg(handler.pid, None) == Err(Errno::ESRCH) && handler.elsewhere.is_empty() {
+        let has_others = handler.late.as_ref().is_some_and(|late| !late.elsewhere.is_empty());
+        if killpg(handler.pid, None) == Err(Errno::ESRCH) && !has_others {
             self.due.remove(&(deadline, id));
             self.all.remove(&id);
         }
