@@ -184,6 +184,17 @@ pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// Bytes that were sent through a socket and that its peer has not taken (`SIOCOUTQ`), with the kernel's overhead for a unix socket.
+///
+/// # Errors
+/// Those of `ioctl(2)`.
+pub fn untaken(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int to a live local.
+    cerr(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// Reads without blocking (`WouldBlock`), whatever mode the socket is in. 0 means end of file.
 ///
 /// # Errors
@@ -233,6 +244,14 @@ pub fn shutdown_write(socket: impl AsFd) -> io::Result<()> {
 /// Those of `setsockopt(2)`.
 pub fn set_write_timeout(socket: impl AsFd, time: Duration) -> io::Result<()> {
     SockRef::from(&socket).set_write_timeout(Some(time).filter(|time| !time.is_zero()))
+}
+
+/// `SO_SNDTIMEO`; `None` is never.
+///
+/// # Errors
+/// Those of `getsockopt(2)`.
+pub fn write_timeout(socket: impl AsFd) -> io::Result<Option<Duration>> {
+    SockRef::from(&socket).write_timeout()
 }
 
 /// Sends all bytes on a blocking socket, and tells the kernel that more follows (`MSG_MORE`): the next bytes go into the same

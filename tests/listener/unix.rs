@@ -1,15 +1,14 @@
-//! `--bind unix:PATH`: what a handler learns, who may connect, and the contract of the strategies with one socket.
+//! `--bind unix:PATH`: what a handler learns, who may connect, what becomes of the file. `contract` has the strategies.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
-use caffeine::listener::{Entry, STRATEGIES, SocketCount};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 
-use crate::harness::{DEADLINE, Response, Sandbox, Server, eventually, pid, says};
+use crate::harness::{DEADLINE, Response, Sandbox, Server, eventually, says};
 
 fn start(sandbox: &Sandbox, arguments: &[&str]) -> Server {
     let bind = format!("unix:{}", sandbox.path("socket").display());
@@ -155,58 +154,53 @@ fn a_stop_at_once_removes_the_file_and_a_failed_start_too() {
 #[test]
 fn a_client_that_reads_nothing_does_not_hold_its_handler_forever() {
     let sandbox = Sandbox::new();
-    sandbox.handler("endless", "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nexec cat /dev/zero\n");
-    let server = start(&sandbox, &["--send-timeout", "1s", "--max-handlers", "9"]);
-    let mut stream = connect(&sandbox.path("socket")).unwrap();
-    stream.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    eventually("it runs", || server.scoreboard().handlers() == 1);
-    eventually("it gives up", || server.scoreboard().handlers() == 0);
-}
-
-/// The strategies with one socket that can be used here.
-fn with_one_socket() -> impl Iterator<Item = &'static Entry> {
-    STRATEGIES.iter().filter(|entry| (entry.sockets)("") == SocketCount::One && (entry.available)("").is_ok())
+    let endless = |head: &str| format!("#!/bin/sh\nprintf '{head}\\r\\n\\r\\n'\nexec cat /dev/zero\n");
+    sandbox.handler("nph-endless", endless("HTTP/1.1 200 OK"));
+    sandbox.handler("endless", endless("Status: 200"));
+    sandbox.handler("length", endless("Content-Length: 1000000000"));
+    std::fs::File::create(sandbox.path("file")).unwrap().set_len(50_000_000).unwrap();
+    let file = sandbox.path("file").display().to_string();
+    sandbox.write("c.toml", format!("[[static]]\nat = \"/file\"\nroot = {file:?}\n"));
+    let limits = ["--send-timeout", "1s", "--max-handlers", "9"];
+    let server = start(&sandbox, &[&["-c", "c.toml", "--response", "document"], &limits[..]].concat());
+    let relaying = || server.scoreboard().header().relaying.load(SeqCst);
+    for name in ["nph-endless", "endless", "length", "file"] {
+        let mut stream = connect(&sandbox.path("socket")).unwrap();
+        stream.write_all(format!("GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+        eventually("it runs", || server.scoreboard().handlers() == 1);
+        eventually("it gives up", || server.scoreboard().handlers() == 0 && relaying() == 0);
+    }
+    eventually("the log says so of what is relayed", || {
+        server.log().matches("outcome=\"client gone\"").count() == 2
+    });
 }
 
 #[test]
-fn no_connection_is_lost_by_a_departure_a_reload_or_a_stop() {
-    let mut tried = 0;
-    for entry in with_one_socket() {
-        let sandbox = Sandbox::new();
-        let mut server = start(&sandbox, &["-w", "3", "--listener", entry.name, "--respond", "fixed"]);
-        let path = sandbox.path("socket");
-        let identity = |path: &Path| std::fs::symlink_metadata(path).unwrap().ino();
-        let (before, answered, over) = (identity(&path), AtomicUsize::new(0), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-                    // A connection that was made must be answered.
-                    while let Ok(answer) = ask(&path, request) {
-                        assert_eq!(Response::parse(&answer).text(), "hello\n", "{}", entry.name);
-                        answered.fetch_add(1, SeqCst);
-                    }
-                    assert!(over.load(SeqCst), "{}: refused while it served", entry.name);
-                });
-            }
-            let goes_on = || {
-                let now = answered.load(SeqCst);
-                eventually("requests are served", || answered.load(SeqCst) > now + 20);
-            };
-            goes_on();
-            let worker = server.worker_pids()[0];
-            kill(pid(worker), Signal::SIGTERM).unwrap();
-            eventually("it has a successor", || ![0, worker].contains(&server.worker_pids()[0]));
-            goes_on();
-            crate::handlers::orphans::reload(&server);
-            goes_on();
-            assert_eq!(identity(&path), before, "a reload keeps the socket");
-            over.store(true, SeqCst);
-            server.signal(Signal::SIGTERM);
-        });
-        assert_eq!(server.wait().0, Some(0), "{}", entry.name);
-        assert!(!path.exists());
-        tried += 1;
+fn a_client_that_reads_slowly_over_a_unix_socket_gets_all() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("page", "#!/bin/sh\nprintf 'A: b\\n\\n'\nexec head -c 3000000 /dev/zero\n");
+    let server = start(&sandbox, &["--send-timeout", "1s", "--response", "document"]);
+    let mut stream = connect(&sandbox.path("socket")).unwrap();
+    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n").unwrap();
+    let (mut all, mut piece) = (0, vec![0; 500_000]);
+    loop {
+        // In all longer than the time in which a client must take something.
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        match crate::harness::read_some(&mut stream, &mut piece) {
+            0 => break,
+            n => all += n,
+        }
     }
-    assert!(tried > 5);
+    assert!(all > 3_000_000, "{all}: {}", server.log());
+}
+
+#[test]
+fn a_reload_keeps_the_socket() {
+    let sandbox = Sandbox::new();
+    let server = start(&sandbox, &["-w", "2", "--respond", "fixed"]);
+    let path = sandbox.path("socket");
+    let identity = || std::fs::symlink_metadata(&path).unwrap().ino();
+    let before = identity();
+    crate::handlers::orphans::reload(&server);
+    assert_eq!((identity(), server.get("/").status), (before, 200));
 }

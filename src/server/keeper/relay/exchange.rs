@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -91,6 +91,10 @@ pub struct Relay {
     pub slot: Option<Slot>,
     /// When it is cut.
     pub limit: Option<Instant>,
+    /// When it is given up unless its client takes something...
+    pub stalled: Option<Instant>,
+    /// ...of this many bytes.
+    untaken: usize,
 }
 
 impl Relay {
@@ -110,6 +114,8 @@ impl Relay {
             head_only,
             slot: None,
             limit: None,
+            stalled: None,
+            untaken: 0,
         }
     }
 
@@ -156,6 +162,20 @@ impl Relay {
         }
         self.unsent = Vec::new();
         Ok(true)
+    }
+
+    /// How long its client may take nothing from now on. `None` on TCP, where the kernel sees to it.
+    pub fn patience(&mut self) -> Option<Duration> {
+        let client = self.client.as_ref()?;
+        let patience = net::write_timeout(client).ok().flatten()?;
+        self.untaken = net::untaken(client.as_fd()).unwrap_or(0);
+        Some(patience)
+    }
+
+    /// Whether its client has taken something since then. A socket is reported as writable much later: when most of its buffer
+    /// is free.
+    pub fn is_taken(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| net::untaken(client.as_fd()).unwrap_or(0) < self.untaken)
     }
 
     pub(super) fn client_has_gone(&mut self) -> Next {

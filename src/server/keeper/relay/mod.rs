@@ -50,6 +50,8 @@ pub struct Relays {
     ending: VecDeque<(Instant, u64)>,
     /// When responses are cut, with `--handler-timeout`.
     limits: BTreeSet<(Instant, u64)>,
+    /// When responses are given up whose clients take nothing, with `--send-timeout` and a unix socket.
+    stalled: BTreeSet<(Instant, u64)>,
     redirects: Redirects,
     scratch: Box<[u8]>,
     /// Slots that became free.
@@ -65,6 +67,7 @@ impl Relays {
             last: RELAY,
             ending: VecDeque::new(),
             limits: BTreeSet::new(),
+            stalled: BTreeSet::new(),
             redirects,
             scratch: vec![0; SCRATCH_BYTES].into(),
             freed: Vec::new(),
@@ -128,6 +131,9 @@ impl Relays {
 
     fn wait(&mut self, epoll: &Epoll, key: u64, side: Option<Side>) {
         let Some(relay) = self.all.get_mut(&key) else { return };
+        let patience = side.filter(|side| *side == Side::Client).and_then(|_| relay.patience());
+        let due = patience.and_then(|patience| Instant::now().checked_add(patience));
+        reschedule(&mut self.stalled, key, &mut relay.stalled, due);
         if let Err(error) = relay.watch(epoll, key, side) {
             tracing::error!("cannot watch a response: {error}");
             relay.abandon(epoll, Refusal::new(503, "the server has no memory to watch the response"));
@@ -138,9 +144,8 @@ impl Relays {
     fn finish(&mut self, epoll: &Epoll, key: u64) {
         let Some(mut relay) = self.all.remove(&key) else { return };
         relay.unwatch(epoll);
-        relay.limit.inspect(|limit| {
-            self.limits.remove(&(*limit, key));
-        });
+        reschedule(&mut self.limits, key, &mut relay.limit, None);
+        reschedule(&mut self.stalled, key, &mut relay.stalled, None);
         relay.facts.record(self.board.header());
         self.freed.extend(relay.slot);
         self.count();
@@ -177,7 +182,8 @@ impl Relays {
     /// When [`by_time`](Self::by_time) is due.
     pub fn due(&self) -> Option<Instant> {
         let ending = self.ending.front().map(|(due, _)| *due);
-        ending.into_iter().chain(self.limits.first().map(|(due, _)| *due)).min()
+        let deadlines = [&self.limits, &self.stalled].into_iter().filter_map(|all| all.first());
+        ending.into_iter().chain(deadlines.map(|(due, _)| *due)).min()
     }
 
     pub fn by_time(&mut self, epoll: &Epoll, now: Instant) {
@@ -192,6 +198,17 @@ impl Relays {
             if let Some(relay) = self.all.get_mut(&key) {
                 relay.abandon(epoll, Refusal::new(504, "the handler exceeded its timeout"));
                 self.finish(epoll, key);
+            }
+        }
+        while let Some((_, key)) = self.stalled.first().copied().filter(|(due, _)| *due <= now) {
+            self.stalled.pop_first(); // also by the next lines, if it is there
+            match self.all.get_mut(&key) {
+                Some(relay) if relay.is_taken() => self.wait(epoll, key, Some(Side::Client)),
+                Some(relay) => {
+                    relay.client_has_gone();
+                    self.finish(epoll, key);
+                }
+                None => {}
             }
         }
     }
@@ -214,4 +231,12 @@ impl Relays {
     pub fn descriptors(&self) -> usize {
         2 * self.all.len()
     }
+}
+
+/// Changes a deadline of the response `key`.
+fn reschedule(all: &mut BTreeSet<(Instant, u64)>, key: u64, own: &mut Option<Instant>, due: Option<Instant>) {
+    if let Some(before) = std::mem::replace(own, due) {
+        all.remove(&(before, key));
+    }
+    all.extend(due.map(|due| (due, key)));
 }
