@@ -25,7 +25,7 @@ pub use process::{Role, State};
 use crate::sys::fs::open_regular;
 use crate::sys::guard;
 use crate::sys::map::SharedMap;
-use clients::Clients;
+use clients::{Clients, Key};
 use counters::TOTALLED;
 use mounts::MountCounts;
 use totals::Earlier;
@@ -224,7 +224,7 @@ impl Scoreboard {
     pub fn anonymous(rows: usize) -> io::Result<Self> {
         let mut board = Self::over(SharedMap::anonymous((rows + 1) * ROW_BYTES)?, rows, None);
         board.mounts = Some(MountCounts::new()?);
-        board.clients = Some(Clients::new()?);
+        board.clients = Some(Clients::new(None)?);
         board.mend();
         Ok(board)
     }
@@ -259,15 +259,16 @@ impl Scoreboard {
         Self { map, rows, file, started_ms: 0, mounts: None, clients: None }
     }
 
-    /// Sets the start time of the instance, in ms since the Unix epoch. From now on truncation of the file does not
-    /// harm this process or its forked children: the contents are lost, and [`is_whole`](Self::is_whole) tells.
+    /// Sets the start time of the instance, in ms since the Unix epoch, and the key for its clients if an earlier program had
+    /// one. From now on truncation of the file does not harm this process or its forked children: the contents are lost, and
+    /// [`is_whole`](Self::is_whole) tells.
     ///
     /// # Errors
     /// Those of `sigaction(2)`; `ENOMEM`.
-    pub fn guarded(mut self, started_ms: u64) -> io::Result<&'static Self> {
+    pub fn guarded(mut self, started_ms: u64, clients: Option<Key>) -> io::Result<&'static Self> {
         self.started_ms = started_ms;
         self.mounts = Some(MountCounts::new()?);
-        self.clients = Some(Clients::new()?);
+        self.clients = Some(Clients::new(clients)?);
         self.mend();
         let file = self.file.take();
         let board: &'static Self = Box::leak(Box::new(self));

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Socket, Type};
 
+use super::address::Address;
 use super::unix::is_unix;
 use super::{Accepted, Acceptor};
 use crate::scoreboard::{Row, add};
@@ -64,18 +65,19 @@ pub fn sibling(address: SocketAddr, terms: Terms) -> io::Result<OwnedFd> {
 /// Sets up a listening socket that a service manager has bound like one of ours: queue length, options, blocking.
 ///
 /// # Errors
-/// It is not a listening TCP socket; those of setsockopt(2) and listen(2).
+/// It is not a listening TCP or unix socket; those of setsockopt(2) and listen(2).
 pub fn adopt(socket: BorrowedFd<'_>, terms: Terms) -> io::Result<()> {
     let known = socket2::SockRef::from(&socket);
-    let is_tcp = known.r#type().is_ok_and(|kind| kind == Type::STREAM)
-        && known.local_addr().is_ok_and(|address| address.as_socket().is_some());
-    if !is_tcp || !known.is_listener()? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a listening TCP socket"));
+    let is_stream = known.r#type().is_ok_and(|kind| kind == Type::STREAM);
+    if !is_stream || bound_to(socket).is_err() || !known.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a listening TCP or unix socket"));
     }
-    known.set_tcp_nodelay(true)?;
-    known.set_tcp_notsent_lowat(MOST_UNSENT)?;
     known.set_nonblocking(false)?;
-    set_defer_accept(socket, terms)?;
+    if !is_unix(socket) {
+        known.set_tcp_nodelay(true)?;
+        known.set_tcp_notsent_lowat(MOST_UNSENT)?;
+        set_defer_accept(socket, terms)?;
+    }
     known.listen(i32::try_from(terms.backlog).unwrap_or(i32::MAX))
 }
 
@@ -145,6 +147,23 @@ fn listen(socket: &Socket, address: SocketAddr, terms: Terms) -> io::Result<()> 
 pub fn local_address(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     let address = socket2::SockRef::from(&socket).local_addr()?;
     address.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What a socket is bound to. The path of an abstract unix socket begins with an @ (unix(7)).
+///
+/// # Errors
+/// Those of getsockname(2); `InvalidData` for another kind of address.
+pub fn bound_to(socket: BorrowedFd<'_>) -> io::Result<Address> {
+    let address = socket2::SockRef::from(&socket).local_addr()?;
+    if let Some(ip) = address.as_socket() {
+        return Ok(Address::Ip(ip));
+    }
+    let path = match (address.as_pathname(), address.as_abstract_namespace()) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name).replace('\0', "@")).into(),
+        (None, None) => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    Ok(Address::Unix(path))
 }
 
 /// Handshakes on `port` that are under way (SYN received, or held back by TCP_DEFER_ACCEPT), from /proc/net/tcp{,6}.

@@ -9,7 +9,7 @@
 //! after a death it counts them anew ([`Clients::recount`]).
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
@@ -73,8 +73,11 @@ pub enum Taken {
 pub struct Clients {
     map: SharedMap,
     sets: usize,
-    key: RandomState,
+    key: Key,
 }
+
+/// What makes the places of clients unpredictable.
+pub type Key = [u64; 2];
 
 /// Where a client is counted for one owner.
 #[derive(Clone, Copy)]
@@ -85,24 +88,34 @@ struct Place<'a> {
 }
 
 impl Clients {
+    /// With the key of another table, clients have the same numbers as there.
+    ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn new() -> io::Result<Self> {
-        Self::with_sets(SETS)
+    pub fn new(key: Option<Key>) -> io::Result<Self> {
+        Self::with_sets(SETS, key)
     }
 
-    fn with_sets(sets: usize) -> io::Result<Self> {
+    fn with_sets(sets: usize, key: Option<Key>) -> io::Result<Self> {
         let bytes = sets * size_of::<Set>() + size_of::<AtomicU64>();
-        Ok(Self { map: SharedMap::anonymous(bytes)?, sets, key: RandomState::new() })
+        let random = || [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
+        Ok(Self { map: SharedMap::anonymous(bytes)?, sets, key: key.unwrap_or_else(random) })
+    }
+
+    pub fn key(&self) -> Key {
+        self.key
     }
 
     /// The client with this address.
     pub fn of(&self, address: IpAddr) -> Client {
-        let hash = match address.to_canonical() {
-            IpAddr::V4(address) => self.key.hash_one((4, u64::from(address.to_bits()))),
-            IpAddr::V6(address) => self.key.hash_one((6, (address.to_bits() >> 64) as u64)),
-        };
-        Client(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
+        // SipHash, whose state depends on a secret before it sees the address.
+        let mut hasher = DefaultHasher::new();
+        self.key.hash(&mut hasher);
+        match address.to_canonical() {
+            IpAddr::V4(address) => (4, u64::from(address.to_bits())).hash(&mut hasher),
+            IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64).hash(&mut hasher),
+        }
+        Client(NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MIN))
     }
 
     /// Running handlers of a client.

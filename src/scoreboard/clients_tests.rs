@@ -59,7 +59,7 @@ fn is_empty(clients: &Clients) -> bool {
 
 /// Takes the steps. With as many cells as are needed, no client is left uncounted.
 fn run(sets: usize, steps: &[Step]) {
-    let clients = Clients::with_sets(sets).unwrap();
+    let clients = Clients::with_sets(sets, None).unwrap();
     let mut held: Vec<(Client, What)> = Vec::new();
     for &step in steps {
         match step {
@@ -104,7 +104,7 @@ proptest! {
 
 #[test]
 fn processes_that_take_at_the_same_time_do_not_exceed_the_limit_together() {
-    let clients = Clients::with_sets(1).unwrap();
+    let clients = Clients::with_sets(1, None).unwrap();
     let client = clients.of([192, 0, 2, 1].into());
     let held = AtomicUsize::new(0);
     let rounds = |what: What| {
@@ -128,19 +128,23 @@ fn processes_that_take_at_the_same_time_do_not_exceed_the_limit_together() {
 
 #[test]
 fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
-    let clients = Clients::with_sets(1).unwrap();
+    let clients = Clients::with_sets(1, None).unwrap();
     let of = |address: &str| clients.of(address.parse().unwrap());
     assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
     assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
     assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    assert_ne!(of("192.0.2.1"), Clients::with_sets(1).unwrap().of([192, 0, 2, 1].into()), "keys are random");
+    assert_ne!(
+        of("192.0.2.1"),
+        Clients::with_sets(1, None).unwrap().of([192, 0, 2, 1].into()),
+        "keys are random"
+    );
     assert_eq!(Client::numbered(of("::1").number()), Some(of("::1")));
 }
 
 #[test]
 fn without_a_free_cell_a_client_is_not_limited_and_takes_from_no_other() {
-    let clients = Clients::with_sets(1).unwrap();
+    let clients = Clients::with_sets(1, None).unwrap();
     let all: Vec<Client> = (0..WAYS as u8 + 1).map(|number| clients.of([192, 0, 2, number].into())).collect();
     let (last, counted) = all.split_last().unwrap();
     counted.iter().for_each(|client| assert_eq!(clients.take_handler(*client, 1), Taken::Counted));
@@ -152,7 +156,7 @@ fn without_a_free_cell_a_client_is_not_limited_and_takes_from_no_other() {
 
 #[test]
 fn handlers_are_counted_anew_only_while_no_launch_is_under_way() {
-    let clients = Clients::new().unwrap();
+    let clients = Clients::new(None).unwrap();
     let [one, other] = [1, 2].map(|number| clients.of([192, 0, 2, number].into()));
     for _ in 0..3 {
         assert_eq!(clients.take_handler(one, MOST), Taken::Counted);

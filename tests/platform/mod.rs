@@ -5,5 +5,5 @@ mod install; // make install and uninstall, units
 pub mod privileges; // users, permissions
 mod proxies; // nginx, HAProxy and Caddy as in the samples
 mod sandboxes; // kernels and sandboxes that refuse system calls
-mod service_manager; // passed sockets, notifications, log rotation
+pub mod service_manager; // passed sockets, notifications, log rotation
 mod unix_sockets; // whose they are when root starts the server

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,13 +15,14 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::harness::traffic::{counters, under_load};
 use crate::harness::{
-    DEADLINE, Outcome, Sandbox, Server, eventually, executed_by, free_port, get, is_alive, pid, says, skipped,
+    DEADLINE, Outcome, Place, Sandbox, Server, eventually, executed_by, free_port, is_alive, pid, says,
+    skipped,
 };
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
 
 /// Runs `command` as a service manager would: `passed` is descriptor 3, and also 4 if there are two names.
-fn activate(command: &mut Command, passed: impl Into<OwnedFd>, names: &str) {
+pub fn activate(command: &mut Command, passed: impl Into<OwnedFd>, names: &str) {
     let count = names.split(':').count();
     let second = if count == 2 { " 4<&0" } else { "" };
     let script = format!("exec 3<&0{second} 0</dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"");
@@ -38,10 +39,21 @@ fn activate(command: &mut Command, passed: impl Into<OwnedFd>, names: &str) {
     *command = shell;
 }
 
-fn start_from(sandbox: &Sandbox, socket: &TcpListener, arguments: &[&str]) -> Server {
+/// A listening socket as a service manager has it: of TCP, or the unix socket `web.sock`.
+fn listening(sandbox: &Sandbox, unix: bool) -> (OwnedFd, Place) {
+    if unix {
+        let path = sandbox.path("web.sock");
+        return (UnixListener::bind(&path).unwrap().into(), Place::Unix(path));
+    }
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket.into(), Place::Port(port))
+}
+
+fn start_from(sandbox: &Sandbox, (socket, place): &(OwnedFd, Place), arguments: &[&str]) -> Server {
     let server = sandbox
         .start_with(arguments, |command| activate(command, socket.try_clone().unwrap(), "caffeine.socket"));
-    assert_eq!(server.port(), socket.local_addr().unwrap().port(), "not the port of the command line");
+    assert_eq!(server.place(), place, "not that of the command line");
     server
 }
 
@@ -52,11 +64,12 @@ fn a_shut_down_socket_is_reported_once_per_process_and_a_stop_works() {
         if (entry.available)(argument).is_err() || (entry.sockets)(argument) != SocketCount::One {
             continue;
         }
-        let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let sandbox = Sandbox::new();
+        let socket = listening(&sandbox, false);
         sandbox.handler("hello", HELLO);
         let server = start_from(&sandbox, &socket, &["--listener", entry.name, "-w", "2", "-n", "lab"]);
         assert_eq!(server.get("/hello").status, 200);
-        socket2::SockRef::from(&socket).shutdown(std::net::Shutdown::Both).unwrap();
+        socket2::SockRef::from(&socket.0).shutdown(std::net::Shutdown::Both).unwrap();
         let told = || server.log().matches("ERROR").count();
         let accepting = if entry.auxiliary.is_some() { 1 } else { 2 };
         eventually("it is told", || told() == accepting);
@@ -76,8 +89,9 @@ fn fails_from(sandbox: &Sandbox, arguments: &[&str], passed: impl Into<OwnedFd>,
 
 #[test]
 fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_instance() {
-    for entry in STRATEGIES {
-        let (sandbox, socket) = (Sandbox::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    for (entry, unix) in STRATEGIES.iter().flat_map(|entry| [(entry, false), (entry, true)]) {
+        let sandbox = Sandbox::new();
+        let socket = listening(&sandbox, unix);
         sandbox.handler("hello", HELLO);
         let arguments = ["--listener", entry.name, "-w", "2", "-n", "lab"];
         if let Err(reason) = (entry.available)(entry.argument.default()) {
@@ -85,7 +99,7 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
             continue;
         }
         if (entry.sockets)(entry.argument.default()) != SocketCount::One {
-            let outcome = fails_from(&sandbox, &arguments, socket.try_clone().unwrap(), "x");
+            let outcome = fails_from(&sandbox, &arguments, socket.0.try_clone().unwrap(), "x");
             outcome.fails(1, "needs one socket per worker");
             continue;
         }
@@ -103,9 +117,8 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
         assert_eq!((tally.lost(), tally.refused()), (0, 0), "{}: {tally:?}", entry.name);
         second.unwrap().stop();
         // Connections wait while no instance runs.
-        let mut client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        let mut client = socket.1.connect().unwrap();
         client.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        client.set_read_timeout(Some(DEADLINE)).unwrap();
         let _third = start_from(&sandbox, &socket, &arguments);
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
@@ -117,10 +130,11 @@ fn a_passed_socket_works_with_every_single_socket_strategy_and_outlives_the_inst
 fn a_passed_descriptor_must_be_a_listening_socket_for_this_process() {
     let sandbox = Sandbox::new();
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
-    fails_from(&sandbox, &[], fs::File::open("/dev/null").unwrap(), "x")
-        .fails(1, "not a listening TCP socket");
-    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    fails_from(&sandbox, &[], udp, "x").fails(1, "not a listening TCP socket");
+    let (udp, pair) = (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), UnixStream::pair().unwrap().0);
+    let null = fs::File::open("/dev/null").unwrap();
+    for passed in [OwnedFd::from(null), OwnedFd::from(udp), OwnedFd::from(pair)] {
+        fails_from(&sandbox, &[], passed, "x").fails(1, "not a listening TCP or unix socket");
+    }
     fails_from(&sandbox, &[], listener(), "x:y").fails(1, "FileDescriptorName=http");
     let (two, socket) = (Sandbox::new(), listener());
     let server = two.start_with(&[], |command| activate(command, socket.try_clone().unwrap(), "x:http"));
@@ -251,22 +265,27 @@ fn a_daemon_reports_its_own_process_id() {
 fn it_works_with_systemd_socket_activate() {
     let sandbox = Sandbox::new();
     sandbox.handler("hello", says("hello"));
-    let (program, port) = ("systemd-socket-activate", free_port());
-    let own = sandbox.command(&[]);
-    let mut command = Command::new(program);
-    command
-        .args(["-E", "HOME", "-l", &format!("127.0.0.1:{port}")])
-        .arg(own.get_program())
-        .args(["-n", "lab"]);
-    for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-        command.env(name, value);
+    let (program, port, path) = ("systemd-socket-activate", free_port(), sandbox.path("web.sock"));
+    for (address, place) in [
+        (format!("127.0.0.1:{port}"), Place::Port(port)),
+        (path.display().to_string(), Place::Unix(path.clone())),
+    ] {
+        let own = sandbox.command(&[]);
+        let mut command = Command::new(program);
+        command.args(["-E", "HOME", "-l", &address]).arg(own.get_program()).args(["-n", "lab"]);
+        for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            command.env(name, value);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(mut child) = command.spawn() else { return skipped(format!("{program} is not installed")) };
+        eventually("it listens", || place.connect().is_ok());
+        let (mut client, mut answer) = (place.connect().unwrap(), String::new());
+        client.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("hello"), "{address}: {answer}");
+        kill(pid(child.id()), Signal::SIGTERM).unwrap();
+        assert!(child.wait().unwrap().success());
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(mut child) = command.spawn() else { return skipped(format!("{program} is not installed")) };
-    eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    assert_eq!(get(port, "/hello").text(), "hello");
-    kill(pid(child.id()), Signal::SIGTERM).unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 #[test]

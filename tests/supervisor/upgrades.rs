@@ -3,14 +3,17 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use caffeine::listener::STRATEGIES;
 use nix::sys::signal::Signal;
 
+use crate::handlers::trees;
 use crate::harness::traffic::{begin, children, under_load};
 use crate::harness::{Sandbox, Server, eventually, executed_by, is_alive, skipped};
+use crate::platform::privileges::{NOBODY, is_root, open_home, privileged_port};
+use crate::platform::service_manager::activate;
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";
 /// Waits for the file `go` beside it.
@@ -41,6 +44,9 @@ fn altered(words: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
+/// Changes after which it accepts the settings, but cannot start its workers.
+const NO_LAUNCH: [(&str, &str); 2] = [("/proc/self/exe", "/proc/self/cwd"), ("/bin/sh", "/bin/no")];
+
 /// What starts the program in the sandbox instead of that of the tests.
 fn from(program: &Path) -> [&str; 4] {
     ["sh", "-c", "shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]
@@ -59,6 +65,15 @@ fn executes(pid: u32, program: &Path) -> bool {
     file(format!("/proc/{pid}/exe").as_ref()) == file(program)
 }
 
+/// Has the instance execute another version.
+#[track_caller]
+fn upgrade(sandbox: &Sandbox, server: &Server, name: &str) {
+    let program = install(sandbox, &version(name));
+    assert!(!executes(server.pid(), &program));
+    sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
+    assert!(executes(server.pid(), &program), "{}", server.log());
+}
+
 #[test]
 fn a_new_program_takes_over_at_a_reload_and_no_connection_is_lost() {
     for entry in STRATEGIES {
@@ -72,12 +87,7 @@ fn a_new_program_takes_over_at_a_reload_and_no_connection_is_lost() {
         let server = start(&sandbox, &arguments);
         let earlier = children(server.pid());
         let tally = under_load(&server, 4, || {
-            for name in ["2", "3"] {
-                let program = install(&sandbox, &version(name));
-                assert!(!executes(server.pid(), &program));
-                sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-                assert!(executes(server.pid(), &program), "{}: {}", entry.name, server.log());
-            }
+            ["2", "3"].iter().for_each(|name| upgrade(&sandbox, &server, name));
             sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
             eventually("earlier processes have ended", || earlier.iter().all(|&pid| !is_alive(pid)));
         });
@@ -93,9 +103,7 @@ fn handlers_of_the_earlier_program_finish_and_a_stop_waits_for_them() {
         let mut server = start(&sandbox, &[&["-w", "2", "-n", "lab"], watched].concat());
         let slow = begin(&server, "/slow");
         eventually("it has begun", || slow.has_answer());
-        let program = install(&sandbox, &version("2"));
-        sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();
-        assert!(executes(server.pid(), &program));
+        upgrade(&sandbox, &server, "2");
         assert_eq!(server.get("/hello").text(), "hello\n");
         server.signal(Signal::SIGTERM);
         eventually("it stops", || server.log().contains("stopping"));
@@ -122,10 +130,9 @@ fn a_program_that_cannot_serve_leaves_the_instance_to_the_old_one() {
         install(&sandbox, b"no program");
         reload().fails(1, "cannot execute");
         // It accepts the settings, but cannot start its workers, or not even get that far.
-        let no_launch = [("/proc/self/exe", "/proc/self/cwd"), ("/bin/sh", "/bin/no")];
         let no_scoreboard = [("scoreboard", "a/b/c/dead")];
         for (words, reason) in
-            [(&no_launch[..], "cannot start handlers"), (&no_scoreboard, "cannot write the")]
+            [(&NO_LAUNCH[..], "cannot start handlers"), (&no_scoreboard, "cannot write the")]
         {
             install(&sandbox, &altered(words));
             reload().fails(1, reason);
@@ -161,4 +168,114 @@ fn a_daemon_on_a_unix_socket_with_relative_paths_is_upgraded() {
     assert!(answer.ends_with("hello\n"), "{answer}");
     sandbox.caffeine(&["-n", "lab", "-s"]).succeeds();
     assert!(!sandbox.path("web.sock").exists() && !is_alive(daemon));
+}
+
+#[test]
+fn an_instance_that_root_started_for_another_user_is_upgraded() {
+    if !is_root("an_instance_that_root_started_for_another_user_is_upgraded") {
+        return;
+    }
+    let user = NOBODY.to_string();
+    for (listener, port) in [("inherited", &*privileged_port()), ("reuseport", "0")] {
+        let sandbox = open_home();
+        let arguments = ["--user", &user, "--group", &user, "-n", "lab", "-w", "2", "--max-handlers", "50"];
+        let server = start(&sandbox, &[&arguments[..], &["--listener", listener, "-p", port]].concat());
+        let tally = under_load(&server, 4, || {
+            ["2", "3"].iter().for_each(|name| upgrade(&sandbox, &server, name));
+        });
+        assert_eq!((tally.lost(), tally.refused()), (0, 0), "{listener}: {tally:?}, {}", server.log());
+        assert_eq!(server.get("/who").text(), format!("{user} {user} {user}\n"));
+        server.stop();
+    }
+}
+
+#[test]
+fn deployed_trees_stay_while_handlers_of_any_version_run_in_them() {
+    let sandbox = Sandbox::new();
+    trees::deploy(&sandbox, "1");
+    let server = start(&sandbox, &["-w", "2", "-n", "lab"]);
+    let first = trees::begin(&sandbox, &server);
+    trees::deploy(&sandbox, "2");
+    assert_eq!(server.get("/app/quick").text(), "2");
+    install(&sandbox, &altered(&NO_LAUNCH));
+    sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "cannot start handlers");
+    upgrade(&sandbox, &server, "2");
+    let second = trees::begin(&sandbox, &server);
+    trees::deploy(&sandbox, "3");
+    assert_eq!(server.get("/app/quick").text(), "3");
+    upgrade(&sandbox, &server, "3");
+    trees::go(&sandbox);
+    assert_eq!((first.join().unwrap(), second.join().unwrap()), ("1111!".into(), "2222!".into()));
+    trees::only_one_tree_is_left(&sandbox);
+    server.stop();
+}
+
+#[test]
+fn running_handlers_count_against_every_limit_after_an_upgrade() {
+    let mount = "[[mount]]\nat = \"/slow\"\nrun = [\"SLOW\"]\nmax-handlers = 1\n";
+    for (limit, asked, status) in [
+        ("max-handlers = 1\n", "/hello", 503),
+        ("max-per-client = 1\n", "/hello", 429),
+        (mount, "/slow", 503),
+    ] {
+        let sandbox = Sandbox::new();
+        let slow = sandbox.handlers().join("slow").display().to_string();
+        sandbox.write("c.toml", limit.replace("SLOW", &slow));
+        let server = start(&sandbox, &["-w", "2", "-n", "lab", "-c", "c.toml"]);
+        let pending = begin(&server, "/slow");
+        eventually("it has begun", || pending.has_answer());
+        let is_full = |when: &str| {
+            (0..3).for_each(|_| assert_eq!(server.get(asked).status, status, "{limit} {when}"));
+        };
+        is_full("before");
+        upgrade(&sandbox, &server, "2");
+        is_full("after an upgrade");
+        install(&sandbox, &altered(&NO_LAUNCH));
+        sandbox.caffeine(&["-n", "lab", "--reload"]).fails(1, "cannot start handlers");
+        is_full("after one that failed");
+        fs::write(sandbox.handlers().join("go"), "").unwrap();
+        assert!(pending.finish().text().contains("ended"));
+        eventually("there is a place", || server.get(asked).status == 200);
+    }
+}
+
+#[test]
+fn what_earlier_workers_start_during_an_upgrade_counts_too() {
+    let sandbox = Sandbox::new();
+    let server = start(&sandbox, &["-w", "1", "-n", "lab", "--max-handlers", "1"]);
+    let (real, ready) = (sandbox.binary("bin/real", version("2")), sandbox.path("ready"));
+    // The supervisor is a shell for a while.
+    let slow_start = format!(
+        "#!/bin/sh\n[ \"$CAFFEINE_TAKE_OVER\" = check ] || until [ -e '{}' ]; do :; done\nexec '{}' \"$@\"\n",
+        ready.display(),
+        real.display()
+    );
+    install(&sandbox, slow_start.as_bytes());
+    server.signal(Signal::SIGHUP);
+    eventually("the new program is executed", || server.log().contains("takes over"));
+    let pending = begin(&server, "/slow");
+    eventually("it has begun", || pending.has_answer());
+    fs::write(ready, "").unwrap();
+    eventually("the new version runs", || executes(server.pid(), &real));
+    eventually("it is counted", || server.get("/hello").status == 503);
+    (0..3).for_each(|_| assert_eq!(server.get("/hello").status, 503));
+    fs::write(sandbox.handlers().join("go"), "").unwrap();
+    assert!(pending.finish().text().contains("ended"));
+    eventually("there is a place", || server.get("/hello").status == 200);
+}
+
+#[test]
+fn the_unix_socket_of_a_service_manager_outlives_an_upgrade_and_the_instance() {
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", HELLO);
+    let program = install(&sandbox, &version("1"));
+    let socket = UnixListener::bind(sandbox.path("web.sock")).unwrap();
+    let server = sandbox.start_with(&["-w", "2", "-n", "lab"], |command| {
+        executed_by(command, &from(&program));
+        activate(command, socket.try_clone().unwrap(), "caffeine.socket");
+    });
+    let tally = under_load(&server, 2, || upgrade(&sandbox, &server, "2"));
+    assert_eq!((tally.lost(), tally.refused()), (0, 0), "{tally:?}, {}", server.log());
+    server.stop();
+    UnixStream::connect(sandbox.path("web.sock")).unwrap();
 }

@@ -221,7 +221,8 @@ impl Keeper {
 
     /// Watches handlers that are in the process table but not watched yet.
     pub(super) fn take_census(&mut self) -> io::Result<()> {
-        let serving = serving(self.post.board);
+        let mut serving = serving(self.post.board);
+        serving.extend(&self.post.earlier);
         let all = self.reserve.lend(proctable::processes)?;
         let lost = self.lost;
         self.post.sessions.retain(|session| {
@@ -266,7 +267,7 @@ impl Keeper {
         let timeout = noted.map_or(self.post.timeout, |noted| noted.timeout);
         let mut handler = Watched::new(process.pid, Some(pidfd), started_at(process.start), timeout);
         handler.shares = noted.unwrap_or_default().shares;
-        handler.outcome = self.post.outcomes;
+        handler.outcome = self.post.outcomes && !self.post.earlier.contains(&process.session);
         handler.row = self.row_of(process.session);
         self.count(1, handler.shares);
         self.board_running(&handler, 1);

@@ -57,6 +57,8 @@ pub struct Post {
     pub exit: OwnedFd,
     /// Sessions of workers.
     pub sessions: HashSet<Pid>,
+    /// Workers of an earlier program. What they start is another keeper's; here it only counts.
+    pub earlier: HashSet<Pid>,
     /// Timeout of handlers found in the process table.
     pub timeout: Option<Duration>,
     /// Whether their ends are recorded.

@@ -7,7 +7,7 @@ use super::bind_unix;
 use crate::instance::registry;
 use crate::listener::address::{Address, Bind};
 use crate::listener::sink::Sink;
-use crate::listener::unix::SocketFile;
+use crate::listener::unix::{SocketFile, is_unix};
 use crate::listener::{SocketCount, socket};
 use crate::server::config::Settings;
 use crate::server::error::Error;
@@ -69,7 +69,7 @@ fn open(settings: &Settings) -> io::Result<Bound> {
 /// Uses a listening socket that a service manager passed; its address replaces `bind` and `port`.
 ///
 /// # Errors
-/// It is not a listening TCP socket, or the strategy needs more than one.
+/// It is not a listening TCP or unix socket, or the strategy needs more than one.
 pub(super) fn adopt(given: OwnedFd, settings: &Settings) -> Result<Vec<OwnedFd>, Error> {
     let listener = &settings.listener;
     if listener.sockets() != SocketCount::One {
@@ -96,16 +96,15 @@ pub(super) fn inherit(sockets: Vec<OwnedFd>, sink: Option<OwnedFd>) -> io::Resul
     Ok(Bound { sockets, sink, file: None })
 }
 
-/// Sets `send-timeout` on listening sockets, from which connections inherit it.
+/// Sets `send-timeout` on listening sockets, from which connections inherit it. Workers set it on each connection of a unix
+/// socket.
 ///
 /// # Errors
 /// Those of setsockopt(2).
 pub(super) fn set_send_timeout(sockets: &[OwnedFd], settings: &Settings) -> io::Result<()> {
-    if settings.bind.is_unix() {
-        return Ok(()); // workers set it on each connection
-    }
     let ms = u32::try_from(settings.send_timeout.as_millis()).unwrap_or(u32::MAX);
-    sockets.iter().try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
+    let mut of_tcp = sockets.iter().filter(|socket| !is_unix(socket));
+    of_tcp.try_for_each(|socket| net::set_user_timeout(socket.as_fd(), ms))
 }
 
 /// Binds the sockets that the strategy needs besides `sockets`. They do not listen yet.

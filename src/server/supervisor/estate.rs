@@ -9,10 +9,14 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::predecessors::Predecessor;
+use crate::scoreboard::Scoreboard;
+use crate::scoreboard::clients::{Client, Key, MOST};
+use crate::scoreboard::mounts::{Noted, Shares};
 use crate::sys::activation;
 use crate::sys::fs::unnamed;
 
@@ -47,8 +51,41 @@ pub(super) struct Estate {
     pub predecessors: Vec<Predecessor>,
     /// Sessions that may hold handlers.
     pub sessions: Vec<i32>,
+    /// What is known of handlers that run, and the key to their clients. An earlier version leaves none.
+    #[serde(default)]
+    pub handlers: Vec<HandlerNote>,
+    #[serde(default)]
+    pub clients: Option<Key>,
     /// Why a newer program gave the instance back.
     pub reason: Option<String>,
+}
+
+/// Where a handler counts besides the instance, and when it times out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HandlerNote {
+    pid: i32,
+    place: Option<u16>,
+    client: u64,
+    timeout_s: Option<u64>,
+}
+
+impl HandlerNote {
+    /// What is noted of a handler.
+    pub fn of(pid: i32, board: &Scoreboard) -> Option<Self> {
+        let Noted { shares: Shares { place, client }, timeout } = board.mounts()?.noted(pid)?;
+        let client = client.map_or(0, Client::number);
+        Some(Self { pid, place, client, timeout_s: timeout.map(|time| time.as_secs()) })
+    }
+
+    /// Notes it, and counts it for its client until a keeper has counted all.
+    pub fn enter(&self, board: &Scoreboard) {
+        let shares = Shares { place: self.place, client: Client::numbered(self.client) };
+        let noted = Noted { shares, timeout: self.timeout_s.map(Duration::from_secs) };
+        board.mounts().inspect(|mounts| mounts.note(self.pid, noted));
+        if let (Some(clients), Some(client)) = (board.clients(), shares.client) {
+            clients.take_handler(client, MOST);
+        }
+    }
 }
 
 impl Estate {

@@ -82,6 +82,14 @@ impl Supervisor {
         self.tell_keeper(Note::Gone { session: session.as_raw(), lost, timeout });
     }
 
+    /// A worker of an earlier program has ended: it reported to another keeper what it started since this one has looked.
+    pub(super) fn look_for_handlers(&mut self, session: Pid) {
+        let youngest = self.current.as_ref().or(self.starting.as_ref());
+        let timeout = youngest.and_then(|generation| generation.settings.timeout_of_unknown());
+        let lost = self.board.header().lost.load(SeqCst);
+        self.tell_keeper(Note::Gone { session: session.as_raw(), lost, timeout });
+    }
+
     /// Tells the keeper the new log level and format.
     pub(super) fn tell_logging(&mut self) {
         self.tell_keeper(Note::Logging(logging::settings()));
@@ -134,6 +142,7 @@ impl Supervisor {
             board: self.board,
             exit,
             sessions: self.handlers.sessions().collect::<HashSet<_>>(),
+            earlier: self.earlier_workers().collect(),
             timeout: settings.timeout_of_unknown(),
             outcomes: settings.outcomes.are_recorded(),
             supervisor,

@@ -51,6 +51,11 @@ impl Supervisor {
         staff.chain(self.predecessors.iter().map(Predecessor::pid)).collect()
     }
 
+    /// Predecessors that may have started handlers.
+    pub(super) fn earlier_workers(&self) -> impl Iterator<Item = Pid> {
+        self.predecessors.iter().filter(|one| one.kind == Kind::Worker).map(Predecessor::pid)
+    }
+
     /// Whether no member and no predecessor is left.
     pub(super) fn is_alone(&self) -> bool {
         self.staff.is_empty() && self.predecessors.is_empty()
@@ -77,6 +82,9 @@ impl Supervisor {
         let Some(index) = self.predecessors.iter().position(|one| one.pid() == pid) else { return false };
         if matches!(fate, Fate::Exited(_) | Fate::Killed(_)) {
             let one = self.predecessors.swap_remove(index);
+            if one.kind == Kind::Worker {
+                self.look_for_handlers(pid);
+            }
             match fate {
                 Fate::Exited(0) => {
                     tracing::debug!("a process of the earlier program (pid {pid}) has finished")

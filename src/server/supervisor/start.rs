@@ -24,6 +24,7 @@ use crate::listener::address::{Address, Bind};
 use crate::listener::socket;
 use crate::listener::unix::SocketFile;
 use crate::scoreboard::Scoreboard;
+use crate::scoreboard::clients::Key;
 use crate::server::config::{MAX_WORKERS, Settings, Sources};
 use crate::server::error::Error;
 use crate::server::logging::{self, LogTo, Places, access};
@@ -72,8 +73,11 @@ pub(super) fn open(
         fork::be_private().map_err(failed("make this process undumpable"))?;
     }
     if by_manager || !settings.bind.is_unix() {
-        let address = socket::local_address(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
-        (settings.bind, settings.port) = (Bind::Ip(address.ip()), address.port());
+        let bound = socket::bound_to(sockets[0].as_fd()).map_err(failed("read the bound address"))?;
+        (settings.bind, settings.port) = match bound {
+            Address::Ip(address) => (Bind::Ip(address.ip()), address.port()),
+            Address::Unix(path) => (Bind::Unix(path), 0),
+        };
     }
     let address = settings.address();
     open_logs(claim.folder(), stderr, log_to, &settings)?;
@@ -89,7 +93,8 @@ pub(super) fn open(
         sink.and_then(|sink| sink.inspect_err(|error| tracing::warn!("{} ({error})", closing::DROPPED)).ok());
     let folder = claim.folder();
     settings.save(&folder.config())?;
-    let board = open_scoreboard(&folder.scoreboard(), &settings)?;
+    let clients = inheritance.as_ref().and_then(|left| left.estate.clients);
+    let board = open_scoreboard(&folder.scoreboard(), &settings, clients)?;
     let table = Table::new(2 * board.rows()).map_err(failed("set up standard errors"))?;
     let stderr = Collector::new(Box::leak(Box::new(table))).map_err(failed("set up standard errors"))?;
     let (reports_in, reports) = io::pipe().map_err(failed("make a pipe"))?;
@@ -164,6 +169,7 @@ fn inherit(supervisor: &mut Supervisor, left: Inheritance) -> io::Result<()> {
     // One may have been reaped just before the end of the program that knew it.
     supervisor.predecessors =
         estate.predecessors.into_iter().filter(|one| fork::is_child(one.pid())).collect();
+    estate.handlers.iter().for_each(|handler| handler.enter(supervisor.board));
     for session in estate.sessions {
         supervisor.handlers.session(Pid::from_raw(session));
     }
@@ -179,7 +185,7 @@ fn inherit(supervisor: &mut Supervisor, left: Inheritance) -> io::Result<()> {
         // Of two programs that cannot serve, neither is executed again.
         None => own.earlier = Some(program),
     }
-    if let Address::Unix(path) = &address {
+    if let (Address::Unix(path), false) = (&address, estate.given) {
         supervisor.own().file = Some(SocketFile::inherit(path)?);
     }
     Ok(())
@@ -231,7 +237,11 @@ fn stderr_for(to: LogTo) -> Option<logging::Stderr> {
     to.has_stderr().then(|| logging::Stderr::open(journal.as_deref())).flatten()
 }
 
-fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboard, Error> {
+fn open_scoreboard(
+    path: &Path,
+    settings: &Settings,
+    clients: Option<Key>,
+) -> Result<&'static Scoreboard, Error> {
     // Room for one generation, one that is finishing, and more workers after a reload.
     let rows = (4 * settings.workers).clamp(LEAST_ROWS, 2 * MAX_WORKERS + LEAST_ROWS);
     let board = Scoreboard::create(path, rows)
@@ -242,5 +252,5 @@ fn open_scoreboard(path: &Path, settings: &Settings) -> Result<&'static Scoreboa
     header.workers.store(settings.workers as u64, Relaxed);
     let started_ms = u64::try_from(now.as_millis()).unwrap_or(0);
     let failed = |error| Error::Failed(format!("cannot guard the scoreboard: {error}"));
-    board.guarded(started_ms).map_err(failed)
+    board.guarded(started_ms, clients).map_err(failed)
 }

@@ -18,18 +18,20 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, geteuid};
 
-use super::estate::{ANSWER, CHECK, Estate, Inheritance, VARIABLE};
+use super::estate::{ANSWER, CHECK, Estate, HandlerNote, Inheritance, VARIABLE};
 use super::member::Member;
 use super::predecessors::Predecessor;
 use super::{Beginning, Supervisor, start};
 use crate::cgi::mount::OWN_PROGRAM;
 use crate::listener::sink::Sink;
+use crate::scoreboard::clients::Clients;
 use crate::server::config::{Settings, Sources};
 use crate::server::error::Error;
 use crate::server::keeper::note::Note;
 use crate::server::logging;
 use crate::sys::descriptors::keep_at_exec;
 use crate::sys::fs::unnamed;
+use crate::sys::proctable;
 
 /// How long a program may take to say whether it can take over.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -173,6 +175,8 @@ impl Supervisor {
         let program = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(OWN_PROGRAM)?;
         copies.extend(pipes.into_iter().chain(locks).chain([program.into()]));
         let members = self.staff.iter().filter_map(Predecessor::of);
+        let all = proctable::processes().unwrap_or_default();
+        let handlers = self.handlers.first(&all).filter_map(|pid| HandlerNote::of(pid.as_raw(), self.board));
         let estate = Estate {
             sockets,
             has_sink,
@@ -187,6 +191,8 @@ impl Supervisor {
             refused: self.board.header().refused.load(SeqCst),
             predecessors: self.predecessors.iter().copied().chain(members).collect(),
             sessions: self.handlers.sessions().map(Pid::as_raw).collect(),
+            handlers: handlers.collect(),
+            clients: self.board.clients().map(Clients::key),
             reason,
             ..Estate::default()
         };

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use caffeine::sys::lock::try_lock_byte;
 use nix::sys::signal::Signal;
@@ -118,9 +119,11 @@ fn started_as_root_it_binds_and_drops_privileges() {
     start_as(&sandbox, &user, &[]).stop();
 }
 
-/// A port that only root can bind; another process may take it in between.
-fn privileged_port() -> String {
-    (512..1024).rev().find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
+/// A port that only root can bind, another one each time; another process may take it in between.
+pub fn privileged_port() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let mut ports = (512..1024).rev().cycle().skip(NEXT.fetch_add(1, Relaxed));
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
 }
 
 #[test]
