@@ -29,6 +29,13 @@ pub fn free_port() -> u16 {
     std::iter::repeat_with(candidate).find(is_free).unwrap()
 }
 
+/// A port that only root can bind, another one each time; another process may take it in between.
+pub fn privileged_port() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = (512..1024).rev().cycle().skip(NEXT.fetch_add(1, Relaxed) as usize);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
+}
+
 /// Lets this process and its children have this many open files. `false`, reported, where that is not permitted.
 pub fn has_descriptors(count: u64) -> bool {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
@@ -110,4 +117,13 @@ impl Place {
 #[track_caller]
 pub fn port_of(ready: &str) -> u16 {
     Place::of(ready).port()
+}
+
+/// The names in a directory, sorted, including hidden ones.
+pub fn names_in(dir: &std::path::Path) -> Vec<String> {
+    let names =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
 }

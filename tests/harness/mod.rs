@@ -32,7 +32,10 @@ use standstill::Instance;
 
 pub use gate::{Answer, intercept};
 pub use http::{Response, connect, get, raw, read_some};
-pub use machine::{Place, free_port, has_descriptors, is_alive, port_of, skipped, without_settings};
+pub use machine::{
+    Place, free_port, has_descriptors, is_alive, names_in, port_of, privileged_port, skipped,
+    without_settings,
+};
 pub use programs::copy_program;
 
 /// Longer than any step takes on a slow machine.
@@ -388,12 +391,4 @@ pub fn pid(number: u32) -> Pid {
 /// A shell handler that answers 200 with this text.
 pub fn says(text: &str) -> String {
     format!("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n%s' '{text}'\n")
-}
-
-/// The names in a directory, sorted, including hidden ones.
-pub fn names_in(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names
 }

@@ -11,8 +11,8 @@ use nix::sys::signal::Signal;
 
 use crate::handlers::trees;
 use crate::harness::traffic::{begin, children, under_load};
-use crate::harness::{Sandbox, Server, eventually, executed_by, is_alive, skipped};
-use crate::platform::privileges::{NOBODY, is_root, open_home, privileged_port};
+use crate::harness::{Sandbox, Server, eventually, executed_by, is_alive, privileged_port, skipped};
+use crate::platform::privileges::{NOBODY, is_root, open_home};
 use crate::platform::service_manager::activate;
 
 const HELLO: &str = "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'\n";

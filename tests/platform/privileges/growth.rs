@@ -1,7 +1,7 @@
 //! Reloads to more workers after the instance dropped root: which user the new sockets belong to.
 
-use super::{NOBODY, is_root, open_home, privileged_port, start_as};
-use crate::harness::{Outcome, Sandbox, Server};
+use super::{NOBODY, is_root, open_home, start_as};
+use crate::harness::{Outcome, Sandbox, Server, privileged_port};
 
 /// Starts a server as a user and reloads it with more workers.
 fn grow_as(user: &str, listener: &str, more: &[&str]) -> (Sandbox, Server, Outcome) {

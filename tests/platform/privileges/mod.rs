@@ -3,19 +3,19 @@
 mod growth;
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use caffeine::sys::lock::try_lock_byte;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::harness::traffic::oom_points;
-use crate::harness::{Sandbox, Server, copy_program, eventually, executed_by, names_in, says, skipped};
+use crate::harness::{
+    Sandbox, Server, copy_program, eventually, executed_by, names_in, privileged_port, says, skipped,
+};
 
 /// An unused user id.
 pub const NOBODY: u32 = 54_321;
@@ -117,13 +117,6 @@ fn started_as_root_it_binds_and_drops_privileges() {
     assert!(!server.log().contains("as root"), "{}", server.log());
     server.stop();
     start_as(&sandbox, &user, &[]).stop();
-}
-
-/// A port that only root can bind, another one each time; another process may take it in between.
-pub fn privileged_port() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let mut ports = (512..1024).rev().cycle().skip(NEXT.fetch_add(1, Relaxed));
-    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap().to_string()
 }
 
 #[test]
