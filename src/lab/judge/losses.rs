@@ -294,6 +294,12 @@ impl Losses {
     }
 }
 
+impl<'a> std::iter::Sum<&'a Self> for Losses {
+    fn sum<I: Iterator<Item = &'a Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| sum.plus(one))
+    }
+}
+
 #[cfg(test)]
 #[path = "losses_tests.rs"]
 mod tests;

@@ -169,6 +169,16 @@ impl Scene {
         self.judged[0]
     }
 
+    /// Whether something is done to the server while the load runs, at set times or at random.
+    pub fn has_fault(&self) -> bool {
+        self.group.levels.fault.is_some() || self.random_faults
+    }
+
+    /// The results without second runs (A/A).
+    pub fn own(&self) -> impl Iterator<Item = &CellResult> {
+        self.results.iter().filter(|result| !result.cell.twin)
+    }
+
     /// The metrics of its tables.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> {
         compare::shown(&self.judged)

@@ -14,9 +14,7 @@ pub struct Struck<'a> {
 /// In the order of the file.
 pub fn struck(analysis: &Analysis) -> Vec<Struck<'_>> {
     let mut known: Vec<Struck> = Vec::new();
-    for scene in
-        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults)
-    {
+    for scene in analysis.scenes.iter().filter(|scene| scene.has_fault()) {
         let fault = scene.group.levels.fault;
         match known.iter_mut().find(|struck| struck.fault == fault) {
             Some(struck) => struck.scenes.push(scene),
@@ -29,9 +27,9 @@ pub fn struck(analysis: &Analysis) -> Vec<Struck<'_>> {
 /// Columns with runs, without second runs (A/A).
 pub fn names(all: &[Struck]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for result in all.iter().flat_map(|struck| &struck.scenes).flat_map(|scene| &scene.results) {
+    for result in all.iter().flat_map(|struck| &struck.scenes).flat_map(|scene| scene.own()) {
         let name = result.cell.name();
-        if !result.cell.twin && result.runs > 0 && !names.contains(&name) {
+        if result.runs > 0 && !names.contains(&name) {
             names.push(name);
         }
     }
@@ -41,9 +39,8 @@ pub fn names(all: &[Struck]) -> Vec<String> {
 impl Struck<'_> {
     /// Of a column; its second run (A/A) is not its own. `None` without runs.
     pub fn losses(&self, name: &str) -> Option<Losses> {
-        let own = self.scenes.iter().flat_map(|scene| &scene.results);
-        let own =
-            own.filter(|result| !result.cell.twin && result.cell.column() == name && result.counted > 0);
+        let own = self.scenes.iter().flat_map(|scene| scene.own());
+        let own = own.filter(|result| result.cell.column() == name && result.counted > 0);
         own.map(|result| result.losses.clone()).reduce(|all, other| all.plus(&other))
     }
 }

@@ -43,6 +43,16 @@ impl Interval {
     pub fn contains(self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
+
+    /// Both ends through a function that never falls.
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        Self { low: change(self.low), high: change(self.high) }
+    }
+
+    /// How far it reaches from 0.
+    pub fn reach(self) -> f64 {
+        self.low.abs().max(self.high.abs())
+    }
 }
 
 /// Where `holds` ceases to, between `low` and `high`, by this many halvings.
