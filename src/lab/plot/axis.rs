@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use itertools::Itertools;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
 use super::canvas::TICK;
@@ -97,12 +98,9 @@ impl Axis {
     }
 }
 
+/// The least and the greatest of the finite values.
 fn bounds(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    let finite = values.into_iter().filter(|value| value.is_finite());
-    finite.fold(None, |known, value| match known {
-        None => Some((value, value)),
-        Some((low, high)) => Some((value.min(low), value.max(high))),
-    })
+    values.into_iter().filter(|value| value.is_finite()).minmax_by(f64::total_cmp).into_option()
 }
 
 impl Dimension {
@@ -110,18 +108,14 @@ impl Dimension {
         Self { name: name.into(), log, ..Self::default() }
     }
 
+    /// `tight`: a linear axis ends with the values. `None` without values.
     pub fn axis(&self, values: Vec<f64>, tight: bool) -> Option<Axis> {
-        if values.iter().all(|value| !value.is_finite()) {
-            return None;
+        let (low, high) = bounds(values.iter().copied())?;
+        match (self.log, tight) {
+            (true, _) => Axis::log(values),
+            (false, true) => Some(Axis::exact(low, high)),
+            (false, false) => Axis::linear(values.into_iter().chain([self.least])),
         }
-        if self.log {
-            return Axis::log(values);
-        }
-        if !tight {
-            return Axis::linear(values.into_iter().chain([self.least]));
-        }
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        Some(Axis::exact(low, values.into_iter().fold(low, f64::max)))
     }
 
     pub fn named(&self, axis: &Axis, most: usize) -> Vec<(f64, String)> {
@@ -137,10 +131,8 @@ impl Dimension {
         let most = ((width - right) / 58.0).clamp(2.0, 9.0) as usize;
         let mut ticks = self.named(&axis, most);
         let half = |name: &str| text_width(name, TICK) / 2.0;
-        let over = ticks
-            .last()
-            .map_or(0.0, |(value, name)| axis.share(*value) * (width - right) + half(name) - width);
-        let right = right + over.max(0.0);
+        let end = |(value, name): &(f64, String)| axis.share(*value) * (width - right) + half(name);
+        let right = right + ticks.last().map_or(0.0, |last| end(last) - width).max(0.0);
         let mut free = f64::NEG_INFINITY;
         for (value, name) in &mut ticks {
             let (at, half) = (axis.share(*value) * (width - right), half(name));
@@ -170,8 +162,7 @@ fn even(low: f64, high: f64, most: usize) -> Vec<f64> {
 fn factors(low: f64, high: f64, most: usize) -> Vec<f64> {
     let steps = |factors: &[f64]| -> Vec<f64> {
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all =
-            powers.flat_map(|power| factors.iter().map(move |factor| round(factor * 10_f64.powi(power))));
+        let all = powers.cartesian_product(factors).map(|(power, factor)| round(factor * 10_f64.powi(power)));
         all.filter(|value| (low..=high).contains(value)).collect()
     };
     let candidates = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]];

@@ -27,7 +27,6 @@ const TITLE_LINE: f64 = 20.0;
 const NOTE: f64 = 12.5;
 const NOTE_LINE: f64 = 17.0;
 
-/// How a line is drawn.
 pub fn stroke(colour: RGBColor, opacity: f64, width: f64) -> ShapeStyle {
     let quarters = (width * f64::from(UNITS) / 4.0).round().max(1.0) as u32;
     colour.mix(opacity).stroke_width(quarters * 4)
@@ -39,7 +38,6 @@ pub fn dashed(style: ShapeStyle) -> ShapeStyle {
     ShapeStyle { stroke_width: style.stroke_width + 1, ..style }
 }
 
-/// How texts of this size are drawn.
 pub fn letters(size: f64, opacity: f64) -> TextStyle<'static> {
     // The backend divides sizes by 1.24.
     let font = ("sans-serif", size * 1.24 * f64::from(UNITS), FontStyle::Normal);
@@ -81,7 +79,6 @@ impl<'a> Canvas<'a> {
         self.area.clone().shrink(placed(corner), placed((width, height)))
     }
 
-    /// A line through points.
     pub fn line(&self, points: &[Px], colour: RGBColor, opacity: f64, width: f64) {
         self.path(points, stroke(colour, opacity, width));
     }
@@ -110,20 +107,28 @@ impl<'a> Canvas<'a> {
 
     /// The mark of a column: filled, or hollow for its second run.
     pub fn mark(&self, at: Px, radius: f64, style: Style) {
-        let corners: Vec<Px> =
-            style.mark.corners().iter().map(|(x, y)| (at.0 + x * radius, at.1 + y * radius)).collect();
+        let corner = |(x, y): &(f64, f64)| (at.0 + x * radius, at.1 + y * radius);
+        let corners: Vec<Px> = style.mark.corners().iter().map(corner).collect();
         match (style.mark, style.hollow) {
             (Mark::Disc, false) => self.dot(at, radius, style.colour, 1.0),
             (Mark::Disc, true) => self.ring(at, radius * 0.85, style.colour, 1.5),
+            (_, true) => self.line(&[&corners[..], &corners[..1]].concat(), style.colour, 1.0, 1.5),
             (_, false) => {
                 let corners: Vec<_> = corners.into_iter().map(placed).collect();
                 drawn(self.area.draw(&Polygon::new(corners, style.colour)));
             }
-            (_, true) => {
-                let closed: Vec<Px> = corners.iter().chain(corners.first()).copied().collect();
-                self.line(&closed, style.colour, 1.0, 1.5);
-            }
         }
+    }
+
+    /// A tick below a point of an axis, and its name.
+    pub fn tick(&self, (x, y): Px, name: &str) {
+        self.line(&[(x, y), (x, y + 4.0)], INK, 0.5, 1.0);
+        self.soft((x, y + 13.0), name, HPos::Center);
+    }
+
+    /// As [`Canvas::text`], in the size and ink of ticks and notes.
+    pub fn soft(&self, at: Px, text: &str, end: HPos) {
+        self.text(at, text, TICK, SOFT, end);
     }
 
     /// Writes a text whose line is centred vertically on the point; `end` is the end that stands there.
@@ -193,7 +198,6 @@ pub struct Figure {
     body: String,
 }
 
-/// Draws a figure below its caption.
 pub fn figure(width: i32, height: f64, caption: &Caption, draw: impl FnOnce(&Canvas)) -> Figure {
     let mut svg = String::new();
     let height = height.round() as i32;
@@ -227,7 +231,6 @@ fn slim(body: &str) -> String {
     body.lines().map(dashes).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// See [`dashed`].
 fn dashes(element: &str) -> String {
     let coded = || {
         let (before, rest) = element.split_once(" stroke-width=\"")?;

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools;
+
 use super::axis::Dimension;
 use super::canvas::Caption;
 use super::keys::{Key, Sample};
@@ -47,31 +49,19 @@ pub struct Curve {
     pub dashed: Vec<(f64, f64)>,
     /// Positions of points with a ring.
     pub rings: Vec<f64>,
+    /// Without a band and marks.
+    pub bare: bool,
 }
 
 /// A part as it is drawn.
 pub struct Panel<'f> {
     pub part: &'f Part,
-    pub lines: Vec<Line>,
+    /// The most important last, in the styles of this panel.
+    pub curves: Vec<Curve>,
+    /// Position, lower and upper end of the band in which the others lie.
+    pub band: Vec<(f64, f64, f64)>,
     /// Columns that are a band or a grey line.
     pub others: usize,
-}
-
-#[derive(Debug, Default)]
-pub struct Line {
-    /// At its right end, if there is enough space; otherwise in the keys.
-    pub label: String,
-    pub style: Style,
-    pub points: Vec<(f64, f64)>,
-    /// Position, lower and upper end of the band around the line.
-    pub band: Vec<(f64, f64, f64)>,
-    pub dashed: bool,
-    /// Width in px.
-    pub weight: f64,
-    /// Whether points have the mark of the style.
-    pub marked: bool,
-    /// Points with a ring around them.
-    pub rings: Vec<(f64, f64)>,
 }
 
 /// Up to this many columns beside the baseline have a colour each.
@@ -109,39 +99,39 @@ impl Curves {
     }
 
     fn panel<'f>(&self, part: &'f Part) -> Panel<'f> {
-        let coloured = self.coloured(part);
-        let mut styles: Vec<Style> = coloured.iter().map(|curve| curve.style).collect();
+        let mut own: Vec<Curve> = self.coloured(part).into_iter().cloned().collect();
+        let mut styles: Vec<Style> = own.iter().map(|curve| curve.style).collect();
         apart(&mut styles);
-        let own = coloured.iter().zip(styles).flat_map(|(curve, style)| curve.lines(style));
-        let is_coloured = |curve: &&Curve| coloured.iter().any(|other| other.label == curve.label);
+        own.iter_mut().zip(styles).for_each(|(curve, style)| curve.style = style);
+        let is_coloured = |curve: &&Curve| own.iter().any(|other| other.label == curve.label);
         let rest: Vec<&Curve> = part.others().filter(|curve| !is_coloured(curve)).collect();
-        let baseline = part.baseline().map(|curve| curve.lines(curve.style)).unwrap_or_default();
-        let lines = band(&rest).into_iter().chain(baseline).chain(own).collect();
-        Panel { part, lines, others: rest.len() }
+        let (grey, band) = match rest.as_slice() {
+            [only] => (Some(only.grey()), Vec::new()),
+            several => (None, band(several)),
+        };
+        let others = rest.len();
+        let curves = grey.into_iter().chain(part.baseline().cloned()).chain(own).collect();
+        Panel { part, curves, band, others }
     }
 
     fn coloured<'a>(&self, part: &'a Part) -> Vec<&'a Curve> {
         if part.others().count() <= TOGETHER && !self.focus {
             return part.others().collect();
         }
-        let mut apart = self.apart(part);
-        apart.truncate(MOST);
-        apart
+        self.apart(part).into_iter().take(MOST).collect()
     }
 
     /// The columns that stand apart from the baseline, the farthest first.
     pub fn apart<'a>(&self, part: &'a Part) -> Vec<&'a Curve> {
         let Some(baseline) = part.baseline() else { return Vec::new() };
-        let all = part.curves.iter().flat_map(|curve| &curve.points).map(|(_, [middle, ..])| *middle);
+        let all = part.curves.iter().flat_map(Curve::values);
         let most = all.fold(self.y.least, f64::max).max(f64::MIN_POSITIVE);
         let place = |value: f64| if self.y.log { value.max(1e-9).ln() } else { value / most };
         let from = |curve: &Curve| distance(curve, baseline, place);
         let least = if self.y.log { FACTOR.ln() } else { SHARE };
         let twin = part.curves.iter().find(|curve| curve.style.hollow).map_or(0.0, from);
-        let mut far: Vec<(f64, &Curve)> = part.others().map(|curve| (from(curve), curve)).collect();
-        far.retain(|(distance, _)| *distance > least.max(twin * TWIN));
-        far.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        far.into_iter().map(|(_, curve)| curve).collect()
+        let far = part.others().filter(|curve| from(curve) > least.max(twin * TWIN));
+        far.sorted_by(|a, b| from(b).total_cmp(&from(a))).collect()
     }
 }
 
@@ -162,55 +152,50 @@ fn key(x: f64) -> i64 {
 
 /// The root mean square of the differences at common positions.
 fn distance(curve: &Curve, other: &Curve, place: impl Fn(f64) -> f64) -> f64 {
-    let known: BTreeMap<i64, f64> = other.points.iter().map(|(x, [middle, ..])| (key(*x), *middle)).collect();
-    let squares: Vec<f64> = curve
-        .points
-        .iter()
-        .filter_map(|(x, [middle, ..])| Some((place(*middle) - place(*known.get(&key(*x))?)).powi(2)))
-        .collect();
+    let known: BTreeMap<i64, f64> = other.middles().into_iter().map(|(x, middle)| (key(x), middle)).collect();
+    let square = |(x, middle): (f64, f64)| Some((place(middle) - place(*known.get(&key(x))?)).powi(2));
+    let squares: Vec<f64> = curve.middles().into_iter().filter_map(square).collect();
     (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt()
 }
 
-/// The band in which columns lie; one alone is a grey line with its name.
-fn band(rest: &[&Curve]) -> Option<Line> {
-    if let [only] = rest {
-        let (label, points) = (only.label.clone(), only.middles());
-        return Some(Line { label, style: Style::OTHER, points, weight: 1.5, ..Line::default() });
-    }
+/// The band in which columns lie.
+fn band(rest: &[&Curve]) -> Vec<(f64, f64, f64)> {
     let mut ends: BTreeMap<i64, (f64, f64, f64)> = BTreeMap::new();
     for (x, middle) in rest.iter().flat_map(|curve| curve.middles()) {
         let (_, low, high) = ends.entry(key(x)).or_insert((x, middle, middle));
         (*low, *high) = (low.min(middle), high.max(middle));
     }
-    (!ends.is_empty()).then(|| Line { band: ends.into_values().collect(), ..Line::default() })
+    ends.into_values().collect()
 }
 
 impl Curve {
     pub fn new(label: String, style: Style, points: Vec<(f64, [f64; 3])>) -> Self {
-        Self { label, style, points, dashed: Vec::new(), rings: Vec::new() }
+        Self { label, style, points, dashed: Vec::new(), rings: Vec::new(), bare: false }
     }
 
-    fn middles(&self) -> Vec<(f64, f64)> {
+    /// Of a column that does not stand apart.
+    fn grey(&self) -> Self {
+        Self { bare: true, ..Self::new(self.label.clone(), Style::OTHER, self.points.clone()) }
+    }
+
+    /// The middle of each point.
+    pub fn values(&self) -> impl Iterator<Item = f64> + Clone {
+        self.points.iter().map(|(_, [middle, ..])| *middle)
+    }
+
+    pub fn middles(&self) -> Vec<(f64, f64)> {
         self.points.iter().map(|(x, [middle, ..])| (*x, *middle)).collect()
     }
 
-    /// The dashed line first, so that the more important one stays visible.
-    fn lines(&self, style: Style) -> Vec<Line> {
-        let points = self.middles();
-        let is_ringed = |(x, _): &&(f64, f64)| self.rings.iter().any(|ring| key(*ring) == key(*x));
-        let own = Line {
-            label: self.label.clone(),
-            style,
-            rings: points.iter().filter(is_ringed).copied().collect(),
-            marked: points.len() <= 12,
-            points,
-            band: self.points.iter().map(|(x, [_, low, high])| (*x, *low, *high)).collect(),
-            weight: 2.0,
-            ..Line::default()
-        };
-        let points = self.dashed.clone();
-        let dashed = Line { style, points, dashed: true, weight: 1.5, ..Line::default() };
-        if self.dashed.is_empty() { vec![own] } else { vec![dashed, own] }
+    pub fn band(&self) -> Vec<(f64, f64, f64)> {
+        let points = self.points.iter().filter(|_| !self.bare);
+        points.map(|(x, [_, low, high])| (*x, *low, *high)).collect()
+    }
+
+    /// Points with a ring around them.
+    pub fn ringed(&self) -> impl Iterator<Item = (f64, f64)> {
+        let is_ringed = |(x, _): &(f64, f64)| self.rings.iter().any(|ring| key(*ring) == key(*x));
+        self.middles().into_iter().filter(is_ringed)
     }
 }
 

@@ -8,6 +8,7 @@ use super::canvas::{Canvas, Caption, Figure, HPos, INK, LABEL, SOFT, TICK, dashe
 use super::keys::{Key, key_height, keys};
 use super::layout::{Panels, Px, text_width, widest, wrap};
 use super::style::{ALARM, Style};
+use crate::measure::stats::Interval;
 
 #[derive(Debug, Default)]
 pub struct Dots {
@@ -48,8 +49,7 @@ pub enum Scale {
 #[derive(Clone, Debug, Default)]
 pub struct Dot {
     pub middle: Option<f64>,
-    /// The ends of the interval.
-    pub interval: Option<[f64; 2]>,
+    pub interval: Option<Interval>,
     /// The value as text, at the right.
     pub text: String,
     /// Whether the mark is filled; pale otherwise.
@@ -63,21 +63,22 @@ pub struct Dot {
 }
 
 impl Dot {
-    pub fn value(middle: f64, interval: [f64; 2], digits: usize) -> Self {
+    pub fn value(middle: f64, interval: Interval, digits: usize) -> Self {
         let text = format!("{middle:.digits$}");
         Self { middle: Some(middle), interval: Some(interval), text, full: true, ..Self::default() }
     }
 
     /// A change in percent, with its sign and without a minus before zero; `counts` if the difference is judged real.
-    pub fn change(median: f64, interval: [f64; 2], counts: bool) -> Self {
+    pub fn change(median: f64, interval: Interval, counts: bool) -> Self {
         let percent = if median.abs() < 0.05 { 0.0 } else { median };
         let digits = if percent.abs() >= 100.0 { 0 } else { 1 };
         Self { text: format!("{percent:+.digits$}"), full: counts, ..Self::value(median, interval, 0) }
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
-        let own = self.middle.into_iter().chain(self.interval.into_iter().flatten());
-        own.chain(self.points.iter().copied()).chain(self.theirs).chain(self.ring)
+        let interval = self.interval.into_iter().flat_map(|interval| [interval.low, interval.high]);
+        let marks = self.middle.into_iter().chain(self.theirs).chain(self.ring);
+        interval.chain(marks).chain(self.points.iter().copied())
     }
 }
 
@@ -96,7 +97,6 @@ const CHANGES: [f64; 25] = [
 ];
 
 impl Dots {
-    /// The figure at this width.
     pub fn draw(&self, width: i32) -> Figure {
         let wide = f64::from(width);
         let names = widest(self.rows.iter().map(|(name, _)| name.as_str()), LABEL) + 24.0;
@@ -105,8 +105,7 @@ impl Dots {
         let head = self.caption.height(wide);
         let top = head + key_height(&self.keys, wide);
         let ends = if self.quantities.iter().any(|quantity| quantity.ends != ["", ""]) { ENDS } else { 0.0 };
-        let head_of =
-            |quantity: &Quantity| quantity.head(panels.width).map(|lines| lines.len()).iter().sum::<usize>();
+        let head_of = |quantity: &Quantity| quantity.head(panels.width).concat().len();
         let lines = self.quantities.iter().map(head_of).max().unwrap_or(0);
         let above = lines as f64 * HEAD_LINE + 6.0;
         let row = above + self.rows.len() as f64 * ROW + FOOT + ends + 8.0;
@@ -159,8 +158,8 @@ impl Dots {
         }
         quantity.ticks(canvas, &axis, x, to);
         let [low, high] = quantity.ends;
-        canvas.text((left + 2.0, to + FOOT), low, TICK, SOFT, HPos::Left);
-        canvas.text((right - 2.0, to + FOOT), high, TICK, SOFT, HPos::Right);
+        canvas.soft((left + 2.0, to + FOOT), low, HPos::Left);
+        canvas.soft((right - 2.0, to + FOOT), high, HPos::Right);
         if let Some(zero) = quantity.scale.zero() {
             canvas.line(&[(x(zero), from), (x(zero), to)], INK, 0.5, 1.0);
         }
@@ -187,7 +186,7 @@ impl Dot {
                 canvas.mark((at, y), 3.6, style);
             }
         }
-        if let Some([low, high]) = self.interval {
+        if let Some(Interval { low, high }) = self.interval {
             canvas.line(&[(x(low), y), (x(high), y)], style.colour, opacity, 2.0);
         }
         if let Some(theirs) = self.theirs {
@@ -271,12 +270,10 @@ impl Quantity {
             let half = text_width(&name, TICK) / 2.0 + 4.0;
             let at = x(value);
             let free = taken.iter().all(|(from, to)| at + half <= *from || *to <= at - half);
-            if place < axis.low || place > axis.high || !free {
-                continue;
+            if free && (axis.low..=axis.high).contains(&place) {
+                taken.push((at - half, at + half));
+                canvas.tick((at, bottom), &name);
             }
-            taken.push((at - half, at + half));
-            canvas.line(&[(at, bottom), (at, bottom + 4.0)], INK, 0.5, 1.0);
-            canvas.text((at, bottom + 13.0), &name, TICK, SOFT, HPos::Center);
         }
     }
 }
@@ -290,7 +287,8 @@ mod tests {
     fn quantity(name: &str, scale: Scale, count: usize, spread: f64) -> Quantity {
         let dot = |row: usize| {
             let middle = (row as f64 - if scale == Scale::FromZero { 0.0 } else { 3.0 }) * spread;
-            Some(Dot::change(middle, [middle - spread, middle + spread * 2.0], row.is_multiple_of(2)))
+            let interval = Interval { low: middle - spread, high: middle + spread * 2.0 };
+            Some(Dot::change(middle, interval, row.is_multiple_of(2)))
         };
         Quantity {
             name: name.into(),
@@ -333,7 +331,8 @@ mod tests {
     fn a_change_is_named_with_its_sign_and_zero_always_is() {
         let svg = figure_of(8, vec![quantity("p99", Scale::Change(false), 8, 8.0)]).draw(WIDE).inline();
         assert!(svg.contains(">0</text>") && svg.contains(">+"), "{svg}");
-        let text = |median| Dot::change(median, [0.0; 2], false).text;
+        let none = Interval { low: 0.0, high: 0.0 };
+        let text = |median| Dot::change(median, none, false).text;
         assert_eq!([-0.01, -0.2, 12.34, 250.4].map(text), ["+0.0", "-0.2", "+12.3", "+250"]);
     }
 
@@ -371,7 +370,7 @@ mod tests {
         let svg = figure_of(1, vec![strip]).draw(WIDE).inline();
         assert_eq!(svg.matches("#CA1129").count(), 1, "{svg}");
         assert!(svg.contains(">100</text>") && svg.contains("dasharray"));
-        let claim = Dot { theirs: Some(1045.0), ..Dot::value(1.0, [0.9, 1.2], 2) };
+        let claim = Dot { theirs: Some(1045.0), ..Dot::value(1.0, Interval { low: 0.9, high: 1.2 }, 2) };
         let ratio = Quantity { scale: Scale::Ratio, values: vec![Some(claim)], ..Quantity::default() };
         let svg = figure_of(1, vec![ratio]).draw(WIDE).inline();
         assert!(svg.contains(">1</text>") && svg.contains(">1000</text>"), "{svg}");
@@ -383,7 +382,8 @@ mod tests {
             name: name.into(),
             unit: "us per connection".into(),
             values: (0..6)
-                .map(|n| Some(Dot::value(scale + f64::from(n), [scale, scale + f64::from(n) * 2.0], 2)))
+                .map(|n| Interval { low: scale, high: scale + f64::from(n) * 2.0 })
+                .map(|interval| Some(Dot::value(f64::midpoint(interval.low, interval.high), interval, 2)))
                 .collect(),
             ..Quantity::default()
         };

@@ -6,7 +6,7 @@
 use plotters::style::RGBColor;
 
 use super::axis::{Axis, short};
-use super::canvas::{Canvas, Caption, Figure, HPos, INK, SOFT, TICK, dashed, figure, stroke};
+use super::canvas::{Canvas, Caption, Figure, HPos, INK, TICK, dashed, figure, stroke};
 use super::layout::{Panels, Px, text_width};
 use super::style::{PALETTE, Style};
 
@@ -42,14 +42,12 @@ const RAMP: f64 = 26.0;
 const STEPS: f64 = 12.0;
 
 impl Heat {
-    /// The figure at this width.
     pub fn draw(&self, width: i32) -> Figure {
         let top = self.caption.height(f64::from(width)) + RAMP;
         let most = if self.strategies.len() <= 4 { 2 } else { 3 };
         let panels = Panels::new(self.strategies.len(), f64::from(width), 215.0, 26.0, most);
-        let workers =
-            self.strategies.iter().map(|strategy| strategy.rows.len()).max().unwrap_or(1).max(1) as f64;
-        let height = (workers * 13.0).clamp(40.0, 150.0);
+        let workers = self.strategies.iter().map(|one| one.rows.len()).max().unwrap_or(1).max(1);
+        let height = (workers as f64 * 13.0).clamp(40.0, 150.0);
         let row = HEAD + height + FOOT;
         figure(width, top + row * panels.rows as f64 - 8.0, &self.caption, |canvas| {
             self.ramp(canvas, top - RAMP);
@@ -62,58 +60,48 @@ impl Heat {
 
     fn ramp(&self, canvas: &Canvas, top: f64) {
         let y = top + 8.0;
-        canvas.text((0.0, y), "0", TICK, SOFT, HPos::Left);
+        canvas.soft((0.0, y), "0", HPos::Left);
         let left = 14.0;
         for step in 0..=STEPS as u32 {
             let x = left + f64::from(step) * 9.0;
             canvas.rectangle((x, y - 7.0), (x + 9.0, y + 7.0), HUE, opacity(f64::from(step) / STEPS));
         }
         let text = format!("{} {}", short(self.most.round()), self.unit);
-        canvas.text((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, TICK, SOFT, HPos::Left);
+        canvas.soft((left + (STEPS + 1.0) * 9.0 + 8.0, y), &text, HPos::Left);
     }
 
-    fn panel(
-        &self,
-        canvas: &Canvas,
-        strategy: &StrategyHeat,
-        (left, top): Px,
-        (width, height): Px,
-        lowest: bool,
-    ) {
-        canvas.heading((left, top), &strategy.label, Some(strategy.style), &strategy.note, width);
-        let (Some(begin), Some(end)) = (strategy.times_s.first(), strategy.times_s.last()) else { return };
+    fn panel(&self, canvas: &Canvas, one: &StrategyHeat, (left, top): Px, (width, height): Px, lowest: bool) {
+        let StrategyHeat { times_s, rows, first, .. } = one;
+        canvas.heading((left, top), &one.label, Some(one.style), &one.note, width);
+        let (Some(begin), Some(end)) = (times_s.first(), times_s.last()) else { return };
         let axis = Axis::exact(*begin, *end);
-        let last = (strategy.first as usize + strategy.rows.len()).saturating_sub(1).to_string();
+        let last = (*first as usize + rows.len()).saturating_sub(1).to_string();
         let (from, to) = (left + text_width(&last, TICK).max(8.0) + 8.0, left + width);
         let x = |s: f64| from + (to - from) * axis.share(s);
         let (upper, lower) = (top + HEAD, top + HEAD + height);
-        let step = height / strategy.rows.len().max(1) as f64;
+        let step = height / rows.len().max(1) as f64;
         canvas.rectangle((from, upper), (to, lower), INK, 0.05);
-        for (worker, values) in strategy.rows.iter().enumerate() {
+        for (worker, values) in rows.iter().enumerate() {
             let y = upper + worker as f64 * step;
             let gap = if step > 5.0 { 1.0 } else { 0.0 };
             for (begin, end, level) in self.stretches(values) {
-                let (one, two) =
-                    ((x(strategy.times_s[begin]), y), (x(strategy.times_s[end]), y + step - gap));
-                canvas.rectangle(one, two, HUE, opacity(level));
+                let (from, to) = ((x(times_s[begin]), y), (x(times_s[end]), y + step - gap));
+                canvas.rectangle(from, to, HUE, opacity(level));
             }
         }
         let name = |row: f64, text: &str| {
-            canvas.text((from - 6.0, upper + (row + 0.5) * step), text, TICK, SOFT, HPos::Right);
+            canvas.soft((from - 6.0, upper + (row + 0.5) * step), text, HPos::Right);
         };
-        name(0.0, &strategy.first.to_string());
-        if strategy.rows.len() > 1 {
-            name(strategy.rows.len() as f64 - 1.0, &last);
+        name(0.0, &first.to_string());
+        if rows.len() > 1 {
+            name(rows.len() as f64 - 1.0, &last);
         }
-        for value in axis.ticks(5) {
-            canvas.line(&[(x(value), lower), (x(value), lower + 4.0)], INK, 0.5, 1.0);
-            canvas.text((x(value), lower + 13.0), &short(value), TICK, SOFT, HPos::Center);
-        }
-        for event in strategy.event_s.iter().chain((*begin < 0.0).then_some(&0.0)) {
+        axis.ticks(5).into_iter().for_each(|value| canvas.tick((x(value), lower), &short(value)));
+        for event in one.event_s.iter().chain((*begin < 0.0).then_some(&0.0)) {
             canvas.path(&[(x(*event), upper), (x(*event), lower)], dashed(stroke(INK, 0.9, 1.25)));
         }
         if lowest {
-            canvas.text((f64::midpoint(from, to), lower + 30.0), "seconds", TICK, SOFT, HPos::Center);
+            canvas.soft((f64::midpoint(from, to), lower + 30.0), "seconds", HPos::Center);
         }
     }
 
@@ -121,14 +109,14 @@ impl Heat {
     fn stretches(&self, values: &[f64]) -> Vec<(usize, usize, f64)> {
         let step =
             |value: f64| (value / self.most.max(f64::MIN_POSITIVE) * STEPS).clamp(0.0, STEPS).ceil() / STEPS;
-        let mut stretches: Vec<(usize, usize, f64)> = Vec::new();
-        for (column, value) in values.iter().enumerate() {
-            match stretches.last_mut() {
-                Some((_, end, level)) if *level == step(*value) => *end = column + 1,
-                _ => stretches.push((column, column + 1, step(*value))),
-            }
-        }
-        stretches.into_iter().filter(|(.., level)| *level > 0.0).collect()
+        let mut end = 0;
+        let stretch = |equal: &[f64]| {
+            let begin = end;
+            end += equal.len();
+            (begin, end, step(equal[0]))
+        };
+        let stretches = values.chunk_by(|one, next| step(*one) == step(*next)).map(stretch);
+        stretches.filter(|(.., level)| *level > 0.0).collect()
     }
 }
 

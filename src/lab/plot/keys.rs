@@ -1,7 +1,7 @@
 //! Keys: the meaning of colours, marks and patterns, in rows above a figure.
 
-use super::canvas::{Canvas, HPos, INK, SOFT, TICK, dashed, stroke};
-use super::layout::{flow, text_width};
+use super::canvas::{Canvas, HPos, INK, TICK, dashed, stroke};
+use super::layout::{flow, rows, text_width};
 use super::style::Style;
 
 /// A sample and its meaning.
@@ -42,10 +42,9 @@ fn key_places(keys: &[Key], width: f64) -> Vec<(usize, f64)> {
 
 /// In px, including the space below.
 pub fn key_height(keys: &[Key], width: f64) -> f64 {
-    key_places(keys, width).last().map_or(0.0, |(row, _)| (row + 1) as f64 * KEY_ROW + 6.0)
+    if keys.is_empty() { 0.0 } else { rows(&key_places(keys, width)) * KEY_ROW + 6.0 }
 }
 
-/// Draws keys in rows from `top` on.
 pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) {
     for (key, (row, left)) in keys.iter().zip(key_places(keys, canvas.width)) {
         let y = top + row as f64 * KEY_ROW + 8.0;
@@ -61,6 +60,6 @@ pub fn keys(canvas: &Canvas, keys: &[Key], top: f64) {
             Sample::Ring => canvas.ring((left + 10.0, y), 6.0, INK, 1.25),
             Sample::Nothing => {}
         }
-        canvas.text((left + key.indent(), y), &key.text, TICK, SOFT, HPos::Left);
+        canvas.soft((left + key.indent(), y), &key.text, HPos::Left);
     }
 }

@@ -77,6 +77,11 @@ pub fn flow(widths: &[f64], gap: f64, width: f64) -> Vec<(usize, f64)> {
     placed
 }
 
+/// How many rows [`flow`] has filled.
+pub fn rows(placed: &[(usize, f64)]) -> f64 {
+    placed.last().map_or(0, |(row, _)| row + 1) as f64
+}
+
 /// Small multiples in rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Panels {

@@ -2,8 +2,8 @@
 //!
 //! plotters is only the pen here: tiles flow like text and have no coordinates.
 
-use super::canvas::{Canvas, Caption, Figure, HPos, INK, SOFT, TICK, figure};
-use super::layout::{Px, flow, text_width};
+use super::canvas::{Canvas, Caption, Figure, HPos, INK, TICK, figure};
+use super::layout::{Px, flow, rows, text_width};
 use super::style::{ALARM, PALETTE};
 use crate::lab::judge::rows::Verdict;
 
@@ -43,30 +43,26 @@ const ROW: f64 = 17.0;
 const KEYS: f64 = 26.0;
 
 impl Ledger {
-    /// The figure at this width.
     pub fn draw(&self, width: i32) -> Figure {
         let gutter = text_width(&self.runs.len().to_string(), TICK) + 8.0;
         let top = self.caption.height(f64::from(width));
         let places = self.places(f64::from(width) - gutter);
-        let rows = places.last().map_or(0, |(row, _)| row + 1) as f64;
         let keys = self.keys();
         let widths: Vec<f64> = keys.iter().map(|(_, text)| 18.0 + text_width(text, TICK)).collect();
         let placed = flow(&widths, 16.0, f64::from(width));
-        let key_rows = placed.last().map_or(0, |(row, _)| row + 1) as f64;
-        let body = top + (key_rows - 1.0).max(0.0) * 18.0 + KEYS;
-        figure(width, body + rows * ROW + 4.0, &self.caption, |canvas| {
+        let body = top + (rows(&placed) - 1.0).max(0.0) * 18.0 + KEYS;
+        figure(width, body + rows(&places) * ROW + 4.0, &self.caption, |canvas| {
             for ((verdict, text), (row, left)) in keys.iter().zip(placed) {
                 let y = top + row as f64 * 18.0;
                 tile(canvas, *verdict, (left, y + 4.0));
-                canvas.text((left + 16.0, y + 8.5), text, TICK, SOFT, HPos::Left);
+                canvas.soft((left + 16.0, y + 8.5), text, HPos::Left);
             }
             let mut previous = None;
             for (index, ((_, verdict), (row, left))) in self.runs.iter().zip(places).enumerate() {
                 let y = body + row as f64 * ROW;
-                if previous != Some(row) {
+                if previous.replace(row) != Some(row) {
                     let number = (index + 1).to_string();
-                    canvas.text((gutter - 8.0, y + TILE / 2.0), &number, TICK, SOFT, HPos::Right);
-                    previous = Some(row);
+                    canvas.soft((gutter - 8.0, y + TILE / 2.0), &number, HPos::Right);
                 }
                 tile(canvas, *verdict, (gutter + left, y));
             }
@@ -93,11 +89,8 @@ impl Ledger {
 
     fn keys(&self) -> Vec<(Verdict, String)> {
         let count = |verdict| self.runs.iter().filter(|(_, other)| *other == verdict).count();
-        let counted = VERDICTS.into_iter().map(|verdict| (verdict, count(verdict)));
-        counted
-            .filter(|(_, n)| *n > 0)
-            .map(|(verdict, n)| (verdict, format!("{} {n}", verdict.name())))
-            .collect()
+        let counted = VERDICTS.into_iter().map(|verdict| (verdict, count(verdict))).filter(|(_, n)| *n > 0);
+        counted.map(|(verdict, n)| (verdict, format!("{} {n}", verdict.name()))).collect()
     }
 }
 

@@ -12,10 +12,9 @@ use super::axis::Ruler;
 use super::canvas::{
     Canvas, Figure, HPos, INK, LABEL, SOFT, TICK, dashed, drawn, figure, letters, px, stroke, units,
 };
-use super::curves::{Curves, Line, Panel};
+use super::curves::{Curve, Curves, Panel};
 use super::keys::{Key, Sample, key_height, keys};
 use super::layout::{Panels, Px, shorten, spread_out, widest};
-use super::style::Style;
 
 const FOOT: f64 = 20.0;
 const NAME: f64 = 18.0;
@@ -54,7 +53,6 @@ struct Chart<'c, 'a> {
 }
 
 impl Curves {
-    /// The figure at this width.
     pub fn draw(&self, width: i32) -> Figure {
         let (caption, panels) = (&self.caption, self.panels());
         let below = caption.height(f64::from(width));
@@ -75,18 +73,21 @@ impl Curves {
 impl Sheet {
     /// `None` without values.
     fn new(curves: &Curves, panels: &[Panel], width: f64) -> Option<Self> {
-        let lines = || panels.iter().flat_map(|panel| &panel.lines);
+        let all = || panels.iter().flat_map(|panel| &panel.curves);
         let plot_height = if panels.len() == 1 { (width * 0.36).clamp(210.0, 280.0) } else { 150.0 };
-        let x = curves.x.axis(lines().flat_map(|line| &line.points).map(|(x, _)| *x).collect(), true)?;
-        let ends = lines().flat_map(|line| &line.band).flat_map(|(_, low, high)| [*low, *high]);
-        let values = lines().flat_map(|line| &line.points).map(|(_, y)| *y).chain(ends);
-        let axis = curves.y.axis(values.collect(), false)?;
+        let lines = all().flat_map(|curve| curve.middles().into_iter().chain(curve.dashed.iter().copied()));
+        let points: Vec<(f64, f64)> = lines.collect();
+        let bands = panels.iter().flat_map(|panel| panel.band.clone()).chain(all().flat_map(Curve::band));
+        let ends = bands.flat_map(|(_, low, high)| [low, high]);
+        let x = curves.x.axis(points.iter().map(|(x, _)| *x).collect(), true)?;
+        let axis = curves.y.axis(points.iter().map(|(_, y)| *y).chain(ends).collect(), false)?;
         let y = Ruler { ticks: curves.y.named(&axis, (plot_height / 30.0).clamp(2.0, 8.0) as usize), axis };
         let grid = Panels::new(panels.len(), width, 300.0, 24.0, 2);
-        let room = widest(lines().map(|line| line.label.as_str()), LABEL) + LEADER + 6.0;
+        let room = widest(all().map(|curve| curve.label.as_str()), LABEL) + LEADER + 6.0;
         let direct = room > LEADER + 6.0 && room < grid.width * 0.4;
-        let labelled = lines().filter(|line| !direct && !line.label.is_empty()).unique_by(|line| &line.label);
-        let labels = labelled.map(|line| Key::new(line.label.clone(), Sample::Strategy(line.style)));
+        let labelled = all().filter(|curve| !direct && !curve.label.is_empty());
+        let labelled = labelled.unique_by(|curve| &curve.label);
+        let labels = labelled.map(|curve| Key::new(curve.label.clone(), Sample::Strategy(curve.style)));
         let keys: Vec<Key> = labels.chain(curves.keys(panels)).collect();
         let gutter = widest(y.ticks.iter().map(|(_, name)| name.as_str()), TICK) + 10.0;
         let headed = curves.parts.iter().any(|part| !part.heading.is_empty());
@@ -124,10 +125,11 @@ impl Sheet {
             let (x, _) = chart.at(&(*upright, 0.0));
             canvas.path(&[(x, chart.top), (x, chart.bottom)], dashed(stroke(INK, 0.6, 1.0)));
         }
-        panel.lines.iter().for_each(|line| chart.band(line));
-        panel.lines.iter().for_each(|line| chart.stroke(line));
+        chart.band(&panel.band, INK);
+        panel.curves.iter().for_each(|curve| chart.band(&curve.band(), curve.style.colour));
+        panel.curves.iter().for_each(|curve| chart.stroke(curve));
         if self.direct {
-            chart.labels(&panel.lines);
+            chart.labels(&panel.curves);
         }
     }
 }
@@ -154,45 +156,57 @@ impl Chart<'_, '_> {
         canvas.text((f64::midpoint(left, right), bottom + FOOT + 10.0), &x, TICK, SOFT, HPos::Center);
     }
 
-    fn band(&mut self, line: &Line) {
-        let upper = line.band.iter().map(|(x, _, high)| (*x, *high));
-        let lower = line.band.iter().rev().map(|(x, low, _)| (*x, *low));
+    fn band(&mut self, band: &[(f64, f64, f64)], colour: RGBColor) {
+        let upper = band.iter().map(|(x, _, high)| (*x, *high));
+        let lower = band.iter().rev().map(|(x, low, _)| (*x, *low));
         let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-        let band = (!outline.is_empty()).then(|| Polygon::new(outline, line.style.colour.mix(0.15)));
+        let band = (!outline.is_empty()).then(|| Polygon::new(outline, colour.mix(0.15)));
         drawn(self.context.draw_series(band));
     }
 
-    fn stroke(&mut self, line: &Line) {
-        let Style { colour, hollow, .. } = line.style;
-        let weight = line.weight * if hollow { 0.6 } else { 1.0 };
-        match &line.points[..] {
+    /// The dashed line first, so that the more important one stays visible.
+    fn stroke(&mut self, curve: &Curve) {
+        let (style, middles) = (curve.style, curve.middles());
+        let weight = if style.hollow { 0.6 } else { 1.0 };
+        let solid = if curve.bare { 1.5 } else { 2.0 };
+        self.line(&curve.dashed, style.colour, 1.5 * weight, dashed);
+        self.line(&middles, style.colour, solid * weight, |solid| solid);
+        for point in middles.iter().filter(|_| !curve.bare && middles.len() <= 12) {
+            self.canvas.mark(self.at(point), 3.6, style);
+        }
+        curve.ringed().for_each(|point| self.canvas.ring(self.at(&point), 7.5, INK, 1.25));
+    }
+
+    fn line(
+        &mut self,
+        points: &[(f64, f64)],
+        colour: RGBColor,
+        weight: f64,
+        of: fn(ShapeStyle) -> ShapeStyle,
+    ) {
+        match points {
             [] => {}
             // A line through one point has no length and would be invisible.
             [point] => self.canvas.dot(self.at(point), weight, colour, 1.0),
             points => {
-                let solid = stroke(colour, 1.0, weight);
-                let style = if line.dashed { dashed(solid) } else { solid };
-                drawn(self.context.draw_series(LineSeries::new(points.iter().copied(), style)));
+                let series = LineSeries::new(points.iter().copied(), of(stroke(colour, 1.0, weight)));
+                drawn(self.context.draw_series(series));
             }
         }
-        for point in line.points.iter().filter(|_| line.marked) {
-            self.canvas.mark(self.at(point), 3.6, line.style);
-        }
-        line.rings.iter().for_each(|point| self.canvas.ring(self.at(point), 7.5, INK, 1.25));
     }
 
     /// The labels of the lines at their right ends, moved apart.
-    fn labels(&self, lines: &[Line]) {
-        let labelled = lines.iter().filter(|line| !line.label.is_empty());
-        let ends: Vec<(&Line, Px)> =
-            labelled.filter_map(|line| Some((line, self.at(line.points.last()?)))).collect();
+    fn labels(&self, curves: &[Curve]) {
+        let labelled = curves.iter().filter(|curve| !curve.label.is_empty());
+        let ends: Vec<(&Curve, Px)> =
+            labelled.filter_map(|curve| Some((curve, self.at(curve.middles().last()?)))).collect();
         let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
         let moved = spread_out(&wanted, 18.0, self.top, self.bottom - 4.0);
-        for ((line, end), y) in ends.iter().zip(moved) {
+        for ((curve, end), y) in ends.iter().zip(moved) {
             let x = self.right + LEADER;
-            self.canvas.line(&[*end, (x - 12.0, y)], line.style.colour, 0.8, 1.0);
-            self.canvas.mark((x - 9.0, y), 4.0, line.style);
-            self.canvas.text((x, y), &line.label, LABEL, 1.0, HPos::Left);
+            self.canvas.line(&[*end, (x - 12.0, y)], curve.style.colour, 0.8, 1.0);
+            self.canvas.mark((x - 9.0, y), 4.0, curve.style);
+            self.canvas.text((x, y), &curve.label, LABEL, 1.0, HPos::Left);
         }
     }
 }

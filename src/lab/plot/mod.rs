@@ -13,18 +13,22 @@ mod axis;
 mod canvas;
 #[cfg(test)]
 mod clash_tests;
-pub mod curves;
-pub mod dots;
-pub mod heat;
+mod curves;
+mod dots;
+mod heat;
 mod keys;
 mod layout;
-pub mod ledger;
+mod ledger;
 mod lines;
 mod style;
 
-pub use axis::Dimension;
+pub use axis::{Axis, Dimension};
 pub use canvas::{Caption, Figure};
+pub use curves::{Curve, Curves, Part};
+pub use dots::{Dot, Dots, Quantity, Scale};
+pub use heat::{Heat, StrategyHeat};
 pub use keys::{Key, Sample};
+pub use ledger::Ledger;
 pub use style::{Style, styles};
 
 /// Width in px of a figure on a desktop, and in the files.

@@ -4,6 +4,7 @@
 //! figure with more columns colours those that stand apart ([`super::curves`]). Columns of one report keep their styles in all of
 //! its figures, and well-known strategies have the same colour in all reports.
 
+use itertools::Itertools;
 use plotters::style::RGBColor;
 
 use super::canvas::INK;
@@ -90,14 +91,11 @@ const PREFERRED: [(&str, usize); 6] = [
 /// The same columns always have the same styles.
 pub fn styles(columns: &[(&str, bool)]) -> Vec<Style> {
     let mut known: Vec<(&str, Style)> = Vec::new();
-    let mut styles = Vec::with_capacity(columns.len());
-    for &(name, twin) in columns {
-        let own = known.iter().find(|(other, _)| *other == name).map(|(_, style)| *style);
-        let style = own.unwrap_or_else(|| next(name, &known));
-        known.push((name, style));
-        styles.push(Style { hollow: twin, ..style });
+    for (name, _) in columns {
+        let own = known.iter().find(|(other, _)| other == name).map(|(_, style)| *style);
+        known.push((name, own.unwrap_or_else(|| next(name, &known))));
     }
-    styles
+    columns.iter().zip(known).map(|((_, twin), (_, style))| Style { hollow: *twin, ..style }).collect()
 }
 
 /// A style that no known column has: a colour that is free, or else a mark.
@@ -108,14 +106,12 @@ fn next(name: &str, known: &[(&str, Style)]) -> Style {
     let preferred = PREFERRED.iter().find(|(other, _)| *other == name).map(|(_, colour)| *colour);
     let wanted = preferred.unwrap_or_else(|| hash(name));
     let colours = (0..PALETTE.len()).map(|step| PALETTE[(wanted + step) % PALETTE.len()]);
-    let used = |style: Style| known.iter().any(|(_, other)| *other == style);
-    let all = MARKS
-        .iter()
-        .flat_map(|mark| colours.clone().map(|colour| Style { colour, mark: *mark, hollow: false }));
-    let colour_is_used = |colour: RGBColor| known.iter().any(|(_, other)| other.colour == colour);
-    let free = all.clone().find(|style| !colour_is_used(style.colour));
-    free.or_else(|| all.clone().find(|style| !used(*style)))
-        .unwrap_or(Style { colour: PALETTE[0], ..Style::BASELINE })
+    let all = MARKS.into_iter().cartesian_product(colours);
+    let mut all = all.map(|(mark, colour)| Style { colour, mark, hollow: false });
+    let has_own_colour = |style: &Style| known.iter().all(|(_, other)| other.colour != style.colour);
+    let is_new = |style: &Style| known.iter().all(|(_, other)| other != style);
+    let free = all.clone().find(has_own_colour).or_else(|| all.find(is_new));
+    free.unwrap_or(Style { colour: PALETTE[0], ..Style::BASELINE })
 }
 
 /// A stable number for a name (FNV-1a).

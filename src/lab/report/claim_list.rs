@@ -28,11 +28,8 @@ pub fn markdown(results: &Path) -> Result<String> {
         }
         let kept = kept(&results.join(&found.name).join(KEPT))?;
         for claim in planned {
-            let verdict = kept.as_ref().and_then(|(claims, machine)| Some((same(claims, &claim)?, machine)));
-            let verdict = verdict.map_or_else(
-                || "not kept".into(),
-                |(kept, machine)| verdict_of(&found.name, kept, &claim, machine),
-            );
+            let verdict = verdict(&found.name, kept.as_ref(), &claim);
+            let verdict = verdict.unwrap_or_else(|| "not kept".into());
             rows.push((number(&claim), row(&found.name, seconds, &needs, &claim, verdict)));
         }
     }
@@ -41,7 +38,7 @@ pub fn markdown(results: &Path) -> Result<String> {
     Ok(Table::new(head, rows.into_iter().map(|(_, row)| row)).markdown())
 }
 
-fn row(experiment: &str, seconds: f64, needs: &[String], claim: &Claim, verdict: String) -> Vec<String> {
+fn row(experiment: &str, seconds: f64, needs: &str, claim: &Claim, verdict: String) -> Vec<String> {
     let expect = &claim.expect;
     let own = if expect.own { " (own addition)" } else { "" };
     let why = expect.not_testable.as_ref().map(|why| format!("; not testable here: {why}"));
@@ -50,17 +47,20 @@ fn row(experiment: &str, seconds: f64, needs: &[String], claim: &Claim, verdict:
         expect.text.clone(),
         format!("[{experiment}]({experiment}.toml)"),
         minutes(seconds),
-        if needs.is_empty() { "-".into() } else { list(needs) },
+        needs.to_owned(),
         format!("{}; {}", expect.source, expect.published),
         format!("{}{}", words::asked(claim), why.unwrap_or_default()),
         verdict,
     ]
 }
 
-fn verdict_of(experiment: &str, kept: &Claim, claim: &Claim, machine: &str) -> String {
+/// `None` if no kept result says anything on it.
+fn verdict(experiment: &str, kept: Option<&(Vec<Claim>, String)>, claim: &Claim) -> Option<String> {
+    let (claims, machine) = kept?;
+    let kept = same(claims, claim)?;
     let report = link(&format!("../results/{experiment}/reference/report.md"));
     let other = if kept.expect.asks_as(&claim.expect) { "" } else { ", of an earlier form of the file" };
-    format!("[{}]({report}): {}; {machine}{other}", kept.verdict.name(), words::measured(kept))
+    Some(format!("[{}]({report}): {}; {machine}{other}", kept.verdict.name(), words::measured(kept)))
 }
 
 /// The number of a published claim, `R` and digits; of an expectation that belongs to none, `None`.
@@ -96,7 +96,7 @@ fn kept(directory: &Path) -> Result<Option<(Vec<Claim>, String)>> {
 }
 
 /// What a machine must have, beside Linux.
-fn needs(spec: &Spec) -> Vec<String> {
+fn needs(spec: &Spec) -> String {
     let mut needs = BTreeSet::new();
     if spec.cpus == Cpus::Apart {
         needs.insert("2 processors");
@@ -107,5 +107,5 @@ fn needs(spec: &Spec) -> Vec<String> {
     let peers = spec.factors.peers.iter().filter_map(|peer| peer.split(':').next());
     needs.extend(peers.filter(|peer| *peer != "command"));
     needs.extend(spec.peer.values().filter_map(|peer| peer.command.split_whitespace().next()));
-    needs.into_iter().map(str::to_owned).collect()
+    if needs.is_empty() { "-".into() } else { list(needs) }
 }

@@ -14,8 +14,7 @@ use crate::lab::error::Result;
 use crate::lab::judge::Scale as Compared;
 use crate::lab::judge::environment_diff::Difference;
 use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
-use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
-use crate::lab::plot::{Caption, Key, Sample, styles};
+use crate::lab::plot::{Caption, Dot, Dots, Key, Quantity, Sample, Scale, styles};
 use crate::lab::spec::Metric;
 
 const PAGE: &str = "compare.html";
@@ -43,19 +42,21 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
 fn answer(comparison: &FolderComparison) -> Vec<String> {
     const MOST: usize = 8;
     let each = |line: &FolderDifference| {
-        let FolderDifference { cell, load, change, interval, .. } = line;
-        let title = line.metric.title();
-        let (unit, digits) =
-            (Compared::of(line.metric).unit(), Compared::of(line.metric).digits(line.metric));
-        format!(
-            "{cell} under {load}: {title} {change:+.digits$} {unit} ({:+.digits$} to {:+.digits$}).",
-            interval.low, interval.high
-        )
+        let [change, range] = changes(line);
+        format!("{} under {}: {} {change} ({range}).", line.cell, line.load, line.metric.title())
     };
     let found = comparison.differences.iter().filter(|line| line.conclusion == FolderConclusion::Differs);
     let mut answer = comparison.summary();
     answer.splice(1..1, found.take(MOST).map(each));
     answer
+}
+
+/// The change with its unit, and its interval.
+fn changes(line: &FolderDifference) -> [String; 2] {
+    let scale = Compared::of(line.metric);
+    let (digits, unit, interval) = (scale.digits(line.metric), scale.unit(), line.interval);
+    let range = format!("{:+.digits$} to {:+.digits$}", interval.low, interval.high);
+    [format!("{:+.digits$} {unit}", line.change), range]
 }
 
 fn forest(comparison: &FolderComparison, load: &str) -> Dots {
@@ -68,8 +69,7 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
     let rows = cells.iter().map(|cell| (*cell).to_owned()).zip(styles(&columns));
     let quantity = |&metric: &Metric| {
         let dot = |d: &&FolderDifference| {
-            let differs = d.conclusion == FolderConclusion::Differs;
-            Dot::change(d.change, [d.interval.low, d.interval.high], differs)
+            Dot::change(d.change, d.interval, d.conclusion == FolderConclusion::Differs)
         };
         let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.metric == metric).map(dot);
         let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
@@ -81,13 +81,11 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
             ..Quantity::default()
         })
     };
-    let caption = Caption::new(
-        format!("From the first to the second, {load}"),
-        "Change from all runs of the first to all runs of the second, with its 95 % interval.",
-    );
+    let title = format!("From the first to the second, {load}");
+    let note = "Change from all runs of the first to all runs of the second, with its 95 % interval.";
     let ratios = Metric::ALL.iter().filter(|metric| !metric.is_per_fault());
     Dots {
-        caption,
+        caption: Caption::new(title, note),
         rows: rows.collect(),
         quantities: ratios.filter_map(quantity).collect(),
         keys: vec![Key::new("filled: a difference that counts", Sample::Nothing)],
@@ -99,16 +97,16 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
 pub fn table(comparison: &FolderComparison) -> Table {
     const HEAD: &str = "Cell|Load|Metric|First|Second|Change|95 % interval|p (Holm)|Runs|Says";
     let row = |line: &FolderDifference| {
-        let (digits, scale) = (line.metric.digits(), Compared::of(line.metric));
-        let (fine, unit) = (scale.digits(line.metric), scale.unit());
+        let digits = line.metric.digits();
+        let [change, range] = changes(line);
         vec![
             line.cell.clone(),
             line.load.clone(),
             format!("{} ({})", line.metric.title(), line.metric.unit()),
             number(line.medians[0], digits),
             number(line.medians[1], digits),
-            format!("{:+.fine$} {unit}", line.change),
-            format!("{:+.fine$} to {:+.fine$}", line.interval.low, line.interval.high),
+            change,
+            range,
             if line.conclusion.is_judged() { probability(line.p) } else { String::new() },
             format!("{}, {}", line.runs[0], line.runs[1]),
             line.conclusion.name().into(),

@@ -100,3 +100,27 @@ fn the_page_needs_no_network_and_no_other_file() {
     }
     assert!(html.contains("There are no reports yet") && html.contains("<caption"));
 }
+
+#[test]
+fn the_part_between_the_lines_is_drawn_and_the_rest_stays() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join(README);
+    let page = || fs::read_to_string(&path).unwrap();
+    update_readme(base.path(), &[], true).unwrap();
+    assert!(!path.exists());
+    fs::write(&path, format!("# Mine\n\n{BEGIN}STALE\n{END}\nThe end.\n")).unwrap();
+    update_readme(base.path(), &[], false).unwrap();
+    assert!(page().contains("STALE"), "results without a summary would be missing");
+    update_readme(base.path(), &[], true).unwrap();
+    let drawn = page();
+    assert!(
+        drawn.starts_with("# Mine\n\n<!-- drawn") && drawn.ends_with("part -->\n\nThe end.\n"),
+        "{drawn}"
+    );
+    assert!(!drawn.contains("STALE") && drawn.contains("| `inherited` |"), "{drawn}");
+    update_readme(base.path(), &[], true).unwrap();
+    assert_eq!(page(), drawn);
+    fs::write(&path, format!("{BEGIN}STALE\n")).unwrap();
+    let error = update_readme(base.path(), &[], true).unwrap_err().to_string();
+    assert!(error.contains("the line `<!-- end of the drawn part -->` is missing"), "{error}");
+}

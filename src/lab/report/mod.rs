@@ -5,9 +5,9 @@
 //! ```text
 //! card        what to do, at the head          figures   what the plots are given
 //! view        texts and tables of the page     tables    CSV files
-//! names       loads, work and faults in words
+//! names       loads, work and faults in words: words.toml
 //! templates   from these to HTML and Markdown
-//! summary     a report in short                index     the overview and the list of all reports
+//! summary     a report in short                index     the overview and the list of all reports, as a page and in README
 //! overview    which strategy to take, from all summaries
 //! suite       one table of claims over several experiments
 //! folders     two results folders side by side
@@ -70,7 +70,7 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<Repor
     let figures = figures::draw(data, analysis);
     plots(directory, &figures)?;
     let card = Card::of(data, analysis);
-    let page = view::page(data, analysis, &figures, &card);
+    let page = view::page(data, analysis, &figures, &card)?;
     for (name, template) in [(PAGE, include_str!("page.html")), ("report.md", include_str!("page.md"))] {
         save(&directory.join(name), templates::render(name, template, &page)?.as_bytes())?;
     }
@@ -84,13 +84,24 @@ fn plots(directory: &Path, figures: &figures::Figures) -> Result<()> {
     for plots in PLOTS.map(|name| directory.join(name)) {
         fs::create_dir_all(&plots).map_err(|e| Error::file("make", &plots, e))?;
         let there = fs::read_dir(&plots).map_err(|e| Error::file("read", &plots, e))?;
-        for path in there.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|extension| extension == "svg") {
-                fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
-            }
+        let is_figure = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "svg");
+        for path in there.flatten().map(|entry| entry.path()).filter(is_figure) {
+            fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
         }
     }
     figures.all().try_for_each(|figure| save(&directory.join(&figure.file), figure.svg.as_bytes()))
+}
+
+/// Values by key, the keys in the order in which they first come.
+fn grouped<K: PartialEq, V>(all: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in all {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -26,16 +26,19 @@ pub struct Member {
 pub fn write(directory: &Path, suite: &Suite, members: &[Member]) -> Result<(PathBuf, Card)> {
     let claims = |member: &Member| member.claims.clone().unwrap_or_default();
     let all: Vec<Claim> = members.iter().flat_map(claims).collect();
-    let missing: Vec<&str> =
-        members.iter().filter(|member| member.claims.is_none()).map(|member| member.name.as_str()).collect();
-    let card = card::of_suite(&suite.decision, &all, &missing);
+    let started = |started: bool| {
+        let with = members.iter().filter(move |member| member.claims.is_some() == started);
+        with.map(|member| member.name.clone()).collect::<Vec<_>>()
+    };
+    let card = card::of_suite(&suite.decision, &all, &started(false));
     let first = members.iter().find_map(|member| Summary::read(&directory.join(&member.name)));
+    let Summary { started: begin, label, .. } = first.unwrap_or_default();
     let summary = Summary {
         question: suite.question.clone(),
-        started: first.as_ref().map(|first| first.started.clone()).unwrap_or_default(),
-        label: first.map(|first| first.label).unwrap_or_default(),
+        started: begin,
+        label,
         card: card.clone(),
-        members: members.iter().filter(|m| m.claims.is_some()).map(|m| m.name.clone()).collect(),
+        members: started(true),
         ..Summary::default()
     };
     let link = |member: &Member| index::link(&format!("{}/{PAGE}", member.name));

@@ -38,16 +38,13 @@ pub struct Summary {
 
 impl Summary {
     pub fn of(data: &Data, analysis: &Analysis, card: Card) -> Self {
-        let mut verdicts = BTreeMap::new();
-        for row in &analysis.rows {
-            *verdicts.entry(row.verdict.name().to_owned()).or_insert(0) += 1;
-        }
+        let verdicts = analysis.rows.iter().map(|row| row.verdict.name()).counts();
         Self {
             question: data.spec.question.clone(),
             started: data.environment.started.clone(),
             label: data.environment.label.clone(),
             card,
-            verdicts,
+            verdicts: verdicts.into_iter().map(|(verdict, n)| (verdict.to_owned(), n as u64)).collect(),
             members: Vec::new(),
             basis: Some(Basis::of(data, analysis.rounds)),
             cells: overview::cells::of(analysis),

@@ -10,6 +10,8 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::save;
+use super::text::commit;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::Analysis;
 use crate::lab::judge::rows::Row;
@@ -43,8 +45,7 @@ pub fn write(directory: &Path, data: &Data, analysis: &Analysis) -> Result<()> {
         tables.write("intervals.csv", intervals)?;
     }
     tables.percentiles(data)?;
-    let path = directory.join("columns.csv");
-    std::fs::write(&path, DICTIONARY).map_err(|e| Error::file("write", &path, e))
+    save(&directory.join("columns.csv"), DICTIONARY.as_bytes())
 }
 
 /// The tables of one results folder.
@@ -57,10 +58,7 @@ struct Tables<'a> {
 impl<'a> Tables<'a> {
     fn new(directory: &'a Path, environment: &'a Environment) -> Self {
         let Environment { experiment, label, started, machine, .. } = environment;
-        let commit = machine
-            .git
-            .as_ref()
-            .map(|git| format!("{}{}", git.commit, if git.dirty { "-dirty" } else { "" }));
+        let commit = commit(machine, "-dirty");
         Self { directory, source: (experiment, label, started, commit, &machine.kernel, machine.cores) }
     }
 
@@ -102,18 +100,16 @@ impl<'a> Tables<'a> {
 
     /// A row per run and phase, from the histograms.
     fn percentiles(&self, data: &Data) -> Result<()> {
-        let phases = |run: &RunData| -> Vec<(String, u64, Vec<f64>)> {
+        let read = data.runs.par_iter().map(|run| {
             let of_phase = |(name, text): (&String, &String)| {
                 let histogram = decode(text).ok()?;
                 let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-                Some((name.clone(), histogram.len(), QUANTILES.map(at).to_vec()))
+                Some((of(run), name.clone(), histogram.len(), QUANTILES.map(at)))
             };
-            run.record.iter().flat_map(|record| &record.histograms).filter_map(of_phase).collect()
-        };
-        let read: Vec<_> = data.runs.par_iter().map(phases).collect();
-        let runs = data.runs.iter().zip(read);
-        let rows = runs.flat_map(|(run, phases)| phases.into_iter().map(move |row| (of(run), row)));
-        self.write("percentiles.csv", rows)
+            run.record.iter().flat_map(|record| &record.histograms).filter_map(of_phase).collect::<Vec<_>>()
+        });
+        let read: Vec<Vec<_>> = read.collect();
+        self.write("percentiles.csv", read.into_iter().flatten())
     }
 }
 

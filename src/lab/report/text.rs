@@ -2,9 +2,12 @@
 
 use std::fmt::Display;
 
+use itertools::Itertools;
+
 use super::names;
 use crate::lab::judge::{Analysis, Scene};
 use crate::lab::spec::plan::Group;
+use crate::measure::machine::Facts;
 use crate::measure::stats::Interval;
 
 /// `0.251` as `25.1 %`.
@@ -25,13 +28,7 @@ pub fn probability(p: f64) -> String {
 pub fn number(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
+    let grouped = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).join(",");
     let negative = value < 0.0 && text.chars().any(|c| ('1'..='9').contains(&c));
     format!("{}{grouped}{rest}", if negative { "-" } else { "" })
 }
@@ -55,6 +52,16 @@ pub fn at_most(share: f64) -> String {
 /// `1 round`, `2 rounds`
 pub fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The commit that the programs were built from, with `dirty` if files differed from it; `None` if it is not known.
+pub fn commit(machine: &Facts, dirty: &str) -> Option<String> {
+    machine.git.as_ref().map(|git| format!("{}{}", git.commit, if git.dirty { dirty } else { "" }))
+}
+
+/// The texts whose condition holds.
+pub fn holding<T>(all: impl IntoIterator<Item = (bool, T)>) -> impl Iterator<Item = T> {
+    all.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text)
 }
 
 /// `a, b and c`
@@ -94,7 +101,12 @@ pub fn load_line(scene: &Scene) -> String {
 
 /// The name of a scene, with its group, in words: `80 % load, one worker hangs for 0.5 s`.
 pub fn place(scene: &Scene) -> String {
-    let (load, group) = (load_name(&scene.load.name), group_name(&scene.group));
+    place_of(&scene.load.name, &scene.group)
+}
+
+/// The same of a load and a group.
+pub fn place_of(load: &str, group: &Group) -> String {
+    let (load, group) = (load_name(load), group_name(group));
     if group.is_empty() { load } else { format!("{load}, {group}") }
 }
 
@@ -115,44 +127,33 @@ pub fn group_name(group: &Group) -> String {
 /// The same, part by part; the fault is the last one.
 pub fn group_parts(group: &Group) -> Vec<String> {
     let levels = &group.levels;
-    let mut rest = format!(" {} ", group.title);
-    let mut take = |written: String, words: String| {
-        let written = format!(" {written} ");
-        let there = !words.is_empty() && rest.contains(&written);
-        if there {
-            rest = rest.replacen(&written, " ", 1);
-        }
-        there.then_some(words)
-    };
-    let workers = counted(levels.workers, "worker");
-    let backlog = levels.backlog.map(|n| (format!("backlog={n}"), format!("a backlog of {n}")));
     let fault = levels.fault.map(|fault| (fault.to_string(), names::fault(fault).says));
-    let (backlog, queue) = backlog.unwrap_or_default();
-    let (fault, what) = fault.unwrap_or_else(|| ("no fault".into(), "no fault".into()));
+    let backlog = levels.backlog.map(|n| (format!("backlog={n}"), format!("a backlog of {n}")));
     let known = [
-        take(format!("w={}", levels.workers), workers),
-        take(levels.respond.clone(), work(&levels.respond)),
-        take(backlog, queue),
-        take(fault, what),
+        (format!("w={}", levels.workers), counted(levels.workers, "worker")),
+        (levels.respond.clone(), work(&levels.respond)),
+        backlog.unwrap_or_default(),
+        fault.unwrap_or_else(|| ("no fault".into(), "no fault".into())),
     ];
-    let mut parts: Vec<String> = known.into_iter().flatten().collect();
-    let rest = rest.trim();
-    if !rest.is_empty() {
-        parts.insert(0, rest.to_owned());
+    let mut rest = format!(" {} ", group.title);
+    let mut parts = Vec::new();
+    for (written, words) in known {
+        let written = format!(" {written} ");
+        if !words.is_empty() && rest.contains(&written) {
+            rest = rest.replacen(&written, " ", 1);
+            parts.push(words);
+        }
+    }
+    if !rest.trim().is_empty() {
+        parts.insert(0, rest.trim().to_owned());
     }
     parts
 }
 
-/// What a worker does with a request.
+/// What a worker does with a request; empty if there are no words for it.
 fn work(respond: &str) -> String {
-    let (kind, times) = respond.split_once(':').unwrap_or((respond, ""));
-    match kind {
-        "cgi" => "a handler per request".into(),
-        "fixed" => "fixed responses".into(),
-        "sleep" => format!("sleep {}", duration(times)),
-        "spin" => format!("compute {}", duration(times)),
-        _ => String::new(),
-    }
+    let (_, times) = respond.split_once(':').unwrap_or_default();
+    names::work(respond).map_or_else(String::new, |[_, set_up, _]| set_up.replace("{}", duration(times)))
 }
 
 /// `const(2ms)` as `2ms`.

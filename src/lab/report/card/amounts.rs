@@ -1,6 +1,7 @@
 //! Amounts in words: changes in percent or as ratios, with their intervals, and counts per fault.
 
 use std::fmt::Display;
+use std::iter::{once, repeat};
 
 use itertools::Itertools;
 
@@ -47,17 +48,14 @@ pub fn because(column: &Column, whose: &str, wanted: impl Fn(&Effect) -> bool) -
             of.sort_by(|a, b| a.size().total_cmp(&b.size()));
             of = vec![of[0], of[of.len() - 1]];
         }
-        let each = of
-            .iter()
-            .enumerate()
-            .map(|(index, effect)| against(effect, if index == 0 { column.base.as_str() } else { "" }));
+        let bases = once(column.base.as_str()).chain(repeat(""));
+        let each = of.iter().zip(bases).map(|(effect, base)| against(effect, base)).join(" and ");
         let verb = match of[0].counts {
-            Some(counts) => {
-                format!("{} {}", if whose == "its" { "it" } else { column.name.as_str() }, counts.verb)
-            }
+            Some(counts) if whose == "its" => format!("it {}", counts.verb),
+            Some(counts) => format!("{} {}", column.name, counts.verb),
             None => format!("{whose} {} is", noun(metric)),
         };
-        format!("{verb} {}", each.collect::<Vec<_>>().join(" and "))
+        format!("{verb} {each}")
     };
     effects().map(|effect| effect.found.metric).unique_by(|metric| metric.name()).map(one).join("; ")
 }
@@ -102,11 +100,6 @@ pub fn range((_, interval): &Mean) -> String {
 pub fn count(mean: f64) -> String {
     let mean = mean.max(0.0);
     number(mean, usize::from(mean < 10.0 && mean > 0.0))
-}
-
-/// The least effect, such as `±5 %` or `±1 per fault`.
-pub fn limit(metric: Metric, change: f64) -> String {
-    format!("±{change} {}", Scale::of(metric).unit())
 }
 
 /// More names are counted, not listed.

@@ -54,10 +54,9 @@ pub fn say(claims: &[Claim]) -> Card {
         ClaimVerdict::Undecided | ClaimVerdict::NotTestable => &format!("Not judged, because {}", why(first)),
     };
     let decided = claims.iter().filter(|claim| is_decided(claim)).count();
-    let counts = ORDER.into_iter().map(|verdict| (verdict, of(verdict).count()));
-    let counts = counts.filter(|(_, count)| *count > 0);
-    let counts =
-        counts.map(|(verdict, count)| format!("{count} {}", verdict.name().replace(": ", ", "))).join(", ");
+    let counts = ORDER.into_iter().map(|verdict| (of(verdict).count(), verdict.name().replace(": ", ", ")));
+    let counts = counts.filter(|(count, _)| *count > 0);
+    let counts = counts.map(|(count, name)| format!("{count} {name}")).join(", ");
     let few = decided == 0 && claims.iter().any(|claim| claim.why.starts_with("too few rounds"));
     let (standing, word) = match decided {
         0 if few => (Standing::FirstLook, "a first look"),
@@ -98,15 +97,10 @@ fn others(rest: &[&Claim]) -> Vec<String> {
 }
 
 /// The card of a suite: of all claims of its members.
-pub fn of_suite(decision: &str, claims: &[Claim], not_started: &[&str]) -> Card {
-    let said = if claims.is_empty() {
-        Card {
-            advice: "Run the suite: nothing has started.".into(),
-            stands: "not judged".into(),
-            ..Card::default()
-        }
-    } else {
-        say(claims)
+pub fn of_suite(decision: &str, claims: &[Claim], not_started: &[String]) -> Card {
+    let said = match claims {
+        [] => Card::unjudged("Run the suite: nothing has started.", "not judged"),
+        _ => say(claims),
     };
     let rounds = claims.iter().map(|claim| claim.rounds).filter(|rounds| *rounds > 0);
     let evidence = match rounds.minmax().into_option() {

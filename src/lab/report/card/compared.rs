@@ -3,11 +3,10 @@
 
 use itertools::Itertools;
 
-use super::amounts::{because, either, limit, names, noun};
-use super::beside::{described, spread};
+use super::amounts::{because, either, names, noun};
 use super::faults;
 use super::findings::{Column, Effect, Findings};
-use super::words::{first_look, scoped};
+use super::words::{described, first_look, scoped, spread};
 use super::{Card, Standing};
 use crate::lab::judge::{Comparison, Conclusion, ENOUGH_ROUNDS};
 use crate::lab::report::text::{capital, counted, list};
@@ -58,12 +57,8 @@ pub fn say(findings: &Findings) -> Card {
         return subjects.first_look();
     }
     if subjects.all.is_empty() {
-        return Card {
-            advice: "Not judged, because nothing is compared.".into(),
-            stands: "not judged".into(),
-            effects: spread(&findings.spread).into_iter().collect(),
-            ..Card::default()
-        };
+        let card = Card::unjudged("Not judged, because nothing is compared.", "not judged");
+        return Card { effects: spread(&findings.spread).into_iter().collect(), ..card };
     }
     let (standing, stands) = subjects.standing();
     let advice = subjects.advice(&stands);
@@ -83,11 +78,10 @@ fn more(left_out: usize, what: &str) -> String {
 }
 
 impl<'a> Subjects<'a> {
+    /// The columns with this fate, the farthest from their base first.
     fn with(&self, fate: Fate) -> Vec<&'a Column> {
-        let mut with: Vec<&Column> =
-            self.all.iter().filter(|column| self::fate(column) == fate).copied().collect();
-        with.sort_by(|a, b| greatest(b).total_cmp(&greatest(a)));
-        with
+        let with = self.all.iter().filter(|column| self::fate(column) == fate).copied();
+        with.sorted_by(|a, b| greatest(b).total_cmp(&greatest(a))).collect()
     }
 
     fn judged(&self) -> impl Iterator<Item = &'a Effect> {
@@ -127,13 +121,10 @@ impl<'a> Subjects<'a> {
     fn limits(&self) -> String {
         let judged = self.judged().map(|effect| &effect.found).filter(|found| found.is_judged());
         let limits: Vec<_> = judged.unique_by(|found| found.metric.name()).collect();
+        let each = |of: &&Comparison| format!("±{} ({})", of.limit(), noun(of.metric));
         match limits.as_slice() {
-            [one] => limit(one.metric, one.least_effect),
-            several => list(
-                several
-                    .iter()
-                    .map(|of| format!("{} ({})", limit(of.metric, of.least_effect), noun(of.metric))),
-            ),
+            [one] => format!("±{}", one.limit()),
+            several => list(several.iter().map(each)),
         }
     }
 
@@ -153,15 +144,10 @@ impl<'a> Subjects<'a> {
                 format!("{take} {name} {instead} {}: {why}.", best.base)
             }
             (None, Some(mixed)) if worse.is_empty() || self.options => {
-                let side = |better: bool| {
-                    because(mixed, "its", |effect| effect.differs() && effect.is_better() == better)
-                };
-                format!(
-                    "{take} {} only where it is better: {}; but {}.",
-                    self.name(mixed),
-                    side(true),
-                    side(false)
-                )
+                let side =
+                    |better: bool| because(mixed, "its", |one| one.differs() && one.is_better() == better);
+                let (good, bad, name) = (side(true), side(false), self.name(mixed));
+                format!("{take} {name} only where it is better: {good}; but {bad}.")
             }
             _ if self.options => format!("{do_not} {}: {}.", self.as_they_are(), self.reason(&worse)),
             _ => format!("{do_not} {}: {}.", self.either(&worse), self.reason(&worse)),
@@ -218,9 +204,9 @@ impl<'a> Subjects<'a> {
 
     /// Of columns that are measured against what the machine permits: listeners first, and what costs most.
     fn expect(&self) -> String {
-        let mut known: Vec<&Column> =
-            self.all.iter().filter(|column| column.judged.iter().any(Effect::differs)).copied().collect();
-        known.sort_by(|a, b| b.own.cmp(&a.own).then(greatest(b).total_cmp(&greatest(a))));
+        let known = self.all.iter().filter(|column| column.judged.iter().any(Effect::differs));
+        let known = known.sorted_by(|a, b| b.own.cmp(&a.own).then(greatest(b).total_cmp(&greatest(a))));
+        let known: Vec<&Column> = known.copied().collect();
         let each = |column: &&Column| because(column, &format!("{}'s", column.name), Effect::differs);
         let more = more(known.len().saturating_sub(MOST + 1), "; {} more differ");
         let each = known.iter().take(MOST + 1).map(each).join("; ");
@@ -236,30 +222,27 @@ impl<'a> Subjects<'a> {
 
     /// Sentences on the columns that the advice leaves out.
     fn effects(&self) -> Vec<String> {
+        let (lead, differs) = (self.lead().map(|lead| &lead.name), self.judged().any(Effect::differs));
         let mut effects = Vec::new();
         for fate in [Fate::Better, Fate::Mixed, Fate::Worse] {
-            let others = self
-                .with(fate)
-                .into_iter()
-                .filter(|column| self.lead().is_none_or(|lead| lead.name != column.name));
-            let each = |column: &Column| {
+            let others = self.with(fate).into_iter().filter(|column| lead != Some(&column.name));
+            let each = |column| {
                 format!("{}.", because(column, &format!("{}'s", self.name(column)), Effect::differs))
             };
             effects.extend(others.filter(|_| !self.findings.yardstick).take(MOST).map(each));
         }
-        let differs = self.judged().any(Effect::differs);
-        for (fate, what) in
-            [(Fate::Same, "Equivalent"), (Fate::Open, "Not told apart"), (Fate::Unjudged, "Not judged")]
-        {
+        let within = format!("Equivalent within {}", self.limits());
+        let any_judged = self.judged().any(|effect| effect.found.is_judged());
+        let rest = [
+            (Fate::Same, !self.with(Fate::Open).is_empty(), within.as_str()),
+            (Fate::Open, false, "Not told apart"),
+            (Fate::Unjudged, any_judged, "Not judged"),
+        ];
+        for (fate, told, what) in rest {
             let with: Vec<String> = self.with(fate).iter().map(|column| self.name(column)).collect();
-            let within =
-                if fate == Fate::Same { format!(" within {}", self.limits()) } else { String::new() };
-            let told = differs
-                || (fate == Fate::Unjudged && self.judged().any(|effect| effect.found.is_judged()))
-                || (fate == Fate::Same && !self.with(Fate::Open).is_empty());
-            effects.extend(
-                (told && !with.is_empty()).then(|| format!("{what}{within}: {}.", names(&with, "others"))),
-            );
+            if (differs || told) && !with.is_empty() {
+                effects.push(format!("{what}: {}.", names(&with, "others")));
+            }
         }
         effects
     }
@@ -274,39 +257,30 @@ impl<'a> Subjects<'a> {
             Some(best) => described(best, false).map(|metric| (*best, metric)),
             None => worse.iter().chain(&same).find_map(|column| Some((*column, described(column, true)?))),
         };
-        let take = if self.options { "set" } else { "take" };
-        match (found, better.is_empty()) {
-            (None, _) => "nothing measured here is a reason to.".into(),
-            (Some((column, metric)), is_kept) => {
-                let other = Column { judged: column.described.clone(), ..column.clone() };
-                let verb = if is_kept {
-                    format!("{take} {}", self.name(column))
-                } else {
-                    format!("keep {}", column.base)
-                };
-                let (what, why) =
-                    (noun(metric), because(&other, "its", |effect| effect.found.metric == metric));
-                format!("{verb} where {what} matters more: {why} (described, not judged).")
-            }
-        }
+        let Some((column, metric)) = found else { return "nothing measured here is a reason to.".into() };
+        let other = Column { judged: column.described.clone(), ..column.clone() };
+        let verb = match (better.is_empty(), self.options) {
+            (false, _) => format!("keep {}", column.base),
+            (true, true) => format!("set {}", self.name(column)),
+            (true, false) => format!("take {}", self.name(column)),
+        };
+        let (what, why) = (noun(metric), because(&other, "its", |effect| effect.found.metric == metric));
+        format!("{verb} where {what} matters more: {why} (described, not judged).")
     }
 
     fn first_look(&self) -> Card {
-        let visible = |effect: &&Effect| {
+        let visible = |effect: &Effect| {
             let Comparison { interval, least_effect, conclusion, pairs, .. } = effect.found;
             let near = interval.low.abs().min(interval.high.abs());
             let one_way = interval.low > 0.0 || interval.high < 0.0;
             let bound = conclusion == Conclusion::ClientBound;
             pairs > 1 && one_way && !bound && near > effect.noise.max(least_effect)
         };
-        let of = |column: &&'a Column| -> Vec<(&'a Column, &'a Effect)> {
-            let column = *column;
-            column.judged.iter().filter(visible).map(|effect| (column, effect)).collect()
-        };
-        let mut seen: Vec<(&Column, &Effect)> = self.all.iter().flat_map(of).collect();
-        seen.sort_by(|(_, a), (_, b)| b.size().total_cmp(&a.size()));
-        let each = |(column, effect): &(&Column, &Effect)| {
-            let alone = Column { judged: vec![(*effect).clone()], ..(*column).clone() };
+        let all = self.all.iter().flat_map(|column| column.judged.iter().map(move |effect| (column, effect)));
+        let seen = all.filter(|(_, effect)| visible(effect));
+        let seen: Vec<_> = seen.sorted_by(|(_, a), (_, b)| b.size().total_cmp(&a.size())).collect();
+        let each = |(column, effect): &(&&Column, &Effect)| {
+            let alone = Column { judged: vec![(*effect).clone()], ..(**column).clone() };
             let why = because(&alone, &format!("{}'s", self.name(column)), |_| true);
             format!("{why}, in all {} rounds", effect.found.pairs)
         };

@@ -1,5 +1,7 @@
 //! Faults without a comparison: which columns reset or lost connections, and how many waited.
 
+use std::cmp::Reverse;
+
 use itertools::Itertools;
 
 use super::amounts::{count, either, names, range};
@@ -7,6 +9,7 @@ use super::findings::{Findings, Lost};
 use super::words::scoped;
 use super::{Card, Standing};
 use crate::lab::judge::losses::{Losses, Mean};
+use crate::lab::report::grouped;
 use crate::lab::report::text::{list, number, percent};
 
 /// With fewer faults of a column, losses in more than a fifth of them remain possible.
@@ -14,14 +17,8 @@ const FEW: u64 = 17;
 
 /// What a column lost under all faults together.
 fn totals(all: &[Lost]) -> Vec<(&str, Losses)> {
-    let mut totals: Vec<(&str, Losses)> = Vec::new();
-    for lost in all {
-        match totals.iter_mut().find(|(column, _)| *column == lost.column) {
-            Some((_, losses)) => *losses = std::mem::take(losses).plus(&lost.losses),
-            None => totals.push((&lost.column, lost.losses.clone())),
-        }
-    }
-    totals
+    let each = grouped(all.iter().map(|lost| (lost.column.as_str(), &lost.losses)));
+    each.into_iter().map(|(column, losses)| (column, losses.into_iter().sum())).collect()
 }
 
 /// `reuseport:private lost 4 connections in 12 faults (9.9 % to 65.1 % of faults)`
@@ -45,10 +42,8 @@ pub fn failures(all: &[Lost]) -> Option<String> {
 }
 
 fn lossy(all: &[Lost]) -> Vec<(&str, Losses)> {
-    let mut lossy: Vec<(&str, Losses)> =
-        totals(all).into_iter().filter(|(_, losses)| losses.failed() > 0).collect();
-    lossy.sort_by_key(|(_, losses)| std::cmp::Reverse(losses.failed()));
-    lossy
+    let lossy = totals(all).into_iter().filter(|(_, losses)| losses.failed() > 0);
+    lossy.sorted_by_key(|(_, losses)| Reverse(losses.failed())).collect()
 }
 
 /// Columns that lost none, with what their faults cannot exclude.
@@ -108,36 +103,32 @@ pub fn say(findings: &Findings) -> Card {
     let others = list(lossy.iter().skip(1).map(loss));
     let whole = whole(all);
     let mut effects: Vec<String> = (!others.is_empty()).then(|| format!("{others}.")).into_iter().collect();
-    let (advice, standing, stands) = match (lossy.first(), &whole) {
-        _ if least == 0 => (
-            "Run it again: no fault happened.".to_owned(),
-            Standing::NotJudged,
-            "not judged, without a fault".to_owned(),
-        ),
-        (Some(worst), _) if superseded => (
-            format!(
-                "Not judged, because the records do not tell what a struck worker held: {}.",
-                loss(worst)
-            ),
-            Standing::NotJudged,
-            "not judged: the method is superseded".into(),
-        ),
-        (Some(worst), _) => {
+    let none = whole.as_deref().unwrap_or_default().trim_start_matches('N');
+    let (standing, stands, advice) = match lossy.first() {
+        _ if least == 0 => {
+            let advice = "Run it again: no fault happened.".to_owned();
+            (Standing::NotJudged, "not judged, without a fault".to_owned(), advice)
+        }
+        Some(worst) if superseded => {
+            let why = "Not judged, because the records do not tell what a struck worker held";
+            let stands = "not judged: the method is superseded".into();
+            (Standing::NotJudged, stands, format!("{why}: {}.", loss(worst)))
+        }
+        Some(worst) => {
             let names: Vec<&str> = lossy.iter().map(|(name, _)| *name).collect();
             let which = either(&names, totals.len(), "listeners");
             let stands = "supported: the losses were counted, one fault at a time".into();
-            (format!("Do not take {which}: {}.", loss(worst)), Standing::Supported, stands)
+            (Standing::Supported, stands, format!("Do not take {which}: {}.", loss(worst)))
         }
-        (None, Some(whole)) if least < FEW => {
-            let stands =
-                format!("a first look: after {least} faults, losses in {} are possible", rest(&totals));
-            (format!("Not settled: n{}", whole.trim_start_matches('N')), Standing::FirstLook, stands)
+        None if least < FEW => {
+            let rest = rest(&totals);
+            let stands = format!("a first look: after {least} faults, losses in {rest} are possible");
+            (Standing::FirstLook, stands, format!("Not settled: n{none}"))
         }
-        (None, whole) => {
-            let whole = whole.as_deref().unwrap_or_default().trim_start_matches('N');
+        None => {
             let which = if totals.len() == 1 { "it".into() } else { format!("any of the {}", totals.len()) };
             let stands = format!("supported by at least {least} faults of each listener");
-            (format!("Take {which}: n{whole}"), Standing::Supported, stands)
+            (Standing::Supported, stands, format!("Take {which}: n{none}"))
         }
     };
     effects.extend(whole.filter(|_| !lossy.is_empty()));

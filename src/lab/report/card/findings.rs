@@ -6,9 +6,9 @@ use super::soak::Slope;
 use crate::lab::judge::claims::Claim;
 use crate::lab::judge::losses::{Losses, Mean};
 use crate::lab::judge::rows::Verdict;
-use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Kind, Scene};
-use crate::lab::report::names;
-use crate::lab::report::text::counted;
+use crate::lab::judge::{self, Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Kind, Scene};
+use crate::lab::report::text::{counted, holding};
+use crate::lab::report::{grouped, names};
 use crate::lab::results::store::Data;
 use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Metric, Spec};
@@ -152,15 +152,9 @@ impl Findings {
 
 /// The farthest that a second run was from the first, for each primary metric.
 fn noise(analysis: &Analysis) -> Vec<(Metric, f64)> {
-    let mut all: Vec<(Metric, f64)> = Vec::new();
-    for scene in &analysis.scenes {
-        let Some(noise) = twins(scene, scene.primary()) else { continue };
-        match all.iter_mut().find(|(metric, _)| *metric == scene.primary()) {
-            Some((_, most)) => *most = most.max(noise),
-            None => all.push((scene.primary(), noise)),
-        }
-    }
-    all
+    let of = |scene: &Scene| Some((scene.primary(), twins(scene, scene.primary())?));
+    let all = grouped(analysis.scenes.iter().filter_map(of));
+    all.into_iter().map(|(metric, noise)| (metric, noise.into_iter().fold(0.0, f64::max))).collect()
 }
 
 /// Of the second runs in a scene, without those that the load generator limited.
@@ -170,48 +164,44 @@ fn twins(scene: &Scene, metric: Metric) -> Option<f64> {
         c.conclusion == Conclusion::Twin && c.metric == metric && !bound
     };
     let all = scene.comparisons.iter().filter(measured);
-    all.map(|c| c.interval.low.abs().max(c.interval.high.abs())).reduce(f64::max)
+    all.map(|c| c.interval.reach()).reduce(f64::max)
 }
 
 fn is_short(scene: &Scene) -> bool {
-    let calm = scene.group.levels.fault.is_none() && !scene.random_faults;
     let judged = scene.primary().quantile().is_some_and(|quantile| quantile >= 0.99);
-    calm && judged && scene.results.iter().filter_map(|result| result.length).any(|length| !length.enough())
+    let mut lengths = scene.results.iter().filter_map(|result| result.length);
+    !scene.has_fault() && judged && lengths.any(|length| !length.enough())
 }
 
 fn columns(spec: &Spec, analysis: &Analysis) -> Vec<Column> {
-    let mut columns: Vec<Column> = Vec::new();
-    for scene in &analysis.scenes {
-        let cells: Vec<Cell> = scene.results.iter().map(|result| result.cell.clone()).collect();
+    let compared = analysis.scenes.iter().flat_map(|scene| {
         let own = scene.comparisons.iter().filter(|c| c.conclusion != Conclusion::Twin);
-        for comparison in own {
-            let cell = &cells[comparison.cell];
-            let base = plan::base(&cells, cell);
-            let place = columns.iter().position(|column| column.name == cell.column());
-            let place = place.unwrap_or_else(|| {
-                columns.push(Column {
-                    name: cell.column().to_owned(),
-                    base: cells[base].column().to_owned(),
-                    own: cell.peer.is_none(),
-                    option: options(cell),
-                    ..Column::default()
-                });
-                columns.len() - 1
-            });
-            let effect = effect(spec, scene, comparison, base);
-            let list =
-                if comparison.primary { &mut columns[place].judged } else { &mut columns[place].described };
-            list.push(effect);
+        own.map(move |c| (scene.group.cells[c.cell].column(), (scene, c)))
+    });
+    let column = |(name, found): (&str, Vec<(&Scene, &Comparison)>)| {
+        let cells = &found[0].0.group.cells;
+        let cell = &cells[found[0].1.cell];
+        let effects = |primary: bool| {
+            let of = found.iter().filter(|(_, c)| c.primary == primary);
+            of.map(|(scene, c)| effect(spec, scene, c)).collect()
+        };
+        Column {
+            name: name.to_owned(),
+            base: cells[plan::base(cells, cell)].column().to_owned(),
+            own: cell.peer.is_none(),
+            option: options(cell),
+            judged: effects(true),
+            described: effects(false),
         }
-    }
-    columns
+    };
+    grouped(compared).into_iter().map(column).collect()
 }
 
 fn options(cell: &Cell) -> Option<String> {
     cell.has_options().then(|| cell.listener[cell.strategy().len()..].trim().to_owned())
 }
 
-fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> Effect {
+fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison) -> Effect {
     let metric = comparison.metric;
     let counts = || {
         let late = metric == Metric::DelayedPerFault;
@@ -219,11 +209,11 @@ fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> E
             true => result.losses.delayed(),
             false => result.estimate(metric).map(|lost| (lost.median, Some(lost.interval))),
         };
-        let event = names::fault(scene.group.levels.fault?).event;
+        let cells = &scene.group.cells;
         Some(Counts {
             own: of(&scene.results[comparison.cell])?,
-            base: of(&scene.results[base])?,
-            event,
+            base: of(&scene.results[plan::base(cells, &cells[comparison.cell])])?,
+            event: names::fault(scene.group.levels.fault?).event,
             verb: if late { "delays" } else { "loses" },
         })
     };
@@ -236,43 +226,30 @@ fn effect(spec: &Spec, scene: &Scene, comparison: &Comparison, base: usize) -> E
 }
 
 fn losses(analysis: &Analysis) -> Vec<Lost> {
-    let struck =
-        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_some() || scene.random_faults);
-    let mut all: Vec<Lost> = Vec::new();
-    for scene in struck {
-        let fault = scene.group.levels.fault;
-        let words = fault.map(names::fault);
+    let struck = analysis.scenes.iter().filter(|scene| scene.has_fault()).flat_map(|scene| {
+        let words = scene.group.levels.fault.map(names::fault);
         let event = words.as_ref().map_or("fault", |words| words.event);
         let place = words.map(|words| words.when).unwrap_or_default();
-        for result in scene.results.iter().filter(|result| !result.cell.twin && result.counted > 0) {
-            let column = result.cell.column().to_owned();
-            let known = all.iter_mut().find(|lost| lost.column == column && lost.place == place);
-            match known {
-                Some(lost) => lost.losses = std::mem::take(&mut lost.losses).plus(&result.losses),
-                None => all.push(Lost { column, place: place.clone(), event, losses: result.losses.clone() }),
-            }
-        }
-    }
-    all
+        let counted = scene.own().filter(|result| result.counted > 0);
+        counted.map(move |result| ((result.cell.column(), place.clone(), event), &result.losses))
+    });
+    let lost = |((column, place, event), losses): ((&str, String, &'static str), Vec<&Losses>)| {
+        let losses = losses.into_iter().sum();
+        Lost { column: column.to_owned(), place, event, losses }
+    };
+    grouped(struck).into_iter().map(lost).collect()
 }
 
 fn spread(analysis: &Analysis) -> Vec<Spread> {
-    let mut all: Vec<Spread> = Vec::new();
-    let calm =
-        analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_none() && !scene.random_faults);
-    let own =
-        calm.flat_map(|scene| scene.results.iter().filter(|result| !result.cell.twin && result.used > 0));
-    for (column, spread) in own.filter_map(|result| Some((result.cell.column(), result.spread?))) {
-        let (times, concentrated) = (spread.max_over_mean, spread.kind == Kind::Concentrated);
-        match all.iter_mut().find(|known| known.column == column) {
-            Some(known) => {
-                known.most = known.most.max(times);
-                known.concentrated |= concentrated;
-            }
-            None => all.push(Spread { column: column.to_owned(), most: times, concentrated }),
-        }
-    }
-    all
+    let calm = analysis.scenes.iter().filter(|scene| !scene.has_fault()).flat_map(Scene::own);
+    let used = calm.filter(|result| result.used > 0);
+    let known = used.filter_map(|result| Some((result.cell.column(), result.spread?)));
+    let spread = |(column, all): (&str, Vec<judge::Spread>)| Spread {
+        column: column.to_owned(),
+        most: all.iter().map(|spread| spread.max_over_mean).fold(0.0, f64::max),
+        concentrated: all.iter().any(|spread| spread.kind == Kind::Concentrated),
+    };
+    grouped(known).into_iter().map(spread).collect()
 }
 
 /// What the experiment does not tell: what was skipped or did not count, and what it does not vary.
@@ -289,10 +266,8 @@ fn missing(data: &Data, analysis: &Analysis) -> Vec<String> {
     let empty = analysis.scenes.iter().filter(empty);
     let empty = empty.map(|scene| format!("response times {} (no run counts)", place(scene)));
     let does = |kind: &str| factors.respond.iter().any(|work| work.starts_with(kind));
-    let others = STRATEGIES.iter().filter(|entry| {
-        !factors.listener.iter().any(|name| name.split([':', ' ']).next() == Some(entry.name))
-    });
-    let others = others.count();
+    let varied = |name: &str| factors.listener.iter().any(|own| own.split([':', ' ']).next() == Some(name));
+    let others = STRATEGIES.iter().filter(|entry| !varied(entry.name)).count();
     let general = [
         (!does("cgi"), "handlers (CGI)".to_owned()),
         (!does("cgi") && !does("spin"), "work that computes".into()),
@@ -301,6 +276,5 @@ fn missing(data: &Data, analysis: &Analysis) -> Vec<String> {
         (true, format!("more than {} processors", data.environment.machine.cores)),
         (true, "a network".into()),
     ];
-    let general = general.into_iter().filter(|(is, _)| *is).map(|(_, text)| text);
-    skipped.unique().chain(empty).chain(general).collect()
+    skipped.unique().chain(empty).chain(holding(general)).collect()
 }

@@ -3,9 +3,8 @@
 //!
 //! ```text
 //! findings   what the judge concluded, by name and place, from an analysis and its experiment
-//! words      from findings to text: the kind of the experiment selects the rules, and all of them are pure
+//! words      from findings to text: the kind of the experiment selects the rules, and all of them are pure; what several say
 //! compared   strategies, options and servers that were compared
-//! beside     other metrics, and the spread of connections
 //! faults     connections that faults cost
 //! claims     published claims                soak   growth against limits
 //! amounts    a change, an interval and a count in words
@@ -14,7 +13,6 @@
 //! No rule reads a value by its position: an effect names its metric, its place and what it is compared with.
 
 mod amounts;
-mod beside;
 #[cfg(test)]
 mod cases_tests;
 mod claims;
@@ -90,16 +88,20 @@ impl Card {
         words::card(&Findings::of(data, analysis))
     }
 
+    /// There is nothing to judge.
+    fn unjudged(advice: &str, stands: &str) -> Self {
+        Self { advice: advice.into(), stands: stands.into(), ..Self::default() }
+    }
+
     /// The parts below the advice and its effects: a heading and a text.
     pub fn parts(&self) -> Vec<(&'static str, &str)> {
-        let mut parts = vec![
+        let parts = [
             ("Standing", self.stands.as_str()),
             ("Choose otherwise", &self.otherwise),
             ("Evidence", &self.evidence),
             ("Not measured", &self.missing),
         ];
-        parts.retain(|(_, text)| !text.is_empty());
-        parts
+        parts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
     }
 
     /// For templates.

@@ -25,7 +25,7 @@ impl Slope {
         for scene in &analysis.scenes {
             let place = names::place(scene, &spec.factors, spec.load.len());
             let several = scene.results.len() > 1;
-            for result in scene.results.iter().filter(|result| !result.cell.twin) {
+            for result in scene.own() {
                 let of = if several { format!(" of {}", result.cell.name()) } else { String::new() };
                 for trend in &result.endurance {
                     let name = format!("{}{of}", trend.name);
@@ -56,31 +56,26 @@ pub fn say(findings: &Findings) -> Card {
     let mut slopes: Vec<&Slope> = findings.slopes.iter().collect();
     slopes.sort_by(|a, b| b.share().total_cmp(&a.share()));
     let grew: Vec<&Slope> = slopes.iter().filter(|slope| slope.trend.grew()).copied().collect();
-    let open: Vec<&Slope> =
-        slopes.iter().filter(|slope| !slope.trend.grew() && !slope.trend.is_flat()).copied().collect();
+    let is_open = |slope: &&&Slope| !slope.trend.grew() && !slope.trend.is_flat();
+    let open: Vec<&Slope> = slopes.iter().filter(is_open).copied().collect();
     let told = findings.losses.iter().all(|lost| !lost.losses.superseded);
     let failed = faults::failures(&findings.losses);
     let lost = failed.as_ref().filter(|_| told);
     let nearest = slopes.first().map_or_else(String::new, |slope| slope.says());
-    let (advice, standing) = match (grew.first(), open.first(), lost) {
-        (Some(slope), ..) => (format!("Do not let it run for long: {}.", slope.says()), Standing::Supported),
-        (None, _, Some(lost)) => (format!("Do not rely on it: {lost}."), Standing::Supported),
-        (None, Some(slope), None) => {
-            (format!("Run it for longer: {}, which is too wide to judge.", slope.says()), Standing::Open)
-        }
-        (None, None, None) => (
-            format!("Let it run: nothing grew beyond its limit. The nearest: {nearest}."),
-            Standing::Supported,
-        ),
+    let advice = match (grew.first(), lost, open.first()) {
+        (Some(slope), ..) => format!("Do not let it run for long: {}.", slope.says()),
+        (_, Some(lost), _) => format!("Do not rely on it: {lost}."),
+        (_, _, Some(slope)) => format!("Run it for longer: {}, which is too wide to judge.", slope.says()),
+        _ => format!("Let it run: nothing grew beyond its limit. The nearest: {nearest}."),
     };
-    let stands = format!(
-        "{}: {} of {} slopes lie below their limits, {} above, {} cross them",
-        if standing == Standing::Open { "not told apart" } else { "supported" },
-        slopes.len() - grew.len() - open.len(),
-        slopes.len(),
-        grew.len(),
-        open.len()
-    );
+    let (standing, word) = match grew.is_empty() && lost.is_none() && !open.is_empty() {
+        true => (Standing::Open, "not told apart"),
+        false => (Standing::Supported, "supported"),
+    };
+    let (all, above, cross) = (slopes.len(), grew.len(), open.len());
+    let below = all - above - cross;
+    let stands =
+        format!("{word}: {below} of {all} slopes lie below their limits, {above} above, {cross} cross them");
     const MOST: usize = 3;
     let others = grew
         .iter()
@@ -88,16 +83,13 @@ pub fn say(findings: &Findings) -> Card {
         .map(|slope| format!("{}.", slope.says()))
         .filter(|text| !advice.contains(text.trim_end_matches('.')));
     let mut effects: Vec<String> = others.take(MOST).collect();
-    if let (Some(failed), None) = (&failed, lost) {
-        effects.push(format!(
-            "{failed}; the records do not tell what a struck worker held (method superseded)."
-        ));
-    } else if lost.is_none() {
-        effects.extend(faults::whole(&findings.losses));
-    } else if let (Some(lost), true) = (lost, !grew.is_empty()) {
-        effects.push(format!("{lost}."));
-    } else {
-        effects.push(format!("Nothing grew beyond its limit; the nearest: {nearest}."));
-    }
+    effects.extend(match (&failed, lost) {
+        (None, _) => faults::whole(&findings.losses),
+        (Some(failed), None) => {
+            Some(format!("{failed}; the records do not tell what a struck worker held (method superseded)."))
+        }
+        (_, Some(lost)) if !grew.is_empty() => Some(format!("{lost}.")),
+        _ => Some(format!("Nothing grew beyond its limit; the nearest: {nearest}.")),
+    });
     Card { advice: scoped(findings, &advice), standing, stands, effects, ..Card::default() }
 }

@@ -1,6 +1,6 @@
 //! A card on a terminal.
 
-use super::{Card, Standing};
+use super::Card;
 
 /// Lines that follow the first of a paragraph begin with this.
 const INDENT: &str = "  ";
@@ -8,58 +8,50 @@ const INDENT: &str = "  ";
 const NARROWEST: usize = 20;
 
 impl Card {
-    /// Wrapped to `width` columns where there is a width, with colours if `coloured`.
+    /// Wrapped to `width` columns where there is a width, with colours (ECMA-48) if `coloured`.
     pub fn for_terminal(&self, width: Option<usize>, coloured: bool) -> String {
-        let paint = |code: &str, text: &str| match (coloured, text.is_empty()) {
-            (true, false) => format!("\x1b[{code}m{text}\x1b[0m"),
-            _ => text.to_owned(),
+        let paint = |code: &str, text: &str| match coloured && !text.is_empty() {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
         };
-        let lines = |text: &str, code: Option<&str>| -> String {
-            let wrapped = wrap(text, width);
-            wrapped
-                .iter()
-                .map(|line| code.map_or_else(|| line.clone(), |code| paint(code, line)) + "\n")
-                .collect()
-        };
-        let mut out = lines(&self.advice, Some("1"));
-        self.effects.iter().for_each(|effect| out += &lines(effect, None));
-        for (name, text) in self.parts() {
-            let code = if name == "Standing" { self.standing.colour() } else { "2" };
-            let text = lines(&format!("{name}: {text}"), None);
-            out += &text.replacen(&format!("{name}:"), &paint(code, &format!("{name}:")), 1);
-        }
-        out
+        let advice = wrap(&self.advice, width).into_iter().map(|line| paint("1", &line));
+        let effects = self.effects.iter().flat_map(|effect| wrap(effect, width));
+        let parts = self.parts().into_iter().flat_map(|(name, text)| {
+            let code = match (name, self.standing.class()) {
+                ("Standing", "good") => "32",
+                ("Standing", _) => "33",
+                _ => "2",
+            };
+            let name = format!("{name}:");
+            let mut lines = wrap(&format!("{name} {text}"), width);
+            lines[0] = lines[0].replacen(&name, &paint(code, &name), 1);
+            lines
+        });
+        advice.chain(effects).chain(parts).map(|line| line + "\n").collect()
     }
 }
 
-impl Standing {
-    /// A code of ECMA-48: green, or yellow.
-    fn colour(self) -> &'static str {
-        if self.class() == "good" { "32" } else { "33" }
-    }
-}
-
-/// Breaks between words; a word that is too long stands alone.
+/// Breaks between words; a word that is too long stands alone. There is always a line.
 fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
-    let Some(width) = width.map(|width| width.max(NARROWEST)) else { return vec![text.to_owned()] };
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is a line");
-        let used = line.chars().count();
-        if !line.trim().is_empty() && used + 1 + word.chars().count() > width {
-            lines.push(format!("{INDENT}{word}"));
+    let width = width.map_or(usize::MAX, |width| width.max(NARROWEST));
+    let mut words = text.split(' ');
+    let mut line = words.next().unwrap_or_default().to_owned();
+    let mut lines = Vec::new();
+    for word in words {
+        if line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::replace(&mut line, format!("{INDENT}{word}")));
         } else {
-            if !line.trim().is_empty() {
-                line.push(' ');
-            }
+            line.push(' ');
             line.push_str(word);
         }
     }
+    lines.push(line);
     lines
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Standing;
     use super::*;
 
     fn card() -> Card {

@@ -1,10 +1,11 @@
 //! Published ratios against ours, on one axis of ratios.
 
+use itertools::Itertools;
+
 use super::Told;
 use crate::lab::judge::Analysis;
 use crate::lab::judge::claims::Claim;
-use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
-use crate::lab::plot::{Caption, Key, Sample, Style};
+use crate::lab::plot::{Caption, Dot, Dots, Key, Quantity, Sample, Scale, Style};
 use crate::lab::report::text::{load_name, number};
 
 pub fn claims(analysis: &Analysis) -> Told<Dots> {
@@ -14,13 +15,12 @@ pub fn claims(analysis: &Analysis) -> Told<Dots> {
         return Told::default();
     }
     let rows = drawn.iter().map(|(claim, _)| (name(claim), Style::BASELINE)).collect();
-    let said = drawn.iter().map(|(claim, dot)| {
-        let theirs = dot
-            .theirs
-            .map_or_else(|| "no size published".into(), |theirs| format!("theirs {}", ratio(theirs)));
+    let said = |(claim, dot): &(&Claim, Dot)| {
+        let theirs = dot.theirs.map(|theirs| format!("theirs {}", ratio(theirs)));
+        let theirs = theirs.unwrap_or_else(|| "no size published".into());
         format!("{}: ours {}, {theirs}, {}.", name(claim), dot.text, claim.verdict.name())
-    });
-    let says = said.collect::<Vec<_>>().join(" ");
+    };
+    let says = drawn.iter().map(said).join(" ");
     let quantity = Quantity {
         name: "Ratio".into(),
         unit: "times".into(),
@@ -51,7 +51,7 @@ fn dot(claim: &Claim) -> Option<Dot> {
     Some(Dot {
         text: ratio(ours.median),
         theirs: theirs.filter(|theirs| *theirs > 0.0),
-        ..Dot::value(ours.median, [ours.interval.low, ours.interval.high], 2)
+        ..Dot::value(ours.median, ours.interval, 2)
     })
 }
 

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 use super::runs::Runs;
 use super::{heading, shown};
 use crate::lab::judge::curves::{self, PercentilePoint};
-use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
-use crate::lab::plot::curves::{Curve, Curves, Part};
-use crate::lab::plot::{Caption, Dimension, Style};
+use crate::lab::judge::{Analysis, CellResult, Scene};
+use crate::lab::plot::{Caption, Curve, Curves, Dimension, Part, Style};
 use crate::lab::report::text::load_line;
 use crate::lab::results::data::RunData;
 use crate::measure::histogram::{self, Histogram, decode};
@@ -46,11 +45,10 @@ pub fn percentiles(scene: &Scene, analysis: &Analysis, runs: &Runs) -> Option<Cu
     let results: Vec<(&CellResult, Style)> =
         shown(scene).filter(|(result, _)| !result.curve.is_empty()).collect();
     let curve = |(result, style): &(&CellResult, Style)| {
-        let point = |ms: Estimate| [ms.median, ms.interval.low, ms.interval.high];
-        let points = result.curve.iter().map(|p| (p.nines, point(p.ms)));
-        let service =
-            if result.cell.twin { Vec::new() } else { service(&result.curve, runs.get(&result.cell, scene)) };
-        Curve { dashed: service, ..Curve::new(result.cell.name(), *style, points.collect()) }
+        let point = |p: &PercentilePoint| (p.nines, [p.ms.median, p.ms.interval.low, p.ms.interval.high]);
+        let service = || service(&result.curve, runs.get(&result.cell, scene));
+        let dashed = if result.cell.twin { Vec::new() } else { service() };
+        Curve { dashed, ..Curve::new(result.cell.name(), *style, result.curve.iter().map(point).collect()) }
     };
     let note = format!("{}. All runs that count together. Band: {band}.", load_line(scene));
     let caption = Caption::new(format!("Response time, {}", heading(scene)), note);
@@ -84,13 +82,12 @@ pub fn first_byte(scene: &Scene, runs: &Runs) -> Option<Curves> {
     let results: Vec<(&CellResult, Style)> = shown(scene).collect();
     let curve = |(result, style): &(&CellResult, Style)| {
         let runs = runs.get(&result.cell, scene);
-        let points =
-            distribution(runs, "first_byte").into_iter().map(|(nines, ms)| (nines, [ms; 3])).collect();
-        Curve { dashed: distribution(runs, "connect"), ..Curve::new(result.cell.name(), *style, points) }
+        let points = distribution(runs, "first_byte").into_iter().map(|(nines, ms)| (nines, [ms; 3]));
+        let dashed = distribution(runs, "connect");
+        Curve { dashed, ..Curve::new(result.cell.name(), *style, points.collect()) }
     };
     let curves: Vec<Curve> = results.par_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
-    let slowest = curves.iter().filter_map(|curve| curve.points.last()).map(|(_, [ms, ..])| *ms);
-    let slowest = slowest.fold(0.0, f64::max);
+    let slowest = curves.iter().filter_map(|curve| curve.values().last()).fold(0.0, f64::max);
     let lost = RETRANSMITS_MS.iter().filter(|(ms, _)| *ms <= slowest * 1.05);
     let lost = lost.map(|(_, name)| name).join(", ");
     let lost = if lost.is_empty() { lost } else { format!(" Steps at {lost} are lost packets.") };

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools;
+
 use super::runs::{Runs, together};
 use super::{MOST_PANELS, Told, heading, headings, joined, places, shown};
 use crate::lab::judge::timeline::{by_start, responses};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::curves::{Curve, Curves, Part};
-use crate::lab::plot::{Caption, Dimension, Style};
+use crate::lab::plot::{Caption, Curve, Curves, Dimension, Part, Style};
 use crate::lab::report::names;
 use crate::lab::report::text::{list, number};
 use crate::lab::results::data::{FaultRecord, RunData};
@@ -30,7 +31,7 @@ type Hit<'a> = (&'a RunData, &'a FaultRecord);
 pub fn faults(analysis: &Analysis, runs: &Runs) -> Told<Curves> {
     let scenes: Vec<(&Scene, Fault)> =
         analysis.scenes.iter().filter_map(|scene| Some((scene, scene.group.levels.fault?))).collect();
-    let all = || scenes.iter().flat_map(|(scene, _)| hits(scene, runs));
+    let all = || scenes.iter().flat_map(|(scene, _)| hits(scene, &scene.results, runs));
     let Some(slow_s) = all().next().map(|(run, _)| slow_s(run)) else { return Told::default() };
     // A share if all records list slow requests one by one.
     let slow_s = slow_s.filter(|slow_s| all().all(|(run, _)| self::slow_s(run) == Some(*slow_s)));
@@ -39,18 +40,10 @@ pub fn faults(analysis: &Analysis, runs: &Runs) -> Told<Curves> {
     let mut quiet = Vec::new();
     // Lasting faults and sudden ones, so that all panels of a figure have times to be compared.
     for lasts in [true, false] {
-        let mut figure = empty(slow_s, by_start, lasts);
-        let mut seen = Vec::new();
         let of_kind: Vec<(&Scene, Fault)> =
             scenes.iter().filter(|(_, fault)| (fault.lasts_ms > 0) == lasts).copied().collect();
-        let Some((_, first)) = of_kind.first() else { continue };
-        let same = of_kind.iter().all(|(_, fault)| fault == first);
-        let what = match (lasts, same) {
-            (_, true) => names::fault(*first).says,
-            (true, _) => "a fault lasts".into(),
-            (false, _) => "a fault comes".into(),
-        };
-        figure.caption.title = format!("Who waits {} {what}", if lasts { "while" } else { "when" });
+        let mut figure = empty(slow_s, by_start, lasts);
+        let mut seen = Vec::new();
         let headings = headings(of_kind.iter().map(|(scene, _)| *scene));
         for ((scene, fault), heading) in of_kind.iter().zip(headings) {
             let part = part(scene, *fault, heading, runs, slow_s.is_some());
@@ -62,12 +55,20 @@ pub fn faults(analysis: &Analysis, runs: &Runs) -> Told<Curves> {
                 figure.parts.push(part);
             }
         }
-        figure.caption.says =
-            format!("Around a fault, columns that stand apart from the baseline. {}", seen.join(" "));
+        let what = match of_kind.iter().map(|(_, fault)| *fault).all_equal_value() {
+            Ok(fault) => names::fault(fault).says,
+            Err(_) if lasts => "a fault lasts".into(),
+            Err(_) => "a fault comes".into(),
+        };
+        let when = if lasts { "while" } else { "when" };
+        let seen = seen.join(" ");
+        figure.caption = Caption::new(format!("Who waits {when} {what}"), figure.caption.note)
+            .saying(format!("Around a fault, columns that stand apart from the baseline. {seen}"));
         told.figures.extend((!figure.parts.is_empty()).then_some(figure));
     }
-    let nothing = format!("No visible effect on response times: {}.", places(&quiet));
-    told.says.extend((!quiet.is_empty()).then_some(nothing));
+    if !quiet.is_empty() {
+        told.says.push(format!("No visible effect on response times: {}.", places(&quiet)));
+    }
     told
 }
 
@@ -76,13 +77,9 @@ fn empty(slow_s: Option<f64>, by_start: bool, lasts: bool) -> Curves {
         Some(slow_s) => (format!("slower than {} ms or failed, %", number(slow_s * 1e3, 0)), false),
         None => ("p99, ms".into(), true),
     };
-    let told = if by_start {
-        "Requests stand where they were due"
-    } else {
-        "Requests stand where they ended (method superseded)"
-    };
+    let told = if by_start { "were due" } else { "ended (method superseded)" };
     let mark = if lasts { "Shaded: while the fault lasts." } else { "Dashed: the fault." };
-    let note = format!("{told}, all faults together. {mark}");
+    let note = format!("Requests stand where they {told}, all faults together. {mark}");
     Curves {
         caption: Caption::new("", note),
         x: Dimension::new("seconds since the fault", false),
@@ -92,8 +89,9 @@ fn empty(slow_s: Option<f64>, by_start: bool, lasts: bool) -> Curves {
     }
 }
 
-fn hits<'a>(scene: &'a Scene, runs: &'a Runs) -> impl Iterator<Item = Hit<'a>> {
-    let all = scene.results.iter().flat_map(move |result| runs.get(&result.cell, scene));
+/// The faults in the runs of these results that count.
+fn hits<'a>(scene: &'a Scene, of: &'a [CellResult], runs: &'a Runs) -> impl Iterator<Item = Hit<'a>> {
+    let all = of.iter().flat_map(move |result| runs.get(&result.cell, scene));
     all.flat_map(|run| run.faults().map(move |fault| (*run, fault)))
 }
 
@@ -105,14 +103,12 @@ fn slow_s(run: &RunData) -> Option<f64> {
 
 fn part(scene: &Scene, fault: Fault, (heading, rest): (String, String), runs: &Runs, share: bool) -> Part {
     let curve = |(result, style): (&CellResult, Style)| {
-        let all = runs.get(&result.cell, scene);
-        let hits: Vec<Hit> =
-            all.iter().flat_map(|run| run.faults().map(move |fault| (*run, fault))).collect();
+        let hits: Vec<Hit> = hits(scene, std::slice::from_ref(result), runs).collect();
         let points = if share { slow(&hits) } else { p99(&hits) };
         (points.len() >= LEAST).then(|| Curve::new(result.cell.name(), style, points))
     };
     let lasts_s = fault.lasts_ms as f64 / 1e3;
-    let count = hits(scene, runs).filter(|(_, fault)| fault.pid != 0).count();
+    let count = hits(scene, &scene.results, runs).filter(|(_, fault)| fault.pid != 0).count();
     Part {
         heading,
         note: joined(&rest, &format!("{count} faults, {fault}")),
@@ -169,9 +165,9 @@ fn p99(hits: &[Hit]) -> Vec<(f64, [f64; 3])> {
 
 /// Whether nothing happens to the baseline.
 fn is_calm(part: &Part, y: &Dimension) -> bool {
-    let baseline = part.curves.iter().find(|curve| curve.style.is_baseline());
-    let values = || baseline.iter().flat_map(|curve| &curve.points).map(|(_, [middle, ..])| *middle);
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    let baseline = part.curves.iter().filter(|curve| curve.style.is_baseline()).take(1);
+    let values = baseline.flat_map(Curve::values);
+    let (low, high) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(0.0, f64::max));
     if y.log { high <= low * STEADY } else { high <= CALM }
 }
 
@@ -179,8 +175,7 @@ fn is_calm(part: &Part, y: &Dimension) -> bool {
 fn peaks(apart: &[&Curve], y: &Dimension) -> String {
     let unit = if y.log { "ms" } else { "%" };
     let one = |curve: &&Curve| {
-        let most = curve.points.iter().map(|(_, [middle, ..])| *middle).fold(0.0, f64::max);
-        format!("{} up to {} {unit}", curve.label, number(most, 0))
+        format!("{} up to {} {unit}", curve.label, number(curve.values().fold(0.0, f64::max), 0))
     };
     if apart.is_empty() { "all columns alike".into() } else { list(apart.iter().map(one)) }
 }

@@ -5,8 +5,7 @@ use itertools::Itertools;
 
 use super::{MOST_PANELS, Told, columns, heading, headings, joined, places};
 use crate::lab::judge::{Analysis, Comparison, Conclusion, Scene};
-use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
-use crate::lab::plot::{Caption, Key, Sample, Style};
+use crate::lab::plot::{Caption, Dot, Dots, Key, Quantity, Sample, Scale, Style};
 use crate::lab::report::text::{list, number, range};
 use crate::lab::spec::Metric;
 
@@ -55,7 +54,7 @@ fn panels(scene: &Scene) -> Vec<Panel<'_>> {
     let panel = |metric: Metric| {
         let of = || scene.comparisons.iter().filter(move |c| c.metric == metric);
         let twin = of().find(|c| c.conclusion == Conclusion::Twin);
-        let noise = twin.map(|c| c.interval.low.abs().max(c.interval.high.abs()));
+        let noise = twin.map(|c| c.interval.reach());
         let least = of().map(|c| c.least_effect).fold(0.0, f64::max);
         let drawn =
             |c: &&Comparison| c.conclusion != Conclusion::Twin && c.conclusion != Conclusion::ClientBound;
@@ -71,16 +70,11 @@ fn less(percent: f64) -> f64 {
     (1.0 / (1.0 + percent / 100.0) - 1.0) * 100.0
 }
 
-/// Whether more is better.
-fn more_is_better(metric: Metric) -> bool {
-    metric == Metric::Rate
-}
-
 impl Panel<'_> {
     /// Whether there is something to see: what was judged to differ, or an interval without 0 beyond the noise.
     fn shows(&self, comparison: &Comparison) -> bool {
         let beyond = comparison.change.abs() > self.noise;
-        let without_zero = comparison.interval.low > 0.0 || comparison.interval.high < 0.0;
+        let without_zero = !comparison.interval.contains(0.0);
         match comparison.conclusion {
             Conclusion::Differs => !comparison.is_small(),
             Conclusion::Equivalent => false,
@@ -94,12 +88,11 @@ impl Panel<'_> {
 
     /// How much worse, so that changes of all metrics can be sorted.
     fn worse(&self, comparison: &Comparison) -> f64 {
+        let factor = (1.0 + comparison.change / 100.0).max(0.01).ln();
         match self.metric {
             metric if metric.is_per_fault() => comparison.change,
-            metric => {
-                let factor = (1.0 + comparison.change / 100.0).max(0.01).ln();
-                if more_is_better(metric) { -factor } else { factor }
-            }
+            Metric::Rate => -factor,
+            _ => factor,
         }
     }
 
@@ -112,20 +105,17 @@ impl Panel<'_> {
         let dot = |(name, _): &(String, Style)| {
             let c = self.of(name)?;
             let counts = self.shows(c);
-            let (change, interval) = (c.change, [c.interval.low, c.interval.high]);
-            Some(if difference {
-                let text = format!("{change:+.*}", self.metric.digits());
-                Dot { text, full: counts, ..Dot::value(change, interval, 0) }
-            } else {
-                Dot::change(change, interval, counts)
+            let text = format!("{:+.*}", self.metric.digits(), c.change);
+            Some(match difference {
+                true => Dot { text, full: counts, ..Dot::value(c.change, c.interval, 0) },
+                false => Dot::change(c.change, c.interval, counts),
             })
         };
-        let better = more_is_better(self.metric);
         let unit = if difference { "more per fault" } else { "change, %" };
         Quantity {
             name,
             unit: joined(&rest, &format!("{}, {unit}", self.metric.title())),
-            scale: if difference { Scale::FromZero } else { Scale::Change(better) },
+            scale: if difference { Scale::FromZero } else { Scale::Change(self.metric == Metric::Rate) },
             shade: Some((if difference { -self.noise } else { less(self.noise) }, self.noise)),
             ends: ["\u{2190} better", "worse \u{2192}"],
             values: rows.iter().map(dot).collect(),
@@ -146,10 +136,7 @@ fn rows(panels: &[Panel]) -> (Vec<(String, Style)>, Vec<String>) {
     let shows = |name: &str| panels.iter().any(|panel| panel.of(name).is_some_and(|c| panel.shows(c)));
     let many = compared.len() > MOST_ROWS && compared.iter().any(|(name, _)| shows(name));
     let (drawn, within): (Vec<_>, Vec<_>) = compared.into_iter().partition(|(name, _)| !many || shows(name));
-    (
-        drawn.into_iter().map(|(name, style)| (name.to_owned(), style)).collect(),
-        within.into_iter().map(|(name, _)| name.to_owned()).collect(),
-    )
+    (drawn, within.into_iter().map(|(name, _)| name).collect())
 }
 
 fn figure(panels: &[Panel], rows: Vec<(String, Style)>, analysis: &Analysis) -> Dots {

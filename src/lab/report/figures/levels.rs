@@ -3,9 +3,9 @@
 use itertools::Itertools;
 
 use super::{MOST_PANELS, Told, shown};
-use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::curves::{Curve, Curves, Part};
-use crate::lab::plot::{Caption, Dimension, Style};
+use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
+use crate::lab::plot::{Caption, Curve, Curves, Dimension, Part, Style};
+use crate::lab::report::grouped;
 use crate::lab::report::text::{self, capital, list, number};
 use crate::lab::spec::{Levels, Metric};
 
@@ -55,48 +55,37 @@ struct Series<'a>(Vec<(f64, &'a Scene)>);
 pub fn levels(analysis: &Analysis) -> Told<Curves> {
     let mut told = Told::default();
     for along in Along::ALL {
-        let mut all: Vec<((String, Levels), Metric, Series)> = Vec::new();
-        for scene in &analysis.scenes {
-            let Some((value, rest)) = along.of(scene) else { continue };
-            match all.iter_mut().find(|(other, metric, _)| *other == rest && *metric == scene.primary()) {
-                Some((.., series)) => series.0.push((value, scene)),
-                None => all.push((rest, scene.primary(), Series(vec![(value, scene)]))),
-            }
-        }
-        for (.., series) in &mut all {
-            series.0.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-            series.0.dedup_by(|(a, _), (b, _)| a == b);
-        }
-        all.retain(|(.., series)| series.0.len() >= LEAST);
-        for metric in all.iter().map(|(_, metric, _)| *metric).unique_by(|metric| metric.name()) {
-            let of = all.iter().filter(|(_, other, _)| *other == metric);
-            let series: Vec<&Series> = of.map(|(.., series)| series).take(MOST_PANELS).collect();
+        let known = analysis.scenes.iter().filter_map(|scene| {
+            let (value, rest) = along.of(scene)?;
+            Some(((rest, scene.primary()), (value, scene)))
+        });
+        let series = grouped(known).into_iter().map(|((_, metric), mut scenes)| {
+            scenes.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+            scenes.dedup_by(|(a, _), (b, _)| a == b);
+            (metric, Series(scenes))
+        });
+        for (metric, mut series) in grouped(series.filter(|(_, series)| series.0.len() >= LEAST)) {
+            series.truncate(MOST_PANELS);
             told.figures.extend(figure(along, metric, &series, analysis));
         }
     }
     told
 }
 
-fn figure(along: Along, metric: Metric, series: &[&Series], analysis: &Analysis) -> Option<Curves> {
+fn figure(along: Along, metric: Metric, series: &[Series], analysis: &Analysis) -> Option<Curves> {
     let parts: Vec<Part> = series.iter().map(|one| one.part(along, metric, series.len() > 1)).collect();
     let xs = || series.iter().flat_map(|series| &series.0).map(|(value, _)| *value);
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
     let ticks = if along == Along::Rate { Vec::new() } else { named(xs()) };
+    let log = along != Along::Rate && low > 0.0 && high / low > WIDE;
     let [name, rises] = along.words();
     let title = format!("{} as {rises}", metric.title());
-    let band = text::brackets(analysis);
-    let unit = metric.unit();
+    let note = format!("Median over runs. Band: {}.", text::brackets(analysis));
+    let y = [metric.title(), metric.unit()].into_iter().filter(|part| !part.is_empty()).join(", ");
     let figure = Curves {
-        caption: Caption::new(title.clone(), format!("Median over runs. Band: {band}."))
-            .saying(says(&title, metric, series)),
-        x: Dimension {
-            ticks,
-            ..Dimension::new(name, along != Along::Rate && low > 0.0 && high / low > WIDE)
-        },
-        y: Dimension::new(
-            &if unit.is_empty() { metric.title().to_owned() } else { format!("{}, {unit}", metric.title()) },
-            metric != Metric::Rate,
-        ),
+        caption: Caption::new(title.clone(), note).saying(says(&title, metric, series)),
+        x: Dimension { ticks, ..Dimension::new(name, log) },
+        y: Dimension::new(&y, metric != Metric::Rate),
         parts,
         ring: "fewer answered than offered",
         ..Curves::default()
@@ -104,7 +93,6 @@ fn figure(along: Along, metric: Metric, series: &[&Series], analysis: &Analysis)
     figure.parts.iter().any(|part| !part.curves.is_empty()).then_some(figure)
 }
 
-/// Whole numbers are named as they are.
 fn named(values: impl Iterator<Item = f64>) -> Vec<(f64, String)> {
     values.sorted_by(f64::total_cmp).dedup().map(|value| (value, number(value, 0))).collect()
 }
@@ -114,23 +102,21 @@ impl Series<'_> {
         let first = self.0[0].1;
         let curve = |(result, style): (&CellResult, Style)| {
             let of = |scene: &Scene| {
-                let counts =
-                    |other: &&CellResult| other.used > 0 && !(metric.is_of_the_loop() && other.client_bound);
-                same(scene, result).filter(counts)?.estimate(metric)
+                let other = same(scene, result).filter(|other| other.used > 0)?;
+                other.estimate(metric).filter(|_| !(metric.is_of_the_loop() && other.client_bound))
             };
-            let known = self.0.iter().filter_map(|(value, scene)| Some((*value, *scene, of(scene)?)));
-            let points: Vec<_> = known
-                .clone()
-                .map(|(value, _, e)| (value, [e.median, e.interval.low, e.interval.high]))
-                .collect();
-            let behind = |scene: &Scene, value: f64| {
+            let known: Vec<(f64, &Scene, Estimate)> =
+                self.0.iter().filter_map(|(value, scene)| Some((*value, *scene, of(scene)?))).collect();
+            let point = |(value, _, e): &(f64, &Scene, Estimate)| {
+                (*value, [e.median, e.interval.low, e.interval.high])
+            };
+            let is_behind = |(value, scene, _): &&(f64, &Scene, Estimate)| {
                 let rate = same(scene, result).and_then(|other| other.estimate(Metric::Rate));
                 along == Along::Rate && rate.is_some_and(|rate| rate.median < value * BEHIND)
             };
-            let rings =
-                known.filter(|(value, scene, _)| behind(scene, *value)).map(|(value, ..)| value).collect();
-            (points.len() >= LEAST - 1)
-                .then(|| Curve { rings, ..Curve::new(result.cell.name(), style, points) })
+            let rings = known.iter().filter(is_behind).map(|(value, ..)| *value).collect();
+            let curve = Curve::new(result.cell.name(), style, known.iter().map(point).collect());
+            (known.len() >= LEAST - 1).then_some(Curve { rings, ..curve })
         };
         let heading = match along {
             _ if !named => String::new(),
@@ -154,18 +140,17 @@ fn without(scene: &Scene, along: Along) -> String {
         _ => group.levels.backlog.map(|n| format!("backlog={n}")).unwrap_or_default(),
     };
     group.title = group.title.split(' ').filter(|part| *part != own).collect::<Vec<_>>().join(" ");
-    let (load, group) = (text::load_name(&scene.load.name), text::group_name(&group));
-    capital(&if group.is_empty() { load } else { format!("{load}, {group}") })
+    capital(&text::place_of(&scene.load.name, &group))
 }
 
 /// The values at both ends of each curve.
-fn says(title: &str, metric: Metric, series: &[&Series]) -> String {
-    let one = |series: &&Series| {
+fn says(title: &str, metric: Metric, series: &[Series]) -> String {
+    let one = |series: &Series| {
         let [(_, first), .., (_, last)] = series.0.as_slice() else { return String::new() };
         let ends = |(result, _): (&CellResult, Style)| {
             let of = |scene| Some(number(same(scene, result)?.estimate(metric)?.median, metric.digits()));
-            (!result.cell.twin).then_some(())?;
-            Some(format!("{} from {} to {}", result.cell.name(), of(first)?, of(last)?))
+            let ends = format!("{} from {} to {}", result.cell.name(), of(first)?, of(last)?);
+            (!result.cell.twin).then_some(ends)
         };
         list(shown(first).filter_map(ends))
     };

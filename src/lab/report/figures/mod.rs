@@ -13,7 +13,8 @@ mod over_time;
 mod runs;
 mod soak;
 mod spread;
-mod workers;
+
+use std::iter::once;
 
 use itertools::Itertools;
 use rayon::prelude::*;
@@ -22,10 +23,7 @@ use serde::Serialize;
 use self::runs::Runs;
 use super::text::{self, capital, few, place};
 use crate::lab::judge::{Analysis, CellResult, Scene};
-use crate::lab::plot::curves::Curves;
-use crate::lab::plot::dots::Dots;
-use crate::lab::plot::ledger::Ledger;
-use crate::lab::plot::{Caption, Figure, NARROW, Style, WIDE, styles};
+use crate::lab::plot::{Caption, Curves, Dots, Figure, Ledger, NARROW, Style, WIDE, styles};
 use crate::lab::results::store::Data;
 
 #[derive(Clone, Debug, Serialize)]
@@ -106,24 +104,11 @@ impl Figures {
     /// Leaves out what would make the page heavy: the narrow forms of answers, which then scroll, and folded figures, which then
     /// are links to their files, the less important kinds first.
     fn keep_light(&mut self) {
-        let mut weight: usize = self.answers.iter().map(|drawn| drawn.wide.len()).sum();
-        for drawn in &mut self.answers {
-            weight += drawn.narrow.len();
-            if weight > ANSWERS {
-                weight -= drawn.narrow.len();
-                drawn.narrow.clear();
-            }
-        }
-        let (mut weight, kinds) = (0, self.scenes.iter().map(Vec::len).max().unwrap_or(0));
-        for rank in 0..kinds {
-            for drawn in self.scenes.iter_mut().filter_map(|scene| scene.get_mut(rank)) {
-                weight += drawn.wide.len();
-                if weight > FOLDED {
-                    weight -= drawn.wide.len();
-                    drawn.wide.clear();
-                }
-            }
-        }
+        let wide = self.answers.iter().map(|drawn| drawn.wide.len()).sum();
+        limit(self.answers.iter_mut().map(|drawn| &mut drawn.narrow), wide, ANSWERS);
+        let folded = self.scenes.iter_mut().flat_map(|scene| scene.iter_mut().enumerate());
+        let by_kind = folded.sorted_by_key(|(kind, _)| *kind);
+        limit(by_kind.map(|(_, drawn)| &mut drawn.wide), 0, FOLDED);
     }
 
     fn add<F>(&mut self, name: &str, told: Told<F>, draw: impl Fn(&F, i32) -> Figure) {
@@ -139,6 +124,16 @@ impl Figures {
 const ANSWERS: usize = 180_000;
 const FOLDED: usize = 80_000;
 
+/// Empties what would make the whole, which weighs `weight` without them, heavier than `most`.
+fn limit<'a>(drawings: impl Iterator<Item = &'a mut String>, mut weight: usize, most: usize) {
+    for drawing in drawings {
+        if weight + drawing.len() > most {
+            drawing.clear();
+        }
+        weight += drawing.len();
+    }
+}
+
 fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, index: usize) -> Vec<Drawn> {
     let file = |kind: &str| format!("plots/more/{kind}-{}-{}.svg", index + 1, slug(&scene.load.name));
     let curves = [
@@ -147,16 +142,13 @@ fn scene(scene: &Scene, analysis: &Analysis, runs: &Runs, index: usize) -> Vec<D
         ("over-time", over_time::latency(scene, runs)),
         ("queues", over_time::queues(scene, runs)),
     ];
-    let drawn = curves.into_iter().filter_map(|(kind, curves)| {
-        let curves = curves?;
-        Some(Drawn::wide(file(kind), |width| curves.draw(width)))
-    });
-    let mut drawn: Vec<Drawn> = drawn.collect();
+    let curves = curves.into_iter().filter_map(|(kind, curves)| Some((kind, curves?)));
+    let curves = curves.map(|(kind, curves)| Drawn::wide(file(kind), |width| curves.draw(width)));
     let costs = costs::costs(scene, analysis);
-    drawn.extend(costs.map(|costs| Drawn::wide(file("costs"), |width| costs.draw(width))));
-    let heat = workers::heat(scene, runs);
-    drawn.extend(heat.map(|heat| Drawn::wide(file("heat"), |width| heat.draw(width))));
-    drawn
+    let costs = costs.map(|costs| Drawn::wide(file("costs"), |width| costs.draw(width)));
+    let heat = spread::heat(scene, runs);
+    let heat = heat.map(|heat| Drawn::wide(file("heat"), |width| heat.draw(width)));
+    curves.chain(costs).chain(heat).collect()
 }
 
 fn ledger(analysis: &Analysis) -> Ledger {
@@ -171,7 +163,7 @@ fn ledger(analysis: &Analysis) -> Ledger {
 pub fn slug(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let text: String = name.chars().map(plain).collect();
-    text.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    text.split('-').filter(|part| !part.is_empty()).join("-")
 }
 
 /// Results with runs that count, and their styles.
@@ -182,11 +174,10 @@ fn shown(scene: &Scene) -> impl Iterator<Item = (&CellResult, Style)> {
 }
 
 /// The columns of all scenes but second runs, with their styles.
-fn columns<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(&'a str, Style)> {
+fn columns<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(String, Style)> {
     let results = scenes.into_iter().flat_map(|scene| &scene.results);
     let names: Vec<(&str, bool)> = results.map(|result| (result.cell.column(), false)).unique().collect();
-    let styles = styles(&names);
-    names.into_iter().map(|(name, _)| name).zip(styles).collect()
+    names.iter().map(|(name, _)| (*name).to_owned()).zip(styles(&names)).collect()
 }
 
 /// `Load 85 %, 4 workers`: a scene in the title of a figure.
@@ -197,7 +188,7 @@ fn heading(scene: &Scene) -> String {
 /// The headings of panels, each with what else distinguishes it for the line below: what all have in common is left out.
 fn headings<'a>(scenes: impl IntoIterator<Item = &'a Scene>) -> Vec<(String, String)> {
     let parts = |scene: &Scene| {
-        std::iter::once(text::load_name(&scene.load.name)).chain(text::group_parts(&scene.group)).collect()
+        once(text::load_name(&scene.load.name)).chain(text::group_parts(&scene.group)).collect()
     };
     let all: Vec<Vec<String>> = scenes.into_iter().map(parts).collect();
     let distinct = |part: &&String| all.len() == 1 || all.iter().any(|other| !other.contains(part));

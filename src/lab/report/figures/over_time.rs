@@ -4,8 +4,7 @@ use super::runs::{Runs, Track, band_text, together};
 use super::{heading, shown};
 use crate::lab::judge::timeline::responses;
 use crate::lab::judge::{CellResult, Scene};
-use crate::lab::plot::curves::{Curve, Curves, Part};
-use crate::lab::plot::{Caption, Dimension, Style};
+use crate::lab::plot::{Caption, Curve, Curves, Dimension, Part, Style};
 use crate::lab::results::data::{RunData, Sample};
 
 /// Intervals needed to draw a course.
@@ -18,40 +17,40 @@ pub fn latency(scene: &Scene, runs: &Runs) -> Option<Curves> {
     if scene.group.levels.fault.is_some() {
         return None;
     }
-    let track = |run: &RunData| responses(run, |summary| summary.p99_us);
-    let step_s = |run: &RunData| run.record.as_ref().map_or(0.0, |record| record.plan.interval_s);
-    let figure = course(scene, runs, track, step_s, "p99 over time", Dimension::new("p99, ms", true))?;
+    let track = |run: &RunData| -> (Track, f64) {
+        let step_s = run.record.as_ref().map_or(0.0, |record| record.plan.interval_s);
+        (responses(run, |summary| summary.p99_us), step_s)
+    };
+    let figure = course(scene, runs, track, "p99 over time", Dimension::new("p99, ms", true))?;
     (!figure.apart(&figure.parts[0]).is_empty()).then_some(figure)
 }
 
 /// The longest accept queue at each sample.
 pub fn queues(scene: &Scene, runs: &Runs) -> Option<Curves> {
-    let deepest = |run: &RunData| -> Track {
+    let deepest = |run: &RunData| -> (Track, f64) {
         let depth = |sample: &Sample| Some((sample.at_s, f64::from(*sample.queue.iter().max()?)));
-        run.series.samples.iter().filter_map(depth).collect()
+        (run.series.samples.iter().filter_map(depth).collect(), run.series.interval_s)
     };
     let y = Dimension { least: DEEP, ..Dimension::new("connections in the longest queue", false) };
-    let figure =
-        course(scene, runs, deepest, |run| run.series.interval_s, "Connections waiting to be accepted", y)?;
-    let most = figure.parts[0].curves.iter().flat_map(|curve| &curve.points).map(|(_, [middle, ..])| *middle);
+    let mut figure = course(scene, runs, deepest, "Connections waiting to be accepted", y)?;
+    let most = figure.parts[0].curves.iter().flat_map(Curve::values).fold(0.0, f64::max);
     let (overflows, drops) = losses(scene, runs);
-    let deep = most.fold(0.0, f64::max) >= DEEP || overflows + drops > 0;
-    let note = format!("{} {overflows} overflows and {drops} drops in all runs.", figure.caption.note);
-    deep.then(|| Curves { caption: Caption { note, ..figure.caption.clone() }, ..figure })
+    figure.caption.note += &format!(" {overflows} overflows and {drops} drops in all runs.");
+    (most >= DEEP || overflows + drops > 0).then_some(figure)
 }
 
+/// `track`: of a run, and its interval in s.
 fn course(
     scene: &Scene,
     runs: &Runs,
-    track: impl Fn(&RunData) -> Track,
-    step_s: impl Fn(&RunData) -> f64,
+    track: impl Fn(&RunData) -> (Track, f64),
     title: &str,
     y: Dimension,
 ) -> Option<Curves> {
     let curve = |(result, style): (&CellResult, Style)| {
-        let runs = runs.get(&result.cell, scene);
-        let step_s = runs.iter().map(|run| step_s(run)).fold(0.0, f64::max);
-        let points = together(&runs.iter().map(|run| track(run)).collect::<Vec<_>>(), step_s);
+        let tracks = runs.get(&result.cell, scene).iter().map(|run| track(run));
+        let (tracks, steps_s): (Vec<Track>, Vec<f64>) = tracks.unzip();
+        let points = together(&tracks, steps_s.into_iter().fold(0.0, f64::max));
         (points.len() >= LEAST).then(|| Curve::new(result.cell.name(), style, points))
     };
     let curves: Vec<Curve> = shown(scene).filter_map(curve).collect();

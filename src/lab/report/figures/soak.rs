@@ -6,8 +6,7 @@ use super::runs::Runs;
 use super::{Told, heading, headings, joined, shown};
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::{Analysis, Scene};
-use crate::lab::plot::dots::{Dot, Dots, Quantity, Scale};
-use crate::lab::plot::{Caption, Key, Sample, Style};
+use crate::lab::plot::{Caption, Dot, Dots, Key, Quantity, Sample, Scale, Style};
 use crate::lab::report::text::{list, number};
 
 /// Growth per day of each measure, in percent of its limit; a panel per scene.
@@ -22,11 +21,11 @@ pub fn slopes(analysis: &Analysis) -> Told<Dots> {
         let all = trends(scene);
         let value = |(row, _): &(String, Style)| {
             let (_, _, trend) = all.iter().find(|(name, ..)| name == row)?;
-            let [low, high] = [trend.interval.low, trend.interval.high].map(|v| v / trend.limit * 100.0);
-            let text =
-                format!("{} {}", number(trend.per_day, trend.digits), trend.unit).trim_end().to_owned();
-            let full = trend.grew() || trend.is_flat();
-            Some(Dot { text, full, ..Dot::value(trend.per_day / trend.limit * 100.0, [low, high], 0) })
+            let of_limit = |per_day: f64| per_day / trend.limit * 100.0;
+            let text = format!("{} {}", number(trend.per_day, trend.digits), trend.unit);
+            let (text, full) = (text.trim_end().to_owned(), trend.grew() || trend.is_flat());
+            let dot = Dot::value(of_limit(trend.per_day), trend.interval.map(of_limit), 0);
+            Some(Dot { text, full, ..dot })
         };
         Quantity {
             name,
@@ -39,15 +38,13 @@ pub fn slopes(analysis: &Analysis) -> Told<Dots> {
     };
     let quantities: Vec<Quantity> =
         scenes.iter().zip(headings(scenes.iter().copied())).map(quantity).collect();
-    let all = scenes
-        .iter()
-        .flat_map(|scene| trends(scene).into_iter().map(move |(name, _, trend)| (scene, name, trend)));
-    let grew = all.filter(|(.., trend)| trend.grew());
-    let grew = list(grew.map(|(scene, name, _)| format!("{name}, {}", heading(scene))));
-    let says = if grew.is_empty() {
-        "no growth beyond a limit".to_owned()
-    } else {
-        format!("beyond the limit: {grew}")
+    let grew = list(scenes.iter().flat_map(|scene| {
+        let grew = trends(scene).into_iter().filter(|(.., trend)| trend.grew());
+        grew.map(move |(name, ..)| format!("{name}, {}", heading(scene)))
+    }));
+    let says = match grew.as_str() {
+        "" => "no growth beyond a limit".to_owned(),
+        grew => format!("beyond the limit: {grew}"),
     };
     let note = "Slope over a run with its 95 % interval, at the right in units per day. Dashed: the limit.";
     let figure = Dots {

@@ -166,7 +166,7 @@ fn ratio(scene: &Scene, index: usize, comparison: &Comparison) -> Ratio {
     Ratio {
         against: strategy(base).unwrap_or_else(|| base.column().to_owned()),
         value: factor(comparison.change),
-        interval: Interval { low: factor(comparison.interval.low), high: factor(comparison.interval.high) },
+        interval: comparison.interval.map(factor),
     }
 }
 

@@ -7,14 +7,12 @@
 //! questions   the strategies that a question rules out                          pure
 //! words       the texts of a figure               strip   a figure as a drawing
 //! matrix      strategies against columns          sheets  a strategy with every figure of it
-//! readme      the part that results/README.md has
 //! ```
 
 pub mod cells;
 pub mod columns;
 pub mod matrix;
 pub mod questions;
-pub mod readme;
 pub mod rules;
 mod sheets;
 mod strip;
@@ -26,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cells::Cell;
 use super::summary::Summary;
+use super::text::{commit, holding};
 use crate::lab::judge::jobs;
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -52,12 +51,8 @@ pub struct Basis {
 impl Basis {
     pub fn of(data: &Data, rounds: usize) -> Self {
         let machine = &data.environment.machine;
-        let commit = machine.git.as_ref().map(|git| {
-            let plus = if git.dirty { "+" } else { "" };
-            format!("{}{plus}", git.commit)
-        });
         Self {
-            commit: commit.unwrap_or_default(),
+            commit: commit(machine, "+").unwrap_or_default(),
             machine: format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.kernel),
             rounds,
             debug: machine.profile == "debug" || data.runs.iter().any(RunData::is_debug_build),
@@ -78,7 +73,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn basis(&self) -> &Basis {
+    pub fn basis(&self) -> &Basis {
         static NONE: LazyLock<Basis> = LazyLock::new(Basis::default);
         self.summary.basis.as_ref().unwrap_or(&NONE)
     }
@@ -86,8 +81,7 @@ impl Run {
     /// Marks of what figures lack.
     pub fn tags(&self) -> Vec<&'static str> {
         let basis = self.basis();
-        let all = [(basis.superseded, "superseded"), (basis.debug, "debug build")];
-        all.into_iter().filter(|(is, _)| *is).map(|(_, tag)| tag).collect()
+        holding([(basis.superseded, "superseded"), (basis.debug, "debug build")]).collect()
     }
 
     /// Whether figures may be judged.

@@ -62,21 +62,19 @@ impl Question {
             Wait::UpToMs(ms) => ms >= LATE_MS,
             Wait::Nothing | Wait::One => false,
         };
-        let lost = |loss: &&Loss| **loss != Loss::Nothing;
+        let waits_for = |workers: &[(Wait, &str)]| {
+            let (wait, worker) = workers.iter().find(|(wait, _)| waits(*wait))?;
+            Some(format!("by design, {}", waiting(*wait, worker)))
+        };
+        let [busy, stopped] = [(promises.busy, "busy"), (promises.stopped, "stopped")];
         match self {
-            Self::Lengths if waits(promises.busy) => {
-                Some(format!("by design, {}", waiting(promises.busy, "busy")))
-            }
-            Self::Hangs => {
-                let [busy, stopped] = [(promises.busy, "busy"), (promises.stopped, "stopped")];
-                let (wait, what) = [busy, stopped].into_iter().find(|(wait, _)| waits(*wait))?;
-                Some(format!("by design, {}", waiting(wait, what)))
-            }
+            Self::Lengths => waits_for(&[busy]),
+            Self::Hangs => waits_for(&[busy, stopped]),
             Self::Losses => {
-                let loss = [promises.crash, promises.leave].iter().find(lost).copied()?;
+                let loss =
+                    [promises.crash, promises.leave].into_iter().find(|loss| *loss != Loss::Nothing)?;
                 Some(format!("by design, a worker that goes takes connections along: {}", loss.words()))
             }
-            Self::Lengths => None,
         }
     }
 }

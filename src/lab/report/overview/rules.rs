@@ -77,7 +77,7 @@ fn pick(column: &Column, source: &Source, work: &str, strategy: &str, run: &Run)
         cell.strategy == strategy
             && cell.metric == column.metric
             && cell.fault == source.fault
-            && cell.load.contains(source.load)
+            && cell.load.contains(&source.load)
             && cell.told != Told::ClientBound
             && (column.works.is_empty() || cell.work == work)
     };
@@ -133,13 +133,13 @@ fn overlap(a: Interval, b: Interval) -> bool {
 }
 
 /// The kind of work that a column shows: the first of its kinds with a usable result, or else with any.
-pub fn work(column: &Column, strategies: &[String], runs: &[Run]) -> &'static str {
+pub fn work<'c>(column: &'c Column, strategies: &[String], runs: &[Run]) -> &'c str {
     let any = |work: &str, usable: bool| {
         let mut found = strategies.iter().filter_map(|name| newest(column, work, name, runs));
         found.any(|found| !usable || found.run.is_usable())
     };
-    let of = |usable: bool| column.works.iter().find(|work| any(work, usable)).copied();
-    of(true).or_else(|| of(false)).or(column.works.first().copied()).unwrap_or("")
+    let of = |usable: bool| column.works.iter().find(|work| any(work, usable));
+    of(true).or_else(|| of(false)).or(column.works.first()).map_or("", String::as_str)
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use super::matrix::anchor;
 use super::rules::{Found, newest};
 use super::{Run, words};
 use crate::lab::report::index::link;
-use crate::lab::report::text::list;
+use crate::lab::report::text::{holding, list};
 use crate::lab::report::view::moment;
 use crate::listener::Choice;
 
 /// For templates.
 pub fn sheet(name: &str, runs: &[Run], now: &str) -> Value {
     let (mut lines, mut used) = (Vec::new(), Vec::new());
-    for column in COLUMNS {
+    for column in COLUMNS.iter() {
         let found = every(column, name, runs);
         if found.is_empty() {
             lines.push(json!({ "title": column.title, "command": column.command(name) }));
@@ -34,11 +34,12 @@ pub fn sheet(name: &str, runs: &[Run], now: &str) -> Value {
 
 /// One for each kind of work.
 fn every<'r>(column: &Column, name: &str, runs: &'r [Run]) -> Vec<Found<'r>> {
-    let works = if column.works.is_empty() { &[""] } else { column.works };
-    works.iter().filter_map(|work| newest(column, work, name, runs)).collect()
+    let all_together = column.works.is_empty().then_some("");
+    let works = column.works.iter().map(String::as_str).chain(all_together);
+    works.filter_map(|work| newest(column, work, name, runs)).collect()
 }
 
-fn line(column: &'static Column, found: &Found, now: &str) -> Value {
+fn line(column: &Column, found: &Found, now: &str) -> Value {
     let (basis, summary) = (found.run.basis(), &found.run.summary);
     // The interval of the figure itself is in the next column.
     let beside = words::beside(column, found);
@@ -51,10 +52,9 @@ fn line(column: &'static Column, found: &Found, now: &str) -> Value {
         "class": class,
         "tags": found.run.tags(),
         "origin": words::origin(found),
-        "link": link(&format!("{}/{}", found.run.place, crate::lab::report::PAGE)),
+        "place": link(&found.run.place),
         "label": summary.label,
-        "commit": if basis.commit.is_empty() { "not known" } else { &basis.commit },
-        "machine": basis.machine,
+        "basis": basis,
         "when": moment(&summary.started),
         "age": age(&summary.started, now),
     })
@@ -66,18 +66,16 @@ fn warning(runs: &[&Run]) -> String {
         |of: fn(&Run) -> &str| -> Vec<&str> { runs.iter().map(|run| of(run)).sorted().dedup().collect() };
     let builds = different(|run| &run.basis().commit);
     let machines = different(|run| &run.basis().machine);
-    let mut of = Vec::new();
-    if builds.len() > 1 {
-        let named = builds.iter().map(|build| if build.is_empty() { "one not known" } else { build });
-        of.push(format!("{} builds ({})", builds.len(), list(named)));
-    }
-    if machines.len() > 1 {
-        of.push(format!("{} machines ({})", machines.len(), machines.join("; ")));
-    }
+    let named = builds.iter().map(|build| if build.is_empty() { "one not known" } else { build });
+    let of = holding([
+        (builds.len() > 1, format!("{} builds ({})", builds.len(), list(named))),
+        (machines.len() > 1, format!("{} machines ({})", machines.len(), machines.join("; "))),
+    ])
+    .join(" and ");
     if of.is_empty() {
-        return String::new();
+        return of;
     }
-    format!("These figures are from {}: compare them with those of their own reports only.", of.join(" and "))
+    format!("These figures are from {of}: compare them with those of their own reports only.")
 }
 
 /// Whole days from one stamp to the other: `today`, `1 day`, `12 days`; empty if one cannot be read.

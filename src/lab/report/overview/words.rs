@@ -5,6 +5,7 @@ use super::columns::Column;
 use super::default_strategy;
 use super::rules::Found;
 use crate::lab::judge::ENOUGH_ROUNDS;
+use crate::lab::report::names;
 use crate::lab::report::text::{at_most, brief, number, percent, uncapital};
 use crate::measure::stats::Interval;
 
@@ -64,7 +65,7 @@ fn change(ratio: &Ratio) -> String {
 
 /// `[24.9, 31.0]`
 fn brackets(column: &Column, interval: Interval) -> String {
-    let [low, high] = [interval.low, interval.high].map(|value| match column.metric {
+    let [low, high] = [interval.low, interval.high].map(|value| match column.metric.as_str() {
         LOST => percent(value, 0),
         _ => number(value, column.digits),
     });
@@ -81,7 +82,7 @@ pub fn says(column: &Column, found: &Found) -> String {
 
 /// Why a figure speaks against a strategy: `tail at 80 % load 28.6 ms, 10.0 ms with the default`.
 pub fn against(column: &Column, found: &Found) -> String {
-    let title = uncapital(column.title);
+    let title = uncapital(&column.title);
     let own = value(column, &found.cell);
     match found.default.as_ref().filter(|_| column.metric != LOST) {
         Some(default) => format!("{title}: {own}, {} with the default", value(column, default)),
@@ -91,15 +92,10 @@ pub fn against(column: &Column, found: &Found) -> String {
 
 /// Where the figure comes from: experiment, load and work.
 pub fn origin(found: &Found) -> String {
-    let work = match found.cell.work.as_str() {
-        "sleep" => "workers sleep (sleep)",
-        "spin" => "workers compute (spin)",
-        "cgi" => "handlers (cgi)",
-        "fixed" => "a fixed answer (fixed)",
-        other => other,
-    };
-    let fault = found.cell.fault.map(|fault| format!(", {}", fault.name())).unwrap_or_default();
-    format!("{}, {}{fault}; {work}", found.run.experiment, found.cell.load)
+    let cell = &found.cell;
+    let work = names::work(&cell.work).map_or(&cell.work, |[.., source]| source);
+    let fault = cell.fault.map(|fault| format!(", {}", fault.name())).unwrap_or_default();
+    format!("{}, {}{fault}; {work}", found.run.experiment, cell.load)
 }
 
 #[cfg(test)]

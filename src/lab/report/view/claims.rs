@@ -1,5 +1,6 @@
 //! Published claims beside measurements: one row per expectation, for reports of experiments and suites.
 
+use itertools::Itertools;
 use serde_json::{Value, json};
 
 use crate::lab::judge::claims::{Claim, ClaimVerdict};
@@ -26,18 +27,16 @@ pub fn views(claims: &[Claim], link: &str) -> Vec<Value> {
 
 /// `rate of reuseport / inherited, full load: same size 0.9..1.1, same direction <= 0.95`
 pub fn asked(claim: &Claim) -> String {
-    let expect = &claim.expect;
+    let (size, direction) = (claim.expect.size(), claim.expect.direction());
     let part = |name: &str, band: Option<Band>| band.map(|band| format!("{name} {band}"));
-    let ranges = if expect.own {
-        vec![part("holds", expect.direction())]
-    } else {
-        let size = expect.size();
-        vec![
-            part("same size", size),
-            part("same direction", expect.direction().filter(|band| Some(*band) != size)),
-        ]
+    let ranges = match claim.expect.own {
+        true => [None, part("holds", direction)],
+        false => {
+            let other = direction.filter(|band| Some(*band) != size);
+            [part("same size", size), part("same direction", other)]
+        }
     };
-    format!("{}: {}", claim.figure(), ranges.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    format!("{}: {}", claim.figure(), ranges.into_iter().flatten().join(", "))
 }
 
 pub fn measured(claim: &Claim) -> String {

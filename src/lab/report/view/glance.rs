@@ -17,18 +17,17 @@ const WITH_BOTH: usize = 3;
 /// own.
 fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     let few = analysis.scenes.len() <= WITH_BOTH;
-    let of = |scene: &Scene| -> Vec<Metric> {
-        let tail = (few && scene.primary() == Rate).then_some(ResponseP99Ms);
-        [scene.primary()].into_iter().chain(tail).collect()
-    };
     let calm = analysis.scenes.iter().filter(|scene| scene.group.levels.fault.is_none());
-    calm.flat_map(|scene| of(scene).into_iter().map(move |metric| (scene, metric))).collect()
+    let columns = calm.flat_map(|scene| {
+        let tail = (few && scene.primary() == Rate).then_some((scene, ResponseP99Ms));
+        [(scene, scene.primary())].into_iter().chain(tail)
+    });
+    columns.collect()
 }
 
 /// The table and its caption; `None` if nothing counts.
 pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
-    let results = analysis.scenes.iter().flat_map(|scene| &scene.results);
-    let own = results.filter(|result| !result.cell.twin && result.used > 0);
+    let own = analysis.scenes.iter().flat_map(Scene::own).filter(|result| result.used > 0);
     let names: Vec<String> = own.map(|result| result.cell.name()).unique().collect();
     let columns = columns(analysis);
     if names.is_empty() || columns.is_empty() {
@@ -53,18 +52,14 @@ fn figure(scene: &Scene, metric: Metric, column: &str, analysis: &Analysis) -> S
         return "client-bound".into();
     }
     let Some(Estimate { median, interval }) = result.estimate(metric) else { return "-".into() };
-    let digits = metric.digits();
-    let mut text = number(median, digits);
     let comparison = scene.comparison(index, metric);
-    text += comparison.map_or("", |c| mark(c, metric));
-    if analysis.scenes.len() <= WITH_INTERVALS {
-        let told = |c: &&Comparison| analysis.enough && c.conclusion != Conclusion::ClientBound;
-        text += &match comparison.filter(told) {
-            Some(comparison) => format!("\n{}", change(comparison)),
-            None => format!("\n({})", range(interval, digits)),
-        };
+    let text = number(median, metric.digits()) + comparison.map_or("", |c| mark(c, metric));
+    let told = |c: &&Comparison| analysis.enough && c.conclusion != Conclusion::ClientBound;
+    match comparison.filter(told) {
+        _ if analysis.scenes.len() > WITH_INTERVALS => text,
+        Some(comparison) => format!("{text}\n{}", change(comparison)),
+        None => format!("{text}\n({})", range(interval, metric.digits())),
     }
-    text
 }
 
 /// Better, worse, or equivalent.
@@ -79,27 +74,19 @@ fn mark(comparison: &Comparison, metric: Metric) -> &'static str {
 }
 
 fn caption(analysis: &Analysis) -> String {
+    let (enough, brackets) = (analysis.enough, analysis.scenes.len() <= WITH_INTERVALS);
     let meaning = text::brackets(analysis);
-    let brackets = if analysis.scenes.len() > WITH_INTERVALS {
-        String::new()
-    } else if analysis.enough {
-        format!(
-            "; below, the change from the same rounds of the baseline with its 95 % interval, and for the baseline {meaning}"
-        )
-    } else {
-        format!(", in brackets {meaning}")
-    };
-    let marks = if analysis.enough {
-        " \u{25b2} better, \u{25bc} worse, \u{2248} equivalent within the least effect of interest; without a mark: not told apart or not judged."
-    } else {
-        ""
-    };
-    let options =
-        analysis.scenes.iter().flat_map(|scene| &scene.results).any(|result| result.cell.has_options());
-    let options = if analysis.enough && options {
-        " Strategies with options are compared with the same without them."
-    } else {
-        ""
-    };
-    format!("Medians over runs{brackets}.{marks}{options}")
+    let mut results = analysis.scenes.iter().flat_map(|scene| &scene.results);
+    let options = results.any(|result| result.cell.has_options());
+    let change = "; below, the change from the same rounds of the baseline with its 95 % interval, and for the baseline";
+    let marks = " \u{25b2} better, \u{25bc} worse, \u{2248} equivalent within the least effect of interest; without a mark: not told apart or not judged.";
+    let against = " Strategies with options are compared with the same without them.";
+    let parts = [
+        (brackets && enough, format!("{change} {meaning}")),
+        (brackets && !enough, format!(", in brackets {meaning}")),
+        (true, ".".into()),
+        (enough, marks.into()),
+        (enough && options, against.into()),
+    ];
+    format!("Medians over runs{}", text::holding(parts).join(""))
 }

@@ -1,11 +1,12 @@
 //! Lost and late connections under each fault, all strategies in one table.
 
+use itertools::Itertools;
 use serde::Serialize;
 
 use super::Table;
+use crate::lab::judge::Analysis;
 use crate::lab::judge::losses::{AFTERMATH_S, Losses, Mean};
 use crate::lab::judge::struck::{Struck, names as columns_of, struck};
-use crate::lab::judge::{Analysis, CellResult};
 use crate::lab::report::names;
 use crate::lab::report::text::{self, at_most, number, percent};
 use crate::lab::spec::{Fault, FaultKind};
@@ -101,7 +102,7 @@ fn failed(losses: &Losses) -> LossCell {
 fn parts(losses: &Losses) -> String {
     let all = [(losses.reset, "reset"), (losses.lost, "lost"), (losses.outside, "failed without a fault")];
     let all = all.iter().filter(|(count, _)| *count > 0);
-    all.map(|(count, what)| format!("{} {what}", grouped(*count))).collect::<Vec<_>>().join(", ")
+    all.map(|(count, what)| format!("{} {what}", grouped(*count))).join(", ")
 }
 
 fn held(losses: &Losses, count: u64) -> LossCell {
@@ -119,23 +120,15 @@ fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
     };
     let columns: Vec<&Struck> = columns.iter().filter(any).collect();
     if columns.is_empty() {
-        let says = format!(
-            "Connections late and seconds waited per fault: {SUPERSEDED}, as is p99 of a run with a fault."
-        );
-        return (Table::default(), says);
+        const WHAT: &str = "Connections late and seconds waited per fault";
+        return (Table::default(), format!("{WHAT}: {SUPERSEDED}, as is p99 of a run with a fault."));
     }
     let head = columns.iter().map(|column| title(column.fault));
     let cell = |column: &&Struck, name: &str| -> String {
         let losses = column.losses(name).unwrap_or_default();
         let (Some(late), Some(waited)) = (losses.delayed(), losses.waited_s()) else { return "-".into() };
-        format!(
-            "{} late, {} s\n({}; {}; n = {})",
-            number(late.0, 1),
-            number(waited.0, 2),
-            range(&late, 1),
-            range(&waited, 2),
-            losses.delayed_more.len()
-        )
+        let ranges = [range(&late, 1), range(&waited, 2), format!("n = {}", losses.delayed_more.len())];
+        format!("{} late, {} s\n({})", number(late.0, 1), number(waited.0, 2), ranges.join("; "))
     };
     let cells = |name: &str| columns.iter().map(|column| cell(column, name)).collect();
     let says = format!(
@@ -159,8 +152,7 @@ fn grouped(figure: u64) -> String {
 }
 
 fn says(columns: &[Struck]) -> String {
-    let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| &scene.results);
-    let own = || own().filter(|result: &&CellResult| !result.cell.twin);
+    let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| scene.own());
     let counted: usize = own().map(|result| result.counted).sum();
     let used: usize = own().filter(|result| result.counted > 0).map(|result| result.used).sum();
     format!(

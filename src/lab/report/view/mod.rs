@@ -1,21 +1,21 @@
 //! The content of the templates: formatted texts and tables.
 
 pub mod claims;
-mod facts;
 pub mod glance;
-mod left_out;
 pub mod losses;
+mod method;
 mod tables;
-pub mod voids;
 
 use std::iter::once;
 
+use itertools::Itertools;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::card::Card;
 use super::figures::{Drawn, Figures, slug};
 use super::text::{self, counted};
+use crate::lab::error::Result;
 use crate::lab::judge::{Analysis, Scene, jobs};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -50,21 +50,14 @@ impl Table {
 
     pub fn markdown(&self) -> String {
         let line = |row: &Vec<String>| {
-            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-            format!("| {} |\n", cells.join(" | "))
+            format!("| {} |\n", row.iter().map(|cell| cell.replace('|', "\\|")).join(" | "))
         };
         let rule = vec!["---".to_owned(); self.head.len()];
         [&self.head, &rule].into_iter().chain(&self.rows).map(line).collect()
     }
 }
 
-/// What the keeper of the results has to say, and what keeps them from being believed.
-fn note(data: &Data) -> Option<String> {
-    let notes: Vec<String> = [data.note.clone(), jobs::alarm(data)].into_iter().flatten().collect();
-    (!notes.is_empty()).then(|| notes.join(" "))
-}
-
-pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) -> Value {
+pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) -> Result<Value> {
     let environment = &data.environment;
     let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
     let subtitle = format!(
@@ -76,15 +69,16 @@ pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) ->
         environment.label,
         moment(&environment.started)
     );
+    // What the keeper of the results has to say, and what keeps them from being believed.
+    let note = [data.note.clone(), jobs::alarm(data)];
     let debug = data.runs.iter().any(RunData::is_debug_build) || environment.machine.profile == "debug";
     let sections = analysis.scenes.iter().zip(&figures.scenes).enumerate().map(section);
-    let method = left_out::sentences(analysis).into_iter().chain(facts::method(data, analysis));
-    json!({
+    Ok(json!({
         "experiment": environment.experiment,
         "question": data.spec.question,
         "source": data.spec.source,
         "subtitle": subtitle,
-        "note": note(data),
+        "note": note.into_iter().flatten().join(" "),
         "debug": debug,
         "card": card.view(),
         "glance": glance,
@@ -95,14 +89,14 @@ pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) ->
         "figures": figures.answers,
         "says": figures.says,
         "sections": sections.collect::<Vec<_>>(),
-        "method": method.collect::<Vec<_>>(),
-        "environment": facts::facts(data),
+        "method": method::method(data, analysis)?,
+        "environment": method::facts(data)?,
         "commands": environment.commands.iter().collect::<Vec<_>>(),
-        "voids": voids::rates(analysis),
+        "voids": tables::void_rates(analysis),
         "strip": figures.ledger,
         "ledger": tables::ledger(&analysis.rows),
         "files": files(data),
-    })
+    }))
 }
 
 /// Measured time of runs: `1.2 s`, or `2 to 7 s` if it depends on load or fault.
@@ -124,19 +118,19 @@ pub fn moment(stamp: &str) -> String {
 }
 
 fn files(data: &Data) -> Vec<&'static str> {
-    let mut files =
-        vec!["spec.toml", "machine.json", data.file, "columns.csv", "runs.csv", "reasons.csv", "errors.csv"];
-    files.extend(["workers.csv", "percentiles.csv"]);
     let has = |what: fn(&RunData) -> bool| data.runs.iter().any(what);
     let intervals = |run: &RunData| run.record.as_ref().is_some_and(|record| !record.intervals.is_empty());
+    let always =
+        ["spec.toml", "machine.json", data.file, "columns.csv", "runs.csv", "reasons.csv", "errors.csv"];
     let some = [
+        (true, "workers.csv"),
+        (true, "percentiles.csv"),
         (has(|run| !run.series.samples.is_empty()), "series.csv"),
         (has(intervals), "intervals.csv"),
         (has(|run| run.hlog.is_some()), "intervals/"),
         (true, "plots/"),
     ];
-    files.extend(some.into_iter().filter(|(is, _)| *is).map(|(_, name)| name));
-    files
+    always.into_iter().chain(text::holding(some)).collect()
 }
 
 /// The details of a load of a group.
@@ -152,7 +146,7 @@ fn section((index, (scene, figures)): (usize, (&Scene, &Vec<Drawn>))) -> Value {
         "order": tables::order(scene),
         "endurance": tables::endurance(scene),
         "costs": tables::costs(scene),
-        "voids": voids::sensitivity(scene),
+        "voids": tables::void_as_worst(scene),
         "balance": tables::balance(scene),
         "differences": tables::differences(scene),
     })

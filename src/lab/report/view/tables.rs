@@ -1,15 +1,16 @@
-//! The tables of a report: costs, balance and differences of a scene, and the run ledger.
+//! The tables of a report: costs, balance, differences and void runs of a scene, and the run ledger.
+
+use std::iter::once;
+
+use itertools::Itertools;
 
 use super::Table;
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::rows::{Row, Verdict};
-use crate::lab::judge::{CellResult, Comparison, Estimate, Scene};
+use crate::lab::judge::voids::{Sensitivity, VoidRate};
+use crate::lab::judge::{Analysis, CellResult, Comparison, Estimate, Scale, Scene};
 use crate::lab::report::text::{number, percent, probability, range};
 use crate::lab::spec::Metric;
-
-fn heading(metric: Metric) -> String {
-    format!("{}\n({})", metric.title(), metric.unit())
-}
 
 fn estimate(metric: Metric, estimate: Option<Estimate>, bound: bool) -> String {
     let Some(estimate) = estimate else { return "-".into() };
@@ -24,14 +25,13 @@ pub fn costs(scene: &Scene) -> Table {
     let memory = Metric::MEMORY.iter().copied().filter(measured);
     let known = scene.metrics().filter(|metric| !metric.is_per_fault() || measured(metric));
     let metrics: Vec<Metric> = known.chain(memory).collect();
-    let mut head = vec!["Strategy\n(runs that count)".to_owned()];
-    head.extend(metrics.iter().copied().map(heading));
+    let heading = |metric: &Metric| format!("{}\n({})", metric.title(), metric.unit());
+    let head = once("Strategy\n(runs that count)".to_owned()).chain(metrics.iter().map(heading)).collect();
     let row = |result: &CellResult| {
         let not_judged = if result.not_judged.is_some() { ": not judged" } else { "" };
-        let count = format!("{} of {}{not_judged}", result.used, result.runs);
-        let mut row = vec![format!("{}\n({count})", result.cell.name())];
-        row.extend(metrics.iter().map(|&m| estimate(m, result.estimate(m), result.client_bound)));
-        row
+        let name = format!("{}\n({} of {}{not_judged})", result.cell.name(), result.used, result.runs);
+        let values = metrics.iter().map(|m| estimate(*m, result.estimate(*m), result.client_bound));
+        once(name).chain(values).collect()
     };
     Table { head, rows: scene.results.iter().map(row).collect() }
 }
@@ -56,12 +56,12 @@ pub fn balance(scene: &Scene) -> Table {
 pub fn order(scene: &Scene) -> Table {
     const MOST: usize = 24;
     let row = |result: &CellResult| {
-        let some = &result.sequence[..result.sequence.len().min(MOST)];
-        let more = if result.sequence.len() > MOST { " ..." } else { "" };
-        (!some.is_empty()).then(|| vec![result.cell.name(), some.join(" ") + more])
+        let all = &result.sequence;
+        let more = if all.len() > MOST { " ..." } else { "" };
+        (!all.is_empty()).then(|| vec![result.cell.name(), all.iter().take(MOST).join(" ") + more])
     };
-    let head = vec!["Strategy".into(), "Workers in the order in which they accepted, first run".into()];
-    Table { head, rows: scene.results.iter().filter_map(row).collect() }
+    const HEAD: &str = "Strategy|Workers in the order in which they accepted, first run";
+    Table::new(HEAD, scene.results.iter().filter_map(row))
 }
 
 pub fn endurance(scene: &Scene) -> Table {
@@ -120,7 +120,7 @@ pub fn ledger(rows: &[Row]) -> Table {
         let kinds = row.error_kinds.iter().map(|(kind, n)| format!("{kind} {n}"));
         let left_out = row.verdict.counts() && !row.counts;
         let left_out = left_out.then(|| "left out: another run of the round is void or missing".to_owned());
-        let remarks: Vec<String> = row.reasons.iter().cloned().chain(kinds).chain(left_out).collect();
+        let remarks = row.reasons.iter().cloned().chain(kinds).chain(left_out).join("; ");
         (!remarks.is_empty() || row.verdict != Verdict::Ok).then(|| {
             vec![
                 row.cell.clone(),
@@ -132,9 +132,58 @@ pub fn ledger(rows: &[Row]) -> Table {
                 figure(row.response_p99_us.map(|us| us / 1e3), 2),
                 row.errors.to_string(),
                 row.listen_overflows.to_string(),
-                remarks.join("; "),
+                remarks,
             ]
         })
     };
     Table::new(HEAD, rows.iter().filter_map(row))
+}
+
+/// Void runs of each strategy over the whole experiment; no rows without void runs.
+pub fn void_rates(analysis: &Analysis) -> Table {
+    let row = |rate: &VoidRate| {
+        let share = percent(rate.void as f64 / rate.runs.max(1) as f64, 1);
+        vec![rate.name.clone(), rate.runs.to_string(), rate.void.to_string(), share, rate.reason.clone()]
+    };
+    let rates = &analysis.voids.strategies;
+    let any = rates.iter().any(|rate| rate.void > 0);
+    Table::new("Strategy|Runs|Void|Share|Reason of the first", rates.iter().filter(|_| any).map(row))
+}
+
+/// The results of a scene with void runs ranked as worst; no rows without void runs.
+pub fn void_as_worst(scene: &Scene) -> Table {
+    let Some(Sensitivity { metric, .. }) = scene.sensitivity.first() else { return Table::default() };
+    let (title, unit, of_change) = (metric.title(), metric.unit(), Scale::of(*metric).unit());
+    let head = format!(
+        "Strategy|Void runs|{title}, complete rounds\n({unit})|{title}, void runs as worst\n({unit})|Difference, complete rounds, {of_change}|Difference, void runs as worst, {of_change}"
+    );
+    let row = |line: &Sensitivity| {
+        let [complete, worst] = line.medians.map(|median| median_or_void(median, line.metric));
+        let [main, ranked] = line.changes.map(|change| change_or_void(change, line.metric));
+        let void = format!("{} of {}", line.void, line.runs);
+        vec![scene.results[line.cell].cell.name(), void, complete, worst, main, ranked]
+    };
+    Table::new(&head, scene.sensitivity.iter().map(row))
+}
+
+/// A rate of 0 is that of void runs.
+fn median_or_void(median: Option<f64>, metric: Metric) -> String {
+    match median {
+        None => "-".into(),
+        Some(value) if value.is_finite() && (value > 0.0 || metric.is_per_fault()) => {
+            number(value, metric.digits())
+        }
+        Some(_) => "void".into(),
+    }
+}
+
+fn change_or_void(change: Option<f64>, metric: Metric) -> String {
+    let scale = Scale::of(metric);
+    match change {
+        None => String::new(),
+        Some(change) if change.is_finite() && (scale == Scale::Difference || change > -100.0) => {
+            format!("{change:+.*}", scale.digits(metric))
+        }
+        Some(_) => "void".into(),
+    }
 }
