@@ -26,7 +26,7 @@ fn run(url: &str, requests: u64, options: &[&str]) -> Duration {
     let requests = requests.to_string();
     let args = ["loadgen", "-c", "1", "-w", "0s", "-n", &requests, url];
     let plan = Args::parse_from([&args[..], options].concat()).plan().unwrap();
-    let control = Control::new(1, Arc::default());
+    let control = Control::new(&plan, Arc::default());
     let ((to, batches), (_back, back)) = (channel(), channel());
     let engine = Engine::new(&plan, &plan.shares()[0], &control, Handoff { to, back }).unwrap();
     engine.run().unwrap();

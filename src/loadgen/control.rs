@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Barrier, OnceLock};
 
+use crate::loadgen::plan::Plan;
 use crate::sys::clock::monotonic_ns;
 
 /// Time from when the last thread is ready to the first request, in ns: each thread still allocates its tallies, and may
@@ -36,20 +37,20 @@ pub struct Control {
     stop: AtomicBool,
     unreachable: OnceLock<String>,
     ready: Barrier,
-    not_before: AtomicU64,
+    not_before_ns: u64,
     origin_ns: OnceLock<u64>,
 }
 
 impl Control {
-    /// For `threads` threads, which end early when `interrupt` is set.
-    pub fn new(threads: usize, interrupt: Arc<Interrupt>) -> Self {
+    /// For the threads of `plan`, which end early when `interrupt` is set.
+    pub fn new(plan: &Plan, interrupt: Arc<Interrupt>) -> Self {
         Self {
             interrupt,
-            open: (0..threads).map(|_| Open::default()).collect(),
+            open: (0..plan.threads).map(|_| Open::default()).collect(),
             stop: AtomicBool::new(false),
             unreachable: OnceLock::new(),
-            ready: Barrier::new(threads),
-            not_before: AtomicU64::new(0),
+            ready: Barrier::new(plan.threads),
+            not_before_ns: plan.timing.start_ns.unwrap_or(0),
             origin_ns: OnceLock::new(),
         }
     }
@@ -57,12 +58,7 @@ impl Control {
     /// Waits until all threads are ready; returns when the run begins, the same for all.
     pub fn origin_ns(&self) -> u64 {
         self.ready.wait();
-        *self.origin_ns.get_or_init(|| (monotonic_ns() + LEAD_NS).max(self.not_before.load(Relaxed)))
-    }
-
-    /// Delays the run until `at_ns` on the monotonic clock. To be called before the threads start.
-    pub fn wait_until(&self, at_ns: u64) {
-        self.not_before.store(at_ns, Relaxed);
+        *self.origin_ns.get_or_init(|| (monotonic_ns() + LEAD_NS).max(self.not_before_ns))
     }
 
     pub fn stop(&self) {

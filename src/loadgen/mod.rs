@@ -41,7 +41,7 @@ use crate::measure::record::{OLDEST_SCHEMA, RunRecord, SCHEMA};
 use crate::sys::stdio::{self, remark};
 use cli::merge::MergeArgs;
 use cli::{Args, Command, input};
-use control::{Control, Interrupt};
+use control::Interrupt;
 use count::Phase;
 use error::Error;
 use output::files::{self, Files};
@@ -135,14 +135,13 @@ fn run_once(
     files: &mut Files,
     view: &mut View,
 ) -> Result<(RunRecord, Findings), Error> {
-    let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
     view.begin(plan, "");
-    let findings = session::run(plan, &control, &mut |snapshot| {
+    let findings = session::run(plan, interrupt, &mut |snapshot| {
         files.interval(snapshot);
         view.show(snapshot);
     })?;
-    match control.unreachable() {
-        Some(_) => Err(session::unreachable(plan, &control)),
+    match &findings.unreachable {
+        Some(server) => Err(session::unreachable(plan, server)),
         None => Ok((report::record(plan, &findings), findings)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::{self, ScopedJoinHandle};
 
-use crate::loadgen::control::Control;
+use crate::loadgen::control::{Control, Interrupt};
 use crate::loadgen::count::{Collector, Handoff, Snapshot, Tally, ThreadUse};
 use crate::loadgen::engine::Engine;
 use crate::loadgen::error::Error;
@@ -23,21 +23,21 @@ pub struct Findings {
     pub intervals: Vec<IntervalSummary>,
     pub threads: Vec<ThreadUse>,
     pub interrupted: bool,
+    /// The server, with the reason, if the first connection failed.
+    pub unreachable: Option<String>,
     /// When the first request was due, in ns since 1970.
     pub start_unix_ns: u64,
 }
 
 /// Carries out `plan`; `observe` is called for every interval, in order, as soon as it is complete.
-/// Errors: a thread failed. An unreachable server is not an error here: see [`Control::unreachable`].
+/// Errors: a thread failed. An unreachable server is not an error here.
 pub fn run(
     plan: &Plan,
-    control: &Arc<Control>,
+    interrupt: &Arc<Interrupt>,
     observe: &mut dyn FnMut(&Snapshot<'_>),
 ) -> Result<Findings, Error> {
     let failed = |error: io::Error| Error::Failed(format!("the sending thread failed: {error}"));
-    if let Some(start_ns) = plan.timing.start_ns {
-        control.wait_until(start_ns);
-    }
+    let control = &Control::new(plan, interrupt.clone());
     let (to, batches) = channel();
     thread::scope(|scope| {
         let mut returns = Vec::new();
@@ -68,17 +68,16 @@ pub fn run(
             Err(panic) => std::panic::resume_unwind(panic),
         };
         let threads = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
-        let interrupted = control.is_interrupted();
-        Ok(Findings { tally, intervals, threads, interrupted, start_unix_ns })
+        let (interrupted, unreachable) = (control.is_interrupted(), control.unreachable().map(str::to_owned));
+        Ok(Findings { tally, intervals, threads, interrupted, unreachable, start_unix_ns })
     })
 }
 
 /// The error of a run whose first connection failed.
-pub fn unreachable(plan: &Plan, control: &Control) -> Error {
-    let unreachable = control.unreachable().unwrap_or_default();
+pub fn unreachable(plan: &Plan, server: &str) -> Error {
     let way_out = match plan.peers[..] {
         [Peer::Unix(_), ..] => "does it listen on this socket?".to_owned(),
         _ => format!("(start one with `caffeine --port {}`, or give another URL)", plan.target.port),
     };
-    Error::Failed(format!("cannot connect to {unreachable}; is the server running? {way_out}"))
+    Error::Failed(format!("cannot connect to {server}; is the server running? {way_out}"))
 }

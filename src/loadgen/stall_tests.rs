@@ -31,7 +31,7 @@ fn simulate(connections: usize, stall: u64) -> (Tally, Vec<IntervalSummary>) {
     let profile = RateSpec::constant(100.0).profile(S, Some(10 * S));
     let schedule = Some(Schedule::Rate { arrivals: Arrivals::Const, profile, seed: 1 });
     let plan = Plan { connections, timing: Timing { schedule, ..Timing::default() }, ..Plan::default() };
-    let control = Control::new(1, Arc::new(Interrupt::default()));
+    let control = Control::new(&plan, Arc::new(Interrupt::default()));
     let (share, window) = (&plan.shares()[0], Window::new(&plan.timing, ORIGIN));
     let (to, batches) = channel();
     let (empty, back) = channel();

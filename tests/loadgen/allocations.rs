@@ -20,7 +20,7 @@ fn allocations_of(server: &Scripted, requests: &str, options: &[&str]) -> u64 {
     // One interval, because the hand-over at the end of an interval allocates.
     let args = ["loadgen", "-c", "1", "-w", "0s", "--interval", "1h", "-n", requests, &url];
     let plan = Args::parse_from([&args[..], options].concat()).plan().unwrap();
-    let control = Control::new(1, Arc::default());
+    let control = Control::new(&plan, Arc::default());
     let ((to, batches), (_, back)) = (channel(), channel());
     std::thread::spawn(move || {
         let before = allocations();

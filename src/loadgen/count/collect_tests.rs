@@ -28,7 +28,7 @@ fn requests() -> impl Strategy<Value = Requests> {
 fn collect(threads: &[Requests], order: &[usize]) -> (u64, Vec<IntervalSummary>) {
     let timing = Timing { warmup_ns: 300 * MS, duration_ns: Some(2000 * MS), ..Timing::default() };
     let plan = Plan { threads: threads.len(), interval_ns: 250 * MS, timing, ..Plan::default() };
-    let control = Control::new(threads.len(), Arc::new(Interrupt::default()));
+    let control = Control::new(&plan, Arc::new(Interrupt::default()));
     let window = Window::new(&plan.timing, ORIGIN);
     let mut returns = Vec::new();
     let mut queues: Vec<VecDeque<Batch>> = Vec::new();

@@ -13,10 +13,10 @@ pub const BUSY_SHARE: f64 = 0.9;
 /// What one thread used and observed, besides its counts.
 #[derive(Clone, Debug)]
 pub struct ThreadUse {
-    pub window: Window,
-    /// When it sent its last request or received its last response, whichever was later.
-    pub finished: u64,
-    pub stopped: u64,
+    /// When it sent its last request or received its last response, whichever was later, in ns of the measured time.
+    pub finished_ns: u64,
+    /// When it ended, likewise.
+    pub stopped_ns: u64,
     /// CPU time in the measured time, in ns.
     pub cpu_ns: u64,
     pub wall_ns: u64,

@@ -190,8 +190,8 @@ impl<'a> Engine<'a> {
         let (_, unsent) = self.cursor.pass(now);
         let (gaps, starts) = self.recorder.finish(now, unsent, unfinished);
         let (cpu_ns, wall_ns) = meter.used();
-        let (window, finished) = (self.window, self.finished);
-        Ok(ThreadUse { window, finished, stopped: now, cpu_ns, wall_ns, gaps, starts })
+        let [finished_ns, stopped_ns] = [self.finished, now].map(|at| at.saturating_sub(self.window.begin));
+        Ok(ThreadUse { finished_ns, stopped_ns, cpu_ns, wall_ns, gaps, starts })
     }
 
     /// Waits until a socket is ready, a request is due, or a timeout or pause may have ended.

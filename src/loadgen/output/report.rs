@@ -116,15 +116,14 @@ fn planned_s(plan: &Plan) -> f64 {
 
 /// From the begin of the measured time to its last response or send, whichever is later.
 fn last_s(found: &[ThreadUse]) -> f64 {
-    let last_ns = found.iter().map(|used| used.finished.saturating_sub(used.window.begin)).max();
-    last_ns.unwrap_or(0) as f64 / 1e9
+    found.iter().map(|used| used.finished_ns).max().unwrap_or(0) as f64 / 1e9
 }
 
 /// The measured time: as planned; until the interruption; or, if a number of requests ended the run, until the last
 /// response (closed loop) or until the next request would have been due (open loop).
 fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
     let planned = planned_s(plan);
-    let stopped_ns = found.iter().map(|used| used.stopped.saturating_sub(used.window.begin)).max();
+    let stopped_ns = found.iter().map(|used| used.stopped_ns).max();
     let measured = match (&plan.timing.schedule, plan.timing.requests) {
         _ if interrupted => stopped_ns.unwrap_or(0) as f64 / 1e9,
         (_, None) => planned,

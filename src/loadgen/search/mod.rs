@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dist::mix;
-use crate::loadgen::control::{Control, Interrupt};
+use crate::loadgen::control::Interrupt;
 use crate::loadgen::error::Error;
 use crate::loadgen::figures::short;
 use crate::loadgen::plan::Plan;
@@ -111,17 +111,16 @@ pub fn find_rate(
         if !runs.is_empty() && begun.elapsed() + needed > goal.time {
             break;
         }
-        let control = Arc::new(Control::new(plan.threads, interrupt.clone()));
         view.begin(&plan, &progress(&goal.objectives, &search, runs.len() + 1, rate));
-        let findings = session::run(&plan, &control, &mut |snapshot| view.show(snapshot))?;
-        if runs.is_empty() && control.unreachable().is_some() {
-            return Err(session::unreachable(&plan, &control));
+        let findings = session::run(&plan, interrupt, &mut |snapshot| view.show(snapshot))?;
+        if let Some(server) = findings.unreachable.as_ref().filter(|_| runs.is_empty()) {
+            return Err(session::unreachable(&plan, server));
         }
         if findings.interrupted {
             break;
         }
         let record = super::output::report::record(&plan, &findings);
-        let (outcome, reasons) = match control.unreachable() {
+        let (outcome, reasons) = match &findings.unreachable {
             Some(why) => (Outcome::Broken, vec![format!("cannot connect to {why}")]),
             None => goal.objectives.judge(&record),
         };
