@@ -22,11 +22,7 @@ pub fn judge(open_loop: bool, tally: &Tally, busiest: f64, arrivals: Option<&Arr
         reasons.push("no request started in the measured time".into());
     }
     if open_loop {
-        reasons.extend(off_plan(tally));
-        // A send lag that is small against the response time also distorts the arrivals little.
-        reasons.extend(
-            arrivals.filter(|_| p99_us(tally, Phase::SendLag) <= LAG_US || is_late(tally)).and_then(misfit),
-        );
+        reasons.extend(off_plan(tally, arrivals));
     }
     if !reasons.is_empty() {
         return ("INVALID", reasons);
@@ -82,16 +78,7 @@ fn own_failures(tally: &Tally) -> Vec<String> {
     .collect()
 }
 
-fn p99_us(tally: &Tally, phase: Phase) -> f64 {
-    summary(tally.histogram(phase)).p99_us
-}
-
-fn is_late(tally: &Tally) -> bool {
-    let lag_us = p99_us(tally, Phase::SendLag);
-    lag_us > LAG_US && lag_us > p99_us(tally, Phase::Response) * LAG_SHARE
-}
-
-fn off_plan(tally: &Tally) -> Vec<String> {
+fn off_plan(tally: &Tally, arrivals: Option<&ArrivalsTest>) -> Vec<String> {
     let mut reasons = Vec::new();
     let planned = tally.started + tally.unsent;
     let held = match tally.held {
@@ -102,14 +89,20 @@ fn off_plan(tally: &Tally) -> Vec<String> {
         reasons
             .push(format!("{} of {planned} arrivals were not sent in time (limit 2 %){held}", tally.unsent));
     }
-    let [lag_us, response_us] = [Phase::SendLag, Phase::Response].map(|phase| p99_us(tally, phase));
-    if is_late(tally) {
+    let p99_us = |phase| summary(tally.histogram(phase)).p99_us;
+    let (lag_us, response_us) = (p99_us(Phase::SendLag), p99_us(Phase::Response));
+    let is_late = lag_us > LAG_US && lag_us > response_us * LAG_SHARE;
+    if is_late {
         reasons.push(format!(
             "requests were sent late: p99 of the send lag is {:.1} ms (limit 1 ms, or a tenth of the response \
              time's p99, which is {:.1} ms){held}",
             lag_us / 1000.0,
             response_us / 1000.0
         ));
+    }
+    // A send lag that is small against the response time also distorts the arrivals little.
+    if is_late || lag_us <= LAG_US {
+        reasons.extend(arrivals.and_then(misfit));
     }
     reasons
 }

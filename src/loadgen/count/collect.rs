@@ -97,10 +97,10 @@ impl<'a> Collector<'a> {
         self.pending.resize_with(self.pending.len().max(offset + 1), Pending::default);
         let pending = &mut self.pending[offset];
         for (mine, theirs) in [(&mut pending.measured, measured), (&mut pending.warmup, warmup)] {
-            match (mine.as_mut(), theirs) {
-                (_, None) => {}
-                (None, Some(tally)) => *mine = Some((tally, thread)),
-                (Some((whole, _)), Some(tally)) => {
+            let Some(tally) = theirs else { continue };
+            match mine {
+                None => *mine = Some((tally, thread)),
+                Some((whole, _)) => {
                     whole.add(&tally);
                     give_back(&self.returns, thread, tally);
                 }

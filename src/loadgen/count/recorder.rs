@@ -67,7 +67,7 @@ impl Recorder {
             end: intervals.bounds(0).1,
             measured: None,
             warmup: None,
-            starts: Starts::new(plan, window),
+            starts: Starts::new(intervals, plan.slow_ns),
             handoff,
             last: (origin, thread_cpu_ns().unwrap_or(0)),
         }

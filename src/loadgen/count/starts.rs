@@ -3,8 +3,7 @@
 
 use super::failure::Failure;
 use super::tally::Timestamps;
-use crate::loadgen::plan::Plan;
-use crate::loadgen::schedule::{Intervals, Window};
+use crate::loadgen::schedule::Intervals;
 use crate::measure::histogram::{self, Coarse};
 use crate::measure::series::{Incident, StartSummary};
 
@@ -32,14 +31,8 @@ pub struct Starts {
 }
 
 impl Starts {
-    pub fn new(plan: &Plan, window: Window) -> Self {
-        Self {
-            intervals: Intervals::new(window, plan.interval_ns),
-            slow_ns: plan.slow_ns,
-            bins: Vec::new(),
-            incidents: Vec::new(),
-            left_out: 0,
-        }
+    pub fn new(intervals: Intervals, slow_ns: Option<u64>) -> Self {
+        Self { intervals, slow_ns, bins: Vec::new(), incidents: Vec::new(), left_out: 0 }
     }
 
     /// Counts a completed request. `connection` tells the local port and the worker, and is called for a slow one only.
@@ -135,12 +128,13 @@ fn summary(threads: &[&Starts], index: usize) -> Option<StartSummary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadgen::schedule::Window;
 
     const MS: u64 = 1_000_000;
 
     fn starts(slow_ns: Option<u64>) -> Starts {
-        let plan = Plan { interval_ns: 100 * MS, slow_ns, ..Plan::default() };
-        Starts::new(&plan, Window { origin: 1000 * MS, begin: 1200 * MS, end: 2000 * MS })
+        let window = Window { origin: 1000 * MS, begin: 1200 * MS, end: 2000 * MS };
+        Starts::new(Intervals::new(window, 100 * MS), slow_ns)
     }
 
     fn due(ms: u64) -> Timestamps {

@@ -249,7 +249,7 @@ impl<'a> Engine<'a> {
         if let Some(size) = size {
             write_sized(Connection::request(self.plan, slot, &[], *number), size, sized);
         }
-        slot.load(Connection::request(self.plan, slot, sized, *number).len());
+        slot.unsent = Connection::request(self.plan, slot, sized, *number).len();
     }
 
     fn follow(&mut self, index: usize, step: Step) {

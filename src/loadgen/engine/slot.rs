@@ -96,10 +96,6 @@ impl Slot {
         self.answered + 1 >= self.persistence.requests
     }
 
-    pub fn load(&mut self, bytes: usize) {
-        self.unsent = bytes;
-    }
-
     pub fn connect(&mut self, now: u64) {
         if self.stage == Stage::Connecting {
             (self.stage, self.open, self.timestamps.connected) = (Stage::Exchanging, true, now);

@@ -14,7 +14,7 @@ const TIMEOUTS: Timeouts = Timeouts { total_ns: 100, connect_ns: 10, first_byte_
 fn sent(persistence: Persistence) -> Slot {
     let mut slot = Slot::new(false, persistence);
     assert_eq!(slot.begin(0, 1, true), Begin::Open { again: false });
-    slot.load(5);
+    slot.unsent = 5;
     slot.connect(2);
     assert_eq!(slot.sent(5, 2), Step::Wait);
     slot
@@ -35,7 +35,7 @@ fn a_kept_connection_is_over_with_its_response_and_used_again() {
     assert_eq!(slot.receive(&OK[10..], 4), Step::Complete { keep: true });
     assert_eq!((slot.timestamps.connected, slot.timestamps.first_byte, slot.idle_since()), (2, 3, Some(4)));
     assert_eq!(slot.begin(5, 5, true), Begin::Reuse);
-    slot.load(5);
+    slot.unsent = 5;
     assert_eq!(slot.sent(5, 6), Step::Wait);
     assert_eq!(slot.receive(OK, 7), Step::Complete { keep: true });
     assert_eq!(slot.timestamps.connected, 0, "a kept connection has no connect to time");
@@ -93,7 +93,7 @@ fn a_kept_connection_that_ends_under_a_request_is_a_failure_of_its_own_kind() {
         let mut slot = sent(KEEP);
         slot.receive(OK, 3);
         assert_eq!(slot.begin(5, 5, true), Begin::Reuse);
-        slot.load(5);
+        slot.unsent = 5;
         if reset {
             slot.cut()
         } else {
@@ -124,13 +124,13 @@ fn more_than_the_response_is_a_bad_one_and_ends_the_connection() {
 fn a_whole_answer_ends_a_request_that_is_not_sent_yet_and_its_connection() {
     let mut slot = Slot::new(false, KEEP);
     slot.begin(0, 1, true);
-    slot.load(100);
+    slot.unsent = 100;
     slot.connect(2);
     slot.sent(50, 2);
     assert_eq!(slot.receive(&OK[..20], 3), Step::Wait);
     assert_eq!(slot.receive(&OK[20..], 3), Step::Complete { keep: false });
     assert_eq!(slot.begin(5, 5, true), Begin::Open { again: false });
-    slot.load(100);
+    slot.unsent = 100;
     slot.connect(5);
     slot.sent(50, 5);
     assert_eq!(slot.receive(&OK[..20], 6), Step::Wait);
@@ -212,7 +212,7 @@ proptest! {
                     prop_assert_eq!(begin == Begin::Reuse, had);
                     on_connection = if had { on_connection + 1 } else { 1 };
                     prop_assert!(on_connection <= requests, "more requests on a connection than allowed");
-                    slot.load(10);
+                    slot.unsent = 10;
                     started += 1;
                     Step::Wait
                 }

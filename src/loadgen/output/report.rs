@@ -2,6 +2,7 @@
 
 use crate::loadgen::count::{Failure, PHASES, ThreadUse, together};
 use crate::loadgen::plan::{Peer, Plan};
+use crate::loadgen::schedule::Schedule;
 use crate::loadgen::session::Findings;
 use crate::loadgen::verdict::judge;
 use crate::measure::arrivals::{CRITICAL, TOLERANCE, anderson_darling};
@@ -97,12 +98,11 @@ fn clock(start_unix_ns: u64) -> Clock {
 /// count: an overloaded server works off its backlog then, and would seem to keep up with any rate. Without a planned
 /// end, the measured time lasts until the last response.
 fn rate(plan: &Plan, findings: &Findings, duration_s: f64) -> f64 {
-    let planned_s = planned_s(plan);
     let begin_s = plan.timing.warmup_ns as f64 / 1e9;
     let end_s = plan.timing.end_ns().map_or(f64::INFINITY, |end_ns| end_ns as f64 / 1e9);
     let within = findings.intervals.iter().filter(|row| (begin_s..end_s).contains(&row.begin_s));
     let completed: u64 = within.map(|row| row.completed).sum();
-    let length_s = duration_s.max(last_s(&findings.threads)).min(planned_s);
+    let length_s = duration_s.max(last_s(&findings.threads)).min(planned_s(plan));
     per_second(completed, length_s)
 }
 
@@ -136,14 +136,9 @@ fn duration_s(plan: &Plan, found: &[ThreadUse], interrupted: bool) -> f64 {
 }
 
 fn plan_record(plan: &Plan) -> record::Plan {
-    let (mut model, mut rate, mut arrivals, mut profile) = ("closed", None, None, None);
     let timing = &plan.timing;
-    if let Some(schedule) = &timing.schedule {
-        model = "open";
-        rate = Some(schedule.mean_rate(timing.warmup_ns, timing.end_ns()) / timing.shard.of as f64);
-        arrivals = Some(schedule.arrivals());
-        profile = schedule.profile().map(|profile| profile.text().to_owned());
-    }
+    let schedule = timing.schedule.as_ref();
+    let mean = |schedule: &Schedule| schedule.mean_rate(timing.warmup_ns, timing.end_ns());
     record::Plan {
         url: plan.target.url(),
         urls: Some(plan.requests.len() as u64).filter(|urls| *urls > 1),
@@ -151,11 +146,11 @@ fn plan_record(plan: &Plan) -> record::Plan {
             Peer::Unix(path) => Some(path.display().to_string()),
             Peer::Ip(_) => None,
         }),
-        model: model.into(),
+        model: if schedule.is_some() { "open" } else { "closed" }.into(),
         connections: plan.connections as u64,
-        rate,
-        profile,
-        arrivals,
+        rate: schedule.map(|schedule| mean(schedule) / timing.shard.of as f64),
+        profile: schedule.and_then(Schedule::profile).map(|profile| profile.text().to_owned()),
+        arrivals: schedule.map(Schedule::arrivals),
         spin: plan.spin,
         shard: timing.shard.name(),
         seed: plan.seed,
