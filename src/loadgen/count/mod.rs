@@ -12,6 +12,6 @@ mod tally;
 pub use collect::{Collector, Snapshot};
 pub use cpu::{BUSY_SHARE, CpuMeter, ThreadUse};
 pub use failure::Failure;
-pub use recorder::{Batch, Handoff, Recorder};
+pub use recorder::{Handoff, Recorder};
 pub use starts::together;
 pub use tally::{Answer, PHASES, Phase, Tally, Timestamps};
