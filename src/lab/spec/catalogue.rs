@@ -16,7 +16,7 @@ macro_rules! texts {
 /// Experiments and their text at build time.
 const COMPILED_IN: &[(&str, &str)] = texts! {
     "quick" "balance" "tail" "tail-cgi" "crash" "strategies" "stuck" "reload" "losses" "losses-full" "control"
-    "soak" "cores" "peers" "overhead" "documents" "speed" "claims" "claim-r1" "claim-r2" "claim-r3" "claim-r4" "claim-r5"
+    "soak" "cores" "peers" "overhead" "speed" "claims" "claim-r1" "claim-r2" "claim-r3" "claim-r4" "claim-r5"
     "claim-r6" "claim-r7" "claim-r8" "claim-r9" "claim-r10" "claim-r11" "claim-r12" "claim-r13" "claim-r14"
     "claim-r15" "claim-r16" "claim-r17"
 };
