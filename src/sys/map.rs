@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use nix::unistd::{SysconfVar, sysconf};
 
 /// A `MAP_SHARED` mapping, unmapped on drop. A new one is zeroed.
 ///
@@ -146,31 +147,35 @@ pub fn share_one_heap() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
-/// Drops pages of program code that only the start needed; if they are executed again they come back from the page
-/// cache. Only mappings that are executable and not writable are dropped: they are never changed in memory, so nothing
-/// is lost.
-///
-/// # Errors
-/// `/proc/self/maps` cannot be read.
-pub fn forget_code() -> io::Result<()> {
-    for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
-        let mut fields = line.split_ascii_whitespace();
-        let (Some(range), Some("r-xp")) = (fields.next(), fields.next()) else { continue };
-        // Only mappings of files, not the kernel's own pages (vdso).
-        if !fields.nth(3).is_some_and(|path| path.starts_with('/')) {
-            continue;
-        }
-        let parse = |text| usize::from_str_radix(text, 16).ok();
-        let Some((Some(start), Some(end))) =
-            range.split_once('-').map(|(start, end)| (parse(start), parse(end)))
-        else {
-            continue;
+/// Drops pages of the program's code and constants that only its start needed; those that are used again come back from
+/// the page cache. Only segments that are not writable are dropped: they are never changed in memory, so nothing is lost.
+pub fn forget_code() {
+    /// The first description is that of the program; 1 asks for no other.
+    unsafe extern "C" fn forget(
+        program: *mut libc::dl_phdr_info,
+        _size: usize,
+        _data: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr(3) passes a valid description, which lives throughout the call.
+        let (base, segments) = unsafe {
+            let program = &*program;
+            let segments = std::slice::from_raw_parts(program.dlpi_phdr, program.dlpi_phnum.into());
+            (program.dlpi_addr, segments)
         };
-        let Some(start_address) = NonNull::new(start as *mut libc::c_void) else { continue };
-        // SAFETY: a private, unmodified mapping of a file: pages that are dropped are read from the file again.
-        let _ = unsafe { madvise(start_address, end - start, MmapAdvise::MADV_DONTNEED) };
+        let constant =
+            segments.iter().filter(|one| one.p_type == libc::PT_LOAD && one.p_flags & libc::PF_W == 0);
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as usize);
+        for segment in constant {
+            let start = (base + segment.p_vaddr) as usize;
+            let before = start % page;
+            let Some(first) = NonNull::new((start - before) as *mut libc::c_void) else { continue };
+            // SAFETY: a private, unmodified mapping of a file: pages that are dropped are read from the file again.
+            let _ = unsafe { madvise(first, before + segment.p_filesz as usize, MmapAdvise::MADV_DONTNEED) };
+        }
+        1
     }
-    Ok(())
+    // SAFETY: the callback does not unwind and keeps nothing of what it is given.
+    unsafe { libc::dl_iterate_phdr(Some(forget), std::ptr::null_mut()) };
 }
 
 impl Drop for SharedMap {

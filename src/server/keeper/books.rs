@@ -23,33 +23,52 @@ use crate::sys::pidfd::{self, Pidfd};
 use crate::sys::proctable::{self, Process};
 
 impl Keeper {
-    /// Receives messages.
+    /// Receives messages, and begins with what they ask for.
     pub(super) fn receive(&mut self, most: usize) {
         for _ in 0..most {
-            if !self.may_receive() {
-                return;
+            if !self.may_receive() || !self.receive_one() {
+                break;
             }
-            match fdpass::receive_some(self.post.exit.as_fd(), &mut self.message, false) {
-                Ok((0, _)) => {
-                    // Supervisor and workers are gone; what runs is still watched to its end.
-                    let _ = self.epoll.delete(&self.post.exit);
-                    return;
+        }
+        self.begin_responses();
+    }
+
+    /// Returns whether there may be more.
+    fn receive_one(&mut self) -> bool {
+        match fdpass::receive_some(self.post.exit.as_fd(), &mut self.message, false) {
+            Ok((0, _)) => {
+                // Supervisor and workers are gone; what runs is still watched to its end.
+                let _ = self.epoll.delete(&self.post.exit);
+                return false;
+            }
+            Ok((length, attached)) => match Note::decode(&self.message[..length]) {
+                Some(Note::Launched(launch)) => self.launched(launch, attached),
+                Some(Note::Gone { session, lost, timeout }) => {
+                    self.post.sessions.insert(Pid::from_raw(session));
+                    self.post.timeout = timeout;
+                    self.lost = self.lost.max(lost);
+                    self.census_due = Some(Instant::now());
                 }
-                Ok((length, attached)) => match Note::decode(&self.message[..length]) {
-                    Some(Note::Launched(launch)) => self.launched(launch, attached),
-                    Some(Note::Gone { session, lost, timeout }) => {
-                        self.post.sessions.insert(Pid::from_raw(session));
-                        self.post.timeout = timeout;
-                        self.lost = self.lost.max(lost);
-                        self.census_due = Some(Instant::now());
-                    }
-                    Some(Note::Logging(how)) => logging::adopt(how),
-                    Some(Note::Stay) => self.stay(),
-                    Some(Note::Succeeded) => self.succeeded = true,
-                    None => tracing::error!("ignoring a malformed message of {length} bytes"),
-                },
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Some(Note::Logging(how)) => logging::adopt(how),
+                Some(Note::Stay) => self.stay(),
+                Some(Note::Succeeded) => self.succeeded = true,
+                None => tracing::error!("ignoring a malformed message of {length} bytes"),
+            },
+            Err(error) => return error.kind() == io::ErrorKind::Interrupted,
+        }
+        true
+    }
+
+    /// Under load many programs have written and ended by now: what is known at once need not be watched.
+    fn begin_responses(&mut self) {
+        for (key, handler) in std::mem::take(&mut self.fresh) {
+            self.relays.advance(&self.epoll, key);
+            let Some(id) = handler else { continue };
+            let pidfd = self.handlers.pidfd(id).filter(|_| self.relays.awaits_program(key));
+            if pidfd.is_some_and(|pidfd| pidfd.wait(0).unwrap_or(false)) {
+                self.ended(id);
+            } else {
+                self.await_end(id);
             }
         }
     }
@@ -106,10 +125,20 @@ impl Keeper {
                 (None, None)
             }
         };
-        match pidfd {
-            _ if known => self.complete(&launch, response),
-            Some(pidfd) => self.watch(&launch, response, Pidfd::of(pid, pidfd)),
-            None => self.without_pidfd.push((launch, response)),
+        let handler = match pidfd {
+            _ if known => {
+                self.complete(&launch, response);
+                None
+            }
+            Some(pidfd) => Some(self.insert(&launch, response, Pidfd::of(pid, pidfd))),
+            None => {
+                self.without_pidfd.push((launch, response));
+                None
+            }
+        };
+        match response {
+            Some(key) => self.fresh.push((key, handler)),
+            None => handler.into_iter().for_each(|id| self.await_end(id)),
         }
     }
 
@@ -127,7 +156,7 @@ impl Keeper {
             reason: None,
             program: None,
         };
-        self.relays.begin(&self.epoll, facts, fds, launch.timeout)
+        self.relays.begin(facts, fds, launch.timeout)
     }
 
     /// A handler that was found in the process table was also reported.
@@ -139,34 +168,39 @@ impl Keeper {
         self.handlers.set_timeout(pid, launch.timeout);
     }
 
-    fn watch(&mut self, launch: &Launch, response: Option<u64>, pidfd: Pidfd) {
+    /// Adds a reported handler, and returns its key.
+    fn insert(&mut self, launch: &Launch, response: Option<u64>, pidfd: Pidfd) -> u64 {
         let pid = Pid::from_raw(launch.pid);
         let mut handler = Watched::new(pid, Some(pidfd), started(launch), launch.timeout);
         describe(&mut handler, launch, response);
         self.board_running(&handler, 1);
-        self.insert(handler);
+        self.handlers.insert(handler)
     }
 
-    pub(super) fn insert(&mut self, handler: Watched) {
-        let (pid, counted, shares) = (handler.pid, handler.counted, handler.shares);
-        let id = self.handlers.insert(handler);
-        let Some(fd) = self.handlers.pidfd(id).and_then(Pidfd::fd) else {
-            self.looked_at.push(id);
-            return;
-        };
-        if let Err(error) = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, id)) {
-            // Out of memory: the handler will be found in the process table.
-            tracing::error!(pid = pid.as_raw(), "cannot watch a handler: {error}; trying again");
-            self.handlers.forget(id);
-            self.count(-i64::from(counted), shares);
-            self.census_due = Some(Instant::now() + RETRY);
+    /// Has the end of a handler reported.
+    fn await_end(&mut self, id: u64) {
+        let Some(handler) = self.handlers.get_mut(id) else { return };
+        match handler.await_end(&self.epoll, id) {
+            Ok(true) => {}
+            Ok(false) => self.looked_at.push(id),
+            Err(error) => {
+                // Out of memory: the handler will be found in the process table.
+                tracing::error!(pid = handler.pid.as_raw(), "cannot watch a handler: {error}; trying again");
+                let (counted, shares) = (handler.counted, handler.shares);
+                self.handlers.forget(id);
+                self.count(-i64::from(counted), shares);
+                self.census_due = Some(Instant::now() + RETRY);
+            }
         }
     }
 
     /// A handler whose pidfd could not be received for lack of a descriptor.
     pub(super) fn watch_by_number(&mut self, launch: Launch, response: Option<u64>) {
         match Pidfd::open(launch.pid.unsigned_abs()) {
-            Ok(pidfd) => self.watch(&launch, response, pidfd),
+            Ok(pidfd) => {
+                let id = self.insert(&launch, response, pidfd);
+                self.await_end(id);
+            }
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
                 if !self.still_relays(response, Ended::default(), Some(Slot(launch.shares))) {
                     self.count(-1, launch.shares);
@@ -183,14 +217,10 @@ impl Keeper {
 
     /// A pidfd reports that its process has ended.
     pub(super) fn ended(&mut self, id: u64) {
-        let (post, epoll) = (&self.post, &self.epoll);
+        let post = &self.post;
         let (mut slot, mut row, mut response, mut ended) = (None, None, None, Ended::default());
         let left = self.counted.saturating_sub(1) + self.inherited;
-        let had_deadline = self.handlers.ended(id, |handler, pidfd| {
-            // A worker may still have a copy, and then closing ours does not end the watch.
-            if let Some(fd) = pidfd.fd() {
-                let _ = epoll.delete(fd);
-            }
+        let had_deadline = self.handlers.ended(&self.epoll, id, |handler, pidfd| {
             let header = post.board.header();
             (row, response) = (handler.row, handler.response);
             slot = handler.counted.then_some(Slot(handler.shares));
@@ -271,7 +301,8 @@ impl Keeper {
         handler.row = self.row_of(process.session);
         self.count(1, handler.shares);
         self.board_running(&handler, 1);
-        self.insert(handler);
+        let id = self.handlers.insert(handler);
+        self.await_end(id);
         Ok(())
     }
 

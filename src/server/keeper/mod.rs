@@ -96,6 +96,8 @@ struct Keeper {
     reserve: Reserve,
     /// Whether messages are received: not while no descriptor is free for their pidfds.
     receiving: bool,
+    /// Responses that have not been looked at, and the handlers that write them.
+    fresh: Vec<(u64, Option<u64>)>,
     /// Handlers whose pidfd could not be received, with their responses.
     without_pidfd: Vec<(Launch, Option<u64>)>,
     /// Room for a message.
@@ -128,6 +130,7 @@ impl Keeper {
             relays: Relays::new(post.board, redirects),
             reserve: Reserve::new()?,
             receiving: true,
+            fresh: Vec::new(),
             without_pidfd: Vec::new(),
             message: vec![0; note::BYTES].into(),
             looked_at: Vec::new(),
@@ -203,7 +206,7 @@ impl Keeper {
     fn happened(&mut self, event: &EpollEvent) {
         match event.data() {
             SOCKET => self.receive(MESSAGES_PER_TURN),
-            key if key & RELAY != 0 => self.relays.ready(&self.epoll, key, event.events()),
+            key if key & RELAY != 0 => self.relays.advance(&self.epoll, key),
             id => self.ended(id),
         }
     }

@@ -12,6 +12,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -51,6 +52,8 @@ pub struct Watched {
     late: Option<Box<Late>>,
     /// `None` once the first process has ended.
     pidfd: Option<Pidfd>,
+    /// Its end is reported by epoll.
+    awaited: bool,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,19 @@ impl Watched {
             deadline: timeout.and_then(|time| started.checked_add(time)),
             late: None,
             pidfd,
+            awaited: false,
         }
+    }
+
+    /// Has its end reported with `key`. Returns whether that can be: not without a pidfd.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `ENOSPC`.
+    pub fn await_end(&mut self, epoll: &Epoll, key: u64) -> nix::Result<bool> {
+        let Some(fd) = self.pidfd.as_ref().and_then(Pidfd::fd) else { return Ok(false) };
+        epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        self.awaited = true;
+        Ok(true)
     }
 
     /// Whether it timed out.
@@ -204,7 +219,11 @@ impl Handlers {
         }
     }
 
-    /// The epoll instance that reports ended handlers.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Watched> {
+        self.all.get_mut(&id).map(Box::as_mut)
+    }
+
+    /// What refers to its first process, while that runs.
     pub fn pidfd(&self, id: u64) -> Option<&Pidfd> {
         self.all.get(&id)?.pidfd.as_ref()
     }
@@ -221,9 +240,13 @@ impl Handlers {
 
     /// The first process of this handler has ended. Calls `report` with the handler and its pidfd. Returns whether it
     /// had a deadline, so that processes may be left to kill.
-    pub fn ended(&mut self, id: u64, report: impl FnOnce(&Watched, &Pidfd)) -> bool {
+    pub fn ended(&mut self, epoll: &Epoll, id: u64, report: impl FnOnce(&Watched, &Pidfd)) -> bool {
         let Some(handler) = self.all.get_mut(&id) else { return false };
         let Some(pidfd) = handler.pidfd.take() else { return false };
+        // A worker may still have a copy, and then closing ours does not end the watch.
+        if let Some(fd) = pidfd.fd().filter(|_| handler.awaited) {
+            let _ = epoll.delete(fd);
+        }
         report(handler, &pidfd);
         self.led.remove(&handler.pid);
         let Some(deadline) = handler.deadline else {
@@ -313,62 +336,5 @@ impl Handlers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command};
-
-    fn child(script: &str) -> Child {
-        Command::new("sh").args(["-c", script]).process_group(0).spawn().unwrap()
-    }
-
-    fn watched(child: &Child, timeout_s: u64) -> Watched {
-        let pid = Pid::from_raw(child.id().cast_signed());
-        let pidfd = Pidfd::open(child.id()).unwrap();
-        Watched::new(pid, Some(pidfd), Instant::now(), Some(Duration::from_secs(timeout_s)))
-    }
-
-    fn no_table() -> io::Result<Vec<Process>> {
-        Err(io::Error::from_raw_os_error(libc::EMFILE))
-    }
-
-    #[test]
-    fn without_a_process_table_the_first_process_and_its_group_are_ended_all_the_same() {
-        let mut stubborn = child("trap '' TERM; sleep 60; sleep 60");
-        let mut handlers = Handlers::default();
-        let id = handlers.insert(watched(&stubborn, 1));
-        let none = HashSet::new();
-        let late = Instant::now() + Duration::from_secs(2);
-        handlers.sweep(late, &none, no_table);
-        assert_eq!(handlers.next_deadline(), Some(late + RETRY), "it is tried again");
-        handlers.sweep(late + LAST_MOMENT, &none, no_table);
-        assert!(!stubborn.wait().unwrap().success());
-        assert!(handlers.ended(id, |handler, _| assert!(handler.timed_out())));
-        assert_eq!(handlers.running(), 0);
-    }
-
-    #[test]
-    fn one_that_ends_in_time_is_forgotten() {
-        let mut quick = child("exit 0");
-        let mut handlers = Handlers::default();
-        let id = handlers.insert(watched(&quick, 60));
-        assert!(
-            handlers.next_deadline().is_some()
-                && handlers.find(Pid::from_raw(quick.id().cast_signed())).is_some()
-        );
-        quick.wait().unwrap();
-        handlers.ended(id, |handler, _| assert!(!handler.timed_out()));
-        assert!(handlers.is_empty() && handlers.next_deadline().is_none());
-    }
-
-    #[test]
-    fn a_later_deadline_takes_the_place_of_the_earlier_one() {
-        let mut one = child("sleep 60");
-        let mut handlers = Handlers::default();
-        handlers.insert(watched(&one, 1));
-        handlers.set_timeout(Pid::from_raw(one.id().cast_signed()), Some(Duration::from_secs(3600)));
-        assert!(handlers.next_deadline().unwrap() > Instant::now() + Duration::from_secs(3000));
-        one.kill().unwrap();
-        one.wait().unwrap();
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

@@ -108,7 +108,7 @@ impl Supervisor {
         match self.ready.take() {
             Some(ready) => {
                 ready.ready(&format!("caffeine: {line}"));
-                let _ = crate::sys::map::forget_code();
+                crate::sys::map::forget_code();
             }
             None => {
                 if let Err(error) = settings.save(&self.claim.folder().config()) {

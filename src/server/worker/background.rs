@@ -79,7 +79,7 @@ impl Background {
         let timer = self.shared.timer.as_fd().as_raw_fd();
         let redirects = self.shared.watch.as_ref().map(|watch| watch.redirects.as_fd());
         // This thread is the last to be set up, and most of the code that a worker ever runs is start-up code.
-        let _ = map::forget_code();
+        map::forget_code();
         loop {
             let count = match self.connections.wait(&mut events) {
                 Err(nix::Error::EINTR) => continue,

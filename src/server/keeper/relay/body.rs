@@ -4,9 +4,8 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
-use nix::unistd::read;
 
-use super::exchange::{Next, Ready, Relay, SURPLUS, Stage};
+use super::exchange::{Next, Relay, SURPLUS, Stage};
 use crate::sys::net;
 
 /// Up to this many bytes are copied, which takes fewer calls than to splice them.
@@ -57,15 +56,11 @@ impl Relay {
     }
 
     /// Passes on a piece of the body, if there is one.
-    pub(super) fn pass_on(&mut self, ready: Ready, scratch: &mut [u8]) -> Option<Next> {
+    pub(super) fn pass_on(&mut self, scratch: &mut [u8]) -> Option<Next> {
         let available = net::unread(self.output.as_fd()).unwrap_or(0);
         let most = match &mut self.stage {
             Stage::Chunked(left @ 1..) => *left,
-            _ if available == 0 && ready.closed => {
-                self.output_ended = true;
-                return None;
-            }
-            _ if available == 0 => return Some(Next::Output),
+            _ if available == 0 => FEW, // its end, or nothing yet
             Stage::Chunked(left) if available > FEW && !self.copies => {
                 *left = available;
                 self.unsent = format!("{available:x}\r\n").into_bytes();
@@ -77,10 +72,8 @@ impl Relay {
         if most > FEW && !self.copies {
             return self.splice(most.min(MANY));
         }
-        match read(&self.output, &mut scratch[..most.min(FEW)]) {
-            Ok(n) => self.emit(&scratch[..n]),
-            Err(_) => self.output_ended = true,
-        }
+        let Some(n) = self.read(&mut scratch[..most.min(FEW)]) else { return Some(Next::Output) };
+        self.emit(&scratch[..n]);
         None
     }
 

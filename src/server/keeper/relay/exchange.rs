@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::unistd::read;
 
@@ -23,15 +24,6 @@ use crate::sys::net;
 const TURNS: usize = 16;
 /// What a program may write behind the end of its response; then its output is closed.
 pub(super) const SURPLUS: usize = 64 * 1024;
-
-/// Why a response may go on.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ready {
-    /// There is output.
-    pub readable: bool,
-    /// No process can write to it any more.
-    pub closed: bool,
-}
 
 /// What a response waits for.
 #[derive(Debug)]
@@ -75,6 +67,7 @@ pub struct Relay {
     pub facts: Facts,
     /// `None` once the client has all that is for it.
     pub(super) client: Option<OwnedFd>,
+    /// Non-blocking.
     pub(super) output: OwnedFd,
     pub(super) stage: Stage,
     /// To be sent before anything else.
@@ -100,6 +93,10 @@ pub struct Relay {
 impl Relay {
     /// A response to HTTP/1.`minor`; `head_only`: to HEAD.
     pub fn new(facts: Facts, client: OwnedFd, output: OwnedFd, minor: u8, head_only: bool) -> Self {
+        // The program has the other end of the pipe, whose mode is its own.
+        if let Err(error) = fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)) {
+            tracing::error!("cannot make the output of a handler non-blocking: {error}");
+        }
         Self {
             facts,
             client: Some(client),
@@ -120,7 +117,7 @@ impl Relay {
     }
 
     /// Goes as far as possible without blocking. `scratch` is a buffer to read into.
-    pub fn advance(&mut self, epoll: &Epoll, mut ready: Ready, scratch: &mut [u8]) -> Next {
+    pub fn advance(&mut self, epoll: &Epoll, scratch: &mut [u8]) -> Next {
         for _ in 0..TURNS {
             match self.send() {
                 Ok(true) => {}
@@ -133,9 +130,9 @@ impl Relay {
             let next = match self.stage {
                 Stage::Last => Some(Next::Done),
                 _ if self.output_ended => self.conclude(),
-                Stage::Head(_) => self.read_head(&mut ready, scratch),
-                Stage::Rest(_) => self.drop_output(&mut ready, scratch),
-                Stage::Chunked(_) | Stage::Length(_) | Stage::UntilClose => self.pass_on(ready, scratch),
+                Stage::Head(_) => self.read_head(scratch),
+                Stage::Rest(_) => self.drop_output(scratch),
+                Stage::Chunked(_) | Stage::Length(_) | Stage::UntilClose => self.pass_on(scratch),
             };
             if let Some(next) = next {
                 return next;
@@ -183,12 +180,8 @@ impl Relay {
         Next::Done
     }
 
-    /// Reads output, without waiting if `ready` is right. 0 is its end.
-    pub(super) fn read(&mut self, ready: &mut Ready, scratch: &mut [u8]) -> Option<usize> {
-        if !ready.readable && !ready.closed {
-            return None;
-        }
-        ready.readable = false;
+    /// Reads output, if there is some. 0 is its end.
+    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Option<usize> {
         match read(&self.output, scratch) {
             Ok(0) => self.output_ended = true,
             Ok(n) => return Some(n),
@@ -198,8 +191,8 @@ impl Relay {
         Some(0)
     }
 
-    fn drop_output(&mut self, ready: &mut Ready, scratch: &mut [u8]) -> Option<Next> {
-        let Some(n) = self.read(ready, scratch) else { return Some(Next::Output) };
+    fn drop_output(&mut self, scratch: &mut [u8]) -> Option<Next> {
+        let Some(n) = self.read(scratch) else { return Some(Next::Output) };
         let Stage::Rest(left) = &mut self.stage else { return None };
         match left.checked_sub(n) {
             Some(less) => {
@@ -255,7 +248,7 @@ impl Relay {
         match self.stage {
             Stage::Head(_) => {
                 self.refuse(refusal);
-                self.advance(epoll, Ready::default(), &mut []);
+                self.advance(epoll, &mut []);
             }
             Stage::Rest(_) | Stage::Last => {}
             _ => drop(self.cut(refusal.reason)),
@@ -274,6 +267,11 @@ impl Relay {
     /// The program has ended. Returns whether only that was waited for.
     pub fn program_ended(&mut self, ended: Ended) -> bool {
         self.facts.program.get_or_insert(ended);
+        self.awaits_program()
+    }
+
+    /// Whether only the end of the program is waited for.
+    pub fn awaits_program(&self) -> bool {
         self.output_ended && self.watched.is_none()
     }
 
@@ -285,10 +283,6 @@ impl Relay {
         if let Some(client) = self.client.take().filter(|_| self.facts.end != End::Redirected) {
             let _ = net::discard(&client, scratch);
         }
-    }
-
-    pub fn is_watched(&self, side: Side) -> bool {
-        self.watched == Some(side)
     }
 
     /// Watches one side, or none.

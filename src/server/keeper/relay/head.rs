@@ -1,6 +1,6 @@
 //! The head of a relayed response: collected until it is complete, then sent as the head of an HTTP response.
 
-use super::exchange::{Next, Ready, Relay, SURPLUS, Stage};
+use super::exchange::{Next, Relay, SURPLUS, Stage};
 use crate::cgi::response::Response;
 use crate::http::document::{self, Document};
 use crate::http::refusal::Refusal;
@@ -11,8 +11,8 @@ use crate::server::today;
 const NATIVE: &[u8] = b"HTTP/";
 
 impl Relay {
-    pub(super) fn read_head(&mut self, ready: &mut Ready, scratch: &mut [u8]) -> Option<Next> {
-        let Some(n) = self.read(ready, scratch) else { return Some(Next::Output) };
+    pub(super) fn read_head(&mut self, scratch: &mut [u8]) -> Option<Next> {
+        let Some(n) = self.read(scratch) else { return Some(Next::Output) };
         let (Stage::Head(text), 1..) = (&mut self.stage, n) else { return None };
         let new = &scratch[..n];
         text.extend_from_slice(new);

@@ -15,14 +15,14 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{Epoll, EpollFlags};
+use nix::sys::epoll::Epoll;
 
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 use crate::http::request;
 use crate::scoreboard::Scoreboard;
 use crate::scoreboard::mounts::Shares;
-use exchange::{Next, Ready, Relay, Side};
+use exchange::{Next, Relay, Side};
 pub use facts::{End, Ended, Facts, Finished};
 pub use redirect::Redirects;
 
@@ -74,10 +74,9 @@ impl Relays {
         }
     }
 
-    /// Begins a response and returns its key.
+    /// Begins a response and returns its key. [`advance`](Self::advance) must follow.
     pub fn begin(
         &mut self,
-        epoll: &Epoll,
         facts: Facts,
         (client, output): (OwnedFd, OwnedFd),
         timeout: Option<Duration>,
@@ -95,25 +94,14 @@ impl Relays {
         relay.limit = limit;
         self.all.insert(key, Box::new(relay));
         self.count();
-        self.wait(epoll, key, Some(Side::Output));
         key
     }
 
-    /// An event for one of them.
-    pub fn ready(&mut self, epoll: &Epoll, key: u64, events: EpollFlags) {
-        let closed = events.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
-        let from_output = self.all.get(&key).is_some_and(|relay| relay.is_watched(Side::Output));
-        let ready = Ready {
-            readable: from_output && events.contains(EpollFlags::EPOLLIN),
-            closed: from_output && closed,
-        };
-        self.advance(epoll, key, ready);
-    }
-
-    fn advance(&mut self, epoll: &Epoll, key: u64, ready: Ready) {
+    /// Passes on what there is of one of them, and watches what it waits for.
+    pub fn advance(&mut self, epoll: &Epoll, key: u64) {
         loop {
             let Some(relay) = self.all.get_mut(&key) else { return };
-            match relay.advance(epoll, ready, &mut self.scratch) {
+            match relay.advance(epoll, &mut self.scratch) {
                 Next::Output => return self.wait(epoll, key, Some(Side::Output)),
                 Next::Client => return self.wait(epoll, key, Some(Side::Client)),
                 Next::Program => {
@@ -155,12 +143,17 @@ impl Relays {
         self.board.header().relaying.store(self.all.len() as u64, SeqCst);
     }
 
+    /// Whether only the end of its program is missing to a response.
+    pub fn awaits_program(&self, key: u64) -> bool {
+        self.all.get(&key).is_some_and(|relay| relay.awaits_program())
+    }
+
     /// The program of a response has ended. Returns whether the response is still under way: then it takes over the program's
     /// slot, if there is one.
     pub fn program_ended(&mut self, epoll: &Epoll, key: u64, ended: Ended, slot: Option<Slot>) -> bool {
         let Some(relay) = self.all.get_mut(&key) else { return false };
         if relay.program_ended(ended) {
-            self.advance(epoll, key, Ready::default());
+            self.advance(epoll, key);
         }
         let relay = self.all.get_mut(&key);
         relay.is_some_and(|relay| {
@@ -190,7 +183,7 @@ impl Relays {
         while self.ending.front().is_some_and(|(due, _)| *due <= now) {
             let Some((_, key)) = self.ending.pop_front() else { return };
             if self.all.get_mut(&key).is_some_and(|relay| relay.program_ended(Ended::default())) {
-                self.advance(epoll, key, Ready::default());
+                self.advance(epoll, key);
             }
         }
         while let Some((_, key)) = self.limits.first().copied().filter(|(due, _)| *due <= now) {
