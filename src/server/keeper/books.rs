@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
@@ -146,7 +147,7 @@ impl Keeper {
     fn relay(&mut self, request: Request, launch: &Launch, fds: (OwnedFd, OwnedFd)) -> u64 {
         let facts = Facts {
             request,
-            handler: launch.name.clone(),
+            handler: Arc::clone(&launch.name),
             worker: launch.number,
             pid: launch.pid,
             started: started(launch),
@@ -321,7 +322,7 @@ impl Keeper {
 
 fn describe(handler: &mut Watched, launch: &Launch, response: Option<u64>) {
     handler.response = response;
-    handler.name.clone_from(&launch.name);
+    handler.name = Arc::clone(&launch.name);
     handler.worker = Some(launch.number);
     handler.row = Some((launch.slot as usize, Pid::from_raw(launch.worker)));
     handler.outcome = launch.outcome;

@@ -2,6 +2,7 @@
 //! share. Encoding only.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cgi::response::Response;
@@ -60,7 +61,7 @@ pub struct Launch {
     pub shares: Shares,
     pub outcome: bool,
     /// The handler's `SCRIPT_NAME`.
-    pub name: Vec<u8>,
+    pub name: Arc<[u8]>,
     /// What the keeper must know to relay its response.
     pub relayed: Option<Request>,
 }
@@ -180,7 +181,7 @@ impl Launch {
             },
             name: {
                 let length = from.byte()?.into();
-                from.some(length)?.to_vec()
+                from.some(length)?.into()
             },
             relayed: if relayed { Some(Request::read(from)?) } else { None },
         })
@@ -192,6 +193,19 @@ impl Request {
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         self.append(bytes);
+    }
+
+    /// Drops all fields of its head but these. Then it can be logged, but not passed on.
+    pub fn keep_fields(&mut self, names: &[&str]) {
+        let is_kept = |line: &[u8]| {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            names.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes())) || line == b"\r\n"
+        };
+        let lines = self.head.split_inclusive(|&byte| byte == b'\n').enumerate();
+        let kept: Vec<&[u8]> =
+            lines.filter(|(at, line)| *at == 0 || is_kept(line)).map(|(_, line)| line).collect();
+        self.head = kept.concat();
+        self.whole = false;
     }
 
     /// Parses such a message; `None` if it is malformed.
@@ -279,7 +293,7 @@ mod tests {
             timeout_of_unknown: Some(Duration::from_secs(8)),
             shares: Shares { place: Some(511), client: Client::numbered(u64::MAX) },
             outcome: true,
-            name: b"/shop/cart".to_vec(),
+            name: b"/shop/cart"[..].into(),
             relayed: None,
         }
     }
@@ -312,7 +326,8 @@ mod tests {
         }
         let head = vec![b'x'; 100_000];
         let long = Request { head, user: vec![b'x'; 5000], ..request("[::1]:80") };
-        Note::Launched(Launch { name: vec![b'x'; 5000], relayed: Some(long), ..launch() }).encode(&mut bytes);
+        Note::Launched(Launch { name: vec![b'x'; 5000].into(), relayed: Some(long), ..launch() })
+            .encode(&mut bytes);
         assert!(bytes.len() <= BYTES && bytes.len() > HEAD_BYTES + NAME_BYTES + USER_BYTES);
     }
 
@@ -322,6 +337,15 @@ mod tests {
             assert_eq!(Note::decode(bytes), None);
         }
         assert_eq!(Request::decode(b"123"), None);
+    }
+
+    #[test]
+    fn fields_of_a_head_can_be_dropped() {
+        let head = "POST /a?b HTTP/1.1\r\nCookie: c\r\nhost: x\r\nUser-Agent: y\r\nContent-Length: 3\r\n\r\n";
+        let mut request = Request { head: head.into(), ..request("[::1]:80") };
+        request.keep_fields(&["host", "user-agent"]);
+        assert_eq!(request.head, b"POST /a?b HTTP/1.1\r\nhost: x\r\nUser-Agent: y\r\n\r\n");
+        assert!(!request.whole);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -38,7 +39,7 @@ pub struct Watched {
     pub row: Option<(usize, Pid)>,
     pub worker: Option<u32>,
     /// Its name; empty if it was found in the process table.
-    pub name: Vec<u8>,
+    pub name: Arc<[u8]>,
     /// Whether it counts as a running handler, as opposed to processes that a handler left behind.
     pub counted: bool,
     pub outcome: bool,
@@ -73,7 +74,7 @@ impl Watched {
             started,
             row: None,
             worker: None,
-            name: Vec::new(),
+            name: Arc::default(),
             counted: true,
             outcome: false,
             shares: Shares::default(),

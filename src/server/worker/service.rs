@@ -194,7 +194,7 @@ impl Service {
             shares: noted.shares,
             timeout_of_unknown: shared.settings.timeout_of_unknown(),
             outcome: watch.outcomes,
-            name: program.route.name().to_vec(),
+            name: program.route.name().into(),
             relayed,
         };
         let client = output.is_some().then(|| connection.stream.as_fd());

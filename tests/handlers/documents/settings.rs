@@ -43,7 +43,8 @@ fn the_access_log_has_status_and_bytes() {
     sandbox.handler("broken", prints(r"hello\n"));
     let server = serving(&sandbox, &["--access-log", "combined"]);
     for target in ["/page", "/here", "/broken"] {
-        server.get(target);
+        let fields = "Host: a\r\nCookie: c\r\nReferer: /from\r\nUser-Agent: test\r\nConnection: close\r\n";
+        server.raw(format!("GET {target} HTTP/1.1\r\n{fields}\r\n").as_bytes());
     }
     let log = || std::fs::read_to_string(server.folder().access_log()).unwrap_or_default();
     eventually("all are logged", || log().lines().count() == 3);
@@ -52,4 +53,5 @@ fn the_access_log_has_status_and_bytes() {
     {
         assert!(log().contains(part), "{}", log());
     }
+    assert_eq!(log().matches(" \"/from\" \"test\"").count(), 3, "{}", log());
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::listener::address::Shown;
 use crate::scoreboard::{Header, add};
 use crate::server::keeper::note::Request;
 use crate::server::logging::Asked;
-use crate::server::logging::access::{self, Entry};
+use crate::server::logging::access::{self, Entry, Form};
 use crate::sys::fork::Fate;
 
 /// How a program ended, as far as it is known.
@@ -50,7 +51,7 @@ pub enum End {
 pub struct Facts {
     pub request: Request,
     /// The handler's `SCRIPT_NAME`.
-    pub handler: Vec<u8>,
+    pub handler: Arc<[u8]>,
     pub worker: u32,
     pub pid: i32,
     pub started: Instant,
@@ -75,6 +76,13 @@ pub struct Finished<'a> {
 }
 
 impl Facts {
+    /// Keeps of the request what the logs show: no other handler will get it. Its cookies may be thousands of bytes.
+    pub fn forget_fields(&mut self) {
+        const LOGGED: [&str; 3] = ["host", "referer", "user-agent"];
+        let names = if access::form() == Form::Off { &LOGGED[..1] } else { &LOGGED };
+        self.request.keep_fields(names);
+    }
+
     /// Counts the response and logs it.
     pub fn record(&self, header: &Header) {
         if self.end != End::Redirected {

@@ -47,6 +47,7 @@ impl Relay {
     /// The output is a native response: it goes through as it is.
     fn begin_native(&mut self) -> Option<Next> {
         let text = self.take_text(Stage::UntilClose);
+        self.facts.forget_fields();
         let status = text.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
         self.facts.status = status.filter(|code| (100..600).contains(code)).unwrap_or(0);
         self.emit(&text);
@@ -64,6 +65,7 @@ impl Relay {
             self.stage = Stage::Rest(SURPLUS);
             return Some(Next::Redirect(target));
         }
+        self.facts.forget_fields();
         let framing = document.framing(self.minor, self.head_only);
         let text = self.take_text(match framing {
             ResponseFraming::None | ResponseFraming::Length(0) => Stage::Rest(SURPLUS),
