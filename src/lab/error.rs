@@ -25,6 +25,11 @@ impl Error {
         Self::Failed(format!("cannot {doing} {}: {why}", path.display()))
     }
 
+    /// What is wrong with a file: `results/x is not a results folder`.
+    pub fn about(path: &Path, what: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{} {what}", path.display()))
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
@@ -36,6 +41,10 @@ impl Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|e| Error::file("write", path, e))
+}
 
 pub fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| Error::file("read", path, e))

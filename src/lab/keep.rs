@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::lab::error::{Error, Result, read};
+use crate::lab::error::{Error, Result, read, write};
 use crate::lab::report;
 use crate::lab::results::data::RunData;
 use crate::lab::results::store;
@@ -26,10 +26,8 @@ pub fn keep(directory: &Path, target: Option<&Path>) -> Result<PathBuf> {
     let is_suite = suite::is_suite(&directory);
     let is_copy: fn(&Path) -> Result<bool> = if is_suite { is_kept_suite } else { store::is_kept };
     if target.exists() && !is_copy(&target)? {
-        return Err(Error::Failed(format!(
-            "{} is not a copy made by lab keep, so it is not replaced: name another folder",
-            target.display()
-        )));
+        let why = "is not a copy made by lab keep, so it is not replaced: name another folder";
+        return Err(Error::about(&target, why));
     }
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|e| Error::file("make the results folder", parent, e))?;
@@ -60,8 +58,7 @@ fn copy_suite(directory: &Path, target: &Path) -> Result<()> {
     for name in suite::begun(directory)? {
         copy(&directory.join(&name), &target.join(&name))?;
     }
-    let path = target.join(suite::SUITE);
-    fs::write(&path, read(&directory.join(suite::SUITE))?).map_err(|e| Error::file("write", &path, e))
+    write(&target.join(suite::SUITE), read(&directory.join(suite::SUITE))?)
 }
 
 fn copy(directory: &Path, target: &Path) -> Result<()> {

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::data::{Environment, OLDEST_SCHEMA, RunData, SCHEMA};
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{Error, Result, write};
 use crate::lab::spec::Spec;
 use crate::sys::lock;
 
@@ -80,7 +80,7 @@ impl Results {
         let path = self.directory.join(RUNS);
         match lock::try_lock_byte(&self.runs, 0) {
             Ok(true) => Ok(self),
-            Ok(false) => Err(Error::Failed(format!("{} is being written by another lab", path.display()))),
+            Ok(false) => Err(Error::about(&path, "is being written by another lab")),
             Err(e) => Err(Error::file("lock", &path, e)),
         }
     }
@@ -101,8 +101,7 @@ impl Results {
 }
 
 fn write_head(directory: &Path, spec_text: &str, environment: &Environment) -> Result<()> {
-    let path = directory.join(SPEC);
-    fs::write(&path, spec_text).map_err(|e| Error::file("write", &path, e))?;
+    write(&directory.join(SPEC), spec_text)?;
     write_environment(directory, environment)
 }
 
@@ -124,10 +123,7 @@ pub fn fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
             Err(e) => return Err(Error::file("make the results folder", &directory, e)),
         }
     }
-    Err(Error::Failed(format!(
-        "{} has a hundred results named {stem}: use another --label",
-        parent.display()
-    )))
+    Err(Error::about(parent, format!("has a hundred results named {stem}: use another --label")))
 }
 
 pub fn is_results(directory: &Path) -> bool {
@@ -142,32 +138,25 @@ pub fn is_kept(directory: &Path) -> Result<bool> {
 
 pub fn load(directory: &Path) -> Result<Data> {
     if !is_results(directory) {
-        return Err(Error::Failed(format!(
-            "{} is not a results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)",
-            directory.display()
-        )));
+        let why =
+            format!("is not a results folder: it has no {SPEC} (lab run makes results/NAME/TIME-LABEL)");
+        return Err(Error::about(directory, why));
     }
-    if ![RUNS, KEPT_RUNS].iter().any(|name| directory.join(name).is_file()) {
-        return Err(Error::Failed(format!(
-            "{} was kept without data: it has neither {RUNS} nor {KEPT_RUNS}, so its report cannot be redrawn",
-            directory.display()
-        )));
-    }
+    let Some(file) = [RUNS, KEPT_RUNS].into_iter().find(|name| directory.join(name).is_file()) else {
+        let lacks = format!("it has neither {RUNS} nor {KEPT_RUNS}, so its report cannot be redrawn");
+        return Err(Error::about(directory, format!("was kept without data: {lacks}")));
+    };
     let mut spec = Spec::read(&directory.join(SPEC))?;
     let path = directory.join(MACHINE);
     let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
     let environment: Environment =
         serde_json::from_slice(&bytes).map_err(|e| Error::file("understand", &path, e))?;
-    if !(OLDEST_SCHEMA..=SCHEMA).contains(&environment.schema) {
-        return Err(Error::Failed(format!(
-            "{} has schema {}, and this lab reads {OLDEST_SCHEMA} to {SCHEMA}: use the lab that made it",
-            directory.display(),
-            environment.schema
-        )));
+    let schema = environment.schema;
+    if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
+        let reads = format!("and this lab reads {OLDEST_SCHEMA} to {SCHEMA}: use the lab that made it");
+        return Err(Error::about(directory, format!("has schema {schema}, {reads}")));
     }
-    spec.one_twin = environment.schema < 3;
-    let is_kept = !directory.join(RUNS).exists() && directory.join(KEPT_RUNS).is_file();
-    let file = if is_kept { KEPT_RUNS } else { RUNS };
+    spec.one_twin = schema < 3;
     let note = fs::read_to_string(directory.join(NOTE)).ok().map(|note| note.trim().to_owned());
     Ok(Data { spec, environment, runs: load_runs(&directory.join(file))?, file, note })
 }
@@ -179,8 +168,7 @@ pub fn write_kept(directory: &Path, spec_text: &str, data: &Data) -> Result<()> 
         .map_err(|e| Error::file("make the results folder", directory, e))?;
     write_head(directory, spec_text, &data.environment)?;
     if let Some(note) = &data.note {
-        let path = directory.join(NOTE);
-        fs::write(&path, format!("{note}\n")).map_err(|e| Error::file("write", &path, e))?;
+        write(&directory.join(NOTE), format!("{note}\n"))?;
     }
     let path = directory.join(KEPT_RUNS);
     let failed = |e: std::io::Error| Error::file("write", &path, e);

@@ -99,14 +99,21 @@ impl<'a> Process<'a> {
 
     /// A void run because the process ended or closed its output; waits a moment for its status.
     pub fn gone(&mut self, when: &str) -> Stop {
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while Instant::now() < deadline {
-            if let Some(status) = self.ended() {
-                return self.void_with(&format!("ended {when} ({status})"), status.code());
-            }
-            sleep(TICK);
+        match self.end_by(Instant::now() + Duration::from_secs(1)) {
+            Some(status) => self.void_with(&format!("ended {when} ({status})"), status.code()),
+            None => self.void(&format!("closed its output {when}")),
         }
-        self.void(&format!("closed its output {when}"))
+    }
+
+    /// Waits for its end; `None` if it does not end before `deadline`.
+    pub fn end_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            let status = self.ended();
+            if status.is_some() || Instant::now() > deadline {
+                return status;
+            }
+            self.wait(TICK);
+        }
     }
 
     pub fn ended(&mut self) -> Option<ExitStatus> {

@@ -36,7 +36,11 @@ impl Family {
             config: PathBuf::new(),
             count: 2,
         };
-        FaultInjector::new(text.parse().unwrap(), target, 5, Instant::now())
+        FaultInjector::start(vec![text.parse().unwrap()], target, 5, Instant::now()).unwrap()
+    }
+
+    fn until_one_is_stopped(&self) {
+        until("not stopped", || self.workers().now().iter().any(|(_, pid)| state(*pid) == 'T'));
     }
 }
 
@@ -51,62 +55,60 @@ impl Drop for Family {
 }
 
 /// The state of a process in /proc.
-fn state(pid: u64) -> char {
+fn state(pid: u32) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('-')
 }
 
-fn until(injector: &mut FaultInjector, what: &str, condition: impl Fn(&FaultInjector) -> bool) {
+fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition(injector) {
-        assert!(Instant::now() < deadline, "{what}: {injector:?}");
-        injector.advance();
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
         std::thread::yield_now();
     }
 }
 
-fn victim(injector: &FaultInjector) -> u64 {
-    injector.done.pid
+fn only(injector: FaultInjector) -> FaultRecord {
+    let mut all = injector.finish();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
 }
 
 #[test]
 fn a_stopped_worker_goes_on_after_its_time() {
     let family = Family::new();
-    let mut injector = family.injector("stop@10ms+30ms");
-    assert!(injector.advance() <= Duration::from_millis(10));
-    until(&mut injector, "not stopped", |t| t.injected && state(victim(t)) == 'T');
-    until(&mut injector, "not resumed", |t| state(victim(t)) == 'S');
-    let done = injector.finish().unwrap();
+    let workers = family.workers().now();
+    let injector = family.injector("stop@10ms+300ms");
+    family.until_one_is_stopped();
+    until("all go on", || workers.iter().all(|(_, pid)| state(*pid) == 'S'));
+    let done = only(injector);
     assert_eq!((done.kind.as_str(), done.worker), ("stop", 1));
-    assert!(done.at_s >= 0.01 && done.until_s.unwrap() >= done.at_s + 0.03, "{done:?}");
+    assert!(done.at_s >= 0.01 && done.until_s.unwrap() >= done.at_s + 0.3, "{done:?}");
 }
 
 #[test]
 fn a_stopped_worker_goes_on_when_the_run_ends_before_its_time_or_fails() {
     for fails in [false, true] {
         let family = Family::new();
-        let mut injector = family.injector("stop@0s+3600s");
-        until(&mut injector, "not stopped", |t| t.injected && state(victim(t)) == 'T');
-        let pid = victim(&injector);
+        let workers = family.workers().now();
+        let injector = family.injector("stop@0s+3600s");
+        family.until_one_is_stopped();
         if fails {
             drop(injector);
         } else {
-            assert!(injector.finish().unwrap().until_s.unwrap() < 3600.0);
+            assert!(only(injector).until_s.unwrap() < 3600.0);
         }
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while state(pid) != 'S' {
-            assert!(Instant::now() < deadline, "{}", state(pid));
-            std::thread::yield_now();
-        }
+        until("all go on", || workers.iter().all(|(_, pid)| state(*pid) == 'S'));
     }
 }
 
 #[test]
 fn a_killed_worker_is_dead_and_named() {
     let family = Family::new();
-    let mut injector = family.injector("kill@0s");
-    until(&mut injector, "not killed", |t| t.injected && "Z-X".contains(state(victim(t))));
-    let done = injector.finish().unwrap();
+    let workers = family.workers().now();
+    let injector = family.injector("kill@0s");
+    until("not killed", || workers.iter().any(|(_, pid)| "ZX-".contains(state(*pid))));
+    let done = only(injector);
     assert!(done.kind == "kill" && done.until_s.is_none() && done.pid > 0, "{done:?}");
     assert_eq!(done.held, Some(0));
 }
@@ -114,25 +116,21 @@ fn a_killed_worker_is_dead_and_named() {
 #[test]
 fn a_server_that_is_told_to_end_is_awaited() {
     let mut family = Family::new();
-    let mut injector = family.injector("end@0s");
-    until(&mut injector, "not told", |t| t.ends_server());
+    let injector = family.injector("end@0s");
+    until("not told", || injector.ends_server());
     family.0.wait().unwrap();
-    let done = injector.finish().unwrap();
+    let done = only(injector);
     assert!(done.note.starts_with("ended within ") && done.until_s.is_some(), "{done:?}");
 }
 
 #[test]
 fn a_run_that_ends_before_the_fault_has_none() {
     let family = Family::new();
-    let mut injector = family.injector("kill@3600s");
-    assert!(injector.advance() > Duration::from_secs(3000));
-    assert_eq!(injector.finish(), None);
+    assert_eq!(family.injector("kill@3600s").finish(), []);
 }
 
 #[test]
 fn a_stall_that_nobody_answers_says_so() {
     let family = Family::new();
-    let mut injector = family.injector("stall@0s+1ms");
-    until(&mut injector, "not over", |t| matches!(t.state, State::Over));
-    assert!(injector.finish().unwrap().note.starts_with("the request failed: "));
+    assert!(only(family.injector("stall@0s+1ms")).note.starts_with("the request failed: "));
 }

@@ -1,5 +1,6 @@
 //! `lab run`: from the command line to a results folder and its report.
 
+mod background;
 mod check;
 mod child;
 mod fault_injector;
@@ -8,6 +9,7 @@ mod http;
 mod interrupt;
 pub mod options;
 mod probe;
+mod processes;
 mod programs;
 mod resume;
 mod rounds;
@@ -28,7 +30,7 @@ use self::child::Timeouts;
 use self::interrupt::Interrupt;
 use self::options::{Check, Run};
 use self::programs::Programs;
-use self::runner::{RunOptions, Runner};
+use self::runner::Runner;
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::claims::Claim;
 use crate::lab::judge::{self, Analysis};
@@ -107,15 +109,7 @@ pub fn check(wanted: &Check) -> Result<()> {
         Experiment::Suite(suite) => suite.members()?,
     };
     let is_suite = members.len() > 1;
-    let as_run = Run {
-        name: Some(wanted.name.clone()),
-        scope: wanted.scope.clone(),
-        label: None,
-        resume: None,
-        force: false,
-        allow_debug: true,
-        no_probes: false,
-    };
+    let as_run = Run { allow_debug: true, ..Run::of(wanted.scope.clone()) };
     let session = Session::new(&as_run, &interrupt)?;
     let (mut refused, mut seconds) = (0, 0.0);
     for (found, spec) in members {
@@ -149,12 +143,7 @@ impl<'a> Session<'a> {
 
     fn runner<'s>(&'s self, spec: &'s Spec) -> Result<Runner<'s>> {
         let timeouts = Timeouts::of(self.wanted.scope.means.patience);
-        Runner::new(
-            &self.programs,
-            spec,
-            self.interrupt,
-            RunOptions { timeouts, probes: !self.wanted.no_probes },
-        )
+        Runner::new(&self.programs, spec, self.interrupt, timeouts, !self.wanted.no_probes)
     }
 
     /// Estimated seconds of an experiment with the changes of the command line.
@@ -181,19 +170,13 @@ impl<'a> Session<'a> {
 
 /// Writes the report. The claims, none without a run, and the final result.
 pub fn finish(Ended { directory, how }: Ended) -> (Vec<Claim>, Result<()>) {
-    match judged(&directory) {
-        Ok((data, analysis)) => {
-            let how = conclude(&directory, &data, &analysis, how);
-            (analysis.claims, how)
-        }
-        Err(error) => (Vec::new(), how.and(Err(error))),
-    }
-}
-
-fn judged(directory: &Path) -> Result<(Data, Analysis)> {
-    let data = store::load(directory)?;
+    let data = match store::load(&directory) {
+        Ok(data) => data,
+        Err(error) => return (Vec::new(), how.and(Err(error))),
+    };
     let analysis = judge::judge(&data);
-    Ok((data, analysis))
+    let how = conclude(&directory, &data, &analysis, how);
+    (analysis.claims, how)
 }
 
 fn conclude(directory: &Path, data: &Data, analysis: &Analysis, ended: Result<()>) -> Result<()> {

@@ -104,7 +104,21 @@ impl Verify {
     pub fn run(&self) -> Run {
         let Self { rounds, means, label, allow_debug, .. } = self.clone();
         let scope = Scope { rounds, duration_s: None, only: Vec::new(), means };
-        Run { name: None, scope, label, resume: None, force: false, allow_debug, no_probes: false }
+        Run { label, allow_debug, ..Run::of(scope) }
+    }
+}
+
+impl Run {
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            name: None,
+            scope,
+            label: None,
+            resume: None,
+            force: false,
+            allow_debug: false,
+            no_probes: false,
+        }
     }
 }
 

@@ -16,29 +16,24 @@ impl Session<'_> {
         let path = directory.join(store::SPEC);
         let text = error::read(&path)?;
         if let Some(found) = found.filter(|found| found.text != text) {
-            return Err(Error::Failed(format!(
-                "{} differs from the experiment in {}; resume without naming it",
-                found.origin,
-                directory.display()
-            )));
+            let (origin, folder) = (&found.origin, directory.display());
+            let why = format!("{origin} differs from the experiment in {folder}; resume without naming it");
+            return Err(Error::Failed(why));
         }
         let began = &data.environment;
         if !began.spec.is_empty() && began.spec != fingerprint(text.as_bytes()) {
-            return Err(Error::Failed(format!(
-                "{} was edited after its runs had begun, and they would no longer be those of one experiment; restore it, or \
-                 run the edited file as a new experiment",
-                path.display()
-            )));
+            let why = "was edited after its runs had begun, and they would no longer be those of one experiment; restore it, or run \
+                       the edited file as a new experiment";
+            return Err(Error::about(&path, why));
         }
         let runner = self.runner(&data.spec)?;
         let now = settings::environment(self, &data.environment.experiment, &data.spec, &text, &runner);
         let others = environment_diff::differences(&data.environment, &now);
         if !others.is_empty() && !self.wanted.force {
-            return Err(Error::Failed(format!(
-                "{} was measured in another environment: {}; start a new run, or use --force",
-                directory.display(),
-                environment_diff::list(&others)
-            )));
+            let others = environment_diff::list(&others);
+            let why =
+                format!("was measured in another environment: {others}; start a new run, or use --force");
+            return Err(Error::about(directory, why));
         }
         check::refuse(&check::findings(&data.spec, &runner, directory, &self.wanted.scope.means)?)?;
         let mut environment = data.environment;

@@ -3,15 +3,15 @@
 //!
 //! Not a load generator: it sends a handful of requests, and only the burst is timed.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::http::{self, Answer};
+use super::http::{Answer, Client};
 use crate::lab::results::data::SequenceRecord;
 use crate::lab::spec::Sequence;
 
@@ -19,49 +19,6 @@ use crate::lab::spec::Sequence;
 const SETTLE: Duration = Duration::from_millis(50);
 /// Between connections: the response may arrive before the worker waits again.
 const PAUSE: Duration = Duration::from_millis(2);
-
-#[derive(Debug)]
-struct Client {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Client {
-    fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, received: Vec::new() })
-    }
-
-    fn send(&mut self, target: &str, keep: bool) -> io::Result<()> {
-        let host = self.stream.peer_addr()?;
-        let close = if keep { "" } else { "Connection: close\r\n" };
-        self.received.clear();
-        self.stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n").as_bytes())
-    }
-
-    /// Reads once; returns the response when it is complete.
-    fn receive(&mut self) -> io::Result<Option<Answer>> {
-        let mut buffer = [0; 4096];
-        let count = self.stream.read(&mut buffer)?;
-        self.received.extend_from_slice(&buffer[..count]);
-        match http::whole(&self.received) {
-            Some(answer) if answer.status == 200 => Ok(Some(answer)),
-            Some(answer) => Err(io::Error::other(format!("it was answered with {}", answer.status))),
-            None if count == 0 => Err(ErrorKind::UnexpectedEof.into()),
-            None => Ok(None),
-        }
-    }
-
-    fn answer(&mut self) -> io::Result<Answer> {
-        loop {
-            if let Some(answer) = self.receive()? {
-                return Ok(answer);
-            }
-        }
-    }
-}
 
 /// Each wait takes at most `patience`.
 pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Duration) -> SequenceRecord {
@@ -71,7 +28,7 @@ pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Durat
     for number in 1..=wanted.connections {
         let one = Client::connect(address, patience).and_then(|mut client| {
             client.send(target, wanted.hold)?;
-            Ok((client.answer()?, client))
+            Ok((good(client.answer()?)?, client))
         });
         match one {
             Ok((answer, client)) => {
@@ -90,6 +47,13 @@ pub fn make(address: SocketAddr, target: &str, wanted: Sequence, patience: Durat
         Err(error) => done.failed = format!("a request on each kept connection at once: {error}"),
     }
     done
+}
+
+fn good(answer: Answer) -> io::Result<Answer> {
+    match answer.status {
+        200 => Ok(answer),
+        status => Err(io::Error::other(format!("it was answered with {status}"))),
+    }
 }
 
 /// Sends a request on every connection at once; response times in us since the moment before the first was
@@ -113,7 +77,7 @@ fn burst(clients: &mut [Client], target: &str, patience: Duration) -> io::Result
         let ready: Vec<bool> = asked.iter().map(|one| one.any().unwrap_or(false)).collect();
         let mut still = Vec::new();
         for (client, ready) in waiting.into_iter().zip(ready) {
-            if ready && client.receive()?.is_some() {
+            if ready && client.receive()?.map(good).transpose()?.is_some() {
                 times_us.push(begun.elapsed().as_secs_f64() * 1e6);
             } else {
                 still.push(client);
@@ -126,7 +90,8 @@ fn burst(clients: &mut [Client], target: &str, patience: Duration) -> io::Result
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 

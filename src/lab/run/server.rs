@@ -62,10 +62,8 @@ impl<'a> Server<'a> {
         let mut process = Process::start(name, command.stdout(Stdio::null()), folder, &watch)?;
         let deadline = Instant::now() + watch.timeouts.ready;
         loop {
-            let accepts = TcpStream::connect_timeout(&address, TRY).is_ok();
-            let ask = |target: &str| ask(address, target, TRY.min(watch.timeouts.ready));
-            match target.filter(|_| accepts).map(ask) {
-                None if accepts => break,
+            match target.map(|target| ask(address, target, TRY.min(watch.timeouts.ready))) {
+                None if TcpStream::connect_timeout(&address, TRY).is_ok() => break,
                 Some(Ok(answer)) if answer.status == 200 => break,
                 Some(Ok(answer)) => {
                     let asked = target.unwrap_or_default();
@@ -88,15 +86,13 @@ impl<'a> Server<'a> {
             return Ok(());
         }
         self.process.terminate();
-        let deadline = Instant::now() + self.watch.timeouts.stop;
-        while self.process.ended().is_none() {
-            if Instant::now() > deadline {
-                let waited = self.watch.timeouts.stop.as_secs_f64();
-                return Err(self.process.void(&format!("did not stop within {waited} s of SIGTERM")));
+        let limit = self.watch.timeouts.stop;
+        match self.process.end_by(Instant::now() + limit) {
+            Some(_) => Ok(()),
+            None => {
+                Err(self.process.void(&format!("did not stop within {} s of SIGTERM", limit.as_secs_f64())))
             }
-            self.process.wait(TICK);
         }
-        Ok(())
     }
 }
 
@@ -117,11 +113,16 @@ fn ready_address(text: &str) -> Option<SocketAddr> {
     lines.filter_map(|line| line.split_once(" ready on ")?.1.split_once(',')?.0.parse().ok()).next()
 }
 
-/// A free port for a server that cannot choose one itself, below the range that the kernel assigns to
-/// clients. The search begins at `start`.
-pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
+/// The first and the last port that the kernel assigns to clients; where it does not say, its defaults.
+pub fn local_ports() -> (u16, u16) {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let lowest = range.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(32_768_u16);
+    let mut bounds = range.split_whitespace().filter_map(|bound| bound.parse().ok());
+    bounds.next().zip(bounds.next()).unwrap_or((32_768, 60_999))
+}
+
+/// A free port for a server that cannot choose one itself, below those of clients. The search begins at `start`.
+pub fn free_port(ip: IpAddr, start: u64) -> Option<u16> {
+    let (lowest, _) = local_ports();
     let (from, to) = (lowest / 2, lowest.max(2048));
     let count = u64::from(to - from).max(1);
     let port = |i: u64| from + u16::try_from((start.wrapping_add(i)) % count).unwrap_or(0);

@@ -11,7 +11,7 @@ use crate::lab::error::{Error, Result};
 use crate::lab::results::data::{Environment, SCHEMA};
 use crate::lab::spec::catalogue::Found;
 use crate::lab::spec::plan::{self, Cell};
-use crate::lab::spec::{Load, Spec};
+use crate::lab::spec::{Load, Spec, peers};
 use crate::measure::machine::{Facts, fingerprint};
 
 /// UTC, as in the name of a folder.
@@ -60,7 +60,7 @@ pub fn environment(session: &Session, name: &str, spec: &Spec, text: &str, runne
         handler: runner.handler.clone(),
         fingerprint: fingerprint(whole.as_bytes()),
         programs,
-        peers: runner.peers(),
+        peers: peers::versions(spec.factors.peers.iter().map(String::as_str)),
         commands: commands(spec, runner),
         cpus: runner.cpus(),
         spec: fingerprint(text.as_bytes()),

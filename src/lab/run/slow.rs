@@ -2,37 +2,24 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::background::{Background, RunEnd};
 
 const PAUSE: Duration = Duration::from_millis(500);
 /// Time to connect; retried later.
 const PATIENCE: Duration = Duration::from_secs(1);
 const BEGINNING: &[u8] = b"POST /slow HTTP/1.1\r\nHost: slow\r\nContent-Length: 100000\r\nX-Slow: ";
 
-/// Slow clients in a thread, until dropped.
-#[derive(Debug)]
-pub struct SlowClients {
-    /// Dropping it ends the thread.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl SlowClients {
-    /// Starts this many; they reconnect when the server closes.
-    pub fn start(count: u32, address: SocketAddr) -> Self {
-        let (stop, stopped) = channel::<()>();
-        let dribble = move || {
-            let mut clients: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
-            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                clients.iter_mut().for_each(|client| *client = resume(client.take(), address));
-            }
-        };
-        let thread = std::thread::Builder::new().name("slow clients".into());
-        let thread = if count > 0 { thread.spawn(dribble).ok() } else { None };
-        Self { stop: Some(stop), thread }
-    }
+/// Starts this many; they reconnect when the server closes. `None` without any.
+pub fn start(count: u32, address: SocketAddr) -> Option<Background<()>> {
+    let dribble = move |end: &RunEnd| {
+        let mut clients: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
+        while end.is_later_than(PAUSE) {
+            clients.iter_mut().for_each(|client| *client = resume(client.take(), address));
+        }
+    };
+    (count > 0).then(|| Background::start("slow clients", dribble).ok()).flatten()
 }
 
 /// Sends one more byte, or reconnects.
@@ -48,15 +35,6 @@ fn resume(client: Option<TcpStream>, address: SocketAddr) -> Option<TcpStream> {
     (silent && client.write_all(b"x").is_ok()).then_some(client)
 }
 
-impl Drop for SlowClients {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -66,7 +44,7 @@ mod tests {
     #[test]
     fn a_slow_client_begins_and_comes_again_when_it_was_sent_away() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let clients = SlowClients::start(1, listener.local_addr().unwrap());
+        let clients = start(1, listener.local_addr().unwrap());
         for _ in 0..2 {
             let (mut client, _) = listener.accept().unwrap();
             client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -1,14 +1,8 @@
-//! Faults one after the other: at random times from a seed, or as one level of the factor says. The schedule is pure;
-//! `fault_injector` injects.
-
-use std::collections::VecDeque;
-use std::time::Duration;
+//! Faults at random times, from a seed. Pure.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::fault_injector::FaultInjector;
-use crate::lab::results::data::FaultRecord;
 use crate::lab::spec::{Fault, FaultKind, REST_MS, Soak};
 
 /// Shortest time between faults: workers have rested, and usually the effect of the last one is over.
@@ -35,37 +29,6 @@ pub fn schedule(soak: &Soak, seed: u64, duration_s: f64) -> Vec<Fault> {
         let kind = kinds[random.random_range(0..kinds.len())];
         let lasts_ms = if kind == FaultKind::Stop { STOPPED_MS } else { 0 };
         faults.push(Fault { kind, at_ms: (at_s * 1e3) as u64, lasts_ms, times: 1, every_ms: 0 });
-    }
-}
-
-#[derive(Debug)]
-pub struct FaultSequence {
-    one: FaultInjector,
-    next: VecDeque<Fault>,
-    past: Vec<FaultRecord>,
-}
-
-impl FaultSequence {
-    pub fn new(one: FaultInjector, next: impl IntoIterator<Item = Fault>) -> Self {
-        Self { one, next: next.into_iter().collect(), past: Vec::new() }
-    }
-
-    pub fn advance(&mut self) -> Duration {
-        if self.one.is_over()
-            && let Some(fault) = self.next.pop_front()
-        {
-            self.past.extend(self.one.again(fault));
-        }
-        self.one.advance()
-    }
-
-    pub fn ends_server(&self) -> bool {
-        self.one.ends_server()
-    }
-
-    pub fn finish(mut self) -> Vec<FaultRecord> {
-        self.past.extend(self.one.finish());
-        self.past
     }
 }
 

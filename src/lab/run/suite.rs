@@ -34,8 +34,7 @@ pub fn run(session: &Session, found: &Found, suite: &Suite) -> Result<()> {
     let parent = session.wanted.scope.means.results.join(&found.name);
     fs::create_dir_all(&parent).map_err(|e| Error::file("make the results folder", &parent, e))?;
     let directory = store::fresh(&parent, &format!("{}-{}", session.started, session.label))?;
-    let path = directory.join(SUITE);
-    fs::write(&path, &found.text).map_err(|e| Error::file("write", &path, e))?;
+    error::write(&directory.join(SUITE), &found.text)?;
     run_members(session, &directory, suite)
 }
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use procfs::process::FDTarget;
+
+use super::processes::{children, process};
 use crate::scoreboard::Scoreboard;
 use crate::sys::sockdiag::SockDiag;
 
@@ -27,9 +30,7 @@ impl Workers {
                     .collect()
             }
             Self::ChildrenOf { pid, count } => {
-                let path = format!("/proc/{pid}/task/{pid}/children");
-                let text = std::fs::read_to_string(path).unwrap_or_default();
-                let all: Vec<u32> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                let all = children(*pid);
                 (0..).zip(all[all.len().saturating_sub(*count)..].iter().copied()).collect()
             }
         }
@@ -49,25 +50,17 @@ pub struct Held {
 /// to no worker.
 pub fn open_connections(pid: u32, address: SocketAddr) -> Option<Held> {
     let connections = SockDiag::open().ok()?.connections(address).ok()?;
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
-    let inode = |link: std::path::PathBuf| -> Option<u32> {
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
+    let open = process(pid)?.fd().ok()?.flatten();
     // A connection may be open under several descriptors.
-    let sockets: BTreeSet<u32> =
-        open.filter_map(|entry| inode(std::fs::read_link(entry.path()).ok()?)).collect();
+    let sockets: BTreeSet<u64> = open
+        .filter_map(|one| if let FDTarget::Socket(inode) = one.target { Some(inode) } else { None })
+        .collect();
     let mut held = Held::default();
-    for connection in connections.iter().filter(|connection| sockets.contains(&connection.inode)) {
+    for connection in connections.iter().filter(|one| sockets.contains(&one.inode.into())) {
         let list = if connection.unread == 0 { &mut held.answering } else { &mut held.untouched };
         list.push(connection.port);
     }
     Some(held)
-}
-
-/// Whether a process is stopped or has ended.
-pub fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']))
 }
 
 #[cfg(test)]

@@ -14,10 +14,3 @@ pub enum Cpus {
     /// it): arrivals are on time however many workers compute, as from another machine.
     Preempt,
 }
-
-impl Cpus {
-    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
-    pub fn are_shared(&self) -> bool {
-        *self == Self::Shared
-    }
-}

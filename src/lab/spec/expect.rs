@@ -46,7 +46,7 @@ pub struct Expect {
     pub(crate) reproduced: Option<Band>,
     /// An expectation of this project that the source does not have: a condition, a repair, a question. The verdict on the claim
     /// leaves it out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub own: bool,
     /// Why the published figure cannot be tested here.
     pub not_testable: Option<String>,

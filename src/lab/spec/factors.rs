@@ -5,7 +5,6 @@
 //! `run` where it takes effect.
 
 mod fault;
-mod jobs;
 mod level;
 mod listeners;
 mod pin;
@@ -15,11 +14,11 @@ mod sysctl;
 use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, FaultKind, REST_MS};
-pub use self::jobs::Jobs;
 pub use self::level::{Level, Written};
 pub use self::pin::Pin;
 pub use self::sources::Sources;
 pub use self::sysctl::Sysctl;
+use crate::dist::Distribution;
 
 /// Generates [`Factors`] and [`Levels`] from the table of factors. Each row has the name and the type of its levels, the
 /// default, and two texts about a level: in the title of a group, and in the description of a group. Both may be empty.
@@ -42,7 +41,7 @@ macro_rules! factors {
         }
 
         /// One level of each factor but the columns.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Levels {
             $($(#[$about])* pub $name: $level,)*
         }
@@ -111,7 +110,7 @@ factors! {
     /// What a worker does with a request, as for `caffeine --respond`.
     respond: String = "cgi".into(), String::clone, |respond| format!("--respond {respond}");
     /// Times that requests ask the server to take, drawn by the load generator; `none`: those of `respond`, if they are random.
-    occupy: Option<Jobs> = None, |jobs| if_some(jobs, "jobs "), |jobs| if_some(jobs, "jobs ");
+    occupy: Option<Distribution> = None, |jobs| if_some(jobs, "jobs "), |jobs| if_some(jobs, "jobs ");
     /// Lengths of the accept queue; `none` is the default of the server.
     backlog: Option<u32> = None, |n| if_some(n, "backlog="), |n| if_some(n, "backlog ");
     /// Addresses that connections come from, `ADDRESS` or `FIRST-LAST`; `none` leaves the choice to the kernel.
@@ -145,5 +144,34 @@ impl Levels {
         let texts = self.texts();
         let place = |factor: &str| Factors::GROUPING.iter().position(|name| *name == factor);
         wanted.into_iter().all(|(factor, level)| place(factor).is_some_and(|place| texts[place] == *level))
+    }
+    /// What the load generator draws and sends: `occupy`, or else the times of `respond` if they are random. Workers that
+    /// drew for themselves would not give each strategy the same jobs.
+    pub fn jobs(&self) -> Option<Distribution> {
+        let (work, times) = self.respond.split_once(':').unwrap_or_default();
+        let own = times.parse().ok().filter(|times: &Distribution| !times.is_constant());
+        self.occupy.or(own.filter(|_| ["sleep", "spin"].contains(&work)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_work_is_drawn_by_the_load_generator() {
+        let jobs = |respond: &str, occupy: Option<&str>| {
+            let occupy = occupy.map(|text| text.parse().unwrap());
+            Levels { respond: respond.into(), occupy, ..Levels::default() }
+                .jobs()
+                .map(|jobs| jobs.to_string())
+        };
+        assert_eq!(jobs("sleep:exp(2ms)", None).as_deref(), Some("exp(2ms)"));
+        assert_eq!(jobs("spin:bimodal(0.9,1ms,5ms)", None).as_deref(), Some("bimodal(0.9,1ms,5ms)"));
+        for constant in ["fixed", "cgi", "sleep:const(2ms)", "sleep:bimodal(1,1ms,5ms)", "sleep:often"] {
+            assert_eq!(jobs(constant, None), None, "{constant}");
+        }
+        assert_eq!(jobs("cgi", Some("const(1ms)")).as_deref(), Some("const(1ms)"));
+        assert_eq!(jobs("sleep:exp(2ms)", Some("exp(1ms)")).as_deref(), Some("exp(1ms)"));
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{Error, Result, write};
 
 macro_rules! sources {
     ($($name:literal)*) => {
@@ -46,7 +46,7 @@ pub fn install(name: &str, folder: &Path) -> Result<String> {
     };
     let target = folder.join(name);
     let c_file = folder.with_extension("c");
-    fs::write(&c_file, source).map_err(|e| Error::file("write", &c_file, e))?;
+    write(&c_file, source)?;
     for flags in FLAGS {
         let compiled = Command::new("cc")
             .args(*flags)
@@ -60,7 +60,7 @@ pub fn install(name: &str, folder: &Path) -> Result<String> {
             return Ok(format!("{name}.c, compiled with cc {}", flags.join(" ")));
         }
     }
-    fs::write(&target, script).map_err(|e| Error::file("write", &target, e))?;
+    write(&target, script)?;
     fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
         .map_err(|e| Error::file("make executable", &target, e))?;
     Ok(format!("{name}, an sh script, because this machine has no working C compiler"))

@@ -15,7 +15,7 @@ pub struct Load {
     pub open_of_capacity: Option<f64>,
     /// As for `loadgen --arrivals`.
     pub arrivals: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub keep_alive: bool,
     /// Measured seconds of a run, instead of those of the experiment.
     pub duration_s: Option<f64>,

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cpus::Cpus;
 pub use self::expect::{Band, Expect};
-pub use self::factors::{Factors, Fault, FaultKind, Jobs, Level, Levels, Pin, REST_MS, Sources, Sysctl};
+pub use self::factors::{Factors, Fault, FaultKind, Level, Levels, Pin, REST_MS, Sources, Sysctl};
 pub use self::load::Load;
 pub use self::metric::Metric;
 pub use self::rules::Rules;
@@ -69,7 +69,7 @@ pub struct Spec {
     pub against: BTreeMap<String, String>,
     /// Whether the baseline, and every other column that columns are compared with, runs twice (A/A). Otherwise no
     /// difference is judged.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "yes")]
     pub twin: bool,
     /// Results of before schema 3: only the baseline has run twice.
     #[serde(skip)]
@@ -81,10 +81,10 @@ pub struct Spec {
     /// is counted for each fault, [`Metric::least_effect`].
     pub least_effect: Option<f64>,
     /// Gives estimates only: fewer rounds than a judgement needs are allowed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub estimate: bool,
     /// Which processors server and load generator use.
-    #[serde(default, skip_serializing_if = "Cpus::are_shared")]
+    #[serde(default)]
     pub cpus: Cpus,
     /// Put before the command of the server, split as by a shell: `taskset -c 0`.
     pub server_prefix: Option<String>,
@@ -119,11 +119,6 @@ fn yes() -> bool {
     true
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
 fn quarter() -> f64 {
     0.25
 }
@@ -132,9 +127,7 @@ impl Spec {
     /// Parses an experiment; `origin` names the file in messages.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let spec: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
-        problems::find(&spec).map_err(|problem| {
-            Error::Usage(format!("{origin}:{}: {}: {}", problem.line(text), problem.key, problem.what))
-        })?;
+        problems::find(&spec).map_err(|problem| problem.located(text, origin))?;
         Ok(spec)
     }
 

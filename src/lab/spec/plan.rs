@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{FaultKind, Levels, Load, Spec, peers};
 use crate::dist::mix;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cell {
     /// Name in tables, plots and data.
     pub id: String,
@@ -42,7 +42,7 @@ impl Cell {
 }
 
 /// Cells that are compared with each other: all factors but the column are the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
     /// What distinguishes it from the other groups, such as `w=12 kill@1s`; empty if it is the only one.
     pub title: String,
@@ -146,8 +146,8 @@ pub fn trials(spec: &Spec) -> Vec<Cell> {
 }
 
 pub fn same_work(a: &Cell, b: &Cell) -> bool {
-    let work = |cell: &Cell| (cell.levels.workers, cell.levels.respond.clone(), cell.levels.occupy.clone());
-    work(a) == work(b)
+    let work = |levels: &Levels| (levels.workers, levels.respond.clone(), levels.occupy);
+    work(&a.levels) == work(&b.levels)
 }
 
 pub fn cells(spec: &Spec) -> Vec<Cell> {

@@ -1,5 +1,7 @@
 //! A mistake in an experiment, and its line in the file.
 
+use crate::lab::error::Error;
+
 pub type Checked = Result<(), Problem>;
 
 /// Refuses the value of `key` unless it is `fine`.
@@ -12,12 +14,17 @@ pub fn none(key: &str, wrong: Option<String>) -> Checked {
     wrong.map_or(Ok(()), |what| Err(Problem::at(key, what)))
 }
 
+/// The first that stands in a list twice.
+pub fn twice(list: &[String]) -> Option<&String> {
+    list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v)
+}
+
 #[derive(Debug)]
 pub struct Problem {
     /// The table that holds the key, such as `[[load]]`, and its index.
     table: Option<(&'static str, usize)>,
-    pub key: String,
-    pub what: String,
+    key: String,
+    what: String,
 }
 
 impl Problem {
@@ -30,8 +37,13 @@ impl Problem {
         self
     }
 
+    /// With file and line.
+    pub fn located(&self, text: &str, origin: &str) -> Error {
+        Error::Usage(format!("{origin}:{}: {}: {}", self.line(text), self.key, self.what))
+    }
+
     /// 1 if the key is not in the file.
-    pub fn line(&self, text: &str) -> usize {
+    fn line(&self, text: &str) -> usize {
         let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
         let header = |line: &str, name: &str| {
             let inner = line.trim_start_matches('[');

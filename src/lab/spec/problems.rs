@@ -1,6 +1,6 @@
 //! Values that make an experiment invalid, and their position in the file.
 
-use super::problem::{Checked, Problem, check, none};
+use super::problem::{Checked, Problem, check, none, twice};
 use super::{
     Cpus, Expect, Factors, Fault, FaultKind, Load, Metric, Pin, Soak, Spec, decision, handlers, judged, peers,
 };
@@ -92,10 +92,6 @@ fn jobs(spec: &Spec) -> Checked {
         _ => None,
     };
     none("occupy", needs.map(|needs| format!("`{times}` needs {needs}")))
-}
-
-fn twice(list: &[String]) -> Option<&String> {
-    list.iter().enumerate().find(|(i, v)| list[..*i].contains(v)).map(|(_, v)| v)
 }
 
 fn names(list: &[&String]) -> String {

@@ -10,6 +10,6 @@ pub struct Sequence {
     /// Each has one request; the next follows after the response.
     pub connections: u32,
     /// Whether they stay open until each has sent a second request, all at once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub hold: bool,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{self, Experiment, Found};
+use super::problem::{Checked, check, none, twice};
 use super::{Spec, located, plan};
 use crate::lab::error::{Error, Result};
 
@@ -18,20 +19,15 @@ pub struct Suite {
 impl Suite {
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let suite: Self = toml::from_str(text).map_err(|error| located(&error, text, origin))?;
-        let line = 1 + text.lines().position(|line| line.starts_with("suite")).unwrap_or(0);
-        let twice = suite.suite.iter().enumerate().find(|(i, name)| suite.suite[..*i].contains(name));
-        let path = suite.suite.iter().find(|name| name.contains('/') || name.ends_with(".toml"));
-        match twice {
-            _ if path.is_some() => {
-                let why = "is a file; name an experiment (lab list)";
-                Err(Error::Usage(format!("{origin}:{line}: suite: `{}` {why}", path.map_or("", |p| p))))
-            }
-            _ if suite.suite.is_empty() => {
-                Err(Error::Usage(format!("{origin}:{line}: suite: has no experiments")))
-            }
-            Some((_, name)) => Err(Error::Usage(format!("{origin}:{line}: suite: `{name}` is named twice"))),
-            None => Ok(suite),
-        }
+        suite.check().map_err(|problem| problem.located(text, origin))?;
+        Ok(suite)
+    }
+
+    fn check(&self) -> Checked {
+        let path = self.suite.iter().find(|name| name.contains('/') || name.ends_with(".toml"));
+        none("suite", path.map(|name| format!("`{name}` is a file; name an experiment (lab list)")))?;
+        check(!self.suite.is_empty(), "suite", "has no experiments")?;
+        none("suite", twice(&self.suite).map(|name| format!("`{name}` is named twice")))
     }
 
     pub fn members(&self) -> Result<Vec<(Found, Spec)>> {

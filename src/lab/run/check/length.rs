@@ -30,7 +30,7 @@ impl Pace {
         let computing = levels.workers.min(processors.max(1)) as f64;
         let pace = |service_s, servers| Self { service_s, servers };
         let mean = |text: &str| text.parse::<Distribution>().map_or(0.0, |work| work.mean().as_secs_f64());
-        let asked = levels.occupy.as_ref().map(|jobs| mean(&jobs.to_string()));
+        let asked = levels.occupy.map(|jobs| jobs.mean().as_secs_f64());
         let mean = |own: &str| asked.unwrap_or_else(|| mean(own));
         match levels.respond.split_once(':') {
             Some(("sleep", work)) => pace(mean(work) + LATE_S, levels.workers as f64),

@@ -3,11 +3,9 @@
 //! An impossible experiment is refused; what is left out (a server that is not installed) is printed as a
 //! note. The arithmetic is in `needs`.
 
-mod jobs;
 mod length;
 mod needs;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,10 +14,12 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
+use procfs::{Current as _, Meminfo};
 
 use self::needs::Machine;
 use super::options::Means;
 use super::runner::{Runner, Tried, network};
+use super::server::local_ports;
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Spec, Sysctl, peers, words};
@@ -60,8 +60,9 @@ impl Finding {
         Self::new(subject, Severity::Refused, text)
     }
 
-    fn demand(subject: &'static str, fine: bool, text: String) -> Self {
-        Self::new(subject, if fine { Severity::Fine } else { Severity::Refused }, text)
+    /// Refuses with the way out if it is not fine.
+    fn demand(subject: &'static str, fine: bool, text: String, way_out: &str) -> Self {
+        if fine { Self::fine(subject, text) } else { Self::refused(subject, text + way_out) }
     }
 
     pub fn refuses(&self) -> bool {
@@ -95,7 +96,7 @@ pub fn findings(spec: &Spec, runner: &Runner, target: &Path, wanted: &Means) -> 
     let machine = machine();
     let mut found = vec![needs::time(spec, wanted.max_time)];
     found.extend(length::findings(spec, machine.processors, wanted.allow_short));
-    found.push(jobs::jobs(spec));
+    found.push(needs::jobs(spec));
     found.extend(needs::calm(spec));
     found.extend(needs::ports(spec, &machine));
     found.extend(needs::descriptors(spec, &machine));
@@ -132,21 +133,13 @@ pub fn refuse(findings: &[Finding]) -> Result<()> {
 }
 
 fn machine() -> Machine {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let number = |text: &str| text.trim().parse::<u64>().ok();
-    let range = read("/proc/sys/net/ipv4/ip_local_port_range");
-    let bounds: Vec<u64> = range.split_whitespace().filter_map(|bound| bound.parse().ok()).collect();
-    let meminfo = read("/proc/meminfo");
-    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let backlog = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
     Machine {
-        // Without these files: the defaults of the kernel.
-        ports: if let [low, high] = bounds[..] { (low, high) } else { (32768, 60999) },
+        ports: local_ports(),
         descriptors: getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard),
-        somaxconn: number(&read("/proc/sys/net/core/somaxconn")).unwrap_or(4096),
+        somaxconn: backlog.trim().parse().unwrap_or(4096),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: available
-            .and_then(|rest| number(rest.trim().trim_end_matches("kB")))
-            .map(|kib| kib * 1024),
+        memory_bytes: Meminfo::current().ok().and_then(|memory| memory.mem_available),
     }
 }
 
@@ -173,22 +166,18 @@ fn networks(spec: &Spec) -> Vec<Finding> {
 /// Servers that are not installed: their columns are skipped.
 fn installed(spec: &Spec) -> Vec<Finding> {
     let names = spec.factors.peers.iter().map(String::as_str);
-    let mut here: BTreeMap<String, bool> = peers::versions(names)
-        .into_iter()
-        .map(|(server, version)| (server, version != peers::NOT_INSTALLED))
-        .collect();
-    for (name, peer) in &spec.peer {
+    let known = peers::versions(names).into_iter();
+    let known = known.map(|(server, version)| (server, version != peers::NOT_INSTALLED));
+    let commands = spec.peer.iter().map(|(name, peer)| {
         let program = words(&peer.command).ok().and_then(|words| words.into_iter().next());
-        here.insert(
-            format!("command:{name}"),
-            program.is_some_and(|program| peers::installed(&[&program]).is_some()),
-        );
-    }
+        let here = program.is_some_and(|program| peers::installed(&[&program]).is_some());
+        (format!("command:{name}"), here)
+    });
     let say = |(server, here): (String, bool)| match here {
         true => Finding::fine("peers", format!("{server} is installed")),
         false => Finding::note("peers", format!("{server} is not installed: its runs are skipped")),
     };
-    here.into_iter().map(say).collect()
+    known.chain(commands).map(say).collect()
 }
 
 /// Starts a server of each strategy and each kind of work for a moment. Also returns the memory of a worker.
@@ -197,9 +186,9 @@ fn strategies(spec: &Spec, runner: &Runner) -> Result<(Vec<Finding>, Option<u64>
         plan::cells(spec).into_iter().filter(|cell| cell.peer.is_none() && !cell.twin).collect();
     let mut tried: Vec<&Cell> = Vec::new();
     for cell in &cells {
-        let new = |one: &&Cell| one.listener == cell.listener;
-        let work = tried.iter().any(|one| one.levels.respond == cell.levels.respond);
-        if !tried.iter().any(new) || !work {
+        let new_listener = tried.iter().all(|one| one.listener != cell.listener);
+        let new_work = tried.iter().all(|one| one.levels.respond != cell.levels.respond);
+        if new_listener || new_work {
             tried.push(cell);
         }
     }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use itertools::Itertools as _;
+
 use super::Finding;
-use crate::lab::spec::{Cpus, Load, Pin, Spec, plan};
+use crate::lab::spec::{Cpus, Pin, Spec, plan};
 use crate::lab::terminal::minutes;
 
 #[derive(Clone, Debug)]
 pub struct Machine {
-    pub ports: (u64, u64),
+    pub ports: (u16, u16),
     pub descriptors: u64,
     pub somaxconn: u64,
     pub processors: usize,
@@ -52,64 +54,72 @@ pub fn time(spec: &Spec, max_minutes: Option<f64>) -> Finding {
 pub fn calm(spec: &Spec) -> Option<Finding> {
     let faults = &spec.factors.fault;
     let struck = faults.iter().any(Option::is_some);
-    let text = if faults.contains(&None) {
-        "effects of faults are differences to the runs without one"
-    } else {
-        "the factor `fault` has no level `none`: without runs under the same load and no fault, nothing tells the effect of a \
-         fault; add \"none\" to its levels"
-    };
-    struck.then(|| Finding::demand("faults", faults.contains(&None), text.into()))
+    let missing = "the factor `fault` has no level `none`: without runs under the same load and no fault, nothing tells the effect of \
+                   a fault; add \"none\" to its levels";
+    struck.then(|| match faults.contains(&None) {
+        true => Finding::fine("faults", "effects of faults are differences to the runs without one"),
+        false => Finding::refused("faults", missing),
+    })
+}
+
+/// The seeds of arrivals and jobs.
+pub fn jobs(spec: &Spec) -> Finding {
+    let (rounds, loads) = (spec.rounds as usize, spec.load.len());
+    let levels = spec.factors.combinations();
+    let times = levels.iter().filter_map(|levels| Some(levels.jobs()?.to_string())).unique().join(", ");
+    let sent = if times.is_empty() { String::new() } else { format!("; requests ask for {times}") };
+    let seeds = rounds * loads;
+    let text =
+        format!("{rounds} rounds x {loads} loads = {seeds} seeds, each the same for all strategies{sent}");
+    Finding::fine("jobs", text)
 }
 
 /// Connections at once; `None` if the load generator chooses them to fit.
-fn connections(load: &Load) -> Option<u64> {
-    load.closed
+fn connections(spec: &Spec) -> Option<u64> {
+    spec.load.iter().filter_map(|load| load.closed).max()
 }
 
 /// Local ports. A server that closes after each response keeps TIME_WAIT on its own side, and each run
 /// connects to a port of its own, so only the connections at once matter.
 pub fn ports(spec: &Spec, machine: &Machine) -> Vec<Finding> {
     let (low, high) = machine.ports;
-    let each = (high + 1).saturating_sub(low);
+    let each = (u64::from(high) + 1).saturating_sub(low.into());
     let mut sources: Vec<(String, u64)> =
         spec.factors.sources.iter().flatten().map(|sources| (sources.to_string(), sources.count())).collect();
     if sources.is_empty() {
         sources.push(("one address".into(), 1));
     }
-    let Some(most) = spec.load.iter().filter_map(connections).max() else { return Vec::new() };
+    let Some(most) = connections(spec) else { return Vec::new() };
     let one = |(name, count): (String, u64)| {
         let have = each * count;
         let text =
             format!("{most} connections at once from {name}: {count} x {each} local ports ({low} to {high})");
-        let way_out = if most <= have {
-            "; TIME_WAIT lies on the server's side, which closes first"
-        } else {
-            ": too few; use fewer connections, more sources, or widen net.ipv4.ip_local_port_range"
-        };
-        Finding::demand("ports", most <= have, text + way_out)
+        if most <= have {
+            return Finding::fine(
+                "ports",
+                text + "; TIME_WAIT lies on the server's side, which closes first",
+            );
+        }
+        let way_out = ": too few; use fewer connections, more sources, or widen net.ipv4.ip_local_port_range";
+        Finding::refused("ports", text + way_out)
     };
     sources.into_iter().map(one).collect()
 }
 
 pub fn descriptors(spec: &Spec, machine: &Machine) -> Option<Finding> {
-    let most = spec.load.iter().filter_map(connections).max()?;
+    let most = connections(spec)?;
     let need = most + OTHER_DESCRIPTORS;
     let text = format!("{most} connections + {OTHER_DESCRIPTORS} = {need} of {}", machine.descriptors);
-    let fine = need <= machine.descriptors;
-    Some(Finding::demand(
-        "descriptors",
-        fine,
-        if fine { text } else { text + ": raise the hard limit (ulimit -Hn)" },
-    ))
+    let way_out = ": raise the hard limit (ulimit -Hn)";
+    Some(Finding::demand("descriptors", need <= machine.descriptors, text, way_out))
 }
 
 /// The kernel would silently shorten longer accept queues.
 pub fn backlog(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let most = u64::from(*spec.factors.backlog.iter().flatten().max()?);
-    let fine = most <= machine.somaxconn;
     let text = format!("a backlog of {most}, net.core.somaxconn is {}", machine.somaxconn);
-    let text = if fine { text } else { text + ": the kernel would cut it to that; raise it with sysctl -w" };
-    Some(Finding::demand("backlog", fine, text))
+    let way_out = ": the kernel would cut it to that; raise it with sysctl -w";
+    Some(Finding::demand("backlog", most <= machine.somaxconn, text, way_out))
 }
 
 /// Whether the load generator may preempt the server, where the experiment wants it to.
@@ -123,14 +133,14 @@ pub fn processors(spec: &Spec, machine: &Machine) -> Option<Finding> {
     let split = spec.cpus == Cpus::Apart || spec.factors.pin.contains(&Some(Pin::Split));
     let text =
         format!("server and load generator apart need two processors, and there are {}", machine.processors);
-    split.then(|| Finding::demand("processors", machine.processors >= 2, text))
+    split.then(|| Finding::demand("processors", machine.processors >= 2, text, ""))
 }
 
 pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Finding {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let workers = spec.factors.workers.iter().max().copied().unwrap_or(0) as u64;
     let each = worker_bytes.unwrap_or(WORKER_BYTES);
-    let connections = spec.load.iter().filter_map(connections).max().unwrap_or(0);
+    let connections = connections(spec).unwrap_or(0);
     let handles = spec.factors.respond.iter().any(|respond| respond == "cgi");
     let per_connection = CONNECTION_BYTES + if handles { HANDLER_BYTES } else { 0 };
     let need = workers * each + connections * per_connection;
@@ -143,8 +153,8 @@ pub fn memory(spec: &Spec, machine: &Machine, worker_bytes: Option<u64>) -> Find
     match machine.memory_bytes {
         None => Finding::fine("memory", text),
         Some(have) => {
-            let way_out = if need <= have { "" } else { ": use fewer workers or connections" };
-            Finding::demand("memory", need <= have, format!("{text} of {} MiB{way_out}", mib(have)))
+            let text = format!("{text} of {} MiB", mib(have));
+            Finding::demand("memory", need <= have, text, ": use fewer workers or connections")
         }
     }
 }
@@ -161,8 +171,8 @@ pub fn disk(spec: &Spec, free: Option<u64>, folder: &Path) -> Finding {
         None => Finding::fine("disk", text),
         Some(have) => {
             let text = format!("{text} of {} MiB free in {}", mib(have), folder.display());
-            let way_out = if need <= have { "" } else { ": make room, or use --results DIR on another disk" };
-            Finding::demand("disk", need <= have, text + way_out)
+            let way_out = ": make room, or use --results DIR on another disk";
+            Finding::demand("disk", need <= have, text, way_out)
         }
     }
 }
@@ -184,6 +194,13 @@ mod tests {
         let mut spec = Spec::parse(include_str!("../../../../experiments/quick.toml"), "quick.toml").unwrap();
         change(&mut spec);
         spec
+    }
+
+    #[test]
+    fn the_jobs_that_requests_ask_for_are_named() {
+        let tail = Spec::parse(include_str!("../../../../experiments/tail.toml"), "tail.toml").unwrap();
+        let found = jobs(&tail);
+        assert!(found.text.ends_with("requests ask for bimodal(0.9,500us,5ms)"), "{found}");
     }
 
     #[test]

@@ -4,12 +4,10 @@
 //! interrupts, the hypervisor, or the load itself if it uses all processors. It costs a wake-up every few
 //! milliseconds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::lab::results::data::Noise;
+use crate::lab::run::background::{Background, RunEnd};
 use crate::measure::histogram::{self, Histogram};
 use crate::measure::machine::{Kernel, cpu_pressure_us};
 use crate::sys::clock;
@@ -19,8 +17,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub struct Sleeper {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Histogram>>,
+    thread: Option<Background<Histogram>>,
     begun: Instant,
     pressure_us: Option<u64>,
 }
@@ -28,17 +25,13 @@ pub struct Sleeper {
 impl Sleeper {
     /// Without the thread if `sleeps` is false.
     pub fn start(sleeps: bool) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
-        let thread = std::thread::Builder::new().name("hiccups".into());
-        let thread = if sleeps { thread.spawn(move || sleep_until(&seen)).ok() } else { None };
-        Self { stop, thread, begun: Instant::now(), pressure_us: cpu_pressure_us() }
+        let thread = sleeps.then(|| Background::start("hiccups", sleep_until).ok()).flatten();
+        Self { thread, begun: Instant::now(), pressure_us: cpu_pressure_us() }
     }
 
     /// `kernel` holds the counters of the kernel meanwhile.
-    pub fn finish(mut self, kernel: &Kernel) -> Noise {
-        self.stop.store(true, Relaxed);
-        let late = self.thread.take().and_then(|thread| thread.join().ok());
+    pub fn finish(self, kernel: &Kernel) -> Noise {
+        let late = self.thread.and_then(Background::finish);
         let late = late.map(|late| histogram::summary(&late)).unwrap_or_default();
         let meanwhile_us = self.begun.elapsed().as_micros() as f64;
         let pressure = self.pressure_us.zip(cpu_pressure_us());
@@ -53,19 +46,13 @@ impl Sleeper {
     }
 }
 
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-    }
-}
-
 /// Sleeps repeatedly and records the delay of each wake-up. A delay longer than the period also hides the
 /// wake-ups that it prevented: they are added (coordinated omission).
-fn sleep_until(stop: &AtomicBool) -> Histogram {
+fn sleep_until(end: &RunEnd) -> Histogram {
     let _ = clock::exact_timers();
     let mut late = histogram::new();
     let period_ns = u64::try_from(PERIOD.as_nanos()).unwrap_or(u64::MAX);
-    while !stop.load(Relaxed) {
+    while !end.is_here() {
         let begun = clock::monotonic_ns();
         std::thread::sleep(PERIOD);
         let mut late_ns = (clock::monotonic_ns() - begun).saturating_sub(period_ns);

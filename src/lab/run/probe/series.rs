@@ -4,12 +4,12 @@
 //! interval, and nothing in the measured processes.
 
 use std::net::SocketAddr;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::tree::tree;
+use super::since;
 use crate::lab::results::data::{Sample, Series};
+use crate::lab::run::background::{Background, RunEnd};
+use crate::lab::run::processes::tree;
 use crate::measure::machine::listening;
 use crate::scoreboard::{Counters, Scoreboard};
 use crate::sys::sockdiag::SockDiag;
@@ -17,9 +17,7 @@ use crate::sys::sockdiag::SockDiag;
 #[derive(Debug)]
 pub struct Sampler {
     interval_s: f64,
-    /// Dropping it ends the thread.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<Vec<Sample>>>,
+    thread: Option<Background<Vec<Sample>>>,
 }
 
 impl Sampler {
@@ -34,27 +32,24 @@ impl Sampler {
         begin: Instant,
         interval: Duration,
     ) -> Self {
-        let (stop, stopped) = channel::<()>();
         let mut source = Source::new(board, watched, address, begin);
-        let sample = move || {
+        let sample = move |end: &RunEnd| {
             let mut samples = vec![source.sample()];
             // Samples missed by a stall are not made up.
             let left =
                 || first_after(Instant::now(), begin, interval).saturating_duration_since(Instant::now());
-            while stopped.recv_timeout(left()) == Err(RecvTimeoutError::Timeout) {
+            while end.is_later_than(left()) {
                 samples.push(source.sample());
             }
             samples.push(source.sample());
             samples
         };
-        let thread = std::thread::Builder::new().name("sampler".into());
-        let thread = if wanted { thread.spawn(sample).ok() } else { None };
-        Self { interval_s: interval.as_secs_f64(), stop: Some(stop), thread }
+        let thread = wanted.then(|| Background::start("sampler", sample).ok()).flatten();
+        Self { interval_s: interval.as_secs_f64(), thread }
     }
 
-    pub fn finish(mut self) -> Series {
-        drop(self.stop.take());
-        let samples = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+    pub fn finish(self) -> Series {
+        let samples = self.thread.and_then(Background::finish).unwrap_or_default();
         Series { interval_s: self.interval_s, samples }
     }
 }
@@ -103,14 +98,13 @@ impl Source {
             tree: self.watched.map(tree),
             ..Sample::default()
         };
-        let none = Counters::default();
-        for row in self.board.iter().flat_map(Scoreboard::snapshot) {
-            let then = self.before.iter().find(|then| then.worker == row.worker).unwrap_or(&none);
-            sample.accepted.push(row.accepted.saturating_sub(then.accepted));
-            sample.open.push(row.open);
-            sample.busy_ns.push(row.busy_ns.saturating_sub(then.busy_ns));
-            sample.wakeups.push(row.wakeups.saturating_sub(then.wakeups));
-            sample.empty_wakeups.push(row.empty_wakeups.saturating_sub(then.empty_wakeups));
+        let rows = self.board.as_ref().map(Scoreboard::snapshot).unwrap_or_default();
+        sample.open = rows.iter().map(|row| row.open).collect();
+        for worker in since(&rows, &self.before) {
+            sample.accepted.push(worker.accepted);
+            sample.busy_ns.push(worker.busy_ns);
+            sample.wakeups.push(worker.wakeups);
+            sample.empty_wakeups.push(worker.empty_wakeups);
         }
         sample
     }

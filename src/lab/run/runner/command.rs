@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::processors::Share;
+use crate::dist::Distribution;
 use crate::lab::error::{Error, Result};
 use crate::lab::spec::plan::Cell;
-use crate::lab::spec::{Fault, FaultKind, Jobs, Load, Sources, Spec, words};
+use crate::lab::spec::{Fault, FaultKind, Load, Sources, Spec, words};
 
 /// Of every measured instance; each has a state directory of its own.
 pub const INSTANCE: &str = "lab";
@@ -81,7 +82,7 @@ pub struct Ask<'a> {
     pub sources: Option<Sources>,
     pub seed: u64,
     /// What each request asks the server to take.
-    pub jobs: Option<Jobs>,
+    pub jobs: Option<Distribution>,
     pub hlog: Option<&'a Path>,
     pub body: Option<PathBuf>,
 }
@@ -101,7 +102,7 @@ pub fn load(program: &Path, authority: &str, ask: &Ask<'_>) -> CommandLine {
         ("-d", measured_s.map(|seconds| format!("{seconds}s"))),
         ("-w", Some(format!("{}s", spec.warmup_s))),
         ("--seed", Some(ask.seed.to_string())),
-        ("--occupy", ask.jobs.as_ref().map(ToString::to_string)),
+        ("--occupy", ask.jobs.map(|jobs| jobs.to_string())),
         ("--arrivals", load.arrivals.clone()),
         ("--think", load.think.clone()),
         ("--timeout", load.timeout_s.map(|seconds| format!("{seconds}s"))),

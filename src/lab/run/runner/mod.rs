@@ -1,6 +1,7 @@
 //! Makes runs: a fresh server, a load generator, probes and faults.
 
 mod command;
+mod generator;
 mod one_run;
 mod processors;
 mod side_loads;
@@ -8,9 +9,11 @@ mod trial;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use tempfile::TempDir;
 
 use self::command::CommandLine;
 use self::processors::{Processors, Share};
@@ -19,44 +22,28 @@ use super::child::{Stop, Timeouts, Watch};
 use super::guard::Guard;
 use super::interrupt::Interrupt;
 use super::programs::Programs;
+use super::server::Server;
 use crate::dist::mix;
-use crate::lab::error::{Error, Result};
+use crate::lab::error::{self, Error, Result};
 use crate::lab::results::data::{RunData, SCHEMA};
 use crate::lab::spec::plan::{self, Cell};
-use crate::lab::spec::{Cpus, Levels, Load, Pin, Spec, Sysctl, handlers, peers};
+use crate::lab::spec::{Cpus, Levels, Load, Pin, Spec, Sysctl, handlers};
 use crate::sys::netns::OwnNetwork;
 
 /// Unless a load of the experiment has more.
 const TRIAL_CONNECTIONS: u64 = 16;
 
-/// A temporary folder, removed on drop.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let template = std::env::temp_dir().join("caffeine-lab-XXXXXX");
-        let folder =
-            nix::unistd::mkdtemp(&template).map_err(|e| Error::file("make a folder like", &template, e))?;
-        let scratch = Self(folder);
-        // Servers that do not run as root must reach what they serve.
-        fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o711))
-            .map_err(|e| Error::file("open to others", &scratch.0, e))?;
-        Ok(scratch)
-    }
+/// A temporary folder that others may enter: servers that do not run as root must reach what they serve.
+fn scratch() -> Result<TempDir> {
+    let parent = std::env::temp_dir();
+    let failed = |e: io::Error| Error::file("make a folder in", &parent, e);
+    let folder = tempfile::Builder::new().prefix("caffeine-lab-").tempdir().map_err(failed)?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).map_err(failed)?;
+    Ok(folder)
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct RunOptions {
-    pub timeouts: Timeouts,
-    /// Whether counters over time and hiccups are recorded.
-    pub probes: bool,
+fn unwritable(path: &Path, error: &io::Error) -> Stop {
+    Stop::void(format!("cannot write {}: {error}", path.display()))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +73,11 @@ pub struct Runner<'a> {
     programs: &'a Programs,
     spec: &'a Spec,
     interrupt: &'a Interrupt,
-    options: RunOptions,
+    timeouts: Timeouts,
+    /// Whether counters over time and hiccups are recorded.
+    probes: bool,
     guard: Guard,
-    scratch: Scratch,
+    scratch: TempDir,
     server_prefix: CommandLine,
     client_prefix: CommandLine,
     processors: Processors,
@@ -102,28 +91,29 @@ impl<'a> Runner<'a> {
         programs: &'a Programs,
         spec: &'a Spec,
         interrupt: &'a Interrupt,
-        options: RunOptions,
+        timeouts: Timeouts,
+        probes: bool,
     ) -> Result<Self> {
         let server_prefix = command::prefix(spec.server_prefix.as_deref(), "server_prefix")?;
         let client_prefix = command::prefix(spec.client_prefix.as_deref(), "client_prefix")?;
-        let scratch = Scratch::new()?;
-        let folder = scratch.0.join("handlers");
+        let scratch = scratch()?;
+        let folder = scratch.path().join("handlers");
         fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
         let handler = spec.handler.as_deref().map(|name| handlers::install(name, &folder)).transpose()?;
         for name in spec.other_handlers() {
             handlers::install(name, &folder)?;
         }
         for bytes in spec.load.iter().chain(&spec.beside).filter_map(|load| load.body_bytes) {
-            let path = scratch.0.join(format!("body-{bytes}"));
-            fs::write(&path, vec![b'x'; bytes]).map_err(|e| Error::file("write", &path, e))?;
+            error::write(&scratch.path().join(format!("body-{bytes}")), vec![b'x'; bytes])?;
         }
-        let failed = |e: std::io::Error| Error::Failed(format!("cannot start the guard of the runs: {e}"));
+        let failed = |e: io::Error| Error::Failed(format!("cannot start the guard of the runs: {e}"));
         let guard = Guard::start().map_err(failed)?;
         Ok(Self {
             programs,
             spec,
             interrupt,
-            options,
+            timeouts,
+            probes,
             guard,
             scratch,
             server_prefix,
@@ -178,9 +168,7 @@ impl<'a> Runner<'a> {
             started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             ..RunData::default()
         };
-        let folder = self.scratch.0.join("run");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
+        let folder = self.empty_folder("run")?;
         let made = self.possible(request.cell).and_then(|network| {
             let made = self.measure(request, &folder, &mut data);
             drop(network);
@@ -195,6 +183,13 @@ impl<'a> Runner<'a> {
         Ok(data)
     }
 
+    fn empty_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch.path().join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
+        Ok(folder)
+    }
+
     /// Whether the cell can be run here; returns the network namespace to run it in, if it needs one.
     fn possible(&self, cell: &Cell) -> std::result::Result<Option<OwnNetwork>, Stop> {
         match self.unavailable.borrow().get(&cell.listener) {
@@ -204,34 +199,38 @@ impl<'a> Runner<'a> {
     }
 
     fn watch(&self) -> Watch<'_> {
-        Watch { interrupt: self.interrupt, guard: &self.guard, timeouts: self.options.timeouts }
+        Watch { interrupt: self.interrupt, guard: &self.guard, timeouts: self.timeouts }
     }
 
     /// The commands of server and load generator, for the record, with `PORT` and `DIR` in place of ports and
     /// folders, and the seed of the first round. The command of another server is known only when it runs, so its name
     /// stands in.
     pub fn commands(&self, cell: &Cell, load: &Load, capacity: Option<f64>) -> [String; 2] {
-        let hidden = [self.scratch.0.as_path(), self.programs.folder.as_path()];
+        let hidden = [self.scratch.path(), self.programs.folder.as_path()];
         let shown = |prefix: &CommandLine, words: CommandLine| {
             command::shown(&[prefix.clone(), words].concat(), &hidden).replace("DIR/caffeine", "caffeine")
         };
         let seed = plan::seed(self.spec, 1, load);
         let server = match &cell.peer {
             Some(peer) => vec![peer.into()],
-            None => self.server_words(cell, &self.scratch.0.join("run"), seed),
+            None => self.server_words(cell, &self.scratch.path().join("run"), seed),
         };
         let ask = self.ask(cell, load, capacity, seed, None);
         let client = command::load(Path::new("loadgen"), "127.0.0.1:PORT", &ask);
         [shown(&self.server_prefix, server), shown(&self.client_prefix, client)]
     }
 
-    pub fn peers(&self) -> BTreeMap<String, String> {
-        peers::versions(self.spec.factors.peers.iter().map(String::as_str))
+    fn server_words(&self, cell: &Cell, folder: &Path, seed: u64) -> CommandLine {
+        let handlers = self.scratch.path().join("handlers");
+        command::server(&self.programs.caffeine, cell, folder, &handlers, seed)
     }
 
-    fn server_words(&self, cell: &Cell, folder: &Path, seed: u64) -> CommandLine {
-        let handlers = self.scratch.0.join("handlers");
-        command::server(&self.programs.caffeine, cell, folder, &handlers, seed)
+    /// Starts our server.
+    fn serve(&self, cell: &Cell, folder: &Path, seed: u64) -> std::result::Result<Server<'_>, Stop> {
+        let words = self.server_words(cell, folder, seed);
+        let [share, _] = self.shares(cell);
+        let mut command = command::command(&self.server_prefix, &words, share);
+        Server::start(&mut command, folder, self.watch())
     }
 
     /// The processors of server and load generator.
@@ -242,10 +241,6 @@ impl<'a> Runner<'a> {
 
     pub fn cpus(&self) -> String {
         self.processors.describe(self.spec.cpus)
-    }
-
-    fn body(&self, bytes: usize) -> PathBuf {
-        self.scratch.0.join(format!("body-{bytes}"))
     }
 
     /// Path of the URL without the slash in front.
@@ -274,16 +269,15 @@ impl<'a> Runner<'a> {
             seed,
             jobs: cell.levels.jobs(),
             hlog,
-            body: load.body_bytes.map(|bytes| self.body(bytes)),
+            body: load.body_bytes.map(|bytes| self.scratch.path().join(format!("body-{bytes}"))),
         }
     }
 }
 
 /// A network namespace with this setting, or why it is impossible.
 pub fn network(setting: &Sysctl) -> std::result::Result<OwnNetwork, String> {
-    let why = |what: &str, e: &std::io::Error| {
-        format!("{setting} is set in a network of its own only, {what}: {e}")
-    };
+    let why =
+        |what: &str, e: &io::Error| format!("{setting} is set in a network of its own only, {what}: {e}");
     let network = OwnNetwork::enter().map_err(|e| why("which cannot be made (it takes root)", &e))?;
     fs::write(setting.path(), &setting.value).map_err(|e| why("and there it cannot be set", &e))?;
     Ok(network)

@@ -1,12 +1,13 @@
 //! One run from start to stop.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::{self, ADDRESS, BACKLOG, INSTANCE};
-use super::{RunRequest, Runner};
+use super::generator::Generator;
+use super::{RunRequest, Runner, unwritable};
 use crate::dist::mix;
 use crate::lab::results::data::{Memory, RunData, SequenceRecord};
 use crate::lab::run::child::{Process, Stop};
@@ -14,13 +15,11 @@ use crate::lab::run::fault_injector::{self, FaultInjector, Target};
 use crate::lab::run::probe::Moment;
 use crate::lab::run::probe::noise::Sleeper;
 use crate::lab::run::probe::series::Sampler;
-use crate::lab::run::probe::tree::tree;
-use crate::lab::run::sequence;
+use crate::lab::run::processes::tree;
 use crate::lab::run::server::{Server, free_port};
-use crate::lab::run::soak::{self, FaultSequence};
 use crate::lab::run::workers::Workers;
+use crate::lab::run::{sequence, soak};
 use crate::lab::spec::peers::{self, Refused};
-use crate::measure::record::RunRecord;
 use crate::scoreboard::Scoreboard;
 
 /// Time limit of a run that ends after a number of requests, relative to one that ends after a time.
@@ -58,12 +57,12 @@ impl Runner<'_> {
             + self.spec.warmup_s;
         let interval = Duration::from_secs_f64(self.spec.interval_s);
         let watched = self.spec.soak.is_some().then_some(supervisor);
-        let sampler = Sampler::start(self.options.probes, sampled, watched, server.address, begin, interval);
-        let sleeper = Sleeper::start(self.options.probes);
+        let sampler = Sampler::start(self.probes, sampled, watched, server.address, begin, interval);
+        let sleeper = Sleeper::start(self.probes);
         let beside = self.start_side_loads(request, &server, folder, seed)?;
-        let mut injector = self.injector(request, of_workers, &server, folder, seed, begin)?;
-        let ended = self.wait(&mut generator, request, &mut server, injector.as_mut());
-        let faults = injector.map(FaultSequence::finish).unwrap_or_default();
+        let injector = self.injector(request, of_workers, &server, folder, seed, begin)?;
+        let ended = self.wait(&mut generator.process, request, &mut server, injector.as_ref());
+        let faults = injector.map(FaultInjector::finish).unwrap_or_default();
         let several = self.spec.soak.is_some() || cell.levels.fault.is_some_and(|fault| fault.times > 1);
         if several {
             data.faults = faults;
@@ -75,11 +74,9 @@ impl Runner<'_> {
         (data.workers, data.kernel, data.server) = after.since(&before);
         data.noise = sleeper.finish(&data.kernel);
         data.memory = Some(Memory { rest_kib: at_rest.pss_kib, loaded_kib: tree(supervisor).pss_kib });
-        let status = ended?;
-        data.beside = beside.finish(self.options.timeouts.ready)?;
-        let output = fs::read(folder.join("loadgen.stdout")).unwrap_or_default();
-        let record: RunRecord = serde_json::from_slice(&output)
-            .map_err(|e| generator.void(&format!("gave no record ({status}): {e}")))?;
+        ended?;
+        data.beside = beside.finish(self.timeouts.ready)?;
+        let record = generator.record()?;
         data.set_begin(record.clock.start_unix_s + record.plan.warmup_s);
         data.record = Some(record);
         drop(generator);
@@ -91,21 +88,17 @@ impl Runner<'_> {
         if let Some(peer) = &cell.peer {
             return self.start_peer(peer, request, folder, seed);
         }
-        let [share, _] = self.shares(cell);
         if command::resizes(cell) {
             let (path, text) = (folder.join(command::CONFIG), fault_injector::config(cell.levels.workers));
-            fs::write(&path, text)
-                .map_err(|e| Stop::void(format!("cannot write {}: {e}", path.display())))?;
+            fs::write(&path, text).map_err(|e| unwritable(&path, &e))?;
         }
-        let words = self.server_words(cell, folder, seed);
-        let mut command = command::command(&self.server_prefix, &words, share);
-        Server::start(&mut command, folder, self.watch())
+        self.serve(cell, folder, seed)
     }
 
     fn sequence(&self, request: &RunRequest<'_>, server: &Server<'_>) -> Option<SequenceRecord> {
         let sequence = self.spec.sequence.filter(|_| request.round > 0)?;
         let target = format!("/{}", command::path(self.spec, request.load));
-        Some(sequence::make(server.address, &target, sequence, self.options.timeouts.ready))
+        Some(sequence::make(server.address, &target, sequence, self.timeouts.ready))
     }
 
     fn start_peer(
@@ -124,7 +117,7 @@ impl Runner<'_> {
         let port = free_port(ADDRESS, mix([seed, u64::from(request.order)]));
         let port = port.ok_or_else(|| Stop::void(format!("{name}: no free port on {ADDRESS}")))?;
         let handler = (cell.levels.respond == "cgi").then_some(self.spec.handler.as_deref()).flatten();
-        let handler = handler.map(|name| self.scratch.0.join("handlers").join(name));
+        let handler = handler.map(|name| self.scratch.path().join("handlers").join(name));
         let path = command::path(self.spec, request.load);
         let setup = peers::Setup {
             program: Path::new(""),
@@ -161,46 +154,37 @@ impl Runner<'_> {
         folder: &Path,
         seed: u64,
         data: &mut RunData,
-    ) -> Result<Process<'_>, Stop> {
-        let failed =
-            |path: &Path, e: std::io::Error| Stop::void(format!("cannot write {}: {e}", path.display()));
-        let output = folder.join("loadgen.stdout");
-        let file = File::create(&output).map_err(|e| failed(&output, e))?;
+    ) -> Result<Generator<'_>, Stop> {
         // Trial runs are not in the order.
-        let hlog = (request.round > 0).then(|| command::hlog(request.order));
-        let hlog_path = hlog.as_ref().map(|name| request.results.join(name));
-        if let Some(parent) = hlog_path.as_deref().and_then(Path::parent) {
-            fs::create_dir_all(parent).map_err(|e| failed(parent, e))?;
+        data.hlog = (request.round > 0).then(|| command::hlog(request.order));
+        let hlog = data.hlog.as_ref().map(|name| request.results.join(name));
+        if let Some(parent) = hlog.as_deref().and_then(Path::parent) {
+            fs::create_dir_all(parent).map_err(|e| unwritable(parent, &e))?;
         }
-        data.hlog = hlog;
-        let ask = self.ask(request.cell, request.load, request.capacity, seed, hlog_path.as_deref());
-        let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let [_, share] = self.shares(request.cell);
-        let mut command = command::command(&self.client_prefix, &words, share);
-        Process::start("loadgen", command.stdout(file), folder, &self.watch())
+        let ask = self.ask(request.cell, request.load, request.capacity, seed, hlog.as_deref());
+        self.generate("loadgen", request.cell, server.address, &ask, folder)
     }
 
-    /// Waits for the end of the load generator, and injects faults meanwhile.
+    /// Waits for the end of the load generator.
     fn wait(
         &self,
         generator: &mut Process<'_>,
         request: &RunRequest<'_>,
         server: &mut Server<'_>,
-        mut injector: Option<&mut FaultSequence>,
+        injector: Option<&FaultInjector>,
     ) -> Result<ExitStatus, Stop> {
         let factor = if request.load.requests.is_some() { REQUESTS_MAY_TAKE } else { 1.0 };
         let measured_s = self.spec.measured_s(request.load, request.cell.levels.fault);
         let load = Duration::from_secs_f64(self.spec.warmup_s + measured_s * factor);
-        let limit = load + self.options.timeouts.ready;
+        let limit = load + self.timeouts.ready;
         let deadline = Instant::now() + limit;
         loop {
-            let idle = injector.as_mut().map_or(POLL, |injector| injector.advance());
             let ended = generator.ended();
             if ended.is_some_and(|status| !status.success()) {
                 // It may have failed because the server died, which the kernel reports a moment later.
                 server.process.wait(POLL);
             }
-            let meant = injector.as_ref().is_some_and(|injector| injector.ends_server());
+            let meant = injector.is_some_and(FaultInjector::ends_server);
             if let Some(status) = server.process.ended().filter(|status| !(meant && status.success())) {
                 return Err(server.process.void(&format!("died under load ({status})")));
             }
@@ -213,8 +197,8 @@ impl Runner<'_> {
             if Instant::now() > deadline {
                 return Err(generator.void(&format!("did not end within {:.1} s", limit.as_secs_f64())));
             }
-            // Returns at once when the load generator ends, and early for a fault.
-            generator.wait(idle.min(POLL));
+            // Returns at once when the load generator ends.
+            generator.wait(POLL);
         }
     }
 
@@ -227,10 +211,10 @@ impl Runner<'_> {
         folder: &Path,
         seed: u64,
         begin: Instant,
-    ) -> Result<Option<FaultSequence>, Stop> {
+    ) -> Result<Option<FaultInjector>, Stop> {
         let cell = request.cell;
         let soak = self.spec.soak.as_ref().filter(|_| request.round > 0);
-        let mut faults: Vec<_> = match (cell.levels.fault, soak) {
+        let faults: Vec<_> = match (cell.levels.fault, soak) {
             (Some(fault), _) => fault.occurrences().collect(),
             (None, Some(soak)) => soak::schedule(soak, seed, self.spec.duration_s),
             (None, None) => Vec::new(),
@@ -238,7 +222,6 @@ impl Runner<'_> {
         if faults.is_empty() {
             return Ok(None);
         }
-        let first = faults.remove(0);
         let workers = match (board, &cell.peer) {
             (Some(board), _) => Workers::Board(board),
             (None, Some(_)) => Workers::ChildrenOf { pid: server.process.pid(), count: cell.levels.workers },
@@ -253,6 +236,9 @@ impl Runner<'_> {
             config: folder.join(command::CONFIG),
             count: cell.levels.workers,
         };
-        Ok(Some(FaultSequence::new(FaultInjector::new(first, target, seed, begin), faults)))
+        let injector = FaultInjector::start(faults, target, seed, begin);
+        injector
+            .map(Some)
+            .map_err(|e| Stop::void(format!("no thread can be started that injects faults: {e}")))
     }
 }

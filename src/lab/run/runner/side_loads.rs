@@ -1,24 +1,24 @@
 //! Traffic beside the measured load: other load generators, and slow clients.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{RunRequest, Runner, command};
+use super::generator::Generator;
+use super::{RunRequest, Runner};
 use crate::dist::mix;
-use crate::lab::run::child::{Process, Stop};
+use crate::lab::run::background::Background;
+use crate::lab::run::child::Stop;
 use crate::lab::run::server::Server;
-use crate::lab::run::slow::SlowClients;
+use crate::lab::run::slow;
 use crate::measure::record::RunRecord;
-
-const POLL: Duration = Duration::from_millis(50);
 
 /// Ends when dropped.
 #[derive(Debug)]
 pub struct SideLoads<'a> {
-    generators: Vec<(String, Process<'a>, PathBuf)>,
-    _slow: SlowClients,
+    /// By the names of their loads.
+    generators: Vec<(String, Generator<'a>)>,
+    _slow: Option<Background<()>>,
 }
 
 impl Runner<'_> {
@@ -33,20 +33,13 @@ impl Runner<'_> {
         let loads = if request.round > 0 { self.spec.beside.as_slice() } else { &[] };
         let mut generators = Vec::new();
         for (index, load) in loads.iter().enumerate() {
+            let ask = self.ask(request.cell, load, None, mix([seed, index as u64 + 1]), None);
             let name = format!("loadgen-beside-{index}");
-            let output = folder.join(format!("{name}.stdout"));
-            let file = File::create(&output)
-                .map_err(|e| Stop::void(format!("cannot write {}: {e}", output.display())))?;
-            let seed = mix([seed, index as u64 + 1]);
-            let ask = self.ask(request.cell, load, None, seed, None);
-            let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-            let [_, share] = self.shares(request.cell);
-            let mut command = command::command(&self.client_prefix, &words, share);
-            let process = Process::start(&name, command.stdout(file), folder, &self.watch())?;
-            generators.push((load.name.clone(), process, output));
+            let generator = self.generate(&name, request.cell, server.address, &ask, folder)?;
+            generators.push((load.name.clone(), generator));
         }
         let slow = self.spec.soak.as_ref().filter(|_| request.round > 0);
-        let slow = SlowClients::start(slow.map_or(0, |soak| soak.slow_clients), server.address);
+        let slow = slow::start(slow.map_or(0, |soak| soak.slow_clients), server.address);
         Ok(SideLoads { generators, _slow: slow })
     }
 }
@@ -56,16 +49,11 @@ impl SideLoads<'_> {
     pub fn finish(self, patience: Duration) -> Result<BTreeMap<String, RunRecord>, Stop> {
         let deadline = Instant::now() + patience;
         let mut records = BTreeMap::new();
-        for (name, mut process, output) in self.generators {
-            while process.ended().is_none() {
-                if Instant::now() > deadline {
-                    return Err(process.void("did not end with the others"));
-                }
-                process.wait(POLL);
+        for (name, mut generator) in self.generators {
+            if generator.process.end_by(deadline).is_none() {
+                return Err(generator.process.void("did not end with the others"));
             }
-            let text = fs::read(&output).unwrap_or_default();
-            let mut record: RunRecord =
-                serde_json::from_slice(&text).map_err(|e| process.void(&format!("gave no record: {e}")))?;
+            let mut record = generator.record()?;
             record.intervals.clear();
             record.histograms.retain(|phase, _| phase == "response");
             records.insert(name, record);

@@ -1,18 +1,14 @@
 //! Starts a server for a moment, to see whether it starts, how much memory its workers need, and whether a load reaches it.
 
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use procfs::process::Process as Child;
-
-use super::processors::Share;
 use super::{Runner, command};
 use crate::lab::error::{Error, Result};
 use crate::lab::judge::verdict::useless;
 use crate::lab::results::data::Void;
-use crate::lab::run::child::{Process, Stop, TICK};
-use crate::lab::run::server::Server;
+use crate::lab::run::child::{Stop, TICK};
+use crate::lab::run::processes::{children, private_bytes};
 use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{Levels, Load, Spec};
 use crate::measure::record::RunRecord;
@@ -36,15 +32,12 @@ pub enum Tried {
 
 impl Runner<'_> {
     pub fn try_start(&self, cell: &Cell) -> Result<Tried> {
-        let folder = self.scratch.0.join("try");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
+        let folder = self.empty_folder("try")?;
         // One that is resized would need its configuration file.
         let cell = &Cell { levels: Levels { fault: None, ..cell.levels.clone() }, ..cell.clone() };
-        let words = self.server_words(cell, &folder, self.spec.seed);
-        let mut command = command::command(&self.server_prefix, &words, Share::default());
-        let tried = Server::start(&mut command, &folder, self.watch()).and_then(|server| {
-            let worker_bytes = largest_child(server.process.pid());
+        let tried = self.serve(cell, &folder, self.spec.seed).and_then(|server| {
+            let workers = children(server.process.pid());
+            let worker_bytes = workers.into_iter().filter_map(private_bytes).max();
             server.stop().map(|()| worker_bytes)
         });
         match tried {
@@ -68,9 +61,7 @@ const REHEARSED_PER_S: f64 = 500.0;
 impl Runner<'_> {
     /// Sends a load to a server for a moment; returns why its runs would all be void, if they would.
     pub fn rehearse(&self, cell: &Cell, load: &Load) -> Result<Option<String>> {
-        let folder = self.scratch.0.join("try");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).map_err(|e| Error::file("make", &folder, e))?;
+        let folder = self.empty_folder("try")?;
         match self.brief(cell, load, &folder) {
             // Whether the server starts has been tried.
             Ok(None) => Ok(None),
@@ -84,10 +75,7 @@ impl Runner<'_> {
     }
 
     fn brief(&self, cell: &Cell, load: &Load, folder: &Path) -> std::result::Result<Option<RunRecord>, Stop> {
-        let [of_server, of_client] = self.shares(cell);
-        let words = self.server_words(cell, folder, self.spec.seed);
-        let mut command = command::command(&self.server_prefix, &words, of_server);
-        let server = match Server::start(&mut command, folder, self.watch()) {
+        let server = match self.serve(cell, folder, self.spec.seed) {
             Err(Stop::Void(_)) => return Ok(None),
             started => started?,
         };
@@ -95,27 +83,18 @@ impl Runner<'_> {
         let load = Load { duration_s: Some(REHEARSAL_S), requests: None, ..load.clone() };
         let ask = self.ask(cell, &load, Some(REHEARSED_PER_S), self.spec.seed, None);
         let ask = command::Ask { spec: &spec, fault: None, ..ask };
-        let words = command::load(&self.programs.loadgen, &server.address.to_string(), &ask);
-        let output = folder.join("loadgen.stdout");
-        let file = fs::File::create(&output)
-            .map_err(|e| Stop::void(format!("cannot write {}: {e}", output.display())))?;
-        let mut command = command::command(&self.client_prefix, &words, of_client);
-        let mut generator = Process::start("loadgen", command.stdout(file), folder, &self.watch())?;
-        let deadline = Instant::now() + Duration::from_secs_f64(REHEARSAL_S) + self.options.timeouts.ready;
-        let status = loop {
-            if let Some(status) = generator.ended() {
-                break status;
-            }
+        let mut generator = self.generate("loadgen", cell, server.address, &ask, folder)?;
+        let deadline = Instant::now() + Duration::from_secs_f64(REHEARSAL_S) + self.timeouts.ready;
+        while generator.process.ended().is_none() {
             if self.interrupt.requested() {
                 return Err(Stop::Interrupted);
             }
             if Instant::now() > deadline {
-                return Err(generator.void("did not end in a rehearsal"));
+                return Err(generator.process.void("did not end in a rehearsal"));
             }
-            generator.wait(TICK);
-        };
-        let record = serde_json::from_slice(&fs::read(&output).unwrap_or_default());
-        record.map(Some).map_err(|e| generator.void(&format!("gave no record ({status}): {e}")))
+            generator.process.wait(TICK);
+        }
+        generator.record().map(Some)
     }
 }
 
@@ -128,16 +107,4 @@ fn names(void: &Void, listener: &str) -> bool {
 fn said(void: &Void) -> String {
     let line = void.stderr.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(|| void.reason.clone(), |line| format!("{} ({})", line, void.reason))
-}
-
-fn largest_child(pid: u32) -> Option<u64> {
-    let parent = Child::new(i32::try_from(pid).ok()?).ok()?;
-    let children = parent.task_main_thread().ok()?.children().ok()?;
-    let private = |pid: u32| {
-        let rollup = Child::new(i32::try_from(pid).ok()?).ok()?.smaps_rollup().ok()?;
-        let fields = &rollup.memory_map_rollup.0.first()?.extension.map;
-        let of = |name: &str| fields.get(name).copied().unwrap_or(0);
-        Some(of("Private_Clean") + of("Private_Dirty"))
-    };
-    children.into_iter().filter_map(private).max()
 }

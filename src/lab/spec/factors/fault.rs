@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dist::{LONGEST, parse_duration};
+
 /// A fault at a time after the measurement begins. `kill@1s`, `exit@1s`, `stop@500ms+500ms` and
 /// `stall@500ms+400ms` affect one worker; `reload@1s`, `shrink@1s`, `grow@1s` and `end@1s` affect all.
 /// `kill@200ms*30/320ms` comes 30 times, every 320 ms; a shrunk or grown server is given its own number of workers back in
@@ -82,6 +84,10 @@ impl FaultKind {
     pub const ALL: [Self; 8] =
         [Self::Kill, Self::Exit, Self::Reload, Self::Shrink, Self::Grow, Self::End, Self::Stop, Self::Stall];
 
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     pub fn lasts(self) -> bool {
         matches!(self, Self::Stop | Self::Stall)
     }
@@ -137,9 +143,8 @@ impl FromStr for Fault {
             )
         };
         let (name, times) = text.split_once('@').ok_or_else(|| wrong("the time is missing (`@`)"))?;
-        let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name);
-        let kind =
-            kind.ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
+        let kind = FaultKind::named(name)
+            .ok_or_else(|| wrong("there are kill, exit, reload, shrink, grow, end, stop and stall"))?;
         let time = |text: &str| {
             milliseconds(text).ok_or_else(|| wrong(&format!("`{text}` is not a time in ms or s")))
         };
@@ -179,13 +184,8 @@ impl fmt::Display for Fault {
 
 /// `1s`, `500ms` or `0.5s` in ms; at most an hour.
 fn milliseconds(text: &str) -> Option<u64> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 1.0),
-        None => (text.strip_suffix('s')?, 1000.0),
-    };
-    let plain = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let ms = number.parse::<f64>().ok().filter(|_| plain)? * unit;
-    (ms <= 3_600_000.0).then(|| ms.round() as u64)
+    let time = parse_duration(text).ok().filter(|time| *time <= LONGEST)?;
+    u64::try_from(time.as_millis()).ok()
 }
 
 fn time(ms: u64) -> String {

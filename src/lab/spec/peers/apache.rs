@@ -2,8 +2,7 @@
 //!
 //! Each process names itself by the part of `mod_unique_id`'s value that it draws at its start.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::{Refused, Setup};
@@ -21,6 +20,14 @@ const FOLDERS: [&str; 6] = [
 const THREADS: usize = 64;
 /// It refuses to serve as root.
 const USER: &str = "nobody";
+/// The answer is an error document for the status 200: no file is touched.
+const FIXED: &str = r#"ErrorDocument 200 "hello\n"
+RewriteEngine on
+RewriteCond %{ENV:UNIQUE_ID} ^.{6}(.{12})
+RewriteRule .* - [E=WORKER:%1,R=200]
+Header always set Caffeine-Worker "expr=%{reqenv:WORKER}""#;
+/// The prefix `nph-` marks a handler that writes the whole response.
+const CGI: &str = "ScriptSock {folder}/cgi\nScriptAlias /{path} {folder}/served/nph-{path}";
 
 pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
     let Some(modules) =
@@ -32,56 +39,32 @@ pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
         )));
     };
     if let Some(handler) = setup.handler {
-        // The prefix `nph-` marks a handler that writes the whole response.
-        setup.serve(handler, &script(setup))?;
+        setup.serve(handler, &setup.folder.join("served").join(format!("nph-{}", setup.path)))?;
         if setup.root {
             setup.open_to_others(USER)?;
         }
     }
-    let path = setup.folder.join("apache.conf");
-    fs::write(&path, configuration(setup, modules)).map_err(|e| Refused::unwritable(&path, &e))?;
-    let mut command = Command::new(setup.program);
-    command.arg("-f").arg(&path).arg("-DFOREGROUND");
-    Ok(command)
-}
-
-fn script(setup: &Setup<'_>) -> PathBuf {
-    setup.folder.join("served").join(format!("nph-{}", setup.path))
+    setup.run(&configuration(setup, modules), "-f {configuration} -DFOREGROUND")
 }
 
 fn configuration(setup: &Setup<'_>, modules: &Path) -> String {
-    let Setup { workers, backlog, address, .. } = *setup;
-    let folder = setup.folder.display();
     let load = |names: &[&str]| -> String {
         let line = |name: &&str| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display());
         names.iter().filter(|name| modules.join(format!("mod_{name}.so")).is_file()).map(line).collect()
     };
-    let user = if setup.root { format!("User {USER}\nGroup #65534\n") } else { String::new() };
     let work = if setup.handler.is_some() {
-        format!(
-            "{}ScriptSock {folder}/cgi\nScriptAlias /{} {}\n",
-            load(&["alias", "cgid"]),
-            setup.path,
-            script(setup).display()
-        )
+        load(&["alias", "cgid"]) + CGI
     } else {
-        // The answer is an error document for the status 200: no file is touched.
-        format!(
-            "{}ErrorDocument 200 \"hello\\n\"\nRewriteEngine on\nRewriteCond %{{ENV:UNIQUE_ID}} ^.{{6}}(.{{12}})\n\
-             RewriteRule .* - [E=WORKER:%1,R=200]\n\
-             Header always set Caffeine-Worker \"expr=%{{reqenv:WORKER}}\"\n",
-            load(&["rewrite", "headers", "unique_id"])
-        )
+        load(&["rewrite", "headers", "unique_id"]) + FIXED
     };
-    format!(
-        "{modules}ServerRoot {folder}\nServerName localhost\nDefaultRuntimeDir {folder}\nPidFile {folder}/pid\n\
-         Mutex posixsem\nErrorLog /dev/stderr\nListen {address}\nListenBackLog {backlog}\n{user}\
-         ServerLimit {workers}\nStartServers {workers}\nThreadsPerChild {THREADS}\nThreadLimit {THREADS}\n\
-         MaxRequestWorkers {threads}\nMinSpareThreads 1\nMaxSpareThreads {threads}\nMaxConnectionsPerChild 0\n\
-         KeepAlive on\nKeepAliveTimeout 10\nMaxKeepAliveRequests 0\n{work}",
-        modules = load(&["mpm_event", "authz_core", "unixd"]),
-        threads = workers * THREADS,
-    )
+    let values = [
+        ("{modules}", load(&["mpm_event", "authz_core", "unixd"])),
+        ("{user}", if setup.root { format!("User {USER}\nGroup #65534") } else { String::new() }),
+        ("{threads}", THREADS.to_string()),
+        ("{all_threads}", (setup.workers * THREADS).to_string()),
+        ("{work}", work),
+    ];
+    setup.fill(include_str!("apache.conf"), &values.each_ref().map(|(name, value)| (*name, value.as_str())))
 }
 
 #[cfg(test)]

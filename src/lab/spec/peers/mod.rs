@@ -11,6 +11,7 @@ mod nginx;
 mod template;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -72,6 +73,38 @@ pub fn descriptors() -> u64 {
 }
 
 impl Setup<'_> {
+    /// A template with the values of its placeholders. `{root}` is the folder of the handlers.
+    fn fill(&self, template: &str, more: &[(&str, &str)]) -> String {
+        let root = self.handler.and_then(Path::parent).unwrap_or(self.folder);
+        let values = [
+            ("{address}", self.address.ip().to_string()),
+            ("{port}", self.address.port().to_string()),
+            ("{workers}", self.workers.to_string()),
+            ("{backlog}", self.backlog.to_string()),
+            ("{descriptors}", self.descriptors.to_string()),
+            ("{root}", root.display().to_string()),
+            ("{folder}", self.folder.display().to_string()),
+            ("{respond}", self.respond.to_owned()),
+            ("{path}", self.path.to_owned()),
+        ];
+        let text = more.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value));
+        values.iter().fold(text, |text, (name, value)| text.replace(name, value))
+    }
+
+    /// Writes the configuration; returns the command of the server with these arguments, in which `{configuration}` is its
+    /// path.
+    fn run(&self, configuration: &str, arguments: &str) -> Result<Command, Refused> {
+        let path = self.folder.join("configuration");
+        fs::write(&path, configuration).map_err(|e| Refused::unwritable(&path, &e))?;
+        let mut command = Command::new(self.program);
+        command.args(arguments.split(' ').map(|word| match word {
+            "{configuration}" => path.as_os_str(),
+            "{folder}" => self.folder.as_os_str(),
+            word => OsStr::new(word),
+        }));
+        Ok(command)
+    }
+
     /// Copies the handler to the folder that is served.
     fn serve(&self, handler: &Path, target: &Path) -> Result<(), Refused> {
         let written = target.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
@@ -217,11 +250,6 @@ fn version(program: &Path, option: &str) -> String {
     let both =
         |output: Output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     output.map_or_else(|_| String::new(), both)
-}
-
-/// The word after `mark`.
-fn said<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
-    text.split_once(mark)?.1.split(|c: char| c.is_whitespace() || c == ';').next()
 }
 
 pub fn installed(programs: &[&str]) -> Option<PathBuf> {

@@ -7,10 +7,9 @@
 //! | `mutex` | `accept_mutex on`, the default before 1.11.3 | epoll in the worker that holds the mutex |
 //! | `herd` | `accept_mutex off` before 1.11.3; `use poll` since, where it is built in | all workers, all are woken |
 
-use std::fs;
 use std::process::Command;
 
-use super::{Refused, Setup, said};
+use super::{Refused, Setup};
 
 /// The first version with EPOLLEXCLUSIVE.
 const EXCLUSIVE: [u64; 3] = [1, 11, 3];
@@ -35,42 +34,27 @@ pub fn command(setup: &Setup<'_>) -> Result<Command, Refused> {
         }
         _ => "",
     };
-    let path = setup.folder.join("nginx.conf");
-    fs::write(&path, configuration(setup, poll)).map_err(|e| Refused::unwritable(&path, &e))?;
-    let mut command = Command::new(setup.program);
-    command.arg("-p").arg(setup.folder).arg("-c").arg(&path);
-    if version >= ERRORS_OPTION {
-        command.args(["-e", "stderr"]);
-    }
-    Ok(command)
+    let errors = if version >= ERRORS_OPTION { " -e stderr" } else { "" };
+    // Relative paths of the configuration are below the folder of the run.
+    setup.run(&configuration(setup, poll), &format!("-p {{folder}} -c {{configuration}}{errors}"))
 }
 
-/// Relative paths are below the folder of the run (`-p`).
 fn configuration(setup: &Setup<'_>, poll: &str) -> String {
-    let user = if setup.root { "user root;\n" } else { "" };
-    let reuseport = if setup.mode == "reuseport" { " reuseport" } else { "" };
-    let mutex = if setup.mode == "mutex" { "on" } else { "off" };
-    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = kinds.iter().map(|kind| format!("    {kind}_temp_path temporary;\n")).collect();
-    format!(
-        "{user}daemon off;\nworker_processes {workers};\npid pid;\nlock_file lock;\nerror_log stderr;\n\
-         events {{ worker_connections {connections}; accept_mutex {mutex}; {poll} }}\n\
-         worker_rlimit_nofile {descriptors};\n\
-         http {{\n    access_log off;\n{temporary}\
-         \x20   keepalive_timeout 10s;\n    keepalive_requests 1000000000;\n    default_type text/plain;\n\
-         \x20   server {{\n        listen {address}{reuseport} backlog={backlog};\n\
-         \x20       location / {{ add_header Caffeine-Worker $pid; return 200 \"hello\\n\"; }}\n    }}\n}}\n",
-        workers = setup.workers,
-        descriptors = setup.descriptors,
-        connections = setup.descriptors - 64,
-        address = setup.address,
-        backlog = setup.backlog,
-    )
+    let connections = (setup.descriptors - 64).to_string();
+    let values = [
+        ("{user}", if setup.root { "user root;" } else { "" }),
+        ("{reuseport}", if setup.mode == "reuseport" { " reuseport" } else { "" }),
+        ("{mutex}", if setup.mode == "mutex" { "on" } else { "off" }),
+        ("{connections}", connections.as_str()),
+        ("{poll}", poll),
+    ];
+    setup.fill(include_str!("nginx.conf"), &values)
 }
 
 /// The number in `nginx version: nginx/1.22.1 (Ubuntu)`; zeros without one.
 fn version(text: &str) -> [u64; 3] {
-    let number = said(text, "nginx/").unwrap_or_default();
+    let number = text.split_once("nginx/").map_or("", |(_, rest)| rest);
+    let number = number.split(char::is_whitespace).next().unwrap_or_default();
     let mut parts = number.split('.').map(|part| part.parse().unwrap_or(0));
     std::array::from_fn(|_| parts.next().unwrap_or(0))
 }

@@ -5,21 +5,9 @@ use std::process::Command;
 use super::{Refused, Setup};
 use crate::lab::spec::words;
 
-/// Placeholders are replaced word by word: a path with a space stays one word. `{root}` is the folder of the
-/// handlers.
+/// Placeholders are replaced word by word: a path with a space stays one word.
 pub fn command(setup: &Setup<'_>, template: &str) -> Result<Command, Refused> {
-    let root = setup.handler.and_then(|handler| handler.parent()).unwrap_or(setup.folder);
-    let values = [
-        ("{address}", setup.address.ip().to_string()),
-        ("{port}", setup.address.port().to_string()),
-        ("{workers}", setup.workers.to_string()),
-        ("{backlog}", setup.backlog.to_string()),
-        ("{root}", root.display().to_string()),
-        ("{folder}", setup.folder.display().to_string()),
-        ("{respond}", setup.respond.to_owned()),
-    ];
-    let fill = |word: String| values.iter().fold(word, |word, (name, value)| word.replace(name, value));
-    let mut words = words(template).map_err(Refused::Void)?.into_iter().map(fill);
+    let mut words = words(template).map_err(Refused::Void)?.into_iter().map(|word| setup.fill(&word, &[]));
     let program = words.next().ok_or_else(|| Refused::Void("the command of the peer is empty".into()))?;
     let mut command = Command::new(program);
     command.args(words);
