@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::error::{Error, Result};
 use super::judge::environment_diff::{self, Difference};
-use super::judge::folders::{FolderComparison, settings, side_by_side};
+use super::judge::folders::{FolderComparison, side_by_side};
 use super::report;
 use super::results::store;
 
@@ -28,8 +28,7 @@ pub struct Compare {
 
 pub fn compare(wanted: &Compare) -> Result<String> {
     let (first, second) = (store::load(&wanted.first)?, store::load(&wanted.second)?);
-    let mut circumstances = environment_diff::differences(&first.environment, &second.environment);
-    circumstances.extend(settings(&first.spec, &second.spec));
+    let circumstances = environment_diff::circumstances(&first, &second);
     let unlike: Vec<Difference> =
         circumstances.iter().filter(|d| !d.program || d.what == "profile").cloned().collect();
     if !unlike.is_empty() && !wanted.force {
@@ -56,8 +55,7 @@ pub fn compare(wanted: &Compare) -> Result<String> {
 fn markdown(comparison: &FolderComparison, names: &[String; 2]) -> String {
     let mut text = format!("# {} against {}\n\n", names[1], names[0]);
     for difference in &comparison.circumstances {
-        let Difference { what, first, second, .. } = difference;
-        text += &format!("- different {what}: {first}, then {second}\n");
+        text += &format!("- {difference}\n");
     }
     if !comparison.circumstances.is_empty() {
         text.push('\n');

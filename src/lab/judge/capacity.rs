@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use itertools::Itertools as _;
+
 use crate::lab::results::data::RunData;
 use crate::measure::stats::{self, Interval};
 
@@ -27,13 +29,8 @@ impl Capacity {
 
     /// Of all cells with trial runs, in their order.
     pub fn all(runs: &[RunData]) -> Vec<Self> {
-        let mut cells: Vec<&str> = Vec::new();
-        for run in runs.iter().filter(|run| run.round == 0) {
-            if !cells.contains(&run.cell.as_str()) {
-                cells.push(&run.cell);
-            }
-        }
-        cells.into_iter().filter_map(|cell| Self::of(cell, runs)).collect()
+        let cells = runs.iter().filter(|run| run.round == 0).map(|run| &run.cell).unique();
+        cells.filter_map(|cell| Self::of(cell, runs)).collect()
     }
 }
 

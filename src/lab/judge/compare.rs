@@ -6,7 +6,7 @@
 
 use super::scale::Scale;
 use super::values::value as value_of;
-use super::{CellResult, ENOUGH_ROUNDS, Paired, Scene};
+use super::{CellResult, ENOUGH_ROUNDS, Paired};
 use crate::lab::spec::plan::{self, Cell};
 use crate::lab::spec::{Load, Metric, Spec};
 use crate::measure::stats::{self, Block, Interval};
@@ -22,7 +22,7 @@ pub struct Comparison {
     pub metric: Metric,
     /// Whether it is one of the metrics that are judged under the load.
     pub primary: bool,
-    /// Rounds in which both count.
+    /// Rounds in which both count; without rounds, runs of the side that has fewer.
     pub pairs: usize,
     /// Hodges-Lehmann estimate over the rounds.
     pub change: f64,
@@ -56,40 +56,66 @@ pub enum Conclusion {
     Open,
 }
 
+impl Conclusion {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Twin => "the same twice (A/A)",
+            Self::Described => "described, not judged",
+            Self::TooFew => "too few rounds to judge",
+            Self::ClientBound => "client-bound: not judged",
+            Self::Differs => "differs",
+            Self::Equivalent => "equivalent",
+            Self::Open => "not told apart",
+        }
+    }
+}
+
 impl Comparison {
     /// From rounds, without a conclusion; `None` without rounds.
     pub fn of(metric: Metric, blocks: &[Block], least_effect: f64) -> Option<Self> {
-        let scale = Scale::of(metric);
         // Where many are late, their number varies; where none is, it does not.
-        let (shift, interval) = match scale {
+        let shift = match Scale::of(metric) {
             Scale::Ratio => stats::shift(blocks)?,
             Scale::Difference => stats::shift(&stats::paired(blocks))?,
         };
-        Some(Self {
+        let (p, least_p) = (stats::shift_p(blocks, 0.0), stats::least_p(blocks));
+        Some(Self::new(metric, shift, [p, least_p], blocks.len(), least_effect))
+    }
+
+    /// From values of two sides that belong to no rounds, on the scale of the metric. The test is the exact rank sum test.
+    pub fn unpaired(metric: Metric, [first, second]: [&[f64]; 2], least_effect: f64) -> Option<Self> {
+        let (shift, p) = (stats::shift_between(first, second)?, stats::rank_sum_p(first, second));
+        Some(Self::new(metric, shift, [p, 1.0], first.len().min(second.len()), least_effect))
+    }
+
+    fn new(
+        metric: Metric,
+        (shift, interval): (f64, Interval),
+        [p, least_p]: [f64; 2],
+        pairs: usize,
+        least_effect: f64,
+    ) -> Self {
+        let scale = Scale::of(metric);
+        Self {
             cell: 0,
             metric,
             primary: true,
-            pairs: blocks.len(),
+            pairs,
             change: scale.change(shift),
-            interval: Interval { low: scale.change(interval.low), high: scale.change(interval.high) },
-            p: stats::shift_p(blocks, 0.0),
+            interval: interval.map(|shift| scale.change(shift)),
+            p,
             least_effect,
             visible: f64::INFINITY,
-            least_p: stats::least_p(blocks),
+            least_p,
             conclusion: Conclusion::TooFew,
-        })
+        }
     }
 
     pub fn says(&self) -> String {
         match self.conclusion {
-            Conclusion::Twin => "the same twice (A/A)".into(),
-            Conclusion::Described => "described, not judged".into(),
-            Conclusion::TooFew => "too few rounds to judge".into(),
-            Conclusion::ClientBound => "client-bound: not judged".into(),
             Conclusion::Differs if self.is_small() => format!("differs, within {}", self.limit()),
-            Conclusion::Differs => "differs".into(),
             Conclusion::Equivalent => format!("equivalent within {}", self.limit()),
-            Conclusion::Open => "not told apart".into(),
+            conclusion => conclusion.name().into(),
         }
     }
 
@@ -192,14 +218,13 @@ fn blocks(metric: Metric, cell: &[Paired], base: &[Paired], second: Option<&[Pai
     cell.iter().filter_map(block).collect()
 }
 
-/// Corrects the p values of the family, which is all comparisons that can be judged, over all loads; and concludes.
-pub fn correct(scenes: &mut [Scene]) {
-    let comparisons = scenes.iter_mut().flat_map(|scene| &mut scene.comparisons);
+/// Corrects the p values of the family, which is all comparisons that can be judged; and concludes.
+pub fn correct<'a>(all: impl Iterator<Item = &'a mut Comparison>) {
     let can = |c: &&mut Comparison| c.conclusion == Conclusion::TooFew && c.pairs >= ENOUGH_ROUNDS;
-    conclude(&mut comparisons.filter(can).collect::<Vec<_>>());
+    conclude(&mut all.filter(can).collect::<Vec<_>>());
 }
 
-pub fn conclude(family: &mut [&mut Comparison]) {
+fn conclude(family: &mut [&mut Comparison]) {
     let level = ALPHA / family.len() as f64;
     let adjusted = stats::holm(&family.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
     for (comparison, p) in family.iter_mut().zip(adjusted) {

@@ -75,7 +75,7 @@ pub fn trends(run: &RunData, limits: Limits) -> Vec<Trend> {
 
 /// The time in which workers are replaced, and the time in which none is; all of it where they are replaced in both halves.
 fn periods(run: &RunData, end_s: f64) -> Vec<(&'static str, f64, f64)> {
-    let replaces = |kind: &str| FaultKind::ALL.into_iter().any(|k| k != FaultKind::Stop && k.name() == kind);
+    let replaces = |kind: &str| FaultKind::named(kind).is_some_and(|kind| kind != FaultKind::Stop);
     let half_s = end_s * Soak::REPLACING;
     let replaced_s =
         run.faults().filter(|fault| replaces(&fault.kind)).map(|fault| fault.at_s).fold(0.0, f64::max);

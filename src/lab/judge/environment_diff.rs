@@ -1,8 +1,12 @@
-//! Differences between the environments of two results folders: machine, programs, settings. Pure.
+//! Differences between the circumstances of two results folders: machine, programs, settings. Pure.
+
+use std::fmt;
 
 use serde_json::Value;
 
 use crate::lab::results::data::Environment;
+use crate::lab::results::store::Data;
+use crate::lab::spec::Spec;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -13,8 +17,39 @@ pub struct Difference {
     pub program: bool,
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "different {}: {}, then {}", self.what, self.first, self.second)
+    }
+}
+
 /// Machine facts that concern programs.
 const PROGRAMS: [&str; 3] = ["version", "profile", "git"];
+
+/// Differences of environment and settings that affect the results.
+pub fn circumstances(first: &Data, second: &Data) -> Vec<Difference> {
+    let mut found = differences(&first.environment, &second.environment);
+    let (first, theirs) = (settings(&first.spec), settings(&second.spec));
+    for (what, first) in first {
+        if let Some((_, second)) = theirs.iter().find(|(other, _)| *other == what) {
+            note(&mut found, &what, &first, second);
+        }
+    }
+    found
+}
+
+fn settings(spec: &Spec) -> Vec<(String, String)> {
+    let none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
+    let mut list = vec![
+        ("warmup_s".to_owned(), spec.warmup_s.to_string()),
+        ("duration_s".to_owned(), spec.duration_s.to_string()),
+        ("cpus".to_owned(), format!("{:?}", spec.cpus)),
+        ("server_prefix".to_owned(), none(&spec.server_prefix)),
+        ("client_prefix".to_owned(), none(&spec.client_prefix)),
+    ];
+    list.extend(spec.load.iter().map(|load| (format!("load `{}`", load.name), format!("{load:?}"))));
+    list
+}
 
 pub fn differences(first: &Environment, second: &Environment) -> Vec<Difference> {
     let facts = |environment: &Environment| serde_json::to_value(&environment.machine).unwrap_or_default();
@@ -90,5 +125,15 @@ mod tests {
         let names: Vec<_> = found.iter().map(|d| (d.what.as_str(), d.program)).collect();
         assert_eq!(names, [("git.commit", true), ("kernel", false), ("sysctls.net.core.somaxconn", false)]);
         assert!(list(&found).contains("kernel was Linux 6.18.44 and is Linux 7.0"));
+    }
+
+    #[test]
+    fn other_settings_are_a_difference_and_other_rounds_are_none() {
+        let (first, mut second) = (fixture::quick(4), fixture::quick(9));
+        assert_eq!(circumstances(&first, &second), []);
+        second.spec.duration_s = 5.0;
+        second.spec.load[0].closed = Some(99);
+        let names: Vec<_> = circumstances(&first, &second).into_iter().map(|d| d.what).collect();
+        assert_eq!(names, ["duration_s", "load `full load`"]);
     }
 }

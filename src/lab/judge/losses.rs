@@ -15,6 +15,9 @@ pub const AFTERMATH_S: f64 = 1.0;
 /// How far the clocks of lab and load generator may differ.
 const SLACK_S: f64 = 0.1;
 
+/// A mean over faults, with its interval if there are several.
+pub type Mean = (f64, Option<Interval>);
+
 /// What one fault did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Effect {
@@ -35,6 +38,12 @@ pub struct Effect {
     pub waited_more_s: Option<f64>,
 }
 
+impl Effect {
+    fn failed(&self) -> u64 {
+        self.reset + self.lost
+    }
+}
+
 /// The same load without a fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Calm {
@@ -44,15 +53,15 @@ pub struct Calm {
     mean_s: f64,
 }
 
+/// What the faults of a run, or of several runs, did.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Effects {
-    pub faults: Vec<Effect>,
+pub struct Losses {
+    /// One per fault.
+    pub effects: Vec<Effect>,
     /// Failed requests that no fault explains.
     pub outside: u64,
-    /// The record does not list requests one by one, so that nothing can be told apart: `outside` has all that failed.
+    /// A record does not list requests one by one, so that nothing can be told apart: `outside` has all that failed.
     pub superseded: bool,
-    /// Completed and failed requests, without refused ones.
-    pub requests: u64,
 }
 
 impl Calm {
@@ -97,46 +106,86 @@ impl Window<'_> {
     }
 }
 
-impl Effects {
-    /// `calm`: the same load without a fault, in the same round. `None` without a record.
+impl Losses {
+    /// Of a run. `calm`: the same load without a fault, in the same round. `None` without a record.
     pub fn of(run: &RunData, calm: Option<Calm>) -> Option<Self> {
         let record = run.record.as_ref()?;
         let windows = windows(run, record);
-        let mut all = Self { faults: vec![Effect::default(); windows.len()], ..Self::default() };
+        let mut all = Self { effects: vec![Effect::default(); windows.len()], ..Self::default() };
         let ends = run.faults().any(|fault| fault.kind == FaultKind::End.name());
-        for record in run.records() {
-            let failed = record.errors.iter().filter(|(kind, _)| !(ends && *kind == REFUSED));
-            let failed: u64 = failed.map(|(_, count)| count).sum();
-            all.requests += record.completed + failed;
-            all.outside += failed;
-            all.superseded |= record.plan.slow_s.is_none() || record.incidents_left_out > 0;
+        let untold = |record: &RunRecord| record.plan.slow_s.is_none() || record.incidents_left_out > 0;
+        if run.records().any(untold) {
+            let errors = run.records().flat_map(|record| &record.errors);
+            let failed = errors.filter(|(kind, _)| !(ends && *kind == REFUSED));
+            return Some(Self { outside: failed.map(|(_, count)| count).sum(), superseded: true, ..all });
         }
-        if all.superseded {
-            return Some(all);
-        }
-        all.outside = 0;
         let begin_s = record.plan.warmup_s;
         for other in run.records() {
             let shift_s = other.clock.start_unix_s - record.clock.start_unix_s - begin_s;
             other.incidents.iter().for_each(|one| all.count(one, shift_s, &windows, ends));
         }
-        for (effect, window) in all.faults.iter_mut().zip(&windows) {
+        for (effect, window) in all.effects.iter_mut().zip(&windows) {
             compare(effect, window, record, calm);
         }
         Some(all)
     }
 
+    /// With those of others.
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.effects.extend(&other.effects);
+        self.outside += other.outside;
+        self.superseded |= other.superseded;
+        self
+    }
+
+    pub fn faults(&self) -> u64 {
+        self.effects.len() as u64
+    }
+
+    pub fn total(&self, of: fn(&Effect) -> u64) -> u64 {
+        self.effects.iter().map(of).sum()
+    }
+
+    /// Faults with a reset or lost connection.
+    pub fn hit(&self) -> u64 {
+        self.total(|effect| u64::from(effect.failed() > 0))
+    }
+
+    /// Connections that the fault or anything else took, except those that the struck worker held.
+    pub fn failed(&self) -> u64 {
+        self.total(Effect::failed) + self.outside
+    }
+
+    /// The share of faults with a reset or lost connection.
+    pub fn share(&self) -> Option<Interval> {
+        stats::proportion(self.hit(), self.faults())
+    }
+
+    /// Connections late per fault, as a difference to runs without one.
+    pub fn delayed(&self) -> Option<Mean> {
+        stats::mean_with_interval(&self.known(|effect| effect.delayed_more))
+    }
+
+    /// Seconds waited per fault, or per second of a fault that lasts, as a difference to runs without one.
+    pub fn waited_s(&self) -> Option<Mean> {
+        stats::mean_with_interval(&self.known(|effect| effect.waited_more_s))
+    }
+
+    /// Of the faults of which it is known.
+    pub fn known(&self, of: fn(&Effect) -> Option<f64>) -> Vec<f64> {
+        self.effects.iter().filter_map(of).collect()
+    }
+
     /// Connections that were late, more than without a fault; per fault. `None` without a fault, or if it is not known.
     pub fn delayed_per_fault(&self) -> Option<f64> {
-        let more: Option<Vec<f64>> = self.faults.iter().map(|effect| effect.delayed_more).collect();
+        let more: Option<Vec<f64>> = self.effects.iter().map(|effect| effect.delayed_more).collect();
         more.filter(|more| !more.is_empty()).map(|more| more.iter().sum::<f64>() / more.len() as f64)
     }
 
     /// Connections that were reset or lost, without those that a struck worker held; per fault. `None` as above.
     pub fn failed_per_fault(&self) -> Option<f64> {
-        let failed: u64 = self.faults.iter().map(|effect| effect.reset + effect.lost).sum();
-        let known = !self.superseded && !self.faults.is_empty();
-        known.then(|| failed as f64 / self.faults.len() as f64)
+        let known = !self.superseded && !self.effects.is_empty();
+        known.then(|| self.total(Effect::failed) as f64 / self.effects.len() as f64)
     }
 
     fn count(&mut self, one: &Incident, shift_s: f64, windows: &[Window], ends: bool) {
@@ -152,7 +201,7 @@ impl Effects {
             _ => None,
         });
         if let Some((index, answering)) = held {
-            let effect = &mut self.faults[index];
+            let effect = &mut self.effects[index];
             effect.delayed += u64::from(slow);
             *(if answering { &mut effect.answering } else { &mut effect.untouched }) += 1;
             return;
@@ -166,7 +215,7 @@ impl Effects {
         } else {
             windows.iter().rposition(acts)
         };
-        let Some(effect) = owner.and_then(|owner| self.faults.get_mut(owner)) else {
+        let Some(effect) = owner.and_then(|owner| self.effects.get_mut(owner)) else {
             let refused = ends && one.kind == REFUSED;
             self.outside += u64::from(!slow && begin_s >= 0.0 && !refused);
             return;
@@ -207,96 +256,15 @@ fn compare(effect: &mut Effect, window: &Window, record: &RunRecord, calm: Optio
         .filter(|bin| bin.end_s - begin_s > window.fault.at_s && bin.begin_s - begin_s < window.end_s);
     let waited = |bin: &StartSummary| (bin.response.mean_us / 1e6 - calm.mean_s) * bin.completed as f64;
     let waited_s: f64 = within.filter(|bin| bin.completed > 0).map(waited).sum();
-    let lasting = FaultKind::ALL.into_iter().any(|kind| kind.lasts() && kind.name() == window.fault.kind);
+    let lasting = FaultKind::named(&window.fault.kind).is_some_and(FaultKind::lasts);
     let per_s = if lasting && window.lasts_s > 0.0 { window.lasts_s } else { 1.0 };
     effect.waited_more_s = Some(waited_s / per_s);
     effect.delayed_more = Some(effect.delayed as f64 - window.expected(calm));
 }
 
-/// A mean over faults, with its interval if there are several.
-pub type Mean = (f64, Option<Interval>);
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Losses {
-    pub faults: u64,
-    /// Faults with a reset or lost connection.
-    pub hit: u64,
-    pub reset: u64,
-    pub lost: u64,
-    pub answering: u64,
-    pub untouched: u64,
-    pub refused: u64,
-    pub outside: u64,
-    pub superseded: bool,
-    pub requests: u64,
-    pub delayed_more: Vec<f64>,
-    pub waited_more_s: Vec<f64>,
-}
-
-impl Losses {
-    pub fn of<'a>(runs: impl IntoIterator<Item = &'a Effects>) -> Self {
-        runs.into_iter().fold(Self::default(), |all, run| all.plus(&Self::of_run(run)))
-    }
-
-    fn of_run(run: &Effects) -> Self {
-        let sum = |of: fn(&Effect) -> u64| run.faults.iter().map(of).sum();
-        Self {
-            faults: run.faults.len() as u64,
-            hit: sum(|effect| u64::from(effect.reset + effect.lost > 0)),
-            reset: sum(|effect| effect.reset),
-            lost: sum(|effect| effect.lost),
-            answering: sum(|effect| effect.answering),
-            untouched: sum(|effect| effect.untouched),
-            refused: sum(|effect| effect.refused),
-            outside: run.outside,
-            superseded: run.superseded,
-            requests: run.requests,
-            delayed_more: run.faults.iter().filter_map(|effect| effect.delayed_more).collect(),
-            waited_more_s: run.faults.iter().filter_map(|effect| effect.waited_more_s).collect(),
-        }
-    }
-
-    /// With those of other cells.
-    pub fn plus(mut self, other: &Self) -> Self {
-        self.faults += other.faults;
-        self.hit += other.hit;
-        self.reset += other.reset;
-        self.lost += other.lost;
-        self.answering += other.answering;
-        self.untouched += other.untouched;
-        self.refused += other.refused;
-        self.outside += other.outside;
-        self.superseded |= other.superseded;
-        self.requests += other.requests;
-        self.delayed_more.extend(&other.delayed_more);
-        self.waited_more_s.extend(&other.waited_more_s);
-        self
-    }
-
-    /// Connections that the fault or anything else took, except those that the struck worker held.
-    pub fn failed(&self) -> u64 {
-        self.reset + self.lost + self.outside
-    }
-
-    /// The share of faults with a reset or lost connection.
-    pub fn share(&self) -> Option<Interval> {
-        stats::proportion(self.hit, self.faults)
-    }
-
-    /// Connections late per fault, as a difference to runs without one.
-    pub fn delayed(&self) -> Option<Mean> {
-        stats::mean_with_interval(&self.delayed_more)
-    }
-
-    /// Seconds waited per fault, or per second of a fault that lasts, as a difference to runs without one.
-    pub fn waited_s(&self) -> Option<Mean> {
-        stats::mean_with_interval(&self.waited_more_s)
-    }
-}
-
 impl<'a> std::iter::Sum<&'a Self> for Losses {
     fn sum<I: Iterator<Item = &'a Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| sum.plus(one))
+        all.fold(Self::default(), Self::plus)
     }
 }
 

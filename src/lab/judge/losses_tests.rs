@@ -38,8 +38,8 @@ fn run(faults: Vec<FaultRecord>, incidents: Vec<Incident>) -> RunData {
     RunData { faults, record: Some(record), ..RunData::default() }
 }
 
-fn effects(run: &RunData) -> Effects {
-    Effects::of(run, None).unwrap()
+fn losses(run: &RunData) -> Losses {
+    Losses::of(run, None).unwrap()
 }
 
 #[test]
@@ -54,11 +54,10 @@ fn a_loss_of_another_cause_in_a_run_with_kills_is_a_loss() {
         one(reset, 0.1, 0.2, 1004),
         one(reset, 8.0, 8.1, 1001),
     ];
-    let effects = effects(&run(vec![kill], all));
-    assert_eq!(effects.outside, 2);
-    assert_eq!(effects.faults, [Effect { reset: 1, answering: 2, ..Effect::default() }]);
-    let losses = Losses::of([&effects]);
-    assert_eq!((losses.failed(), losses.hit, losses.faults, losses.requests), (3, 1, 1, 1005));
+    let losses = losses(&run(vec![kill], all));
+    assert_eq!(losses.outside, 2);
+    assert_eq!(losses.effects, [Effect { reset: 1, answering: 2, ..Effect::default() }]);
+    assert_eq!((losses.failed(), losses.hit(), losses.faults()), (3, 1, 1));
 }
 
 #[test]
@@ -66,7 +65,7 @@ fn what_a_worker_had_accepted_and_not_read_is_told_from_what_it_was_answering() 
     let kill =
         FaultRecord { answering: vec![1], untouched: vec![2, 3], held: Some(3), ..fault("kill", 1.0, None) };
     let reset = |port| one("reset-before-response", 0.95, 1.0, port);
-    let effect = effects(&run(vec![kill], vec![reset(1), reset(2), reset(3)])).faults[0];
+    let effect = losses(&run(vec![kill], vec![reset(1), reset(2), reset(3)])).effects[0];
     assert_eq!((effect.answering, effect.untouched, effect.reset), (1, 2, 0));
 }
 
@@ -78,32 +77,31 @@ fn every_fault_has_its_own() {
         one("early-end", 2.95, 3.05, 8),
         one("timeout-before-response", 1.2, 9.2, 9),
     ];
-    let effects = effects(&run(faults, all));
-    let failed: Vec<(u64, u64)> = effects.faults.iter().map(|effect| (effect.reset, effect.lost)).collect();
+    let losses = losses(&run(faults, all));
+    let failed: Vec<(u64, u64)> = losses.effects.iter().map(|effect| (effect.reset, effect.lost)).collect();
     assert_eq!(failed, [(0, 1), (1, 0), (0, 1), (0, 0)]);
-    let losses = Losses::of([&effects]);
-    assert_eq!((losses.hit, losses.faults, losses.outside), (3, 4, 0));
+    assert_eq!((losses.hit(), losses.faults(), losses.outside), (3, 4, 0));
 }
 
 #[test]
 fn refused_connections_are_no_losses_of_a_stop_and_are_losses_otherwise() {
     let refused = || vec![one("connect-refused", 1.2, 1.2, 0)];
-    let end = effects(&run(vec![fault("end", 1.0, Some(1.1))], refused()));
-    assert_eq!((end.faults[0].refused, end.faults[0].lost, end.requests), (1, 0, 1000));
-    let kill = effects(&run(vec![fault("kill", 1.0, None)], refused()));
-    assert_eq!((kill.faults[0].refused, kill.faults[0].lost), (0, 1));
+    let end = losses(&run(vec![fault("end", 1.0, Some(1.1))], refused()));
+    assert_eq!((end.effects[0].refused, end.effects[0].lost), (1, 0));
+    let kill = losses(&run(vec![fault("kill", 1.0, None)], refused()));
+    assert_eq!((kill.effects[0].refused, kill.effects[0].lost), (0, 1));
 }
 
 #[test]
 fn a_fault_that_did_not_happen_or_came_after_the_load_is_not_counted() {
     let missed = FaultRecord { pid: 0, note: "no worker was found".into(), ..fault("kill", 1.0, None) };
     let late = fault("kill", 20.5, None);
-    assert!(effects(&run(vec![missed, late], Vec::new())).faults.is_empty());
+    assert!(losses(&run(vec![missed, late], Vec::new())).effects.is_empty());
 }
 
 #[test]
 fn without_a_fault_all_that_fails_is_counted() {
-    assert_eq!(effects(&run(Vec::new(), vec![one("early-end", 1.0, 1.1, 5)])).outside, 1);
+    assert_eq!(losses(&run(Vec::new(), vec![one("early-end", 1.0, 1.1, 5)])).outside, 1);
 }
 
 #[test]
@@ -112,13 +110,13 @@ fn nothing_is_told_apart_in_a_record_of_an_earlier_layout() {
     let record = run.record.as_mut().unwrap();
     record.plan.slow_s = None;
     record.incidents.clear();
-    let effects = effects(&run);
-    assert!(effects.superseded && effects.outside == 1 && effects.faults.len() == 1);
+    let losses = losses(&run);
+    assert!(losses.superseded && losses.outside == 1 && losses.faults() == 1);
     run.faults[0].kind = "end".into();
     let errors = &mut run.record.as_mut().unwrap().errors;
     errors.insert("connect-refused".into(), 7);
-    assert_eq!(self::effects(&run).outside, 1, "what a stopping server refuses is known by its kind");
-    assert_eq!(Effects::of(&RunData::default(), None), None);
+    assert_eq!(self::losses(&run).outside, 1, "what a stopping server refuses is known by its kind");
+    assert_eq!(Losses::of(&RunData::default(), None), None);
 }
 
 /// A run of this length at 200 requests per second of 2 ms; every fifth of those that come while a worker is stuck waits until
@@ -158,7 +156,7 @@ fn stalled(seconds: f64, stall: Option<(f64, f64)>) -> RunData {
 fn a_stall_has_the_same_figures_in_a_short_and_in_a_long_run() {
     let figures = |seconds: f64| {
         let calm = Calm::of(&stalled(seconds, None)).unwrap();
-        let effect = Effects::of(&stalled(seconds, Some((0.2, 0.7))), Some(calm)).unwrap().faults[0];
+        let effect = Losses::of(&stalled(seconds, Some((0.2, 0.7))), Some(calm)).unwrap().effects[0];
         (effect.delayed_more.unwrap(), effect.waited_more_s.unwrap())
     };
     let (delayed, waited_s) = figures(1.0);
@@ -184,7 +182,7 @@ fn what_happens_without_the_fault_is_not_its_effect() {
     let (mut calm, mut struck) = (often(Vec::new()), often(vec![fault("kill", 5.0, None)]));
     bins(&mut calm);
     bins(&mut struck);
-    let effect = Effects::of(&struck, Calm::of(&calm)).unwrap().faults[0];
+    let effect = Losses::of(&struck, Calm::of(&calm)).unwrap().effects[0];
     assert!(effect.delayed >= 10 && effect.delayed_more.unwrap().abs() < 1.0, "{effect:?}");
     assert!(effect.waited_more_s.unwrap().abs() < 1e-9, "{effect:?}");
 }

@@ -147,7 +147,7 @@ pub fn judge(data: &Data) -> Analysis {
     for (block, rounds) in blocks.iter().zip(&of_blocks) {
         explain(&mut scenes, &data.spec.load[block.load], rounds);
     }
-    correct(&mut scenes);
+    correct(scenes.iter_mut().flat_map(|scene| &mut scene.comparisons));
     let claims = claims::evaluate(data, &rows, rounds);
     let voids = Voids::of(&rows);
     Analysis { rounds, repeated, voids, enough, scenes, rows, claims }
@@ -215,7 +215,7 @@ fn scene(group: &Group, load: &Load, all: &[Paired], enough: bool, spec: &Spec) 
     let offered_per_s = used.iter().flatten().find_map(|(_, row)| row.offered_per_s);
     let fault = group.levels.fault;
     // Records of an earlier layout do not tell what a fault did: they are judged as they were.
-    let superseded = |row: &Row| row.effects.as_ref().is_some_and(|effects| effects.superseded);
+    let superseded = |row: &Row| row.losses.as_ref().is_some_and(|losses| losses.superseded);
     let told = fault.filter(|_| !made.iter().flatten().any(|(_, row)| superseded(row)));
     let judged = spec.judged(load, told);
     let metrics = metrics(load, &judged);
@@ -266,6 +266,7 @@ fn cell_result(
     };
     let counts: Vec<Vec<u64>> = used.iter().map(|(run, _)| rows::counts(run, cell)).collect();
     let limits = spec.soak.as_ref().map(|soak| soak.limits).unwrap_or_default();
+    let losses = made.iter().filter_map(|(_, row)| row.losses.as_ref());
     let recorded: Vec<&Paired> = made.iter().filter(|(run, _)| run.record.is_some()).collect();
     CellResult {
         cell: cell.clone(),
@@ -276,7 +277,7 @@ fn cell_result(
         client_bound: used.iter().any(|(_, row)| row.verdict == Verdict::ClientBound),
         estimates: Metric::ALL.iter().filter_map(estimate).collect(),
         counted: recorded.len(),
-        losses: Losses::of(made.iter().filter_map(|(_, row)| row.effects.as_ref())),
+        losses: losses.sum(),
         endurance: recorded.first().map(|(run, _)| trends(run, limits)).unwrap_or_default(),
         spread: spread(&counts),
         shares: counts.iter().filter_map(|counts| shares(counts)).collect(),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::losses::{Calm, Effects, Losses};
+use super::losses::{Calm, Effect, Losses};
 use super::{balance, verdict};
 pub use crate::lab::judge::verdict::Verdict;
 use crate::lab::results::data::{RunData, Worker};
 use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{FaultKind, Levels, Rules};
-use crate::measure::histogram;
+use crate::measure::histogram::{self, Histogram};
 use crate::measure::queueing::System;
 use crate::measure::record::{RunRecord, Summary};
 use crate::measure::stats::Balance;
@@ -18,103 +18,122 @@ use crate::measure::stats::Balance;
 /// Slower responses waited for a retransmission or a stuck worker.
 const SECOND_MS: f64 = 1000.0;
 
-/// Shares are 0 to 1; `_per_connection` divides by accepted connections, both including the warm-up.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Row {
-    pub order: u32,
-    pub round: u32,
-    pub cell: String,
-    pub listener: String,
-    pub peer: Option<String>,
+/// Generates [`Row`] from the table of its columns: the name, the type, and the value for a [`Measured`] run.
+macro_rules! columns {
+    ($($(#[$about:meta])* $name:ident: $kind:ty = $value:expr;)*) => {
+        /// Shares are 0 to 1; `_per_connection` divides by accepted connections, both including the warm-up.
+        #[derive(Clone, Debug, Default, Serialize)]
+        pub struct Row {
+            $($(#[$about])* pub $name: $kind,)*
+        }
+
+        impl Row {
+            fn of(run: &Measured<'_>) -> Self {
+                Self { $($name: { let value: fn(&Measured<'_>) -> $kind = $value; value(run) },)* }
+            }
+        }
+    };
+}
+
+columns! {
+    order: u32 = |of| of.run.order;
+    round: u32 = |of| of.run.round;
+    cell: String = |of| of.run.cell.clone();
+    listener: String = |of| of.cell.listener.clone();
+    peer: Option<String> = |of| of.cell.peer.clone();
     /// Columns of their own, one per factor.
     #[serde(skip)]
-    pub levels: Levels,
-    pub load: String,
-    pub verdict: Verdict,
+    levels: Levels = |of| of.cell.levels.clone();
+    load: String = |of| of.run.load.clone();
+    verdict: Verdict = |of| of.verdict;
     /// Why the verdict is not OK.
     #[serde(skip)]
-    pub reasons: Vec<String>,
-    /// Whether it enters the figures: its verdict counts, and so do all runs of its round.
-    pub counts: bool,
-    pub model: String,
-    pub connections: Option<u64>,
-    pub seed: Option<u64>,
-    pub jobs: Option<String>,
-    pub offered_per_s: Option<f64>,
-    pub duration_s: Option<f64>,
-    pub completed: u64,
-    pub rate_per_s: Option<f64>,
-    pub errors: u64,
-    pub error_share: Option<f64>,
+    reasons: Vec<String> = |of| of.reasons.clone();
+    /// Whether it enters the figures: its verdict counts, and so do all runs of its round. Set by [`super::rounds::mark`].
+    counts: bool = |_| false;
+    model: String = |of| of.record.map(|record| record.plan.model.clone()).unwrap_or_default();
+    connections: Option<u64> = |of| Some(of.record?.plan.connections);
+    seed: Option<u64> = |of| Some(of.record?.plan.seed);
+    jobs: Option<String> = |of| of.record?.plan.occupy.clone();
+    offered_per_s: Option<f64> = |of| of.record?.plan.rate;
+    duration_s: Option<f64> = |of| Some(of.record?.duration_s);
+    completed: u64 = |of| of.record.map_or(0, |record| record.completed);
+    rate_per_s: Option<f64> = |of| Some(of.record?.rate);
+    errors: u64 = |of| of.errors("");
+    error_share: Option<f64> = |of| of.error_share();
     #[serde(skip)]
-    pub error_kinds: BTreeMap<String, u64>,
-    pub resets: Option<u64>,
-    pub late: Option<u64>,
-    pub refused: Option<u64>,
-    pub faults: Option<u64>,
-    pub answered_by_struck: Option<u64>,
-    pub untouched_by_struck: Option<u64>,
-    pub reset_or_lost: Option<u64>,
-    pub delayed_per_fault: Option<f64>,
-    pub failed_per_fault: Option<f64>,
+    error_kinds: BTreeMap<String, u64> = |of| of.record.map(|r| r.errors.clone()).unwrap_or_default();
+    resets: Option<u64> = |of| of.record.map(|_| of.errors("reset-"));
+    late: Option<u64> = |of| of.record.map(|_| of.slower_than(of.rules.late_ms).unwrap_or(0));
+    refused: Option<u64> = |of| of.struck(|effect| effect.refused);
+    faults: Option<u64> = |of| of.losses.as_ref().map(Losses::faults);
+    answered_by_struck: Option<u64> = |of| of.struck(|effect| effect.answering);
+    untouched_by_struck: Option<u64> = |of| of.struck(|effect| effect.untouched);
+    reset_or_lost: Option<u64> = |of| of.losses.as_ref().map(Losses::failed);
+    delayed_per_fault: Option<f64> = |of| of.losses.as_ref()?.delayed_per_fault();
+    failed_per_fault: Option<f64> = |of| of.losses.as_ref()?.failed_per_fault();
     /// What each fault did; `None` without a record.
     #[serde(skip)]
-    pub effects: Option<Effects>,
-    pub response_mean_us: Option<f64>,
-    pub response_stdev_us: Option<f64>,
-    pub response_p50_us: Option<f64>,
-    pub response_p60_us: Option<f64>,
-    pub response_p90_us: Option<f64>,
-    pub response_p95_us: Option<f64>,
-    pub response_p99_us: Option<f64>,
-    pub response_p999_us: Option<f64>,
-    pub response_max_us: Option<f64>,
-    pub over_1s: Option<u64>,
-    pub service_mean_us: Option<f64>,
-    pub service_p50_us: Option<f64>,
-    pub service_p90_us: Option<f64>,
-    pub service_p99_us: Option<f64>,
-    pub service_p999_us: Option<f64>,
-    pub service_max_us: Option<f64>,
-    pub accepted: u64,
-    pub occupied_us: Option<f64>,
-    pub utilisation: Option<f64>,
-    pub over_shared_theory: Option<f64>,
-    pub over_split_theory: Option<f64>,
-    pub system_cpu_us_per_connection: Option<f64>,
-    pub server_cpu_us_per_connection: Option<f64>,
-    pub system_switches_per_connection: Option<f64>,
-    pub server_switches_per_connection: Option<f64>,
-    pub wakeups_per_connection: Option<f64>,
-    pub empty_wakeups_per_connection: Option<f64>,
-    pub launch_failures: u64,
-    pub listen_overflows: u64,
-    pub listen_drops: u64,
-    pub retransmits: u64,
-    pub queue_max: Option<u32>,
-    pub steal_share: f64,
-    pub hiccup_p99_us: Option<f64>,
-    pub pressure_some: Option<f64>,
-    pub top1_share: Option<f64>,
-    pub top2_share: Option<f64>,
-    pub top4_share: Option<f64>,
-    pub by_number: Option<f64>,
-    pub successor_share: Option<f64>,
-    pub max_over_mean: Option<f64>,
-    pub max_over_min: Option<f64>,
-    pub cov: Option<f64>,
-    pub jain: Option<f64>,
-    pub chi_square: Option<f64>,
-    pub chi_square_p: Option<f64>,
-    pub turn_share: Option<f64>,
-    pub sequence_top1: Option<f64>,
-    pub sequence_sd: Option<f64>,
-    pub burst_p99_us: Option<f64>,
-    pub pss_rest_kib: Option<u64>,
-    pub pss_loaded_kib: Option<u64>,
+    losses: Option<Losses> = |of| of.losses.clone();
+    response_mean_us: Option<f64> = |of| of.response(|s| s.mean_us);
+    response_stdev_us: Option<f64> = |of| of.response(|s| s.stdev_us);
+    response_p50_us: Option<f64> = |of| of.response(|s| s.p50_us);
+    response_p60_us: Option<f64> = |of| of.quantile_us(0.6);
+    response_p90_us: Option<f64> = |of| of.response(|s| s.p90_us);
+    response_p95_us: Option<f64> = |of| of.quantile_us(0.95);
+    response_p99_us: Option<f64> = |of| of.response(|s| s.p99_us);
+    response_p999_us: Option<f64> = |of| of.response(|s| s.p999_us);
+    response_max_us: Option<f64> = |of| of.response(|s| s.max_us);
+    over_1s: Option<u64> = |of| of.slower_than(SECOND_MS);
+    service_mean_us: Option<f64> = |of| of.service(|s| s.mean_us);
+    service_p50_us: Option<f64> = |of| of.service(|s| s.p50_us);
+    service_p90_us: Option<f64> = |of| of.service(|s| s.p90_us);
+    service_p99_us: Option<f64> = |of| of.service(|s| s.p99_us);
+    service_p999_us: Option<f64> = |of| of.service(|s| s.p999_us);
+    service_max_us: Option<f64> = |of| of.service(|s| s.max_us);
+    accepted: u64 = |of| of.total(|worker| worker.accepted);
+    occupied_us: Option<f64> = |of| of.occupied_us();
+    utilisation: Option<f64> = |of| Some(of.system()?.utilisation());
+    over_shared_theory: Option<f64> = |of| of.over(of.system()?.shared_response_s());
+    over_split_theory: Option<f64> = |of| of.over(of.system()?.split_response_s());
+    system_cpu_us_per_connection: Option<f64> = |of| of.per_connection(of.run.kernel.busy_s * 1e6);
+    server_cpu_us_per_connection: Option<f64> = |of| of.per_connection(of.run.server.cpu_s * 1e6);
+    system_switches_per_connection: Option<f64> = |of| of.per_connection(of.run.kernel.context_switches as f64);
+    server_switches_per_connection: Option<f64> = |of| of.per_connection(of.run.server.switches() as f64);
+    wakeups_per_connection: Option<f64> = |of| of.own_per_connection(of.total(|w| w.wakeups) as f64);
+    empty_wakeups_per_connection: Option<f64> = |of| of.own_per_connection(of.total(|w| w.empty_wakeups) as f64);
+    launch_failures: u64 = |of| of.total(|worker| worker.launch_failures);
+    listen_overflows: u64 = |of| of.run.kernel.listen_overflows;
+    listen_drops: u64 = |of| of.run.kernel.listen_drops;
+    retransmits: u64 = |of| of.run.kernel.retransmits;
+    queue_max: Option<u32> = |of| of.run.series.samples.iter().flat_map(|s| &s.queue).copied().max();
+    steal_share: f64 = |of| verdict::steal(of.run);
+    hiccup_p99_us: Option<f64> = |of| (of.run.noise.hiccup_max_us > 0.0).then_some(of.run.noise.hiccup_p99_us);
+    pressure_some: Option<f64> = |of| of.run.noise.pressure_some;
+    top1_share: Option<f64> = |of| Some(of.balance?.top1_share);
+    top2_share: Option<f64> = |of| of.balance.and_then(|_| balance::top_share(&of.counts, 2));
+    top4_share: Option<f64> = |of| of.balance.and_then(|_| balance::top_share(&of.counts, 4));
+    by_number: Option<f64> = |of| of.balance.and_then(|_| balance::by_number(&of.counts));
+    successor_share: Option<f64> = |of| balance::successor_share(of.run);
+    max_over_mean: Option<f64> = |of| Some(of.balance?.max_over_mean);
+    max_over_min: Option<f64> = |of| Some(of.balance?.max_over_min);
+    cov: Option<f64> = |of| Some(of.balance?.cov);
+    jain: Option<f64> = |of| Some(of.balance?.jain);
+    chi_square: Option<f64> = |of| Some(of.balance?.chi_square);
+    chi_square_p: Option<f64> = |of| Some(of.balance?.chi_square_p);
+    turn_share: Option<f64> = |of| of.turn_share();
+    sequence_top1: Option<f64> = |of| balance::top_share(&of.sequence()?, 1);
+    sequence_sd: Option<f64> = |of| balance::deviation(&of.sequence()?);
+    burst_p99_us: Option<f64> = |of| balance::quantile(&of.run.sequence.as_ref()?.burst_us, 0.99);
+    pss_rest_kib: Option<u64> = |of| Some(of.run.memory?.rest_kib).filter(|kib| *kib > 0);
+    pss_loaded_kib: Option<u64> = |of| Some(of.run.memory?.loaded_kib).filter(|kib| *kib > 0);
 }
 
 impl Row {
+    pub fn column(&self) -> &str {
+        self.peer.as_deref().unwrap_or(&self.listener)
+    }
+
     pub fn why(&self) -> String {
         self.reasons.join("; ")
     }
@@ -122,61 +141,22 @@ impl Row {
 
 /// `calm`: the same load without a fault, in the same round.
 pub fn row(run: &RunData, cell: &Cell, rules: &Rules, calm: Option<Calm>) -> Row {
-    let mut row = Row {
-        order: run.order,
-        round: run.round,
-        cell: run.cell.clone(),
-        listener: cell.listener.clone(),
-        peer: cell.peer.clone(),
-        levels: cell.levels.clone(),
-        load: run.load.clone(),
-        pss_rest_kib: run.memory.map(|memory| memory.rest_kib).filter(|kib| *kib > 0),
-        pss_loaded_kib: run.memory.map(|memory| memory.loaded_kib).filter(|kib| *kib > 0),
-        accepted: run.workers.iter().map(|worker| worker.accepted).sum(),
-        launch_failures: run.workers.iter().map(|worker| worker.launch_failures).sum(),
-        listen_overflows: run.kernel.listen_overflows,
-        listen_drops: run.kernel.listen_drops,
-        retransmits: run.kernel.retransmits,
-        queue_max: run.series.samples.iter().flat_map(|sample| &sample.queue).copied().max(),
-        steal_share: verdict::steal(run),
-        hiccup_p99_us: (run.noise.hiccup_max_us > 0.0).then_some(run.noise.hiccup_p99_us),
-        pressure_some: run.noise.pressure_some,
-        ..Row::default()
-    };
-    if let Some(record) = &run.record {
-        figures(&mut row, record);
-        tail(&mut row, record, rules.late_ms);
-    }
-    row.effects = Effects::of(run, calm);
-    faults(&mut row);
-    costs(&mut row, run);
-    balance(&mut row, &counts(run, cell));
-    row.successor_share = balance::successor_share(run);
-    if let Some(sequence) = &run.sequence {
-        row.turn_share = balance::turn_share(&sequence.workers, cell.levels.workers);
-        row.sequence_top1 = balance::top_share(&balance::counts(&sequence.workers, cell.levels.workers), 1);
-        row.sequence_sd = balance::deviation(&balance::counts(&sequence.workers, cell.levels.workers));
-        row.burst_p99_us = balance::quantile(&sequence.burst_us, 0.99);
-    }
-    theory(&mut row, run);
+    let record = run.record.as_ref();
+    let text = record.and_then(|record| record.histograms.get("response"));
     let (verdict, reasons) = verdict::judge(run, rules);
-    row.verdict = verdict;
-    row.reasons = reasons;
-    row
-}
-
-fn faults(row: &mut Row) {
-    let Some(effects) = &row.effects else { return };
-    let losses = Losses::of([effects]);
-    row.delayed_per_fault = effects.delayed_per_fault();
-    row.failed_per_fault = effects.failed_per_fault();
-    row.faults = Some(losses.faults);
-    row.reset_or_lost = Some(losses.failed());
-    if !losses.superseded {
-        row.refused = Some(losses.refused);
-        row.answered_by_struck = Some(losses.answering);
-        row.untouched_by_struck = Some(losses.untouched);
-    }
+    let counts = counts(run, cell);
+    Row::of(&Measured {
+        run,
+        cell,
+        rules,
+        record,
+        verdict,
+        reasons,
+        losses: Losses::of(run, calm),
+        responses: text.and_then(|text| histogram::decode(text).ok()).filter(|all| !all.is_empty()),
+        balance: Balance::of(&counts),
+        counts,
+    })
 }
 
 /// Connections per worker: from the scoreboard of our server, from the responses of others.
@@ -192,104 +172,101 @@ pub fn counts(run: &RunData, cell: &Cell) -> Vec<u64> {
     counts
 }
 
-/// Costs per connection. A server without a scoreboard is assumed to accept at the measured rate during the
-/// warm-up. None if workers were replaced: the counters belong to the last ones only.
-fn costs(row: &mut Row, run: &RunData) {
-    let renews =
-        |kind: &str| FaultKind::ALL.into_iter().any(|known| known.replaces() && known.name() == kind);
-    if run.faults().any(|fault| renews(&fault.kind)) {
-        return;
-    }
-    let warmup = run.record.as_ref().map_or(0.0, |r| r.plan.warmup_s / r.duration_s.max(1e-9));
-    let accepted =
-        if row.peer.is_none() { row.accepted as f64 } else { row.completed as f64 * (1.0 + warmup) };
-    if accepted == 0.0 {
-        return;
-    }
-    let per = |amount: f64| Some(amount / accepted);
-    let sum = |of: fn(&Worker) -> u64| run.workers.iter().map(of).sum::<u64>() as f64;
-    let switches = run.server.voluntary_switches + run.server.involuntary_switches;
-    row.system_cpu_us_per_connection = per(run.kernel.busy_s * 1e6);
-    row.server_cpu_us_per_connection = per(run.server.cpu_s * 1e6);
-    row.system_switches_per_connection = per(run.kernel.context_switches as f64);
-    row.server_switches_per_connection = per(switches as f64);
-    if row.peer.is_none() {
-        row.wakeups_per_connection = per(sum(|worker| worker.wakeups));
-        row.empty_wakeups_per_connection = per(sum(|worker| worker.empty_wakeups));
-        row.occupied_us = per(sum(|worker| worker.busy_ns) / 1e3).filter(|us| *us > 0.0);
-    }
+/// What columns are taken from.
+struct Measured<'a> {
+    run: &'a RunData,
+    cell: &'a Cell,
+    rules: &'a Rules,
+    record: Option<&'a RunRecord>,
+    verdict: Verdict,
+    reasons: Vec<String>,
+    losses: Option<Losses>,
+    /// The whole histogram of response times; `None` if it is empty.
+    responses: Option<Histogram>,
+    counts: Vec<u64>,
+    balance: Option<Balance>,
 }
 
-fn balance(row: &mut Row, counts: &[u64]) {
-    if let Some(balance) = Balance::of(counts) {
-        row.top1_share = Some(balance.top1_share);
-        row.top2_share = balance::top_share(counts, 2);
-        row.top4_share = balance::top_share(counts, 4);
-        row.by_number = balance::by_number(counts);
-        row.max_over_mean = Some(balance.max_over_mean);
-        row.max_over_min = Some(balance.max_over_min);
-        row.cov = Some(balance.cov);
-        row.jain = Some(balance.jain);
-        row.chi_square = Some(balance.chi_square);
-        row.chi_square_p = Some(balance.chi_square_p);
+impl Measured<'_> {
+    fn total(&self, of: fn(&Worker) -> u64) -> u64 {
+        self.run.workers.iter().map(of).sum()
     }
-}
 
-/// The mean response time of an open loop relative to queueing theory for the measured occupation of workers.
-fn theory(row: &mut Row, run: &RunData) {
-    let (Some(us), Some(offered_per_s)) = (row.occupied_us, row.offered_per_s) else { return };
-    let workers = run.workers.len() as u32;
-    let system = System { arrivals_per_s: offered_per_s, service_s: us / 1e6, servers: workers };
-    row.utilisation = Some(system.utilisation());
-    let over = |response_s: Option<f64>| Some(row.response_mean_us? / 1e6 / response_s?);
-    (row.over_shared_theory, row.over_split_theory) =
-        (over(system.shared_response_s()), over(system.split_response_s()));
-}
+    fn errors(&self, begin: &str) -> u64 {
+        let kinds = self.record.iter().flat_map(|record| &record.errors);
+        kinds.filter(|(kind, _)| kind.starts_with(begin)).map(|(_, count)| count).sum()
+    }
 
-fn figures(row: &mut Row, record: &RunRecord) {
-    row.model.clone_from(&record.plan.model);
-    (row.seed, row.jobs) = (Some(record.plan.seed), record.plan.occupy.clone());
-    row.connections = Some(record.plan.connections);
-    row.offered_per_s = record.plan.rate;
-    row.duration_s = Some(record.duration_s);
-    row.completed = record.completed;
-    row.rate_per_s = Some(record.rate);
-    row.errors = record.errors.values().sum();
-    let ended = row.errors + row.completed;
-    row.error_share = (ended > 0).then(|| row.errors as f64 / ended as f64);
-    row.error_kinds.clone_from(&record.errors);
-    let of = |phase: &str, value: fn(&Summary) -> f64| record.latency.get(phase).map(value);
-    let resets = record.errors.iter().filter(|(kind, _)| kind.starts_with("reset-"));
-    row.resets = Some(resets.map(|(_, count)| count).sum());
-    row.response_mean_us = of("response", |s| s.mean_us);
-    row.response_stdev_us = of("response", |s| s.stdev_us);
-    row.response_p50_us = of("response", |s| s.p50_us);
-    row.response_p90_us = of("response", |s| s.p90_us);
-    row.response_p99_us = of("response", |s| s.p99_us);
-    row.response_p999_us = of("response", |s| s.p999_us);
-    row.response_max_us = of("response", |s| s.max_us);
-    row.service_mean_us = of("service", |s| s.mean_us);
-    row.service_p50_us = of("service", |s| s.p50_us);
-    row.service_p90_us = of("service", |s| s.p90_us);
-    row.service_p99_us = of("service", |s| s.p99_us);
-    row.service_p999_us = of("service", |s| s.p999_us);
-    row.service_max_us = of("service", |s| s.max_us);
-}
+    fn error_share(&self) -> Option<f64> {
+        let (errors, completed) = (self.errors(""), self.record?.completed);
+        (errors + completed > 0).then(|| errors as f64 / (errors + completed) as f64)
+    }
 
-/// What requires the whole histogram of response times.
-fn tail(row: &mut Row, record: &RunRecord, late_ms: f64) {
-    row.late = Some(0);
-    let text = record.histograms.get("response");
-    let Some(histogram) = text.and_then(|text| histogram::decode(text).ok()).filter(|h| !h.is_empty()) else {
-        return;
-    };
-    row.response_p60_us = Some(histogram.value_at_quantile(0.6) as f64 / 1e3);
-    row.response_p95_us = Some(histogram.value_at_quantile(0.95) as f64 / 1e3);
-    let over = |ms: f64| {
-        let slow = histogram.iter_recorded().filter(|step| step.value_iterated_to() as f64 > ms * 1e6);
+    /// `None` if the record does not tell.
+    fn struck(&self, of: fn(&Effect) -> u64) -> Option<u64> {
+        self.losses.as_ref().filter(|losses| !losses.superseded).map(|losses| losses.total(of))
+    }
+
+    fn response(&self, of: fn(&Summary) -> f64) -> Option<f64> {
+        self.record?.latency.get("response").map(of)
+    }
+
+    fn service(&self, of: fn(&Summary) -> f64) -> Option<f64> {
+        self.record?.latency.get("service").map(of)
+    }
+
+    fn quantile_us(&self, quantile: f64) -> Option<f64> {
+        Some(self.responses.as_ref()?.value_at_quantile(quantile) as f64 / 1e3)
+    }
+
+    fn slower_than(&self, ms: f64) -> Option<u64> {
+        let all = self.responses.as_ref()?.iter_recorded();
+        let slow = all.filter(|step| step.value_iterated_to() as f64 > ms * 1e6);
         Some(slow.map(|step| step.count_at_value()).sum())
-    };
-    (row.late, row.over_1s) = (over(late_ms), over(SECOND_MS));
+    }
+
+    /// A server without a scoreboard is assumed to accept at the measured rate during the warm-up. `None` if workers were
+    /// replaced: the counters belong to the last ones only.
+    fn per_connection(&self, amount: f64) -> Option<f64> {
+        let accepted = match self.record {
+            _ if self.cell.peer.is_none() => self.total(|worker| worker.accepted) as f64,
+            Some(r) => r.completed as f64 * (1.0 + r.plan.warmup_s / r.duration_s.max(1e-9)),
+            None => 0.0,
+        };
+        let mut faults = self.run.faults().filter_map(|fault| FaultKind::named(&fault.kind));
+        let renewed = faults.any(FaultKind::replaces);
+        (accepted > 0.0 && !renewed).then(|| amount / accepted)
+    }
+
+    /// Of our server only.
+    fn own_per_connection(&self, amount: f64) -> Option<f64> {
+        self.per_connection(amount).filter(|_| self.cell.peer.is_none())
+    }
+
+    fn occupied_us(&self) -> Option<f64> {
+        let us = self.total(|worker| worker.busy_ns) as f64 / 1e3;
+        self.own_per_connection(us).filter(|us| *us > 0.0)
+    }
+
+    /// Queueing theory for the measured occupation of workers, in an open loop.
+    fn system(&self) -> Option<System> {
+        let (service_s, arrivals_per_s) = (self.occupied_us()? / 1e6, self.record?.plan.rate?);
+        Some(System { arrivals_per_s, service_s, servers: self.run.workers.len() as u32 })
+    }
+
+    /// The mean response time relative to that of theory.
+    fn over(&self, theory_s: Option<f64>) -> Option<f64> {
+        Some(self.response(|s| s.mean_us)? / 1e6 / theory_s?)
+    }
+
+    fn turn_share(&self) -> Option<f64> {
+        balance::turn_share(&self.run.sequence.as_ref()?.workers, self.cell.levels.workers)
+    }
+
+    /// Connections per worker before the load.
+    fn sequence(&self) -> Option<Vec<u64>> {
+        Some(balance::counts(&self.run.sequence.as_ref()?.workers, self.cell.levels.workers))
+    }
 }
 
 #[cfg(test)]

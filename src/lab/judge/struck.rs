@@ -1,5 +1,7 @@
 //! What a kind of fault did to connections, under all loads and with all kinds of work together. Pure.
 
+use itertools::Itertools as _;
+
 use super::losses::Losses;
 use super::{Analysis, Scene};
 use crate::lab::spec::Fault;
@@ -13,27 +15,18 @@ pub struct Struck<'a> {
 
 /// In the order of the file.
 pub fn struck(analysis: &Analysis) -> Vec<Struck<'_>> {
-    let mut known: Vec<Struck> = Vec::new();
-    for scene in analysis.scenes.iter().filter(|scene| scene.has_fault()) {
-        let fault = scene.group.levels.fault;
-        match known.iter_mut().find(|struck| struck.fault == fault) {
-            Some(struck) => struck.scenes.push(scene),
-            None => known.push(Struck { fault, scenes: vec![scene] }),
-        }
-    }
-    known
+    let faults = || analysis.scenes.iter().filter(|scene| scene.has_fault());
+    let of = |fault| Struck {
+        fault,
+        scenes: faults().filter(|scene| scene.group.levels.fault == fault).collect(),
+    };
+    faults().map(|scene| scene.group.levels.fault).unique().map(of).collect()
 }
 
 /// Columns with runs, without second runs (A/A).
 pub fn names(all: &[Struck]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for result in all.iter().flat_map(|struck| &struck.scenes).flat_map(|scene| scene.own()) {
-        let name = result.cell.name();
-        if result.runs > 0 && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let own = all.iter().flat_map(|struck| &struck.scenes).flat_map(|scene| scene.own());
+    own.filter(|result| result.runs > 0).map(|result| result.cell.name()).unique().collect()
 }
 
 impl Struck<'_> {

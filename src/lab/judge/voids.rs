@@ -1,5 +1,7 @@
 //! Void runs: how often each strategy has one, whether chance explains that, and the results with them ranked as worst.
 
+use itertools::Itertools as _;
+
 use super::rows::{Row, Verdict};
 use super::values::value;
 use super::{CellResult, Paired, Scale};
@@ -26,22 +28,14 @@ pub struct VoidRate {
 
 impl Voids {
     pub fn of(rows: &[Row]) -> Self {
-        let mut strategies: Vec<VoidRate> = Vec::new();
-        for row in rows.iter().filter(|row| row.verdict != Verdict::Skipped) {
-            let name = row.peer.as_ref().unwrap_or(&row.listener);
-            let place = strategies.iter().position(|rate| rate.name == *name).unwrap_or_else(|| {
-                strategies.push(VoidRate { name: name.clone(), ..VoidRate::default() });
-                strategies.len() - 1
-            });
-            let rate = &mut strategies[place];
-            rate.runs += 1;
-            if row.verdict == Verdict::Invalid {
-                rate.void += 1;
-                if rate.reason.is_empty() {
-                    rate.reason = row.why();
-                }
-            }
-        }
+        let made = || rows.iter().filter(|row| row.verdict != Verdict::Skipped);
+        let rate = |name: &str| {
+            let own: Vec<&Row> = made().filter(|row| row.column() == name).collect();
+            let void: Vec<&Row> = own.iter().copied().filter(|row| row.verdict == Verdict::Invalid).collect();
+            let reason = void.first().map(|row| row.why()).unwrap_or_default();
+            VoidRate { name: name.into(), runs: own.len() as u64, void: void.len() as u64, reason }
+        };
+        let strategies: Vec<VoidRate> = made().map(Row::column).unique().map(rate).collect();
         let counts: Vec<(u64, u64)> = strategies.iter().map(|rate| (rate.void, rate.runs)).collect();
         Self { p: stats::equal_rates_p(&counts), strategies }
     }

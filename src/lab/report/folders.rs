@@ -11,9 +11,9 @@ use super::text::{number, probability};
 use super::view::Table;
 use super::{save, templates};
 use crate::lab::error::Result;
-use crate::lab::judge::Scale as Compared;
 use crate::lab::judge::environment_diff::Difference;
-use crate::lab::judge::folders::{FolderComparison, FolderConclusion, FolderDifference};
+use crate::lab::judge::folders::{FolderComparison, FolderDifference};
+use crate::lab::judge::{Comparison, Conclusion};
 use crate::lab::plot::{Caption, Dot, Dots, Key, Quantity, Sample, Scale, styles};
 use crate::lab::spec::Metric;
 
@@ -42,21 +42,21 @@ pub fn write(path: &Path, names: [String; 2], comparison: &FolderComparison) -> 
 fn answer(comparison: &FolderComparison) -> Vec<String> {
     const MOST: usize = 8;
     let each = |line: &FolderDifference| {
-        let [change, range] = changes(line);
-        format!("{} under {}: {} {change} ({range}).", line.cell, line.load, line.metric.title())
+        let [change, range] = changes(&line.found);
+        format!("{} under {}: {} {change} ({range}).", line.cell, line.load, line.found.metric.title())
     };
-    let found = comparison.differences.iter().filter(|line| line.conclusion == FolderConclusion::Differs);
+    let found = comparison.differences.iter().filter(|line| line.found.conclusion == Conclusion::Differs);
     let mut answer = comparison.summary();
     answer.splice(1..1, found.take(MOST).map(each));
     answer
 }
 
 /// The change with its unit, and its interval.
-fn changes(line: &FolderDifference) -> [String; 2] {
-    let scale = Compared::of(line.metric);
-    let (digits, unit, interval) = (scale.digits(line.metric), scale.unit(), line.interval);
+fn changes(found: &Comparison) -> [String; 2] {
+    let (scale, interval) = (found.scale(), found.interval);
+    let (digits, unit) = (scale.digits(found.metric), scale.unit());
     let range = format!("{:+.digits$} to {:+.digits$}", interval.low, interval.high);
-    [format!("{:+.digits$} {unit}", line.change), range]
+    [format!("{:+.digits$} {unit}", found.change), range]
 }
 
 fn forest(comparison: &FolderComparison, load: &str) -> Dots {
@@ -69,9 +69,10 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
     let rows = cells.iter().map(|cell| (*cell).to_owned()).zip(styles(&columns));
     let quantity = |&metric: &Metric| {
         let dot = |d: &&FolderDifference| {
-            Dot::change(d.change, d.interval, d.conclusion == FolderConclusion::Differs)
+            let Comparison { change, interval, conclusion, .. } = &d.found;
+            Dot::change(*change, *interval, *conclusion == Conclusion::Differs)
         };
-        let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.metric == metric).map(dot);
+        let of = |cell: &&str| of_load.iter().find(|d| d.cell == **cell && d.found.metric == metric).map(dot);
         let changes: Vec<Option<Dot>> = cells.iter().map(of).collect();
         changes.iter().any(Option::is_some).then(|| Quantity {
             name: metric.title().into(),
@@ -97,19 +98,20 @@ fn forest(comparison: &FolderComparison, load: &str) -> Dots {
 pub fn table(comparison: &FolderComparison) -> Table {
     const HEAD: &str = "Cell|Load|Metric|First|Second|Change|95 % interval|p (Holm)|Runs|Says";
     let row = |line: &FolderDifference| {
-        let digits = line.metric.digits();
-        let [change, range] = changes(line);
+        let Comparison { metric, p, .. } = &line.found;
+        let digits = metric.digits();
+        let [change, range] = changes(&line.found);
         vec![
             line.cell.clone(),
             line.load.clone(),
-            format!("{} ({})", line.metric.title(), line.metric.unit()),
+            format!("{} ({})", metric.title(), metric.unit()),
             number(line.medians[0], digits),
             number(line.medians[1], digits),
             change,
             range,
-            if line.conclusion.is_judged() { probability(line.p) } else { String::new() },
+            if line.found.is_judged() { probability(*p) } else { String::new() },
             format!("{}, {}", line.runs[0], line.runs[1]),
-            line.conclusion.name().into(),
+            line.says().into(),
         ]
     };
     Table::new(HEAD, comparison.differences.iter().map(row))

@@ -230,6 +230,12 @@ pub struct Usage {
     pub involuntary_switches: u64,
 }
 
+impl Usage {
+    pub fn switches(self) -> u64 {
+        self.voluntary_switches + self.involuntary_switches
+    }
+}
+
 /// Common to all runs: `machine.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {

@@ -6,7 +6,7 @@ use super::options::Verify;
 use super::suite;
 use crate::lab::error::{self, Error, Result};
 use crate::lab::judge::verify::{Kept, Outcome, Tested, conclusions};
-use crate::lab::judge::{self, environment_diff, folders};
+use crate::lab::judge::{self, environment_diff};
 use crate::lab::report;
 use crate::lab::results::store::{self, Data};
 use crate::lab::spec::catalogue::Found;
@@ -33,12 +33,12 @@ fn tested(wanted: &Verify) -> Result<Vec<Tested>> {
     let analysis = judge::judge(&kept);
     let all = conclusions(&analysis);
     if all.is_empty() {
-        return Err(Error::Failed(format!(
-            "{} concludes nothing that could be tested: no difference, equivalence or claim was judged ({} rounds), and no fault \
-             left all connections whole",
-            wanted.reference.display(),
+        let why = format!(
+            "concludes nothing that could be tested: no difference, equivalence or claim was judged ({} rounds), and no fault left \
+             all connections whole",
             analysis.rounds
-        )));
+        );
+        return Err(Error::about(&wanted.reference, why));
     }
     let directory = match &wanted.against {
         Some(directory) => directory.clone(),
@@ -88,10 +88,8 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 fn circumstances(kept: &Data, new: &Data) -> Vec<String> {
-    let mut all = environment_diff::differences(&kept.environment, &new.environment);
-    all.extend(folders::settings(&kept.spec, &new.spec));
-    let mut lines: Vec<String> =
-        all.iter().map(|d| format!("different {}: {}, then {}", d.what, d.first, d.second)).collect();
+    let all = environment_diff::circumstances(kept, new);
+    let mut lines: Vec<String> = all.iter().map(ToString::to_string).collect();
     if kept.environment.schema < new.environment.schema {
         lines.push(format!(
             "the kept results have an older layout (schema {}, now {}): what it does not tell was not concluded from them",

@@ -5,25 +5,29 @@ use crate::lab::judge::claims::{Claim, ClaimVerdict};
 use crate::lab::judge::endurance::Trend;
 use crate::lab::judge::losses::Losses;
 use crate::lab::judge::rows::{Row, Verdict};
-use crate::lab::judge::struck::{names, struck};
+use crate::lab::judge::struck::{Struck, names, struck};
 use crate::lab::judge::{Analysis, CellResult, Comparison, Conclusion, ENOUGH_ROUNDS, Scene};
 use crate::lab::spec::Fault;
 use crate::measure::stats::Interval;
 
-#[derive(Debug)]
+/// What other results say on a conclusion. The factor is at least 1.
+type Test<'a> = Box<dyn Fn(&Analysis, f64) -> Found + 'a>;
+
+/// A conclusion that can be tested.
 pub struct Kept<'a> {
     pub about: String,
     pub says: String,
     pub figure: Figure,
-    subject: Subject<'a>,
+    test: Test<'a>,
 }
 
-#[derive(Debug)]
-enum Subject<'a> {
-    Change { cell: &'a str, load: &'a str, kept: &'a Comparison },
-    Losses { column: String, fault: Option<Fault>, kept: Losses },
-    Claim(&'a Claim),
-    Growth { cell: &'a str, load: &'a str, kept: &'a Trend },
+impl Kept<'_> {
+    /// Whether it holds in these results. `factor` is at least 1.
+    pub fn against(&self, new: &Analysis, factor: f64) -> Tested {
+        let (figure, outcome, why) = (self.test)(new, factor);
+        let (about, says, kept) = (self.about.clone(), self.says.clone(), self.figure.clone());
+        Tested { about, says, kept, new: figure, outcome, why }
+    }
 }
 
 /// All that can be tested, in the order of a report.
@@ -43,15 +47,17 @@ pub fn conclusions(analysis: &Analysis) -> Vec<Kept<'_>> {
     claims.chain(changes).chain(losses(analysis)).chain(growth).collect()
 }
 
-fn of_claim(claim: &Claim) -> Option<Kept<'_>> {
-    let concluded = !matches!(claim.verdict, ClaimVerdict::Undecided | ClaimVerdict::NotTestable);
-    Some(Kept {
-        about: format!("{}, {}", claim.expect.claim, claim.figure()),
-        says: claim.verdict.name().into(),
-        figure: of_value(claim)?,
-        subject: Subject::Claim(claim),
-    })
-    .filter(|_| concluded)
+fn of_claim(kept: &Claim) -> Option<Kept<'_>> {
+    let test = move |new: &Analysis, _: f64| {
+        let Some(found) = new.claims.iter().find(|claim| claim.expect.asks_as(&kept.expect)) else {
+            return not_judged("the new results do not test it");
+        };
+        with(of_value(found), claim(kept, found))
+    };
+    let concluded = !matches!(kept.verdict, ClaimVerdict::Undecided | ClaimVerdict::NotTestable);
+    let figure = of_value(kept).filter(|_| concluded)?;
+    let about = format!("{}, {}", kept.expect.claim, kept.figure());
+    Some(Kept { about, says: kept.verdict.name().into(), figure, test: Box::new(test) })
 }
 
 fn of_value(claim: &Claim) -> Option<Figure> {
@@ -66,13 +72,16 @@ fn of_value(claim: &Claim) -> Option<Figure> {
     })
 }
 
-fn change<'a>(scene: &'a Scene, c: &'a Comparison) -> Option<Kept<'a>> {
-    let cell = &scene.results[c.cell].cell;
-    matches!(c.conclusion, Conclusion::Differs | Conclusion::Equivalent).then(|| Kept {
-        about: format!("{} under {}, {}", cell.id, scene.load.name, c.metric.title()),
-        says: c.says(),
-        figure: of_change(c),
-        subject: Subject::Change { cell: &cell.id, load: &scene.load.name, kept: c },
+fn change<'a>(scene: &'a Scene, kept: &'a Comparison) -> Option<Kept<'a>> {
+    let (cell, load) = (scene.results[kept.cell].cell.id.as_str(), scene.load.name.as_str());
+    let test = move |new: &Analysis, factor: f64| {
+        of_cell(new, cell, load, |scene, index| changed(new, scene, index, kept, factor))
+    };
+    matches!(kept.conclusion, Conclusion::Differs | Conclusion::Equivalent).then(|| Kept {
+        about: format!("{cell} under {load}, {}", kept.metric.title()),
+        says: kept.says(),
+        figure: of_change(kept),
+        test: Box::new(test),
     })
 }
 
@@ -84,42 +93,55 @@ fn of_change(c: &Comparison) -> Figure {
 /// Columns without a loss in any of their faults.
 fn losses(analysis: &Analysis) -> Vec<Kept<'_>> {
     let all = struck(analysis);
-    let mut found = Vec::new();
-    for (column, struck) in
-        names(&all).iter().flat_map(|column| all.iter().map(move |struck| (column, struck)))
-    {
-        let whole = struck.losses(column).filter(|losses| losses.failed() == 0);
-        let Some((losses, figure)) = whole.and_then(|losses| Some((losses.clone(), of_share(&losses)?)))
-        else {
-            continue;
-        };
-        let fault = struck.fault.map_or_else(|| "faults at random".into(), |fault| fault.to_string());
-        found.push(Kept {
-            about: format!("{column}, {fault}, connections reset or lost"),
-            says: format!("none in {} faults", losses.faults),
-            figure,
-            subject: Subject::Losses { column: column.clone(), fault: struck.fault, kept: losses },
-        });
-    }
-    found
+    let names = names(&all);
+    let pairs = names.iter().flat_map(|column| all.iter().map(move |of_fault| (column, of_fault)));
+    let one = |(column, of_fault): (&String, &Struck)| {
+        whole(column.clone(), of_fault.fault, of_fault.losses(column).filter(|losses| losses.failed() == 0)?)
+    };
+    pairs.filter_map(one).collect()
+}
+
+/// `None` if no fault happened.
+fn whole(column: String, fault: Option<Fault>, kept: Losses) -> Option<Kept<'static>> {
+    let figure = of_share(&kept)?;
+    let title = fault.map_or_else(|| "faults at random".into(), |fault| fault.to_string());
+    let about = format!("{column}, {title}, connections reset or lost");
+    let says = format!("none in {} faults", kept.faults());
+    let test = move |new: &Analysis, factor: f64| {
+        let found = struck(new).into_iter().find(|struck| struck.fault == fault);
+        match found.and_then(|struck| struck.losses(&column)) {
+            None => not_judged(missing(new, &column, None)),
+            Some(losses) => with(of_share(&losses), none(&kept, &losses, factor)),
+        }
+    };
+    Some(Kept { about, says, figure, test: Box::new(test) })
 }
 
 fn of_share(losses: &Losses) -> Option<Figure> {
     let share = losses.share()?;
     let interval = Interval { low: share.low * 100.0, high: share.high * 100.0 };
-    let value = losses.hit as f64 * 100.0 / losses.faults as f64;
-    let unit = format!("% of {} faults", losses.faults);
+    let value = losses.hit() as f64 * 100.0 / losses.faults() as f64;
+    let unit = format!("% of {} faults", losses.faults());
     Some(Figure { value, interval, unit, digits: 1, signed: false })
 }
 
-fn of_trend<'a>(scene: &'a Scene, result: &'a CellResult, trend: &'a Trend) -> Kept<'a> {
+fn of_trend<'a>(scene: &'a Scene, result: &'a CellResult, kept: &'a Trend) -> Kept<'a> {
     let (cell, load) = (result.cell.id.as_str(), scene.load.name.as_str());
-    let limit = format!("{:.*} {}", trend.digits, trend.limit, trend.unit);
+    let test = move |new: &Analysis, _: f64| {
+        of_cell(new, cell, load, |scene, index| {
+            let same = |trend: &&Trend| trend.name == kept.name && trend.period == kept.period;
+            match scene.results[index].endurance.iter().find(same) {
+                None => not_judged("it was not watched"),
+                Some(trend) => with(Some(of_growth(trend)), growth(kept, trend)),
+            }
+        })
+    };
+    let limit = format!("{:.*} {}", kept.digits, kept.limit, kept.unit);
     Kept {
-        about: format!("{cell} under {load}, growth of {} ({})", trend.name, trend.period),
+        about: format!("{cell} under {load}, growth of {} ({})", kept.name, kept.period),
         says: format!("at most {} per day", limit.trim_end()),
-        figure: of_growth(trend),
-        subject: Subject::Growth { cell, load, kept: trend },
+        figure: of_growth(kept),
+        test: Box::new(test),
     }
 }
 
@@ -128,48 +150,8 @@ fn of_growth(trend: &Trend) -> Figure {
     Figure { value: trend.per_day, interval: trend.interval, unit, digits: trend.digits, signed: true }
 }
 
-impl Kept<'_> {
-    /// Whether it holds in these results. `factor` is at least 1.
-    pub fn against(&self, new: &Analysis, factor: f64) -> Tested {
-        let (figure, outcome, why) = match &self.subject {
-            Subject::Change { cell, load, kept } => {
-                of_cell(new, cell, load, |scene, index| changed(new, scene, index, kept, factor))
-            }
-            Subject::Growth { cell, load, kept } => of_cell(new, cell, load, |scene, index| {
-                let same = |trend: &&Trend| trend.name == kept.name && trend.period == kept.period;
-                let found = scene.results[index].endurance.iter().find(same);
-                found.map_or_else(
-                    || not_judged("it was not watched"),
-                    |trend| with(of_growth(trend), growth(kept, trend)),
-                )
-            }),
-            Subject::Losses { column, fault, kept } => {
-                let found = struck(new).into_iter().find(|struck| struck.fault == *fault);
-                match found.and_then(|struck| struck.losses(column)) {
-                    None => not_judged(missing(new, column, None)),
-                    Some(losses) => {
-                        let (outcome, why) = none(kept, &losses, factor);
-                        (of_share(&losses), outcome, why)
-                    }
-                }
-            }
-            Subject::Claim(kept) => {
-                match new.claims.iter().find(|claim| claim.expect.asks_as(&kept.expect)) {
-                    None => not_judged("the new results do not test it"),
-                    Some(found) => {
-                        let (outcome, why) = claim(kept, found);
-                        (of_value(found), outcome, why)
-                    }
-                }
-            }
-        };
-        let (about, says, kept) = (self.about.clone(), self.says.clone(), self.figure.clone());
-        Tested { about, says, kept, new: figure, outcome, why }
-    }
-}
-
-fn with(figure: Figure, (outcome, why): (Outcome, String)) -> Found {
-    (Some(figure), outcome, why)
+fn with(figure: Option<Figure>, (outcome, why): (Outcome, String)) -> Found {
+    (figure, outcome, why)
 }
 
 /// What is found in a cell that has runs that count.
@@ -206,15 +188,13 @@ fn changed(new: &Analysis, scene: &Scene, cell: usize, kept: &Comparison, factor
         (_, Conclusion::Equivalent) => equivalence(kept.least_effect, found, factor),
         _ => difference(kept, found, factor),
     };
-    with(of_change(found), judged)
+    with(Some(of_change(found)), judged)
 }
 
 /// Why a column or a cell has no runs that count.
 fn missing(new: &Analysis, name: &str, load: Option<&str>) -> String {
-    let about = |row: &&Row| {
-        let column = row.peer.as_deref().unwrap_or(&row.listener);
-        (row.cell == name || column == name) && load.is_none_or(|load| row.load == load)
-    };
+    let about =
+        |row: &&Row| (row.cell == name || row.column() == name) && load.is_none_or(|load| row.load == load);
     let reason = |verdict: Verdict| new.rows.iter().filter(about).find(|row| row.verdict == verdict);
     match (reason(Verdict::Skipped), reason(Verdict::Invalid)) {
         (Some(row), _) => row.why(),

@@ -117,17 +117,17 @@ fn none(kept: &Losses, new: &Losses, factor: f64) -> (Outcome, String) {
     let (Some(limit), Some(share)) = (kept.share(), new.share()) else {
         return (Outcome::NotJudged, "no fault happened".into());
     };
-    let value = new.hit as f64 / new.faults as f64;
-    let few = (new.faults as f64) * factor < kept.faults as f64;
+    let value = new.hit() as f64 / new.faults() as f64;
+    let few = new.faults() as f64 * factor < kept.faults() as f64;
     match place(Interval { low: 0.0, high: limit.high }, value, share) {
         _ if new.superseded && new.failed() > 0 => {
             (Outcome::NotJudged, "the new record does not tell what failed by a fault".into())
         }
         Place::Outside => {
-            (Outcome::Contradicted, format!("{} of {} faults took a connection", new.hit, new.faults))
+            (Outcome::Contradicted, format!("{} of {} faults took a connection", new.hit(), new.faults()))
         }
         Place::Beside => (Outcome::NotJudged, "the new interval crosses the limit".into()),
-        _ if few => (Outcome::NotJudged, format!("{} faults are too few", new.faults)),
+        _ if few => (Outcome::NotJudged, format!("{} faults are too few", new.faults())),
         _ if new.outside > 0 => (Outcome::NotJudged, format!("{} failed without a fault", new.outside)),
         Place::Inside | Place::Around => (Outcome::Holds, String::new()),
     }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::*;
 use crate::lab::fixture;
 use crate::lab::fixture::rich::Rich;
+use crate::lab::judge::losses::Effect;
 use crate::lab::judge::{Conclusion, judge};
 use crate::lab::results::data::RunData;
 use crate::lab::results::store::Data;
@@ -76,7 +77,8 @@ fn an_equivalence_holds_within_its_limit_and_with_an_interval_that_says_somethin
 }
 
 fn lost(hit: u64, faults: u64) -> Losses {
-    Losses { hit, reset: hit, faults, ..Losses::default() }
+    let effects = (0..faults).map(|n| Effect { reset: u64::from(n < hit), ..Effect::default() }).collect();
+    Losses { effects, ..Losses::default() }
 }
 
 #[test]
@@ -250,7 +252,7 @@ fn faults_without_a_loss_are_conclusions_in_older_layouts_too() {
     let all = conclusions(&kept);
     assert_eq!(all[0].about, "inherited, stop@1s+500ms, connections reset or lost");
     // Nothing else is concluded from two rounds.
-    assert!(all.len() == 2 && all.iter().all(|kept| kept.says == "none in 2 faults"), "{all:?}");
+    assert!(all.len() == 2 && all.iter().all(|kept| kept.says == "none in 2 faults"));
     let new = judge(&data());
     assert!(all.iter().all(|kept| kept.against(&new, 2.0).outcome == Holds));
     let mut lossy = data();

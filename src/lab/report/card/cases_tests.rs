@@ -1,6 +1,6 @@
 //! A case for every rule of the words.
 
-use super::findings::{Column, Effect, Findings, Spread};
+use super::findings::{Column, Effect, Findings, Lost, Spread};
 use super::made_tests::{at_loads, claim, column, delays, effect, equal, found, lost, option, slope, worse};
 use crate::lab::judge::Conclusion::{ClientBound, Described, Differs, Equivalent, Open, TooFew};
 use crate::lab::judge::claims::ClaimVerdict;
@@ -200,9 +200,10 @@ pub fn cases() -> Vec<(&'static str, Findings)> {
             "losses: method superseded",
             more(found(1, Vec::new()), &|f| {
                 f.losses = vec![lost("inherited", 12, 0, 0.0), lost("reuseport:private", 12, 4, 0.0)];
-                f.losses
-                    .iter_mut()
-                    .for_each(|lost| (lost.losses.superseded, lost.losses.delayed_more) = (true, Vec::new()));
+                for Lost { losses, .. } in &mut f.losses {
+                    losses.superseded = true;
+                    losses.effects.iter_mut().for_each(|effect| effect.delayed_more = None);
+                }
             }),
         ),
         (

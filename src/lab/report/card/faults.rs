@@ -25,7 +25,7 @@ fn totals(all: &[Lost]) -> Vec<(&str, Losses)> {
 fn loss((column, losses): &(&str, Losses)) -> String {
     let failed = losses.failed();
     let plural = if failed == 1 { "" } else { "s" };
-    let [count, faults] = [failed, losses.faults].map(|n| number(n as f64, 0));
+    let [count, faults] = [failed, losses.faults()].map(|n| number(n as f64, 0));
     match losses.share().filter(|_| !losses.superseded) {
         Some(share) => {
             let range = format!("{} to {}", percent(share.low, 1), percent(share.high, 1));
@@ -49,13 +49,13 @@ fn lossy(all: &[Lost]) -> Vec<(&str, Losses)> {
 /// Columns that lost none, with what their faults cannot exclude.
 pub fn whole(all: &[Lost]) -> Option<String> {
     let whole: Vec<(&str, Losses)> =
-        totals(all).into_iter().filter(|(_, losses)| losses.failed() == 0 && losses.faults > 0).collect();
-    let least = whole.iter().map(|(_, losses)| losses).min_by_key(|losses| losses.faults)?;
+        totals(all).into_iter().filter(|(_, losses)| losses.failed() == 0 && losses.faults() > 0).collect();
+    let least = whole.iter().map(|(_, losses)| losses).min_by_key(|losses| losses.faults())?;
     let names = names(&whole.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "listeners");
     let held = if least.superseded { "" } else { ", beside what a struck worker held" };
     Some(format!(
         "No connection was reset or lost with {names} in {} faults each ({}{held}).",
-        number(least.faults as f64, 0),
+        number(least.faults() as f64, 0),
         bound(least)
     ))
 }
@@ -98,7 +98,7 @@ fn delay<'a>(of_place: impl Iterator<Item = &'a Lost>) -> Option<String> {
 pub fn say(findings: &Findings) -> Card {
     let (all, totals) = (&findings.losses, totals(&findings.losses));
     let lossy = lossy(all);
-    let least = totals.iter().map(|(_, losses)| losses.faults).min().unwrap_or(0);
+    let least = totals.iter().map(|(_, losses)| losses.faults()).min().unwrap_or(0);
     let superseded = totals.iter().any(|(_, losses)| losses.superseded);
     let others = list(lossy.iter().skip(1).map(loss));
     let whole = whole(all);

@@ -5,7 +5,7 @@ use super::soak::Slope;
 use crate::lab::judge::Conclusion::{self, Differs, Equivalent};
 use crate::lab::judge::claims::{Claim, ClaimVerdict};
 use crate::lab::judge::endurance::Trend;
-use crate::lab::judge::losses::Losses;
+use crate::lab::judge::losses::{self, Losses};
 use crate::lab::judge::{Comparison, Estimate};
 use crate::lab::spec::Expect;
 use crate::lab::spec::Metric::{self, ResponseP99Ms};
@@ -103,12 +103,11 @@ pub fn slope(what: &str, low: f64, high: f64) -> Slope {
 }
 
 pub fn lost(column: &str, faults: u64, lost: u64, delayed: f64) -> Lost {
-    let losses = Losses {
-        faults,
-        hit: lost.min(faults),
-        lost,
-        delayed_more: vec![delayed; faults as usize],
-        ..Losses::default()
+    let effect = |n: u64| losses::Effect {
+        lost: u64::from(n < lost),
+        delayed_more: Some(delayed),
+        ..losses::Effect::default()
     };
+    let losses = Losses { effects: (0..faults).map(effect).collect(), ..Losses::default() };
     Lost { column: column.into(), place: "while a worker is stopped for 0.5 s".into(), event: "hang", losses }
 }

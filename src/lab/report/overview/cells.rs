@@ -189,16 +189,16 @@ fn after_fault(scene: &Scene, result: &CellResult, strategy: &str, kind: FaultKi
     let delayed = losses.delayed().filter(|_| kind.lasts()).map(|(mean, interval)| Cell {
         estimate: mean,
         interval,
-        n: losses.delayed_more.len() as u64,
+        n: losses.known(|effect| effect.delayed_more).len() as u64,
         ..empty(scene, strategy, DELAYED)
     });
     // An earlier method could not tell which fault lost a connection.
-    let hits = if losses.superseded { 0 } else { losses.hit };
-    let (estimate, interval) = share(hits, losses.failed(), losses.faults);
-    let lost = (losses.faults > 0).then(|| Cell {
+    let hits = if losses.superseded { 0 } else { losses.hit() };
+    let (estimate, interval) = share(hits, losses.failed(), losses.faults());
+    let lost = (losses.faults() > 0).then(|| Cell {
         estimate,
         interval,
-        n: losses.faults,
+        n: losses.faults(),
         hits,
         lost: losses.failed(),
         ..empty(scene, strategy, LOST)

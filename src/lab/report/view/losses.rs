@@ -62,8 +62,12 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
         add(title.clone(), failed);
         if holds(column, &names) {
             let what = title.split('\n').next().unwrap_or_default();
-            add(format!("{what}\n(it was answering)"), |losses| held(losses, losses.answering));
-            add(format!("{what}\n(accepted, not read)"), |losses| held(losses, losses.untouched));
+            add(format!("{what}\n(it was answering)"), |losses| {
+                held(losses, losses.total(|effect| effect.answering))
+            });
+            add(format!("{what}\n(accepted, not read)"), |losses| {
+                held(losses, losses.total(|effect| effect.untouched))
+            });
         }
     }
     let (delays, delays_says) = delays(&columns, &names);
@@ -79,7 +83,7 @@ fn plain(text: String) -> LossCell {
 
 /// The cell of what failed.
 fn failed(losses: &Losses) -> LossCell {
-    let n = grouped(losses.faults);
+    let n = grouped(losses.faults());
     match (losses.failed(), losses.share()) {
         (0, None) => LossCell { text: "no fault happened".into(), class: "flag" },
         (0, Some(share)) => LossCell {
@@ -93,14 +97,15 @@ fn failed(losses: &Losses) -> LossCell {
         (_, share) => {
             let share =
                 share.map(|share| format!(": {} to {}", percent(share.low, 1), percent(share.high, 1)));
-            let (parts, hit, share) = (parts(losses), grouped(losses.hit), share.unwrap_or_default());
+            let (parts, hit, share) = (parts(losses), grouped(losses.hit()), share.unwrap_or_default());
             LossCell { text: format!("{parts} in {n}\n({hit} of {n} faults{share})"), class: "flag" }
         }
     }
 }
 
 fn parts(losses: &Losses) -> String {
-    let all = [(losses.reset, "reset"), (losses.lost, "lost"), (losses.outside, "failed without a fault")];
+    let (reset, lost) = (losses.total(|effect| effect.reset), losses.total(|effect| effect.lost));
+    let all = [(reset, "reset"), (lost, "lost"), (losses.outside, "failed without a fault")];
     let all = all.iter().filter(|(count, _)| *count > 0);
     all.map(|(count, what)| format!("{} {what}", grouped(*count))).join(", ")
 }
@@ -109,8 +114,8 @@ fn held(losses: &Losses, count: u64) -> LossCell {
     if losses.superseded {
         return plain(SUPERSEDED.into());
     }
-    let per = count as f64 / losses.faults.max(1) as f64;
-    plain(format!("{} in {}\n({} per fault)", grouped(count), grouped(losses.faults), number(per, 2)))
+    let per = count as f64 / losses.faults().max(1) as f64;
+    plain(format!("{} in {}\n({} per fault)", grouped(count), grouped(losses.faults()), number(per, 2)))
 }
 
 /// Connections late and seconds waited per fault.
@@ -127,7 +132,8 @@ fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
     let cell = |column: &&Struck, name: &str| -> String {
         let losses = column.losses(name).unwrap_or_default();
         let (Some(late), Some(waited)) = (losses.delayed(), losses.waited_s()) else { return "-".into() };
-        let ranges = [range(&late, 1), range(&waited, 2), format!("n = {}", losses.delayed_more.len())];
+        let known = losses.known(|effect| effect.delayed_more).len();
+        let ranges = [range(&late, 1), range(&waited, 2), format!("n = {known}")];
         format!("{} late, {} s\n({})", number(late.0, 1), number(waited.0, 2), ranges.join("; "))
     };
     let cells = |name: &str| columns.iter().map(|column| cell(column, name)).collect();
