@@ -43,7 +43,8 @@ fn faults_happen_on_time_and_are_recorded() {
 #[test]
 fn several_faults_in_a_run_strike_the_workers_in_turn() {
     let factors = "respond = [\"sleep:const(1ms)\"]\nfault = [\"none\", \"kill@50ms*4/650ms\"]";
-    let text_of = experiment("after_fault_s = 0.2", factors, "open = 200.0\ntimeout_s = 5.0");
+    // Requests of a closed loop are never late, however busy the machine.
+    let text_of = experiment("after_fault_s = 0.2", factors, "closed = 2\ntimeout_s = 5.0");
     let bench = Bench::new(&text_of.replace("baseline =", "twin = false\nbaseline ="));
     let output = made(&bench, &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
