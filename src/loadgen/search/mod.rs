@@ -26,7 +26,7 @@ use crate::loadgen::session::{self, Findings};
 use crate::loadgen::view::View;
 use crate::measure::record::{Probe, RunRecord, Search, Summary};
 use objective::Objectives;
-use rate_search::{Interval, Outcome, RateSearch};
+use rate_search::{Outcome, RateSearch};
 
 /// Fewest requests of a meaningful run.
 const FEWEST: u64 = 10;
@@ -150,9 +150,9 @@ fn at_rate(first: &Plan, rate: f64, requests: f64, number: u64) -> Result<Plan, 
 }
 
 fn progress(objectives: &Objectives, search: &RateSearch, number: usize, rate: f64) -> String {
-    let Interval { lower, upper, .. } = search.interval();
-    let lower = lower.map(|level| format!(", holds at {}/s", level.rate)).unwrap_or_default();
-    let upper = upper.map(|level| format!(", not at {}/s", level.rate)).unwrap_or_default();
+    let Search { lower, upper, .. } = search.found();
+    let lower = lower.map(|rate| format!(", holds at {rate}/s")).unwrap_or_default();
+    let upper = upper.map(|rate| format!(", not at {rate}/s")).unwrap_or_default();
     format!("search for {objectives}: run {number} at {rate}/s{lower}{upper}")
 }
 
@@ -181,22 +181,10 @@ fn conclude(
     mut runs: Vec<(Probe, RunRecord, Findings)>,
     interrupted: bool,
 ) -> Result<(RunRecord, Findings), Error> {
-    let interval = search.interval();
-    let outcome = match (interval.answer, interval.upper) {
-        _ if interval.is_limited => "generator",
-        (None, _) => "none",
-        (Some(_), None) => "above",
-        _ => "found",
-    };
     let search = Search {
         objectives: objectives.texts(),
-        outcome: outcome.into(),
-        rate: interval.answer.map(|level| level.rate),
-        lower: interval.lower.map(|level| level.rate),
-        upper: interval.upper.map(|level| level.rate),
-        confirmed: interval.confirmed,
-        non_monotone: interval.non_monotone,
         probes: runs.iter().map(|(probe, ..)| probe.clone()).collect(),
+        ..search.found()
     };
     let lowest = search.probes.iter().map(|probe| probe.offered).fold(f64::INFINITY, f64::min);
     let rate = search.rate.unwrap_or(lowest);

@@ -8,6 +8,7 @@
 //! end are skipped in growing steps, so that a wide region of chance costs few probes and one outlier does no harm.
 
 use super::posterior::{Level, Posterior};
+use crate::measure::record::Search;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -29,22 +30,6 @@ const RESOLUTION: f64 = 0.05;
 const REPEATS: u32 = 2;
 /// Limit on all probes.
 const MOST: u32 = 200;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Interval {
-    /// The highest level below the split that always held, preferably one with enough probes.
-    pub answer: Option<Level>,
-    /// The highest such level that the answer is unlikely to lie below.
-    pub lower: Option<Level>,
-    /// The lowest level above the split that never held and that the answer is unlikely to lie above.
-    pub upper: Option<Level>,
-    /// Nothing is left to try: both ends have enough probes, or are the limits of the search.
-    pub confirmed: bool,
-    /// Most probes of a rate broke although a higher rate holds, or held although a lower one does not.
-    pub non_monotone: bool,
-    /// Above the answer is the generator's limit rather than the server's.
-    pub is_limited: bool,
-}
 
 #[derive(Clone, Debug)]
 pub struct RateSearch {
@@ -152,23 +137,27 @@ impl RateSearch {
         (beyond != rate).then_some((beyond, 0))
     }
 
-    pub fn interval(&self) -> Interval {
+    /// What is known so far, but for objectives and probes.
+    pub fn found(&self) -> Search {
         let (below, above) = self.levels.split_at(self.split());
         let posterior = Posterior::of(&self.levels, RESOLUTION);
         let held = || below.iter().rev().filter(|level| level.against() == 0);
-        let repeated = held().find(|level| level.probes() >= REPEATS);
+        let answer = held().find(|level| level.probes() >= REPEATS).or(held().next());
         let lower = held().find(|level| posterior.is_beyond(level.rate, false)).or(held().next());
         let not = || above.iter().filter(|level| level.held == 0);
         let upper = not().find(|level| posterior.is_beyond(level.rate, true)).or(not().next());
-        Interval {
-            answer: repeated.or(held().next()).copied(),
-            lower: lower.copied(),
-            upper: upper.copied(),
-            confirmed: self.next().is_none() && self.probes() < self.most,
-            non_monotone: below.iter().any(|level| level.against() > level.held)
-                || above.iter().any(|level| level.held > level.against()),
-            is_limited: above.first().is_some_and(|level| level.limited > level.broken),
-        }
+        let outcome = match (answer, upper) {
+            _ if above.first().is_some_and(|level| level.limited > level.broken) => "generator",
+            (None, _) => "none",
+            (Some(_), None) => "above",
+            _ => "found",
+        };
+        let [rate, lower, upper] = [answer, lower, upper].map(|level| level.map(|level| level.rate));
+        // Nothing is left to try: both ends have enough probes, or are the limits of the search.
+        let confirmed = self.next().is_none() && self.probes() < self.most;
+        let non_monotone = below.iter().any(|level| level.against() > level.held)
+            || above.iter().any(|level| level.held > level.against());
+        Search { outcome: outcome.into(), rate, lower, upper, confirmed, non_monotone, ..Search::default() }
     }
 
     fn probes(&self) -> u32 {

@@ -45,8 +45,8 @@ fn search(mut probe: impl FnMut(f64) -> Outcome) -> (RateSearch, u32) {
     (search, probes)
 }
 
-fn ends(interval: &Interval) -> (f64, f64) {
-    (interval.lower.map_or(0.0, |level| level.rate), interval.upper.map_or(f64::INFINITY, |level| level.rate))
+fn ends(found: &Search) -> (f64, f64) {
+    (found.lower.unwrap_or(0.0), found.upper.unwrap_or(f64::INFINITY))
 }
 
 #[test]
@@ -57,12 +57,13 @@ fn the_true_rate_is_in_the_interval_for_nineteen_seeds_of_twenty() {
         for seed in 0..SEEDS {
             let mut server = Server::new(capacity, bound_s, noise, seed);
             let (search, probes) = search(|rate| server.probe(rate));
-            let interval = search.interval();
+            let interval = search.found();
             let (lower, upper) = ends(&interval);
             found += u64::from((lower..=upper).contains(&server.answer()));
             assert!(probes <= 45, "{probes} probes with seed {seed}: {search:?}");
             assert!(interval.confirmed && lower < upper, "{interval:?}");
-            assert!(interval.lower.unwrap().probes() >= 2 && interval.upper.unwrap().probes() >= 2);
+            let ends = search.levels.iter().filter(|level| [lower, upper].contains(&level.rate));
+            assert_eq!(ends.filter(|level| level.probes() >= 2).count(), 2, "{interval:?}");
         }
         assert!(found * 20 >= SEEDS * 19, "{found} of {SEEDS} for capacity {capacity}");
     }
@@ -73,22 +74,25 @@ fn without_noise_the_answer_is_within_the_resolution_in_few_probes() {
     for capacity in [1000.0, 3333.0, 77_000.0] {
         let mut server = Server::new(capacity, 0.05, 0.0, 0);
         let (search, probes) = search(|rate| server.probe(rate));
-        let interval = search.interval();
-        let answer = interval.answer.unwrap().rate;
+        let interval = search.found();
+        let answer = interval.rate.unwrap();
         assert!(
             answer <= server.answer() && answer >= server.answer() / 1.06,
             "{answer} of {}",
             server.answer()
         );
-        assert!(probes <= 22 && !interval.non_monotone && !interval.is_limited, "{probes}: {interval:?}");
+        assert!(
+            probes <= 22 && !interval.non_monotone && interval.outcome == "found",
+            "{probes}: {interval:?}"
+        );
     }
 }
 
 #[test]
 fn a_server_that_never_holds_is_probed_down_to_the_lowest_rate() {
     let (search, probes) = search(|_| Outcome::Broken);
-    let interval = search.interval();
-    assert_eq!((interval.answer, interval.lower, interval.is_limited), (None, None, false));
+    let interval = search.found();
+    assert_eq!((interval.rate, interval.lower, interval.outcome.as_str()), (None, None, "none"));
     assert_eq!(search.levels[0].rate, 1.0);
     assert!(probes <= 8, "{probes}");
 }
@@ -96,16 +100,16 @@ fn a_server_that_never_holds_is_probed_down_to_the_lowest_rate() {
 #[test]
 fn a_server_that_always_holds_is_probed_up_to_the_highest_rate() {
     let (search, probes) = search(|_| Outcome::Holds);
-    let interval = search.interval();
-    assert_eq!((interval.answer.unwrap().rate, interval.upper), (1e6, None));
+    let interval = search.found();
+    assert_eq!((interval.rate.unwrap(), interval.upper), (1e6, None));
     assert!(probes <= 10, "{probes}");
 }
 
 #[test]
 fn the_limit_of_the_generator_is_distinguished_from_that_of_the_server() {
     let outcome = |rate| if rate < 5000.0 { Outcome::Holds } else { Outcome::Limited };
-    let interval = search(outcome).0.interval();
-    assert!(interval.is_limited && interval.answer.unwrap().rate > 4500.0, "{interval:?}");
+    let interval = search(outcome).0.found();
+    assert!(interval.outcome == "generator" && interval.rate.unwrap() > 4500.0, "{interval:?}");
     let outcome = |rate| {
         if rate < 5000.0 {
             Outcome::Holds
@@ -115,7 +119,7 @@ fn the_limit_of_the_generator_is_distinguished_from_that_of_the_server() {
             Outcome::Limited
         }
     };
-    assert!(!search(outcome).0.interval().is_limited);
+    assert_eq!(search(outcome).0.found().outcome, "found");
 }
 
 #[test]
@@ -133,8 +137,8 @@ fn one_outlier_does_not_decide() {
                     Outcome::Broken
                 }
             });
-            let (lower, upper) = ends(&search.interval());
-            assert!(lower < 5000.0 && upper >= 5000.0, "outlier {outlier}, {odd:?}: {:?}", search.interval());
+            let (lower, upper) = ends(&search.found());
+            assert!(lower < 5000.0 && upper >= 5000.0, "outlier {outlier}, {odd:?}: {:?}", search.found());
         }
     }
 }
@@ -152,7 +156,7 @@ fn outcomes_that_are_not_monotone_are_reported() {
                 .for_each(|(rate, outcome)| search.note(*rate, *outcome));
         }
         search.note(200.0, dip);
-        search.interval()
+        search.found()
     };
     assert!(of(Outcome::Broken).non_monotone, "{:?}", of(Outcome::Broken));
     assert!(!of(Outcome::Holds).non_monotone);
@@ -173,7 +177,7 @@ proptest! {
             probes += 1;
         }
         prop_assert!(probes <= 60);
-        let (lower, upper) = ends(&search.interval());
+        let (lower, upper) = ends(&search.found());
         prop_assert!(lower < upper);
     }
 }
