@@ -158,8 +158,7 @@ fn run_merge(args: &MergeArgs) -> Result<u8, Error> {
     let (json, hgrm) = (args.json.as_deref(), args.hgrm.as_deref());
     let inputs: Vec<_> = args.files.iter().map(PathBuf::as_path).collect();
     let files = Files::open(&[("--json", json), ("--hgrm", hgrm)], &inputs)?;
-    let merged = merge::merge(&records, misfits);
-    let (record, response) = merged.map_err(|(file, error)| Error::Failed(format!("{file}: {error}")))?;
+    let (record, response) = merge::merge(&records, misfits).map_err(Error::Failed)?;
     deliver(&record, &response, files, json, args.quiet)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::text::connection_use;
 use crate::loadgen::schedule::Shard;
-use crate::measure::histogram::{self, Histogram, NotAHistogram};
+use crate::measure::histogram::{self, Histogram};
 use crate::measure::record::{self, Clock, RunRecord, Source};
 
 /// Largest distance between the starts of the shards of one run, in seconds.
@@ -79,14 +79,11 @@ fn shards(records: &[Named]) -> Vec<String> {
 }
 
 /// One record for all of `records`, and its response times. `misfits` become reasons of the verdict.
-/// Errors: the file whose histogram cannot be decoded.
+/// Errors: the file whose histogram cannot be decoded, and why.
 ///
 /// # Panics
 /// Without a record.
-pub fn merge(
-    records: &[Named],
-    misfits: Vec<String>,
-) -> Result<(RunRecord, Histogram), (String, NotAHistogram)> {
+pub fn merge(records: &[Named], misfits: Vec<String>) -> Result<(RunRecord, Histogram), String> {
     let histograms = merged_histograms(records)?;
     let first = &records[0].1;
     let all = || records.iter().map(|(_, record)| record);
@@ -122,7 +119,9 @@ pub fn merge(
         workers: by_name(all().map(|record| &record.workers)),
         latency: histograms.iter().map(|(name, all)| (name.clone(), histogram::summary(all))).collect(),
         histograms: histograms.iter().map(|(name, all)| (name.clone(), histogram::encode(all))).collect(),
-        incidents_left_out: sum(|record| record.incidents_left_out + record.incidents.len() as u64),
+        incidents_left_out: sum(|record| {
+            record.incidents_left_out.saturating_add(record.incidents.len() as u64)
+        }),
         arrivals_test: all()
             .filter_map(|record| record.arrivals_test.clone())
             .max_by(|left, right| left.statistic.total_cmp(&right.statistic)),
@@ -162,11 +161,11 @@ fn by_name<'a>(parts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeM
     whole
 }
 
-fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, (String, NotAHistogram)> {
+fn merged_histograms(records: &[Named]) -> Result<BTreeMap<String, Histogram>, String> {
     let mut merged = BTreeMap::new();
     for (file, record) in records {
         for (name, text) in &record.histograms {
-            let part = histogram::decode(text).map_err(|error| (file.clone(), error))?;
+            let part = histogram::decode(text).map_err(|error| format!("{file}: {error}"))?;
             histogram::add(merged.entry(name.clone()).or_insert_with(histogram::new), &part);
         }
     }

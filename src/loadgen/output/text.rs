@@ -59,7 +59,7 @@ pub fn text(record: &RunRecord, width: usize) -> String {
 
 fn plan(page: &mut Page, record: &RunRecord) {
     let plan = &record.plan;
-    let others = plan.urls.map(|urls| format!(" and {} more", urls - 1)).unwrap_or_default();
+    let others = plan.urls.map(|urls| format!(" and {} more", urls.saturating_sub(1))).unwrap_or_default();
     let socket = plan.unix_socket.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
     page.line(format_args!("loadgen {}: {}{others}{socket}", record.version, plan.url));
     let threads = plural(record.generator.threads, "thread");
@@ -125,7 +125,7 @@ fn connections(page: &mut Page, record: &RunRecord) {
         ];
         page.list("", items, " ");
     }
-    if once + twice + more > 0 {
+    if [once, twice, more] != [0; 3] {
         let items = [
             format!("SYNs lost: by {} 1,", plural(once, "connection")),
             format!("by {twice} 2,"),
@@ -137,7 +137,7 @@ fn connections(page: &mut Page, record: &RunRecord) {
 
 fn rates(page: &mut Page, record: &RunRecord) {
     let RunRecord { completed, rate, .. } = *record;
-    let failed: u64 = record.errors.values().sum();
+    let failed = record.errors.values().copied().fold(0, u64::saturating_add);
     let bytes = if completed > 0 { record.bytes as f64 / completed as f64 } else { 0.0 };
     let volume = rate * bytes / 1e6;
     page.row(
@@ -199,7 +199,7 @@ fn counts(page: &mut Page, record: &RunRecord) {
         }
     }
     page.list("statuses", record.statuses.iter().map(|(status, count)| format!("{status}: {count}")), "  ");
-    let whole = record.workers.values().sum::<u64>() as f64;
+    let whole: f64 = record.workers.values().map(|count| *count as f64).sum();
     let mut workers: Vec<_> = record.workers.iter().collect();
     workers.sort_by_key(|(name, _)| name.parse().unwrap_or(u64::MAX));
     let share = |count: u64| count as f64 / whole * 100.0;
