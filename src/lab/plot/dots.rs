@@ -113,7 +113,7 @@ impl Dots {
             keys(canvas, &self.keys, head);
             for (index, quantity) in self.quantities.iter().enumerate() {
                 let (left, top) = panels.corner(index, top, row);
-                if panels.leftmost(index) {
+                if index.is_multiple_of(panels.columns) {
                     self.names(canvas, top + above, names);
                 }
                 self.panel(canvas, quantity, (left + names, top + above), panels.width);

@@ -112,11 +112,6 @@ impl Panels {
     pub fn lowest(&self, index: usize) -> bool {
         index + self.columns >= self.count
     }
-
-    /// Whether this panel is the first of its row.
-    pub fn leftmost(&self, index: usize) -> bool {
-        index.is_multiple_of(self.columns)
-    }
 }
 
 #[cfg(test)]

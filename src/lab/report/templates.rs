@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::text::{number, percent, probability};
 use crate::lab::error::{Error, Result};
 
-const SHARED: [(&str, &str); 6] = [
+const SHARED: [(&str, &str); 7] = [
     ("style.css", include_str!("style.css")),
     ("base.html", include_str!("base.html")),
     ("overview.css", include_str!("overview/overview.css")),
     ("questions.js", include_str!("overview/questions.js")),
     ("macros.html", include_str!("macros.html")),
     ("macros.md", include_str!("macros.md")),
+    ("says.txt", include_str!("view/says.txt")),
 ];
 
 /// Texts are escaped if `name` ends in `.html`.

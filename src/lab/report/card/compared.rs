@@ -157,12 +157,11 @@ impl<'a> Subjects<'a> {
 
     /// What speaks against the worst of several columns.
     fn reason(&self, worse: &[&Column]) -> String {
-        let Some(worst) = worse.first() else { return String::new() };
         let whose = match worse {
             [_] if !self.options => "its".to_owned(),
-            _ => format!("{}'s", self.name(worst)),
+            _ => format!("{}'s", self.name(worse[0])),
         };
-        because(worst, &whose, |effect| effect.differs() && !effect.is_better())
+        because(worse[0], &whose, |effect| effect.differs() && !effect.is_better())
     }
 
     fn without_difference(&self, stands: &str) -> String {

@@ -21,10 +21,9 @@ const MOST: usize = 6;
 pub fn spread(analysis: &Analysis, runs: &Runs) -> Told<Dots> {
     let counted = |scene: &&Scene| scene.results.iter().any(|result| result.spread.is_some());
     let all: Vec<&Scene> = analysis.scenes.iter().filter(counted).collect();
-    let mut scenes: Vec<&Scene> = all.iter().filter(|scene| top(scene) > 0.0).copied().collect();
-    scenes.sort_by(|a, b| top(b).total_cmp(&top(a)));
-    scenes.truncate(MOST_PANELS);
-    scenes.sort_by_key(|scene| all.iter().position(|other| std::ptr::eq(*other, *scene)));
+    let scenes = all.iter().copied().enumerate().filter(|(_, scene)| top(scene) > 0.0);
+    let scenes = scenes.sorted_by(|(_, a), (_, b)| top(b).total_cmp(&top(a))).take(MOST_PANELS);
+    let scenes: Vec<&Scene> = scenes.sorted_by_key(|(place, _)| *place).map(|(_, scene)| scene).collect();
     let mut rows = columns(all.iter().copied());
     rows.retain(|(name, _)| all.iter().any(|scene| result(scene, name).is_some()));
     let in_one = |name: &str| all.iter().any(|scene| result(scene, name).is_some_and(is_uneven));

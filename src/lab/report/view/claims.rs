@@ -3,23 +3,16 @@
 use itertools::Itertools;
 use serde_json::{Value, json};
 
-use crate::lab::judge::claims::{Claim, ClaimVerdict};
+use crate::lab::judge::claims::Claim;
 use crate::lab::report::card::ours;
 use crate::lab::spec::Band;
 
 /// For templates. `link` leads to the report of the member of a suite.
 pub fn views(claims: &[Claim], link: &str) -> Vec<Value> {
     let view = |claim: &Claim| {
-        let expect = &claim.expect;
-        let class = match claim.verdict {
-            ClaimVerdict::SameSize | ClaimVerdict::SameDirection | ClaimVerdict::OwnHolds => "good",
-            ClaimVerdict::Contradicted | ClaimVerdict::OwnFails => "flag",
-            ClaimVerdict::Undecided | ClaimVerdict::NotTestable => "open",
-        };
         json!({
-            "name": expect.claim, "text": expect.text, "source": expect.source, "theirs": expect.published,
-            "ours": measured(claim), "asked": asked(claim), "differs": expect.differs, "reason": expect.reason,
-            "verdict": claim.verdict.name(), "why": claim.why, "class": class, "link": link,
+            "expect": claim.expect, "ours": measured(claim), "asked": asked(claim),
+            "verdict": claim.verdict.name(), "why": claim.why, "link": link,
         })
     };
     claims.iter().map(view).collect()

@@ -1,6 +1,7 @@
 //! All strategies under all loads in one small table.
 
 use itertools::Itertools;
+use serde_json::{Value, json};
 
 use super::Table;
 use crate::lab::judge::{Analysis, Comparison, Conclusion, Estimate, Scene};
@@ -25,17 +26,28 @@ fn columns(analysis: &Analysis) -> Vec<(&Scene, Metric)> {
     columns.collect()
 }
 
-/// The table and its caption; `None` if nothing counts.
-pub fn glance(analysis: &Analysis) -> Option<(Table, String)> {
+/// Without rows if nothing counts.
+pub fn glance(analysis: &Analysis) -> Table {
     let own = analysis.scenes.iter().flat_map(Scene::own).filter(|result| result.used > 0);
     let names: Vec<String> = own.map(|result| result.cell.name()).unique().collect();
     let columns = columns(analysis);
-    if names.is_empty() || columns.is_empty() {
-        return None;
+    if columns.is_empty() {
+        return Table::default();
     }
     let cells =
         |name: &str| columns.iter().map(|(scene, metric)| figure(scene, *metric, name, analysis)).collect();
-    Some((Table::by_strategy(&names, columns.iter().map(heading), cells), caption(analysis)))
+    Table::by_strategy(&names, columns.iter().map(heading), cells)
+}
+
+/// What its caption depends on.
+pub fn caption(analysis: &Analysis) -> Value {
+    let mut results = analysis.scenes.iter().flat_map(|scene| &scene.results);
+    json!({
+        "enough": analysis.enough,
+        "intervals": analysis.scenes.len() <= WITH_INTERVALS,
+        "meaning": text::brackets(analysis),
+        "options": results.any(|result| result.cell.has_options()),
+    })
 }
 
 fn heading((scene, metric): &(&Scene, Metric)) -> String {
@@ -71,22 +83,4 @@ fn mark(comparison: &Comparison, metric: Metric) -> &'static str {
         Conclusion::Equivalent => " \u{2248}",
         _ => "",
     }
-}
-
-fn caption(analysis: &Analysis) -> String {
-    let (enough, brackets) = (analysis.enough, analysis.scenes.len() <= WITH_INTERVALS);
-    let meaning = text::brackets(analysis);
-    let mut results = analysis.scenes.iter().flat_map(|scene| &scene.results);
-    let options = results.any(|result| result.cell.has_options());
-    let change = "; below, the change from the same rounds of the baseline with its 95 % interval, and for the baseline";
-    let marks = " \u{25b2} better, \u{25bc} worse, \u{2248} equivalent within the least effect of interest; without a mark: not told apart or not judged.";
-    let against = " Strategies with options are compared with the same without them.";
-    let parts = [
-        (brackets && enough, format!("{change} {meaning}")),
-        (brackets && !enough, format!(", in brackets {meaning}")),
-        (true, ".".into()),
-        (enough, marks.into()),
-        (enough && options, against.into()),
-    ];
-    format!("Medians over runs{}", text::holding(parts).join(""))
 }

@@ -22,10 +22,13 @@ pub struct LossTable {
     pub rows: Vec<(String, Vec<LossCell>)>,
     /// Whether nothing failed anywhere.
     pub none: bool,
-    pub says: String,
-    /// Late connections and seconds waited.
+    /// Runs with a record, and those that also count for medians.
+    counted: usize,
+    used: usize,
+    /// Late connections and seconds waited; no rows if the method is superseded.
     pub delays: Table,
-    pub delays_says: String,
+    /// Until when after a fault, in s.
+    aftermath: String,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,11 +73,19 @@ pub fn losses(analysis: &Analysis) -> Option<LossTable> {
             });
         }
     }
-    let (delays, delays_says) = delays(&columns, &names);
     let none = names.iter().all(|name| {
         columns.iter().filter_map(|column| column.losses(name)).all(|losses| losses.failed() == 0)
     });
-    Some(LossTable { head, rows, none, says: says(&columns), delays, delays_says })
+    let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| scene.own());
+    Some(LossTable {
+        head,
+        rows,
+        none,
+        counted: own().map(|result| result.counted).sum(),
+        used: own().filter(|result| result.counted > 0).map(|result| result.used).sum(),
+        delays: delays(&columns, &names),
+        aftermath: AFTERMATH_S.to_string(),
+    })
 }
 
 fn plain(text: String) -> LossCell {
@@ -119,14 +130,13 @@ fn held(losses: &Losses, count: u64) -> LossCell {
 }
 
 /// Connections late and seconds waited per fault.
-fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
+fn delays(columns: &[Struck], names: &[String]) -> Table {
     let any = |column: &&Struck| {
         names.iter().filter_map(|name| column.losses(name)).any(|losses| losses.delayed().is_some())
     };
     let columns: Vec<&Struck> = columns.iter().filter(any).collect();
     if columns.is_empty() {
-        const WHAT: &str = "Connections late and seconds waited per fault";
-        return (Table::default(), format!("{WHAT}: {SUPERSEDED}, as is p99 of a run with a fault."));
+        return Table::default();
     }
     let head = columns.iter().map(|column| title(column.fault));
     let cell = |column: &&Struck, name: &str| -> String {
@@ -137,12 +147,7 @@ fn delays(columns: &[Struck], names: &[String]) -> (Table, String) {
         format!("{} late, {} s\n({})", number(late.0, 1), number(waited.0, 2), ranges.join("; "))
     };
     let cells = |name: &str| columns.iter().map(|column| cell(column, name)).collect();
-    let says = format!(
-        "Per fault, more than in the same time of the run without a fault in the same round: connections that were late, and seconds \
-         that requests waited, counted where they were due, until {AFTERMATH_S} s after the fault; for a fault that lasts, seconds per \
-         second of it. In brackets 95 % bootstrap intervals over the n faults. Neither depends on the length of the run."
-    );
-    (Table::by_strategy(names, head, cells), says)
+    Table::by_strategy(names, head, cells)
 }
 
 fn range((_, interval): &Mean, digits: usize) -> String {
@@ -155,18 +160,4 @@ fn title(fault: Option<Fault>) -> String {
 
 fn grouped(figure: u64) -> String {
     number(figure as f64, 0)
-}
-
-fn says(columns: &[Struck]) -> String {
-    let own = || columns.iter().flat_map(|column| &column.scenes).flat_map(|scene| scene.own());
-    let counted: usize = own().map(|result| result.counted).sum();
-    let used: usize = own().filter(|result| result.counted > 0).map(|result| result.used).sum();
-    format!(
-        "Connections that were reset or lost (no complete response), in n faults; in brackets the share of faults with one, 95 % \
-         interval of Clopper and Pearson, for none its upper end. What a killed or stopped worker held is counted apart, told by \
-         connection and time; so are connections refused by a stopping server. Counted are all {} runs with a record, of which {} \
-         also count for medians; the second runs of the baseline (A/A) are not among them.",
-        grouped(counted as u64),
-        grouped(used as u64)
-    )
 }

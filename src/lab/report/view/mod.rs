@@ -59,7 +59,6 @@ impl Table {
 
 pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) -> Result<Value> {
     let environment = &data.environment;
-    let (glance, glance_says) = glance::glance(analysis).unwrap_or_default();
     let subtitle = format!(
         "{}: {}, {} runs of {} on {}, {}",
         environment.experiment,
@@ -81,8 +80,8 @@ pub fn page(data: &Data, analysis: &Analysis, figures: &Figures, card: &Card) ->
         "note": note.into_iter().flatten().join(" "),
         "debug": debug,
         "card": card.view(),
-        "glance": glance,
-        "glance_says": glance_says,
+        "glance": glance::glance(analysis),
+        "glance_says": glance::caption(analysis),
         "losses": losses::losses(analysis),
         "claims": claims::views(&analysis.claims, ""),
         // Figures that answer the question, and what is not drawn because it shows nothing.
