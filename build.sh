@@ -71,7 +71,7 @@ for program in $programs; do
     "$run" --completions zsh >"$share/zsh/site-functions/_$program"
     "$run" --completions fish >"$share/fish/vendor_completions.d/$program.fish"
 done
-cp README.md CHANGELOG.md LICENSE "$packaging/logrotate.conf" "$packaging/setgid.conf" "$packaging/grafana.json" $share/doc/caffeine/
+cp README.md CHANGELOG.md LICENSE "$packaging/logrotate.conf" "$packaging/setgid.conf" "$packaging/git.toml" "$packaging/grafana.json" $share/doc/caffeine/
 cp "$packaging"/proxies/* $share/doc/caffeine/
 cp "$packaging/caffeine@.service" "$packaging/caffeine@.socket" build/lib/systemd/system/
 cp "$packaging/Makefile.in" build/Makefile

@@ -18,7 +18,7 @@
 //! | what happens on SIGHUP, or on another signal | [`server::supervisor`], then `supervisor/reload.rs` |
 //! | which status the server itself sends, and why | [`http::refusal::Refusal`]; the list is in `src/manual/caffeine.1` |
 //! | where an option is defined, and what it means | [`server::cli`], [`server::config`] |
-//! | how a mount finds its program, its handlers or a file | [`cgi::mount`], [`cgi::file_server`]; their settings: [`cgi::area`] |
+//! | how a mount finds its program, its handlers or a file | [`cgi::mount`], [`cgi::file_server`] (what it sent is recorded by `server::file_record`); their settings: [`cgi::area`] |
 //! | which times the requests of a load ask for | `src/loadgen/schedule/jobs.rs`; their seed: `src/lab/spec/plan.rs` |
 //! | how a size or a time is parsed | [`dist::parse_size`], [`dist::parse_duration`] |
 //! | how a request becomes a process | [`cgi::launch`], [`sys::spawn`] |

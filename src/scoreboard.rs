@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 mod counters;
+mod other;
 mod process;
 
 pub use counters::{Balance, Counters};
@@ -31,7 +32,7 @@ use mounts::MountCounts;
 use totals::Earlier;
 
 /// `"caffsb"` and the layout version in the last two bytes: a reader of another version refuses it.
-const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x09");
+const MAGIC: u64 = u64::from_be_bytes(*b"caffsb\0\x0a");
 /// All but the version.
 const KIND: u64 = MAGIC & !0xffff;
 /// Size of the header and of a row, in bytes.
@@ -71,7 +72,7 @@ pub struct Header {
     pub handlers_ok: AtomicU64,
     /// Handlers that ended with another exit code.
     pub handlers_failed: AtomicU64,
-    /// Handlers killed by a signal.
+    /// Handlers killed by a signal, but not for writing to a client that has gone.
     pub handlers_killed: AtomicU64,
     /// Counts of rows before they were given to other workers.
     earlier: Earlier,
@@ -83,6 +84,8 @@ pub struct Header {
     pub relayed_bytes: AtomicU64,
     /// Those among them that were cut off after their head was sent; those of a dead keeper are counted by the supervisor.
     pub cut: AtomicU64,
+    /// Handlers whose client had gone before they ended.
+    pub handlers_client_gone: AtomicU64,
 }
 
 /// The counters of one worker slot. A dead worker's replacement continues in the same row.
@@ -111,7 +114,7 @@ pub struct Row {
     pub launched: AtomicU64,
     /// Handlers that could not be started (fork, clone or exec failed).
     pub launch_failures: AtomicU64,
-    /// The worker's own answers by status class: index 0 is 1xx, 4 is 5xx.
+    /// The server's own answers by status class, static files among them: index 0 is 1xx, 4 is 5xx.
     pub answered: [AtomicU64; 5],
     /// Connections closed because a client was too slow.
     pub timeouts: AtomicU64,
@@ -234,13 +237,17 @@ impl Scoreboard {
     /// # Errors
     /// The file cannot be read, or is not a scoreboard of this version (`InvalidData`).
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::map(path, false)
+    }
+
+    fn map(path: &Path, writable: bool) -> io::Result<Self> {
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let file = open_regular(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
+        let file = open_regular(OpenOptions::new().read(true).write(writable), path, libc::O_NOFOLLOW)?;
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         if size < ROW_BYTES {
             return Err(bad("it is too short for a scoreboard"));
         }
-        let board = Self::over(SharedMap::file(&file, size, false)?, size / ROW_BYTES - 1, None);
+        let board = Self::over(SharedMap::file(&file, size, writable)?, size / ROW_BYTES - 1, None);
         let header = board.header();
         match header.magic.load(Relaxed) {
             MAGIC if header.rows.load(Relaxed) == board.rows as u64 => Ok(board),

@@ -8,12 +8,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::sys::sendfile::sendfile;
 
 use crate::http::conditional::{Conditions, Verdict, Version};
 use crate::http::range::{Wanted, wanted};
@@ -36,6 +37,7 @@ enum Answer {
     Moved(Moved),
     /// A head of its own, and a part of the file.
     File {
+        status: u16,
         head: String,
         file: File,
         from: u64,
@@ -51,8 +53,28 @@ struct Request {
     fields: [Option<String>; 6],
 }
 
+/// What was sent of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    pub status: u16,
+    /// Bytes of the body.
+    pub bytes: u64,
+    pub end: End,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All of it was sent.
+    Whole,
+    /// The file became shorter, or could not be read to its end.
+    Shorter,
+    /// The client has closed the connection, or has read nothing for too long.
+    ClientGone,
+}
+
 /// Serves the request in the environment.
-pub fn main() -> ExitCode {
+pub fn serve() -> Served {
     let root = env::args_os().nth(2).unwrap_or_default();
     let path = env::var_os("PATH_INFO");
     let request = Request::from_environment();
@@ -63,15 +85,7 @@ pub fn main() -> ExitCode {
         }
         Answer::Refusal(refusal)
     });
-    match send(answer, request.method == "HEAD") {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            stdio::remark("a file became shorter while it was sent");
-            ExitCode::FAILURE
-        }
-        // Usually the client has gone.
-        Err(_) => ExitCode::FAILURE,
-    }
+    send(answer, request.method == "HEAD")
 }
 
 impl Request {
@@ -145,7 +159,7 @@ fn of_file(file: File, path: &Path, request: &Request) -> io::Result<Answer> {
     match version.judge(&request.conditions()) {
         Verdict::Serve => {}
         Verdict::NotModified => {
-            return Ok(Answer::File { head: head(304, &version, ""), file, from: 0, len: 0 });
+            return Ok(Answer::File { status: 304, head: head(304, &version, ""), file, from: 0, len: 0 });
         }
         Verdict::Failed => return Ok(Answer::Refusal(Refusal::new(412, "the file is another version"))),
     }
@@ -157,14 +171,20 @@ fn of_file(file: File, path: &Path, request: &Request) -> io::Result<Answer> {
         }
         Wanted::Beyond => {
             let fields = format!("Content-Range: bytes */{len}\r\nContent-Length: 0\r\n");
-            return Ok(Answer::File { head: head(416, &version, &fields), file, from: 0, len: 0 });
+            return Ok(Answer::File {
+                status: 416,
+                head: head(416, &version, &fields),
+                file,
+                from: 0,
+                len: 0,
+            });
         }
     };
     let kind = kind(path);
     let fields = format!(
         "Content-Type: {kind}\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {len}\r\nAccept-Ranges: bytes\r\n{range}"
     );
-    Ok(Answer::File { head: head(status, &version, &fields), file, from, len })
+    Ok(Answer::File { status, head: head(status, &version, &fields), file, from, len })
 }
 
 fn version(found: &Metadata) -> Version {
@@ -205,28 +225,71 @@ fn of_error(error: &io::Error) -> Refusal {
     }
 }
 
-/// Returns whether all of it was there to be sent.
-fn send(answer: Answer, head_only: bool) -> io::Result<bool> {
-    let out = io::stdout().as_fd().try_clone_to_owned()?;
-    let mut out = File::from(out);
-    let now = date::format(now());
-    let (head, mut file, from, len) = match answer {
-        Answer::Refusal(refusal) => {
-            return out.write_all(&response::refuse(&refusal, None, "", head_only, &now)).map(|()| true);
-        }
+fn send(answer: Answer, head_only: bool) -> Served {
+    let (status, head, mut file, from, len) = match answer {
+        Answer::Refusal(refusal) => return refuse(&refusal, None, head_only),
         Answer::Moved(moved) => {
             let refusal = Refusal::new(moved.status, "the address of a directory ends with a slash");
-            return out
-                .write_all(&response::refuse(&refusal, Some(&moved), "", head_only, &now))
-                .map(|()| true);
+            return refuse(&refusal, Some(&moved), head_only);
         }
-        Answer::File { head, file, from, len } => (head, file, from, if head_only { 0 } else { len }),
+        Answer::File { status, head, file, from, len } => (status, head, file, from, len),
     };
-    if len == 0 {
-        return out.write_all(head.as_bytes()).map(|()| true);
+    let served = |bytes, end| Served { status, bytes, end };
+    if len == 0 || head_only {
+        return served(0, write(head.as_bytes()));
     }
-    net::send_with_more(&out, head.as_bytes())?;
-    file.seek(SeekFrom::Start(from))?;
-    // sendfile(2), or what else the kernel offers.
-    Ok(io::copy(&mut file.take(len), &mut out)? == len)
+    if net::send_with_more(io::stdout(), head.as_bytes()).is_err() {
+        return served(0, End::ClientGone);
+    }
+    if file.seek(SeekFrom::Start(from)).is_err() {
+        return served(0, End::Shorter);
+    }
+    let (bytes, end) = pass_on(&mut file, len);
+    served(bytes, end)
+}
+
+fn refuse(refusal: &Refusal, moved: Option<&Moved>, head_only: bool) -> Served {
+    let answer = response::refuse(refusal, moved, "", head_only, &date::format(now()));
+    let end = write(&answer);
+    let bytes = if end == End::Whole { response::body_bytes(&answer) } else { 0 };
+    Served { status: moved.map_or(refusal.status, |moved| moved.status), bytes, end }
+}
+
+fn write(bytes: &[u8]) -> End {
+    let mut out = io::stdout();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => End::Whole,
+        Err(_) => End::ClientGone,
+    }
+}
+
+/// Sends `len` bytes of the file, from where it stands; returns how many were sent.
+fn pass_on(file: &mut File, len: u64) -> (u64, End) {
+    let mut sent = 0;
+    while sent < len {
+        let most = usize::try_from(len - sent).unwrap_or(usize::MAX);
+        match sendfile(io::stdout(), &*file, None, most) {
+            Ok(0) => return (sent, End::Shorter),
+            Ok(bytes) => sent += bytes as u64,
+            Err(Errno::EINTR) => {}
+            Err(Errno::EINVAL | Errno::ENOSYS) => return copy(file, sent, len),
+            Err(Errno::EIO) => return (sent, End::Shorter),
+            Err(_) => return (sent, End::ClientGone),
+        }
+    }
+    (sent, End::Whole)
+}
+
+/// For file systems without sendfile(2).
+fn copy(file: &mut File, mut sent: u64, len: u64) -> (u64, End) {
+    let mut piece = [0; 16 * 1024];
+    while sent < len {
+        let most = usize::try_from(len - sent).unwrap_or(usize::MAX).min(piece.len());
+        let Ok(bytes @ 1..) = file.read(&mut piece[..most]) else { return (sent, End::Shorter) };
+        if write(&piece[..bytes]) != End::Whole {
+            return (sent, End::ClientGone);
+        }
+        sent += bytes as u64;
+    }
+    (sent, End::Whole)
 }

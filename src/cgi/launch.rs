@@ -132,6 +132,8 @@ pub struct Client<'a> {
     pub body: Option<OwnedFd>,
     /// Bytes in the body, where the request has one.
     pub content_length: Option<u64>,
+    /// Variables for the program that serves files, to record what it did.
+    pub record: &'a [(&'static str, Vec<u8>)],
 }
 
 /// Finds and starts handlers, for one thread.
@@ -304,6 +306,9 @@ impl<'a> Launcher<'a> {
                 content_length: client.content_length,
             },
         );
+        for (name, value) in client.record {
+            environment.push(&[name.as_bytes(), b"=", value]);
+        }
         self.arguments.truncate(0);
         self.arguments.push(&[program.file.to_bytes()]);
         for argument in area.arguments() {

@@ -42,6 +42,12 @@ impl Moved {
     }
 }
 
+/// Bytes of the body of a whole answer.
+pub fn body_bytes(answer: &[u8]) -> u64 {
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n");
+    head.map_or(0, |head| (answer.len() - head - 4) as u64)
+}
+
 /// A complete answer that ends the connection; `hint` is text that follows its reason; `head_only` for HEAD, which gets
 /// the length but no body. Beyond a limit on what runs (429, 503) the client is told to come back in a second.
 pub fn refuse(refusal: &Refusal, moved: Option<&Moved>, hint: &str, head_only: bool, date: &str) -> Vec<u8> {

@@ -210,7 +210,7 @@ impl Action {
                 Uses::Only(&["config", "state_dir", "name", "path", "env"])
             }
             Self::Try(_) => {
-                Uses::Only(&["config", "port", "response", "allow_setuid", "handler_limit", "env"])
+                Uses::Only(&["config", "port", "response", "allow_setuid", "handler_limit", "env", "mount"])
             }
             Self::Stop
             | Self::Status { .. }

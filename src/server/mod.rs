@@ -6,6 +6,7 @@ mod builtin;
 pub mod cli;
 pub mod config;
 pub mod error;
+mod file_record;
 pub mod keeper;
 pub mod logging;
 mod notify;
@@ -37,7 +38,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == file_server::ARGUMENT) {
-        return file_server::main();
+        return file_record::serve();
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,7 +73,7 @@ fn start(sources: Sources, in_background: bool) -> Result<(), Error> {
         Some(Call::TakeOver(left)) => return take_over(settings, sources, identity, *left),
         None => {}
     }
-    actions::make_default_path(&settings.path)?;
+    actions::make_default_path(&settings.path, "; add a handler with `caffeine --deploy FILE`")?;
     let given = activation::socket()?;
     if !in_background {
         return serve(settings, sources, identity, given, (daemon::foreground(), false));

@@ -15,6 +15,12 @@ pub fn warning() -> Option<String> {
     })
 }
 
+/// Whether the kernel says that it is this version or a later one.
+pub fn is_at_least(wanted: (u32, u32)) -> bool {
+    let name = nix::sys::utsname::uname();
+    name.is_ok_and(|name| version(&name.release().to_string_lossy()).is_some_and(|own| own >= wanted))
+}
+
 /// The numbers before the second dot.
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());

@@ -198,6 +198,13 @@ pub fn keep_ended_children(keep: bool) -> io::Result<()> {
     handle(&[Signal::SIGCHLD], SigHandler::SigDfl, flags)
 }
 
+/// Ends this process by `signal`, whatever it did with it before.
+pub fn end_by(signal: Signal) {
+    if handle(&[signal], SigHandler::SigDfl, SaFlags::empty()).is_ok() {
+        let _ = nix::sys::signal::raise(signal);
+    }
+}
+
 /// Signals that a thread causes by its own instructions. Where one is blocked, the kernel ends the process instead of calling
 /// the handler, so the scoreboard's [guard](super::guard) would not help a thread that blocks SIGBUS.
 const FAULTS: [Signal; 5] =

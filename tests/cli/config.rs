@@ -378,3 +378,13 @@ fn accept_options_can_be_set_everywhere_and_are_recorded() {
     let again = resolve(&["-c", path.to_str().unwrap()], &[]);
     assert_eq!((again.accept_batch, again.defer_accept_s, again.pin), (4, 1, true));
 }
+
+#[test]
+fn a_check_sees_that_the_directory_of_a_unix_socket_is_missing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("c.toml", "bind = \"unix:run/web.sock\"\n");
+    let check = ["-n", "lab", "-c", "c.toml", "--check-config"];
+    sandbox.caffeine(&check).fails(1, "run/web.sock does not exist; make it");
+    std::fs::create_dir(sandbox.path("run")).unwrap();
+    sandbox.caffeine(&check).succeeds();
+}

@@ -13,6 +13,25 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn a_deploy_warns_of_a_mount_that_hides_it_and_gives_no_hint_to_deploy() {
+    let sandbox = Sandbox::new();
+    sandbox.program("tool", says("tool"));
+    fs::remove_dir_all(sandbox.handlers()).unwrap();
+    let first = sandbox.caffeine(&["-d", "tool"]).succeeds();
+    assert!(first.stderr.contains("created") && !first.stderr.contains("--deploy"), "{first:?}");
+    let dir = sandbox.path("").display().to_string();
+    for (at, hidden) in [("/", true), ("/tool", true), ("/live", false)] {
+        sandbox.write("c.toml", format!("[[mount]]\nat = \"{at}\"\ndir = \"{dir}\"\n"));
+        let server = sandbox.start(&["-n", "lab", "-c", "c.toml"]);
+        let told = sandbox.caffeine(&["-n", "lab", "-d", "tool"]).succeeds().stderr;
+        assert_eq!(told.contains(&format!("warning: the mount at {at} hides it")), hidden, "{told}");
+        let told = sandbox.caffeine(&["-n", "lab", "--deploy-builtin", "live"]).succeeds().stderr;
+        assert_eq!(told.contains("hides it"), at != "/tool", "{told}");
+        server.stop();
+    }
+}
+
+#[test]
 fn a_file_becomes_an_executable_handler_in_the_default_directory() {
     let sandbox = Sandbox::new();
     fs::remove_dir(sandbox.handlers()).unwrap();

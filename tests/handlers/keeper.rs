@@ -1,5 +1,6 @@
 //! The keeper: counts, timeouts and outcomes of handlers, across deaths of workers and of the keeper itself.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -192,6 +193,39 @@ fn handler_outcomes_are_logged_counted_and_shown() {
     assert_eq!(ends.map(|n| n.load(SeqCst)), [1, 1, 2]);
     let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
     assert!(status.contains("handlers: 0 running, 1 ok, 1 failed, 2 killed"), "{status}");
+}
+
+#[test]
+fn a_handler_whose_client_has_gone_is_neither_killed_nor_failed() {
+    let sandbox = Sandbox::new();
+    let endless = "while printf x; do sleep 0.01; done";
+    sandbox.handler("native", format!("#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\n{endless}\n"));
+    // It handles the error that others die of.
+    let stubborn = format!("#!/bin/sh\ntrap '' PIPE\nprintf 'A: b\\n\\n'\n{endless} 2>/dev/null\nexit 3\n");
+    sandbox.handler("document", stubborn);
+    let arguments =
+        ["-n", "lab", "-w", "1", "--response", "document", "--access-log", "json", "--outcomes", "on"];
+    sandbox.handler("nph-native", std::fs::read(sandbox.handlers().join("native")).unwrap());
+    let server = sandbox.start(&arguments);
+    for target in ["/nph-native", "/document"] {
+        let mut stream = server.connect();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 20]).unwrap();
+    }
+    let count = |counter: fn(&caffeine::scoreboard::Header) -> &std::sync::atomic::AtomicU64| {
+        counter(server.scoreboard().header()).load(SeqCst)
+    };
+    eventually("both have ended", || count(|header| &header.handlers_client_gone) == 2);
+    assert_eq!((count(|header| &header.handlers_killed), count(|header| &header.handlers_failed)), (0, 0));
+    let log = server.log();
+    assert!(!log.contains("outcome=failed") && !log.contains("outcome=killed"), "{log}");
+    let access = std::fs::read_to_string(server.folder().access_log()).unwrap();
+    let lines = |wanted: &str| access.lines().filter(|line| line.contains(wanted)).count();
+    assert_eq!((lines("/document"), lines("\"cut\":true")), (1, 1), "{access}");
+    let status = sandbox.caffeine(&["-n", "lab", "--status"]).succeeds().stdout;
+    assert!(status.contains("0 killed, 2 client gone"), "{status}");
+    let metrics = sandbox.caffeine(&["-n", "lab", "--metrics"]).succeeds().stdout;
+    assert!(metrics.contains("handlers_ended_total{name=\"lab\",outcome=\"client_gone\"} 2\n"), "{metrics}");
 }
 
 #[test]

@@ -106,6 +106,40 @@ fn it_runs_under_the_settings() {
 }
 
 #[test]
+fn an_error_of_the_program_is_a_problem() {
+    trial("#!/bin/sh\nprintf 'HTTP/1.1 500 No\\r\\n\\r\\nno'\n", &["its status is 500"]);
+    let document = "#!/bin/sh\nprintf 'Status: 503 Later\\n\\nno'\n";
+    trial_with(&["--response", "document"], document, &["its status is 503"]);
+}
+
+#[test]
+fn a_program_of_a_mount_is_tried_with_the_settings_of_the_mount() {
+    let sandbox = Sandbox::new();
+    let program =
+        sandbox.program("tool", "#!/bin/sh\nprintf 'A: b\\n\\n%s' \"$SHOP$TILL\"\necho $(ulimit -n) >&2\n");
+    sandbox.write(
+        "c.toml",
+        format!(
+            "[env]\nSHOP = \"closed\"\nTILL = \"1\"\n[[mount]]\nat = \"/t\"\nrun = [\"{}\"]\nresponse = \"document\"\n\
+             handler-limit = \"files=17\"\nenv = {{ SHOP = \"open\" }}\n",
+            program.display()
+        ),
+    );
+    let text = sandbox.caffeine(&["-c", "c.toml", "--try", "tool"]).succeeds().stdout;
+    assert!(text.contains("200 OK, 5 bytes of body") && text.contains("stderr: 17\n"), "{text}");
+}
+
+#[test]
+fn its_time_is_from_the_start_to_the_end() {
+    let text = trial(&format!("{}exec >&- 2>&-\nsleep 0.1\n", says("x")), &[]);
+    let took = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_suffix(" ms")?.rsplit(' ').next()?.parse::<f64>().ok());
+    assert!(took.unwrap() >= 100.0, "{text}");
+}
+
+#[test]
 fn an_empty_server_says_how_to_deploy_the_first_handler() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/caffeine/.hidden", "");

@@ -94,6 +94,62 @@ fn document_responses_have_status_bytes_and_time() {
 }
 
 #[test]
+fn static_files_have_status_bytes_and_time_and_count() {
+    const LARGE: usize = 8 << 20;
+    let sandbox = Sandbox::new();
+    sandbox.write("root/a.txt", "0123456789");
+    sandbox.write("root/large", "x".repeat(LARGE));
+    sandbox
+        .write("c.toml", format!("[[static]]\nat = \"/s\"\nroot = \"{}\"\n", sandbox.path("root").display()));
+    let arguments =
+        ["-n", "lab", "-w", "1", "--access-log", "json", "--outcomes", "on", "--log-level", "DEBUG"];
+    let server = sandbox.start(&[&arguments[..], &["-c", "c.toml"]].concat());
+    let asked =
+        [("GET", "/s/a.txt?v", ""), ("HEAD", "/s/a.txt", ""), ("GET", "/s/a.txt", "Range: bytes=2-4\r\n")];
+    let more =
+        [("GET", "/s/missing", ""), ("GET", "/s/a.txt", "If-None-Match: *\r\n"), ("POST", "/s/a.txt", "")];
+    for (method, target, fields) in asked.into_iter().chain(more) {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: h\r\nReferer: r\r\n{fields}\r\n");
+        server.raw(head.as_bytes());
+    }
+    let objects = || -> Vec<Value> {
+        access_log(&server).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    };
+    eventually("all are recorded", || objects().len() == 6);
+    let known: std::collections::BTreeSet<(u64, bool)> = objects()
+        .iter()
+        .map(|one| (one["status"].as_u64().unwrap(), one["bytes"].as_u64().unwrap() > 0))
+        .collect();
+    assert_eq!(
+        known,
+        [(200, false), (200, true), (206, true), (304, false), (404, true), (405, true)].into()
+    );
+    let of = |status: u64| objects().into_iter().find(|one| one["status"] == status).unwrap();
+    assert_eq!((&of(206)["bytes"], &of(206)["request"]), (&3.into(), &"GET /s/a.txt HTTP/1.1".into()));
+    assert!(
+        objects().iter().all(|one| one["duration_us"].is_u64() && one["referer"] == "r"),
+        "{:?}",
+        objects()
+    );
+    let json = || -> Value {
+        let text = sandbox.caffeine(&["-n", "lab", "--status", "--json"]).succeeds().stdout;
+        serde_json::from_str(&text).unwrap()
+    };
+    let counted = || json()["totals"]["answered"].clone();
+    assert_eq!(counted(), serde_json::json!([0, 3, 1, 2, 0]));
+    // A client that goes away.
+    let mut stream = server.connect();
+    std::io::Write::write_all(&mut stream, b"GET /s/large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    std::io::Read::read_exact(&mut stream, &mut [0; 100]).unwrap();
+    drop(stream);
+    eventually("it is recorded", || objects().len() == 7);
+    let cut = objects().into_iter().find(|one| one["cut"] == true).unwrap();
+    assert!(cut["bytes"].as_u64().unwrap() < LARGE as u64 && cut["status"] == 200, "{cut}");
+    eventually("and counted", || json()["handlers"]["client_gone"] == 1);
+    assert_eq!((&json()["handlers"]["killed"], &json()["handlers"]["failed"]), (&0.into(), &0.into()));
+}
+
+#[test]
 fn lines_of_many_workers_are_whole_and_complete() {
     const CLIENTS: usize = 8;
     const EACH: usize = 40;
@@ -145,6 +201,7 @@ fn a_reload_turns_it_on_and_off_and_changes_its_format() {
     let server = sandbox.start(&["-n", "lab", "-w", "1", "-c", "c.toml"]);
     server.get("/hello?before");
     sandbox.caffeine(&["-n", "lab", "--log", "--access"]).fails(1, "has no access log");
+    sandbox.caffeine(&["-n", "nosuch", "--log", "--access"]).fails(1, "instance nosuch does not exist");
     for (format, start) in [("combined", "127.0.0.1 - "), ("json", "{\"time\":\""), ("off", "")] {
         sandbox.write("c.toml", format!("access-log = \"{format}\"\n"));
         sandbox.caffeine(&["-n", "lab", "--reload"]).succeeds();

@@ -77,7 +77,11 @@ fn the_stream_shows_deaths_and_ends_with_its_client_and_with_the_instance() {
 
 #[test]
 fn the_live_page_shows_in_a_browser_how_workers_die_and_are_replaced() {
-    let (_sandbox, server) = serving("live");
+    let sandbox = Sandbox::new();
+    sandbox.handler("hello", says("hello"));
+    sandbox.handler("page", "#!/bin/sh\nprintf 'Content-Length: 2\\n\\nok'\n");
+    let server = sandbox.start(&["-n", "lab", "-w", "2", "--outcomes", "on", "--response", "auto"]);
+    sandbox.caffeine(&["-n", "lab", "--deploy-builtin", "live"]).succeeds();
     let Some(mut browser) = Browser::start() else { return skipped("chromium is not installed") };
     browser.navigate(&format!("http://127.0.0.1:{}/live", server.port()));
     let mut text = |expression: String| {
@@ -95,6 +99,17 @@ fn the_live_page_shows_in_a_browser_how_workers_die_and_are_replaced() {
         (0..2).all(|row| text(cell(row, 1)) == pids[row].to_string())
     });
     assert_eq!(text("document.querySelector('#state').textContent".into()), "live");
+    let graph = "document.querySelector('#workers').rows[1].cells[5].querySelector('polyline').getAttribute('points')";
+    eventually("the graph has begun", || text(graph.into()).contains(','));
+    assert_eq!(text("getComputedStyle(document.querySelector('th:nth-child(6)')).textAlign".into()), "left");
+    assert_eq!(server.get("/page").status, 200);
+    let mut number = |name: &str| text(total(name)).parse::<u64>().unwrap_or_default();
+    // The stream of the page is one of them.
+    eventually("documents are counted", || {
+        number("documents 2xx") >= 2 && number("documents under way") >= 1
+    });
+    assert_eq!(text(total("documents cut")), "0");
+    assert!(!server.log().contains("favicon"), "{}", server.log());
     let before: u64 = text(total("accepted")).parse().unwrap();
     for round in 1..=2 {
         let old = server.worker_pids();

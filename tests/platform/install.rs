@@ -27,6 +27,7 @@ fn built(sandbox: &Sandbox) -> Option<PathBuf> {
         ("caffeine@.socket", "lib/systemd/system/caffeine@.socket"),
         ("logrotate.conf", "share/doc/caffeine/logrotate.conf"),
         ("setgid.conf", "share/doc/caffeine/setgid.conf"),
+        ("git.toml", "share/doc/caffeine/git.toml"),
     ] {
         fs::copy(Path::new(PACKAGING).join(from), build.join(to)).unwrap();
     }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::{make_default_path, print, unknown};
 use crate::cgi::launch::HANDLER_PATH;
+use crate::cgi::mount;
 use crate::instance::Folder;
 use crate::instance::deploy::{self, Source};
 use crate::server::builtin::Builtin;
-use crate::server::config::{self, Sources, recorded_for_handlers};
+use crate::server::config::{self, Sources, recorded_for_handlers, recorded_mounts};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
 use crate::sys::stdio;
@@ -38,8 +39,8 @@ pub fn deploy(what: What<'_>, sources: &Sources) -> Result<(), Error> {
     if let What::Path(source) = what {
         Source::open(source)?;
     }
-    make_default_path(&path)?;
-    put(&what.open(state_dir, &path)?, &path, &options.env)
+    make_default_path(&path, "")?;
+    put(&what.open(state_dir, &path)?, &path, &options.env, &[])
 }
 
 impl What<'_> {
@@ -64,7 +65,8 @@ fn to_instance(what: What<'_>, state_dir: &Path, folder: &Folder) -> Result<(), 
     let recorded = recorded_for_handlers(&folder.config())?;
     let path =
         recorded.path.ok_or_else(|| Error::Failed(format!("{} has no path", folder.config().display())))?;
-    let put = || put(&what.open(|| Ok(state_dir.to_owned()), &path)?, &path, &recorded.env);
+    let mounts = recorded_mounts(&folder.config());
+    let put = || put(&what.open(|| Ok(state_dir.to_owned()), &path)?, &path, &recorded.env, &mounts);
     let Some(owner) = owner else { return put() };
     owner.become_for_good()?;
     put().map_err(|error| match owner.explain(error) {
@@ -73,12 +75,19 @@ fn to_instance(what: What<'_>, state_dir: &Path, folder: &Folder) -> Result<(), 
     })
 }
 
-/// `env` are the variables that handlers will be started with.
-fn put(source: &Source, base: &Path, env: &BTreeMap<String, String>) -> Result<(), Error> {
+/// `env` are the variables that handlers will be started with, `mounts` the paths that are not served from `base`.
+fn put(source: &Source, base: &Path, env: &BTreeMap<String, String>, mounts: &[String]) -> Result<(), Error> {
     let search = env.get("PATH").map_or(HANDLER_PATH, String::as_str);
     let done = deploy::deploy(source, base, search)?;
     for warning in &done.warnings {
         stdio::remark(format_args!("caffeine: warning: {warning}"));
+    }
+    let path = format!("/{}", done.target.file_name().unwrap_or_default().display());
+    if let Some(at) = mounts.iter().find(|at| mount::below(at, &path).is_some()) {
+        stdio::remark(format_args!(
+            "caffeine: warning: the mount at {at} hides it: requests to {path} go there; mount a directory of handlers \
+             at another path, and deploy to it with --path DIR"
+        ));
     }
     let printed = print(&format!("deployed {}\n", done.target.display()));
     // Last, because it can take longest.

@@ -51,6 +51,9 @@ fn access_log(folder: &Folder) -> Result<PathBuf, Error> {
     let named = recorded(&folder.config()).ok().and_then(|options| options.access_log_file);
     let path = named.unwrap_or_else(|| folder.access_log());
     Some(path).filter(|path| path.exists()).ok_or_else(|| {
+        if !folder.dir().exists() {
+            return unknown(folder, "does not exist");
+        }
         let name = folder.name();
         Error::Failed(format!(
             "instance {name} has no access log; start it with `--access-log combined`, or json"

@@ -55,13 +55,13 @@ pub fn act(action: &Action, sources: &Sources) -> Result<(), Error> {
 ///
 /// # Errors
 /// It cannot be created.
-pub fn make_default_path(path: &Path) -> Result<(), Error> {
+pub fn make_default_path(path: &Path, hint: &str) -> Result<(), Error> {
     if !path.exists() {
         let shown = path.display();
         std::fs::create_dir_all(path).map_err(|error| {
             Error::Failed(format!("cannot create {shown}: {error}; choose another directory with --path"))
         })?;
-        stdio::remark(format_args!("caffeine: created {shown}; add a handler with `caffeine --deploy FILE`"));
+        stdio::remark(format_args!("caffeine: created {shown}{hint}"));
     }
     Ok(())
 }

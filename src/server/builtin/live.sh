@@ -17,7 +17,7 @@ case ${PATH_INFO-} in
     ;;
 '')
     printf 'HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n'
-    printf "Content-Security-Policy: default-src 'self' 'unsafe-inline'\r\nConnection: close\r\n\r\n"
+    printf "Content-Security-Policy: default-src 'self' 'unsafe-inline'; img-src data:\r\nConnection: close\r\n\r\n"
     cat <<'END'
 @PAGE@END
     ;;

@@ -63,7 +63,7 @@ impl Layers {
     pub fn uses_of_file(&self) -> Option<Uses> {
         // Only the file can have tables.
         let is_given = |setting: &&str| {
-            *setting != "env"
+            !["env", "mount"].contains(setting)
                 && (*setting == "config"
                     || self.typed.contains_id(setting)
                     || self.environment.contains_id(setting))

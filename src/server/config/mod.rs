@@ -20,5 +20,5 @@ pub use mounts::{Mount, StaticFiles};
 pub use options::Options;
 pub use paths::{handlers_dir, state_dir};
 pub use resolve::{DEFAULT_GRACE, MAX_WORKERS};
-pub use settings::{Settings, recorded, recorded_for_handlers};
+pub use settings::{Settings, recorded, recorded_for_handlers, recorded_mounts};
 pub use sources::Sources;

@@ -86,6 +86,11 @@ impl Settings {
         self.mount.get(place).map_or(Response::Native, |mount| mount.response.unwrap_or(self.response))
     }
 
+    /// Whether an area is one of files.
+    pub fn is_of_files(&self, area: usize) -> bool {
+        area > self.mount.len()
+    }
+
     /// Whether some responses are relayed.
     pub fn relays(&self) -> bool {
         (0..self.areas()).any(|area| self.response_of(area) != Response::Native)

@@ -199,6 +199,13 @@ pub fn recorded_for_handlers(path: &Path) -> Result<Options, Error> {
     file::read(path, libc::O_NOFOLLOW, Uses::Only(&["path", "env"]))
 }
 
+/// Where the mounts of an instance are; none if its file cannot be read as that of this version.
+pub fn recorded_mounts(path: &Path) -> Vec<String> {
+    let options = file::read(path, libc::O_NOFOLLOW, Uses::Only(&["env", "mount"])).unwrap_or_default();
+    let files = options.files.into_iter().map(|files| files.at);
+    options.mount.into_iter().map(|mount| mount.at).chain(files).collect()
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_none(port: &u16) -> bool {
     *port == 0

@@ -218,7 +218,7 @@ impl Keeper {
 
     /// A pidfd reports that its process has ended.
     pub(super) fn ended(&mut self, id: u64) {
-        let post = &self.post;
+        let (post, relays) = (&self.post, &self.relays);
         let (mut slot, mut row, mut response, mut ended) = (None, None, None, Ended::default());
         let left = self.counted.saturating_sub(1) + self.inherited;
         let had_deadline = self.handlers.ended(&self.epoll, id, |handler, pidfd| {
@@ -233,7 +233,8 @@ impl Keeper {
                 ended = Ended { fate: pidfd.fd().and_then(pidfd::fate), timed_out: handler.timed_out() };
             }
             if handler.outcome && handler.counted {
-                outcome::record(header, handler, ended.fate);
+                let client_gone = response.is_some_and(|key| relays.is_given_up(key));
+                outcome::record(header, handler, ended.fate, client_gone);
             }
         });
         if let Some((slot, worker)) = row {

@@ -5,14 +5,24 @@ use std::time::Duration;
 
 use super::watch::Watched;
 use crate::scoreboard::{Header, add};
+use crate::server::platform;
 use crate::sys::fork::Fate;
 
 /// The warning about an old kernel has been logged.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Counts and logs the end. Each launch is in the log already, so success is logged at DEBUG level only.
-pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
+/// Counts and logs the end. Each launch is in the log already, so success is logged at DEBUG level only. `client_gone`: its
+/// response was given up, because its client had gone.
+pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>, client_gone: bool) {
+    // The client closed before its response was written: common, and not the handler's fault.
+    let client_gone = match fate {
+        _ if handler.timed_out() => false,
+        Some(Fate::Exited(code)) => client_gone && code != 0,
+        Some(Fate::Killed(signal)) => signal == libc::SIGPIPE,
+        _ => false,
+    };
     let counter = match fate {
+        _ if client_gone => Some(&header.handlers_client_gone),
         Some(Fate::Exited(0)) => Some(&header.handlers_ok),
         Some(Fate::Exited(_)) => Some(&header.handlers_failed),
         Some(Fate::Killed(_)) => Some(&header.handlers_killed),
@@ -23,24 +33,28 @@ pub fn record(header: &Header, handler: &Watched, fate: Option<Fate>) {
     let name = (!name.is_empty()).then_some(&*name);
     let (pid, worker) = (handler.pid.as_raw(), handler.worker);
     let duration_us = micros(handler.started.elapsed());
+    let (code, signal) = match fate {
+        Some(Fate::Exited(code)) => (Some(code), None),
+        Some(Fate::Killed(signal)) => (None, Some(signal)),
+        _ => (None, None),
+    };
     match fate {
         _ if handler.timed_out() => {
             tracing::warn!(handler = name, worker, pid, outcome = "timed out", duration_us);
         }
+        _ if client_gone => {
+            tracing::debug!(handler = name, worker, pid, outcome = "client gone", code, signal, duration_us);
+        }
         Some(Fate::Exited(0)) => tracing::debug!(handler = name, worker, pid, outcome = "ok", duration_us),
-        Some(Fate::Exited(code)) => {
+        Some(Fate::Exited(_)) => {
             tracing::warn!(handler = name, worker, pid, outcome = "failed", code, duration_us);
         }
-        // The client closed before its response was written: common, and not the handler's fault.
-        Some(Fate::Killed(signal @ libc::SIGPIPE)) => {
-            tracing::debug!(handler = name, worker, pid, outcome = "client gone", signal, duration_us);
-        }
-        Some(Fate::Killed(signal)) => {
+        Some(Fate::Killed(_)) => {
             tracing::error!(handler = name, worker, pid, outcome = "killed", signal, duration_us);
         }
         _ => {
-            // For a handler found in the process table the kernel may not know it.
-            if worker.is_some() && !TOLD.swap(true, Relaxed) {
+            // A newer kernel does not know it of a handler whose worker has gone.
+            if !platform::is_at_least((6, 15)) && !TOLD.swap(true, Relaxed) {
                 tracing::warn!(
                     "this kernel does not report how handlers end (Linux 6.15 does); recording only their duration"
                 );

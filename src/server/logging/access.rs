@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | native: the handler writes to the client | the worker, once the handler is launched | unknown |
 //! | the server's own | the worker, once it was sent | status, bytes, time |
+//! | a static file | the process that serves it, at its end (`file_record.rs`) | status, bytes, time |
 //! | relayed from a program | the relay, once the response has ended | status, bytes, time |
 //!
 //! A handler's native response is seen by its client only, so its status and size are unknown: `-`, or no key.
@@ -124,11 +125,13 @@ pub(super) fn descriptor() -> Option<BorrowedFd<'static>> {
     LOG.get().map(|log| log.file.as_fd())
 }
 
-/// Writes the buffered lines.
-pub(super) fn flush() {
-    if let Some(log) = LOG.get() {
-        log.write_out(&mut log.pending());
-    }
+/// Writes the buffered lines. Returns how many lines are missing that the log does not mention yet.
+pub fn flush() -> usize {
+    LOG.get().map_or(0, |log| {
+        let mut pending = log.pending();
+        log.write_out(&mut pending);
+        pending.lost
+    })
 }
 
 impl Access {
@@ -172,6 +175,8 @@ pub struct Response {
     pub bytes: Option<u64>,
     /// From the request's arrival to the end of its response.
     pub took: Option<Duration>,
+    /// It is not whole: it was cut off, or its client had gone.
+    pub cut: bool,
 }
 
 /// The client of a request and what it asked for.
@@ -184,12 +189,13 @@ pub struct Request<'a> {
     pub asked: Asked<'a>,
 }
 
-/// A request without its response. As bytes: the [`Form`], the length of the part before the response, both parts.
+/// A request without its response. As bytes, none of which is NUL: the [`Form`] as a digit, the length of the part before the
+/// response in four hexadecimal digits, both parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry(Vec<u8>);
 
 /// Bytes before the first part.
-const HEADER: usize = 3;
+const HEADER: usize = 5;
 
 impl Entry {
     /// Formats what is known of a request; `None` without an access log.
@@ -202,11 +208,12 @@ impl Entry {
     }
 
     fn at(form: Form, clock: &Clock, millis: u32, request: &Request<'_>) -> Self {
-        let mut bytes = vec![form as u8, 0, 0];
+        let mut bytes = vec![b'0'; HEADER];
+        bytes[0] += form as u8;
         let mut to = Fields { json: form == Form::Json, bytes: &mut bytes };
         to.before(clock, millis, request);
         let before = u16::try_from(bytes.len() - HEADER).unwrap_or(u16::MAX);
-        bytes[1..HEADER].copy_from_slice(&before.to_le_bytes());
+        bytes[1..HEADER].copy_from_slice(format!("{before:04x}").as_bytes());
         Fields { json: form == Form::Json, bytes: &mut bytes }.after(request);
         Self(bytes)
     }
@@ -224,9 +231,15 @@ impl Entry {
 
     fn parts(&self) -> Option<(Form, &[u8], &[u8])> {
         let (head, rest) = self.0.split_at_checked(HEADER)?;
-        let form = Form::numbered(head[0])?;
-        let (before, after) = rest.split_at_checked(u16::from_le_bytes([head[1], head[2]]).into())?;
+        let form = Form::numbered(head[0].checked_sub(b'0')?)?;
+        let before = std::str::from_utf8(&head[1..]).ok()?;
+        let (before, after) = rest.split_at_checked(usize::from_str_radix(before, 16).ok()?)?;
         (form != Form::Off && self.0.len() <= ENTRY_BYTES).then_some((form, before, after))
+    }
+
+    /// The format of its line.
+    pub fn form(&self) -> Form {
+        self.parts().map_or(Form::Off, |(form, ..)| form)
     }
 
     /// The response has ended: writes the line.
@@ -238,7 +251,7 @@ impl Entry {
 
     fn write(&self, lines: &mut Vec<u8>, response: &Response) {
         let Some((form, before, after)) = self.parts() else { return };
-        let Response { status, bytes, took } = *response;
+        let Response { status, bytes, took, cut } = *response;
         let took = took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         let mut middle = String::new();
         let mut put = |before: &str, number: Option<u64>, without: &str| {
@@ -251,6 +264,7 @@ impl Entry {
             put(",\"status\":", status.map(u64::from), "");
             put(",\"bytes\":", bytes, "");
             put(",\"duration_us\":", took, "");
+            put("", None, if cut { ",\"cut\":true" } else { "" });
         } else {
             put("", status.map(u64::from), "-");
             put(" ", bytes, " -");

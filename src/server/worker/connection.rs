@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use crate::http::forwarded::{Origin, Proxies};
+use crate::http::response;
 use crate::server::logging::Asked;
 use crate::server::logging::access::{self, Entry, Response};
 
@@ -30,11 +31,9 @@ impl Connection {
     /// Writes an answer of the server's own to the access log, if there is one. `sent`: the client has got it.
     pub fn record(&self, origin: &Origin<'_>, asked: Asked<'_>, status: u16, answer: &[u8], sent: bool) {
         if let Some(entry) = entry(origin, asked) {
-            let body =
-                answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| answer.len() - end - 4);
-            let bytes = if sent { body as u64 } else { 0 };
+            let bytes = if sent { response::body_bytes(answer) } else { 0 };
             let took = Some(self.begun.elapsed());
-            entry.finish(&Response { status: Some(status), bytes: Some(bytes), took });
+            entry.finish(&Response { status: Some(status), bytes: Some(bytes), took, cut: !sent });
         }
     }
 }

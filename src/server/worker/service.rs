@@ -22,6 +22,7 @@ use crate::http::request::Head;
 use crate::http::response::{self, Moved};
 use crate::listener::address::Shown;
 use crate::scoreboard::{REFUSALS, add, clients};
+use crate::server::file_record::{self, Starter};
 use crate::server::keeper::note::{self, Launch};
 use crate::server::logging::Asked;
 use crate::server::logging::access::Response;
@@ -133,12 +134,15 @@ impl Service {
         let Request { connection, head, .. } = request;
         let (row, watch) = (self.shared.row(), self.shared.watch.as_ref());
         let origin = connection.origin(Asked::Request(head), &self.shared.proxies);
-        let client = Client { stream: connection.stream.as_fd(), origin: &origin, body, content_length };
+        let is_file = self.shared.settings.is_of_files(self.launcher.area(head.path));
+        let record = if is_file { self.record(connection, head, &origin) } else { Vec::new() };
+        let stream = connection.stream.as_fd();
+        let client = Client { stream, origin: &origin, body, content_length, record: &record };
         let begun = Instant::now();
         match self.launcher.launch(head, &client, watch.is_some()) {
             Ok(launched) => {
                 add(&row.launched, 1);
-                log_launch(&origin, head, &launched, begun);
+                log_launch(&origin, head, &launched, begun, is_file);
                 match watch.map(|watch| self.report(watch, &request, launched, begun, limited)) {
                     Some(Err(error)) => self.refuse(connection, Asked::Request(head), &FULL, &error),
                     _ => After::Close,
@@ -155,6 +159,19 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// What the process that serves a file needs to record it.
+    fn record(
+        &self,
+        connection: &Connection,
+        head: &Head<'_, '_>,
+        origin: &Origin<'_>,
+    ) -> Vec<(&'static str, Vec<u8>)> {
+        let Shared { settings, board, slot, .. } = self.shared;
+        let starter = Starter { settings, board, slot: *slot };
+        let entry = connection::entry(origin, Asked::Request(head));
+        file_record::variables(starter, entry.as_ref(), connection.begun.elapsed())
     }
 
     /// Reports a launch to the keeper, and leaves the client to it if it relays the response.
@@ -287,7 +304,7 @@ impl Service {
 }
 
 /// Logs a launch. A response that is relayed is logged when it ends.
-fn log_launch(origin: &Origin<'_>, head: &Head<'_, '_>, launched: &Launched, begun: Instant) {
+fn log_launch(origin: &Origin<'_>, head: &Head<'_, '_>, launched: &Launched, begun: Instant, is_file: bool) {
     let handler = OsStr::from_bytes(launched.program.route.name()).display();
     let (peer, pid, launch_us) = (Shown(origin.client), launched.started.pid, micros(begun.elapsed()));
     macro_rules! log {
@@ -300,6 +317,9 @@ fn log_launch(origin: &Origin<'_>, head: &Head<'_, '_>, launched: &Launched, beg
         return log!(debug);
     }
     log!(info);
+    if is_file {
+        return; // it records itself
+    }
     // Only the client sees what the handler answers.
     connection::entry(origin, Asked::Request(head)).inspect(|entry| entry.finish(&Response::default()));
 }

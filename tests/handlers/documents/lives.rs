@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use super::{dechunked, go, long_document, serving, text};
 use crate::handlers::orphans::{kill_worker, pids, reload};
 use crate::harness::traffic::{Pending, begin, under_load};
-use crate::harness::{Sandbox, Server, eventually, is_alive, pid};
+use crate::harness::{Sandbox, Server, eventually, is_alive, pid, skipped};
 use crate::limits::exhaustion::start_within;
 
 fn relaying(server: &Server) -> u64 {
@@ -47,6 +47,32 @@ fn a_response_survives_its_worker_and_a_reload() {
         eventually("it is over", || relaying(&server) == 0 && server.scoreboard().handlers() == 0);
         assert_eq!(cut(&server), 0);
     }
+}
+
+#[test]
+fn a_stop_with_a_response_under_way_does_not_blame_the_kernel() {
+    if !kernel_tells_ends() {
+        return skipped("the kernel is older than 6.15 and does not report how handlers end");
+    }
+    let sandbox = Sandbox::new();
+    long_document(&sandbox, "long", r"A: b\n\n");
+    let mut server = serving(&sandbox, &["--log-level", "DEBUG"]);
+    let pending = begun(&server);
+    server.signal(Signal::SIGTERM);
+    eventually("the workers have ended", || {
+        server.worker_pids().iter().all(|&one| one == 0 || !is_alive(one))
+    });
+    go(&sandbox);
+    assert_eq!(text(&pending.finish()), "begun ended\n");
+    assert_eq!(server.wait().0, Some(0));
+    let log = server.log();
+    assert!(log.contains("outcome=") && !log.contains("does not report how handlers end"), "{log}");
+}
+
+fn kernel_tells_ends() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let numbers: Vec<u32> = release.split(['.', '-']).take(2).map(|part| part.parse().unwrap()).collect();
+    numbers >= vec![6, 15]
 }
 
 #[test]

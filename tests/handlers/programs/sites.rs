@@ -1,9 +1,9 @@
 //! cgit and gitweb as sites of their own, with their pictures and styles where they look for them.
 
-use super::git::repository;
+use super::git::{backend, git, repository};
 use super::{CGIT, GITWEB, files, has_cgi_pm, installed, mount, serving};
 use crate::handlers::documents::text;
-use crate::harness::{Response, Sandbox, Server};
+use crate::harness::{Response, Sandbox, Server, eventually};
 
 /// What a page names in `href` or `src` and ends with one of these, as an absolute path.
 fn parts_of(page: &str, target: &str) -> Vec<String> {
@@ -64,6 +64,52 @@ fn cgit_is_a_site_with_its_styles() {
         shows(&server, &format!("{root}/r.git/tree/file"), "version 3");
         assert_eq!(server.get(&format!("{root}/none/")).status, 404);
     }
+}
+
+/// The sample, here without a proxy: the client of a TCP port may say what the proxy would.
+#[test]
+fn the_sample_git_toml_serves_clones_pushes_and_pages() {
+    let (Some(program), Some(backend)) = (installed(CGIT, "cgit"), backend()) else { return };
+    let sandbox = Sandbox::new();
+    let bare = repository(&sandbox);
+    sandbox.write("handlers/.empty", "");
+    let sample = include_str!("../../../src/server/packaging/git.toml");
+    let own = sandbox.path("").display().to_string();
+    let sample = sample.replace("/srv/git", own.trim_end_matches('/'));
+    let cgitrc = sample.lines().find_map(|line| line.strip_prefix("# cgitrc: ")).unwrap().replace(", ", "\n");
+    let cgitrc = sandbox.write("cgitrc", format!("enable-git-config=0\n{cgitrc}\n"));
+    let mut settings = sample.clone();
+    for (of_the_sample, here) in [
+        ("bind = \"unix:/run/caffeine/git.sock\"", ""),
+        ("socket-owner = \":www-data\"", ""),
+        ("[\"unix\"]", "[\"127.0.0.1\"]"),
+        ("/etc/cgitrc", cgitrc.to_str().unwrap()),
+        (CGIT[0], program.to_str().unwrap()),
+        ("/usr/lib/git-core/git-http-backend", backend.to_str().unwrap()),
+    ] {
+        assert!(settings.contains(of_the_sample), "{of_the_sample}");
+        settings = settings.replace(of_the_sample, here);
+    }
+    let server = serving(&sandbox, &settings, &[]);
+    shows(&server, "/cgit/", "a repository for tests");
+    shows(&server, "/cgit/r.git/log/", "commit 2");
+    let url = format!("http://127.0.0.1:{}/git/r.git", server.port());
+    git(&sandbox, &sandbox.path(""), &["clone", "-q", &url, "clone"]);
+    let clone = sandbox.path("clone");
+    git(&sandbox, &clone, &["commit", "-q", "--allow-empty", "-m", "pushed"]);
+    git(
+        &sandbox,
+        &clone,
+        &["-c", "http.extraHeader=X-Remote-User: ann", "push", "-q", "origin", "HEAD:main"],
+    );
+    assert!(git(&sandbox, &bare, &["log", "-1", "main"]).contains("pushed"));
+    assert_eq!(server.get("/other").status, 404);
+    let log = || std::fs::read_to_string(server.folder().access_log()).unwrap_or_default();
+    eventually("the access log has user and style", || {
+        let log = log();
+        log.contains(" - ann [")
+            && log.lines().any(|line| line.contains("GET /cgit-css/cgit.css HTTP/1.1\" 200 "))
+    });
 }
 
 #[test]

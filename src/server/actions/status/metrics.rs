@@ -101,12 +101,13 @@ impl Metrics {
     }
 
     fn handlers(&mut self, sight: &Sight) {
-        let Handlers { ok, failed, killed, running, .. } = sight.ended;
+        let Handlers { ok, failed, killed, client_gone, running, .. } = sight.ended;
         if sight.handlers.is_some() {
             self.one("handlers_running", "gauge", "Handlers that run now.", running);
         }
         let end = self.metric("handlers_ended", "counter", "Ends of handlers, where they are recorded.");
-        for (outcome, count) in [("ok", ok), ("failed", failed), ("killed", killed)] {
+        let counts = [("ok", ok), ("failed", failed), ("killed", killed), ("client_gone", client_gone)];
+        for (outcome, count) in counts {
             self.sample(&format!("handlers_ended{end}"), &format!(",outcome=\"{outcome}\""), count);
         }
     }

@@ -114,8 +114,10 @@ fn head(sight: &Sight, width: usize) -> Vec<String> {
         format!("open {}", totals.open),
         format!("busy {}", percent(mean_busy(sight))),
     ];
-    let handlers = sight.handlers.map(|Handlers { pid, running, ok, failed, killed }| {
-        format!("handlers: {running} running, {ok} ok, {failed} failed, {killed} killed (keeper: pid {pid})")
+    let handlers = sight.handlers.map(|Handlers { pid, running, ok, failed, killed, client_gone }| {
+        format!(
+            "handlers: {running} running, {ok} ok, {failed} failed, {killed} killed, {client_gone} client gone (keeper: pid {pid})"
+        )
     });
     let relayed = sight.relayed.map(|Relayed { now, ended, cut }| {
         let cut = if cut == 0 { String::new() } else { format!(", {cut} cut") };

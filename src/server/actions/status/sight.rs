@@ -52,6 +52,7 @@ pub(super) struct Handlers {
     pub ok: u64,
     pub failed: u64,
     pub killed: u64,
+    pub client_gone: u64,
 }
 
 /// Document responses.
@@ -108,6 +109,7 @@ impl Sight {
             ok: get(&header.handlers_ok),
             failed: get(&header.handlers_failed),
             killed: get(&header.handlers_killed),
+            client_gone: get(&header.handlers_client_gone),
         };
         Ok(Self {
             name: folder.name().to_string(),

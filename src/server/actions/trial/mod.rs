@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::print;
 use crate::cgi::launch::Failure;
-use crate::server::config::Sources;
+use crate::server::config::{Mount, Sources};
 use crate::server::error::Error;
 use crate::sys::fork::{self, Fate};
 use run::{Conditions, Trial};
@@ -41,8 +41,14 @@ pub fn try_one(file: &Path, sources: &Sources) -> Result<(), Error> {
         fork::gain_no_privileges().map_err(|error| cannot(&error.to_string()))?;
     }
     let port = options.port.unwrap_or(8080);
-    let response = options.response.unwrap_or_default();
-    let conditions = Conditions { env: options.env, limit: options.handler_limit, port, response };
+    let mount = options.mount.into_iter().find(|mount| runs(mount, &whole)).unwrap_or_default();
+    let conditions = Conditions {
+        env: options.env,
+        more: mount.env,
+        limit: mount.handler_limit.or(options.handler_limit),
+        port,
+        response: mount.response.or(options.response).unwrap_or_default(),
+    };
     let trial = run::run(directory, name, &conditions).map_err(|error| cannot(&error.to_string()))?;
     let problems = match &trial {
         Ok(trial) => {
@@ -56,6 +62,11 @@ pub fn try_one(file: &Path, sources: &Sources) -> Result<(), Error> {
         0 => print(&format!("{shown} is fine\n")),
         count => Err(Error::Failed(format!("{shown} has {}", counted(count, "problem", "problems")))),
     }
+}
+
+/// Whether it is the mount of this program.
+fn runs(mount: &Mount, program: &Path) -> bool {
+    mount.run.first().is_some_and(|file| Path::new(file).canonicalize().is_ok_and(|file| file == program))
 }
 
 /// Why the server would not start it.

@@ -25,6 +25,7 @@ use crate::server::config::HandlerLimit;
 use crate::sys::fork::{self, Fate};
 use crate::sys::net::set_nonblocking;
 use crate::sys::signal;
+use crate::sys::spawn::Started;
 
 /// A handler is killed after this time.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ const TICK_MS: u16 = 10;
 #[derive(Debug)]
 pub(super) struct Conditions {
     pub env: BTreeMap<String, String>,
+    /// Those of the mount, which override them.
+    pub more: BTreeMap<String, String>,
     pub limit: Option<HandlerLimit>,
     pub port: u16,
     /// What it writes.
@@ -108,6 +111,7 @@ pub(super) fn run(
     let (ours, theirs) = UnixStream::pair()?;
     let (stderr, end) = io::pipe()?;
     let pipes = Pipes::new(Box::leak(Box::new(Table::new(1)?)), 0, vec![end.into()]);
+    let begun = Instant::now();
     let started = {
         let instance = meta::Instance {
             name: "trial",
@@ -119,7 +123,7 @@ pub(super) fn run(
             base: directory,
             worker: 0,
             extra: &conditions.env,
-            more: None,
+            more: Some(&conditions.more),
         };
         let limits = conditions.limit.iter().flat_map(HandlerLimit::limits).collect();
         let area = Area { mount: None, instance, response: Response::Native, alarm_s: 0, limits };
@@ -129,25 +133,29 @@ pub(super) fn run(
             origin: &Origin::of(([127, 0, 0, 1], 1).into()),
             body: Some(File::open("/dev/null")?.into()),
             content_length: None,
+            record: &[],
         };
-        Launcher::new(terms, vec![area])?.launch(&head, &client, false)
+        Launcher::new(terms, vec![area])?.launch(&head, &client, true)
     };
     drop((theirs, pipes));
-    let begun = Instant::now();
     match started {
         Err(failure) => Ok(Err(failure)),
-        Ok(Launched { started, .. }) => {
-            watch(Pid::from_raw(started.pid), &ours, stderr, begun).map(|mut trial| {
-                trial.path = path;
-                trial.complete(conditions.response.of(Path::new(name)));
-                Ok(trial)
-            })
-        }
+        Ok(Launched { started, .. }) => watch(&started, &ours, stderr, begun).map(|mut trial| {
+            trial.path = path;
+            trial.complete(conditions.response.of(Path::new(name)));
+            Ok(trial)
+        }),
     }
 }
 
 /// Reads until the handler has ended and both outputs have.
-fn watch(pid: Pid, mut ours: &UnixStream, mut pipe: PipeReader, begun: Instant) -> io::Result<Trial> {
+fn watch(
+    started: &Started,
+    mut ours: &UnixStream,
+    mut pipe: PipeReader,
+    begun: Instant,
+) -> io::Result<Trial> {
+    let pid = Pid::from_raw(started.pid);
     set_nonblocking(ours.as_fd(), true)?;
     set_nonblocking(pipe.as_fd(), true)?;
     let (mut response, mut stderr) = (Output::default(), Output::default());
@@ -173,8 +181,9 @@ fn watch(pid: Pid, mut ours: &UnixStream, mut pipe: PipeReader, begun: Instant) 
             let _ = killpg(pid, Signal::SIGKILL);
             break;
         }
+        let end = started.pidfd.iter().map(|pidfd| (pidfd.as_fd(), fate.is_some()));
         let open = [(ours.as_fd(), response.ended), (pipe.as_fd(), stderr.ended)];
-        let open = open.into_iter().filter(|(_, ended)| !ended);
+        let open = open.into_iter().chain(end).filter(|(_, ended)| !ended);
         let mut open: Vec<_> = open.map(|(fd, _)| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let _ = poll(&mut open, PollTimeout::from(TICK_MS));
     }

@@ -83,6 +83,9 @@ fn of_the_response(trial: &Trial) -> Option<String> {
             "a response with status {} has no body, but {body} bytes follow the head",
             head.status
         )),
+        _ if head.status >= 500 => {
+            Some(format!("its status is {}: it reports an error of its own", head.status))
+        }
         _ => None,
     }
 }

@@ -105,7 +105,8 @@ impl Facts {
         let user = Some(&**user).filter(|user| !user.is_empty());
         let request = access::Request { peer: address_of(*client), user, asked };
         let status = (self.status > 0).then_some(self.status);
-        let response = access::Response { status, bytes: Some(self.bytes), took: Some(took) };
+        let cut = matches!(self.end, End::Cut | End::ClientGone);
+        let response = access::Response { status, bytes: Some(self.bytes), took: Some(took), cut };
         Entry::of(&request).inspect(|entry| entry.finish(&response));
     }
 }

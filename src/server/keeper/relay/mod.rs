@@ -10,7 +10,7 @@ mod facts;
 mod head;
 mod redirect;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ pub struct Relays {
     scratch: Box<[u8]>,
     /// Slots that became free.
     freed: Vec<Slot>,
+    /// Responses whose client had gone before their program ended.
+    given_up: HashSet<u64>,
 }
 
 impl Relays {
@@ -71,6 +73,7 @@ impl Relays {
             redirects,
             scratch: vec![0; SCRATCH_BYTES].into(),
             freed: Vec::new(),
+            given_up: HashSet::new(),
         }
     }
 
@@ -135,6 +138,9 @@ impl Relays {
         reschedule(&mut self.limits, key, &mut relay.limit, None);
         reschedule(&mut self.stalled, key, &mut relay.stalled, None);
         relay.facts.record(self.board.header());
+        if relay.facts.end == End::ClientGone && relay.facts.program.is_none() {
+            self.given_up.insert(key);
+        }
         self.freed.extend(relay.slot);
         self.count();
     }
@@ -151,6 +157,7 @@ impl Relays {
     /// The program of a response has ended. Returns whether the response is still under way: then it takes over the program's
     /// slot, if there is one.
     pub fn program_ended(&mut self, epoll: &Epoll, key: u64, ended: Ended, slot: Option<Slot>) -> bool {
+        self.given_up.remove(&key);
         let Some(relay) = self.all.get_mut(&key) else { return false };
         if relay.program_ended(ended) {
             self.advance(epoll, key);
@@ -160,6 +167,11 @@ impl Relays {
             relay.slot = slot;
             true
         })
+    }
+
+    /// Whether its client had gone before its program ended.
+    pub fn is_given_up(&self, key: u64) -> bool {
+        self.given_up.contains(&key)
     }
 
     /// The shares of responses whose program has ended.
