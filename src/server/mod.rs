@@ -101,13 +101,16 @@ fn serve(
     (ready, in_background): (Ready, bool),
 ) -> Result<(), Error> {
     identity.step_aside(&settings.state_dir, &Folder::new(&settings.state_dir, &settings.name))?;
+    let folder = Folder::new(&settings.state_dir, &settings.name);
+    let is_first = !folder.exists();
     let claim = Claim::acquire(&settings.state_dir, &settings.name)?;
     let inheritance = None;
-    supervisor::run(
-        settings,
-        sources,
-        Beginning { claim, ready, identity, given, in_background, inheritance },
-    )
+    let beginning = Beginning { claim, ready, identity, given, in_background, inheritance };
+    supervisor::run(settings, sources, beginning).inspect_err(|_| {
+        if is_first {
+            actions::forget_failed_start(&folder);
+        }
+    })
 }
 
 /// Goes on with the instance of an earlier program of this process.

@@ -267,6 +267,22 @@ fn fifos_and_symlinks_in_an_instance_directory_never_block() {
 }
 
 #[test]
+fn a_first_start_that_fails_leaves_nothing_and_a_later_one_keeps_the_log() {
+    let sandbox = Sandbox::new();
+    let failing = ["-n", "lab", "--bind", "unix:missing/socket"];
+    for daemon in [&[][..], &["-D"]] {
+        sandbox.caffeine(&[&failing[..], daemon].concat()).fails(1, "make it");
+        assert!(!sandbox.state_dir().join("lab").exists());
+    }
+    assert!(!sandbox.caffeine(&["-L"]).succeeds().stdout.contains("lab"));
+    let server = sandbox.start(&["-n", "lab"]);
+    let folder = server.folder();
+    server.stop();
+    sandbox.caffeine(&failing).fails(1, "make it");
+    assert!(std::fs::read_to_string(folder.log()).unwrap().contains("lab ready on"));
+}
+
+#[test]
 fn a_stopped_instance_leaves_five_files() {
     let sandbox = Sandbox::new();
     let server = sandbox.start(&["-n", "lab"]);

@@ -1,7 +1,10 @@
 //! `--forget`: removes everything that a stopped instance left.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::print;
 use crate::instance::{Abandoned, Folder, Name, registry};
+use crate::scoreboard::Scoreboard;
 use crate::server::config::{self, Sources};
 use crate::server::error::Error;
 use crate::server::owner::Owner;
@@ -29,6 +32,19 @@ pub fn forget(name: &Name, sources: &Sources) -> Result<(), Error> {
         Some(owner) => as_owner(&owner, folder).map_err(|error| owner.explain(error))?,
     }
     print(&format!("forgot {name}\n"))
+}
+
+/// Removes what the first start of an instance has left, if it failed before the instance served.
+pub fn forget_failed_start(folder: &Folder) {
+    let path = folder.scoreboard();
+    let has_served = match Scoreboard::open(&path) {
+        Ok(board) => board.header().generation.load(Relaxed) > 0,
+        Err(_) => path.exists(),
+    };
+    if !has_served {
+        // What cannot be removed does no harm: it is listed as stopped.
+        let _ = as_oneself(folder);
+    }
 }
 
 fn as_oneself(folder: &Folder) -> Result<(), Error> {

@@ -23,6 +23,7 @@ use crate::server::owner::Owner;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::stdio;
 use deploy::What;
+pub use forget::forget_failed_start;
 
 /// Performs any action but `Action::Start`.
 ///
