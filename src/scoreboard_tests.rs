@@ -11,8 +11,9 @@ fn a_changed_layout_has_another_version() {
         offset_of!(Row, open),
         offset_of!(Row, busy_ns),
     ];
-    let header = [offset_of!(Header, closing), offset_of!(Header, refused)];
-    assert_eq!((MAGIC & 0xffff, row, header), (9, [40, 88, 136, 200], [40, 72]));
+    let header =
+        [offset_of!(Header, closing), offset_of!(Header, refused), offset_of!(Header, handlers_client_gone)];
+    assert_eq!((MAGIC & 0xffff, row, header), (10, [40, 88, 136, 200], [40, 72, 464]));
 }
 
 #[test]
