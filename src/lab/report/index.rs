@@ -95,12 +95,9 @@ fn find(results: &Path) -> Result<Found> {
 /// `experiment`: a folder that has its name.
 fn read(results: &Path, directory: &Path, experiment: &Path, undrawn: &mut Vec<String>) -> Option<Run> {
     let place = directory.strip_prefix(results).unwrap_or(directory).to_string_lossy().into_owned();
-    // A summary alone is left of results that were removed.
-    if !store::is_results(directory) && !directory.join(SUITE).is_file() {
-        return None;
-    }
     let summary = Summary::read(directory);
-    if !summary.as_ref().is_some_and(Summary::is_current) {
+    let is_results = store::is_results(directory) || directory.join(SUITE).is_file();
+    if is_results && !summary.as_ref().is_some_and(Summary::is_current) {
         undrawn.push(place.clone());
     }
     Some(Run { experiment: file_name(experiment), kept: is_kept(&place), place, summary: summary? })

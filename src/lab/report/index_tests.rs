@@ -18,7 +18,6 @@ fn leave(results: &Path, folder: &str, started: &str, answer: &str) {
         ..Summary::default()
     };
     summary.write(&directory).unwrap();
-    fs::write(directory.join("spec.toml"), "").unwrap();
 }
 
 #[test]
@@ -28,14 +27,11 @@ fn all_reports_are_listed_the_newest_first_and_what_is_no_report_is_not() {
     leave(base.path(), "quick/reference", "20261124T010000Z", "The newer answer.");
     leave(base.path(), "tail/1-host", "20261122T010000Z", "Another answer.");
     fs::create_dir_all(base.path().join("notes/of-mine")).unwrap();
-    leave(base.path(), "stuck/reference", "20261121T010000Z", "Removed since.");
-    fs::remove_file(base.path().join("stuck/reference/spec.toml")).unwrap();
     let html = fs::read_to_string(write(base.path()).unwrap()).unwrap();
     let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("no {text} in {html}"));
     assert!(at("The newer answer.") < at("The older answer.") && at("The older answer.") < at("Another"));
     assert!(html.contains("href=\"quick/reference/report.html\"") && html.contains("a&lt;b"));
     assert!(html.contains("2 NOISY, 30 OK") && !html.contains("of-mine"), "{html}");
-    assert!(!html.contains("Removed since."), "{html}");
 }
 
 #[test]
