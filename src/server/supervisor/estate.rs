@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,10 @@ pub(super) struct Estate {
     pub predecessors: Vec<Predecessor>,
     /// Sessions that may hold handlers.
     pub sessions: Vec<i32>,
-    /// What is known of handlers that run, and the key to their clients. An earlier version leaves none.
+    /// Handlers that run. An earlier version leaves none.
+    #[serde(default)]
+    pub running: u64,
+    /// What is known of those that count elsewhere too, and the key to their clients. An earlier version leaves none.
     #[serde(default)]
     pub handlers: Vec<HandlerNote>,
     #[serde(default)]
@@ -77,11 +81,14 @@ impl HandlerNote {
         Some(Self { pid, place, client, timeout_s: timeout.map(|time| time.as_secs()) })
     }
 
-    /// Notes it, and counts it for its client until a keeper has counted all.
+    /// Notes it, and counts it for its mount and its client until a keeper has counted all.
     pub fn enter(&self, board: &Scoreboard) {
         let shares = Shares { place: self.place, client: Client::numbered(self.client) };
         let noted = Noted { shares, timeout: self.timeout_s.map(Duration::from_secs) };
-        board.mounts().inspect(|mounts| mounts.note(self.pid, noted));
+        if let Some(mounts) = board.mounts() {
+            mounts.note(self.pid, noted);
+            shares.place.inspect(|&place| _ = mounts.place(place).watched.fetch_add(1, SeqCst));
+        }
         if let (Some(clients), Some(client)) = (board.clients(), shares.client) {
             clients.take_handler(client, MOST);
         }

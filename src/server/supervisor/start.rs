@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -169,6 +169,7 @@ fn inherit(supervisor: &mut Supervisor, left: Inheritance) -> io::Result<()> {
     // One may have been reaped just before the end of the program that knew it.
     supervisor.predecessors =
         estate.predecessors.into_iter().filter(|one| fork::is_child(one.pid())).collect();
+    supervisor.board.header().watched.store(estate.running, SeqCst);
     estate.handlers.iter().for_each(|handler| handler.enter(supervisor.board));
     for session in estate.sessions {
         supervisor.handlers.session(Pid::from_raw(session));

@@ -176,7 +176,8 @@ impl Supervisor {
         copies.extend(pipes.into_iter().chain(locks).chain([program.into()]));
         let members = self.staff.iter().filter_map(Predecessor::of);
         let all = proctable::processes().unwrap_or_default();
-        let handlers = self.handlers.first(&all).filter_map(|pid| HandlerNote::of(pid.as_raw(), self.board));
+        let running: Vec<Pid> = self.handlers.first(&all).collect();
+        let handlers = running.iter().filter_map(|pid| HandlerNote::of(pid.as_raw(), self.board));
         let estate = Estate {
             sockets,
             has_sink,
@@ -192,6 +193,7 @@ impl Supervisor {
             predecessors: self.predecessors.iter().copied().chain(members).collect(),
             sessions: self.handlers.sessions().map(Pid::as_raw).collect(),
             handlers: handlers.collect(),
+            running: running.len() as u64,
             clients: self.board.clients().map(Clients::key),
             reason,
             ..Estate::default()
