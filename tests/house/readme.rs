@@ -200,7 +200,7 @@ fn the_table_of_experiments_is_that_of_lab_list() {
 
 #[test]
 fn the_table_of_claims_is_that_of_lab_list() {
-    if !root().join("results/claim-r6/reference").is_dir() {
+    if !root().join("results/claim-r6/reference/spec.toml").is_file() {
         return skipped("this copy of the source lacks the kept results");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
