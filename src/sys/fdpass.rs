@@ -177,17 +177,6 @@ pub fn receive_some(
     Ok((length.unsigned_abs(), fds))
 }
 
-/// Bytes in all waiting messages (`FIONREAD`).
-///
-/// # Errors
-/// Those of `ioctl(2)`.
-pub fn bytes_waiting(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count: libc::c_int = 0;
-    // SAFETY: writes one integer to where the pointer points.
-    super::cerr(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut count) })?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
 /// Keeps descriptors open without holding them: they are in flight in socketpairs of this process. While parked, the
 /// process cannot accept from them or leak them to a child. Copies are taken by peeking at the message, so that no
 /// error can lose what is parked.

@@ -173,15 +173,12 @@ pub fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO)? > 0)
 }
 
-/// Bytes that are in a pipe or socket and have not been read (`FIONREAD`).
+/// Bytes that are in a pipe or socket and have not been read (`FIONREAD`), in all messages if it has messages.
 ///
 /// # Errors
 /// Those of `ioctl(2)`.
 pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int to a live local.
-    cerr(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
-    Ok(usize::try_from(bytes).unwrap_or(0))
+    bytes_in(fd, libc::FIONREAD)
 }
 
 /// Bytes that were sent through a socket and that its peer has not taken (`SIOCOUTQ`), with the kernel's overhead for a unix socket.
@@ -189,9 +186,13 @@ pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
 /// # Errors
 /// Those of `ioctl(2)`.
 pub fn untaken(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    bytes_in(socket, libc::TIOCOUTQ)
+}
+
+fn bytes_in(fd: BorrowedFd<'_>, queue: libc::Ioctl) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int to a live local.
-    cerr(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    // SAFETY: both requests write one int to a live local.
+    cerr(unsafe { libc::ioctl(fd.as_raw_fd(), queue, &raw mut bytes) })?;
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 

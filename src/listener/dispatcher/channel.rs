@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::listener::Accepted;
-use crate::sys::fdpass;
+use crate::sys::{fdpass, net};
 
 /// The client's port and address.
 const BYTES: usize = 18;
@@ -76,7 +76,7 @@ impl Channel {
     /// Those of ioctl(2).
     pub fn len(&self) -> io::Result<u64> {
         // Nudges are so short that a few of them do not count as a connection; too high a count is soon corrected.
-        Ok(fdpass::bytes_waiting(self.exit.as_fd())? as u64 / BYTES as u64)
+        Ok(net::unread(self.exit.as_fd())? as u64 / BYTES as u64)
     }
 }
 
