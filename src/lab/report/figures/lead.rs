@@ -150,10 +150,17 @@ fn figure(panels: &[Panel], rows: Vec<(String, Style)>, analysis: &Analysis) -> 
     }
     let baseline = panels[0].scene.results[0].cell.column();
     let judged = if analysis.enough { "" } else { " Too few rounds to judge." };
-    let title = format!("Change from {baseline}");
-    let note = format!(
-        "Change from the same rounds of {baseline}, with its 95 % interval; the worst first.{judged}"
-    );
+    // Such as a C program with the same mechanism.
+    let own = panels.iter().flat_map(|panel| &panel.scene.results).any(|one| one.cell.against.is_some());
+    let (title, of) = match own {
+        true => (
+            "Change from what each is compared with".to_owned(),
+            format!("{baseline}, or of the column that the method names"),
+        ),
+        false => (format!("Change from {baseline}"), baseline.to_owned()),
+    };
+    let note =
+        format!("Change from the same rounds of {of}, with its 95 % interval; the worst first.{judged}");
     Dots {
         caption: Caption::new(title, note).saying(says(panels, &rows)),
         rows,
