@@ -1,0 +1,42 @@
+//! Has the linker put the code that each request runs in one place (src/bin/caffeine.ld), where it can.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const SCRIPT: &str = "src/bin/caffeine.ld";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={SCRIPT}");
+    let script = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join(SCRIPT);
+    if variable("PROFILE") == "release" && is_understood(&script) {
+        println!("cargo::rustc-link-arg-bin=caffeine=-T");
+        println!("cargo::rustc-link-arg-bin=caffeine={}", script.display());
+    }
+}
+
+/// Whether a program can be linked with this script: GNU ld and lld read it, other linkers do not, and without it all works
+/// the same.
+fn is_understood(script: &Path) -> bool {
+    let folder = PathBuf::from(variable("OUT_DIR"));
+    let source = folder.join("empty.rs");
+    if std::fs::write(&source, "fn main() {}").is_err() {
+        return false;
+    }
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.arg("--target").arg(variable("TARGET")).arg(&source).arg("-o").arg(folder.join("empty"));
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    rustc.args(flags.to_string_lossy().split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        rustc.arg("-C").arg([OsString::from("linker="), linker].into_iter().collect::<OsString>());
+    }
+    rustc.args(["-C", "link-arg=-T", "-C"]);
+    rustc.arg([OsString::from("link-arg="), script.into()].into_iter().collect::<OsString>());
+    rustc.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn variable(name: &str) -> OsString {
+    env::var_os(name).unwrap_or_default()
+}
