@@ -7,8 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
-use nix::unistd::{SysconfVar, sysconf};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// A `MAP_SHARED` mapping, unmapped on drop. A new one is zeroed.
 ///
@@ -145,37 +144,6 @@ impl Drop for Pages {
 pub fn share_one_heap() {
     // SAFETY: sets a parameter of the allocator.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-}
-
-/// Drops pages of the program's code and constants that only its start needed; those that are used again come back from
-/// the page cache. Only segments that are not writable are dropped: they are never changed in memory, so nothing is lost.
-pub fn forget_code() {
-    /// The first description is that of the program; 1 asks for no other.
-    unsafe extern "C" fn forget(
-        program: *mut libc::dl_phdr_info,
-        _size: usize,
-        _data: *mut libc::c_void,
-    ) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr(3) passes a valid description, which lives throughout the call.
-        let (base, segments) = unsafe {
-            let program = &*program;
-            let segments = std::slice::from_raw_parts(program.dlpi_phdr, program.dlpi_phnum.into());
-            (program.dlpi_addr, segments)
-        };
-        let constant =
-            segments.iter().filter(|one| one.p_type == libc::PT_LOAD && one.p_flags & libc::PF_W == 0);
-        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as usize);
-        for segment in constant {
-            let start = (base + segment.p_vaddr) as usize;
-            let before = start % page;
-            let Some(first) = NonNull::new((start - before) as *mut libc::c_void) else { continue };
-            // SAFETY: a private, unmodified mapping of a file: pages that are dropped are read from the file again.
-            let _ = unsafe { madvise(first, before + segment.p_filesz as usize, MmapAdvise::MADV_DONTNEED) };
-        }
-        1
-    }
-    // SAFETY: the callback does not unwind and keeps nothing of what it is given.
-    unsafe { libc::dl_iterate_phdr(Some(forget), std::ptr::null_mut()) };
 }
 
 impl Drop for SharedMap {

@@ -16,6 +16,7 @@ pub mod fdpass;
 pub mod fork;
 pub mod fs;
 pub mod guard;
+pub mod image;
 pub mod lock;
 pub mod map;
 pub mod net;

@@ -52,7 +52,7 @@ use crate::server::notify::Notify;
 use crate::server::privileges::Identity;
 use crate::sys::fdpass::Parking;
 use crate::sys::fork::{self, Fate};
-use crate::sys::{net, oom};
+use crate::sys::{image, net, oom};
 pub(super) use estate::{ANSWER, Inheritance};
 use generation::Generation;
 use handlers::Handlers;
@@ -181,6 +181,7 @@ struct Own {
     trees: Trees,
     /// The program that this one has taken over from, until this one serves.
     earlier: Option<OwnedFd>,
+    has_just_started: bool,
 }
 
 impl Supervisor {
@@ -361,14 +362,16 @@ impl Supervisor {
 
     /// Sleeps until a signal, a report, output of a handler's stderr, or the next deadline.
     fn wait(&mut self) {
-        let limit = self.next_wake_up();
-        let timeout =
-            limit.map_or(PollTimeout::NONE, |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
+        let limited = |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        let timeout = self.next_wake_up().map_or(PollTimeout::NONE, limited);
         let rows: BTreeSet<usize> = self.staff.iter().map(|member| member.slot).collect();
         let own = self.own();
         own.stderr.vacate(|row| !rows.contains(&row));
         let mut fds = [own.signals.as_fd(), own.reports.as_fd(), own.stderr.as_fd(), own.trees.as_fd()]
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        if std::mem::take(&mut own.has_just_started) {
+            image::forget_pages();
+        }
         let _ = poll(&mut fds, timeout);
         self.own().stderr.collect();
         self.own().trees.collect();

@@ -108,7 +108,7 @@ impl Supervisor {
         match self.ready.take() {
             Some(ready) => {
                 ready.ready(&format!("caffeine: {line}"));
-                crate::sys::map::forget_code();
+                self.own().has_just_started = true;
             }
             None => {
                 if let Err(error) = settings.save(&self.claim.folder().config()) {

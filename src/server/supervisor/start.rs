@@ -142,6 +142,7 @@ pub(super) fn open(
             notify,
             trees,
             earlier: None,
+            has_just_started: false,
         }),
         reports: Some(reports),
         leases: Some(leases),

@@ -16,10 +16,12 @@ use crate::http::request::{self, Framing};
 use crate::listener::{self, Accepted, socket};
 use crate::scoreboard::{Row, State, add, subtract};
 use crate::sys::map::Pages;
-use crate::sys::{net, signal};
+use crate::sys::{image, net, signal};
 
 /// A request whose head fits is read with one system call.
 const READ_BYTES: usize = 16 * 1024;
+/// Connections after which a worker has run what only the first ones need.
+const FIRST: u32 = 100;
 /// How often a stopping worker checks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -33,6 +35,8 @@ pub struct Acceptor {
     shortage: Shortage,
     service: Service,
     buffer: Pages,
+    /// How many of the first connections are still to come.
+    first: u32,
 }
 
 impl Acceptor {
@@ -54,6 +58,7 @@ impl Acceptor {
             shortage: Shortage::default(),
             service: Service::new(shared, false)?,
             buffer: Pages::new(READ_BYTES)?,
+            first: FIRST,
         })
     }
 
@@ -65,6 +70,7 @@ impl Acceptor {
                 Ok(accepted) => {
                     self.shortage.is_over();
                     self.take_batch(accepted);
+                    self.count_down();
                 }
                 Err(error) => self.shortage.stand_back(&error),
             }
@@ -79,6 +85,16 @@ impl Acceptor {
         let Self { shared, connections, strategy, sockets, .. } = self;
         drop((strategy, sockets));
         finish(shared, connections);
+    }
+
+    /// Drops the code that only the first connections have used.
+    fn count_down(&mut self) {
+        if self.first > 0 {
+            self.first -= 1;
+            if self.first == 0 {
+                image::forget_pages();
+            }
+        }
     }
 
     /// Serves a connection and, with `--accept-batch`, the next ones in the queue.

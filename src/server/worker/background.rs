@@ -20,8 +20,8 @@ use crate::http::request;
 use crate::scoreboard::subtract;
 use crate::server::keeper::note;
 use crate::server::logging;
-use crate::sys::map::{self, Pages};
-use crate::sys::{fork, signal};
+use crate::sys::map::Pages;
+use crate::sys::{fork, image, signal};
 
 /// Enough for [`Service::answer`] and a launch.
 const STACK_BYTES: usize = 256 * 1024;
@@ -79,7 +79,7 @@ impl Background {
         let timer = self.shared.timer.as_fd().as_raw_fd();
         let redirects = self.shared.watch.as_ref().map(|watch| watch.redirects.as_fd());
         // This thread is the last to be set up, and most of the code that a worker ever runs is start-up code.
-        map::forget_code();
+        image::forget_pages();
         loop {
             let count = match self.connections.wait(&mut events) {
                 Err(nix::Error::EINTR) => continue,

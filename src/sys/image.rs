@@ -1,0 +1,43 @@
+//! The program in memory: its code and constants, and those of its libraries.
+
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MmapAdvise, madvise};
+use nix::unistd::{SysconfVar, sysconf};
+
+/// Drops the pages of all code and constants from this process; those that are used again come back from the page cache. Most of
+/// what a process has used by the time it serves only served its start. Segments that are writable are left alone, so nothing is
+/// lost.
+pub fn forget_pages() {
+    // SAFETY: the callback does not unwind and keeps nothing of what it is given.
+    unsafe { libc::dl_iterate_phdr(Some(forget_object), std::ptr::null_mut()) };
+}
+
+/// Drops those of one object. 0 asks for the next.
+unsafe extern "C" fn forget_object(
+    object: *mut libc::dl_phdr_info,
+    _size: usize,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    /// No object has more segments that are loaded and constant: usually it has two.
+    const MOST: usize = 8;
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as usize);
+    let mut found = [(0, 0); MOST];
+    // SAFETY: dl_iterate_phdr(3) passes a valid description, which lives throughout the call.
+    let (base, segments) = unsafe {
+        let object = &*object;
+        (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
+    };
+    let constant = segments.iter().filter(|one| one.p_type == libc::PT_LOAD && one.p_flags & libc::PF_W == 0);
+    for (place, segment) in found.iter_mut().zip(constant) {
+        let start = (base + segment.p_vaddr) as usize;
+        *place = (start - start % page, start % page + segment.p_filesz as usize);
+    }
+    // Only now, because the list of segments lies in one of them.
+    for (start, length) in found {
+        let Some(first) = NonNull::new(start as *mut libc::c_void) else { continue };
+        // SAFETY: a private, unmodified mapping of a file: pages that are dropped are read from the file again.
+        let _ = unsafe { madvise(first, length, MmapAdvise::MADV_DONTNEED) };
+    }
+    0
+}
