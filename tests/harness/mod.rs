@@ -316,7 +316,9 @@ impl Server {
         self.scoreboard().snapshot().iter().map(|row| u32::try_from(row.pid).unwrap()).collect()
     }
 
+    /// The log, with the lines that are buffered now.
     pub fn log(&self) -> String {
+        traffic::lines_are_written(&self.folder());
         fs::read_to_string(self.folder().log()).unwrap_or_default()
     }
 

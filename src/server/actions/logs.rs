@@ -61,7 +61,7 @@ fn access_log(folder: &Folder) -> Result<PathBuf, Error> {
     })
 }
 
-/// Workers buffer lines for a moment. To show the line of a request that was just made, wait for the lines that are
+/// Workers and the keeper buffer lines for a moment. To show the line of a request that was just made, wait for the lines that are
 /// buffered now, not for later ones.
 fn wait_for_lines(folder: &Folder) {
     if !matches!(folder.process(), Ok(Some(_))) {

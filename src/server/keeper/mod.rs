@@ -32,7 +32,7 @@ use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
 use crate::sys::proctable;
 use crate::sys::signal::Interruptible;
-use crate::sys::{epoll, fork, signal};
+use crate::sys::{epoll, fork, image, signal};
 use note::Launch;
 use places::Places;
 use relay::{RELAY, Redirects, Relays, Slot};
@@ -41,6 +41,8 @@ use watch::{Handlers, RETRY};
 
 /// Event data of the socket; handlers and responses have other numbers.
 const SOCKET: u64 = 0;
+/// Event data of the log's timer.
+const LINES: u64 = u64::MAX;
 /// Events that are taken at once.
 const EVENTS: usize = 64;
 /// Consecutive messages before ended handlers are handled.
@@ -72,6 +74,7 @@ pub fn run(post: Post, redirects: Redirects, ready: impl FnOnce(Result<(), Strin
     let work = || match Keeper::begin(post, redirects) {
         Ok(mut keeper) => {
             ready(Ok(()));
+            image::forget_pages();
             keeper.live();
             0
         }
@@ -120,9 +123,10 @@ struct Keeper {
 impl Keeper {
     fn begin(post: Post, redirects: Redirects) -> io::Result<Self> {
         logging::install_signals()?;
-        logging::become_keeper();
+        let flush_timer = logging::become_keeper(&post.board.row(post.slot).unwritten)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(post.exit.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SOCKET))?;
+        epoll.add(flush_timer, EpollEvent::new(EpollFlags::EPOLLIN, LINES))?;
         let mut keeper = Self {
             waits: Interruptible::new(epoll.0.as_fd())?,
             epoll,
@@ -185,14 +189,9 @@ impl Keeper {
             if leaving && self.may_leave() {
                 return;
             }
-            logging::flush();
             let epoll = if leaving { self.epoll.0.as_fd() } else { self.waits.as_fd() };
             match epoll::wait(epoll, &mut events, self.until_due()) {
-                Ok(count) => {
-                    // One write for the lines of all these events.
-                    logging::hold();
-                    events[..count].iter().for_each(|event| self.happened(event));
-                }
+                Ok(count) => events[..count].iter().for_each(|event| self.happened(event)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted || signal::stopped() => {}
                 Err(error) => {
                     tracing::error!("cannot wait for handlers: {error}");
@@ -206,6 +205,10 @@ impl Keeper {
     fn happened(&mut self, event: &EpollEvent) {
         match event.data() {
             SOCKET => self.receive(MESSAGES_PER_TURN),
+            LINES => {
+                logging::disarm();
+                logging::flush();
+            }
             key if key & RELAY != 0 => self.relays.advance(&self.epoll, key),
             id => self.ended(id),
         }

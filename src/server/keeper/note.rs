@@ -195,16 +195,28 @@ impl Request {
         self.append(bytes);
     }
 
+    /// Method, target and minor version of its request line, which a worker has checked.
+    pub fn line(&self) -> (&str, &str, u8) {
+        let line = self.head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        (method, target, u8::from(words.next() != Some("HTTP/1.0")))
+    }
+
     /// Drops all fields of its head but these. Then it can be logged, but not passed on.
     pub fn keep_fields(&mut self, names: &[&str]) {
         let is_kept = |line: &[u8]| {
             let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
             names.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes())) || line == b"\r\n"
         };
-        let lines = self.head.split_inclusive(|&byte| byte == b'\n').enumerate();
-        let kept: Vec<&[u8]> =
-            lines.filter(|(at, line)| *at == 0 || is_kept(line)).map(|(_, line)| line).collect();
-        self.head = kept.concat();
+        let mut kept = Vec::with_capacity(self.head.len());
+        for line in self.head.split_inclusive(|&byte| byte == b'\n') {
+            if kept.is_empty() || is_kept(line) {
+                kept.extend_from_slice(line);
+            }
+        }
+        kept.shrink_to_fit();
+        self.head = kept;
         self.whole = false;
     }
 
@@ -346,6 +358,17 @@ mod tests {
         request.keep_fields(&["host", "user-agent"]);
         assert_eq!(request.head, b"POST /a?b HTTP/1.1\r\nhost: x\r\nUser-Agent: y\r\n\r\n");
         assert!(!request.whole);
+    }
+
+    #[test]
+    fn a_request_line_has_a_method_a_target_and_a_version() {
+        let line = |head: &str| {
+            let request = Request { head: head.into(), ..request("[::1]:80") };
+            let (method, target, minor) = request.line();
+            (method.to_owned(), target.to_owned(), minor)
+        };
+        assert_eq!(line("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"), ("GET".into(), "/a?b".into(), 1));
+        assert_eq!(line("HEAD / HTTP/1.0\r\n\r\n"), ("HEAD".into(), "/".into(), 0));
     }
 
     #[test]

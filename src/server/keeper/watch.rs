@@ -7,7 +7,7 @@
 //! group is empty, and before it is signalled it is looked up in a worker's session. Processes outside the group are
 //! remembered with their start times, because once their parents have ended nothing else links them to the handler.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -171,10 +171,9 @@ struct Table<'a> {
 
 #[derive(Debug, Default)]
 pub struct Handlers {
-    /// Boxed: a table has room for up to twice as many as it holds.
-    all: HashMap<u64, Box<Watched>>,
+    all: BTreeMap<u64, Box<Watched>>,
     /// Keys of handlers with a pidfd, by pid.
-    led: HashMap<Pid, u64>,
+    led: BTreeMap<Pid, u64>,
     due: BTreeSet<(Instant, u64)>,
     last: u64,
     /// The last read of the process table failed.

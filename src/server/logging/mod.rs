@@ -1,10 +1,10 @@
 //! The log: a `tracing` subscriber that writes text or JSON lines to one file.
 //!
-//! The supervisor writes each line at once. A worker buffers: with a blocking accept() it cannot know whether it is
-//! about to wait, and a write per request would cost more than all its other bookkeeping. The first line in an empty
-//! buffer arms a timer of `FLUSH_MS`, on which the background thread flushes; a full buffer is flushed at once. So a
-//! line is in the file after 20 ms at most, an idle worker never wakes up, and only `kill -9` can lose those 20 ms. The
-//! worker's row in the scoreboard tells `--log` whether lines are buffered.
+//! The supervisor writes each line at once. Workers and the keeper buffer: with a blocking accept() a worker cannot know
+//! whether it is about to wait, and a write per request would cost more than all its other bookkeeping. The first line in
+//! an empty buffer arms a timer of `FLUSH_MS`, on whose expiry the process flushes; a full buffer is flushed at once. So a
+//! line is in the file after 20 ms at most, an idle process never wakes up, and only `kill -9` can lose those 20 ms. The
+//! row in the scoreboard tells `--log` whether lines are buffered.
 //!
 //! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
 //! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
@@ -55,7 +55,7 @@ pub enum Format {
     Json,
 }
 
-/// Longest time that a worker buffers a line.
+/// Longest time for which a line is buffered.
 const FLUSH_MS: u64 = 20;
 const FLUSH_BYTES: usize = 8 * 1024;
 
@@ -64,7 +64,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(2);
 static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
-/// A worker's timer for buffered lines.
+/// The timer for buffered lines, in a process that buffers.
 static FLUSH: OnceLock<TimerFd> = OnceLock::new();
 /// 1 while lines are buffered.
 static WAITING: OnceLock<&'static AtomicU64> = OnceLock::new();
@@ -152,15 +152,29 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// Makes this process worker `number`: its lines carry the number and are buffered, and `waiting` is 1 while some are.
-/// Returns the timer on whose expiry the caller calls [`flush`].
+/// Makes this process worker `number`, whose lines are buffered: see [`buffer`].
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
 pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
+    WORKER.store(i64::try_from(number).unwrap_or(i64::MAX), Relaxed);
+    buffer(waiting)
+}
+
+/// Makes this process the keeper, whose lines are buffered: see [`buffer`].
+///
+/// # Errors
+/// Those of `timerfd_create(2)`.
+pub fn become_keeper(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
+    WORKER.store(line::KEEPER, Relaxed);
+    buffer(waiting)
+}
+
+/// From now on lines are buffered, and `waiting` is 1 while some are. Returns the timer on whose expiry the caller calls
+/// [`disarm`] and [`flush`].
+fn buffer(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
     waiting.store(0, Relaxed);
     let _ = WAITING.set(waiting);
-    WORKER.store(i64::try_from(number).unwrap_or(i64::MAX), Relaxed);
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
     Ok(FLUSH.get_or_init(|| timer).as_fd())
 }
@@ -177,11 +191,6 @@ pub fn on_behalf_of(number: Option<usize>, work: impl FnOnce()) {
     let own = WORKER.swap(speaker, Relaxed);
     work();
     WORKER.store(own, Relaxed);
-}
-
-/// Marks the lines of this process as the keeper's.
-pub fn become_keeper() {
-    WORKER.store(line::KEEPER, Relaxed);
 }
 
 /// The level and the formats in one byte, for [`adopt`] in a process that was forked before.
@@ -228,8 +237,8 @@ pub fn flush() {
     }
 }
 
-/// Whether to write a buffer of this many bytes at once. If not, in a worker, the `first` line in it arms
-/// the timer.
+/// Whether to write a buffer of this many bytes at once. If not, in a process that buffers, the `first` line in it arms the
+/// timer.
 fn must_write(first: bool, bytes: usize) -> bool {
     match FLUSH.get() {
         Some(_) if bytes >= FLUSH_BYTES => true,

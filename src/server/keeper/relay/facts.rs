@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::forwarded::address_of;
 use crate::http::limits::Limits;
-use crate::http::request::{self, Head};
+use crate::http::request;
 use crate::listener::address::Shown;
 use crate::scoreboard::{Header, add};
 use crate::server::keeper::note::Request;
@@ -65,16 +65,6 @@ pub struct Facts {
     pub program: Option<Ended>,
 }
 
-/// All that is known of a finished response, for the logs.
-#[derive(Debug)]
-pub struct Finished<'a> {
-    pub facts: &'a Facts,
-    /// The request; without the fields that did not fit into [`note::HEAD_BYTES`](crate::server::keeper::note::HEAD_BYTES).
-    pub head: Option<&'a Head<'a, 'a>>,
-    /// From the launch to the last byte sent.
-    pub duration: Duration,
-}
-
 impl Facts {
     /// Keeps of the request what the logs show: no other handler will get it. Its cookies may be thousands of bytes.
     pub fn forget_fields(&mut self) {
@@ -93,14 +83,18 @@ impl Facts {
         if self.end == End::Cut {
             header.cut.fetch_add(1, Relaxed);
         }
-        let mut slots = request::slots();
-        let head = request::parse(&self.request.head, &mut slots, &any_size()).ok().flatten();
-        finished(&Finished { facts: self, head: head.as_ref(), duration: self.started.elapsed() });
+        let took = self.started.elapsed();
+        if self.end != End::Redirected && access::form() != Form::Off {
+            self.enter(took);
+        }
+        self.log(took);
     }
 
-    /// Adds a line to the access log, if there is one.
-    fn enter(&self, head: Option<&Head<'_, '_>>, took: Duration) {
-        let asked = head.map_or(Asked::Bytes(&[]), Asked::Request);
+    /// Adds a line to the access log.
+    fn enter(&self, took: Duration) {
+        let mut slots = request::slots();
+        let head = request::parse(&self.request.head, &mut slots, &any_size()).ok().flatten();
+        let asked = head.as_ref().map_or(Asked::Bytes(&[]), Asked::Request);
         let Request { client, user, .. } = &self.request;
         let user = Some(&**user).filter(|user| !user.is_empty());
         let request = access::Request { peer: address_of(*client), user, asked };
@@ -109,43 +103,39 @@ impl Facts {
         let response = access::Response { status, bytes: Some(self.bytes), took: Some(took), cut };
         Entry::of(&request).inspect(|entry| entry.finish(&response));
     }
+
+    /// Adds a line to the log. `took`: from the launch to the last byte sent.
+    fn log(&self, took: Duration) {
+        let Self { request, worker, pid, status, bytes, reason, program, .. } = self;
+        let (method, target, _) = request.line();
+        let handler = OsStr::from_bytes(&self.handler).display();
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (peer, bytes, reason) = (Shown(request.client), *bytes, *reason);
+        let outcome = (*status > 0).then_some(*status);
+        let (code, signal) = match program.and_then(|program| program.fate) {
+            Some(Fate::Exited(code @ 1..)) => (Some(code), None),
+            Some(Fate::Killed(signal)) => (None, Some(signal)),
+            _ => (None, None),
+        };
+        macro_rules! log {
+            ($level:ident, $outcome:expr) => {
+                tracing::$level!(peer = %peer, method, target, handler = %handler, worker, pid, outcome = $outcome,
+                    bytes, code, signal, reason, duration_us)
+            };
+        }
+        match self.end {
+            End::Whole if outcome.is_none() => log!(info, "relayed"),
+            End::Whole => log!(info, outcome),
+            End::Refused if *status == 503 => log!(info, outcome),
+            End::Refused => log!(error, outcome),
+            End::Cut => log!(warn, "cut"),
+            End::ClientGone => log!(info, "client gone"),
+            End::Redirected => log!(debug, "redirected"),
+        }
+    }
 }
 
 /// The request was accepted before, and bodies are not its concern here.
 fn any_size() -> Limits {
     Limits { body: u64::MAX, ..Limits::default() }
-}
-
-/// Logs a finished response, in both logs.
-fn finished(finished: &Finished<'_>) {
-    let Finished { facts, head, duration } = finished;
-    if facts.end != End::Redirected {
-        facts.enter(*head, *duration);
-    }
-    let Facts { request, worker, pid, status, bytes, reason, program, .. } = facts;
-    let (method, target) = (head.map(|head| head.method), head.map(|head| head.target));
-    let handler = OsStr::from_bytes(&facts.handler).display();
-    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let (peer, bytes, reason) = (Shown(request.client), *bytes, *reason);
-    let outcome = (*status > 0).then_some(*status);
-    let (code, signal) = match program.and_then(|program| program.fate) {
-        Some(Fate::Exited(code @ 1..)) => (Some(code), None),
-        Some(Fate::Killed(signal)) => (None, Some(signal)),
-        _ => (None, None),
-    };
-    macro_rules! log {
-        ($level:ident, $outcome:expr) => {
-            tracing::$level!(peer = %peer, method, target, handler = %handler, worker, pid, outcome = $outcome, bytes,
-                code, signal, reason, duration_us)
-        };
-    }
-    match facts.end {
-        End::Whole if outcome.is_none() => log!(info, "relayed"),
-        End::Whole => log!(info, outcome),
-        End::Refused if *status == 503 => log!(info, outcome),
-        End::Refused => log!(error, outcome),
-        End::Cut => log!(warn, "cut"),
-        End::ClientGone => log!(info, "client gone"),
-        End::Redirected => log!(debug, "redirected"),
-    }
 }

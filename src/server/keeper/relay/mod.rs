@@ -10,20 +10,18 @@ mod facts;
 mod head;
 mod redirect;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::Epoll;
 
-use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
-use crate::http::request;
 use crate::scoreboard::Scoreboard;
 use crate::scoreboard::mounts::Shares;
 use exchange::{Next, Relay, Side};
-pub use facts::{End, Ended, Facts, Finished};
+pub use facts::{End, Ended, Facts};
 pub use redirect::Redirects;
 
 /// Marks the keys of responses among the data of events.
@@ -44,7 +42,7 @@ pub struct Slot(pub Shares);
 #[derive(Debug)]
 pub struct Relays {
     board: &'static Scoreboard,
-    all: HashMap<u64, Box<Relay>>,
+    all: BTreeMap<u64, Box<Relay>>,
     last: u64,
     /// Whose output has ended, and until when to wait for their program, oldest first.
     ending: VecDeque<(Instant, u64)>,
@@ -57,7 +55,7 @@ pub struct Relays {
     /// Slots that became free.
     freed: Vec<Slot>,
     /// Responses whose client had gone before their program ended.
-    given_up: HashSet<u64>,
+    given_up: BTreeSet<u64>,
 }
 
 impl Relays {
@@ -65,7 +63,7 @@ impl Relays {
         board.header().relaying.store(0, SeqCst);
         Self {
             board,
-            all: HashMap::new(),
+            all: BTreeMap::new(),
             last: RELAY,
             ending: VecDeque::new(),
             limits: BTreeSet::new(),
@@ -73,7 +71,7 @@ impl Relays {
             redirects,
             scratch: vec![0; SCRATCH_BYTES].into(),
             freed: Vec::new(),
-            given_up: HashSet::new(),
+            given_up: BTreeSet::new(),
         }
     }
 
@@ -86,11 +84,8 @@ impl Relays {
     ) -> u64 {
         self.last += 1;
         let key = self.last;
-        let mut slots = request::slots();
-        let head =
-            request::parse(&facts.request.head, &mut slots, &Limits { body: u64::MAX, ..Limits::default() });
-        let (minor, head_only) =
-            head.ok().flatten().map_or((1, false), |head| (head.minor, head.method == "HEAD"));
+        let (method, _, minor) = facts.request.line();
+        let head_only = method == "HEAD";
         let limit = timeout.and_then(|timeout| facts.started.checked_add(timeout + OVERTIME));
         self.limits.extend(limit.map(|limit| (limit, key)));
         let mut relay = Relay::new(facts, client, output, minor, head_only);
@@ -135,6 +130,9 @@ impl Relays {
     fn finish(&mut self, epoll: &Epoll, key: u64) {
         let Some(mut relay) = self.all.remove(&key) else { return };
         relay.unwatch(epoll);
+        while self.ending.front().is_some_and(|(_, key)| !self.all.contains_key(key)) {
+            self.ending.pop_front(); // else the keeper would wake up for it
+        }
         reschedule(&mut self.limits, key, &mut relay.limit, None);
         reschedule(&mut self.stalled, key, &mut relay.stalled, None);
         relay.facts.record(self.board.header());
