@@ -201,10 +201,12 @@ impl<'a> Subjects<'a> {
         scoped(self.findings, &advice)
     }
 
-    /// Of columns that are measured against what the machine permits: listeners first, and what costs most.
+    /// Of columns that are measured against what the machine permits: listeners first, then those that the experiment compares
+    /// with another column than the baseline, and what costs most.
     fn expect(&self) -> String {
         let known = self.all.iter().filter(|column| column.judged.iter().any(Effect::differs));
-        let known = known.sorted_by(|a, b| b.own.cmp(&a.own).then(greatest(b).total_cmp(&greatest(a))));
+        let rank = |column: &Column| (column.own, column.base != self.findings.baseline);
+        let known = known.sorted_by(|a, b| rank(b).cmp(&rank(a)).then(greatest(b).total_cmp(&greatest(a))));
         let known: Vec<&Column> = known.copied().collect();
         let each = |column: &&Column| because(column, &format!("{}'s", column.name), Effect::differs);
         let more = more(known.len().saturating_sub(MOST + 1), "; {} more differ");

@@ -7,6 +7,7 @@ use crate::lab::judge::{Analysis, CellResult, Estimate, Scene};
 use crate::lab::plot::{Caption, Curve, Curves, Dimension, Part, Style};
 use crate::lab::report::grouped;
 use crate::lab::report::text::{self, capital, list, number};
+use crate::lab::spec::plan::Cell;
 use crate::lab::spec::{Levels, Metric};
 
 /// Values needed to draw a curve.
@@ -73,7 +74,8 @@ pub fn levels(analysis: &Analysis) -> Told<Curves> {
 }
 
 fn figure(along: Along, metric: Metric, series: &[Series], analysis: &Analysis) -> Option<Curves> {
-    let parts: Vec<Part> = series.iter().map(|one| one.part(along, metric, series.len() > 1)).collect();
+    let parts: Vec<Part> =
+        series.iter().flat_map(|one| one.parts(along, metric, series.len() > 1)).take(MOST_PANELS).collect();
     let xs = || series.iter().flat_map(|series| &series.0).map(|(value, _)| *value);
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
     let ticks = if along == Along::Rate { Vec::new() } else { named(xs()) };
@@ -98,8 +100,27 @@ fn named(values: impl Iterator<Item = f64>) -> Vec<(f64, String)> {
 }
 
 impl Series<'_> {
-    fn part(&self, along: Along, metric: Metric, named: bool) -> Part {
+    /// A panel, or one for each column with which others are compared, in the order of the columns.
+    fn parts(&self, along: Along, metric: Metric, named: bool) -> Vec<Part> {
+        let cells: Vec<&Cell> = self.0[0].1.results.iter().map(|result| &result.cell).collect();
+        if cells.iter().all(|cell| cell.against.is_none()) {
+            return vec![self.part(along, metric, named, None)];
+        }
+        let Some(baseline) = cells.first().map(|cell| cell.column()) else { return Vec::new() };
+        let has_others =
+            |base: &&str| cells.iter().any(|cell| cell.column() != *base && is_of(cell, base, baseline));
+        let bases = cells.iter().map(|cell| cell.column()).unique().filter(has_others);
+        bases.map(|base| self.part(along, metric, named, Some((baseline, base)))).collect()
+    }
+
+    /// A panel, of all columns or, with a baseline and a base, of the base and what is compared with it.
+    fn part(&self, along: Along, metric: Metric, named: bool, of: Option<(&str, &str)>) -> Part {
         let first = self.0[0].1;
+        let belongs = |cell: &Cell| of.is_none_or(|(baseline, base)| is_of(cell, base, baseline));
+        let styled = |cell: &Cell, style| match of {
+            Some((_, base)) if cell.column() == base => Style::BASELINE,
+            _ => style,
+        };
         let curve = |(result, style): (&CellResult, Style)| {
             let of = |scene: &Scene| {
                 let other = same(scene, result).filter(|other| other.used > 0)?;
@@ -123,8 +144,20 @@ impl Series<'_> {
             Along::Rate | Along::Connections => capital(&text::group_name(&first.group)),
             Along::Workers | Along::Backlog => without(first, along),
         };
-        Part { heading, curves: shown(first).filter_map(curve).collect(), ..Part::default() }
+        let heading = match of {
+            Some((_, base)) if heading.is_empty() => format!("Compared with {base}"),
+            Some((_, base)) => format!("{heading}, compared with {base}"),
+            None => heading,
+        };
+        let chosen = shown(first).filter(|(result, _)| belongs(&result.cell));
+        let chosen = chosen.map(|(result, style)| (result, styled(&result.cell, style)));
+        Part { heading, curves: chosen.filter_map(curve).collect(), ..Part::default() }
     }
+}
+
+/// Whether a column is `base` or compared with it; second runs are neither. Those without a base of their own have the baseline.
+fn is_of(cell: &Cell, base: &str, baseline: &str) -> bool {
+    !cell.twin && (cell.column() == base || cell.against.as_deref().unwrap_or(baseline) == base)
 }
 
 /// The result of the same column.
@@ -155,4 +188,29 @@ fn says(title: &str, metric: Metric, series: &[Series]) -> String {
         list(shown(first).filter_map(ends))
     };
     format!("{title}, in {}: {}.", metric.unit(), series.iter().map(one).join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::fixture::rich::Rich;
+    use crate::lab::judge::judge;
+
+    #[test]
+    fn each_base_of_a_comparison_has_a_panel() {
+        let mut data = Rich { peers: Vec::new(), ..Rich::default() }.data();
+        data.spec.against = [("inherited-exclusive".to_owned(), "reuseport".to_owned())].into();
+        let told = levels(&judge(&data));
+        let panel = |part: &Part| {
+            let curves = part.curves.iter().map(|curve| (curve.label.clone(), curve.style.is_baseline()));
+            (part.heading.clone(), curves.collect::<Vec<_>>())
+        };
+        let panels: Vec<_> = told.figures[0].parts.iter().map(panel).collect();
+        let column = |name: &str, is_base| (name.to_owned(), is_base);
+        let expected = [
+            ("Compared with inherited", [column("inherited", true), column("reuseport", false)]),
+            ("Compared with reuseport", [column("reuseport", true), column("inherited-exclusive", false)]),
+        ];
+        assert_eq!(panels, expected.map(|(heading, curves)| (heading.to_owned(), curves.to_vec())));
+    }
 }
