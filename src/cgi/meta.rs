@@ -192,8 +192,8 @@ fn set(env: &mut CStrings, name: &str, value: &[u8]) {
 fn set_number(env: &mut CStrings, scratch: &mut Vec<u8>, name: &str, value: u64) {
     scratch.clear();
     // Writing to memory does not fail.
-    let _ = write!(scratch, "{name}={value}");
-    env.push(&[scratch]);
+    let _ = write!(scratch, "{value}");
+    set(env, name, scratch);
 }
 
 /// Whether `PATH_INFO` below the base is still below the base. A handler that opens `PATH_TRANSLATED` should

@@ -147,8 +147,17 @@ impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // A number that was recorded as text would give its key a second type.
         if !(self.json && NUMBERS.contains(&field.name())) {
-            self.quoted(field, |out| write!(out, "{value:?}"));
+            self.quoted(field, |out| write!(out, "{}", Recorded(value)));
         }
+    }
+}
+
+/// A recorded value. Formatted through a type of this module, so that the code for it lies with that of the module.
+struct Recorded<'a>(&'a dyn fmt::Debug);
+
+impl fmt::Display for Recorded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -50,7 +50,7 @@ use crate::listener::address::Bind;
 use crate::scoreboard::{State, mounts};
 use crate::server::error::EXIT_FATAL;
 use crate::server::logging;
-use crate::sys::{clock, fork, map, net, sandbox};
+use crate::sys::{clock, fork, image, map, net, sandbox};
 
 /// Runs a worker to its end; `ready` is called when it can accept. Never returns and never unwinds: the stack below
 /// belongs to the supervisor that was forked.
@@ -64,6 +64,7 @@ fn work(context: WorkerContext<'_>, ready: impl FnOnce(Result<(), String>)) -> i
     match set_up(context) {
         Ok(acceptor) => {
             ready(Ok(()));
+            image::forget_pages();
             acceptor.run();
             0
         }

@@ -9,6 +9,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use tracing::field::display;
+
 use super::areas;
 use super::connection::{self, Connection};
 use super::first_steps::hint;
@@ -305,12 +307,20 @@ impl Service {
 
 /// Logs a launch. A response that is relayed is logged when it ends.
 fn log_launch(origin: &Origin<'_>, head: &Head<'_, '_>, launched: &Launched, begun: Instant, is_file: bool) {
-    let handler = OsStr::from_bytes(launched.program.route.name()).display();
-    let (peer, pid, launch_us) = (Shown(origin.client), launched.started.pid, micros(begun.elapsed()));
+    let handler = display(OsStr::from_bytes(launched.program.route.name()).display());
+    let (peer, pid, launch_us) =
+        (display(Shown(origin.client)), launched.started.pid, micros(begun.elapsed()));
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(peer = %peer, method = head.method, target = head.target, handler = %handler,
-                outcome = "launched", pid, launch_us)
+            tracing::$level!(
+                peer,
+                method = head.method,
+                target = head.target,
+                handler,
+                outcome = "launched",
+                pid,
+                launch_us
+            )
         };
     }
     if launched.output.is_some() {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use tracing::field::display;
+
 use crate::http::forwarded::address_of;
 use crate::http::limits::Limits;
 use crate::http::request;
@@ -108,9 +110,9 @@ impl Facts {
     fn log(&self, took: Duration) {
         let Self { request, worker, pid, status, bytes, reason, program, .. } = self;
         let (method, target, _) = request.line();
-        let handler = OsStr::from_bytes(&self.handler).display();
+        let handler = display(OsStr::from_bytes(&self.handler).display());
         let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let (peer, bytes, reason) = (Shown(request.client), *bytes, *reason);
+        let (peer, bytes, reason) = (display(Shown(request.client)), *bytes, *reason);
         let outcome = (*status > 0).then_some(*status);
         let (code, signal) = match program.and_then(|program| program.fate) {
             Some(Fate::Exited(code @ 1..)) => (Some(code), None),
@@ -119,8 +121,20 @@ impl Facts {
         };
         macro_rules! log {
             ($level:ident, $outcome:expr) => {
-                tracing::$level!(peer = %peer, method, target, handler = %handler, worker, pid, outcome = $outcome,
-                    bytes, code, signal, reason, duration_us)
+                tracing::$level!(
+                    peer,
+                    method,
+                    target,
+                    handler,
+                    worker,
+                    pid,
+                    outcome = $outcome,
+                    bytes,
+                    code,
+                    signal,
+                    reason,
+                    duration_us
+                )
             };
         }
         match self.end {
