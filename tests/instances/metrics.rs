@@ -169,7 +169,7 @@ fn counters_never_decrease_over_deaths_of_workers_and_reloads() {
 fn the_dashboard_shows_metrics_that_are_there() {
     let dashboard: Value =
         serde_json::from_str(include_str!("../../src/server/packaging/grafana.json")).unwrap();
-    let (sandbox, server) = serving(&["--outcomes", "on"]);
+    let (sandbox, server) = serving(&["--outcomes", "on", "--response", "auto"]);
     server.get("/hello");
     let there = metrics(&sandbox);
     let mut shown = Vec::new();
