@@ -195,12 +195,13 @@ impl Request {
         self.append(bytes);
     }
 
-    /// Method, target and minor version of its request line, which a worker has checked.
-    pub fn line(&self) -> (&str, &str, u8) {
-        let line = self.head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-        let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        (method, target, u8::from(words.next() != Some("HTTP/1.0")))
+    /// Method, target and minor version of its request line, which a worker has checked. `None` if the line was too long to be
+    /// kept.
+    pub fn line(&self) -> Option<(&str, &str, u8)> {
+        let line = self.head.split(|&byte| byte == b'\r').next()?;
+        let mut words = std::str::from_utf8(line).ok()?.split(' ');
+        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+        Some((method, target, u8::from(version != "HTTP/1.0")))
     }
 
     /// Drops all fields of its head but these. Then it can be logged, but not passed on.
@@ -364,11 +365,12 @@ mod tests {
     fn a_request_line_has_a_method_a_target_and_a_version() {
         let line = |head: &str| {
             let request = Request { head: head.into(), ..request("[::1]:80") };
-            let (method, target, minor) = request.line();
-            (method.to_owned(), target.to_owned(), minor)
+            request.line().map(|(method, target, minor)| (method.to_owned(), target.to_owned(), minor))
         };
-        assert_eq!(line("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"), ("GET".into(), "/a?b".into(), 1));
-        assert_eq!(line("HEAD / HTTP/1.0\r\n\r\n"), ("HEAD".into(), "/".into(), 0));
+        assert_eq!(line("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"), Some(("GET".into(), "/a?b".into(), 1)));
+        assert_eq!(line("HEAD / HTTP/1.0\r\n\r\n"), Some(("HEAD".into(), "/".into(), 0)));
+        let (cut, whole) = kept(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(HEAD_BYTES)).as_bytes());
+        assert_eq!((line(std::str::from_utf8(&cut).unwrap()), whole), (None, false));
     }
 
     #[test]

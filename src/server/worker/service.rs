@@ -206,7 +206,7 @@ impl Service {
             ordinal: 0,
             slot: shared.slot as u32,
             number: shared.number as u32,
-            worker: i32::try_from(shared.row().pid.load(Relaxed)).unwrap_or(0),
+            worker: std::process::id().cast_signed(),
             pid: started.pid,
             started_ns: monotonic_ns().saturating_sub(age),
             timeout: noted.timeout,

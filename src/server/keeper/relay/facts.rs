@@ -109,7 +109,7 @@ impl Facts {
     /// Adds a line to the log. `took`: from the launch to the last byte sent.
     fn log(&self, took: Duration) {
         let Self { request, worker, pid, status, bytes, reason, program, .. } = self;
-        let (method, target, _) = request.line();
+        let (method, target) = request.line().map(|(method, target, _)| (method, target)).unzip();
         let handler = display(OsStr::from_bytes(&self.handler).display());
         let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (peer, bytes, reason) = (display(Shown(request.client)), *bytes, *reason);

@@ -84,8 +84,8 @@ impl Relays {
     ) -> u64 {
         self.last += 1;
         let key = self.last;
-        let (method, _, minor) = facts.request.line();
-        let head_only = method == "HEAD";
+        let line = facts.request.line();
+        let (minor, head_only) = line.map_or((1, false), |(method, _, minor)| (minor, method == "HEAD"));
         let limit = timeout.and_then(|timeout| facts.started.checked_add(timeout + OVERTIME));
         self.limits.extend(limit.map(|limit| (limit, key)));
         let mut relay = Relay::new(facts, client, output, minor, head_only);
