@@ -1,7 +1,6 @@
 //! Has the linker put the code that each request runs in one place (src/bin/caffeine.ld), where it can.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,16 +26,14 @@ fn is_understood(script: &Path) -> bool {
     }
     let mut rustc = Command::new(variable("RUSTC"));
     rustc.arg("--target").arg(variable("TARGET")).arg(&source).arg("-o").arg(folder.join("empty"));
-    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
-    rustc.args(flags.to_string_lossy().split('\x1f').filter(|flag| !flag.is_empty()));
-    if let Some(linker) = env::var_os("RUSTC_LINKER") {
-        rustc.arg("-C").arg([OsString::from("linker="), linker].into_iter().collect::<OsString>());
+    rustc.args(variable("CARGO_ENCODED_RUSTFLAGS").split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.args(["-C", &format!("linker={linker}")]);
     }
-    rustc.args(["-C", "link-arg=-T", "-C"]);
-    rustc.arg([OsString::from("link-arg="), script.into()].into_iter().collect::<OsString>());
+    rustc.args(["-C", "link-arg=-T", "-C", &format!("link-arg={}", script.display())]);
     rustc.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn variable(name: &str) -> OsString {
-    env::var_os(name).unwrap_or_default()
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 //! starts on its own pair of cache lines, so that workers never share a line.
 
 pub mod clients;
+mod lines;
 pub mod mounts;
 mod totals;
 

@@ -318,7 +318,9 @@ impl Server {
 
     /// The log, with the lines that are buffered now.
     pub fn log(&self) -> String {
-        traffic::lines_are_written(&self.folder());
+        if let Ok(board) = Scoreboard::open(&self.folder().scoreboard()) {
+            board.await_lines();
+        }
         fs::read_to_string(self.folder().log()).unwrap_or_default()
     }
 

@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
-use caffeine::instance::Folder;
-use caffeine::scoreboard::{Counters, Scoreboard};
+use caffeine::scoreboard::Counters;
 use nix::sys::signal::{Signal, kill};
 
 use crate::harness::standstill::Instance;
@@ -28,18 +27,6 @@ pub fn signal(row: &Counters, signal: Signal) {
 pub fn state(pid: u32) -> char {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
-}
-
-/// Waits until the processes of an instance have written the log lines that they have buffered by now. One that was stopped
-/// never writes them, and is not waited for long.
-pub fn lines_are_written(folder: &Folder) {
-    let Ok(board) = Scoreboard::open(&folder.scoreboard()) else { return };
-    let mut waiting: Vec<_> = board.used().collect();
-    let end = Instant::now() + Duration::from_secs(1);
-    while !waiting.is_empty() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(1));
-        waiting.retain(|row| row.unwritten.load(Relaxed) != 0);
-    }
 }
 
 /// The oom_score_adj of a process.

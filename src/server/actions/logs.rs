@@ -2,8 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::unknown;
 use crate::instance::{Folder, logs};
@@ -13,8 +12,6 @@ use crate::server::error::Error;
 
 /// Time between a launch and its log line in the worker's buffer.
 const MOMENT: Duration = Duration::from_millis(10);
-/// Bound, because a stopped worker never writes.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Prints the log, or the access log, and with `follow` keeps printing.
 pub fn print(folder: &Folder, access: bool, follow: bool) -> Result<(), Error> {
@@ -61,8 +58,7 @@ fn access_log(folder: &Folder) -> Result<PathBuf, Error> {
     })
 }
 
-/// Workers and the keeper buffer lines for a moment. To show the line of a request that was just made, wait for the lines that are
-/// buffered now, not for later ones.
+/// Workers and the keeper buffer lines for a moment: waits for the line of a request that was just made.
 fn wait_for_lines(folder: &Folder) {
     if !matches!(folder.process(), Ok(Some(_))) {
         return;
@@ -70,13 +66,5 @@ fn wait_for_lines(folder: &Folder) {
     let Ok(board) = Scoreboard::open(&folder.scoreboard()) else { return };
     // A client may have its response before the worker has logged the launch.
     std::thread::sleep(MOMENT);
-    let mut waiting: Vec<_> = board.used().collect();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        waiting.retain(|row| row.unwritten.load(Relaxed) != 0);
-        if waiting.is_empty() || Instant::now() >= end {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    board.await_lines();
 }

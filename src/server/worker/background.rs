@@ -78,7 +78,7 @@ impl Background {
         let mut events = [EpollEvent::empty(); 64];
         let timer = self.shared.timer.as_fd().as_raw_fd();
         let redirects = self.shared.watch.as_ref().map(|watch| watch.redirects.as_fd());
-        // This thread is the last to be set up, and most of the code that a worker ever runs is start-up code.
+        // Most of the code that a worker ever runs is start-up code. Either thread may be set up last, so both drop it.
         image::forget_pages();
         loop {
             let count = match self.connections.wait(&mut events) {

@@ -106,21 +106,19 @@ impl Series<'_> {
         if cells.iter().all(|cell| cell.against.is_none()) {
             return vec![self.part(along, metric, named, None)];
         }
-        let Some(baseline) = cells.first().map(|cell| cell.column()) else { return Vec::new() };
-        let has_others =
-            |base: &&str| cells.iter().any(|cell| cell.column() != *base && is_of(cell, base, baseline));
+        let has_others = |base: &&str| {
+            cells.iter().any(|cell| cell.column() != *base && is_of(cell, base, cells[0].column()))
+        };
         let bases = cells.iter().map(|cell| cell.column()).unique().filter(has_others);
-        bases.map(|base| self.part(along, metric, named, Some((baseline, base)))).collect()
+        bases.map(|base| self.part(along, metric, named, Some(base))).collect()
     }
 
-    /// A panel, of all columns or, with a baseline and a base, of the base and what is compared with it.
-    fn part(&self, along: Along, metric: Metric, named: bool, of: Option<(&str, &str)>) -> Part {
+    /// A panel, of all columns or of a base and what is compared with it.
+    fn part(&self, along: Along, metric: Metric, named: bool, base: Option<&str>) -> Part {
         let first = self.0[0].1;
-        let belongs = |cell: &Cell| of.is_none_or(|(baseline, base)| is_of(cell, base, baseline));
-        let styled = |cell: &Cell, style| match of {
-            Some((_, base)) if cell.column() == base => Style::BASELINE,
-            _ => style,
-        };
+        let baseline = || first.results[0].cell.column();
+        let belongs = |cell: &Cell| base.is_none_or(|base| is_of(cell, base, baseline()));
+        let styled = |cell: &Cell, style| if base == Some(cell.column()) { Style::BASELINE } else { style };
         let curve = |(result, style): (&CellResult, Style)| {
             let of = |scene: &Scene| {
                 let other = same(scene, result).filter(|other| other.used > 0)?;
@@ -144,9 +142,9 @@ impl Series<'_> {
             Along::Rate | Along::Connections => capital(&text::group_name(&first.group)),
             Along::Workers | Along::Backlog => without(first, along),
         };
-        let heading = match of {
-            Some((_, base)) if heading.is_empty() => format!("Compared with {base}"),
-            Some((_, base)) => format!("{heading}, compared with {base}"),
+        let heading = match base {
+            Some(base) if heading.is_empty() => format!("Compared with {base}"),
+            Some(base) => format!("{heading}, compared with {base}"),
             None => heading,
         };
         let chosen = shown(first).filter(|(result, _)| belongs(&result.cell));
