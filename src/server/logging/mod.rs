@@ -152,7 +152,8 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// Makes this process worker `number`, whose lines are buffered: see [`buffer`].
+/// Makes this process worker `number`. From now on its lines are buffered, and `waiting` is 1 while some are. Returns the timer
+/// on whose expiry the caller calls [`disarm`] and [`flush`].
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
@@ -161,7 +162,7 @@ pub fn become_worker(number: usize, waiting: &'static AtomicU64) -> io::Result<B
     buffer(waiting)
 }
 
-/// Makes this process the keeper, whose lines are buffered: see [`buffer`].
+/// Makes this process the keeper. Its lines are buffered as those of [a worker](become_worker).
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
@@ -170,8 +171,7 @@ pub fn become_keeper(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'stat
     buffer(waiting)
 }
 
-/// From now on lines are buffered, and `waiting` is 1 while some are. Returns the timer on whose expiry the caller calls
-/// [`disarm`] and [`flush`].
+/// Starts to buffer lines, and returns the timer that says when to write them.
 fn buffer(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
     waiting.store(0, Relaxed);
     let _ = WAITING.set(waiting);
