@@ -61,8 +61,7 @@ fn labels(svg: &str) -> Vec<Label> {
         // The names below an axis hang from their point.
         let y = number("y") + if attribute(element, "dy") == "0.76em" { size * 0.4 } else { 0.0 };
         let text = element.split_once('>')?.1.split_once("</text>")?.0.to_owned();
-        // the guess leaves some to spare, so that a little of it may be shared
-        let width = text_width(&text, size) * 0.93;
+        let width = text_width(&text, size);
         let left = match attribute(element, "text-anchor") {
             "start" => x,
             "middle" => x - width / 2.0,

@@ -3,12 +3,23 @@
 /// A point in px, from the upper left corner.
 pub type Px = (f64, f64);
 
-/// Width of a character relative to the size of the font, with some margin.
-const CHARACTER: f64 = 0.56;
+/// Width of a character relative to the size of the font, in DejaVu Sans or a little more. The usual sans serif fonts are
+/// narrower, so what fits here fits there.
+fn advance(character: char) -> f64 {
+    match character {
+        'i' | 'j' | 'l' | 'I' | '\'' => 0.3,
+        ' ' | '.' | ',' | ':' | ';' | '/' | '-' | '·' => 0.36,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' => 0.41,
+        'w' | '+' | '=' | '±' | '×' | '<' | '>' | '≤' | '≥' | '←' | '→' => 0.84,
+        'm' | 'M' | 'W' | '%' | '@' | '…' | '—' => 1.0,
+        'A'..='Z' => 0.72,
+        _ => 0.64,
+    }
+}
 
 /// Estimated width of a text in px.
 pub fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * CHARACTER * size
+    text.chars().map(advance).sum::<f64>() * size
 }
 
 /// The largest estimated width.
@@ -21,7 +32,9 @@ pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if text_width(line, size) + text_width(word, size) + CHARACTER * size <= width => {
+            Some(line)
+                if text_width(line, size) + text_width(" ", size) + text_width(word, size) <= width =>
+            {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -37,10 +50,13 @@ pub fn shorten(text: &str, size: f64, width: f64) -> String {
         return text.into();
     }
     let characters: Vec<char> = text.chars().collect();
-    let room = ((width / (CHARACTER * size)).floor() as usize).saturating_sub(1).max(2);
-    let (head, tail) = (room.div_ceil(2), room / 2);
-    let end = &characters[characters.len() - tail..];
-    characters[..head].iter().chain(&['…']).chain(end).collect()
+    let shortened = |kept: usize| -> String {
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        let end = &characters[characters.len() - tail..];
+        characters[..head].iter().chain(&['…']).chain(end).collect()
+    };
+    let kept = (2..characters.len()).rev().find(|&kept| text_width(&shortened(kept), size) <= width);
+    shortened(kept.unwrap_or(2).min(characters.len()))
 }
 
 /// Moves positions apart to a distance of `gap`, between `low` and `high` and in the same order. If they do not fit, the
@@ -138,8 +154,8 @@ mod tests {
 
         #[test]
         fn wrapped_lines_fit_and_lose_no_word(words in prop::collection::vec("[a-z]{1,12}", 0..40)) {
-            let lines = wrap(&words.join(" "), 12.0, 100.0);
-            prop_assert!(lines.iter().all(|line| text_width(line, 12.0) <= 100.0));
+            let lines = wrap(&words.join(" "), 12.0, 150.0);
+            prop_assert!(lines.iter().all(|line| text_width(line, 12.0) < 150.001));
             prop_assert_eq!(lines.join(" "), words.join(" "));
         }
 
@@ -155,7 +171,14 @@ mod tests {
     #[test]
     fn a_shortened_name_keeps_both_ends() {
         assert_eq!(shorten("inherited", 12.0, 100.0), "inherited");
-        assert_eq!(shorten("inherited-exclusive:every", 12.0, 68.0), "inher…very");
+        assert_eq!(shorten("inherited-exclusive:every", 12.0, 72.0), "inher…very");
+        assert_eq!(shorten("mmmm", 12.0, 1.0), "m…m");
+        assert_eq!(shorten("m", 12.0, 1.0), "m…");
+    }
+
+    #[test]
+    fn wide_letters_take_more_room() {
+        assert!(text_width("command", 12.0) > text_width("fillers", 12.0));
     }
 
     #[test]
