@@ -125,7 +125,7 @@ pub struct Row {
     pub lingering: AtomicU64,
     /// Bytes of arriving request bodies in memory, if they have a limit.
     pub bodies: AtomicU64,
-    /// 1 while log lines are buffered.
+    /// Not 0 while log lines are buffered: which flush they wait for.
     pub unwritten: AtomicU64,
     /// Running handlers of this worker that the keeper has counted. Written by the keeper.
     pub running: AtomicU64,

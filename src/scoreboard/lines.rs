@@ -1,9 +1,9 @@
 //! Waiting for log lines that processes have buffered.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::Scoreboard;
+use super::{Row, Scoreboard};
 
 /// Bound, because a stopped process never writes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -12,10 +12,12 @@ const LOOK: Duration = Duration::from_millis(2);
 impl Scoreboard {
     /// Waits until the lines that are buffered now are written; not for later ones.
     pub fn await_lines(&self) {
-        let mut waiting: Vec<_> = self.used().collect();
+        let mark = |row: &Row| row.unwritten.load(SeqCst);
+        let mut waiting: Vec<_> =
+            self.used().map(|row| (row, mark(row))).filter(|(_, of)| *of != 0).collect();
         let end = Instant::now() + PATIENCE;
         loop {
-            waiting.retain(|row| row.unwritten.load(Relaxed) != 0);
+            waiting.retain(|(row, of)| mark(row) == *of);
             if waiting.is_empty() || Instant::now() >= end {
                 return;
             }

@@ -189,6 +189,10 @@ impl Keeper {
             if leaving && self.may_leave() {
                 return;
             }
+            if leaving {
+                // The supervisor's patience may end while it waits, and it is killed.
+                logging::flush();
+            }
             let epoll = if leaving { self.epoll.0.as_fd() } else { self.waits.as_fd() };
             match epoll::wait(epoll, &mut events, self.until_due()) {
                 Ok(count) => events[..count].iter().for_each(|event| self.happened(event)),

@@ -141,9 +141,8 @@ impl Access {
 
     fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut pending = self.pending();
-        let first = pending.lines.is_empty();
         write(&mut pending.lines);
-        if super::must_write(first, pending.lines.len()) {
+        if super::must_write(pending.lines.len()) {
             self.write_out(&mut pending);
         }
     }

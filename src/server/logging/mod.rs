@@ -1,10 +1,10 @@
 //! The log: a `tracing` subscriber that writes text or JSON lines to one file.
 //!
 //! The supervisor writes each line at once. Workers and the keeper buffer: with a blocking accept() a worker cannot know
-//! whether it is about to wait, and a write per request would cost more than all its other bookkeeping. The first line in
-//! an empty buffer arms a timer of `FLUSH_MS`, on whose expiry the process flushes; a full buffer is flushed at once. So a
-//! line is in the file after 20 ms at most, an idle process never wakes up, and only `kill -9` can lose those 20 ms. The
-//! row in the scoreboard tells `--log` whether lines are buffered.
+//! whether it is about to wait, and a write per request would cost more than all its other bookkeeping. The first line that
+//! waits starts a timer of 20 ms ([`FlushTimer`]), on whose expiry the process flushes; a full buffer is written at once. So a
+//! line is in the file after 20 ms, and an idle process never wakes up. What a process has buffered is lost if it is killed
+//! or crashes. The row in the scoreboard tells `--log` whether lines are buffered.
 //!
 //! One flush is one write to a file opened with O_APPEND, so lines of several processes never mix. Outside input
 //! (targets, methods, a handler's stderr) is escaped: no request can forge a line.
@@ -16,6 +16,7 @@ pub mod access;
 mod asked;
 mod clock;
 mod escape;
+mod flush_timer;
 mod line;
 mod log_to;
 mod rotate;
@@ -30,15 +31,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 pub use asked::Asked;
 use clock::Clock;
+use flush_timer::FlushTimer;
 use line::Line;
 pub use line::NUMBERS;
 pub use log_to::LogTo;
-use nix::sys::timer::TimerSetTimeFlags;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags};
 pub use rotate::{limit_size, older};
 pub use stderr::Stderr;
 use tracing::{Event, Level, Metadata, span};
@@ -55,8 +54,6 @@ pub enum Format {
     Json,
 }
 
-/// Longest time for which a line is buffered.
-const FLUSH_MS: u64 = 20;
 const FLUSH_BYTES: usize = 8 * 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -65,9 +62,7 @@ static JSON: AtomicBool = AtomicBool::new(false);
 static WORKER: AtomicI64 = AtomicI64::new(line::SUPERVISOR);
 static HELD: AtomicBool = AtomicBool::new(false);
 /// The timer for buffered lines, in a process that buffers.
-static FLUSH: OnceLock<TimerFd> = OnceLock::new();
-/// 1 while lines are buffered.
-static WAITING: OnceLock<&'static AtomicU64> = OnceLock::new();
+static FLUSH: OnceLock<FlushTimer> = OnceLock::new();
 
 /// Where the lines go. A place that is missing gets none.
 #[derive(Debug, Default)]
@@ -152,8 +147,8 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// Makes this process worker `number`. From now on its lines are buffered, and `waiting` is 1 while some are. Returns the timer
-/// on whose expiry the caller calls [`disarm`] and [`flush`].
+/// Makes this process worker `number`. From now on its lines are buffered, and `waiting` is not 0 while some are. Returns the
+/// timer on whose expiry the caller calls [`disarm`] and [`flush`].
 ///
 /// # Errors
 /// Those of `timerfd_create(2)`.
@@ -173,9 +168,7 @@ pub fn become_keeper(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'stat
 
 /// Starts to buffer lines, and returns the timer that says when to write them.
 fn buffer(waiting: &'static AtomicU64) -> io::Result<BorrowedFd<'static>> {
-    waiting.store(0, Relaxed);
-    let _ = WAITING.set(waiting);
-    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+    let timer = FlushTimer::new(waiting)?;
     Ok(FLUSH.get_or_init(|| timer).as_fd())
 }
 
@@ -210,11 +203,9 @@ pub fn adopt(settings: u8) {
     files().for_each(|(fd, path)| signal::reopens(fd, path));
 }
 
-/// Acknowledges the expiry of the flush timer; the next line arms it again.
+/// Acknowledges the expiry of the flush timer, before a [`flush`].
 pub fn disarm() {
-    if let Some(timer) = FLUSH.get() {
-        let _ = timer.unset();
-    }
+    FLUSH.get().inspect(|timer| timer.stop());
 }
 
 /// Buffers lines until [`flush`] or a full buffer, in a process that otherwise writes each at once.
@@ -225,6 +216,7 @@ pub fn hold() {
 /// Writes the buffered lines.
 pub fn flush() {
     HELD.store(false, Relaxed);
+    let begun = FLUSH.get().map(|timer| (timer, timer.begin()));
     access::flush(); // first, because it may have something to log
     if let Some(log) = LOG.get() {
         let mut buffer = log.buffer();
@@ -232,28 +224,12 @@ pub fn flush() {
             log.write_out(&mut buffer);
         }
     }
-    if let Some(waiting) = WAITING.get() {
-        waiting.store(0, Relaxed);
-    }
+    begun.inspect(|(timer, mark)| timer.written(*mark));
 }
 
-/// Whether to write a buffer of this many bytes at once. If not, in a process that buffers, the `first` line in it arms the
-/// timer.
-fn must_write(first: bool, bytes: usize) -> bool {
-    match FLUSH.get() {
-        Some(_) if bytes >= FLUSH_BYTES => true,
-        Some(timer) => {
-            if first {
-                if let Some(waiting) = WAITING.get() {
-                    waiting.store(1, Relaxed);
-                }
-                let soon = Expiration::OneShot(Duration::from_millis(FLUSH_MS).into());
-                let _ = timer.set(soon, TimerSetTimeFlags::empty());
-            }
-            false
-        }
-        None => !HELD.load(Relaxed) || bytes >= FLUSH_BYTES,
-    }
+/// Whether to write a buffer of this many bytes at once. If not, a process that buffers will [`flush`] soon.
+fn must_write(bytes: usize) -> bool {
+    bytes >= FLUSH_BYTES || FLUSH.get().map_or_else(|| !HELD.load(Relaxed), |timer| !timer.line_waits())
 }
 
 impl Log {
@@ -285,9 +261,8 @@ impl Log {
 
     fn event(&self, event: &Event<'_>) {
         let mut buffer = self.buffer();
-        let first = buffer.lines.is_empty();
         buffer.line(*event.metadata().level(), |out| event.record(out));
-        if must_write(first, buffer.lines.len()) {
+        if must_write(buffer.lines.len()) {
             self.write_out(&mut buffer);
         }
     }
