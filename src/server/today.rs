@@ -8,8 +8,8 @@ use crate::http::date;
 /// The current time as a `Date` header.
 pub fn now() -> String {
     thread_local! {
-        /// A second, and what it is called: formatted once.
-        static LAST: RefCell<(u64, String)> = RefCell::default();
+        /// The last second for which a date was asked, and that date.
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
     }
     let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     LAST.with_borrow_mut(|(last, text)| {

@@ -8,19 +8,31 @@ fn ask(server: &Server, times: usize) {
     }
 }
 
-/// Pages of files in memory, in kB.
-fn of_files(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+fn maps(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap()
+}
+
+fn rss(line: &str) -> Option<u64> {
+    line.strip_prefix("Rss:")?.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// How much of the program is in memory, in kB.
+fn of_program(pid: u32) -> u64 {
+    let maps = maps(pid);
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    let begins = |line: &&str| line.ends_with(program.to_str().unwrap());
+    let mut lines = maps.lines();
+    let mut total = 0;
+    while lines.find(begins).is_some() {
+        total += lines.find_map(rss).unwrap();
+    }
+    total
 }
 
 /// How much of a library's code is in memory, in kB; `None` if the program is linked without it.
 fn of_library(pid: u32, name: &str) -> Option<u64> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
-    let mut lines = maps.lines().skip_while(|line| !(line.contains(" r-xp ") && line.contains(name)));
-    let resident = lines.find_map(|line| line.strip_prefix("Rss:"))?;
-    resident.trim().trim_end_matches(" kB").parse().ok()
+    let maps = maps(pid);
+    maps.lines().skip_while(|line| !(line.contains(" r-xp ") && line.contains(name))).find_map(rss)
 }
 
 #[test]
@@ -30,9 +42,9 @@ fn a_worker_drops_the_code_that_only_its_first_requests_needed() {
     let server = sandbox.start(&["-w", "1"]);
     let worker = server.worker_pids()[0];
     ask(&server, 80);
-    let before = of_files(worker);
+    let before = of_program(worker);
     ask(&server, 80);
-    let after = of_files(worker);
+    let after = of_program(worker);
     assert!(after < before, "{before} kB, then {after} kB");
 }
 

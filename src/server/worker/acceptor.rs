@@ -20,7 +20,7 @@ use crate::sys::{image, net, signal};
 
 /// A request whose head fits is read with one system call.
 const READ_BYTES: usize = 16 * 1024;
-/// Connections after which a worker has run what only the first ones need.
+/// Calls of accept() after which a worker has run what only the first connections need.
 const FIRST: u32 = 100;
 /// How often a stopping worker checks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
@@ -35,7 +35,7 @@ pub struct Acceptor {
     shortage: Shortage,
     service: Service,
     buffer: Pages,
-    /// How many of the first connections are still to come.
+    /// How many of the first calls are still to come.
     first: u32,
 }
 
