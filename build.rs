@@ -9,6 +9,9 @@ const SCRIPT: &str = "src/bin/caffeine.ld";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={SCRIPT}");
+    // Cargo does not run this again for another linker, nor can it know that `cc` calls another one: that needs `cargo clean`.
+    let target = variable("TARGET").to_uppercase().replace(['-', '.'], "_");
+    println!("cargo::rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
     let script = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join(SCRIPT);
     if variable("PROFILE") == "release" && is_understood(&script) {
         println!("cargo::rustc-link-arg-bin=caffeine=-T");

@@ -3,6 +3,7 @@
 
 mod edges;
 mod language;
+mod layout;
 mod lexer;
 mod listener;
 mod manual;
