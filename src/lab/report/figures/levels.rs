@@ -67,15 +67,29 @@ pub fn levels(analysis: &Analysis) -> Told<Curves> {
         });
         for (metric, mut series) in grouped(series.filter(|(_, series)| series.0.len() >= LEAST)) {
             series.truncate(MOST_PANELS);
-            told.figures.extend(figure(along, metric, &series, analysis));
+            let mut parts: Vec<Part> =
+                series.iter().flat_map(|one| one.parts(along, metric, series.len() > 1)).collect();
+            let left_out = parts.len().saturating_sub(MOST_PANELS);
+            parts.truncate(MOST_PANELS);
+            let figure = figure(along, metric, &series, parts, analysis);
+            if figure.is_some() && left_out > 0 {
+                told.says.push(format!(
+                    "The figure leaves {left_out} panels out; their values are in the tables."
+                ));
+            }
+            told.figures.extend(figure);
         }
     }
     told
 }
 
-fn figure(along: Along, metric: Metric, series: &[Series], analysis: &Analysis) -> Option<Curves> {
-    let parts: Vec<Part> =
-        series.iter().flat_map(|one| one.parts(along, metric, series.len() > 1)).take(MOST_PANELS).collect();
+fn figure(
+    along: Along,
+    metric: Metric,
+    series: &[Series],
+    parts: Vec<Part>,
+    analysis: &Analysis,
+) -> Option<Curves> {
     let xs = || series.iter().flat_map(|series| &series.0).map(|(value, _)| *value);
     let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
     let ticks = if along == Along::Rate { Vec::new() } else { named(xs()) };
@@ -118,7 +132,10 @@ impl Series<'_> {
         let first = self.0[0].1;
         let baseline = || first.results[0].cell.column();
         let belongs = |cell: &Cell| base.is_none_or(|base| is_of(cell, base, baseline()));
-        let styled = |cell: &Cell, style| if base == Some(cell.column()) { Style::BASELINE } else { style };
+        let styled = |cell: &Cell, style: Style| {
+            let is_base = base == Some(cell.column());
+            if is_base { Style { hollow: cell.twin, ..Style::BASELINE } } else { style }
+        };
         let curve = |(result, style): (&CellResult, Style)| {
             let of = |scene: &Scene| {
                 let other = same(scene, result).filter(|other| other.used > 0)?;
@@ -153,9 +170,9 @@ impl Series<'_> {
     }
 }
 
-/// Whether a column is `base` or compared with it; second runs are neither. Those without a base of their own have the baseline.
+/// Whether a column is `base`, its second run, or compared with it. Those without a base of their own have the baseline.
 fn is_of(cell: &Cell, base: &str, baseline: &str) -> bool {
-    !cell.twin && (cell.column() == base || cell.against.as_deref().unwrap_or(baseline) == base)
+    cell.column() == base || (!cell.twin && cell.against.as_deref().unwrap_or(baseline) == base)
 }
 
 /// The result of the same column.
@@ -200,7 +217,8 @@ mod tests {
         data.spec.against = [("inherited-exclusive".to_owned(), "reuseport".to_owned())].into();
         let told = levels(&judge(&data));
         let panel = |part: &Part| {
-            let curves = part.curves.iter().map(|curve| (curve.label.clone(), curve.style.is_baseline()));
+            let drawn = part.curves.iter().filter(|curve| !curve.style.hollow);
+            let curves = drawn.map(|curve| (curve.label.clone(), curve.style.is_baseline()));
             (part.heading.clone(), curves.collect::<Vec<_>>())
         };
         let panels: Vec<_> = told.figures[0].parts.iter().map(panel).collect();
@@ -210,5 +228,8 @@ mod tests {
             ("Compared with reuseport", [column("reuseport", true), column("inherited-exclusive", false)]),
         ];
         assert_eq!(panels, expected.map(|(heading, curves)| (heading.to_owned(), curves.to_vec())));
+        // The second run of a base tells how far apart two runs of the same are; these data have one of the baseline.
+        let second = |part: &Part| part.curves.iter().filter(|curve| curve.style.hollow).count();
+        assert_eq!(told.figures[0].parts.iter().map(second).collect::<Vec<_>>(), [1, 0]);
     }
 }
