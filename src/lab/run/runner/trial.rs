@@ -94,7 +94,9 @@ impl Runner<'_> {
             }
             generator.process.wait(TICK);
         }
-        generator.record().map(Some)
+        let record = generator.record()?;
+        server.stop()?; // not killed: what a killed server leaves behind ends a moment later
+        Ok(Some(record))
     }
 }
 
