@@ -120,6 +120,8 @@ mod tests {
                 let kinds: Vec<Option<FaultKind>> =
                     spec.factors.fault.iter().map(|fault| fault.map(|fault| fault.kind)).collect();
                 assert!(kinds.contains(&source.fault), "{source:?}: {kinds:?}");
+                let shown = |work: &String| column.works.iter().any(|shown| work.starts_with(shown));
+                assert!(column.works.is_empty() || spec.factors.respond.iter().any(shown), "{source:?}");
             }
         }
     }
