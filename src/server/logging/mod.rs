@@ -2,7 +2,7 @@
 //!
 //! The supervisor writes each line at once. Workers and the keeper buffer: with a blocking accept() a worker cannot know
 //! whether it is about to wait, and a write per request would cost more than all its other bookkeeping. The first line that
-//! waits starts a timer of 20 ms ([`FlushTimer`]), on whose expiry the process flushes; a full buffer is written at once. So a
+//! waits starts a timer of 20 ms (`flush_timer.rs`), on whose expiry the process flushes; a full buffer is written at once. So a
 //! line is in the file after 20 ms, and an idle process never wakes up. What a process has buffered is lost if it is killed
 //! or crashes. The row in the scoreboard tells `--log` whether lines are buffered.
 //!
