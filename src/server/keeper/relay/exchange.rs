@@ -240,6 +240,7 @@ impl Relay {
         let Facts { status, end, reason, .. } = &mut self.facts;
         (*status, *end, *reason) = (refusal.status, End::Refused, Some(refusal.reason));
         self.unsent = response::refuse(&refusal, None, "", self.head_only, &today::now());
+        self.facts.bytes = response::body_bytes(&self.unsent);
         self.stage = Stage::Last;
     }
 
