@@ -19,9 +19,6 @@ unsafe extern "C" fn forget_object(
     _size: usize,
     _data: *mut libc::c_void,
 ) -> libc::c_int {
-    const DT_TEXTREL: u64 = 22;
-    const DT_FLAGS: u64 = 30;
-    const DF_TEXTREL: u64 = 4;
     /// No object has more segments that are loaded and constant: usually it has two.
     const MOST: usize = 8;
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as usize);
@@ -31,16 +28,9 @@ unsafe extern "C" fn forget_object(
         let object = &*object;
         (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
     };
-    let is_dynamic = |one: &&libc::Elf64_Phdr| one.p_type == libc::PT_DYNAMIC;
-    if let Some(dynamic) = segments.iter().find(is_dynamic) {
-        let (start, count) = ((base + dynamic.p_vaddr) as *const [u64; 2], dynamic.p_memsz as usize / 16);
-        // SAFETY: the loader has mapped the dynamic section of each object: pairs of a tag and a value.
-        let entries = unsafe { std::slice::from_raw_parts(start, count) };
-        let changed =
-            |&[tag, value]: &[u64; 2]| tag == DT_TEXTREL || (tag == DT_FLAGS && value & DF_TEXTREL != 0);
-        if entries.iter().take_while(|[tag, _]| *tag != 0).any(changed) {
-            return 0;
-        }
+    // SAFETY: they are those of a loaded object.
+    if unsafe { code_was_changed(base, segments) } {
+        return 0;
     }
     let constant = segments.iter().filter(|one| one.p_type == libc::PT_LOAD && one.p_flags & libc::PF_W == 0);
     for (place, segment) in found.iter_mut().zip(constant) {
@@ -55,4 +45,22 @@ unsafe extern "C" fn forget_object(
         let _ = unsafe { madvise(first, length, MmapAdvise::MADV_DONTNEED) };
     }
     0
+}
+
+/// Whether the dynamic linker has changed the code of an object.
+///
+/// # Safety
+/// The object must be loaded at `base`.
+unsafe fn code_was_changed(base: u64, segments: &[libc::Elf64_Phdr]) -> bool {
+    const DT_TEXTREL: u64 = 22;
+    const DT_FLAGS: u64 = 30;
+    const DF_TEXTREL: u64 = 4;
+    let Some(dynamic) = segments.iter().find(|segment| segment.p_type == libc::PT_DYNAMIC) else {
+        return false;
+    };
+    let (start, count) = ((base + dynamic.p_vaddr) as *const [u64; 2], dynamic.p_memsz as usize / 16);
+    // SAFETY: the loader has mapped the dynamic section of each object: pairs of a tag and a value.
+    let entries = unsafe { std::slice::from_raw_parts(start, count) };
+    let tells = |&[tag, value]: &[u64; 2]| tag == DT_TEXTREL || (tag == DT_FLAGS && value & DF_TEXTREL != 0);
+    entries.iter().take_while(|[tag, _]| *tag != 0).any(tells)
 }

@@ -11,13 +11,13 @@ fn names(pattern: &str) -> Vec<String> {
     if pattern.contains("..") {
         return pattern[begin..].trim_end_matches(['*', ')']).split("..").map(str::to_owned).collect();
     }
-    let mut rest =
-        pattern[..begin + "caffeine".len()].rsplit('*').next().unwrap().to_owned() + &pattern[begin + 8..];
+    // The length of the first name is before it.
+    let mut rest = &pattern[pattern[..begin].rfind('*').unwrap() + 1..];
     let mut names = Vec::new();
     while let Some(end) = rest.find(|c: char| !c.is_ascii_digit()).filter(|&end| end > 0) {
         let length: usize = rest[..end].parse().unwrap();
         names.push(rest[end..end + length].to_owned());
-        rest = rest.split_off(end + length);
+        rest = &rest[end + length..];
     }
     names
 }
@@ -50,14 +50,9 @@ fn exist(names: &[String], sources: &[(String, String)]) -> bool {
 fn each_pattern_of_the_linker_script_names_something_of_the_source() {
     let sources = sources(&["src"]);
     let patterns: Vec<&str> = SCRIPT.split_whitespace().filter(|word| word.contains("caffeine")).collect();
-    let mut unknown = Vec::new();
-    for pattern in &patterns {
-        if !exist(&names(pattern), &sources) {
-            unknown.push((*pattern).to_owned());
-        }
-    }
+    let unknown = patterns.iter().filter(|pattern| !exist(&names(pattern), &sources));
     assert!(patterns.len() > 30, "{patterns:?}");
-    none("patterns that name nothing", unknown);
+    none("patterns that name nothing", unknown.map(ToString::to_string).collect());
     let invented = "*(.text.*8caffeine6server6keeper7nothing*)";
     assert!(!exist(&names(invented), &sources), "{:?}", names(invented));
 }

@@ -189,11 +189,13 @@ impl Keeper {
             if leaving && self.may_leave() {
                 return;
             }
-            if leaving {
+            let epoll = if leaving {
                 // The supervisor's patience may end while it waits, and it is killed.
                 logging::flush();
-            }
-            let epoll = if leaving { self.epoll.0.as_fd() } else { self.waits.as_fd() };
+                self.epoll.0.as_fd()
+            } else {
+                self.waits.as_fd()
+            };
             match epoll::wait(epoll, &mut events, self.until_due()) {
                 Ok(count) => events[..count].iter().for_each(|event| self.happened(event)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted || signal::stopped() => {}

@@ -66,11 +66,11 @@ pub fn levels(analysis: &Analysis) -> Told<Curves> {
             (metric, Series(scenes))
         });
         for (metric, mut series) in grouped(series.filter(|(_, series)| series.0.len() >= LEAST)) {
-            series.truncate(MOST_PANELS);
             let mut parts: Vec<Part> =
                 series.iter().flat_map(|one| one.parts(along, metric, series.len() > 1)).collect();
             let left_out = parts.len().saturating_sub(MOST_PANELS);
             parts.truncate(MOST_PANELS);
+            series.truncate(MOST_PANELS);
             let figure = figure(along, metric, &series, parts, analysis);
             if figure.is_some() && left_out > 0 {
                 told.says.push(format!(
